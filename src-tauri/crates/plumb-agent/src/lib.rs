@@ -1,0 +1,1 @@
+//! The service beside a policy engine: verify, store, reload, decide, report.

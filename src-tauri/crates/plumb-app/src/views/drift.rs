@@ -1,0 +1,160 @@
+//! The Drift screen: a baseline against groups of nodes.
+
+use serde::{Deserialize, Serialize};
+use ts_rs::TS;
+
+use super::fleet::DriftStateView;
+
+/// What nodes are compared with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[ts(export, export_to = "bindings.ts")]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Baseline {
+    Desired,
+    /// The content most nodes run.
+    Majority,
+    Node {
+        id: String,
+    },
+    /// A signed bundle of the catalogue, by content digest.
+    Bundle {
+        content: String,
+    },
+    /// What a node ran at a moment.
+    Moment {
+        id: String,
+        at_ms: i64,
+    },
+}
+
+/// The Drift screen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
+#[ts(export, export_to = "bindings.ts")]
+pub struct DriftView {
+    pub baseline: BaselineView,
+    /// Baselines that can be chosen now.
+    pub choices: Vec<BaselineChoice>,
+    /// Largest group first.
+    pub groups: Vec<GroupView>,
+    /// Differences of the chosen group from the baseline; nothing when no group is chosen.
+    pub diff: Option<PolicyDiffView>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
+#[ts(export, export_to = "bindings.ts")]
+pub struct BaselineView {
+    pub label: String,
+    pub version: Option<String>,
+    pub content: Option<String>,
+    /// Why its policies are not at hand, if so.
+    pub unavailable: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
+#[ts(export, export_to = "bindings.ts")]
+pub struct BaselineChoice {
+    pub baseline: Baseline,
+    pub label: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
+#[ts(export, export_to = "bindings.ts")]
+pub struct GroupView {
+    /// Stable key to ask for this group's diff.
+    pub key: String,
+    /// `A`, `B`, ... by size.
+    pub letter: String,
+    pub version: Option<String>,
+    pub content: Option<String>,
+    pub count: u32,
+    /// The first names, at most 200.
+    pub nodes: Vec<String>,
+    pub state: DriftStateView,
+    /// For example `same version, other content`.
+    pub note: Option<String>,
+    pub is_baseline: bool,
+}
+
+/// Policies of a group against the baseline.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
+#[ts(export, export_to = "bindings.ts")]
+pub struct PolicyDiffView {
+    pub group: String,
+    pub from_content: Option<String>,
+    pub to_content: Option<String>,
+    pub added: u32,
+    pub removed: u32,
+    pub changed: u32,
+    pub moved: u32,
+    /// Differing policies first, then equal ones, in list order.
+    pub policies: Vec<PolicyDiffLine>,
+    pub unavailable: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
+#[ts(export, export_to = "bindings.ts")]
+pub struct PolicyDiffLine {
+    pub id: String,
+    pub change: PolicyChange,
+    /// Also moved (for changed policies), or moved only.
+    pub moved: bool,
+    /// Positions counted from one.
+    pub from_position: Option<u32>,
+    pub to_position: Option<u32>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, TS)]
+#[ts(export, export_to = "bindings.ts")]
+#[serde(rename_all = "snake_case")]
+pub enum PolicyChange {
+    Added,
+    Removed,
+    Changed,
+    Moved,
+    Equal,
+}
+
+/// One policy side by side.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
+#[ts(export, export_to = "bindings.ts")]
+pub struct TextDiffView {
+    pub policy: String,
+    /// `json` or `rego`.
+    pub language: String,
+    pub rows: Vec<DiffRow>,
+    /// Rows were cut at a limit.
+    pub truncated: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
+#[ts(export, export_to = "bindings.ts")]
+pub struct DiffRow {
+    pub kind: DiffRowKind,
+    pub left: Option<DiffSide>,
+    pub right: Option<DiffSide>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, TS)]
+#[ts(export, export_to = "bindings.ts")]
+#[serde(rename_all = "snake_case")]
+pub enum DiffRowKind {
+    Equal,
+    Changed,
+    Added,
+    Removed,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
+#[ts(export, export_to = "bindings.ts")]
+pub struct DiffSide {
+    pub number: u32,
+    /// Pieces of the line; `emphasised` marks what differs inside it.
+    pub pieces: Vec<DiffPiece>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
+#[ts(export, export_to = "bindings.ts")]
+pub struct DiffPiece {
+    pub text: String,
+    pub emphasised: bool,
+}

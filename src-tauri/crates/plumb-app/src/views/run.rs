@@ -1,0 +1,71 @@
+//! A run: one execution of one plan.
+
+use serde::Serialize;
+use ts_rs::TS;
+
+use super::plan::ActionRequest;
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
+#[ts(export, export_to = "bindings.ts")]
+pub struct RunView {
+    pub id: String,
+    pub plan_hash: String,
+    pub title: String,
+    pub fleet: String,
+    pub operator: String,
+    pub started_at_ms: i64,
+    pub ended_at_ms: Option<i64>,
+    pub phase: RunPhase,
+    pub nodes: Vec<RunNode>,
+    pub arrived: u32,
+    pub failed: u32,
+    pub in_doubt: u32,
+    pub total: u32,
+    /// Hash of the newest journal event, 64 hex digits.
+    pub journal_head: String,
+    pub journal_events: u32,
+    /// The exact reverse, where there is one.
+    pub undo: Option<ActionRequest>,
+    /// One sentence for a person.
+    pub summary: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, TS)]
+#[ts(export, export_to = "bindings.ts")]
+#[serde(rename_all = "snake_case")]
+pub enum RunPhase {
+    /// Effects are being sent.
+    Acting,
+    /// Waiting until nodes prove arrival by content.
+    Proving,
+    Succeeded,
+    /// Some nodes did not arrive.
+    Incomplete,
+    Aborted,
+    /// The program ended in the middle; what is in doubt is listed.
+    Interrupted,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
+#[ts(export, export_to = "bindings.ts")]
+pub struct RunNode {
+    pub node: String,
+    pub state: RunNodeState,
+    pub detail: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, TS)]
+#[ts(export, export_to = "bindings.ts")]
+#[serde(rename_all = "snake_case")]
+pub enum RunNodeState {
+    Waiting,
+    Acting,
+    /// The node accepted; its content is not proven yet.
+    Accepted,
+    /// A later observation shows the wanted content.
+    Arrived,
+    Failed,
+    Skipped,
+    /// The request may or may not have arrived.
+    InDoubt,
+}

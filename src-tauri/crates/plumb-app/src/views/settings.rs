@@ -1,0 +1,53 @@
+//! Settings: fleets and credentials. Secrets never stand here.
+
+use serde::{Deserialize, Serialize};
+use ts_rs::TS;
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
+#[ts(export, export_to = "bindings.ts")]
+pub struct SettingsView {
+    pub fleets: Vec<super::shell::FleetSummary>,
+    pub credentials: Vec<CredentialView>,
+    /// Why the keyring cannot be used, and the way without it.
+    pub keyring_problem: Option<String>,
+    /// Folders of the two database files.
+    pub cache_file: String,
+    pub record_file: String,
+}
+
+/// One credential reference of the open fleets.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
+#[ts(export, export_to = "bindings.ts")]
+pub struct CredentialView {
+    /// For example `keyring payments-eu` or `env PLUMB_TOKEN`.
+    pub reference: String,
+    pub kind: String,
+    pub name: String,
+    pub fleets: Vec<String>,
+    pub nodes: u32,
+    /// `present`, `missing`, or why it cannot be told.
+    pub status: String,
+}
+
+/// A fleet about to be saved from an import.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
+#[ts(export, export_to = "bindings.ts")]
+pub struct ImportPreview {
+    pub added: Vec<String>,
+    pub removed: Vec<String>,
+    pub changed: Vec<String>,
+    pub unchanged: u32,
+    pub problems: Vec<String>,
+    /// The file as it would be written.
+    pub toml: String,
+}
+
+/// Where nodes are imported from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[ts(export, export_to = "bindings.ts")]
+#[serde(rename_all = "snake_case")]
+pub enum ImportFormat {
+    FleetToml,
+    PrometheusFileSd,
+    Csv,
+}

@@ -1,0 +1,56 @@
+//! What the frame around every screen shows.
+
+use serde::{Deserialize, Serialize};
+use ts_rs::TS;
+
+/// The frame: fleets, the open one, its mode and its newest sweep.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
+#[ts(export, export_to = "bindings.ts")]
+pub struct ShellView {
+    pub version: String,
+    pub fleets: Vec<FleetSummary>,
+    /// Name of the open fleet; nothing on first run.
+    pub fleet: Option<String>,
+    pub mode: Mode,
+    pub sweep: Option<SweepView>,
+    /// Sentences a person must read, for example that a damaged file was set aside.
+    pub notices: Vec<String>,
+    /// Whether `plumb demo` can be started from the first-run screen.
+    pub demo_available: bool,
+    pub now_ms: i64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[ts(export, export_to = "bindings.ts")]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// A sweep of this session has finished.
+    Live,
+    /// Nothing of this session yet: what is shown is the last known fleet.
+    Cache,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
+#[ts(export, export_to = "bindings.ts")]
+pub struct FleetSummary {
+    pub name: String,
+    pub environment: String,
+    pub read_only: bool,
+    pub nodes: u32,
+    /// Path of its file on this machine.
+    pub file: String,
+    /// Why the file could not be read, if so.
+    pub error: Option<String>,
+}
+
+/// The newest sweep of a fleet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
+#[ts(export, export_to = "bindings.ts")]
+pub struct SweepView {
+    pub started_at_ms: i64,
+    pub finished_at_ms: i64,
+    pub answered: u32,
+    pub total: u32,
+    /// A sweep is under way now.
+    pub running: bool,
+}

@@ -1,0 +1,1 @@
+//! A series in, an SVG string out; pure.

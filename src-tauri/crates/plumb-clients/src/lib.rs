@@ -1,0 +1,1 @@
+//! Outbound HTTP: one adapter per node API; wire in, domain out.

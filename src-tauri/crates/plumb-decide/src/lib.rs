@@ -1,0 +1,1 @@
+//! Answer a request as a given node API would; pure.

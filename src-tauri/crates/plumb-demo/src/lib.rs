@@ -1,0 +1,1 @@
+//! A small real fleet on loopback, signed with throw-away keys, with drift on demand.

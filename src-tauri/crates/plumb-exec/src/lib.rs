@@ -1,0 +1,1 @@
+//! Perform an approved plan; defines the ports it needs.

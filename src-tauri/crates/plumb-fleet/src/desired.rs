@@ -1,0 +1,108 @@
+//! What the operator wants to be running, what is known to be validly signed, and the thresholds.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{BundleDigest, ContentDigest, NodeId, Version};
+
+/// The version a node should run, bound to content where a signed bundle of it is known.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DesiredVersion {
+    pub version: Version,
+    pub content: Option<ContentDigest>,
+    /// Who pinned it, or nothing when it stands in the fleet file.
+    pub pinned_by: Option<String>,
+    pub since: Option<Timestamp>,
+}
+
+/// Everything `assess` compares a snapshot with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Desired {
+    /// For nodes without an entry of their own.
+    pub fleet: Option<DesiredVersion>,
+    pub nodes: BTreeMap<NodeId, DesiredVersion>,
+    pub catalogue: Catalogue,
+    pub refused: BTreeSet<ContentDigest>,
+    pub thresholds: Thresholds,
+    /// Accepted changes that have not arrived yet.
+    pub in_flight: BTreeMap<NodeId, InFlight>,
+}
+
+impl Desired {
+    pub fn of(&self, node: &NodeId) -> Option<&DesiredVersion> {
+        self.nodes.get(node).or(self.fleet.as_ref())
+    }
+}
+
+/// A change a node accepted; it counts as `converging` until the deadline.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InFlight {
+    pub since: Timestamp,
+    pub deadline: Timestamp,
+}
+
+/// Signed bundles the console knows: version to digest, content and path.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Catalogue {
+    pub entries: Vec<CatalogueEntry>,
+}
+
+/// One validly signed bundle, and where nodes find it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CatalogueEntry {
+    pub bundle_id: String,
+    pub version: Version,
+    pub digest: BundleDigest,
+    pub content: ContentDigest,
+    /// File name below a node's bundle folder.
+    pub file: String,
+    /// Absolute path on this machine, when the file is at hand.
+    pub local_path: Option<String>,
+    pub issued_at: Option<Timestamp>,
+    /// The trusted key that verified it.
+    pub key: String,
+    pub policies: u32,
+    pub bytes: u64,
+}
+
+impl Catalogue {
+    pub fn of_version<'a>(
+        &'a self,
+        version: &'a Version,
+    ) -> impl Iterator<Item = &'a CatalogueEntry> {
+        self.entries.iter().filter(move |entry| entry.version == *version)
+    }
+
+    pub fn with_content(&self, content: ContentDigest) -> Option<&CatalogueEntry> {
+        self.entries.iter().find(|entry| entry.content == content)
+    }
+
+    /// The bundle that a desired version names: by content, or the only one of that version.
+    pub fn resolve(&self, desired: &DesiredVersion) -> Option<&CatalogueEntry> {
+        match desired.content {
+            Some(content) => {
+                self.entries.iter().find(|e| e.version == desired.version && e.content == content)
+            }
+            None => {
+                let mut of_version = self.entries.iter().filter(|e| e.version == desired.version);
+                let first = of_version.next();
+                if of_version.next().is_some() { None } else { first }
+            }
+        }
+    }
+}
+
+/// Ages beyond which a node is called out (conflict C1), in seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Thresholds {
+    pub digest_age_s: u32,
+    pub load_age_s: u32,
+}
+
+impl Default for Thresholds {
+    fn default() -> Self {
+        Self { digest_age_s: 15 * 60, load_age_s: 24 * 60 * 60 }
+    }
+}

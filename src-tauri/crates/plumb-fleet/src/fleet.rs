@@ -1,0 +1,414 @@
+//! The fleet file: a named set of nodes with one trust policy, as one TOML document.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use toml::Spanned;
+use url::Url;
+
+use crate::{
+    desired::{DesiredVersion, Thresholds},
+    ids::{ContentDigest, FleetId, NodeId, Version},
+    node::{CredentialRef, Node, NodeApi, Route, TlsFiles},
+};
+
+/// Most nodes in one fleet file: the node matrix is drawn for this many.
+pub const NODES_MAX: usize = 20_000;
+/// Largest fleet file in bytes, about 400 bytes a node.
+pub const FLEET_FILE_BYTES_MAX: usize = 16 << 20;
+/// Shortest sweep interval: a faster one is load, not knowledge.
+pub const SWEEP_INTERVAL_S_MIN: u32 = 2;
+
+/// A named set of nodes with one trust policy, checked and with groups expanded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fleet {
+    pub name: FleetId,
+    /// Label such as `production`; the roster binds it from part C on.
+    pub environment: String,
+    /// A read-only fleet has no mutating actions at all.
+    pub read_only: bool,
+    pub sweep_interval_s: u32,
+    /// How long one node may take to answer one observation.
+    pub deadline_s: u32,
+    pub thresholds: Thresholds,
+    pub desired: Option<DesiredVersion>,
+    /// Desired versions of nodes whose group or entry names its own.
+    pub desired_by_node: BTreeMap<NodeId, DesiredVersion>,
+    pub trusted_keys: Vec<TrustedKey>,
+    /// Signed bundles at hand, as paths relative to the fleet file.
+    pub bundles: Vec<String>,
+    pub nodes: BTreeMap<NodeId, Node>,
+}
+
+/// The fleet file as it is written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FleetFile {
+    /// Unique on this machine; letters, digits, `.`, `_`, `:` and `-`.
+    #[schemars(with = "String")]
+    pub name: FleetId,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub environment: String,
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub read_only: bool,
+    #[serde(default = "default_sweep_interval_s")]
+    pub sweep_interval_s: u32,
+    #[serde(default = "default_deadline_s")]
+    pub deadline_s: u32,
+    /// Paths of signed bundles, relative to this file; a folder means every `*.signed.json` in it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub bundles: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub desired: Option<DesiredEntry>,
+    #[serde(default)]
+    pub thresholds: ThresholdEntry,
+    #[serde(default)]
+    pub trust: TrustEntry,
+    #[serde(default, rename = "group", skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<GroupEntry>,
+    #[serde(default, rename = "node", skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<NodeEntry>")]
+    pub nodes: Vec<Spanned<NodeEntry>>,
+}
+
+/// The version nodes should run until somebody pins another.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DesiredEntry {
+    #[schemars(with = "String")]
+    pub version: Version,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub content: Option<ContentDigest>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ThresholdEntry {
+    /// Minutes since the source last confirmed the digest (15 by default).
+    pub digest_age_min: u32,
+    /// Hours since the node loaded its bundle (24 by default).
+    pub load_age_h: u32,
+}
+
+impl Default for ThresholdEntry {
+    fn default() -> Self {
+        Self { digest_age_min: 15, load_age_h: 24 }
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TrustEntry {
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub keys: Vec<TrustedKey>,
+}
+
+/// A public key bundles may be signed with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TrustedKey {
+    /// Name shown wherever the key verified something.
+    pub id: String,
+    /// PEM file, relative to the fleet file.
+    pub pem: String,
+}
+
+/// What the nodes of a group have in common.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct GroupEntry {
+    pub name: String,
+    #[serde(flatten)]
+    pub common: CommonEntry,
+}
+
+/// Settings a group gives and a node may override.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CommonEntry {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credential: Option<CredentialRef>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<TlsFiles>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allow_plain_token: Option<bool>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub route: Option<Route>,
+    /// Folder on the node in which bundles stand.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bundle_folder: Option<String>,
+    /// Id of the bundle these nodes run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bundle: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub desired: Option<DesiredEntry>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NodeEntry {
+    #[schemars(with = "String")]
+    pub id: NodeId,
+    pub api: NodeApi,
+    /// Base URL, `http` or `https`, without user, query or fragment.
+    pub url: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+    #[serde(flatten)]
+    pub common: CommonEntry,
+}
+
+const fn default_sweep_interval_s() -> u32 {
+    30
+}
+const fn default_deadline_s() -> u32 {
+    5
+}
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+const fn is_false(value: &bool) -> bool {
+    !*value
+}
+
+/// Why a fleet file was refused; every variant names the place.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FleetFileError {
+    #[error("the fleet file is larger than {max} bytes")]
+    TooLarge { max: usize },
+    #[error("line {line}: {message}")]
+    Syntax { line: usize, message: String },
+    #[error("line {line}: node {node}: {field}: {message}")]
+    Node { line: usize, node: String, field: &'static str, message: String },
+    #[error("{field}: {message}")]
+    Field { field: String, message: String },
+}
+
+impl Fleet {
+    /// Reads and checks a fleet file.
+    pub fn parse(text: &str) -> Result<Self, FleetFileError> {
+        FleetFile::parse(text)?.check(text)
+    }
+}
+
+impl FleetFile {
+    /// Reads the document without expanding groups.
+    pub fn parse(text: &str) -> Result<Self, FleetFileError> {
+        if text.len() > FLEET_FILE_BYTES_MAX {
+            return Err(FleetFileError::TooLarge { max: FLEET_FILE_BYTES_MAX });
+        }
+        toml::from_str(text).map_err(|error| FleetFileError::Syntax {
+            line: error.span().map_or(1, |span| line_of(text, span.start)),
+            message: error.message().to_owned(),
+        })
+    }
+
+    /// Prints the document as it would be saved.
+    pub fn to_toml(&self) -> String {
+        toml::to_string_pretty(self).expect("a fleet file always serialises")
+    }
+
+    /// Expands groups and checks what the grammar cannot. `text` is what the file was parsed from.
+    pub fn check(self, text: &str) -> Result<Fleet, FleetFileError> {
+        if self.nodes.len() > NODES_MAX {
+            return Err(field("node", format!("more than {NODES_MAX} nodes")));
+        }
+        if self.sweep_interval_s < SWEEP_INTERVAL_S_MIN {
+            return Err(field(
+                "sweep_interval_s",
+                format!("must be at least {SWEEP_INTERVAL_S_MIN}"),
+            ));
+        }
+        if self.deadline_s == 0 {
+            return Err(field("deadline_s", "must be at least 1".to_owned()));
+        }
+        let mut groups: BTreeMap<String, CommonEntry> = BTreeMap::new();
+        for group in self.groups {
+            if groups.insert(group.name.clone(), group.common).is_some() {
+                return Err(field("group", format!("{:?} stands twice", group.name)));
+            }
+        }
+        let mut key_ids = BTreeSet::new();
+        for key in &self.trust.keys {
+            if !key_ids.insert(&key.id) {
+                return Err(field("trust.keys", format!("the id {:?} stands twice", key.id)));
+            }
+        }
+        let mut nodes = BTreeMap::new();
+        let mut desired_by_node = BTreeMap::new();
+        for spanned in self.nodes {
+            let line = line_of(text, spanned.span().start);
+            let (node, desired) = expand(spanned.into_inner(), &groups, line)?;
+            if let Some(desired) = desired {
+                desired_by_node.insert(node.id.clone(), desired);
+            }
+            if let Some(twice) = nodes.insert(node.id.clone(), node) {
+                return Err(at(line, twice.id.as_str(), "id", "stands twice"));
+            }
+        }
+        Ok(Fleet {
+            name: self.name,
+            environment: self.environment,
+            read_only: self.read_only,
+            sweep_interval_s: self.sweep_interval_s,
+            deadline_s: self.deadline_s,
+            thresholds: Thresholds {
+                digest_age_s: self.thresholds.digest_age_min.saturating_mul(60),
+                load_age_s: self.thresholds.load_age_h.saturating_mul(3_600),
+            },
+            desired: self.desired.map(DesiredEntry::into_desired),
+            desired_by_node,
+            trusted_keys: self.trust.keys,
+            bundles: self.bundles,
+            nodes,
+        })
+    }
+}
+
+impl DesiredEntry {
+    fn into_desired(self) -> DesiredVersion {
+        DesiredVersion {
+            version: self.version,
+            content: self.content,
+            pinned_by: None,
+            since: None,
+        }
+    }
+}
+
+fn expand(
+    entry: NodeEntry,
+    groups: &BTreeMap<String, CommonEntry>,
+    line: usize,
+) -> Result<(Node, Option<DesiredVersion>), FleetFileError> {
+    let name = entry.id.as_str();
+    let nothing = CommonEntry::default();
+    let group = match &entry.group {
+        None => &nothing,
+        Some(group) => groups
+            .get(group)
+            .ok_or_else(|| at(line, name, "group", format!("there is no group {group:?}")))?,
+    };
+    let url = checked_url(&entry.url).map_err(|message| at(line, name, "url", message))?;
+    let own = entry.common;
+    let tls = own.tls.or_else(|| group.tls.clone());
+    if tls.as_ref().is_some_and(|tls| tls.certificate.is_some() != tls.key.is_some()) {
+        return Err(at(line, name, "tls", "certificate and key belong together"));
+    }
+    let mut labels = group.labels.clone();
+    labels.extend(own.labels);
+    let node = Node {
+        api: entry.api,
+        url,
+        labels,
+        credential: own.credential.or_else(|| group.credential.clone()),
+        tls,
+        allow_plain_token: own.allow_plain_token.or(group.allow_plain_token).unwrap_or(false),
+        route: own.route.or_else(|| group.route.clone()).unwrap_or_default(),
+        bundle_folder: own.bundle_folder.or_else(|| group.bundle_folder.clone()),
+        bundle: own.bundle.or_else(|| group.bundle.clone()),
+        id: entry.id,
+    };
+    let desired = own.desired.or_else(|| group.desired.clone()).map(DesiredEntry::into_desired);
+    Ok((node, desired))
+}
+
+fn checked_url(text: &str) -> Result<Url, String> {
+    let url = Url::parse(text).map_err(|error| error.to_string())?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err(format!("the scheme must be http or https, not {:?}", url.scheme()));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("a user or password does not belong in a URL; use credential".to_owned());
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err("a query or fragment does not belong in a base URL".to_owned());
+    }
+    Ok(url)
+}
+
+fn line_of(text: &str, offset: usize) -> usize {
+    text.as_bytes().iter().take(offset).filter(|byte| **byte == b'\n').count() + 1
+}
+
+fn at(line: usize, node: &str, field: &'static str, message: impl Into<String>) -> FleetFileError {
+    FleetFileError::Node { line, node: node.to_owned(), field, message: message.into() }
+}
+
+fn field(field: &str, message: String) -> FleetFileError {
+    FleetFileError::Field { field: field.to_owned(), message }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FILE: &str = r#"
+name = "payments-eu"
+environment = "production"
+bundles = ["bundles"]
+
+[desired]
+version = "2.0.0"
+
+[[trust.keys]]
+id = "signer-2026a"
+pem = "keys/signer.pem"
+
+[[group]]
+name = "gateways"
+credential = { env = "PLUMB_TOKEN" }
+bundle_folder = "/srv/policies"
+labels = { region = "eu" }
+
+[[node]]
+id = "eu-gw-001"
+api = "reload"
+url = "https://gw-001.example:8083"
+group = "gateways"
+labels = { role = "gateway" }
+"#;
+
+    #[test]
+    fn a_group_gives_what_a_node_does_not_say() {
+        let fleet = Fleet::parse(FILE).expect("the example is valid");
+        let node = &fleet.nodes[&NodeId::new("eu-gw-001").expect("valid")];
+        assert_eq!(node.bundle_folder.as_deref(), Some("/srv/policies"));
+        assert_eq!(node.labels.len(), 2);
+        assert_eq!(node.credential, Some(CredentialRef::Env("PLUMB_TOKEN".to_owned())));
+        assert_eq!(fleet.thresholds, Thresholds::default());
+    }
+
+    #[track_caller]
+    fn check_error(change: (&str, &str), expected: &str) {
+        assert!(FILE.contains(change.0));
+        let error = Fleet::parse(&FILE.replace(change.0, change.1)).expect_err("must be refused");
+        assert!(error.to_string().contains(expected), "{error}");
+    }
+
+    #[test]
+    fn a_bad_file_names_line_and_field() {
+        check_error(
+            ("https://gw", "ftp://gw"),
+            "line 19: node eu-gw-001: url: the scheme must be http or https",
+        );
+        check_error(("https://gw", "https://u:p@gw"), "url: a user or password");
+        check_error(
+            ("group = \"gateways\"", "group = \"none\""),
+            "line 19: node eu-gw-001: group: there is no group",
+        );
+        check_error(("\"reload\"", "\"relod\""), "unknown variant `relod`");
+        check_error(("version = \"2.0.0\"", "version = 2"), "line 7");
+        check_error(("environment", "enviroment"), "unknown field `enviroment`");
+        check_error(("labels = { role", "lables = { role"), "unknown field `lables`");
+        check_error(("\"eu-gw-001\"", "\"eu gw\""), "may hold only letters");
+    }
+
+    #[test]
+    fn a_printed_file_reads_back() {
+        let file = FleetFile::parse(FILE).expect("valid");
+        let again = Fleet::parse(&file.to_toml()).expect("valid");
+        assert_eq!(again, Fleet::parse(FILE).expect("valid"));
+    }
+}

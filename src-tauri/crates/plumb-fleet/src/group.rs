@@ -1,0 +1,87 @@
+//! N-way groups: nodes by version and content (point 1 of what nobody else has).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    content::PolicyRef,
+    ids::{ContentDigest, NodeId, Version},
+    snapshot::Snapshot,
+};
+
+/// Nodes that run one content under one version.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Group {
+    pub version: Option<Version>,
+    pub content: Option<ContentDigest>,
+    pub nodes: Vec<NodeId>,
+}
+
+/// Groups of nodes by what they last reported, largest first, then by version and content.
+pub fn groups(snapshot: &Snapshot) -> Vec<Group> {
+    let mut by_key: BTreeMap<(Option<&Version>, Option<ContentDigest>), Vec<NodeId>> =
+        BTreeMap::new();
+    for (id, seen) in &snapshot.nodes {
+        let report = seen.report.as_ref();
+        let version = report.and_then(|r| r.version.as_ref()).map(|v| &v.value);
+        let content = report.and_then(|r| r.content.as_ref()).map(|c| c.value);
+        by_key.entry((version, content)).or_default().push(id.clone());
+    }
+    let mut groups: Vec<Group> = by_key
+        .into_iter()
+        .map(|((version, content), nodes)| Group { version: version.cloned(), content, nodes })
+        .collect();
+    groups.sort_by(|a, b| b.nodes.len().cmp(&a.nodes.len()));
+    groups
+}
+
+/// The most common content of every version, ties broken by the smaller digest.
+pub fn majority(snapshot: &Snapshot) -> BTreeMap<Version, ContentDigest> {
+    let mut counts: BTreeMap<&Version, BTreeMap<ContentDigest, usize>> = BTreeMap::new();
+    for seen in snapshot.nodes.values() {
+        if let Some(report) = &seen.report
+            && let (Some(version), Some(content)) = (&report.version, &report.content)
+        {
+            *counts.entry(&version.value).or_default().entry(content.value).or_default() += 1;
+        }
+    }
+    counts
+        .into_iter()
+        .filter_map(|(version, contents)| {
+            let mut best: Option<(ContentDigest, usize)> = None;
+            for (content, count) in contents {
+                if best.is_none_or(|(_, most)| count > most) {
+                    best = Some((content, count));
+                }
+            }
+            best.map(|(content, _)| (version.clone(), content))
+        })
+        .collect()
+}
+
+/// How one list of policies differs from another, by digest only.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ContentDelta {
+    pub added: BTreeSet<String>,
+    pub removed: BTreeSet<String>,
+    pub changed: BTreeSet<String>,
+}
+
+/// Compares policies by id and digest; moves are left to the full diff over texts.
+pub fn delta(from: &[PolicyRef], to: &[PolicyRef]) -> ContentDelta {
+    let before: BTreeMap<&str, _> = from.iter().map(|p| (p.id.as_str(), p.digest)).collect();
+    let after: BTreeMap<&str, _> = to.iter().map(|p| (p.id.as_str(), p.digest)).collect();
+    let mut delta = ContentDelta::default();
+    for (id, digest) in &after {
+        match before.get(id) {
+            None => drop(delta.added.insert((*id).to_owned())),
+            Some(was) if was != digest => drop(delta.changed.insert((*id).to_owned())),
+            Some(_) => {}
+        }
+    }
+    for id in before.keys().filter(|id| !after.contains_key(*id)) {
+        delta.removed.insert((*id).to_owned());
+    }
+    delta
+}

@@ -1,0 +1,105 @@
+//! From a snapshot to an assessment: one verdict per node, counts, groups, and the figures' ages.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    desired::{Desired, Thresholds},
+    drift::{DriftState, Verdict, drift},
+    group::{Group, groups, majority},
+    ids::NodeId,
+    snapshot::{NodeReport, Snapshot},
+};
+
+/// What the console thinks of a snapshot at one moment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Assessment {
+    pub nodes: BTreeMap<NodeId, Verdict>,
+    /// Every state is present, also with zero.
+    pub counts: BTreeMap<DriftState, usize>,
+    pub groups: Vec<Group>,
+}
+
+/// Judges every node of a snapshot against what is desired.
+pub fn assess(snapshot: &Snapshot, desired: &Desired, now: Timestamp) -> Assessment {
+    let majority = majority(snapshot);
+    let mut counts: BTreeMap<DriftState, usize> =
+        DriftState::ALL.into_iter().map(|state| (state, 0)).collect();
+    let nodes = snapshot
+        .nodes
+        .iter()
+        .map(|(id, seen)| {
+            let verdict = drift(id, seen, desired, &majority, now);
+            *counts.entry(verdict.state).or_default() += 1;
+            (id.clone(), verdict)
+        })
+        .collect();
+    Assessment { nodes, counts, groups: groups(snapshot) }
+}
+
+/// Something odd about a figure a node reports, shown beside it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Caution {
+    /// The digest was not confirmed within the limit (seconds).
+    DigestAge { age_s: i64 },
+    /// The bundle was loaded longer ago than the limit (seconds).
+    LoadAge { age_s: i64 },
+    /// The node's clock differs from ours by more than the resolution of its header.
+    ClockSkew { skew_ms: i64 },
+    /// The reload endpoint asks for no credential (R279).
+    UnauthenticatedReload,
+    /// The counters stop at the ring's length and cannot be trusted (conflict C6).
+    SaturatedCounters,
+    /// Three or more newest reloads failed.
+    ConsecutiveFailures { count: usize },
+    /// A reload took more than a second (R272).
+    SlowReload { duration_ms: u64 },
+}
+
+/// Skew below this is noise of a one-second header and the network.
+const CLOCK_SKEW_MS_MAX: i64 = 5_000;
+/// Length of the documented reload history (R229).
+pub const HISTORY_RING: usize = 10;
+
+/// Names what is odd about a report at one moment.
+pub fn cautions(report: &NodeReport, thresholds: Thresholds, now: Timestamp) -> Vec<Caution> {
+    let mut found = Vec::new();
+    let age_s = |then: Timestamp| now.as_second().saturating_sub(then.as_second());
+    if let Some(confirmed) = &report.confirmed_at
+        && age_s(confirmed.value) > i64::from(thresholds.digest_age_s)
+    {
+        found.push(Caution::DigestAge { age_s: age_s(confirmed.value) });
+    }
+    if let Some(loaded) = &report.loaded_at
+        && age_s(loaded.value) > i64::from(thresholds.load_age_s)
+    {
+        found.push(Caution::LoadAge { age_s: age_s(loaded.value) });
+    }
+    if let Some(skew_ms) = report.clock_skew_ms
+        && skew_ms.abs() > CLOCK_SKEW_MS_MAX
+    {
+        found.push(Caution::ClockSkew { skew_ms });
+    }
+    if report.unauthenticated_reload {
+        found.push(Caution::UnauthenticatedReload);
+    }
+    if report.api == crate::node::NodeApi::Reload
+        && report.history.len() >= HISTORY_RING
+        && report.stats.as_ref().is_some_and(|s| s.value.total as usize == HISTORY_RING)
+    {
+        found.push(Caution::SaturatedCounters);
+    }
+    let failures = report.history.iter().take_while(|entry| !entry.success).count();
+    if failures >= 3 {
+        found.push(Caution::ConsecutiveFailures { count: failures });
+    }
+    if let Some(last) = report.history.first()
+        && last.duration_us > 1_000_000
+    {
+        found.push(Caution::SlowReload { duration_ms: last.duration_us / 1_000 });
+    }
+    found
+}

@@ -1,0 +1,32 @@
+//! Fleet, node, snapshot, desired, drift, groups and health; pure.
+//!
+//! No clock, randomness, file, socket or thread: time is an argument, ids come from callers.
+
+pub mod content;
+pub mod desired;
+pub mod drift;
+pub mod fleet;
+pub mod group;
+pub mod health;
+pub mod ids;
+pub mod node;
+pub mod observed;
+pub mod snapshot;
+
+pub use content::{Ordering, Policy, PolicyRef, content_digest};
+pub use desired::{Catalogue, CatalogueEntry, Desired, DesiredVersion, InFlight, Thresholds};
+pub use drift::{DriftState, Verdict};
+pub use fleet::{Fleet, FleetFile, FleetFileError};
+pub use group::Group;
+pub use health::{Assessment, Caution, assess, cautions};
+pub use ids::{
+    BundleDigest, ContentDigest, Digest, FleetId, NodeId, PlanHash, RunId, SnapshotId, Version,
+};
+pub use node::{
+    Capabilities, Capability, CredentialRef, Node, NodeApi, Route, TlsFiles, capabilities,
+};
+pub use observed::Observed;
+pub use snapshot::{
+    Content, FailureKind, NodeFailure, NodeObservation, NodeReport, ReloadEntry, ReloadStats,
+    ReportGap, SignatureReport, Snapshot, SnapshotBuilder,
+};

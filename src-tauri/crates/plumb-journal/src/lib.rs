@@ -1,0 +1,1 @@
+//! Run events, what they fold to and the hash chain; pure.

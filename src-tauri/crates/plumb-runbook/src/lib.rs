@@ -1,0 +1,1 @@
+//! Actions as data: planner, findings, confirmation ladder and gate; pure.

@@ -1,0 +1,1 @@
+//! SQLite: migrations, query files, one module per table.

@@ -1,0 +1,1 @@
+//! Bytes, keys and a time in; a verdict out; pure.
