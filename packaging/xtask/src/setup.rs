@@ -1,0 +1,157 @@
+//! `setup`: looks for what a purpose needs and installs what is missing.
+
+use std::{fs, path::Path};
+
+use anyhow::{Context, Result, bail};
+use clap::ValueEnum;
+
+use crate::cmd::{Cmd, ROOT, cargo, npm, on_path};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// What the machine shall be able to do; `test` includes the others
+    #[arg(long = "for", value_enum, default_value_t = Purpose::Test)]
+    purpose: Purpose,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+pub(crate) enum Purpose {
+    Build,
+    Demo,
+    Test,
+}
+
+/// How to see that a package is there, whoever installed it.
+enum Sign {
+    Program(&'static str),
+    Library(&'static str),
+    File(&'static str),
+}
+
+struct Package {
+    name: &'static str,
+    sign: Sign,
+    purpose: Purpose,
+}
+
+const fn package(name: &'static str, sign: Sign, purpose: Purpose) -> Package {
+    Package { name, sign, purpose }
+}
+
+const PACKAGES: &[Package] = &[
+    package("build-essential", Sign::Program("g++"), Purpose::Build),
+    package("pkg-config", Sign::Program("pkg-config"), Purpose::Build),
+    package("libwebkit2gtk-4.1-dev", Sign::Library("webkit2gtk-4.1"), Purpose::Build),
+    package("ca-certificates", Sign::File("/etc/ssl/certs/ca-certificates.crt"), Purpose::Build),
+    package("webkit2gtk-driver", Sign::Program("WebKitWebDriver"), Purpose::Test),
+    package("xvfb", Sign::Program("xvfb-run"), Purpose::Test),
+    package("xauth", Sign::Program("xauth"), Purpose::Test),
+    package("dbus-daemon", Sign::Program("dbus-run-session"), Purpose::Test),
+    package("gnome-keyring", Sign::Program("gnome-keyring-daemon"), Purpose::Test),
+    package("wrk", Sign::Program("wrk"), Purpose::Test),
+    package("imagemagick", Sign::Program("import"), Purpose::Test),
+    package("chromium", Sign::Program("chromium"), Purpose::Test),
+    package("curl", Sign::Program("curl"), Purpose::Test),
+];
+
+/// Both build with the Rust of the workspace in about two minutes each on two cores.
+const NEXTEST: &str = "cargo-nextest@0.9.151";
+const DENY: &str = "cargo-deny@0.20.2";
+
+pub(crate) fn run(args: &Args) -> Result<()> {
+    ensure(args.purpose)
+}
+
+/// Installs what is missing, with everything the installers say on standard error.
+pub(crate) fn ensure(purpose: Purpose) -> Result<()> {
+    system_packages(purpose)?;
+    page_packages()?;
+    if purpose == Purpose::Test {
+        tool("nextest", NEXTEST)?;
+        tool("deny", DENY)?;
+    }
+    Ok(())
+}
+
+fn system_packages(purpose: Purpose) -> Result<()> {
+    if !cfg!(target_os = "linux") {
+        return Ok(());
+    }
+    let missing: Vec<&str> = missing(purpose);
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let install = format!("apt-get install --no-install-recommends -y {}", missing.join(" "));
+    if !on_path("apt-get") {
+        bail!(
+            "missing on this machine, by their Debian names: {}; install them with your package manager",
+            missing.join(" ")
+        );
+    }
+    if !is_root() {
+        bail!("missing packages and no right to install them; run: sudo {install}");
+    }
+    eprintln!("installing {}", missing.join(" "));
+    apt().args(["update", "-q"]).run()?;
+    apt().args(["install", "--no-install-recommends", "-y", "-q"]).args(&missing).run()
+}
+
+fn missing(purpose: Purpose) -> Vec<&'static str> {
+    let wanted = PACKAGES.iter().filter(|package| package.purpose <= purpose);
+    wanted.filter(|package| !package.sign.is_there()).map(|package| package.name).collect()
+}
+
+impl Sign {
+    fn is_there(&self) -> bool {
+        match self {
+            Self::Program(program) => on_path(program),
+            Self::Library(library) => Cmd::new("pkg-config").args(["--exists", library]).succeeds(),
+            Self::File(path) => Path::new(path).exists(),
+        }
+    }
+}
+
+fn apt() -> Cmd {
+    Cmd::new("apt-get").env("DEBIAN_FRONTEND", "noninteractive").stdout_to_stderr()
+}
+
+fn is_root() -> bool {
+    Cmd::new("id").args(["-u"]).captured().is_ok_and(|(_, id)| id.trim() == "0")
+}
+
+/// `npm ci` when what is installed is older than the lock file.
+pub(crate) fn page_packages() -> Result<()> {
+    if !on_path("npm") {
+        bail!("npm is not on PATH; install Node 20.19 or newer");
+    }
+    let lock = ROOT.join("ui/package-lock.json");
+    let locked = fs::metadata(&lock)
+        .and_then(|file| file.modified())
+        .with_context(|| format!("{} is not readable", lock.display()))?;
+    // npm writes this file last, so a broken installation counts as none.
+    let installed = fs::metadata(ROOT.join("ui/node_modules/.package-lock.json"));
+    if installed.and_then(|file| file.modified()).is_ok_and(|installed| installed >= locked) {
+        return Ok(());
+    }
+    npm().args(["ci", "--no-audit", "--no-fund"]).stdout_to_stderr().run()
+}
+
+/// Installs a cargo subcommand unless cargo already finds one.
+fn tool(subcommand: &str, crate_at_version: &str) -> Result<()> {
+    if cargo().args([subcommand, "--version"]).succeeds() {
+        return Ok(());
+    }
+    eprintln!("installing {crate_at_version}");
+    cargo().args(["install", "--locked", crate_at_version]).stdout_to_stderr().run()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_demo_needs_no_browser() {
+        let demo = PACKAGES.iter().filter(|package| package.purpose <= Purpose::Demo);
+        assert!(demo.map(|package| package.name).all(|name| name != "chromium"));
+    }
+}
