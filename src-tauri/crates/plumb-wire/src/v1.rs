@@ -1,0 +1,137 @@
+//! Version 1 of `/v1/agent/...`: what is asked, what is answered, and the paths.
+//!
+//! Digests are 64 lower-case hex digits, times RFC 3339 in UTC, versions are labels. Mutating
+//! requests need a credential and may carry [`IDEMPOTENCY_KEY`].
+
+mod answers;
+mod requests;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::{Deserialize, Serialize};
+
+pub use answers::{
+    Authentication, BundleStatus, BundlesFound, Config, ConfigKey, ConfigSetting, ConfigValue,
+    Decision, Evaluated, Evaluation, Fallback, FoundBundle, History, LastKnownGood, LogLevel,
+    LogLine, Logs, Mode, NoBundle, Ordering, Pin, Pinned, Policies, PolicyRef, PolicyText, Problem,
+    ReloadRecord, Reloaded, Reloads, Restarted, SignatureCheck, SignatureStatus, SignatureVerdict,
+    Status, Trigger,
+};
+pub use requests::{
+    ConfigChange, EvaluateCase, EvaluateRequest, HistoryQuery, LogsQuery, PinRequest,
+    RollbackRequest, StatusQuery, SyncRequest,
+};
+
+/// Header that makes a mutating request safe to repeat: the agent answers a known key with the
+/// answer it gave before. At most [`IDEMPOTENCY_KEY_BYTES_MAX`] visible ASCII characters.
+pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
+pub const IDEMPOTENCY_KEY_BYTES_MAX: usize = 128;
+/// Keys an agent remembers, oldest forgotten first.
+pub const IDEMPOTENCY_KEYS_MAX: usize = 1_024;
+/// Header set on an answer that was given before.
+pub const IDEMPOTENT_REPLAYED: &str = "idempotent-replayed";
+/// Header with the id of a request, given by the caller or made by the agent.
+pub const REQUEST_ID: &str = "x-request-id";
+/// Media type of every error below `/v1` (RFC 9457).
+pub const PROBLEM_JSON: &str = "application/problem+json";
+
+/// Test requests in one `evaluate`.
+pub const EVALUATE_REQUESTS_MAX: usize = 1_000;
+/// Lines in one answer of `logs`.
+pub const LOG_LINES_MAX: u32 = 2_000;
+/// Entries in one answer of `history`.
+pub const HISTORY_ENTRIES_MAX: u32 = 10_000;
+
+/// Paths of the endpoints.
+pub mod path {
+    /// `GET` -> `Status`, query `StatusQuery`.
+    pub const STATUS: &str = "/v1/agent/status";
+    /// `GET` -> `Policies`.
+    pub const POLICIES: &str = "/v1/agent/policies";
+    /// `GET` -> `Config`; `PUT` `ConfigChange` -> `Config`.
+    pub const CONFIG: &str = "/v1/agent/config";
+    /// `POST` `PinRequest` -> `Pinned`; `DELETE` -> `Pinned`.
+    pub const PIN: &str = "/v1/agent/pin";
+    /// `POST` `SyncRequest` -> `Reloaded`.
+    pub const SYNC: &str = "/v1/agent/sync";
+    /// `POST` `RollbackRequest` -> `Reloaded`.
+    pub const ROLLBACK: &str = "/v1/agent/rollback";
+    /// `POST` -> `Restarted`.
+    pub const RESTART: &str = "/v1/agent/restart";
+    /// `GET` -> `Logs`, query `LogsQuery`.
+    pub const LOGS: &str = "/v1/agent/logs";
+    /// `POST` `EvaluateRequest` -> `Evaluated`.
+    pub const EVALUATE: &str = "/v1/agent/evaluate";
+    /// `GET` -> `History`, query `HistoryQuery`.
+    pub const HISTORY: &str = "/v1/agent/history";
+    /// `GET` -> `BundlesFound`.
+    pub const BUNDLES: &str = "/v1/agent/bundles";
+}
+
+/// Kinds of [`Problem`], as its `type`.
+pub mod problem {
+    /// The request cannot be read or says something that makes no sense.
+    pub const BAD_REQUEST: &str = "urn:plumbline:agent:bad-request";
+    /// No credential, or one that is not accepted.
+    pub const UNAUTHENTICATED: &str = "urn:plumbline:agent:unauthenticated";
+    /// The agent does not do this in its present mode.
+    pub const FORBIDDEN: &str = "urn:plumbline:agent:forbidden";
+    pub const NOT_FOUND: &str = "urn:plumbline:agent:not-found";
+    /// No bundle below the agent's roots answers to what was asked for.
+    pub const NO_SUCH_BUNDLE: &str = "urn:plumbline:agent:no-such-bundle";
+    /// More than one bundle does; name it by digest or content.
+    pub const AMBIGUOUS_BUNDLE: &str = "urn:plumbline:agent:ambiguous-bundle";
+    /// A bundle was found and refused; what runs did not change.
+    pub const BUNDLE_REFUSED: &str = "urn:plumbline:agent:bundle-refused";
+    /// There is no verified bundle in force.
+    pub const NO_BUNDLE: &str = "urn:plumbline:agent:no-bundle";
+    /// Deployment locking is on: the pinned bundle may not change.
+    pub const LOCKED: &str = "urn:plumbline:agent:locked";
+    /// The idempotency key was used for another request.
+    pub const KEY_REUSED: &str = "urn:plumbline:agent:idempotency-key-reused";
+    pub const TOO_LARGE: &str = "urn:plumbline:agent:too-large";
+    pub const TIMED_OUT: &str = "urn:plumbline:agent:timed-out";
+    /// What is asked for could not be made durable; nothing changed.
+    pub const STATE_NOT_WRITTEN: &str = "urn:plumbline:agent:state-not-written";
+    pub const INTERNAL: &str = "urn:plumbline:agent:internal";
+}
+
+/// Every document of the contract by name: exists only to give them one JSON schema.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Contract {
+    pub answers: Answers,
+    pub requests: Requests,
+    pub problem: Problem,
+}
+
+/// What the agent answers.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Answers {
+    pub status: Status,
+    pub policies: Policies,
+    pub config: Config,
+    pub pinned: Pinned,
+    pub reloaded: Reloaded,
+    pub restarted: Restarted,
+    pub logs: Logs,
+    pub evaluated: Evaluated,
+    pub history: History,
+    pub bundles: BundlesFound,
+}
+
+/// What the agent is asked.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Requests {
+    pub status: StatusQuery,
+    pub config: ConfigChange,
+    pub pin: PinRequest,
+    pub sync: SyncRequest,
+    pub rollback: RollbackRequest,
+    pub logs: LogsQuery,
+    pub evaluate: EvaluateRequest,
+    pub history: HistoryQuery,
+}
+
+/// The JSON schema of the whole contract, kept in `assets/schemas/agent-v1.json`.
+pub fn schema() -> Schema {
+    SchemaGenerator::default().into_root_schema_for::<Contract>()
+}
