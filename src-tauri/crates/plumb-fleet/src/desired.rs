@@ -81,16 +81,12 @@ impl Catalogue {
 
     /// The bundle that a desired version names: by content, or the only one of that version.
     pub fn resolve(&self, desired: &DesiredVersion) -> Option<&CatalogueEntry> {
-        match desired.content {
-            Some(content) => {
-                self.entries.iter().find(|e| e.version == desired.version && e.content == content)
-            }
-            None => {
-                let mut of_version = self.entries.iter().filter(|e| e.version == desired.version);
-                let first = of_version.next();
-                if of_version.next().is_some() { None } else { first }
-            }
+        let mut of_version = self.entries.iter().filter(|entry| entry.version == desired.version);
+        if let Some(content) = desired.content {
+            return of_version.find(|entry| entry.content == content);
         }
+        let first = of_version.next();
+        if of_version.next().is_some() { None } else { first }
     }
 }
 

@@ -32,7 +32,7 @@ pub fn groups(snapshot: &Snapshot) -> Vec<Group> {
         .into_iter()
         .map(|((version, content), nodes)| Group { version: version.cloned(), content, nodes })
         .collect();
-    groups.sort_by(|a, b| b.nodes.len().cmp(&a.nodes.len()));
+    groups.sort_by_key(|group| std::cmp::Reverse(group.nodes.len()));
     groups
 }
 

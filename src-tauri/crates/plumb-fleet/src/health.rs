@@ -88,7 +88,7 @@ pub fn cautions(report: &NodeReport, thresholds: Thresholds, now: Timestamp) -> 
     }
     if report.api == crate::node::NodeApi::Reload
         && report.history.len() >= HISTORY_RING
-        && report.stats.as_ref().is_some_and(|s| s.value.total as usize == HISTORY_RING)
+        && report.stats.as_ref().is_some_and(|s| s.value.total == HISTORY_RING as u64)
     {
         found.push(Caution::SaturatedCounters);
     }

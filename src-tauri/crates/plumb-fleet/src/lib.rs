@@ -27,6 +27,6 @@ pub use node::{
 };
 pub use observed::Observed;
 pub use snapshot::{
-    Content, FailureKind, NodeFailure, NodeObservation, NodeReport, ReloadEntry, ReloadStats,
-    ReportGap, SignatureReport, Snapshot, SnapshotBuilder,
+    Content, FailureKind, NamedContent, NodeFailure, NodeObservation, NodeReport, ReloadEntry,
+    ReloadStats, ReportGap, SignatureReport, Snapshot, SnapshotBuilder,
 };

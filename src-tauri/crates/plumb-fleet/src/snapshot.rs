@@ -51,6 +51,10 @@ pub struct NodeReport {
     /// When the source of the bundle last confirmed this digest; absent where the node API cannot tell.
     pub confirmed_at: Option<Observed<Timestamp>>,
     pub signature: Option<Observed<SignatureReport>>,
+    /// The bundle the node would fall back to, where the node API tells (rollback readiness).
+    pub last_known_good: Option<Observed<NamedContent>>,
+    /// What the node itself was told to run, where the node API remembers pins.
+    pub pinned: Option<Observed<NamedContent>>,
     pub ready: Option<Observed<bool>>,
     pub stats: Option<Observed<ReloadStats>>,
     /// Newest first, at most what the node keeps.
@@ -63,6 +67,13 @@ pub struct NodeReport {
     pub config: BTreeMap<String, String>,
     /// Parts of the report that could not be read, each with its failure.
     pub gaps: Vec<ReportGap>,
+}
+
+/// A version and the content it stood for at one node.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct NamedContent {
+    pub version: Version,
+    pub content: ContentDigest,
 }
 
 /// One document of a report that could not be read while others could.
