@@ -1,0 +1,110 @@
+//! The gate: the only way from a plan to something the executor accepts.
+
+use plumb_fleet::PlanHash;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    finding::{Finding, Severity},
+    plan::{Plan, Undo},
+};
+
+/// Environments in which a phrase must be typed.
+const PRODUCTION: [&str; 2] = ["production", "prod"];
+
+/// The rung of the confirmation ladder a plan stands on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "level", rename_all = "snake_case")]
+pub enum Rung {
+    /// Reversible on one node: start at once, offer the exact undo.
+    Undo,
+    /// Reversible on many nodes: a dialog with the blast radius.
+    Dialog,
+    /// Production, or not reversible: type the phrase.
+    Typed { phrase: String },
+}
+
+/// Names the rung of a plan. The phrase is `fleet count`, for example `prod-eu 42`.
+pub fn rung(plan: &Plan) -> Rung {
+    let count = plan.targets().count();
+    let irreversible = plan.targets().any(|target| matches!(target.undo, Undo::Impossible { .. }));
+    if PRODUCTION.contains(&plan.environment.as_str()) || irreversible {
+        return Rung::Typed { phrase: format!("{} {count}", plan.fleet) };
+    }
+    if count <= 1 && plan.desired.as_ref().is_none_or(|change| change.nodes.is_some()) {
+        Rung::Undo
+    } else {
+        Rung::Dialog
+    }
+}
+
+/// What an operator gave to start a plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Confirmation {
+    /// Hash of the plan that was shown.
+    pub seen: PlanHash,
+    /// The phrase that was typed, where one was asked for.
+    pub typed: Option<String>,
+    pub operator: String,
+}
+
+/// Why a plan may not start.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ApprovalError {
+    #[error("the plan changed since it was shown")]
+    Changed,
+    #[error("the plan does nothing")]
+    Empty,
+    #[error("{count} findings forbid it, the first: {first}")]
+    Fatal { count: usize, first: String },
+    #[error("the phrase {phrase:?} must be typed")]
+    Phrase { phrase: String },
+}
+
+/// A plan that passed the gate. Signed approvals join here; there is no other constructor.
+///
+/// ```compile_fail
+/// let approved = plumb_runbook::ApprovedPlan { plan: todo!(), operator: String::new() };
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApprovedPlan {
+    plan: Plan,
+    operator: String,
+}
+
+impl ApprovedPlan {
+    pub const fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    pub fn operator(&self) -> &str {
+        &self.operator
+    }
+}
+
+/// Opens the gate for exactly the plan that was shown.
+pub fn approve(
+    plan: Plan,
+    findings: &[Finding],
+    confirmation: &Confirmation,
+) -> Result<ApprovedPlan, ApprovalError> {
+    if plan.hash() != confirmation.seen {
+        return Err(ApprovalError::Changed);
+    }
+    if plan.is_empty() {
+        return Err(ApprovalError::Empty);
+    }
+    let mut fatal = findings.iter().filter(|finding| finding.severity == Severity::Fatal);
+    if let Some(first) = fatal.next() {
+        let node = first.node.as_ref().map(|node| format!("{node} ")).unwrap_or_default();
+        return Err(ApprovalError::Fatal {
+            count: 1 + fatal.count(),
+            first: format!("{node}{}", first.message),
+        });
+    }
+    if let Rung::Typed { phrase } = rung(&plan)
+        && confirmation.typed.as_deref() != Some(phrase.as_str())
+    {
+        return Err(ApprovalError::Phrase { phrase });
+    }
+    Ok(ApprovedPlan { plan, operator: confirmation.operator.clone() })
+}

@@ -1,0 +1,230 @@
+//! What is wrong or odd about a plan, found before anything happens.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use plumb_fleet::{DriftState, NodeId};
+use serde::{Deserialize, Serialize};
+
+use crate::plan::{Effect, LeftOutReason, Plan, PlanInput};
+
+/// Something wrong or odd, with what to do about it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    pub severity: Severity,
+    pub code: FindingCode,
+    pub node: Option<NodeId>,
+    pub message: String,
+    pub remedy: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    Note,
+    Warning,
+    /// The plan cannot be started.
+    Fatal,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FindingCode {
+    BundleMissing,
+    BundleRefused,
+    NotAsked,
+    NoAnswer,
+    CannotDo,
+    NotKnown,
+    UnauthenticatedReload,
+    NoUndo,
+    OldSnapshot,
+    LargeBundle,
+    NothingToDo,
+}
+
+impl FindingCode {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::BundleMissing => "bundle_missing",
+            Self::BundleRefused => "bundle_refused",
+            Self::NotAsked => "not_asked",
+            Self::NoAnswer => "no_answer",
+            Self::CannotDo => "cannot_do",
+            Self::NotKnown => "not_known",
+            Self::UnauthenticatedReload => "unauthenticated_reload",
+            Self::NoUndo => "no_undo",
+            Self::OldSnapshot => "old_snapshot",
+            Self::LargeBundle => "large_bundle",
+            Self::NothingToDo => "nothing_to_do",
+        }
+    }
+}
+
+/// What a node answered when asked to verify the bundle it is to load.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "probe", rename_all = "snake_case")]
+pub enum Probe {
+    Verified,
+    Missing,
+    Refused { message: String },
+    NoAnswer { message: String },
+}
+
+/// A snapshot older than this is no ground to act on without a word.
+const SNAPSHOT_AGE_S_MAX: i64 = 120;
+/// Bundles above this are slow to reload (R271).
+const BUNDLE_BYTES_ADVISED: u64 = 1 << 20;
+
+/// Examines a plan. `probes` are the answers of nodes asked to verify, where they were asked.
+pub fn findings(
+    plan: &Plan,
+    probes: &BTreeMap<NodeId, Probe>,
+    input: PlanInput<'_>,
+    now: Timestamp,
+) -> Vec<Finding> {
+    let mut found = Vec::new();
+    for target in plan.targets() {
+        for effect in &target.effects {
+            if let Effect::Verify { path } = effect {
+                found.extend(probe_finding(&target.node, path, probes.get(&target.node), input));
+            }
+        }
+        if let crate::plan::Undo::Impossible { reason } = &target.undo {
+            found.push(Finding {
+                severity: Severity::Note,
+                code: FindingCode::NoUndo,
+                node: Some(target.node.clone()),
+                message: reason.clone(),
+                remedy: "be sure of this node before you start".to_owned(),
+            });
+        }
+        let report = input.snapshot.nodes.get(&target.node).and_then(|seen| seen.report.as_ref());
+        if report.is_some_and(|report| report.unauthenticated_reload) {
+            found.push(Finding {
+                severity: Severity::Warning,
+                code: FindingCode::UnauthenticatedReload,
+                node: Some(target.node.clone()),
+                message: "accepts a reload from anybody who reaches it".to_owned(),
+                remedy: "put a gateway with authentication or mutual TLS before it".to_owned(),
+            });
+        }
+    }
+    found.extend(plan.left_out.iter().filter_map(|left| left_out_finding(left, input)));
+    found.extend(plan_wide(plan, input, now));
+    found.sort_by(|a, b| {
+        b.severity
+            .cmp(&a.severity)
+            .then_with(|| a.code.cmp(&b.code))
+            .then_with(|| a.node.cmp(&b.node))
+    });
+    found
+}
+
+fn probe_finding(
+    node: &NodeId,
+    path: &str,
+    probe: Option<&Probe>,
+    input: PlanInput<'_>,
+) -> Option<Finding> {
+    let (severity, code, message, remedy) = match probe {
+        Some(Probe::Verified) => return None,
+        Some(Probe::Missing) => {
+            let file = path.rsplit('/').next().unwrap_or(path);
+            let local = input.desired.catalogue.entries.iter().find(|entry| entry.file == file);
+            let from = local.and_then(|entry| entry.local_path.as_deref()).unwrap_or(file);
+            (
+                Severity::Fatal,
+                FindingCode::BundleMissing,
+                format!("has no file {path}"),
+                format!("copy {from} to {path} on the node, or leave the node out"),
+            )
+        }
+        Some(Probe::Refused { message }) => (
+            Severity::Fatal,
+            FindingCode::BundleRefused,
+            format!("does not accept {path}: {message}"),
+            "compare the node's key with the key the bundle is signed with".to_owned(),
+        ),
+        Some(Probe::NoAnswer { message }) => (
+            Severity::Warning,
+            FindingCode::NoAnswer,
+            format!("did not say whether it accepts {path}: {message}"),
+            "it is asked again before the reload; leave it out if it stays silent".to_owned(),
+        ),
+        None => (
+            Severity::Note,
+            FindingCode::NotAsked,
+            format!("was not asked yet whether it accepts {path}"),
+            "it is asked before the reload".to_owned(),
+        ),
+    };
+    Some(Finding { severity, code, node: Some(node.clone()), message, remedy })
+}
+
+fn left_out_finding(left: &crate::plan::LeftOut, input: PlanInput<'_>) -> Option<Finding> {
+    let state = input.assessment.nodes.get(&left.node).map(|verdict| verdict.state);
+    let (severity, code, remedy) = match left.reason {
+        LeftOutReason::AsWanted => return None,
+        LeftOutReason::NoAnswer => (
+            Severity::Warning,
+            FindingCode::NoAnswer,
+            "it keeps what it runs; plan again when it answers",
+        ),
+        LeftOutReason::CannotDo if state == Some(DriftState::InSync) => return None,
+        LeftOutReason::CannotDo => {
+            (Severity::Warning, FindingCode::CannotDo, "change it where it runs")
+        }
+        LeftOutReason::NotKnown => (
+            Severity::Fatal,
+            FindingCode::NotKnown,
+            "add the signed bundle to the fleet file, or name another version",
+        ),
+    };
+    Some(Finding {
+        severity,
+        code,
+        node: Some(left.node.clone()),
+        message: format!("left out: {}", left.detail),
+        remedy: remedy.to_owned(),
+    })
+}
+
+fn plan_wide(plan: &Plan, input: PlanInput<'_>, now: Timestamp) -> Vec<Finding> {
+    let mut found = Vec::new();
+    let mut say = |severity, code, message: String, remedy: &str| {
+        found.push(Finding { severity, code, node: None, message, remedy: remedy.to_owned() });
+    };
+    let age_s = now.as_second().saturating_sub(input.snapshot.taken_at.as_second());
+    if age_s > SNAPSHOT_AGE_S_MAX {
+        say(
+            Severity::Warning,
+            FindingCode::OldSnapshot,
+            format!("the plan is made from a sweep {} min old", age_s / 60),
+            "sweep again, then plan again",
+        );
+    }
+    let wanted: std::collections::BTreeSet<_> =
+        plan.targets().filter_map(|target| target.after.content).collect();
+    for content in wanted {
+        if let Some(entry) = input.desired.catalogue.with_content(content)
+            && entry.bytes > BUNDLE_BYTES_ADVISED
+        {
+            say(
+                Severity::Note,
+                FindingCode::LargeBundle,
+                format!("bundle {} has {} bytes, more than 1 MiB", entry.version, entry.bytes),
+                "remove unused policies; expect slower reloads",
+            );
+        }
+    }
+    if plan.is_empty() {
+        say(
+            Severity::Note,
+            FindingCode::NothingToDo,
+            "every selected node that can be changed already is as wanted".to_owned(),
+            "nothing has to be done",
+        );
+    }
+    found
+}

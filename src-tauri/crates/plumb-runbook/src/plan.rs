@@ -1,0 +1,509 @@
+//! An action expanded to effects on named nodes against one snapshot: immutable, hashed, nothing left to decide.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use plumb_fleet::{
+    Assessment, Capability, CatalogueEntry, ContentDigest, Desired, DesiredVersion, Digest, Fleet,
+    Node, NodeId, NodeObservation, PlanHash, Snapshot, Version, capabilities,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::action::Action;
+
+/// Most effects in one plan: two for each node of the largest fleet, and one for the desired version.
+pub const EFFECTS_MAX: usize = 2 * plumb_fleet::fleet::NODES_MAX + 1;
+/// How long a node may take to prove a sync or rollback by content, in seconds.
+const ARRIVAL_DEADLINE_S: u32 = 30;
+/// A restart also has to start a process.
+const RESTART_DEADLINE_S: u32 = 60;
+
+/// One primitive thing the executor can do to a node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "effect", rename_all = "snake_case")]
+pub enum Effect {
+    /// Ask the node to check the bundle at a path without loading it. Reads only.
+    Verify { path: String },
+    /// Load the bundle at a path. Undone by reloading the former file.
+    Reload { path: String },
+    /// Tell an agent which version it should run. Undone by the former pin.
+    Pin { version: Version, content: ContentDigest },
+    /// Make an agent take its pinned version. Undone by a rollback.
+    Sync { force: bool },
+    /// Make an agent return to last-known-good or a named version. Undone by a sync.
+    Rollback { to: Option<Version> },
+    /// Restart the policy process. Cannot be undone; a restart loses nothing that is on disk.
+    Restart,
+}
+
+impl Effect {
+    /// One sentence for a person.
+    pub fn sentence(&self) -> String {
+        match self {
+            Self::Verify { path } => format!("verify {path}"),
+            Self::Reload { path } => format!("reload {path}"),
+            Self::Pin { version, content } => format!("pin {version} ({})", content.short()),
+            Self::Sync { force: false } => "take the pinned version".to_owned(),
+            Self::Sync { force: true } => {
+                "take the pinned version, also if it already runs".to_owned()
+            }
+            Self::Rollback { to: None } => "return to last-known-good".to_owned(),
+            Self::Rollback { to: Some(to) } => format!("return to {to}"),
+            Self::Restart => "restart the policy process".to_owned(),
+        }
+    }
+}
+
+/// What a node runs, or is to run.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Running {
+    pub version: Option<Version>,
+    pub content: Option<ContentDigest>,
+}
+
+/// How a node's part of the plan is taken back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "undo", rename_all = "snake_case")]
+pub enum Undo {
+    /// Roll back to the version that ran before.
+    RollBackTo {
+        version: Version,
+    },
+    /// Nothing has to be taken back.
+    Nothing,
+    Impossible {
+        reason: String,
+    },
+}
+
+/// What is done to one node, in order; the first failure ends the node's part.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodePlan {
+    pub node: NodeId,
+    pub before: Running,
+    /// What must be observed afterwards; an absent field is not compared.
+    pub after: Running,
+    pub effects: Vec<Effect>,
+    pub undo: Undo,
+    pub deadline_s: u32,
+}
+
+/// Nodes that are changed together. Waves and the gates between them grow here.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wave {
+    pub nodes: Vec<NodePlan>,
+}
+
+/// A selected node that the plan does not touch.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeftOut {
+    pub node: NodeId,
+    pub reason: LeftOutReason,
+    pub detail: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LeftOutReason {
+    /// Already as wanted.
+    AsWanted,
+    /// No answer, or an answer that cannot be used.
+    NoAnswer,
+    /// The node API cannot do it.
+    CannotDo,
+    /// What it takes is not known: no desired version, no signed bundle, no earlier version.
+    NotKnown,
+}
+
+/// The desired version set before any node is touched.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DesiredChange {
+    pub version: Version,
+    pub content: Option<ContentDigest>,
+    /// Nodes it is set for; nothing means the fleet.
+    pub nodes: Option<Vec<NodeId>>,
+}
+
+/// An immutable plan. Two plans are the same when their hashes are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    /// Format of these bytes.
+    pub format: u32,
+    pub fleet: plumb_fleet::FleetId,
+    pub environment: String,
+    pub action: Action,
+    /// Whole fleet, or the selected nodes.
+    pub whole_fleet: bool,
+    pub desired: Option<DesiredChange>,
+    pub waves: Vec<Wave>,
+    pub left_out: Vec<LeftOut>,
+}
+
+/// Why no plan could be made.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PlanError {
+    #[error("no node is selected")]
+    NothingSelected,
+    #[error("{node} is not a node of this fleet")]
+    UnknownNode { node: NodeId },
+    #[error("fleet {fleet} is read-only")]
+    ReadOnly { fleet: plumb_fleet::FleetId },
+    #[error("no signed bundle of version {version} is known")]
+    UnknownVersion { version: Version },
+    #[error("version {version} names {count} signed bundles; say which by its content digest")]
+    AmbiguousVersion { version: Version, count: usize },
+    #[error("no signed bundle of version {version} has the content {content}")]
+    UnknownContent { version: Version, content: ContentDigest },
+    #[error("a plan may hold {max} effects, not {count}")]
+    TooLarge { count: usize, max: usize },
+}
+
+/// Everything a plan is made from.
+#[derive(Debug, Clone, Copy)]
+pub struct PlanInput<'a> {
+    pub fleet: &'a Fleet,
+    pub snapshot: &'a Snapshot,
+    pub assessment: &'a Assessment,
+    pub desired: &'a Desired,
+}
+
+impl Plan {
+    /// Canonical bytes (RFC 8785): the same on every machine.
+    pub fn canonical_bytes(&self) -> Vec<u8> {
+        serde_json_canonicalizer::to_vec(self).expect("a plan always serialises")
+    }
+
+    /// SHA-256 of the canonical bytes.
+    pub fn hash(&self) -> PlanHash {
+        PlanHash(Digest::of(&self.canonical_bytes()))
+    }
+
+    pub fn targets(&self) -> impl Iterator<Item = &NodePlan> {
+        self.waves.iter().flat_map(|wave| &wave.nodes)
+    }
+
+    /// Whether starting it would change nothing.
+    pub fn is_empty(&self) -> bool {
+        self.desired.is_none() && self.targets().next().is_none()
+    }
+}
+
+/// Expands an action over selected nodes. `selected` is `None` for the whole fleet.
+pub fn plan(
+    action: &Action,
+    selected: Option<&BTreeSet<NodeId>>,
+    input: PlanInput<'_>,
+) -> Result<Plan, PlanError> {
+    if input.fleet.read_only {
+        return Err(PlanError::ReadOnly { fleet: input.fleet.name.clone() });
+    }
+    let everything: BTreeSet<NodeId> = input.fleet.nodes.keys().cloned().collect();
+    let nodes = selected.unwrap_or(&everything);
+    if nodes.is_empty() {
+        return Err(PlanError::NothingSelected);
+    }
+    let change = desired_change(action, selected, input.desired)?;
+    let mut left_out = Vec::new();
+    let mut targets = Vec::new();
+    for id in nodes {
+        let node =
+            input.fleet.nodes.get(id).ok_or_else(|| PlanError::UnknownNode { node: id.clone() })?;
+        match plan_node(action, node, change.as_ref(), input) {
+            Ok(target) => targets.push(target),
+            Err((reason, detail)) => left_out.push(LeftOut { node: id.clone(), reason, detail }),
+        }
+    }
+    let count = targets.iter().map(|target| target.effects.len()).sum::<usize>()
+        + usize::from(change.is_some());
+    if count > EFFECTS_MAX {
+        return Err(PlanError::TooLarge { count, max: EFFECTS_MAX });
+    }
+    let unchanged = |change: &DesiredChange| is_current(change, input.desired);
+    Ok(Plan {
+        format: 1,
+        fleet: input.fleet.name.clone(),
+        environment: input.fleet.environment.clone(),
+        action: action.clone(),
+        whole_fleet: selected.is_none(),
+        desired: change.filter(|change| !unchanged(change)),
+        waves: if targets.is_empty() { Vec::new() } else { vec![Wave { nodes: targets }] },
+        left_out,
+    })
+}
+
+fn desired_change(
+    action: &Action,
+    selected: Option<&BTreeSet<NodeId>>,
+    desired: &Desired,
+) -> Result<Option<DesiredChange>, PlanError> {
+    let (version, content) = match action {
+        Action::Pin { version, content, .. } => (version, content),
+        Action::ResolveConflict { to, content } => (to, content),
+        Action::Sync { .. } | Action::Rollback { .. } | Action::Restart => return Ok(None),
+    };
+    let known: Vec<&CatalogueEntry> = desired.catalogue.of_version(version).collect();
+    let content = match content {
+        Some(content) if known.iter().any(|entry| entry.content == *content) => *content,
+        Some(content) => {
+            return Err(PlanError::UnknownContent { version: version.clone(), content: *content });
+        }
+        None => {
+            let contents: BTreeSet<ContentDigest> =
+                known.iter().map(|entry| entry.content).collect();
+            match (contents.len(), contents.first()) {
+                (1, Some(content)) => *content,
+                (0, _) | (_, None) => {
+                    return Err(PlanError::UnknownVersion { version: version.clone() });
+                }
+                (count, _) => {
+                    return Err(PlanError::AmbiguousVersion { version: version.clone(), count });
+                }
+            }
+        }
+    };
+    Ok(Some(DesiredChange {
+        version: version.clone(),
+        content: Some(content),
+        nodes: selected.map(|nodes| nodes.iter().cloned().collect()),
+    }))
+}
+
+fn is_current(change: &DesiredChange, desired: &Desired) -> bool {
+    let same = |wanted: Option<&DesiredVersion>| {
+        wanted.is_some_and(|wanted| {
+            wanted.version == change.version && wanted.content == change.content
+        })
+    };
+    match &change.nodes {
+        None => same(desired.fleet.as_ref()),
+        Some(nodes) => nodes.iter().all(|node| same(desired.of(node))),
+    }
+}
+
+type Skip = (LeftOutReason, String);
+
+fn plan_node(
+    action: &Action,
+    node: &Node,
+    change: Option<&DesiredChange>,
+    input: PlanInput<'_>,
+) -> Result<NodePlan, Skip> {
+    let seen = input.snapshot.nodes.get(&node.id);
+    let needed = match action {
+        Action::Sync { .. } | Action::Pin { sync: true, .. } | Action::ResolveConflict { .. } => {
+            Capability::Sync
+        }
+        Action::Pin { sync: false, .. } => Capability::Pin,
+        Action::Rollback { .. } => Capability::Rollback,
+        Action::Restart => Capability::Restart,
+    };
+    let abilities = capabilities(node.api);
+    if let Some(reason) = abilities.cannot.get(&needed) {
+        return Err((LeftOutReason::CannotDo, reason.clone()));
+    }
+    let before = answering(seen)?;
+    match action {
+        Action::Sync { force } => sync_node(node, before, None, *force, input),
+        Action::Pin { sync: true, .. } | Action::ResolveConflict { .. } => {
+            sync_node(node, before, change, false, input)
+        }
+        Action::Pin { sync: false, version, .. } => {
+            let content =
+                change.and_then(|change| change.content).ok_or_else(|| not_known(version))?;
+            Ok(NodePlan {
+                node: node.id.clone(),
+                after: before.clone(),
+                before,
+                effects: vec![Effect::Pin { version: version.clone(), content }],
+                undo: Undo::Nothing,
+                deadline_s: ARRIVAL_DEADLINE_S,
+            })
+        }
+        Action::Rollback { to } => rollback_node(node, before, to.as_ref(), input),
+        Action::Restart => Ok(NodePlan {
+            node: node.id.clone(),
+            after: before.clone(),
+            before,
+            effects: vec![Effect::Restart],
+            undo: Undo::Impossible { reason: "a restart cannot be taken back".to_owned() },
+            deadline_s: RESTART_DEADLINE_S,
+        }),
+    }
+}
+
+fn not_known(version: &Version) -> Skip {
+    (LeftOutReason::NotKnown, format!("no signed bundle of version {version} is known"))
+}
+
+/// What an answering node runs; a silent one is left out.
+fn answering(seen: Option<&NodeObservation>) -> Result<Running, Skip> {
+    let Some(seen) = seen else {
+        return Err((LeftOutReason::NoAnswer, "never seen".to_owned()));
+    };
+    if let Some(failure) = &seen.failure {
+        return Err((LeftOutReason::NoAnswer, failure.message.clone()));
+    }
+    let Some(report) = &seen.report else {
+        return Err((LeftOutReason::NoAnswer, "never seen".to_owned()));
+    };
+    Ok(Running {
+        version: report.version.as_ref().map(|v| v.value.clone()),
+        content: report.content.as_ref().map(|c| c.value),
+    })
+}
+
+fn sync_node(
+    node: &Node,
+    before: Running,
+    change: Option<&DesiredChange>,
+    force: bool,
+    input: PlanInput<'_>,
+) -> Result<NodePlan, Skip> {
+    let wanted = match change {
+        Some(change) => DesiredVersion {
+            version: change.version.clone(),
+            content: change.content,
+            pinned_by: None,
+            since: None,
+        },
+        None => input
+            .desired
+            .of(&node.id)
+            .cloned()
+            .ok_or_else(|| (LeftOutReason::NotKnown, "no desired version is set".to_owned()))?,
+    };
+    let entry =
+        input.desired.catalogue.resolve(&wanted).ok_or_else(|| not_known(&wanted.version))?;
+    let after = Running { version: Some(entry.version.clone()), content: Some(entry.content) };
+    let stale =
+        input.assessment.nodes.get(&node.id).is_some_and(|verdict| verdict.state.is_drifted());
+    if before == after && !force && !(change.is_none() && stale) {
+        return Err((
+            LeftOutReason::AsWanted,
+            format!("already runs {} with this content", entry.version),
+        ));
+    }
+    let effects = match node.api {
+        plumb_fleet::NodeApi::Agent => vec![
+            Effect::Pin { version: entry.version.clone(), content: entry.content },
+            Effect::Sync { force },
+        ],
+        plumb_fleet::NodeApi::Reload | plumb_fleet::NodeApi::Opa => {
+            let path = path_on_node(node, entry);
+            vec![Effect::Verify { path: path.clone() }, Effect::Reload { path }]
+        }
+    };
+    let undo = undo_of(&before, input.desired);
+    Ok(NodePlan {
+        node: node.id.clone(),
+        before,
+        after,
+        effects,
+        undo,
+        deadline_s: ARRIVAL_DEADLINE_S,
+    })
+}
+
+/// Where a bundle stands on a node: below its bundle folder, else where it stands here.
+pub fn path_on_node(node: &Node, entry: &CatalogueEntry) -> String {
+    match &node.bundle_folder {
+        Some(folder) => format!("{}/{}", folder.trim_end_matches('/'), entry.file),
+        None => entry.local_path.clone().unwrap_or_else(|| entry.file.clone()),
+    }
+}
+
+fn undo_of(before: &Running, desired: &Desired) -> Undo {
+    let Some(version) = &before.version else {
+        return Undo::Impossible { reason: "what ran before is not known".to_owned() };
+    };
+    let signed = before.content.is_some_and(|content| {
+        desired.catalogue.with_content(content).is_some_and(|entry| entry.version == *version)
+    });
+    if signed {
+        Undo::RollBackTo { version: version.clone() }
+    } else {
+        Undo::Impossible {
+            reason: format!("what ran before as {version} is no signed bundle that is known here"),
+        }
+    }
+}
+
+fn rollback_node(
+    node: &Node,
+    before: Running,
+    to: Option<&Version>,
+    input: PlanInput<'_>,
+) -> Result<NodePlan, Skip> {
+    let report = input.snapshot.nodes.get(&node.id).and_then(|seen| seen.report.as_ref());
+    let good = report.and_then(|report| report.last_known_good.as_ref()).map(|good| &good.value);
+    let catalogue = &input.desired.catalogue;
+    let (version, content) = match (to, good) {
+        (Some(version), _) => {
+            let entry = catalogue.of_version(version).next().ok_or_else(|| not_known(version))?;
+            (version.clone(), entry.content)
+        }
+        (None, Some(good)) => (good.version.clone(), good.content),
+        (None, None) => {
+            let earlier = report
+                .into_iter()
+                .flat_map(|report| &report.history)
+                .filter(|entry| entry.success)
+                .find_map(|entry| {
+                    entry.version.clone().filter(|version| Some(version) != before.version.as_ref())
+                })
+                .ok_or_else(|| {
+                    (
+                        LeftOutReason::NotKnown,
+                        "its history names no earlier version; name one".to_owned(),
+                    )
+                })?;
+            let content = catalogue
+                .of_version(&earlier)
+                .next()
+                .map(|entry| entry.content)
+                .ok_or_else(|| not_known(&earlier))?;
+            (earlier, content)
+        }
+    };
+    let after = Running { version: Some(version.clone()), content: Some(content) };
+    if before == after {
+        return Err((LeftOutReason::AsWanted, format!("already runs {version} with this content")));
+    }
+    let effects = if node.api == plumb_fleet::NodeApi::Agent {
+        vec![Effect::Rollback { to: Some(version) }]
+    } else {
+        let entry = catalogue
+            .entries
+            .iter()
+            .find(|entry| entry.version == version && entry.content == content)
+            .ok_or_else(|| not_known(&version))?;
+        let path = path_on_node(node, entry);
+        vec![Effect::Verify { path: path.clone() }, Effect::Reload { path }]
+    };
+    let undo = undo_of(&before, input.desired);
+    Ok(NodePlan {
+        node: node.id.clone(),
+        before,
+        after,
+        effects,
+        undo,
+        deadline_s: ARRIVAL_DEADLINE_S,
+    })
+}
+
+/// Nodes by what they run before the plan, largest first: the blast radius in lines.
+pub fn blast_lines(plan: &Plan) -> Vec<(usize, Running)> {
+    let mut counts: BTreeMap<(Option<String>, Option<ContentDigest>), usize> = BTreeMap::new();
+    for target in plan.targets() {
+        let version = target.before.version.as_ref().map(|v| v.as_str().to_owned());
+        *counts.entry((version, target.before.content)).or_default() += 1;
+    }
+    let mut lines: Vec<(usize, Running)> = counts
+        .into_iter()
+        .map(|((version, content), count)| {
+            let version = version.and_then(|version| Version::new(version).ok());
+            (count, Running { version, content })
+        })
+        .collect();
+    lines.sort_by_key(|(count, _)| std::cmp::Reverse(*count));
+    lines
+}

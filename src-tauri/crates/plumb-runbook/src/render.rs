@@ -1,0 +1,62 @@
+//! A plan on paper: the same text on every machine.
+
+use std::fmt;
+
+use crate::plan::{Plan, Running, Undo};
+
+impl fmt::Display for Running {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.version, self.content) {
+            (Some(version), Some(content)) => write!(f, "{version} {}", content.short()),
+            (Some(version), None) => write!(f, "{version}"),
+            (None, Some(content)) => write!(f, "{}", content.short()),
+            (None, None) => f.write_str("not known"),
+        }
+    }
+}
+
+impl fmt::Display for Undo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::RollBackTo { version } => write!(f, "roll back to {version}"),
+            Self::Nothing => f.write_str("nothing to undo"),
+            Self::Impossible { reason } => write!(f, "cannot be undone: {reason}"),
+        }
+    }
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "plan   {}", self.hash())?;
+        writeln!(f, "what   {}", self.action.title())?;
+        let environment =
+            if self.environment.is_empty() { "no environment" } else { &self.environment };
+        writeln!(f, "fleet  {} ({environment})", self.fleet)?;
+        if let Some(change) = &self.desired {
+            let content =
+                change.content.map(|content| format!(" {}", content.short())).unwrap_or_default();
+            let scope = match &change.nodes {
+                None => "the fleet".to_owned(),
+                Some(nodes) => format!("{} nodes", nodes.len()),
+            };
+            writeln!(f, "pin    {}{content} for {scope}", change.version)?;
+        }
+        for (number, wave) in self.waves.iter().enumerate() {
+            writeln!(f, "wave {} ({} nodes)", number + 1, wave.nodes.len())?;
+            for target in &wave.nodes {
+                writeln!(f, "  {}  {} -> {}", target.node, target.before, target.after)?;
+                for effect in &target.effects {
+                    writeln!(f, "    {}", effect.sentence())?;
+                }
+                writeln!(f, "    undo: {}", target.undo)?;
+            }
+        }
+        if !self.left_out.is_empty() {
+            writeln!(f, "left out")?;
+            for left in &self.left_out {
+                writeln!(f, "  {}  {}", left.node, left.detail)?;
+            }
+        }
+        Ok(())
+    }
+}
