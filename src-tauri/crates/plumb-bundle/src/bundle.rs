@@ -1,0 +1,108 @@
+//! One domain type for every bundle format.
+
+use jiff::Timestamp;
+use plumb_fleet::{
+    content::{Ordering, Policy, PolicyRef},
+    ids::{BundleDigest, ContentDigest, Digest, Version},
+};
+
+use crate::{
+    formats::{
+        archive::ArchiveError,
+        opa_archive::OpaArchive,
+        pack::PolicyPack,
+        signed_json::{SignedJson, StructureError},
+    },
+    json::JsonError,
+    limits::BUNDLE_BYTES_MAX,
+};
+
+/// How a bundle is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Format {
+    /// One JSON document with its signature inside.
+    SignedJson,
+    /// An Open Policy Agent bundle: a gzip tar with Rego modules and data.
+    OpaArchive,
+    /// A policy pack: a plain tar with Rego modules, data and a manifest.
+    PolicyPack,
+}
+
+impl Format {
+    /// Tells a format by its first bytes; everything that is no archive is taken for JSON.
+    pub fn of(bytes: &[u8]) -> Self {
+        if bytes.starts_with(&[0x1f, 0x8b]) {
+            Self::OpaArchive
+        } else if bytes.get(257..262) == Some(b"ustar") {
+            Self::PolicyPack
+        } else {
+            Self::SignedJson
+        }
+    }
+}
+
+/// What a bundle says about itself beyond its name; claims, not facts.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Metadata {
+    pub description: Option<String>,
+    pub algorithm: Option<String>,
+    pub expires_at: Option<Timestamp>,
+    pub tags: Vec<String>,
+    /// The whole section as canonical JSON (`{}` where the format has none).
+    pub text: String,
+}
+
+/// A set of policies, named by its digest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bundle {
+    pub id: String,
+    /// A label; two bundles are the same when their digests are.
+    pub version: Version,
+    pub issued_at: Option<Timestamp>,
+    pub issuer: Option<String>,
+    /// Of the bytes of the file.
+    pub digest: BundleDigest,
+    /// Of the policies, so that two files with equal policies are equal here.
+    pub content: ContentDigest,
+    pub ordering: Ordering,
+    pub policies: Vec<Policy>,
+    pub format: Format,
+    pub metadata: Metadata,
+    /// Size of the file.
+    pub bytes: usize,
+}
+
+/// Why a file is no bundle.
+#[derive(Debug, thiserror::Error)]
+pub enum BundleError {
+    #[error("a bundle of {bytes} bytes, more than the {max} allowed")]
+    TooLarge { bytes: usize, max: usize },
+    #[error("the bundle is not valid JSON")]
+    Json(#[from] JsonError),
+    #[error(transparent)]
+    Structure(#[from] StructureError),
+    #[error("the bundle archive was refused")]
+    Archive(#[from] ArchiveError),
+}
+
+impl Bundle {
+    /// Reads a bundle of any format and checks its structure; trust is decided elsewhere.
+    pub fn read(bytes: &[u8]) -> Result<Self, BundleError> {
+        if bytes.len() > BUNDLE_BYTES_MAX {
+            return Err(BundleError::TooLarge { bytes: bytes.len(), max: BUNDLE_BYTES_MAX });
+        }
+        match Format::of(bytes) {
+            Format::SignedJson => {
+                Ok(SignedJson::read(bytes)?.to_bundle(BundleDigest(Digest::of(bytes))))
+            }
+            Format::OpaArchive => Ok(OpaArchive::read(bytes)?.to_bundle()?),
+            Format::PolicyPack => Ok(PolicyPack::read(bytes)?.to_bundle()?),
+        }
+    }
+
+    /// Names and digests of the policies, in the bundle's order.
+    pub fn policy_refs(&self) -> Vec<PolicyRef> {
+        self.policies.iter().map(PolicyRef::from).collect()
+    }
+}
