@@ -1,1 +1,16 @@
 //! Bytes, keys and a time in; a verdict out; pure.
+
+pub mod keys;
+pub mod random;
+pub mod schemes;
+pub mod signing;
+pub mod verdict;
+
+pub use keys::{JwtAlgorithm, KeyError, KeySet, TrustedKey};
+pub use random::Fill;
+pub use schemes::{
+    opa_jwt::{sign_opa_files, verify_opa_bundle},
+    rsa_pss::{sign_bundle, verify_signed_json, verify_signed_json_bytes},
+};
+pub use signing::{SignError, SigningKey};
+pub use verdict::{Check, CheckName, KeyUse, Outcome, Verdict};

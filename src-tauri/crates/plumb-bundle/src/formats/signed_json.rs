@@ -18,7 +18,7 @@ use sha2::{Digest as _, Sha256};
 use crate::{
     bundle::{Bundle, BundleError, Format, Metadata},
     canonical::{Canonicaliser, ObjectMark, into_ascii},
-    json::{JsonLimits, Value, lexer::Token, parse},
+    json::{JsonError, JsonLimits, Value, lexer::Token, parse},
     limits::{POLICIES_MAX, POLICY_ID_BYTES_MAX},
 };
 pub use build::{BundleDraft, SIGNATURE_ALGORITHM, SignatureBlock, UnsignedBundle};
@@ -91,6 +91,39 @@ struct PolicySpan {
     id: String,
     effect: Effect,
     text: Range<usize>,
+    /// Fields a decision needs, relative to the text.
+    description: Option<Range<usize>>,
+    suggested_alternative: Option<Range<usize>>,
+    risk_level: Option<Range<usize>>,
+    conditions: ConditionSpans,
+}
+
+/// The `conditions` of a policy, relative to its text.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+enum ConditionSpans {
+    #[default]
+    Missing,
+    NotADictionary,
+    Members(Vec<Range<usize>>),
+}
+
+/// What deciding needs of a policy, as canonical JSON texts borrowed from the bundle.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RuleTexts<'a> {
+    pub id: &'a str,
+    pub effect: Effect,
+    pub description: Option<&'a str>,
+    pub suggested_alternative: Option<&'a str>,
+    pub risk_level: Option<&'a str>,
+    pub conditions: ConditionTexts<'a>,
+}
+
+/// The conditions of a policy; each member is `"key":value`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ConditionTexts<'a> {
+    Missing,
+    NotADictionary,
+    Members(Vec<&'a str>),
 }
 
 /// A signed JSON bundle, read and structurally sound; whether it may be trusted is another matter.
@@ -178,6 +211,29 @@ impl SignedJson {
     /// Each policy with its effect and canonical text, in order, without copying.
     pub fn policies(&self) -> impl ExactSizeIterator<Item = (&str, Effect, &str)> {
         self.policies.iter().map(|p| (p.id.as_str(), p.effect, &self.canonical[p.text.clone()]))
+    }
+
+    /// What deciding needs of each policy, found while reading, so that rules are made without
+    /// reading the policies again.
+    pub fn rules(&self) -> impl ExactSizeIterator<Item = RuleTexts<'_>> {
+        self.policies.iter().map(|policy| {
+            let text = &self.canonical[policy.text.clone()];
+            let part = |at: &Option<Range<usize>>| at.clone().map(|at| &text[at]);
+            RuleTexts {
+                id: &policy.id,
+                effect: policy.effect,
+                description: part(&policy.description),
+                suggested_alternative: part(&policy.suggested_alternative),
+                risk_level: part(&policy.risk_level),
+                conditions: match &policy.conditions {
+                    ConditionSpans::Missing => ConditionTexts::Missing,
+                    ConditionSpans::NotADictionary => ConditionTexts::NotADictionary,
+                    ConditionSpans::Members(members) => ConditionTexts::Members(
+                        members.iter().map(|at| &text[at.clone()]).collect(),
+                    ),
+                },
+            }
+        })
     }
 
     /// The hash a signature covers: SHA-256 over the canonical JSON of everything but `signature`.
@@ -296,7 +352,7 @@ type Policies = Result<Vec<PolicySpan>, StructureError>;
 
 /// Reads the list of policies. JSON errors end the reading; the first structure error is kept while
 /// the rest of the list is still read, so that a broken text is reported before a broken structure.
-fn read_policies(writer: &mut Canonicaliser<'_>) -> Result<Policies, crate::json::JsonError> {
+fn read_policies(writer: &mut Canonicaliser<'_>) -> Result<Policies, JsonError> {
     let token = writer.lexer.token()?;
     if token != Token::Array {
         writer.rest_of(token)?;
@@ -334,21 +390,57 @@ fn read_policies(writer: &mut Canonicaliser<'_>) -> Result<Policies, crate::json
 fn read_policy(
     writer: &mut Canonicaliser<'_>,
     index: usize,
-) -> Result<Result<PolicySpan, StructureError>, crate::json::JsonError> {
+) -> Result<Result<PolicySpan, StructureError>, JsonError> {
     let start = writer.out.len();
     let token = writer.lexer.token()?;
     if token != Token::Object {
         writer.rest_of(token)?;
         return Ok(Err(StructureError::PolicyNotADictionary { index }));
     }
-    let mark = writer.object()?;
-    let policy = policy_fields(writer, &mark, index).map(|(id, effect)| PolicySpan {
-        id,
-        effect,
-        text: start..writer.out.len(),
+    let mut conditions = ConditionSpans::Missing;
+    let mark = writer.object_with(|writer, key| {
+        if writer.key_text(key) == b"conditions" {
+            conditions = read_conditions(writer)?;
+            return Ok(());
+        }
+        writer.value()
+    })?;
+    let policy = policy_fields(writer, &mark, index).map(|(id, effect)| {
+        let end = writer.out.len();
+        let relative = |at: Range<usize>| at.start - start..at.end - start;
+        let field = |key| writer.member(&mark, key).map(relative);
+        if let (ConditionSpans::Members(members), Some(at)) = (&mut conditions, field("conditions")) {
+            for member in members {
+                *member = member.start + at.start..member.end + at.start;
+            }
+        }
+        PolicySpan {
+            id,
+            effect,
+            text: start..end,
+            description: field("description"),
+            suggested_alternative: field("suggested_alternative"),
+            risk_level: field("risk_level"),
+            conditions,
+        }
     });
     writer.forget(mark);
     Ok(policy)
+}
+
+/// Reads the value of `conditions`; members are located relative to its start, because the policy's
+/// own members may still move.
+fn read_conditions(writer: &mut Canonicaliser<'_>) -> Result<ConditionSpans, JsonError> {
+    let start = writer.out.len();
+    let token = writer.lexer.token()?;
+    if token != Token::Object {
+        writer.rest_of(token)?;
+        return Ok(ConditionSpans::NotADictionary);
+    }
+    let mark = writer.object()?;
+    let members = writer.each_member(&mark).map(|(_, at)| at.start - start..at.end - start).collect();
+    writer.forget(mark);
+    Ok(ConditionSpans::Members(members))
 }
 
 fn policy_fields(

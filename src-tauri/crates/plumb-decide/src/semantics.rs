@@ -1,0 +1,3 @@
+//! One file per way of deciding.
+
+pub mod first_match;

@@ -1,0 +1,4 @@
+//! One file per signature scheme.
+
+pub mod opa_jwt;
+pub mod rsa_pss;
