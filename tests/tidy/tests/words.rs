@@ -90,9 +90,7 @@ fn rust() -> Vec<PathBuf> {
 }
 
 fn page() -> Vec<PathBuf> {
-    let written = files(&root().join("ui/src"), &[".ts", ".svelte"]);
-    let generated = root().join("ui/src/lib/api/generated");
-    written.into_iter().filter(|path| !path.starts_with(&generated)).collect()
+    files(&root().join("ui/src"), &[".ts", ".svelte"])
 }
 
 fn is_banned(name: &str) -> bool {
