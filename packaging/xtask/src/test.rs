@@ -77,7 +77,7 @@ fn page(steps: &mut Steps) {
 }
 
 pub(crate) fn clippy() -> crate::cmd::Cmd {
-    cargo().args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])
+    cargo().args(["clippy", "--workspace", "--all-targets", "--keep-going", "--", "-D", "warnings"])
 }
 
 /// Always the whole workspace and a filter: `-p` would resolve features anew and rebuild half of it.
