@@ -142,6 +142,8 @@ pub enum FailureKind {
     TooLarge,
     /// Refused by us before anything was sent, for example a token over plain HTTP.
     Policy,
+    /// The node answers well and reports a failure of its own, for example a bundle it cannot load.
+    Reported,
 }
 
 impl FailureKind {

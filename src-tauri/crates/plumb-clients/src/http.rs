@@ -1,0 +1,91 @@
+//! The one HTTP client of the console: shared connections, bounded bodies, deadlines, no redirects.
+
+mod body;
+mod client;
+mod session;
+mod tunnel;
+
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    sync::{Arc, atomic::AtomicUsize},
+};
+
+use jiff::Timestamp;
+
+pub(crate) use client::Lane;
+pub(crate) use session::{Answer, Call, SendError, Session, endpoint, json};
+
+use crate::{content::ContentCache, credentials::TokenSource};
+use client::Clients;
+use tunnel::Tunnels;
+
+/// The clock that dates what nodes answer.
+pub type Now = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// The wall clock.
+pub fn wall_clock() -> Now {
+    Arc::new(Timestamp::now)
+}
+
+/// Everything the adapters share: connections, tokens, tunnels, known contents. Cheap to clone.
+#[derive(Clone)]
+pub struct HttpPool {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    clients: Clients,
+    tunnels: Tunnels,
+    tokens: TokenSource,
+    contents: ContentCache,
+    /// Bytes of bodies being read now, over all nodes.
+    reading: Arc<AtomicUsize>,
+    folder: PathBuf,
+}
+
+impl HttpPool {
+    /// A pool that takes tokens from `tokens` and finds the fleet file's relative PEM paths in `folder`.
+    pub fn new(tokens: TokenSource, folder: impl Into<PathBuf>) -> Self {
+        Self {
+            inner: Arc::new(Inner {
+                clients: Clients::new(),
+                tunnels: Tunnels::new(),
+                tokens,
+                contents: ContentCache::new(),
+                reading: Arc::new(AtomicUsize::new(0)),
+                folder: folder.into(),
+            }),
+        }
+    }
+
+    pub fn tokens(&self) -> &TokenSource {
+        &self.inner.tokens
+    }
+
+    pub(crate) fn clients(&self) -> &Clients {
+        &self.inner.clients
+    }
+
+    pub(crate) fn tunnels(&self) -> &Tunnels {
+        &self.inner.tunnels
+    }
+
+    pub(crate) fn contents(&self) -> &ContentCache {
+        &self.inner.contents
+    }
+
+    pub(crate) fn reading(&self) -> &Arc<AtomicUsize> {
+        &self.inner.reading
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        &self.inner.folder
+    }
+}
+
+impl fmt::Debug for HttpPool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpPool").field("folder", &self.inner.folder).finish_non_exhaustive()
+    }
+}

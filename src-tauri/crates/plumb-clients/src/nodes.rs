@@ -1,0 +1,6 @@
+//! One adapter per node API.
+
+pub(crate) mod agent;
+pub(crate) mod loose;
+pub(crate) mod opa;
+pub(crate) mod reload;
