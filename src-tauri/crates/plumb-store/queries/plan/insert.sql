@@ -1,0 +1,3 @@
+-- queries/plan/insert.sql: keeps a plan under its hash, once
+INSERT INTO plan (hash, fleet, created_at_ms, document) VALUES (?1, ?2, ?3, ?4)
+ON CONFLICT DO NOTHING

@@ -1,0 +1,5 @@
+-- queries/run/unfinished.sql: runs without an end, oldest first: going on somewhere, or cut off by a crash
+SELECT id, plan_hash, fleet, operator, started_at_ms, ended_at_ms, outcome
+FROM run
+WHERE ended_at_ms IS NULL
+ORDER BY started_at_ms, id

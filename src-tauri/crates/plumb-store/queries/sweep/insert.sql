@@ -1,0 +1,5 @@
+-- queries/sweep/insert.sql: records that a sweep took place
+INSERT INTO sweep (
+    fleet_id, snapshot_id, taken_at_ms, started_at_ms, finished_at_ms, nodes, answered
+)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)

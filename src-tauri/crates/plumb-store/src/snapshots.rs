@@ -1,0 +1,393 @@
+//! Snapshots: what changed in full, what moves in place, and the newest one rebuilt from both.
+//!
+//! Only changes are stored. A sweep adds one row of about 60 bytes and overwrites one row a node; a node whose version,
+//! content, state or failure changed adds about 50 bytes to the log; a report is written again only when something other
+//! than its ages moved. 30 days of 1,000 nodes swept every 30 s with 10 changes a node a day: 86,400 sweeps (6 MB),
+//! 300,000 changes (15 MB with their index), 300,000 reloads (25 MB with their index), and a row a node (2 MB), which is
+//! under 50 MB of the 200 allowed.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use plumb_fleet::{
+    Assessment, ContentDigest, DriftState, FailureKind, FleetId, NodeFailure, NodeId,
+    NodeObservation, NodeReport, PolicyRef, Snapshot, SnapshotId, Version,
+};
+use sqlx::SqliteConnection;
+
+use crate::{
+    error::{StoreError, attempt},
+    intern, reloads,
+    report::{Moving, restore, same_shape, shape},
+    value::{
+        failure_name, from_json, from_ms, rows, to_content, to_failure, to_json, to_ms, to_state,
+        to_version,
+    },
+};
+
+/// Nodes per statement: bounds the JSON text that carries them.
+const NODES_PER_STATEMENT: usize = 1_000;
+
+/// When a sweep began and ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SweepMeta {
+    pub started_at: Timestamp,
+    pub finished_at: Timestamp,
+}
+
+/// Keeps a snapshot and answers with the nodes that stand otherwise than before.
+///
+/// `previous` saves work where it is the snapshot stored last; any other, or none, is as good. A snapshot older than
+/// the newest stored one is recorded as a sweep, its reloads are merged, and it changes nothing else.
+pub async fn insert(
+    conn: &mut SqliteConnection,
+    snapshot: &Snapshot,
+    assessment: &Assessment,
+    previous: Option<&Snapshot>,
+    sweep: SweepMeta,
+) -> Result<BTreeSet<NodeId>, StoreError> {
+    let fleet = intern::fleet(conn, &snapshot.fleet).await?;
+    let newest = newest(conn, &snapshot.fleet).await?;
+    let sweep_id = insert_sweep(conn, fleet, snapshot, sweep).await?;
+    let nodes = intern::nodes(conn, fleet, snapshot.nodes.keys()).await?;
+    let stored = newest.as_ref().map(|newest| newest.snapshot_id.as_slice());
+    let previous =
+        previous.filter(|p| p.fleet == snapshot.fleet && stored == Some(p.id.as_bytes()));
+    reloads::merge(conn, snapshot, previous, &nodes).await?;
+    if newest.is_some_and(|newest| newest.taken_at_ms > to_ms(snapshot.taken_at)) {
+        return Ok(BTreeSet::new());
+    }
+    let mut changed = keep_reports(conn, snapshot, previous, &nodes).await?;
+    changed.extend(keep_seen(conn, snapshot, assessment, sweep_id, &nodes).await?);
+    let names: BTreeMap<i64, &NodeId> =
+        snapshot.nodes.keys().map(|name| (nodes[name.as_str()], name)).collect();
+    Ok(changed.iter().filter_map(|id| names.get(id)).map(|name| (*name).clone()).collect())
+}
+
+struct Newest {
+    id: i64,
+    snapshot_id: Vec<u8>,
+    taken_at_ms: i64,
+    started_at_ms: i64,
+    finished_at_ms: i64,
+}
+
+async fn newest(
+    conn: &mut SqliteConnection,
+    fleet: &FleetId,
+) -> Result<Option<Newest>, StoreError> {
+    let fleet = fleet.as_str();
+    let found = sqlx::query_file_as!(Newest, "queries/sweep/newest.sql", fleet)
+        .fetch_optional(&mut *conn)
+        .await;
+    attempt(conn, "reading the newest sweep", found).await
+}
+
+async fn insert_sweep(
+    conn: &mut SqliteConnection,
+    fleet: i64,
+    snapshot: &Snapshot,
+    sweep: SweepMeta,
+) -> Result<i64, StoreError> {
+    let snapshot_id = snapshot.id.as_bytes().as_slice();
+    let taken_at_ms = to_ms(snapshot.taken_at);
+    let (started_at_ms, finished_at_ms) = (to_ms(sweep.started_at), to_ms(sweep.finished_at));
+    let (nodes, answered) = (rows(snapshot.nodes.len()), rows(snapshot.answered()));
+    let done = sqlx::query_file!(
+        "queries/sweep/insert.sql",
+        fleet,
+        snapshot_id,
+        taken_at_ms,
+        started_at_ms,
+        finished_at_ms,
+        nodes,
+        answered
+    )
+    .execute(&mut *conn)
+    .await;
+    Ok(attempt(conn, "recording a sweep", done).await?.last_insert_rowid())
+}
+
+/// Writes the reports that may have changed shape; the statement decides which did.
+async fn keep_reports(
+    conn: &mut SqliteConnection,
+    snapshot: &Snapshot,
+    previous: Option<&Snapshot>,
+    nodes: &BTreeMap<String, i64>,
+) -> Result<BTreeSet<i64>, StoreError> {
+    let at_ms = to_ms(snapshot.taken_at);
+    let mut lists = PolicyLists::default();
+    let mut changed = BTreeSet::new();
+    for (name, seen) in &snapshot.nodes {
+        let Some(report) = &seen.report else { continue };
+        let before = previous.and_then(|p| p.nodes.get(name)).and_then(|p| p.report.as_ref());
+        if before.is_some_and(|before| same_shape(report, before)) {
+            continue;
+        }
+        let list = lists.id(conn, report).await?;
+        let (id, document) = (nodes[name.as_str()], shape(report));
+        let kept =
+            sqlx::query_file_scalar!("queries/node_latest/keep.sql", id, document, list, at_ms)
+                .fetch_optional(&mut *conn)
+                .await;
+        changed.extend(attempt(conn, "keeping a report", kept).await?);
+    }
+    Ok(changed)
+}
+
+/// Lists of policies met in one snapshot: most nodes of one content report the same.
+#[derive(Default)]
+struct PolicyLists<'a> {
+    by_content: BTreeMap<Option<ContentDigest>, (&'a [PolicyRef], i64)>,
+}
+
+impl<'a> PolicyLists<'a> {
+    async fn id(
+        &mut self,
+        conn: &mut SqliteConnection,
+        report: &'a NodeReport,
+    ) -> Result<Option<i64>, StoreError> {
+        let Some(policies) = &report.policies else { return Ok(None) };
+        let content = report.content.as_ref().map(|content| content.value);
+        if let Some((list, id)) = self.by_content.get(&content)
+            && *list == &policies.value[..]
+        {
+            return Ok(Some(*id));
+        }
+        let id = intern::policy_list(conn, &to_json(&policies.value)).await?;
+        self.by_content.insert(content, (&policies.value, id));
+        Ok(Some(id))
+    }
+}
+
+/// One node of a sweep, in the order in which the statements name its places.
+type SeenRow<'a> = (
+    i64,
+    Option<i64>,
+    Option<String>,
+    Option<&'a str>,
+    Option<i64>,
+    Option<i64>,
+    Option<i64>,
+    Option<i64>,
+    Option<i64>,
+    Option<i64>,
+    Option<String>,
+    Option<&'static str>,
+    Option<i64>,
+    Option<i64>,
+);
+
+async fn keep_seen(
+    conn: &mut SqliteConnection,
+    snapshot: &Snapshot,
+    assessment: &Assessment,
+    sweep_id: i64,
+    nodes: &BTreeMap<String, i64>,
+) -> Result<Vec<i64>, StoreError> {
+    let reports = || snapshot.nodes.values().filter_map(|seen| seen.report.as_ref());
+    let labels = reports().filter_map(|r| r.version.as_ref()).map(|v| &v.value).collect();
+    let versions = intern::versions(conn, labels).await?;
+    let digests = reports().filter_map(|r| r.content.as_ref()).map(|c| c.value).collect();
+    let contents = intern::contents(conn, digests).await?;
+    let at_ms = to_ms(snapshot.taken_at);
+    let all: Vec<SeenRow<'_>> = snapshot
+        .nodes
+        .iter()
+        .map(|(name, seen)| {
+            let report = seen.report.as_ref();
+            let moving = report.map(Moving::of).unwrap_or_default();
+            (
+                nodes[name.as_str()],
+                seen.attempted_at.map(to_ms),
+                seen.failure.as_ref().map(|failure| failure_name(failure.kind)),
+                seen.failure.as_ref().map(|failure| failure.message.as_str()),
+                moving.reported_at_ms,
+                moving.latency_ms,
+                moving.uptime_s,
+                moving.confirmed_at_ms,
+                moving.confirmed_rest_ns,
+                moving.clock_skew_ms,
+                moving.moments,
+                assessment.nodes.get(name).map(|verdict| verdict.state.name()),
+                report.and_then(|r| r.version.as_ref()).map(|v| versions[v.value.as_str()]),
+                report.and_then(|r| r.content.as_ref()).map(|c| contents[&c.value]),
+            )
+        })
+        .collect();
+    let mut changed = Vec::new();
+    for some in all.chunks(NODES_PER_STATEMENT) {
+        let some = to_json(some);
+        let logged = sqlx::query_file_scalar!("queries/node_change/append.sql", some, at_ms)
+            .fetch_all(&mut *conn)
+            .await;
+        changed.extend(attempt(conn, "logging changes", logged).await?);
+        let kept = sqlx::query_file!("queries/node_seen/keep.sql", some, sweep_id)
+            .execute(&mut *conn)
+            .await;
+        attempt(conn, "keeping what a sweep saw", kept).await?;
+    }
+    Ok(changed)
+}
+
+struct SeenNode {
+    name: String,
+    attempted_at_ms: Option<i64>,
+    failure_kind: Option<String>,
+    failure_message: Option<String>,
+    reported_at_ms: Option<i64>,
+    latency_ms: Option<i64>,
+    uptime_s: Option<i64>,
+    confirmed_at_ms: Option<i64>,
+    confirmed_rest_ns: Option<i64>,
+    clock_skew_ms: Option<i64>,
+    moments: Option<String>,
+    document: Option<String>,
+    policy_list_id: Option<i64>,
+}
+
+/// Whether reports carry their lists of policies, which are most of the memory of a large fleet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Policies {
+    With,
+    /// `policies` is absent in every report; [`crate::contents::get`] has them by content.
+    Without,
+}
+
+/// The newest snapshot of a fleet, as it was inserted.
+pub async fn latest(
+    conn: &mut SqliteConnection,
+    fleet: &FleetId,
+) -> Result<Option<(Snapshot, SweepMeta)>, StoreError> {
+    latest_with(conn, fleet, Policies::With).await
+}
+
+/// As [`latest`], with or without the lists of policies.
+pub async fn latest_with(
+    conn: &mut SqliteConnection,
+    fleet: &FleetId,
+    policies: Policies,
+) -> Result<Option<(Snapshot, SweepMeta)>, StoreError> {
+    let Some(newest) = newest(conn, fleet).await? else { return Ok(None) };
+    let lists = match policies {
+        Policies::With => policy_lists(conn, newest.id).await?,
+        Policies::Without => BTreeMap::new(),
+    };
+    let found = sqlx::query_file_as!(SeenNode, "queries/node_seen/latest.sql", newest.id)
+        .fetch_all(&mut *conn)
+        .await;
+    let found = attempt(conn, "reading the newest snapshot", found).await?;
+    let nodes: Result<_, StoreError> =
+        found.into_iter().map(|row| observation(row, &lists)).collect();
+    let id: [u8; 16] = newest
+        .snapshot_id
+        .try_into()
+        .map_err(|_| StoreError::malformed("snapshot id")("it is not 16 bytes".into()))?;
+    let snapshot = Snapshot {
+        id: SnapshotId::from_bytes(id),
+        fleet: fleet.clone(),
+        taken_at: from_ms(newest.taken_at_ms)?,
+        nodes: nodes?,
+    };
+    let sweep = SweepMeta {
+        started_at: from_ms(newest.started_at_ms)?,
+        finished_at: from_ms(newest.finished_at_ms)?,
+    };
+    Ok(Some((snapshot, sweep)))
+}
+
+async fn policy_lists(
+    conn: &mut SqliteConnection,
+    sweep_id: i64,
+) -> Result<BTreeMap<i64, Vec<PolicyRef>>, StoreError> {
+    let lists =
+        sqlx::query_file!("queries/policy_list/latest.sql", sweep_id).fetch_all(&mut *conn).await;
+    let lists = attempt(conn, "reading lists of policies", lists).await?;
+    lists.into_iter().map(|row| Ok((row.id, from_json("policies", &row.document)?))).collect()
+}
+
+fn observation(
+    row: SeenNode,
+    lists: &BTreeMap<i64, Vec<PolicyRef>>,
+) -> Result<(NodeId, NodeObservation), StoreError> {
+    let name = NodeId::new(row.name).map_err(|e| StoreError::malformed("node")(e.into()))?;
+    let failure = match (row.failure_kind, row.failure_message) {
+        (Some(kind), Some(message)) => Some(NodeFailure { kind: to_failure(kind)?, message }),
+        _ => None,
+    };
+    let moving = Moving {
+        reported_at_ms: row.reported_at_ms,
+        latency_ms: row.latency_ms,
+        uptime_s: row.uptime_s,
+        confirmed_at_ms: row.confirmed_at_ms,
+        confirmed_rest_ns: row.confirmed_rest_ns,
+        clock_skew_ms: row.clock_skew_ms,
+        moments: row.moments,
+    };
+    let mut report = row.document.map(|document| restore(&document, &moving)).transpose()?;
+    if let Some(report) = &mut report {
+        match row.policy_list_id.and_then(|id| lists.get(&id)) {
+            Some(list) => {
+                if let Some(policies) = &mut report.policies {
+                    policies.value.clone_from(list);
+                }
+            }
+            None => report.policies = None,
+        }
+    }
+    let attempted_at = row.attempted_at_ms.map(from_ms).transpose()?;
+    Ok((name, NodeObservation { attempted_at, failure, report }))
+}
+
+/// One line of the log of a node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeChange {
+    pub at: Timestamp,
+    pub version: Option<Version>,
+    pub content: Option<ContentDigest>,
+    pub state: Option<DriftState>,
+    pub failure: Option<FailureKind>,
+}
+
+/// What a node ran at a moment, or nothing when it was not known then.
+pub async fn content_at(
+    conn: &mut SqliteConnection,
+    fleet: &FleetId,
+    node: &NodeId,
+    moment: Timestamp,
+) -> Result<Option<(Option<Version>, Option<ContentDigest>)>, StoreError> {
+    let Some(node) = intern::node(conn, fleet, node).await? else { return Ok(None) };
+    let at_ms = to_ms(moment);
+    let row = sqlx::query_file!("queries/node_change/at.sql", node, at_ms)
+        .fetch_optional(&mut *conn)
+        .await;
+    let Some(row) = attempt(conn, "reading what a node ran", row).await? else { return Ok(None) };
+    let version = row.label.map(to_version).transpose()?;
+    Ok(Some((version, row.digest.as_deref().map(to_content).transpose()?)))
+}
+
+/// The newest changes of a node, newest first.
+pub async fn changes(
+    conn: &mut SqliteConnection,
+    fleet: &FleetId,
+    node: &NodeId,
+    limit: usize,
+) -> Result<Vec<NodeChange>, StoreError> {
+    let Some(node) = intern::node(conn, fleet, node).await? else { return Ok(Vec::new()) };
+    let limit = rows(limit);
+    let found =
+        sqlx::query_file!("queries/node_change/list.sql", node, limit).fetch_all(&mut *conn).await;
+    let found = attempt(conn, "reading the changes of a node", found).await?;
+    found
+        .into_iter()
+        .map(|row| {
+            Ok(NodeChange {
+                at: from_ms(row.changed_at_ms)?,
+                version: row.label.map(to_version).transpose()?,
+                content: row.digest.as_deref().map(to_content).transpose()?,
+                state: row.state.as_deref().map(to_state).transpose()?,
+                failure: row.failure_kind.map(to_failure).transpose()?,
+            })
+        })
+        .collect()
+}

@@ -1,0 +1,4 @@
+//! The store on temporary files, through all migrations.
+
+mod opening;
+mod support;
