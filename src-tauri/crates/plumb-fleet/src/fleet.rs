@@ -161,10 +161,10 @@ pub struct NodeEntry {
     pub common: CommonEntry,
 }
 
-const fn default_sweep_interval_s() -> u32 {
+pub(crate) const fn default_sweep_interval_s() -> u32 {
     30
 }
-const fn default_deadline_s() -> u32 {
+pub(crate) const fn default_deadline_s() -> u32 {
     5
 }
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
@@ -314,7 +314,7 @@ fn expand(
     Ok((node, desired))
 }
 
-fn checked_url(text: &str) -> Result<Url, String> {
+pub(crate) fn checked_url(text: &str) -> Result<Url, String> {
     let url = Url::parse(text).map_err(|error| error.to_string())?;
     if !matches!(url.scheme(), "http" | "https") {
         return Err(format!("the scheme must be http or https, not {:?}", url.scheme()));

@@ -5,10 +5,12 @@
 pub mod content;
 pub mod desired;
 pub mod drift;
+pub mod filter;
 pub mod fleet;
 pub mod group;
 pub mod health;
 pub mod ids;
+pub mod import;
 pub mod node;
 pub mod observed;
 pub mod snapshot;
@@ -16,12 +18,14 @@ pub mod snapshot;
 pub use content::{Ordering, Policy, PolicyRef, content_digest};
 pub use desired::{Catalogue, CatalogueEntry, Desired, DesiredVersion, InFlight, Thresholds};
 pub use drift::{DriftState, Verdict};
+pub use filter::{Filter, FilterError, FilterSubject};
 pub use fleet::{Fleet, FleetFile, FleetFileError};
 pub use group::Group;
 pub use health::{Assessment, Caution, assess, cautions};
 pub use ids::{
     BundleDigest, ContentDigest, Digest, FleetId, NodeId, PlanHash, RunId, SnapshotId, Version,
 };
+pub use import::{ImportDiff, ImportError};
 pub use node::{
     Capabilities, Capability, CredentialRef, Node, NodeApi, Route, TlsFiles, capabilities,
 };
