@@ -38,6 +38,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
+#[expect(clippy::disallowed_methods, reason = "measuring time is what this program does")]
 fn best<T>(mut work: impl FnMut() -> T) -> f64 {
     let times = (0..9).map(|_| {
         let start = Instant::now();

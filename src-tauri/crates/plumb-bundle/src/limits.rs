@@ -29,8 +29,8 @@ pub const ARCHIVE_PATH_DEPTH_MAX: usize = 32;
 
 /// Text given to the line diff; Myers' algorithm is quadratic in the number of differences.
 pub const DIFF_TEXT_BYTES_MAX: usize = 1 << 20;
-/// Lines of one side of a text diff.
-pub const DIFF_LINES_MAX: usize = 20_000;
+/// Lines of one side of a text diff: two wholly different texts of this length take half a second.
+pub const DIFF_LINES_MAX: usize = 5_000;
 /// Characters of a pair of lines within which changed words are marked.
 pub const DIFF_INLINE_CHARS_MAX: usize = 2_000;
 

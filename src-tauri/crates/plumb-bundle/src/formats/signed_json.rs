@@ -343,7 +343,7 @@ impl Sections {
                 span.text.end = span.text.end - written_at + now.start;
             }
         }
-        writer.forget(mark);
+        writer.forget(&mark);
         Ok(sections)
     }
 }
@@ -424,7 +424,7 @@ fn read_policy(
             conditions,
         }
     });
-    writer.forget(mark);
+    writer.forget(&mark);
     Ok(policy)
 }
 
@@ -439,7 +439,7 @@ fn read_conditions(writer: &mut Canonicaliser<'_>) -> Result<ConditionSpans, Jso
     }
     let mark = writer.object()?;
     let members = writer.each_member(&mark).map(|(_, at)| at.start - start..at.end - start).collect();
-    writer.forget(mark);
+    writer.forget(&mark);
     Ok(ConditionSpans::Members(members))
 }
 

@@ -365,7 +365,7 @@ impl<'a> Lexer<'a> {
 #[cold]
 pub(crate) fn fault_at(bytes: &[u8], at: usize, fault: JsonFault) -> JsonError {
     let before = &bytes[..at.min(bytes.len())];
-    let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
+    let line = before.split(|byte| *byte == b'\n').count();
     let line_start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |newline| newline + 1);
     // Columns count characters: continuation bytes do not start one.
     let column = 1 + before[line_start..].iter().filter(|byte| **byte & 0xc0 != 0x80).count();
