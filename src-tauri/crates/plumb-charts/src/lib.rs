@@ -1,1 +1,17 @@
 //! A series in, an SVG string out; pure.
+//!
+//! The same series gives the same bytes on every machine: coordinates are whole pixels, moments are
+//! in UTC, and no font is measured. Every picture stands alone: it has a background, a title and a
+//! description for who cannot see it, and says by glyph and word what it says by colour.
+
+mod canvas;
+mod digest_age;
+mod palette;
+mod reload_strip;
+mod text;
+mod version_bar;
+
+pub use digest_age::{AgePoint, digest_age};
+pub use palette::{Palette, Rgb, glyph};
+pub use reload_strip::{ReloadMark, reload_strip};
+pub use version_bar::{Share, version_bar};
