@@ -53,3 +53,23 @@ pub fn chain(error: &dyn std::error::Error) -> String {
     }
     text
 }
+
+impl From<plumb_store::StoreError> for AppError {
+    fn from(error: plumb_store::StoreError) -> Self {
+        use plumb_store::StoreError;
+        let (code, hint) = match &error {
+            StoreError::Full { .. } => (Code::Other, "free space on that disk, then try again"),
+            StoreError::Busy { .. } => {
+                (Code::Busy, "close the other program that uses the file, then try again")
+            }
+            StoreError::Damaged { .. } => {
+                (Code::Other, "start again: the damaged file is set aside and named")
+            }
+            StoreError::Newer { .. } => {
+                (Code::Other, "use the newer program, or another folder with --data-dir")
+            }
+            _ => (Code::Other, "look at the file's folder, its rights and its disk"),
+        };
+        Self::new(code, chain(&error), hint)
+    }
+}

@@ -1,5 +1,19 @@
 //! Use cases: queries, actions, background tasks; wires adapters to ports.
 
+pub mod actions;
+pub mod app;
+mod current;
+mod demo;
 pub mod error;
+mod fleets;
+mod ids;
+pub mod paths;
+pub mod ports;
+pub mod queries;
+mod tasks;
 pub mod topics;
 pub mod views;
+mod wishes;
+
+pub use app::{App, AppOptions};
+pub use current::{Current, Sweep};

@@ -1,5 +1,6 @@
 //! What crosses IPC: plain data in the operator's words, one file per feature.
 
+pub mod convert;
 pub mod drift;
 pub mod fleet;
 pub mod node;

@@ -85,11 +85,14 @@ async fn act(
     clock: &impl Clock,
     cancel: &CancellationToken,
 ) -> Result<Sent, JournalError> {
-    let results: Vec<Result<Option<(NodeId, Timestamp)>, JournalError>> = stream::iter(&wave.nodes)
+    // Made before they are polled: a closure inside the stream would hide that they can move between threads.
+    let nodes: Vec<_> = wave
+        .nodes
+        .iter()
         .map(|target| act_on_node(run, target, handler, journal, clock, cancel))
-        .buffer_unordered(NODES_AT_ONCE)
-        .collect()
-        .await;
+        .collect();
+    let results: Vec<Result<Option<(NodeId, Timestamp)>, JournalError>> =
+        stream::iter(nodes).buffer_unordered(NODES_AT_ONCE).collect().await;
     results.into_iter().filter_map(Result::transpose).collect()
 }
 

@@ -122,8 +122,6 @@ pub struct TextDiffView {
     /// `json` or `rego`.
     pub language: String,
     pub rows: Vec<DiffRow>,
-    /// Rows were cut at a limit.
-    pub truncated: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]

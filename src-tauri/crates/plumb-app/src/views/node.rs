@@ -89,8 +89,8 @@ pub struct GapView {
 #[ts(export, export_to = "bindings.ts")]
 pub struct RawAnswer {
     pub path: String,
+    /// HTTP status; 0 where there was no answer and `body` says why.
     pub status: u16,
-    pub content_type: Option<String>,
     /// Text with control characters escaped, cut at a limit.
     pub body: String,
     pub truncated: bool,

@@ -1,0 +1,309 @@
+//! From a request to a plan a person can judge: select, plan, ask the nodes, examine.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use futures::{StreamExt as _, stream};
+use plumb_clients::{Attempt, HttpPool, Operation, Outcome, operations::curl, perform};
+use plumb_fleet::{Assessment, DriftState, Fleet, NodeId, Version, filter::Filter};
+use plumb_runbook::{
+    Action, Effect, Finding, NodePlan, Plan, Probe, Rung, Severity, blast_lines, findings, plan,
+    rung,
+};
+
+use crate::{
+    app::App,
+    current::Current,
+    error::{AppError, Code},
+    queries::fleet::subject,
+    views::plan::{
+        ActionKind, ActionRequest, BlastRadius, ConfirmationView, FindingView, LeftOut,
+        NodeSelection, PlanTarget, PlanView, SeverityView,
+    },
+};
+
+/// Nodes asked at the same time whether they accept a bundle.
+const PROBES_AT_ONCE: usize = 32;
+/// Curl lines shown in a preview; the rest is counted.
+const CURL_LINES_MAX: usize = 24;
+/// Node names a command line spells out; above it the line says `--all-nodes` only where that is true.
+const CLI_NODES_MAX: usize = 200;
+
+/// A plan that was shown, with what was found about it.
+#[derive(Debug, Clone)]
+pub struct Prepared {
+    pub request: ActionRequest,
+    pub plan: Plan,
+    pub findings: Vec<Finding>,
+    pub probes: BTreeMap<NodeId, Probe>,
+}
+
+impl App {
+    /// Plans an action against the newest snapshot, asks nodes whether they accept what they are to
+    /// load, and keeps the plan so that it can be started by its hash.
+    pub async fn prepare_plan(
+        &self,
+        fleet: &str,
+        request: &ActionRequest,
+    ) -> Result<PlanView, AppError> {
+        let (prepared, current) = self.prepare(fleet, request).await?;
+        let view = plan_view(&prepared, &current, &current.assess(self.now()));
+        self.keep_prepared(prepared).await?;
+        Ok(view)
+    }
+
+    pub(crate) async fn prepare(
+        &self,
+        fleet: &str,
+        request: &ActionRequest,
+    ) -> Result<(Prepared, Current), AppError> {
+        let current = self.current(fleet).await?;
+        let plan = self.plan_now(&current, request)?;
+        let (_, loaded) = self.loaded(fleet)?;
+        let probes = self.probe(&loaded.pool, &current.fleet, &plan).await;
+        let assessment = current.assess(self.now());
+        let findings = findings(&plan, &probes, current.plan_input(&assessment), self.now());
+        Ok((Prepared { request: request.clone(), plan, findings, probes }, current))
+    }
+
+    /// The plan of a request against what is stored now; the same bytes as long as nothing changed.
+    pub(crate) fn plan_now(
+        &self,
+        current: &Current,
+        request: &ActionRequest,
+    ) -> Result<Plan, AppError> {
+        let assessment = current.assess(self.now());
+        let selected = select(current, &assessment, &request.nodes)?;
+        let action = action(request)?;
+        plan(&action, selected.as_ref(), current.plan_input(&assessment)).map_err(|error| {
+            AppError::new(
+                Code::Invalid,
+                error.to_string(),
+                "change the selection or the version and plan again",
+            )
+        })
+    }
+
+    /// Asks every reload node of a plan whether it accepts the bundle it is to load.
+    async fn probe(&self, pool: &HttpPool, fleet: &Fleet, plan: &Plan) -> BTreeMap<NodeId, Probe> {
+        let now = self.wall();
+        let deadline = Duration::from_secs(u64::from(fleet.deadline_s));
+        let attempt = Attempt { deadline, idempotency_key: None };
+        let questions = plan.targets().filter_map(|target| {
+            let path = verify_path(target)?;
+            Some((fleet.nodes.get(&target.node)?, Operation::Verify { path: path.to_owned() }))
+        });
+        stream::iter(questions.collect::<Vec<_>>())
+            .map(|(node, verify)| {
+                let (attempt, now) = (&attempt, &now);
+                async move {
+                    (node.id.clone(), probe_of(perform(pool, node, &verify, attempt, now).await))
+                }
+            })
+            .buffer_unordered(PROBES_AT_ONCE)
+            .collect()
+            .await
+    }
+}
+
+fn verify_path(target: &NodePlan) -> Option<&str> {
+    target.effects.iter().find_map(|effect| match effect {
+        Effect::Verify { path } => Some(path.as_str()),
+        _ => None,
+    })
+}
+
+fn probe_of(outcome: Outcome) -> Probe {
+    match outcome {
+        Outcome::Accepted { .. } => Probe::Verified,
+        Outcome::Missing { .. } => Probe::Missing,
+        Outcome::Refused { message } => Probe::Refused { message },
+        Outcome::InDoubt { message } => Probe::NoAnswer { message },
+        Outcome::NotSent { failure } => Probe::NoAnswer { message: failure.message },
+    }
+}
+
+/// The one request that carries out an effect.
+pub(crate) fn operation(effect: &Effect) -> Operation {
+    match effect {
+        Effect::Verify { path } => Operation::Verify { path: path.clone() },
+        Effect::Reload { path } => Operation::Reload { path: Some(path.clone()) },
+        Effect::Pin { version, content } => {
+            Operation::Pin { version: version.clone(), content: Some(*content) }
+        }
+        Effect::Sync { force } => Operation::Sync { force: *force },
+        Effect::Rollback { to } => Operation::Rollback { to: to.clone() },
+        Effect::Restart => Operation::Restart,
+    }
+}
+
+/// The nodes of a selection; nothing stands for the whole fleet.
+fn select(
+    current: &Current,
+    assessment: &Assessment,
+    selection: &NodeSelection,
+) -> Result<Option<BTreeSet<NodeId>>, AppError> {
+    let state =
+        |id: &NodeId| assessment.nodes.get(id).map_or(DriftState::Unknown, |verdict| verdict.state);
+    Ok(match selection {
+        NodeSelection::All => None,
+        NodeSelection::Drifted => {
+            Some(current.fleet.nodes.keys().filter(|id| state(id).is_drifted()).cloned().collect())
+        }
+        NodeSelection::Nodes { ids } => {
+            let ids: Result<BTreeSet<NodeId>, _> = ids.iter().map(NodeId::new).collect();
+            Some(ids.map_err(|error| {
+                AppError::new(
+                    Code::Invalid,
+                    format!("a node name {error}"),
+                    "name nodes as the fleet file does",
+                )
+            })?)
+        }
+        NodeSelection::Filter { filter } => {
+            let filter = Filter::parse(filter).map_err(|error| {
+                AppError::new(Code::Invalid, error.to_string(), "mend the filter line")
+            })?;
+            let nodes = current.fleet.nodes.keys();
+            Some(
+                nodes
+                    .filter(|id| filter.matches(&subject(current, id, state(id))))
+                    .cloned()
+                    .collect(),
+            )
+        }
+    })
+}
+
+fn action(request: &ActionRequest) -> Result<Action, AppError> {
+    let version = || -> Result<Version, AppError> {
+        let label = request.version.as_deref().unwrap_or_default();
+        Version::new(label).map_err(|error| {
+            AppError::new(Code::Invalid, format!("the version {error}"), "name a version")
+        })
+    };
+    let content = || -> Result<Option<plumb_fleet::ContentDigest>, AppError> {
+        let parse = |text: &String| text.parse();
+        request.content.as_ref().map(parse).transpose().map_err(
+            |error: plumb_fleet::ids::DigestError| {
+                AppError::new(Code::Invalid, error.to_string(), "give the full content digest")
+            },
+        )
+    };
+    Ok(match request.kind {
+        ActionKind::Sync => Action::Sync { force: request.force },
+        ActionKind::PinAndSync => {
+            Action::Pin { version: version()?, content: content()?, sync: true }
+        }
+        ActionKind::Pin => Action::Pin { version: version()?, content: content()?, sync: false },
+        ActionKind::Rollback => {
+            Action::Rollback { to: if request.version.is_some() { Some(version()?) } else { None } }
+        }
+        ActionKind::Restart => Action::Restart,
+        ActionKind::ResolveConflict => {
+            Action::ResolveConflict { to: version()?, content: content()? }
+        }
+    })
+}
+
+/// The preview of a plan.
+pub(crate) fn plan_view(
+    prepared: &Prepared,
+    current: &Current,
+    assessment: &Assessment,
+) -> PlanView {
+    let plan = &prepared.plan;
+    let fatal = prepared.findings.iter().any(|finding| finding.severity == Severity::Fatal);
+    let targets: Vec<PlanTarget> =
+        plan.targets().map(|target| plan_target(target, assessment)).collect();
+    PlanView {
+        hash: plan.hash().to_string(),
+        title: plan.action.title(),
+        fleet: plan.fleet.to_string(),
+        environment: plan.environment.clone(),
+        action: prepared.request.clone(),
+        left_out: plan
+            .left_out
+            .iter()
+            .map(|left| LeftOut { node: left.node.to_string(), reason: left.detail.clone() })
+            .collect(),
+        findings: prepared.findings.iter().map(finding_view).collect(),
+        blast: BlastRadius {
+            nodes: u32::try_from(targets.len()).unwrap_or(u32::MAX),
+            of: u32::try_from(current.fleet.nodes.len()).unwrap_or(u32::MAX),
+            lines: blast_lines(plan)
+                .iter()
+                .map(|(count, runs)| format!("{count} of {runs}"))
+                .collect(),
+        },
+        cli: command_lines(plan),
+        curl: curl_lines(plan, &current.fleet),
+        confirmation: match rung(plan) {
+            Rung::Undo => ConfirmationView::Undo,
+            Rung::Dialog => ConfirmationView::Dialog,
+            Rung::Typed { phrase } => ConfirmationView::Typed { phrase },
+        },
+        empty: plan.is_empty(),
+        startable: !plan.is_empty() && !fatal,
+        targets,
+    }
+}
+
+fn plan_target(target: &NodePlan, assessment: &Assessment) -> PlanTarget {
+    let state =
+        assessment.nodes.get(&target.node).map_or(DriftState::Unknown, |verdict| verdict.state);
+    let version = |runs: &plumb_runbook::Running| runs.version.as_ref().map(ToString::to_string);
+    let content = |runs: &plumb_runbook::Running| runs.content.map(|content| content.to_string());
+    PlanTarget {
+        node: target.node.to_string(),
+        state: state.into(),
+        from_version: version(&target.before),
+        from_content: content(&target.before),
+        to_version: version(&target.after),
+        to_content: content(&target.after),
+        effects: target.effects.iter().map(Effect::sentence).collect(),
+        undo: target.undo.to_string(),
+    }
+}
+
+fn finding_view(finding: &Finding) -> FindingView {
+    FindingView {
+        severity: match finding.severity {
+            Severity::Note => SeverityView::Note,
+            Severity::Warning => SeverityView::Warning,
+            Severity::Fatal => SeverityView::Fatal,
+        },
+        code: finding.code.name().to_owned(),
+        node: finding.node.as_ref().map(ToString::to_string),
+        message: finding.message.clone(),
+        remedy: finding.remedy.clone(),
+    }
+}
+
+fn command_lines(plan: &Plan) -> String {
+    let nodes: Vec<NodeId> =
+        plan.targets().take(CLI_NODES_MAX).map(|target| target.node.clone()).collect();
+    let scope = if plan.whole_fleet { None } else { Some(nodes.as_slice()) };
+    plan.action.command_lines(plan.fleet.as_str(), scope).join(" && ")
+}
+
+fn curl_lines(plan: &Plan, fleet: &Fleet) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut left = 0;
+    for target in plan.targets() {
+        let Some(node) = fleet.nodes.get(&target.node) else { continue };
+        for effect in &target.effects {
+            if lines.len() < CURL_LINES_MAX {
+                lines.extend(curl(node, &operation(effect)));
+            } else {
+                left += 1;
+            }
+        }
+    }
+    if left > 0 {
+        lines.push(format!("# and {left} more of the same kind"));
+    }
+    lines
+}

@@ -1,0 +1,292 @@
+//! From a plan that was shown to a run: check again, open the gate, carry out, prove.
+
+use std::{fs::File, sync::Arc};
+
+use camino::Utf8PathBuf;
+use plumb_exec::execute;
+use plumb_fleet::{PlanHash, RunId};
+use plumb_journal::{Body, Entry, Outcome};
+use plumb_runbook::{ApprovalError, ApprovedPlan, Confirmation, Plan, approve};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tracing::error;
+
+use crate::{
+    app::{ActiveRun, App, FleetState, Loaded},
+    error::{AppError, Code, chain},
+    ports::{effects::FleetEffects, journal::StoreJournal},
+    topics::Topic,
+    views::run::RunView,
+};
+
+impl App {
+    /// Starts the plan that was shown under this hash. A plan that would come out differently now is
+    /// refused with the difference; so is one whose phrase was not typed.
+    pub async fn start_run(
+        &self,
+        fleet: &str,
+        plan_hash: &str,
+        typed: Option<&str>,
+    ) -> Result<RunView, AppError> {
+        let hash: PlanHash =
+            plan_hash.parse().map_err(|error: plumb_fleet::ids::DigestError| {
+                AppError::new(
+                    Code::Invalid,
+                    error.to_string(),
+                    "start a plan by the hash it was shown with",
+                )
+            })?;
+        let prepared = self.prepared(hash)?;
+        let (state, loaded) = self.loaded(fleet)?;
+        let current = self.current(fleet).await?;
+        let plan = self.plan_now(&current, &prepared.request)?;
+        if plan.hash() != hash {
+            let message = format!(
+                "the fleet changed since this plan was shown: {}",
+                difference(&prepared.plan, &plan)
+            );
+            return Err(AppError::new(
+                Code::Outdated,
+                message,
+                "look at the new plan, then start that",
+            ));
+        }
+        let confirmation = Confirmation {
+            seen: hash,
+            typed: typed.map(str::to_owned),
+            operator: self.0.options.operator.clone(),
+        };
+        let approved = approve(plan, &prepared.findings, &confirmation).map_err(refused)?;
+        let run = self.begin(state, loaded, approved).await?;
+        self.run_view(run).await
+    }
+
+    /// Waits until a run of this process has ended.
+    pub async fn finished(&self, run: &str) -> Result<RunView, AppError> {
+        let id: RunId = run.parse().map_err(|_| {
+            AppError::new(Code::Invalid, format!("{run:?} is not the id of a run"), "copy the id")
+        })?;
+        let active = self.0.runs.lock().expect("no panic while runs are held").get(&id).cloned();
+        if let Some(mut active) = active {
+            // An error means that the run's task is gone, which is an end, too.
+            let _ = active.done.wait_for(|done| *done).await;
+        }
+        self.run_view(id).await
+    }
+
+    /// Asks a run of this process to stop between two effects.
+    pub async fn abort_run(&self, run: &str) -> Result<(), AppError> {
+        let active = run.parse::<RunId>().ok().and_then(|id| {
+            self.0.runs.lock().expect("no panic while runs are held").get(&id).cloned()
+        });
+        match active {
+            Some(active) => {
+                active.cancel.cancel();
+                Ok(())
+            }
+            None => Err(AppError::new(
+                Code::Busy,
+                "this run is not carried out by this program, or it has ended",
+                "abort it where it was started",
+            )),
+        }
+    }
+
+    async fn begin(
+        &self,
+        state: Arc<FleetState>,
+        loaded: Loaded,
+        approved: ApprovedPlan,
+    ) -> Result<RunId, AppError> {
+        let now = self.now();
+        let run = self.new_run_id(now);
+        let lock = self.lock_run(run)?;
+        {
+            let mut record = self.record().write().await?;
+            let (hash, operator) = (approved.plan().hash(), approved.operator());
+            plumb_store::runs::insert(&mut record, run, hash, &state.name, operator, now).await?;
+            record.commit().await?;
+        }
+        let (done, ended) = watch::channel(false);
+        let cancel = CancellationToken::new();
+        let active = ActiveRun { cancel: cancel.clone(), done: ended };
+        self.0.runs.lock().expect("no panic while runs are held").insert(run, active);
+        let app = self.clone();
+        self.0.tasks.spawn(async move {
+            app.carry_out(run, &loaded, &approved, &cancel).await;
+            drop(lock);
+            app.0.runs.lock().expect("no panic while runs are held").remove(&run);
+            // Whoever waits looks at the store next, so everything is stored by now.
+            let _ = done.send(true);
+            app.announce([Topic::run(run), Topic::fleet(&state.name)]);
+        });
+        Ok(run)
+    }
+
+    async fn carry_out(
+        &self,
+        run: RunId,
+        loaded: &Loaded,
+        approved: &ApprovedPlan,
+        cancel: &CancellationToken,
+    ) {
+        let handler = FleetEffects {
+            app: self.clone(),
+            fleet: loaded.fleet.clone(),
+            pool: loaded.pool.clone(),
+            operator: approved.operator().to_owned(),
+            run,
+        };
+        let (journal, writer) = StoreJournal::new(run, self.record(), self.0.options.clock.clone());
+        let writer = self.0.tasks.spawn(writer);
+        let result =
+            execute(run, approved, &handler, &journal, &self.0.options.clock, cancel).await;
+        drop(journal);
+        if let Err(error) = writer.await {
+            error!(%run, error = %chain(&error), "the writer of the journal ended badly");
+        }
+        let ended = match result {
+            Ok(outcome) => self.end_run(run, outcome).await,
+            Err(error) => {
+                error!(%run, error = %chain(&error), "run stopped: its journal could not be written");
+                return;
+            }
+        };
+        if let Err(error) = ended {
+            error!(%run, error = %error.message, "the end of the run was not recorded");
+        }
+        if let Err(error) = self.refresh_desired(&loaded.fleet.name).await {
+            error!(%run, error = %error.message, "desired versions not read again");
+        }
+    }
+
+    async fn end_run(&self, run: RunId, outcome: Outcome) -> Result<(), AppError> {
+        let mut record = self.record().write().await?;
+        plumb_store::runs::finish(&mut record, run, self.now(), outcome.name()).await?;
+        record.commit().await?;
+        Ok(())
+    }
+
+    fn lock_path(&self, run: RunId) -> Utf8PathBuf {
+        self.0.options.data_dir.join("runs").join(format!("{run}.lock"))
+    }
+
+    /// Takes the lock that says which process carries a run out; it goes with the process.
+    fn lock_run(&self, run: RunId) -> Result<RunLock, AppError> {
+        let path = self.lock_path(run);
+        let failed = |error: std::io::Error| {
+            AppError::new(
+                Code::Other,
+                format!("{path} could not be locked: {error}"),
+                "look at the folder's rights and disk",
+            )
+        };
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder).map_err(failed)?;
+        }
+        let file = File::create(&path).map_err(failed)?;
+        file.try_lock().map_err(|error| failed(error.into()))?;
+        Ok(RunLock { path, _file: file })
+    }
+
+    /// Whether some process carries a run out now.
+    pub(crate) fn owns_run(&self, run: RunId) -> bool {
+        if self.0.runs.lock().expect("no panic while runs are held").contains_key(&run) {
+            return true;
+        }
+        File::open(self.lock_path(run)).is_ok_and(|file| file.try_lock().is_err())
+    }
+
+    /// The plan and the journal of a run.
+    pub(crate) async fn run_record(&self, run: RunId) -> Result<(Plan, Vec<Entry>), AppError> {
+        let mut conn = self.record().read().await?;
+        let kept = plumb_store::runs::get(&mut conn, run).await?.ok_or_else(|| {
+            AppError::new(
+                Code::NotFound,
+                format!("there is no run {run}"),
+                "list the runs of the fleet",
+            )
+        })?;
+        let plan = plumb_store::plans::get(&mut conn, kept.plan).await?.ok_or_else(|| {
+            AppError::new(
+                Code::NotFound,
+                format!("the plan of run {run} is not kept"),
+                "list the runs of the fleet",
+            )
+        })?;
+        let rows = plumb_store::journal::events(&mut conn, run).await?;
+        let unreadable = |error: serde_json::Error| {
+            AppError::new(
+                Code::Other,
+                format!("the record of run {run} does not read back: {error}"),
+                "verify the journal",
+            )
+        };
+        let plan: Plan = serde_json::from_str(&plan.document).map_err(unreadable)?;
+        let entries: Result<Vec<Entry>, _> = rows
+            .into_iter()
+            .map(|row| {
+                serde_json::from_str::<Body>(&row.body).map(|body| Entry { body, hash: row.hash })
+            })
+            .collect();
+        Ok((plan, entries.map_err(unreadable)?))
+    }
+
+    pub(crate) async fn run_ids(&self, fleet: &str, limit: usize) -> Result<Vec<RunId>, AppError> {
+        let state = self.state(fleet)?;
+        let mut conn = self.record().read().await?;
+        let runs = plumb_store::runs::list(&mut conn, &state.name, limit).await?;
+        Ok(runs.into_iter().map(|run| run.id).collect())
+    }
+}
+
+/// Held while a run is carried out; removes its file in the end.
+#[derive(Debug)]
+struct RunLock {
+    path: Utf8PathBuf,
+    _file: File,
+}
+
+impl Drop for RunLock {
+    fn drop(&mut self) {
+        // What stays behind is an unlocked file, which says the same.
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+fn refused(error: ApprovalError) -> AppError {
+    let (code, hint) = match &error {
+        ApprovalError::Changed => (Code::Outdated, "look at the new plan, then start that"),
+        ApprovalError::Empty => (Code::Invalid, "nothing has to be done"),
+        ApprovalError::Fatal { .. } => {
+            (Code::Invalid, "mend what the findings name, or leave those nodes out")
+        }
+        ApprovalError::Phrase { .. } => (Code::Confirmation, "type the phrase exactly as shown"),
+    };
+    AppError::new(code, error.to_string(), hint)
+}
+
+/// What differs between the plan that was shown and the plan as it would be now, in a sentence.
+fn difference(shown: &Plan, now: &Plan) -> String {
+    let names = |plan: &Plan| {
+        plan.targets().map(|target| target.node.clone()).collect::<std::collections::BTreeSet<_>>()
+    };
+    let (before, after) = (names(shown), names(now));
+    let list = |nodes: Vec<&plumb_fleet::NodeId>| {
+        nodes.iter().take(5).map(ToString::to_string).collect::<Vec<_>>().join(", ")
+    };
+    let (gone, new): (Vec<_>, Vec<_>) =
+        (before.difference(&after).collect(), after.difference(&before).collect());
+    let changed: Vec<_> = shown
+        .targets()
+        .filter(|target| now.targets().any(|other| other.node == target.node && other != *target))
+        .map(|target| &target.node)
+        .collect();
+    let mut parts = Vec::new();
+    for (word, nodes) in [("no longer", gone), ("now also", new), ("otherwise", changed)] {
+        if !nodes.is_empty() {
+            parts.push(format!("{word}: {} ({})", nodes.len(), list(nodes)));
+        }
+    }
+    if parts.is_empty() { "other nodes are left out".to_owned() } else { parts.join("; ") }
+}

@@ -1,0 +1,483 @@
+//! The application: files, fleets, connections and tasks behind every use case. Cheap to clone.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    fmt,
+    sync::{
+        Arc, Mutex, RwLock,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use jiff::Timestamp;
+use plumb_clients::{HttpPool, TokenSource};
+use plumb_exec::Clock as _;
+use plumb_fleet::{Content, ContentDigest, Fleet, FleetId, PlanHash, RunId};
+use plumb_store::{Database, Kind};
+use tokio::sync::{Notify, broadcast, watch};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    actions::prepare::Prepared,
+    current::{Current, Sweep},
+    error::{AppError, Code, chain},
+    fleets::{self, LoadedFleet},
+    ports::clock::WallClock,
+    topics::{ANNOUNCE_EVERY, Announcer, Topic},
+};
+
+/// Plans kept between preview and start; an older one has to be made again.
+const PREPARED_MAX: usize = 32;
+
+/// How the application is opened.
+#[derive(Debug, Clone)]
+pub struct AppOptions {
+    /// Folder of `cache.sqlite`, `record.sqlite` and the locks of runs.
+    pub data_dir: Utf8PathBuf,
+    pub clock: WallClock,
+    /// Who acts, as it stands in journals.
+    pub operator: String,
+    /// Sweep on a period; a command line sweeps on demand only.
+    pub sweep_on_period: bool,
+    pub tokens: TokenSource,
+}
+
+impl AppOptions {
+    /// For the window: sweeps by itself.
+    pub fn window(data_dir: Utf8PathBuf) -> Self {
+        Self {
+            data_dir,
+            clock: WallClock::default(),
+            operator: operator(),
+            sweep_on_period: true,
+            tokens: TokenSource::system(),
+        }
+    }
+
+    /// For one command: nothing happens by itself.
+    pub fn command(data_dir: Utf8PathBuf) -> Self {
+        Self { sweep_on_period: false, ..Self::window(data_dir) }
+    }
+}
+
+/// The user and machine this program runs as.
+fn operator() -> String {
+    let user = ["USER", "LOGNAME", "USERNAME"].iter().find_map(|name| std::env::var(name).ok());
+    let host =
+        std::fs::read_to_string("/etc/hostname").ok().or_else(|| std::env::var("HOSTNAME").ok());
+    let user = user.unwrap_or_else(|| "operator".to_owned());
+    match host.as_deref().map(str::trim) {
+        Some(host) if !host.is_empty() => format!("{user}@{host}"),
+        _ => user,
+    }
+}
+
+/// Everything behind the doors.
+#[derive(Clone)]
+pub struct App(pub(crate) Arc<Inner>);
+
+pub(crate) struct Inner {
+    pub options: AppOptions,
+    /// Replaced when a check condemns the file.
+    pub cache: RwLock<Database>,
+    pub record: RwLock<Database>,
+    pub fleets: RwLock<BTreeMap<FleetId, Arc<FleetState>>>,
+    pub open_fleet: RwLock<Option<FleetId>>,
+    pub notices: Mutex<Vec<String>>,
+    pub announcer: Announcer,
+    pub tasks: TaskTracker,
+    pub cancel: CancellationToken,
+    pub visible: AtomicBool,
+    pub first_paint: Notify,
+    pub prepared: Mutex<VecDeque<Prepared>>,
+    pub runs: Mutex<BTreeMap<RunId, ActiveRun>>,
+    /// Fleets are opened and closed one at a time.
+    pub enrolling: tokio::sync::Mutex<()>,
+    pub demo: tokio::sync::Mutex<Option<tokio::process::Child>>,
+}
+
+/// A run this process carries out.
+#[derive(Debug, Clone)]
+pub(crate) struct ActiveRun {
+    pub cancel: CancellationToken,
+    pub done: watch::Receiver<bool>,
+}
+
+/// One fleet of the list, whether its file can be read or not.
+#[derive(Debug)]
+pub(crate) struct FleetState {
+    pub name: FleetId,
+    pub file: Utf8PathBuf,
+    pub loaded: Result<Loaded, String>,
+    pub current: Mutex<Option<Current>>,
+    /// Snapshots are stored one at a time, each over the one before.
+    pub storing: tokio::sync::Mutex<()>,
+    pub sweeping: AtomicBool,
+    /// A sweep of this process has finished.
+    pub swept: AtomicBool,
+    pub wake: Notify,
+    pub stop: CancellationToken,
+}
+
+/// A fleet that could be read, with its connections.
+#[derive(Debug, Clone)]
+pub(crate) struct Loaded {
+    pub fleet: Arc<Fleet>,
+    pub pool: HttpPool,
+}
+
+impl fmt::Debug for App {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("App").field("data_dir", &self.0.options.data_dir).finish_non_exhaustive()
+    }
+}
+
+impl App {
+    /// Opens the two files and every known fleet. Nothing is sent before the first sweep.
+    pub async fn open(options: AppOptions) -> Result<Self, AppError> {
+        let mut notices = Vec::new();
+        let mut open = async |kind: Kind| {
+            let path = options.data_dir.join(kind.file_name());
+            let opened = Database::open(path.as_std_path(), kind).await?;
+            notices.extend(opened.notices.iter().map(ToString::to_string));
+            Ok::<Database, plumb_store::StoreError>(opened.database)
+        };
+        let cache = open(Kind::Cache).await?;
+        let record = open(Kind::Record).await?;
+        let app = Self(Arc::new(Inner {
+            options,
+            cache: RwLock::new(cache),
+            record: RwLock::new(record),
+            fleets: RwLock::default(),
+            open_fleet: RwLock::default(),
+            notices: Mutex::new(notices),
+            announcer: Announcer::default(),
+            tasks: TaskTracker::new(),
+            cancel: CancellationToken::new(),
+            visible: AtomicBool::new(true),
+            first_paint: Notify::new(),
+            prepared: Mutex::default(),
+            runs: Mutex::default(),
+            enrolling: tokio::sync::Mutex::default(),
+            demo: tokio::sync::Mutex::default(),
+        }));
+        app.reload_fleets().await?;
+        app.spawn_tasks();
+        Ok(app)
+    }
+
+    /// Ends background tasks, waits for what must finish, and closes the files.
+    pub async fn close(&self) {
+        self.0.cancel.cancel();
+        for run in self.0.runs.lock().expect("no panic while runs are held").values() {
+            run.cancel.cancel();
+        }
+        self.0.tasks.close();
+        self.0.tasks.wait().await;
+        self.0.demo.lock().await.take();
+        self.cache().close().await;
+        self.record().close().await;
+    }
+
+    pub fn now(&self) -> Timestamp {
+        self.0.options.clock.now()
+    }
+
+    /// The clock as the adapters take it.
+    pub(crate) fn wall(&self) -> plumb_clients::Now {
+        let clock = self.0.options.clock.clone();
+        Arc::new(move || clock.now())
+    }
+
+    pub(crate) fn cache(&self) -> Database {
+        self.0.cache.read().expect("no panic while a file is held").clone()
+    }
+
+    pub(crate) fn record(&self) -> Database {
+        self.0.record.read().expect("no panic while a file is held").clone()
+    }
+
+    pub fn subscribe(&self) -> broadcast::Receiver<Vec<Topic>> {
+        self.0.announcer.subscribe()
+    }
+
+    /// Topics that cover every view, for a listener that missed some.
+    pub fn every_topic(&self) -> Vec<Topic> {
+        let mut topics = vec![Topic::Shell];
+        topics.extend(self.fleet_states().iter().map(|state| Topic::fleet(&state.name)));
+        topics
+    }
+
+    pub(crate) fn announce(&self, topics: impl IntoIterator<Item = Topic>) {
+        self.0.announcer.add(topics);
+    }
+
+    /// The window is in front; behind others it sweeps more slowly.
+    pub fn set_visible(&self, visible: bool) {
+        self.0.visible.store(visible, Ordering::Relaxed);
+        if visible {
+            self.fleet_states().iter().for_each(|state| state.wake.notify_one());
+        }
+    }
+
+    /// The cached fleet is on screen: slow checks may begin.
+    pub fn first_paint_done(&self) {
+        self.0.first_paint.notify_one();
+    }
+
+    fn spawn_tasks(&self) {
+        let tasks = &self.0.tasks;
+        let app = self.clone();
+        tasks.spawn(async move {
+            let mut tick = tokio::time::interval(ANNOUNCE_EVERY);
+            loop {
+                tokio::select! {
+                    () = app.0.cancel.cancelled() => return,
+                    _ = tick.tick() => app.0.announcer.flush(),
+                }
+            }
+        });
+        if self.0.options.sweep_on_period {
+            tasks.spawn(self.clone().watch_others());
+            tasks.spawn(self.clone().check_files_after_paint());
+        }
+    }
+
+    pub(crate) fn fleet_states(&self) -> Vec<Arc<FleetState>> {
+        self.0.fleets.read().expect("no panic while fleets are held").values().cloned().collect()
+    }
+
+    pub(crate) fn state(&self, fleet: &str) -> Result<Arc<FleetState>, AppError> {
+        let fleets = self.0.fleets.read().expect("no panic while fleets are held");
+        FleetId::new(fleet).ok().and_then(|id| fleets.get(&id).cloned()).ok_or_else(|| {
+            let known: Vec<&str> = fleets.keys().map(FleetId::as_str).collect();
+            let hint = if known.is_empty() {
+                "add a fleet file first".to_owned()
+            } else {
+                format!("known fleets: {}", known.join(", "))
+            };
+            AppError::new(Code::NotFound, format!("there is no fleet {fleet:?}"), hint)
+        })
+    }
+
+    pub(crate) fn loaded(&self, fleet: &str) -> Result<(Arc<FleetState>, Loaded), AppError> {
+        let state = self.state(fleet)?;
+        match &state.loaded {
+            Ok(loaded) => {
+                let loaded = loaded.clone();
+                Ok((state, loaded))
+            }
+            Err(problem) => Err(AppError::new(
+                Code::Invalid,
+                problem.clone(),
+                format!("mend {} and open the fleet again", state.file),
+            )),
+        }
+    }
+
+    /// Reads the list of fleets and every file on it; what was known in memory is dropped.
+    pub(crate) async fn reload_fleets(&self) -> Result<(), AppError> {
+        let _one_at_a_time = self.0.enrolling.lock().await;
+        let known = {
+            let mut conn = self.record().read().await?;
+            plumb_store::fleets::list(&mut conn).await?
+        };
+        let mut states = BTreeMap::new();
+        for fleet in known {
+            let file = Utf8PathBuf::from(fleet.file.to_string_lossy().into_owned());
+            let state = self.open_state(fleet.name, file).await?;
+            states.insert(state.name.clone(), state);
+        }
+        let former = {
+            let mut fleets = self.0.fleets.write().expect("no panic while fleets are held");
+            std::mem::replace(&mut *fleets, states)
+        };
+        former.values().for_each(|state| state.stop.cancel());
+        for state in self.fleet_states() {
+            if self.0.options.sweep_on_period && state.loaded.is_ok() {
+                self.0.tasks.spawn(self.clone().sweep_on_period(state));
+            }
+        }
+        self.announce(self.every_topic());
+        Ok(())
+    }
+
+    async fn open_state(
+        &self,
+        name: FleetId,
+        file: Utf8PathBuf,
+    ) -> Result<Arc<FleetState>, AppError> {
+        let loaded = match load(&file).await {
+            Ok(loaded) if loaded.fleet.name != name => {
+                Err(format!("{file} now names the fleet {}; add it again", loaded.fleet.name))
+            }
+            Ok(loaded) => Ok(self.adopt(loaded, &file).await?),
+            Err(problem) => Err(problem),
+        };
+        Ok(Arc::new(FleetState {
+            name,
+            file,
+            loaded,
+            current: Mutex::default(),
+            storing: tokio::sync::Mutex::default(),
+            sweeping: AtomicBool::new(false),
+            swept: AtomicBool::new(false),
+            wake: Notify::new(),
+            stop: self.0.cancel.child_token(),
+        }))
+    }
+
+    /// Remembers the signed bundles of a fleet and opens its connections.
+    async fn adopt(&self, loaded: LoadedFleet, file: &Utf8Path) -> Result<Loaded, AppError> {
+        let LoadedFleet { fleet, bundles, problems } = loaded;
+        {
+            let mut notices = self.0.notices.lock().expect("no panic while notices are held");
+            for problem in problems {
+                let notice = format!("{}: a bundle was not taken: {problem}", fleet.name);
+                if !notices.contains(&notice) {
+                    notices.push(notice);
+                }
+            }
+        }
+        let known = {
+            let mut conn = self.record().read().await?;
+            plumb_store::catalogue::list(&mut conn, &fleet.name).await?
+        };
+        let fresh: Vec<_> =
+            bundles.iter().filter(|bundle| !known.entries.contains(&bundle.entry)).collect();
+        if !fresh.is_empty() {
+            let mut record = self.record().write().await?;
+            for bundle in &fresh {
+                plumb_store::catalogue::upsert(&mut record, &fleet.name, &bundle.entry).await?;
+            }
+            record.commit().await?;
+        }
+        self.keep_contents(bundles.into_iter().map(|bundle| bundle.content)).await?;
+        let folder = file.parent().unwrap_or(Utf8Path::new("."));
+        let pool = HttpPool::new(self.0.options.tokens.clone(), folder.as_std_path());
+        Ok(Loaded { fleet: Arc::new(fleet), pool })
+    }
+
+    /// Keeps policies by content; what is known already costs one look.
+    pub(crate) async fn keep_contents(
+        &self,
+        contents: impl IntoIterator<Item = Content>,
+    ) -> Result<(), AppError> {
+        let contents: BTreeMap<ContentDigest, Content> =
+            contents.into_iter().map(|content| (content.digest, content)).collect();
+        let missing = self.unknown_contents(&contents.keys().copied().collect()).await?;
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let now = self.now();
+        let mut cache = self.cache().write().await?;
+        for digest in missing {
+            plumb_store::contents::insert(&mut cache, &contents[&digest], now).await?;
+        }
+        cache.commit().await?;
+        Ok(())
+    }
+
+    pub(crate) async fn unknown_contents(
+        &self,
+        digests: &BTreeSet<ContentDigest>,
+    ) -> Result<BTreeSet<ContentDigest>, AppError> {
+        if digests.is_empty() {
+            return Ok(BTreeSet::new());
+        }
+        let mut conn = self.cache().read().await?;
+        Ok(plumb_store::contents::missing(&mut conn, digests).await?)
+    }
+
+    /// The policies of a content, where they were ever read.
+    pub(crate) async fn content(&self, digest: ContentDigest) -> Result<Option<Content>, AppError> {
+        let mut conn = self.cache().read().await?;
+        Ok(plumb_store::contents::get(&mut conn, digest).await?)
+    }
+
+    /// What the store holds of a fleet now.
+    pub(crate) async fn current(&self, fleet: &str) -> Result<Current, AppError> {
+        let (state, loaded) = self.loaded(fleet)?;
+        if let Some(current) = &*state.current.lock().expect("no panic while a fleet is held") {
+            return Ok(current.clone());
+        }
+        self.read_current(&state, &loaded).await
+    }
+
+    /// Reads the newest snapshot and desired versions from the store and keeps them for queries.
+    pub(crate) async fn read_current(
+        &self,
+        state: &FleetState,
+        loaded: &Loaded,
+    ) -> Result<Current, AppError> {
+        let name = &loaded.fleet.name;
+        let stored = {
+            let mut conn = self.cache().read().await?;
+            plumb_store::snapshots::latest_with(
+                &mut conn,
+                name,
+                plumb_store::snapshots::Policies::Without,
+            )
+            .await?
+        };
+        let (snapshot, sweep) = match stored {
+            Some((snapshot, meta)) => {
+                let snapshot = self.of_fleet(&loaded.fleet, snapshot);
+                let sweep = Sweep {
+                    started_at: meta.started_at,
+                    finished_at: meta.finished_at,
+                    answered: u32::try_from(snapshot.answered()).unwrap_or(u32::MAX),
+                    total: u32::try_from(snapshot.nodes.len()).unwrap_or(u32::MAX),
+                };
+                (snapshot, Some(sweep))
+            }
+            None => (self.never_swept(&loaded.fleet), None),
+        };
+        let desired = self.read_desired(&loaded.fleet).await?;
+        let current = Current {
+            fleet: loaded.fleet.clone(),
+            snapshot: Arc::new(snapshot),
+            desired: Arc::new(desired),
+            sweep,
+        };
+        *state.current.lock().expect("no panic while a fleet is held") = Some(current.clone());
+        Ok(current)
+    }
+
+    pub(crate) async fn keep_prepared(&self, prepared: Prepared) -> Result<(), AppError> {
+        let document =
+            String::from_utf8(prepared.plan.canonical_bytes()).expect("canonical JSON is UTF-8");
+        let mut record = self.record().write().await?;
+        let (hash, now) = (prepared.plan.hash(), self.now());
+        plumb_store::plans::insert(&mut record, hash, &prepared.plan.fleet, now, &document).await?;
+        record.commit().await?;
+        let mut kept = self.0.prepared.lock().expect("no panic while plans are held");
+        kept.retain(|other| other.plan.hash() != hash);
+        if kept.len() == PREPARED_MAX {
+            kept.pop_front();
+        }
+        kept.push_back(prepared);
+        Ok(())
+    }
+
+    pub(crate) fn prepared(&self, hash: PlanHash) -> Result<Prepared, AppError> {
+        let kept = self.0.prepared.lock().expect("no panic while plans are held");
+        kept.iter().find(|prepared| prepared.plan.hash() == hash).cloned().ok_or_else(|| {
+            AppError::new(
+                Code::Outdated,
+                "this plan was not shown here, or too long ago",
+                "plan again",
+            )
+        })
+    }
+}
+
+async fn load(file: &Utf8Path) -> Result<LoadedFleet, String> {
+    let file = file.to_owned();
+    match tokio::task::spawn_blocking(move || fleets::load(&file)).await {
+        Ok(Ok(loaded)) => Ok(loaded),
+        Ok(Err(error)) => Err(chain(&error)),
+        Err(error) => Err(chain(&error)),
+    }
+}

@@ -1,0 +1,45 @@
+//! The newest stored knowledge of one fleet, as queries and planners read it.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use plumb_fleet::{Assessment, Desired, Fleet, NodeId, Snapshot, assess};
+use plumb_runbook::PlanInput;
+
+/// What the store held of a fleet at one moment; never changed, only replaced.
+#[derive(Debug, Clone)]
+pub struct Current {
+    pub fleet: Arc<Fleet>,
+    pub snapshot: Arc<Snapshot>,
+    pub desired: Arc<Desired>,
+    /// The newest sweep over the whole fleet.
+    pub sweep: Option<Sweep>,
+}
+
+/// When a sweep ran and how many nodes answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sweep {
+    pub started_at: Timestamp,
+    pub finished_at: Timestamp,
+    pub answered: u32,
+    pub total: u32,
+}
+
+impl Current {
+    pub fn assess(&self, now: Timestamp) -> Assessment {
+        assess(&self.snapshot, &self.desired, now)
+    }
+
+    pub fn plan_input<'a>(&'a self, assessment: &'a Assessment) -> PlanInput<'a> {
+        PlanInput {
+            fleet: &self.fleet,
+            snapshot: &self.snapshot,
+            assessment,
+            desired: &self.desired,
+        }
+    }
+
+    pub fn report(&self, node: &NodeId) -> Option<&plumb_fleet::NodeReport> {
+        self.snapshot.nodes.get(node)?.report.as_ref()
+    }
+}

@@ -1,0 +1,27 @@
+//! New ids: UUID version 7 (RFC 9562) from our clock and the system's randomness.
+
+use jiff::Timestamp;
+use newtype_uuid::{GenericUuid as _, TypedUuid, TypedUuidKind};
+use plumb_fleet::{RunId, SnapshotId};
+use rand::Rng as _;
+
+use crate::app::App;
+
+impl App {
+    pub(crate) fn new_snapshot_id(&self, at: Timestamp) -> SnapshotId {
+        new_id(at)
+    }
+
+    pub(crate) fn new_run_id(&self, at: Timestamp) -> RunId {
+        new_id(at)
+    }
+}
+
+fn new_id<K: TypedUuidKind>(at: Timestamp) -> TypedUuid<K> {
+    let mut random = [0; 10];
+    rand::rng().fill_bytes(&mut random);
+    let millis = u64::try_from(at.as_millisecond()).unwrap_or(0);
+    TypedUuid::from_untyped_uuid(
+        uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid(),
+    )
+}

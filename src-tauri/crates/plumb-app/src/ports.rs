@@ -1,0 +1,6 @@
+//! Implementations of the executor's ports.
+
+pub mod clock;
+pub(crate) mod effects;
+
+pub(crate) mod journal;

@@ -1,0 +1,93 @@
+//! Effects carried out through the node API adapters.
+
+use std::{sync::Arc, time::Duration};
+
+use plumb_clients::{Attempt, HttpPool, Outcome, perform};
+use plumb_exec::{EffectHandler, Observation};
+use plumb_fleet::{DesiredVersion, Fleet, FleetId, NodeId};
+use plumb_journal::EffectOutcome;
+use plumb_runbook::{DesiredChange, Effect};
+
+use crate::{actions::prepare::operation, app::App, error::chain, topics::Topic};
+
+/// How long one effect may take: a reload of the largest bundle on a slow disk answers within it.
+const EFFECT_DEADLINE: Duration = Duration::from_secs(30);
+
+/// The handler of one run: its fleet is frozen, so a fleet file saved meanwhile changes nothing.
+#[derive(Debug, Clone)]
+pub(crate) struct FleetEffects {
+    pub app: App,
+    pub fleet: Arc<Fleet>,
+    pub pool: HttpPool,
+    pub operator: String,
+    pub run: plumb_fleet::RunId,
+}
+
+impl FleetEffects {
+    fn name(&self) -> &FleetId {
+        &self.fleet.name
+    }
+}
+
+impl EffectHandler for FleetEffects {
+    async fn set_desired(&self, change: &DesiredChange) -> Result<(), String> {
+        let desired = DesiredVersion {
+            version: change.version.clone(),
+            content: change.content,
+            pinned_by: Some(self.operator.clone()),
+            since: Some(self.app.now()),
+        };
+        self.app
+            .set_desired(self.name(), change.nodes.as_deref(), &desired)
+            .await
+            .map_err(|error| error.message)
+    }
+
+    async fn perform(&self, node: &NodeId, effect: &Effect, key: &str) -> EffectOutcome {
+        let Some(node) = self.fleet.nodes.get(node) else {
+            return EffectOutcome::Refused {
+                message: format!("{node} is not a node of this fleet"),
+            };
+        };
+        let attempt = Attempt { deadline: EFFECT_DEADLINE, idempotency_key: Some(key) };
+        let outcome =
+            perform(&self.pool, node, &operation(effect), &attempt, &self.app.wall()).await;
+        self.app.announce([Topic::run(self.run)]);
+        match outcome {
+            Outcome::Accepted { detail } => EffectOutcome::Accepted { detail },
+            Outcome::Refused { message } => EffectOutcome::Refused { message },
+            Outcome::Missing { message } => EffectOutcome::Missing { message },
+            Outcome::InDoubt { message } => EffectOutcome::InDoubt { message },
+            Outcome::NotSent { failure } => EffectOutcome::Refused { message: failure.message },
+        }
+    }
+
+    async fn observe(&self, nodes: &[NodeId]) -> Vec<(NodeId, Result<Observation, String>)> {
+        match self.app.observe_nodes(self.name().as_str(), nodes).await {
+            Ok(snapshot) => nodes
+                .iter()
+                .map(|id| {
+                    let seen = snapshot.nodes.get(id);
+                    (id.clone(), observation(seen))
+                })
+                .collect(),
+            Err(error) => {
+                let message = chain(&error);
+                nodes.iter().map(|id| (id.clone(), Err(message.clone()))).collect()
+            }
+        }
+    }
+}
+
+fn observation(seen: Option<&plumb_fleet::NodeObservation>) -> Result<Observation, String> {
+    let Some(seen) = seen else { return Err("never seen".to_owned()) };
+    if let Some(failure) = &seen.failure {
+        return Err(failure.message.clone());
+    }
+    let Some(report) = &seen.report else { return Err("never seen".to_owned()) };
+    Ok(Observation {
+        version: report.version.as_ref().map(|v| v.value.clone()),
+        content: report.content.as_ref().map(|c| c.value),
+        loaded_at: report.loaded_at.as_ref().map(|at| at.value),
+    })
+}

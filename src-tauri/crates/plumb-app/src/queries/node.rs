@@ -1,0 +1,297 @@
+//! The node drawer.
+
+use jiff::Timestamp;
+use plumb_clients::{Operation, operations::curl};
+use plumb_fleet::{
+    Capability, Caution, ContentDigest, DriftState, Node, NodeId, NodeReport, Observed, Verdict,
+    capabilities,
+};
+use plumb_runbook::Action;
+use plumb_store::reloads::KeptReload;
+
+use crate::{
+    app::App,
+    current::Current,
+    error::AppError,
+    views::{
+        convert::{duration_words, ms, node_row, reload, signature},
+        node::{ConfigLine, Figure, GapView, NodeAction, NodeView, PolicyLine},
+    },
+};
+
+/// Reloads shown in the strip.
+const RELOADS_SHOWN: usize = 200;
+
+impl App {
+    /// Everything the store knows of one node.
+    pub async fn node(&self, fleet: &str, id: &str) -> Result<NodeView, AppError> {
+        let (_, loaded) = self.loaded(fleet)?;
+        let node = self.node_of(&loaded, id)?;
+        let current = self.current(fleet).await?;
+        let reloads = self.reloads(&current, &node.id).await?;
+        let report = current.report(&node.id);
+        let content =
+            report.and_then(|report| report.content.as_ref()).map(|content| content.value);
+        let policies = match content {
+            Some(content) => self.content(content).await?.map(|content| content.policies),
+            None => None,
+        };
+        let difference = self.difference(&current, &node.id, content).await?;
+        let now = self.now();
+        let assessment = current.assess(now);
+        let unknown = Verdict { state: DriftState::Unknown, why: "never seen".to_owned() };
+        let verdict = assessment.nodes.get(&node.id).unwrap_or(&unknown);
+        let (previous, next) = neighbours(&current, &node.id);
+        let read_only = loaded.fleet.read_only;
+        Ok(NodeView {
+            row: node_row(
+                &current.fleet,
+                &node.id,
+                current.snapshot.nodes.get(&node.id),
+                verdict,
+                now,
+            ),
+            url: node.url.to_string(),
+            bundle_id: report.and_then(|r| r.bundle_id.as_ref()).map(|id| id.value.clone()),
+            bundle_digest: report
+                .and_then(|r| r.bundle_digest.as_ref())
+                .map(|digest| digest.value.to_string()),
+            desired: current.desired.of(&node.id).map(Into::into),
+            signature: report.and_then(signature),
+            difference,
+            actions: if read_only { Vec::new() } else { actions(&current, node) },
+            policies: policies
+                .unwrap_or_default()
+                .into_iter()
+                .map(|policy| PolicyLine { id: policy.id, digest: policy.digest.to_string() })
+                .collect(),
+            reloads: reloads
+                .iter()
+                .rev()
+                .map(|kept| reload(&kept.entry, kept.gap_before))
+                .collect(),
+            figures: report.map(|report| figures(report, &current, now)).unwrap_or_default(),
+            config: report
+                .into_iter()
+                .flat_map(|report| &report.config)
+                .map(|(key, value)| ConfigLine { key: key.clone(), value: value.clone() })
+                .collect(),
+            gaps: report
+                .into_iter()
+                .flat_map(|report| &report.gaps)
+                .map(|gap| GapView {
+                    source: gap.source.clone(),
+                    message: gap.failure.message.clone(),
+                })
+                .collect(),
+            previous,
+            next,
+        })
+    }
+
+    pub(crate) async fn reloads(
+        &self,
+        current: &Current,
+        node: &NodeId,
+    ) -> Result<Vec<KeptReload>, AppError> {
+        let mut conn = self.cache().read().await?;
+        Ok(plumb_store::reloads::of_node(&mut conn, &current.fleet.name, node, RELOADS_SHOWN)
+            .await?)
+    }
+
+    pub(crate) async fn node_content_at(
+        &self,
+        fleet: &plumb_fleet::FleetId,
+        node: &NodeId,
+        at: Timestamp,
+    ) -> Result<(Option<plumb_fleet::Version>, Option<ContentDigest>), AppError> {
+        let mut conn = self.cache().read().await?;
+        Ok(plumb_store::snapshots::content_at(&mut conn, fleet, node, at)
+            .await?
+            .unwrap_or_default())
+    }
+
+    /// How a node's content differs from what it should run, in a few words.
+    async fn difference(
+        &self,
+        current: &Current,
+        node: &NodeId,
+        content: Option<ContentDigest>,
+    ) -> Result<Option<String>, AppError> {
+        let wanted = current.desired.of(node).and_then(|want| {
+            want.content
+                .or_else(|| current.desired.catalogue.resolve(want).map(|entry| entry.content))
+        });
+        let (Some(wanted), Some(content)) = (wanted, content) else { return Ok(None) };
+        if wanted == content {
+            return Ok(None);
+        }
+        let (Some(before), Some(after)) =
+            (self.content(wanted).await?, self.content(content).await?)
+        else {
+            return Ok(None);
+        };
+        let counts =
+            plumb_bundle::diff::diff(&before.policies, &after.policies, after.ordering).counts;
+        let parts: Vec<String> = [
+            (counts.added, "added"),
+            (counts.removed, "removed"),
+            (counts.changed, "changed"),
+            (counts.moved, "moved"),
+        ]
+        .into_iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, word)| format!("{count} {word}"))
+        .collect();
+        Ok((!parts.is_empty()).then(|| parts.join(", ")))
+    }
+}
+
+fn neighbours(current: &Current, id: &NodeId) -> (Option<String>, Option<String>) {
+    let nodes = &current.fleet.nodes;
+    let before = nodes.range(..id).next_back().map(|(id, _)| id.to_string());
+    let after = nodes.range((std::ops::Bound::Excluded(id), std::ops::Bound::Unbounded)).next();
+    (before, after.map(|(id, _)| id.to_string()))
+}
+
+fn actions(current: &Current, node: &Node) -> Vec<NodeAction> {
+    let abilities = capabilities(node.api);
+    let fleet = &current.fleet.name;
+    let wanted = current.desired.of(&node.id).map(|want| want.version.clone());
+    let line = |action: &Action| {
+        action.command_lines(fleet.as_str(), Some(std::slice::from_ref(&node.id))).join(" && ")
+    };
+    let reads = |words: &str| format!("plumb --fleet {fleet} {words} --node {}", node.id);
+    [
+        (
+            Capability::Sync,
+            line(&Action::Sync { force: false }),
+            Some(Operation::Sync { force: false }),
+        ),
+        (
+            Capability::Pin,
+            wanted.map_or_else(String::new, |version| {
+                line(&Action::Pin { version, content: None, sync: false })
+            }),
+            None,
+        ),
+        (
+            Capability::Rollback,
+            line(&Action::Rollback { to: None }),
+            Some(Operation::Rollback { to: None }),
+        ),
+        (Capability::Restart, line(&Action::Restart), Some(Operation::Restart)),
+        (Capability::Logs, reads("policy logs"), None),
+        (Capability::Config, reads("policy opa config show"), None),
+        (Capability::Evaluate, reads("policy evaluate --test"), None),
+    ]
+    .into_iter()
+    .map(|(capability, cli, operation)| NodeAction {
+        kind: capability_name(capability).to_owned(),
+        disabled: abilities.cannot.get(&capability).cloned(),
+        cli,
+        curl: operation.map(|operation| curl(node, &operation)).unwrap_or_default(),
+    })
+    .collect()
+}
+
+const fn capability_name(capability: Capability) -> &'static str {
+    match capability {
+        Capability::Sync => "sync",
+        Capability::Pin => "pin",
+        Capability::Rollback => "rollback",
+        Capability::Restart => "restart",
+        Capability::Config => "config",
+        Capability::Logs => "logs",
+        Capability::Evaluate => "evaluate",
+        Capability::Verify => "verify",
+    }
+}
+
+/// Figures with the document they were read from and when.
+fn figures(report: &NodeReport, current: &Current, now: Timestamp) -> Vec<Figure> {
+    let cautions = plumb_fleet::cautions(report, current.fleet.thresholds, now);
+    let has = |wanted: fn(&Caution) -> bool, text: &str| {
+        cautions.iter().any(wanted).then(|| text.to_owned())
+    };
+    let age = |at: Timestamp| duration_words(now.as_second() - at.as_second());
+    let mut figures = Vec::new();
+    let mut push = |name: &str, seen: Option<Observed<String>>, caution: Option<String>| {
+        if let Some(seen) = seen {
+            figures.push(Figure {
+                name: name.to_owned(),
+                value: seen.value,
+                source: seen.source,
+                at_ms: ms(seen.at),
+                caution,
+            });
+        }
+    };
+    let since = |seen: &Option<Observed<Timestamp>>| seen.clone().map(|seen| seen.map(age));
+    push(
+        "Ready",
+        report
+            .ready
+            .clone()
+            .map(|seen| seen.map(|ready| if ready { "yes" } else { "no" }.to_owned())),
+        None,
+    );
+    push(
+        "Digest age",
+        since(&report.confirmed_at),
+        has(
+            |c| matches!(c, Caution::DigestAge { .. }),
+            "its source has not confirmed the digest for too long",
+        ),
+    );
+    push(
+        "Load age",
+        since(&report.loaded_at),
+        has(|c| matches!(c, Caution::LoadAge { .. }), "loaded longer ago than the limit"),
+    );
+    push(
+        "Up for",
+        report
+            .uptime_s
+            .clone()
+            .map(|seen| seen.map(|s| duration_words(i64::try_from(s).unwrap_or(i64::MAX)))),
+        None,
+    );
+    let saturated = has(
+        |c| matches!(c, Caution::SaturatedCounters),
+        "these counters stop at ten; the console counts from history",
+    );
+    push(
+        "Reloads",
+        report
+            .stats
+            .clone()
+            .map(|seen| seen.map(|s| format!("{} of {} succeeded", s.succeeded, s.total))),
+        saturated,
+    );
+    push(
+        "Average reload",
+        report
+            .stats
+            .clone()
+            .map(|seen| seen.map(|s| format!("{:.1} ms", s.average_us as f64 / 1_000.0))),
+        None,
+    );
+    push(
+        "Last known good",
+        report
+            .last_known_good
+            .clone()
+            .map(|seen| seen.map(|good| format!("{} {}", good.version, good.content.short()))),
+        None,
+    );
+    push(
+        "Pinned",
+        report
+            .pinned
+            .clone()
+            .map(|seen| seen.map(|pin| format!("{} {}", pin.version, pin.content.short()))),
+        None,
+    );
+    figures
+}

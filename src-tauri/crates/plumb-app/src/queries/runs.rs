@@ -1,0 +1,158 @@
+//! Runs under way and past, from plan and journal alone.
+
+use plumb_fleet::{NodeId, RunId};
+use plumb_journal::{Entry, NodePhase, NodeRun, Outcome, RunState, fold};
+use plumb_runbook::{Action, Plan, Undo};
+
+use crate::{
+    app::App,
+    error::{AppError, Code},
+    views::{
+        convert::ms,
+        plan::{ActionKind, ActionRequest, NodeSelection},
+        run::{RunNode, RunNodeState, RunPhase, RunView},
+    },
+};
+
+/// Runs listed for a fleet, newest first.
+const RUNS_LISTED_MAX: usize = 100;
+
+impl App {
+    /// One run as its journal tells it.
+    pub async fn run(&self, id: &str) -> Result<RunView, AppError> {
+        let id: RunId = id.parse().map_err(|_| {
+            AppError::new(
+                Code::Invalid,
+                format!("{id:?} is not the id of a run"),
+                "copy the id from the list of runs",
+            )
+        })?;
+        self.run_view(id).await
+    }
+
+    pub(crate) async fn run_view(&self, id: RunId) -> Result<RunView, AppError> {
+        let (plan, entries) = self.run_record(id).await?;
+        Ok(run_view(id, &plan, &entries, self.owns_run(id)))
+    }
+
+    /// The newest runs of a fleet.
+    pub async fn runs(&self, fleet: &str) -> Result<Vec<RunView>, AppError> {
+        let mut views = Vec::new();
+        for id in self.run_ids(fleet, RUNS_LISTED_MAX).await? {
+            views.push(self.run_view(id).await?);
+        }
+        Ok(views)
+    }
+}
+
+/// Builds the view of a run. `alive` says whether some process still carries it out.
+pub fn run_view(id: RunId, plan: &Plan, entries: &[Entry], alive: bool) -> RunView {
+    let state = fold(entries);
+    let phase = phase(&state, alive);
+    let nodes: Vec<RunNode> =
+        plan.targets().map(|target| run_node(&target.node, &state, alive)).collect();
+    let count = |wanted: RunNodeState| {
+        u32::try_from(nodes.iter().filter(|node| node.state == wanted).count()).unwrap_or(u32::MAX)
+    };
+    let (arrived, failed, in_doubt) =
+        (count(RunNodeState::Arrived), count(RunNodeState::Failed), count(RunNodeState::InDoubt));
+    let total = u32::try_from(nodes.len()).unwrap_or(u32::MAX);
+    RunView {
+        id: id.to_string(),
+        plan_hash: plan.hash().to_string(),
+        title: plan.action.title(),
+        fleet: plan.fleet.to_string(),
+        operator: state.operator.clone(),
+        started_at_ms: state.started_at.map_or(0, ms),
+        ended_at_ms: state.ended_at.map(ms),
+        phase,
+        arrived,
+        failed,
+        in_doubt,
+        total,
+        journal_head: entries.last().map(|entry| entry.hash.to_string()).unwrap_or_default(),
+        journal_events: u32::try_from(entries.len()).unwrap_or(u32::MAX),
+        undo: undo(plan, &nodes),
+        summary: summary(phase, arrived, total, failed, in_doubt),
+        nodes,
+    }
+}
+
+fn phase(state: &RunState, alive: bool) -> RunPhase {
+    match state.outcome {
+        Some(Outcome::Succeeded) => RunPhase::Succeeded,
+        Some(Outcome::Incomplete) => RunPhase::Incomplete,
+        Some(Outcome::Aborted) => RunPhase::Aborted,
+        None if !alive => RunPhase::Interrupted,
+        None => {
+            let acting = state.nodes.values().any(|node| matches!(node.phase, NodePhase::Acting));
+            if acting || state.nodes.is_empty() { RunPhase::Acting } else { RunPhase::Proving }
+        }
+    }
+}
+
+fn run_node(id: &NodeId, state: &RunState, alive: bool) -> RunNode {
+    let waiting = NodeRun::default();
+    let node = state.nodes.get(id).unwrap_or(&waiting);
+    let state = match node.phase {
+        NodePhase::Waiting => RunNodeState::Waiting,
+        // A started effect without its end is in doubt once nobody waits for it any more.
+        NodePhase::Acting if alive => RunNodeState::Acting,
+        NodePhase::Acting | NodePhase::InDoubt => RunNodeState::InDoubt,
+        NodePhase::Accepted => RunNodeState::Accepted,
+        NodePhase::Arrived => RunNodeState::Arrived,
+        NodePhase::Failed => RunNodeState::Failed,
+        NodePhase::Skipped => RunNodeState::Skipped,
+    };
+    RunNode { node: id.to_string(), state, detail: node.detail.clone() }
+}
+
+/// The exact reverse: rolling every arrived node back to the one version that ran before.
+fn undo(plan: &Plan, nodes: &[RunNode]) -> Option<ActionRequest> {
+    if matches!(plan.action, Action::Restart) || plan.desired.is_some() {
+        return None;
+    }
+    let arrived: Vec<String> = nodes
+        .iter()
+        .filter(|node| node.state == RunNodeState::Arrived)
+        .map(|node| node.node.clone())
+        .collect();
+    let mut versions = plan
+        .targets()
+        .filter(|t| arrived.iter().any(|id| id == t.node.as_str()))
+        .map(|target| match &target.undo {
+            Undo::RollBackTo { version } => Some(version),
+            Undo::Nothing | Undo::Impossible { .. } => None,
+        });
+    let first = versions.next()??;
+    versions.all(|version| version == Some(first)).then(|| ActionRequest {
+        kind: ActionKind::Rollback,
+        nodes: NodeSelection::Nodes { ids: arrived },
+        version: Some(first.to_string()),
+        content: None,
+        force: false,
+    })
+}
+
+fn summary(phase: RunPhase, arrived: u32, total: u32, failed: u32, in_doubt: u32) -> String {
+    let mut text = match phase {
+        RunPhase::Acting => format!("{arrived} of {total} nodes arrived, effects are being sent"),
+        RunPhase::Proving => format!("{arrived} of {total} nodes arrived, waiting for the rest"),
+        RunPhase::Succeeded if total == 0 => "the desired version is set".to_owned(),
+        RunPhase::Succeeded => format!("all {total} nodes arrived"),
+        RunPhase::Incomplete => format!("{arrived} of {total} nodes arrived"),
+        RunPhase::Aborted => format!("aborted; {arrived} of {total} nodes arrived"),
+        RunPhase::Interrupted => {
+            format!(
+                "the program that carried it out ended; {arrived} of {total} nodes are known to have arrived"
+            )
+        }
+    };
+    if failed > 0 {
+        text.push_str(&format!(", {failed} failed"));
+    }
+    if in_doubt > 0 {
+        text.push_str(&format!(", {in_doubt} in doubt"));
+    }
+    text
+}

@@ -1,0 +1,80 @@
+//! Settings: fleets and the state of their credentials.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use plumb_clients::KeyringStatus;
+use plumb_fleet::CredentialRef;
+
+use crate::{
+    app::App,
+    error::AppError,
+    queries::shell::summary,
+    views::settings::{CredentialView, SettingsView},
+};
+
+impl App {
+    /// Fleets, credential references and what is known of each; never a secret.
+    pub async fn settings(&self) -> Result<SettingsView, AppError> {
+        let states = self.fleet_states();
+        let mut uses: BTreeMap<CredentialRef, (BTreeSet<String>, u32)> = BTreeMap::new();
+        for state in &states {
+            let Ok(loaded) = &state.loaded else { continue };
+            for node in loaded.fleet.nodes.values() {
+                if let Some(credential) = &node.credential {
+                    let (fleets, nodes) = uses.entry(credential.clone()).or_default();
+                    fleets.insert(state.name.to_string());
+                    *nodes += 1;
+                }
+            }
+        }
+        let mut keyring_problem = None;
+        let mut credentials = Vec::new();
+        for (credential, (fleets, nodes)) in uses {
+            let (kind, name, status) =
+                self.credential_status(&credential, &mut keyring_problem).await;
+            credentials.push(CredentialView {
+                reference: format!("{kind} {name}"),
+                kind: kind.to_owned(),
+                name,
+                fleets: fleets.into_iter().collect(),
+                nodes,
+                status,
+            });
+        }
+        Ok(SettingsView {
+            fleets: states.iter().map(|state| summary(state)).collect(),
+            credentials,
+            keyring_problem,
+            cache_file: self.cache().path().display().to_string(),
+            record_file: self.record().path().display().to_string(),
+        })
+    }
+
+    async fn credential_status(
+        &self,
+        credential: &CredentialRef,
+        problem: &mut Option<String>,
+    ) -> (&'static str, String, String) {
+        let word = |present: bool| if present { "present" } else { "missing" }.to_owned();
+        match credential {
+            CredentialRef::Env(name) => {
+                ("env", name.clone(), word(std::env::var_os(name).is_some()))
+            }
+            CredentialRef::Command(words) => {
+                let program = words.first().cloned().unwrap_or_default();
+                ("command", program, "asked when it is needed".to_owned())
+            }
+            CredentialRef::Keyring(name) => {
+                let status = match self.0.options.tokens.status(name).await {
+                    KeyringStatus::Stored => word(true),
+                    KeyringStatus::Missing => word(false),
+                    KeyringStatus::Unavailable { message } => {
+                        *problem = Some(message);
+                        "the keyring cannot be asked".to_owned()
+                    }
+                };
+                ("keyring", name.clone(), status)
+            }
+        }
+    }
+}

@@ -1,0 +1,4 @@
+//! Background tasks: idempotent functions on a period and on demand.
+
+pub(crate) mod collect;
+pub(crate) mod watch;

@@ -1,0 +1,131 @@
+//! What changes behind our back: other processes on the same files, edited fleet files, damage.
+
+use std::{
+    collections::BTreeMap,
+    sync::RwLock,
+    time::{Duration, SystemTime},
+};
+
+use camino::Utf8PathBuf;
+use plumb_store::Database;
+use tracing::warn;
+
+use crate::{app::App, error::AppError, topics::Topic};
+
+/// How often the files are asked for changes of other processes: a person waits no longer for a pin.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+impl App {
+    /// Follows what other processes commit and what happens to fleet files.
+    pub(crate) async fn watch_others(self) {
+        let mut tick = tokio::time::interval(LOOK_EVERY);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut seen = None;
+        let mut files = BTreeMap::new();
+        loop {
+            tokio::select! {
+                () = self.0.cancel.cancelled() => return,
+                _ = tick.tick() => {}
+            }
+            if let Err(error) = self.look_for_changes(&mut seen, &mut files).await {
+                warn!(error = %error.message, "changes of others not seen");
+            }
+        }
+    }
+
+    async fn look_for_changes(
+        &self,
+        seen: &mut Option<(i64, i64)>,
+        files: &mut BTreeMap<Utf8PathBuf, Option<SystemTime>>,
+    ) -> Result<(), AppError> {
+        let now = (self.cache().data_version().await?, self.record().data_version().await?);
+        let before = seen.replace(now);
+        let (cache, record) =
+            before.map_or((false, false), |before| (before.0 != now.0, before.1 != now.1));
+        let edited = self.edited_files(files).await;
+        let listed = if record { self.list_changed().await? } else { false };
+        if edited || listed {
+            return self.reload_fleets().await;
+        }
+        if cache || record {
+            for state in self.fleet_states() {
+                if cache {
+                    *state.current.lock().expect("no panic while a fleet is held") = None;
+                }
+                if record && state.loaded.is_ok() {
+                    self.refresh_desired(&state.name).await?;
+                }
+                self.announce([Topic::fleet(&state.name)]);
+            }
+            self.announce([Topic::Shell]);
+        }
+        if record {
+            self.announce_runs().await?;
+        }
+        Ok(())
+    }
+
+    /// Whether a fleet file was written since the last look.
+    async fn edited_files(&self, files: &mut BTreeMap<Utf8PathBuf, Option<SystemTime>>) -> bool {
+        let mut edited = false;
+        for state in self.fleet_states() {
+            let modified =
+                tokio::fs::metadata(&state.file).await.ok().and_then(|file| file.modified().ok());
+            let before = files.insert(state.file.clone(), modified);
+            edited |= before.is_some_and(|before| before != modified);
+        }
+        edited
+    }
+
+    async fn list_changed(&self) -> Result<bool, AppError> {
+        let listed: BTreeMap<String, String> = {
+            let mut conn = self.record().read().await?;
+            let fleets = plumb_store::fleets::list(&mut conn).await?;
+            fleets
+                .into_iter()
+                .map(|f| (f.name.to_string(), f.file.to_string_lossy().into_owned()))
+                .collect()
+        };
+        let open: BTreeMap<String, String> = self
+            .fleet_states()
+            .iter()
+            .map(|state| (state.name.to_string(), state.file.to_string()))
+            .collect();
+        Ok(listed != open)
+    }
+
+    async fn announce_runs(&self) -> Result<(), AppError> {
+        let unfinished = {
+            let mut conn = self.record().read().await?;
+            plumb_store::runs::unfinished(&mut conn).await?
+        };
+        self.announce(unfinished.into_iter().map(|run| Topic::run(run.id)));
+        Ok(())
+    }
+
+    /// Reads both files for damage once the first screen is painted.
+    pub(crate) async fn check_files_after_paint(self) {
+        tokio::select! {
+            () = self.0.cancel.cancelled() => return,
+            () = self.0.first_paint.notified() => {}
+        }
+        for slot in [&self.0.cache, &self.0.record] {
+            if let Err(error) = self.check_file(slot).await {
+                warn!(error = %error.message, "file not checked");
+            }
+        }
+    }
+
+    async fn check_file(&self, slot: &RwLock<Database>) -> Result<(), AppError> {
+        let database = slot.read().expect("no panic while a file is held").clone();
+        let findings = database.quick_check().await?;
+        if findings.is_empty() {
+            return Ok(());
+        }
+        let opened = database.replace_damaged(&findings).await?;
+        *slot.write().expect("no panic while a file is held") = opened.database;
+        let notices = opened.notices.iter().map(ToString::to_string);
+        self.0.notices.lock().expect("no panic while notices are held").extend(notices);
+        self.reload_fleets().await
+    }
+}

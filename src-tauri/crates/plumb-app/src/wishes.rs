@@ -1,0 +1,108 @@
+//! What should be running: the fleet file, pins over it, the catalogue, and changes in flight.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::{SignedDuration, Timestamp};
+use plumb_fleet::{
+    Desired, DesiredVersion, Fleet, FleetId, InFlight, NodeId, Snapshot, SnapshotBuilder,
+};
+use plumb_journal::{NodePhase, fold};
+
+use crate::{app::App, error::AppError, topics::Topic};
+
+impl App {
+    /// Desired versions, catalogue and changes in flight of a fleet. A pin beats the fleet file.
+    pub(crate) async fn read_desired(&self, fleet: &Fleet) -> Result<Desired, AppError> {
+        let (whole, nodes, catalogue) = {
+            let mut conn = self.record().read().await?;
+            let (whole, nodes) = plumb_store::desired::current(&mut conn, &fleet.name).await?;
+            let catalogue = plumb_store::catalogue::list(&mut conn, &fleet.name).await?;
+            (whole, nodes, catalogue)
+        };
+        let mut by_node = fleet.desired_by_node.clone();
+        by_node.extend(nodes);
+        Ok(Desired {
+            fleet: whole.or_else(|| fleet.desired.clone()),
+            nodes: by_node,
+            catalogue,
+            refused: BTreeSet::new(),
+            thresholds: fleet.thresholds,
+            in_flight: self.in_flight(&fleet.name).await?,
+        })
+    }
+
+    /// Changes that nodes accepted in runs that have not ended, by whichever process.
+    async fn in_flight(&self, fleet: &FleetId) -> Result<BTreeMap<NodeId, InFlight>, AppError> {
+        let unfinished = {
+            let mut conn = self.record().read().await?;
+            plumb_store::runs::unfinished(&mut conn).await?
+        };
+        let mut in_flight = BTreeMap::new();
+        for run in unfinished.into_iter().filter(|run| run.fleet == *fleet) {
+            let (plan, entries) = self.run_record(run.id).await?;
+            let state = fold(&entries);
+            for target in plan.targets() {
+                let phase = state.nodes.get(&target.node).map(|node| node.phase);
+                if matches!(phase, Some(NodePhase::Acting | NodePhase::Accepted)) {
+                    let deadline =
+                        run.started_at + SignedDuration::from_secs(i64::from(target.deadline_s));
+                    in_flight
+                        .insert(target.node.clone(), InFlight { since: run.started_at, deadline });
+                }
+            }
+        }
+        Ok(in_flight)
+    }
+
+    /// Pins a version for the fleet, or for some nodes of it. A pin for the fleet lifts pins of nodes.
+    pub(crate) async fn set_desired(
+        &self,
+        fleet: &FleetId,
+        nodes: Option<&[NodeId]>,
+        desired: &DesiredVersion,
+    ) -> Result<(), AppError> {
+        let now = self.now();
+        let mut record = self.record().write().await?;
+        match nodes {
+            Some(nodes) => {
+                for node in nodes {
+                    plumb_store::desired::set(&mut record, fleet, Some(node), Some(desired), now)
+                        .await?;
+                }
+            }
+            None => {
+                let (_, pinned) = plumb_store::desired::current(&mut record, fleet).await?;
+                for node in pinned.keys() {
+                    plumb_store::desired::set(&mut record, fleet, Some(node), None, now).await?;
+                }
+                plumb_store::desired::set(&mut record, fleet, None, Some(desired), now).await?;
+            }
+        }
+        record.commit().await?;
+        self.refresh_desired(fleet).await
+    }
+
+    /// Reads desired versions again, for queries that follow.
+    pub(crate) async fn refresh_desired(&self, fleet: &FleetId) -> Result<(), AppError> {
+        let (state, loaded) = self.loaded(fleet.as_str())?;
+        let desired = std::sync::Arc::new(self.read_desired(&loaded.fleet).await?);
+        if let Some(current) = &mut *state.current.lock().expect("no panic while a fleet is held") {
+            current.desired = desired;
+        }
+        self.announce([Topic::fleet(fleet)]);
+        Ok(())
+    }
+
+    /// A stored snapshot with exactly the nodes of the fleet as it is now.
+    pub(crate) fn of_fleet(&self, fleet: &Fleet, stored: Snapshot) -> Snapshot {
+        let (id, taken_at) = (stored.id, stored.taken_at);
+        SnapshotBuilder::new(fleet.name.clone(), fleet.nodes.keys().cloned(), Some(&stored))
+            .finish(id, taken_at)
+    }
+
+    /// The snapshot of a fleet nobody has looked at yet.
+    pub(crate) fn never_swept(&self, fleet: &Fleet) -> Snapshot {
+        SnapshotBuilder::new(fleet.name.clone(), fleet.nodes.keys().cloned(), None)
+            .finish(self.new_snapshot_id(Timestamp::UNIX_EPOCH), Timestamp::UNIX_EPOCH)
+    }
+}
