@@ -1,1 +1,37 @@
 //! The service beside a policy engine: verify, store, reload, decide, report.
+//!
+//! Start one with [`Agent::start`]. It answers as the field's reload service is documented, or in
+//! field-compatible mode exactly as it was seen, and below `/v1/agent` what [`plumb_wire::v1`] says.
+
+mod agent;
+mod chain;
+mod config;
+mod core;
+mod durable;
+mod error;
+mod find;
+mod guard;
+mod history;
+mod keeper;
+mod limits;
+mod load;
+mod logs;
+mod metrics;
+mod problem;
+mod reload;
+mod replay;
+mod roots;
+mod routes;
+mod rules;
+mod serve;
+mod shape;
+mod stats;
+mod sync;
+mod tasks;
+mod tls;
+
+pub use agent::{Agent, RunningAgent};
+pub use config::{AgentConfig, BUNDLE_VARIABLE, Clock, PORT, Polling, TlsConfig, TrustKey};
+pub use error::AgentError;
+pub use load::BundleShare;
+pub use plumb_wire::v1::NoBundle;

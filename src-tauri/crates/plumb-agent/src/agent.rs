@@ -1,0 +1,200 @@
+//! Starting and stopping an agent.
+
+use std::{fs, io, net::SocketAddr, sync::Arc};
+
+use jiff::Timestamp;
+use notify::Watcher;
+use plumb_trust::{KeySet, TrustedKey};
+use plumb_wire::v1::{Authentication, LogLevel, Trigger};
+use tokio::{net::TcpListener, sync::mpsc, task::JoinHandle};
+use tokio_rustls::TlsAcceptor;
+
+use crate::{
+    chain::chain,
+    config::{AgentConfig, TrustKey},
+    core::{Core, Parts},
+    durable::{Durable, SetAside, StateDir},
+    error::AgentError,
+    history::History,
+    keeper::{self, STORE_FOLDER},
+    limits::KEEPER_QUEUE_MAX,
+    roots::Roots,
+    routes::{router, warnings},
+    serve::serve,
+    tasks, tls,
+};
+
+/// The service beside a policy engine.
+#[derive(Debug)]
+pub struct Agent;
+
+/// An agent that answers. Dropping it cuts it off; [`RunningAgent::shutdown`] lets it finish.
+pub struct RunningAgent {
+    core: Arc<Core>,
+    address: SocketAddr,
+    server: Option<JoinHandle<()>>,
+    keeper: Option<JoinHandle<()>>,
+    /// Follows the folders for as long as it lives.
+    watcher: Option<Box<dyn Watcher + Send + Sync>>,
+}
+
+impl std::fmt::Debug for RunningAgent {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RunningAgent").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
+impl Agent {
+    /// Reads keys and state, loads what the agent should run, and listens. A bundle that is missing
+    /// or refused is no error here: the agent answers, and says that it has none.
+    pub async fn start(config: AgentConfig) -> Result<RunningAgent, AgentError> {
+        config.check()?;
+        let keys = read_keys(&config.trust)?;
+        let roots = Roots::open(&config.roots())?;
+        let tls = config.tls.as_ref().map(tls::server).transpose()?;
+        let (store, state) = open_state(&config)?;
+        let (keeper_queue, jobs) = mpsc::channel(KEEPER_QUEUE_MAX);
+        let listen = config.listen;
+        let listener = TcpListener::bind(listen)
+            .await
+            .map_err(|error| AgentError::Listen { listen, error })?;
+        let address =
+            listener.local_addr().map_err(|error| AgentError::Listen { listen, error })?;
+        let core = Core::new(
+            config,
+            Parts {
+                keys,
+                roots,
+                store,
+                state_dir: state.dir,
+                durable: state.durable,
+                history: state.history,
+                keeper: keeper_queue,
+            },
+        );
+        announce(&core, address, &state.notes);
+        let keeper =
+            core.state_dir.is_some().then(|| tokio::spawn(keeper::run(Arc::clone(&core), jobs)));
+        {
+            let turn = core.turn.lock().await;
+            core.come_up(&turn, Trigger::Start).await;
+        }
+        let watcher = (core.config.watch && !core.config.field_compatible)
+            .then(|| tasks::watch(&core))
+            .flatten();
+        if core.config.polling.is_some() && !core.config.field_compatible {
+            core.tracker.spawn(tasks::poll(Arc::clone(&core)));
+        }
+        let router = router(Arc::clone(&core));
+        let server =
+            tokio::spawn(serve(Arc::clone(&core), listener, tls.map(TlsAcceptor::from), router));
+        Ok(RunningAgent { core, address, server: Some(server), keeper, watcher })
+    }
+}
+
+impl RunningAgent {
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Base URL of the agent.
+    pub fn url(&self) -> String {
+        let scheme = if self.core.config.tls.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}", self.address)
+    }
+
+    /// When the bundle in force was loaded, or nothing while there is none.
+    pub fn loaded_at(&self) -> Option<Timestamp> {
+        self.core.loaded_at()
+    }
+
+    /// Stops: no new connections, requests in flight finish, history and state reach the disk.
+    pub async fn shutdown(mut self) {
+        self.core.log(LogLevel::Info, "Stopping");
+        self.watcher = None;
+        self.core.stop.cancel();
+        self.core.tracker.close();
+        if let Some(server) = self.server.take() {
+            let _ = server.await;
+        }
+        self.core.tracker.wait().await;
+        if let Some(keeper) = self.keeper.take() {
+            let _ = keeper.await;
+        }
+    }
+}
+
+impl Drop for RunningAgent {
+    fn drop(&mut self) {
+        self.core.stop.cancel();
+    }
+}
+
+fn read_keys(trust: &[TrustKey]) -> Result<KeySet, AgentError> {
+    let mut keys = KeySet::new();
+    for TrustKey { id, pem } in trust {
+        let text = fs::read_to_string(pem).map_err(|error| AgentError::ReadKey {
+            id: id.clone(),
+            path: pem.clone(),
+            error,
+        })?;
+        let key = TrustedKey::from_pem(id, &text, None).and_then(|key| keys.add(key));
+        key.map_err(|error| AgentError::Key {
+            id: id.clone(),
+            path: pem.clone(),
+            reason: chain(&error),
+        })?;
+    }
+    Ok(keys)
+}
+
+/// What was read from the state folder, and what is to be said about it.
+#[derive(Debug, Default)]
+struct State {
+    dir: Option<StateDir>,
+    durable: Durable,
+    history: History,
+    notes: Vec<(LogLevel, String)>,
+}
+
+fn open_state(config: &AgentConfig) -> Result<(Option<Roots>, State), AgentError> {
+    let Some(path) = &config.state_dir else { return Ok((None, State::default())) };
+    let failed = |error: io::Error| AgentError::StateDir { path: path.clone(), error };
+    let dir = StateDir::open(path)?;
+    let store = path.join(STORE_FOLDER);
+    fs::create_dir_all(&store).map_err(failed)?;
+    let (durable, set_aside) = dir.read(config.clock.now())?;
+    let mut notes = Vec::new();
+    if let Some(SetAside { reason, to }) = set_aside {
+        let text = format!(
+            "The state file was damaged ({reason}) and set aside as {}; pin and settings are lost",
+            to.display()
+        );
+        notes.push((LogLevel::Error, text));
+    }
+    let (mut history, unreadable) = History::read(path).map_err(failed)?;
+    if unreadable > 0 {
+        notes.push((LogLevel::Warn, format!("{unreadable} lines of the history cannot be read")));
+    }
+    if config.field_compatible {
+        history.forget_ring();
+    }
+    let state = State { dir: Some(dir), durable, history, notes };
+    Ok((Some(Roots::open(&[store])?), state))
+}
+
+fn announce(core: &Core, address: SocketAddr, notes: &[(LogLevel, String)]) {
+    core.log(LogLevel::Info, &format!("Listening on {address}"));
+    if core.config.authentication() == Authentication::None {
+        core.log(
+            LogLevel::Warn,
+            "STARTED WITHOUT AUTHENTICATION: whoever reaches this port can change the policies",
+        );
+    }
+    for warning in warnings(core) {
+        core.log(LogLevel::Warn, warning);
+    }
+    for (level, note) in notes {
+        core.log(*level, note);
+    }
+}

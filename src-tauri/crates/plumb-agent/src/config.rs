@@ -1,0 +1,188 @@
+//! What an agent is started with, and what of it is refused.
+
+use std::{
+    fmt,
+    net::{IpAddr, SocketAddr},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use jiff::Timestamp;
+use plumb_wire::v1::{Authentication, NoBundle};
+use secrecy::SecretString;
+
+use crate::{error::AgentError, limits::POLL_DELAY_S_MAX, load::BundleShare};
+
+/// Port the field's service listens on (R232).
+pub const PORT: u16 = 8083;
+/// Environment variable that names the default bundle (R231).
+pub const BUNDLE_VARIABLE: &str = "UNISON_POLICY_BUNDLE";
+
+/// How an agent runs; every field is one flag of `plumb agent serve`.
+#[derive(Debug, Clone)]
+pub struct AgentConfig {
+    pub listen: SocketAddr,
+    /// The default bundle.
+    pub bundle: PathBuf,
+    /// Folders below which bundles may stand; empty means the default bundle's folder.
+    pub bundle_roots: Vec<PathBuf>,
+    /// Public keys bundles may be signed with.
+    pub trust: Vec<TrustKey>,
+    /// Where pin, settings, history and last known good bundles are kept. Without one nothing
+    /// survives a restart.
+    pub state_dir: Option<PathBuf>,
+    /// Bearer token mutating requests have to show.
+    pub token: Option<SecretString>,
+    pub tls: Option<TlsConfig>,
+    /// Answer exactly as the field's service does, quirks included, and nothing more.
+    pub field_compatible: bool,
+    /// What requests are told while there is no verified bundle.
+    pub no_bundle: NoBundle,
+    /// Accept a listener that is neither loopback nor TLS, because a proxy in front is both.
+    pub insecure_behind_proxy: bool,
+    /// Ask the source for changes at random moments; nothing means never.
+    pub polling: Option<Polling>,
+    /// Reload when a `*.signed.json` below the roots changes.
+    pub watch: bool,
+    pub clock: Clock,
+    /// Bundles shared with other agents of this process.
+    pub share: Option<BundleShare>,
+}
+
+impl AgentConfig {
+    /// An agent on a free port of loopback with nothing but a default bundle.
+    pub fn new(bundle: impl Into<PathBuf>, trust: Vec<TrustKey>) -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            bundle: bundle.into(),
+            bundle_roots: Vec::new(),
+            trust,
+            state_dir: None,
+            token: None,
+            tls: None,
+            field_compatible: false,
+            no_bundle: NoBundle::Deny,
+            insecure_behind_proxy: false,
+            polling: Some(Polling::default()),
+            watch: true,
+            clock: Clock::system(),
+            share: None,
+        }
+    }
+
+    /// What mutating requests have to show.
+    pub fn authentication(&self) -> Authentication {
+        if self.token.is_some() {
+            Authentication::Token
+        } else if self.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some()) {
+            Authentication::Mtls
+        } else {
+            Authentication::None
+        }
+    }
+
+    /// Refuses combinations that would expose the agent without anyone having said so.
+    pub(crate) fn check(&self) -> Result<(), AgentError> {
+        let exposed = !is_loopback(self.listen.ip());
+        if exposed && self.authentication() == Authentication::None {
+            return Err(AgentError::Unauthenticated { listen: self.listen });
+        }
+        if exposed && self.tls.is_none() && !self.insecure_behind_proxy {
+            return Err(AgentError::PlainText { listen: self.listen });
+        }
+        if self.trust.is_empty() {
+            return Err(AgentError::NoTrust);
+        }
+        if let Some(polling) = self.polling {
+            polling.check().map_err(|message| AgentError::Setting { message })?;
+        }
+        Ok(())
+    }
+
+    /// The folders bundles may stand in.
+    pub(crate) fn roots(&self) -> Vec<PathBuf> {
+        if self.bundle_roots.is_empty() {
+            let folder = self.bundle.parent().filter(|folder| !folder.as_os_str().is_empty());
+            return vec![folder.unwrap_or(Path::new(".")).to_path_buf()];
+        }
+        self.bundle_roots.clone()
+    }
+}
+
+fn is_loopback(address: IpAddr) -> bool {
+    address.is_loopback()
+}
+
+/// A public key and the name it is known by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrustKey {
+    pub id: String,
+    /// PEM file.
+    pub pem: PathBuf,
+}
+
+/// Files for TLS.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsConfig {
+    /// PEM chain, leaf first.
+    pub certificate: PathBuf,
+    /// PEM private key.
+    pub key: PathBuf,
+    /// PEM certificates that client certificates have to descend from.
+    pub client_ca: Option<PathBuf>,
+}
+
+/// Bounds of the random delay between two looks at the source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Polling {
+    pub min_delay_s: u64,
+    pub max_delay_s: u64,
+}
+
+impl Default for Polling {
+    /// The field's polling (Open Policy Agent): one to two minutes.
+    fn default() -> Self {
+        Self { min_delay_s: 60, max_delay_s: 120 }
+    }
+}
+
+impl Polling {
+    pub(crate) fn check(self) -> Result<(), String> {
+        if self.min_delay_s == 0 || self.max_delay_s > POLL_DELAY_S_MAX {
+            return Err(format!("polling delays must be between 1 and {POLL_DELAY_S_MAX} seconds"));
+        }
+        if self.min_delay_s > self.max_delay_s {
+            return Err(format!(
+                "the shortest polling delay ({} s) is longer than the longest ({} s)",
+                self.min_delay_s, self.max_delay_s
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// Where an agent takes the time from.
+#[derive(Clone)]
+pub struct Clock(Arc<dyn Fn() -> Timestamp + Send + Sync>);
+
+impl Clock {
+    pub fn system() -> Self {
+        Self(Arc::new(Timestamp::now))
+    }
+
+    pub fn new(clock: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
+        Self(Arc::new(clock))
+    }
+
+    /// The time in microseconds, as the field prints it.
+    pub fn now(&self) -> Timestamp {
+        let now = (self.0)();
+        Timestamp::from_microsecond(now.as_microsecond()).unwrap_or(now)
+    }
+}
+
+impl fmt::Debug for Clock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Clock")
+    }
+}

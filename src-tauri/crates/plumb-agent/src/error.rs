@@ -1,0 +1,67 @@
+//! Why an agent does not start.
+
+use std::{io, net::SocketAddr, path::PathBuf};
+
+/// Why an agent does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum AgentError {
+    #[error(
+        "{listen} is not loopback and neither a token nor client certificates are asked for: give \
+         a token or a client CA"
+    )]
+    Unauthenticated { listen: SocketAddr },
+    #[error(
+        "{listen} is not loopback and has no TLS: give a certificate, or say that a proxy in front \
+         does it (--insecure-behind-proxy)"
+    )]
+    PlainText { listen: SocketAddr },
+    #[error("no trusted key is given, so no bundle could ever be verified")]
+    NoTrust,
+    #[error("trusted key {id}: reading {path}", path = path.display())]
+    ReadKey {
+        id: String,
+        path: PathBuf,
+        #[source]
+        error: io::Error,
+    },
+    #[error("trusted key {id} in {path} cannot be used: {reason}", path = path.display())]
+    Key { id: String, path: PathBuf, reason: String },
+    #[error("{message}")]
+    Setting { message: String },
+    #[error("bundle folder {path} cannot be used", path = path.display())]
+    Root {
+        path: PathBuf,
+        #[source]
+        error: io::Error,
+    },
+    #[error("state folder {path} cannot be used", path = path.display())]
+    StateDir {
+        path: PathBuf,
+        #[source]
+        error: io::Error,
+    },
+    #[error("state folder {path} is used by another agent", path = path.display())]
+    StateInUse { path: PathBuf },
+    #[error("TLS: reading {path}", path = path.display())]
+    ReadTls {
+        path: PathBuf,
+        #[source]
+        error: io::Error,
+    },
+    #[error("TLS: {path} holds no usable PEM", path = path.display())]
+    Pem {
+        path: PathBuf,
+        #[source]
+        error: rustls_pki_types::pem::Error,
+    },
+    #[error("TLS: certificate and key cannot be used")]
+    Tls(#[source] rustls::Error),
+    #[error("TLS: client CA cannot be used")]
+    ClientCa(#[source] rustls::server::VerifierBuilderError),
+    #[error("listening on {listen}")]
+    Listen {
+        listen: SocketAddr,
+        #[source]
+        error: io::Error,
+    },
+}

@@ -1,0 +1,57 @@
+//! Every limit of the agent, each with its reason.
+
+use std::time::Duration;
+
+/// Body of an ordinary request: a path or a setting.
+pub(crate) const BODY_BYTES_MAX: usize = 64 << 10;
+/// Body of `POST /rules` and of a test evaluation of [`plumb_wire::v1::EVALUATE_REQUESTS_MAX`] cases.
+pub(crate) const LARGE_BODY_BYTES_MAX: usize = 4 << 20;
+/// A 64 MB bundle from a slow disk takes seconds; a request that takes longer is stuck.
+pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+/// A client that needs longer for its headers only holds the connection open.
+pub(crate) const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+pub(crate) const TLS_HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Open connections of one agent; a console holds one, a load test some hundreds.
+pub(crate) const CONNECTIONS_MAX: usize = 1_024;
+/// How long a stop waits for requests in flight before it cuts them.
+pub(crate) const STOP_TIMEOUT: Duration = Duration::from_secs(5);
+/// Pause after `accept` failed for want of file descriptors.
+pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Length of the documented history (R229).
+pub(crate) const RING_ENTRIES: usize = 10;
+/// Entries of the full history at hand; the file keeps more.
+pub(crate) const HISTORY_ENTRIES_MAX: usize = 10_000;
+/// Jobs for the history and store writer; a disk that is this far behind loses entries, counted.
+pub(crate) const KEEPER_QUEUE_MAX: usize = 256;
+/// The history file is set aside at this size and the one before it is dropped.
+pub(crate) const HISTORY_FILE_BYTES_MAX: u64 = 16 << 20;
+/// The state file holds a pin, three settings and two bundle names.
+pub(crate) const STATE_BYTES_MAX: u64 = 64 << 10;
+/// Log lines at hand.
+pub(crate) const LOG_LINES_MAX: usize = 2_000;
+/// Longest log line: node-supplied text is cut here.
+pub(crate) const LOG_LINE_BYTES_MAX: usize = 2_000;
+/// Lines of `GET logs` that gives no limit.
+pub(crate) const LOG_LINES_DEFAULT: u32 = 200;
+/// Entries of `GET history` that gives no limit.
+pub(crate) const HISTORY_ENTRIES_DEFAULT: u32 = 100;
+
+/// Files looked at below the roots.
+pub(crate) const BUNDLES_LISTED_MAX: usize = 1_000;
+/// Folders below a root that are walked.
+pub(crate) const ROOT_DEPTH_MAX: usize = 8;
+/// Longest `bundle_path`: POSIX `PATH_MAX`.
+pub(crate) const PATH_BYTES_MAX: usize = 4_096;
+/// Verifications that run at once besides the reload.
+pub(crate) const VERIFICATIONS_MAX: usize = 2;
+/// From this size on a bundle is hashed and read on two threads: below, starting one costs more.
+pub(crate) const PARALLEL_BYTES_MIN: usize = 256 << 10;
+/// Events of the folder watch that wait; more mean the same: look again.
+pub(crate) const WATCH_QUEUE_MAX: usize = 64;
+/// A writer closes and renames within this time; one reload for all of it.
+pub(crate) const WATCH_SETTLE: Duration = Duration::from_millis(150);
+/// Longest polling delay: a day.
+pub(crate) const POLL_DELAY_S_MAX: u64 = 86_400;
+/// Longest capability id answered.
+pub(crate) const CAPABILITY_BYTES_MAX: usize = 1_024;

@@ -1,0 +1,201 @@
+//! From a path to a verified bundle, ready to be swapped in; no lock is held meanwhile.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError, Weak},
+    thread,
+};
+
+use plumb_bundle::{
+    BundleError, SignedJson,
+    formats::signed_json::{StructureError, content_of},
+};
+use plumb_decide::{Reading, RuleError};
+use plumb_fleet::{BundleDigest, ContentDigest, Digest, PolicyRef};
+use plumb_trust::{KeySet, Outcome, Verdict, verify_signed_json};
+use plumb_wire::v1::{SignatureCheck, SignatureStatus, SignatureVerdict};
+
+use crate::{
+    chain::chain,
+    limits::PARALLEL_BYTES_MIN,
+    roots::{BundlePath, PathError},
+    rules::Rules,
+};
+
+/// A bundle whose signature was verified.
+#[derive(Debug)]
+pub(crate) struct Loaded {
+    pub(crate) document: SignedJson,
+    pub(crate) digest: BundleDigest,
+    pub(crate) content: ContentDigest,
+    pub(crate) refs: Vec<PolicyRef>,
+    pub(crate) rules: Rules,
+    pub(crate) signature: SignatureStatus,
+}
+
+/// Why a path gave no verified bundle.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum LoadError {
+    #[error("the file {0}")]
+    Path(#[from] PathError),
+    #[error("the bundle is refused")]
+    Bundle(#[from] BundleError),
+    #[error("{0}")]
+    Untrusted(String),
+    #[error("the bundle's policies cannot be decided by")]
+    Rules(#[from] RuleError),
+    #[error("the bundle is {found}, not {wanted}")]
+    Other { wanted: String, found: String },
+}
+
+impl LoadError {
+    /// Whether there is no such file as far as a caller may know.
+    pub(crate) fn is_missing(&self) -> bool {
+        matches!(self, Self::Path(error) if !error.is_found())
+    }
+
+    /// The text the field's documentation gives for it (R257, R273, R274).
+    pub(crate) fn field_text(&self) -> String {
+        match self {
+            Self::Bundle(BundleError::Structure(error)) => error.to_string(),
+            Self::Bundle(_) | Self::Path(_) | Self::Rules(_) | Self::Other { .. } => chain(self),
+            Self::Untrusted(_) => "Bundle verification failed".to_owned(),
+        }
+    }
+
+    /// The text with what a person needs to find the cause.
+    pub(crate) fn full_text(&self) -> String {
+        match self {
+            Self::Untrusted(check) => format!("Bundle verification failed: {check}"),
+            other => other.field_text(),
+        }
+    }
+}
+
+/// Verified bundles that several agents of one process hold once, by the digest of their bytes. The
+/// agents that share must trust the same keys and answer in the same style.
+#[derive(Debug, Clone, Default)]
+pub struct BundleShare(Arc<Mutex<BTreeMap<BundleDigest, Weak<Loaded>>>>);
+
+/// What bundles are checked against.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Checks<'a> {
+    pub(crate) keys: &'a KeySet,
+    pub(crate) reading: Reading,
+    pub(crate) share: Option<&'a BundleShare>,
+}
+
+impl BundleShare {
+    fn get(&self, digest: BundleDigest) -> Option<Arc<Loaded>> {
+        let shared = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        shared.get(&digest).and_then(Weak::upgrade)
+    }
+
+    fn add(&self, loaded: &Arc<Loaded>) {
+        let mut shared = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        shared.retain(|_, held| held.strong_count() > 0);
+        shared.insert(loaded.digest, Arc::downgrade(loaded));
+    }
+}
+
+/// What came of a file: its bytes are kept, because freeing ten megabytes takes part of a
+/// millisecond and belongs behind the answer.
+#[derive(Debug)]
+pub(crate) struct Read {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) digest: Option<BundleDigest>,
+    pub(crate) result: Result<Arc<Loaded>, LoadError>,
+}
+
+/// Reads and verifies a file.
+pub(crate) fn load(path: &BundlePath, checks: Checks<'_>) -> Read {
+    match path.read() {
+        Err(error) => Read { bytes: Vec::new(), digest: None, result: Err(error.into()) },
+        Ok(bytes) => load_bytes(bytes, checks),
+    }
+}
+
+fn load_bytes(bytes: Vec<u8>, checks: Checks<'_>) -> Read {
+    let Some(share) = checks.share else {
+        let (digest, result) = verify(&bytes, checks);
+        return Read { bytes, digest: Some(digest), result: result.map(Arc::new) };
+    };
+    let digest = BundleDigest(Digest::of(&bytes));
+    if let Some(loaded) = share.get(digest) {
+        return Read { bytes, digest: Some(digest), result: Ok(loaded) };
+    }
+    let result = verify(&bytes, checks).1.map(Arc::new);
+    if let Ok(loaded) = &result {
+        share.add(loaded);
+    }
+    Read { bytes, digest: Some(digest), result }
+}
+
+/// Verifies bytes. Large ones are hashed, read and checked on two threads.
+fn verify(bytes: &[u8], checks: Checks<'_>) -> (BundleDigest, Result<Loaded, LoadError>) {
+    let parallel = bytes.len() >= PARALLEL_BYTES_MIN;
+    let (digest, document) =
+        join(parallel, || BundleDigest(Digest::of(bytes)), || SignedJson::read(bytes));
+    let document = match document {
+        Ok(document) => document,
+        Err(error) => return (digest, Err(error.into())),
+    };
+    let (verdict, (refs, rules)) = join(
+        parallel,
+        || verify_signed_json(&document, checks.keys),
+        || (document.policy_refs(), Rules::of(&document, checks.reading)),
+    );
+    if document.signature().is_none() {
+        return (digest, Err(BundleError::from(StructureError::NoSignature).into()));
+    }
+    if !verdict.is_trusted() {
+        let check = verdict.failure().map_or_else(
+            || "no check passed".to_owned(),
+            |check| format!("{}: {}", check.name, check.detail),
+        );
+        return (digest, Err(LoadError::Untrusted(check)));
+    }
+    let rules = match rules {
+        Ok(rules) => rules,
+        Err(error) => return (digest, Err(error.into())),
+    };
+    let content = content_of(&refs);
+    let signature = signature_status(&verdict);
+    (digest, Ok(Loaded { document, digest, content, refs, rules, signature }))
+}
+
+fn join<A: Send, B>(parallel: bool, a: impl FnOnce() -> A + Send, b: impl FnOnce() -> B) -> (A, B) {
+    if !parallel {
+        return (a(), b());
+    }
+    thread::scope(|scope| {
+        let a = scope.spawn(a);
+        let b = b();
+        match a.join() {
+            Ok(a) => (a, b),
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    })
+}
+
+fn signature_status(verdict: &Verdict) -> SignatureStatus {
+    let key = verdict.key();
+    SignatureStatus {
+        verdict: if verdict.is_trusted() {
+            SignatureVerdict::Valid
+        } else {
+            SignatureVerdict::Invalid
+        },
+        scheme: key.map_or_else(String::new, |key| key.scheme.to_owned()),
+        key: key.map_or_else(String::new, |key| key.key_id.clone()),
+        checks: verdict
+            .checks()
+            .iter()
+            .map(|check| SignatureCheck {
+                name: check.name.to_string(),
+                passed: check.outcome == Outcome::Passed,
+                detail: Some(check.detail.clone()),
+            })
+            .collect(),
+    }
+}

@@ -1,0 +1,282 @@
+//! Health, metrics, bundle, rules and decisions, as seen on the field's service.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    body::{Body, Bytes},
+    extract::State,
+    http::{HeaderValue, Response, StatusCode, header},
+    response::IntoResponse as _,
+};
+use jiff::Timestamp;
+use plumb_decide::{Decision, Request};
+use plumb_wire::v1::{Authentication, LogLevel, NoBundle};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use super::{raw_json, read_json};
+use crate::{
+    core::{Core, InForce, RequestCounts},
+    limits::CAPABILITY_BYTES_MAX,
+    metrics,
+    problem::Fault,
+    rules::{Rules, list},
+    shape::{field_moment, metadata_text},
+    stats::round,
+};
+
+/// Version the field's service names while only local rules are loaded.
+const NO_VERSION: &str = "0.0.0";
+/// Load age in hours from which a bundle is called stale (R266).
+const STALE_HOURS: f64 = 24.0;
+
+/// `GET /healthz`.
+pub(super) async fn health(State(core): State<Arc<Core>>) -> Json<Value> {
+    RequestCounts::count(&core.requests.health);
+    if core.config.field_compatible {
+        return Json(json!({ "status": "ok", "service": "unison-policy" }));
+    }
+    let warnings = warnings(&core);
+    Json(json!({
+        "status": "ok",
+        "service": "plumb-agent",
+        "version": env!("CARGO_PKG_VERSION"),
+        "uptime_s": core.uptime().as_secs(),
+        "no_bundle": core.no_bundle(),
+        "authentication": core.config.authentication(),
+        "insecure_behind_proxy": core.config.insecure_behind_proxy,
+        "fallback": core.book().fallback,
+        "warnings": warnings,
+    }))
+}
+
+/// What an operator should not find out by accident.
+pub(crate) fn warnings(core: &Core) -> Vec<&'static str> {
+    let mut warnings = Vec::new();
+    if core.config.authentication() == Authentication::None {
+        warnings.push("mutating requests need no credential; listening on loopback only");
+    }
+    if core.config.insecure_behind_proxy && core.config.tls.is_none() {
+        warnings.push("plain HTTP beyond loopback: TLS is left to a proxy in front");
+    }
+    if core.no_bundle() == NoBundle::Allow {
+        warnings.push("everything is allowed while there is no verified bundle");
+    }
+    if core.state_dir.is_none() {
+        warnings.push("no state folder: pin, settings and history do not survive a restart");
+    }
+    warnings
+}
+
+/// `GET /readyz`.
+pub(super) async fn ready(State(core): State<Arc<Core>>) -> Response<Body> {
+    let now = core.in_force.load_full();
+    let age_h = now
+        .as_ref()
+        .map(|now| (core.now().as_microsecond() - now.loaded_at.as_microsecond()) as f64 / 3.6e9);
+    let loaded_at = now.as_ref().map(|now| moment(&core, now.loaded_at));
+    let version = now.as_ref().map(|now| now.version().to_owned());
+    let stale = age_h.is_some_and(|age_h| age_h > STALE_HOURS);
+    if core.config.field_compatible {
+        let version = version.unwrap_or_else(|| NO_VERSION.to_owned());
+        return Json(json!({
+            "ready": true,
+            "bundle_version": version,
+            "bundle_loaded_at": loaded_at,
+            "bundle_age_hours": age_h.map(round),
+            "bundle_stale": stale,
+        }))
+        .into_response();
+    }
+    let ready = now.is_some() || core.no_bundle() == NoBundle::Allow;
+    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let body = json!({
+        "ready": ready,
+        "bundle_version": version,
+        "bundle_loaded_at": loaded_at,
+        "bundle_age_hours": age_h.map(round),
+        "bundle_stale": stale,
+        "no_bundle": core.no_bundle(),
+        "insecure_behind_proxy": core.config.insecure_behind_proxy,
+    });
+    (status, Json(body)).into_response()
+}
+
+/// `GET /metrics`.
+pub(super) async fn metrics(State(core): State<Arc<Core>>) -> Response<Body> {
+    let mut response = Response::new(Body::from(metrics::text(&core)));
+    let media = HeaderValue::from_static(if core.config.field_compatible {
+        "text/plain; charset=utf-8"
+    } else {
+        "text/plain; version=0.0.4; charset=utf-8"
+    });
+    response.headers_mut().insert(header::CONTENT_TYPE, media);
+    response
+}
+
+/// `GET /bundle`.
+pub(super) async fn bundle(State(core): State<Arc<Core>>) -> Json<Value> {
+    let Some(now) = core.in_force.load_full() else {
+        let source = if core.config.field_compatible { "yaml_file" } else { "none" };
+        let count = core.with_rules(|rules, _| rules.map_or(0, Rules::len));
+        return Json(json!({ "bundle_loaded": false, "rules_count": count, "source": source }));
+    };
+    let document = &now.bundle.document;
+    let mut body = json!({
+        "bundle_loaded": true,
+        "bundle_id": document.id(),
+        "version": document.version(),
+        "issued_at": metadata_text(document, "issued_at"),
+        "issuer": document.issuer(),
+        "loaded_at": moment(&core, now.loaded_at),
+        "policies_count": now.bundle.refs.len(),
+        "signature_verified": true,
+    });
+    if !core.config.field_compatible {
+        body["digest"] = json!(now.bundle.digest);
+        body["content"] = json!(now.bundle.content);
+    }
+    Json(body)
+}
+
+/// `GET /bundle/policies`.
+pub(super) async fn policies(State(core): State<Arc<Core>>) -> Response<Body> {
+    let Some(now) = core.in_force.load_full() else {
+        let rules = shown(&core);
+        return raw_json([b"{\"source\":\"yaml_rules\",\"rules\":", &rules[..], b"}"].concat());
+    };
+    let id = json!(now.bundle.document.id()).to_string();
+    let policies = list(now.bundle.document.policies().map(|(_, _, text)| text));
+    let head = format!("{{\"source\":\"signed_bundle\",\"bundle_id\":{id},\"policies\":");
+    raw_json([head.as_bytes(), &policies[..], b"}"].concat())
+}
+
+fn shown(core: &Core) -> Bytes {
+    core.with_rules(|rules, now| {
+        let document = now.map(|now| &now.bundle.document);
+        rules.map_or_else(|| Bytes::from_static(b"[]"), |rules| rules.shown(document))
+    })
+}
+
+fn version_of(now: Option<&InForce>) -> String {
+    now.map_or_else(|| NO_VERSION.to_owned(), |now| now.version().to_owned())
+}
+
+/// `GET /rules`: what is really in force.
+pub(super) async fn rules(State(core): State<Arc<Core>>) -> Response<Body> {
+    RequestCounts::count(&core.requests.rules);
+    let (rules, count, version) = core.with_rules(|rules, now| {
+        let document = now.map(|now| &now.bundle.document);
+        let shown = rules.map_or_else(|| Bytes::from_static(b"[]"), |rules| rules.shown(document));
+        (shown, rules.map_or(0, Rules::len), version_of(now))
+    });
+    let tail = format!(",\"count\":{count},\"policy_version\":{}}}", json!(version));
+    raw_json([b"{\"ok\":true,\"rules\":", &rules[..], tail.as_bytes()].concat())
+}
+
+/// `GET /rules/summary`.
+pub(super) async fn rules_summary(State(core): State<Arc<Core>>) -> Json<Value> {
+    RequestCounts::count(&core.requests.rules_summary);
+    let (count, path) = core.with_rules(|rules, now| {
+        let path = now.map(|now| now.path.shown.display().to_string());
+        (rules.map_or(0, Rules::len), path)
+    });
+    let path = path.unwrap_or_else(|| core.config.bundle.display().to_string());
+    Json(json!({ "count": count, "path": path }))
+}
+
+#[derive(Debug, Deserialize)]
+struct RulesBody {
+    rules: Option<Value>,
+}
+
+/// `POST /rules` in field-compatible mode: replaces the rules and leaves the version as it was.
+pub(super) async fn replace_rules(
+    State(core): State<Arc<Core>>,
+    body: Bytes,
+) -> Result<Json<Value>, Fault> {
+    RequestCounts::count(&core.requests.rules);
+    let body: RulesBody = read_json(&body)?;
+    let Some(Value::Array(rules)) = body.rules else {
+        return Err(Fault::bad_request("Invalid or missing 'rules' list"));
+    };
+    let prepared = Rules::of_field_rules(&rules).map_err(|error| {
+        let text = error.to_string();
+        Fault::bad_request(text.replacen("rule", "Rule", 1))
+    })?;
+    let count = rules.len();
+    let _turn = core.take_turn().await?;
+    let prepared = Some(Arc::new(prepared));
+    match core.in_force.load_full() {
+        None => core.book().local_rules = prepared,
+        Some(now) => {
+            let next = InForce {
+                bundle: Arc::clone(&now.bundle),
+                path: now.path.clone(),
+                loaded_at: now.loaded_at,
+                replaced: prepared,
+            };
+            core.in_force.store(Some(Arc::new(next)));
+        }
+    }
+    core.log(LogLevel::Warn, &format!("Rules replaced in memory, unsigned: {count} rules"));
+    Ok(Json(json!({ "ok": true, "rules": count })))
+}
+
+/// `POST /rules` elsewhere.
+pub(super) async fn refuse_rules() -> Fault {
+    Fault::forbidden(
+        "unsigned rules are never taken; sign a bundle and reload it (only an agent in \
+         field-compatible mode has this endpoint)",
+    )
+}
+
+#[derive(Debug, Deserialize)]
+struct EvaluateBody {
+    capability_id: String,
+    #[serde(default)]
+    context: Map<String, Value>,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct Answer {
+    capability_id: String,
+    decision: Decision,
+    policy_version: String,
+}
+
+/// `POST /evaluate`.
+pub(super) async fn evaluate(
+    State(core): State<Arc<Core>>,
+    body: Bytes,
+) -> Result<Json<Answer>, Fault> {
+    RequestCounts::count(&core.requests.evaluate);
+    let body: EvaluateBody = read_json(&body)?;
+    if body.capability_id.len() > CAPABILITY_BYTES_MAX {
+        let text = format!("capability_id is longer than {CAPABILITY_BYTES_MAX} bytes");
+        return Err(Fault::bad_request(text));
+    }
+    let request = Request::new(body.capability_id).with_context(Value::Object(body.context));
+    let (decision, policy_version) =
+        core.with_rules(|rules, now| (decide(&core, rules, &request), version_of(now)));
+    let capability_id = request.capability_id;
+    Ok(Json(Answer { capability_id, decision: decision?, policy_version }))
+}
+
+/// A decision by the rules in force, or what is told without any.
+pub(super) fn decide(
+    core: &Core,
+    rules: Option<&Rules>,
+    request: &Request,
+) -> Result<Decision, Fault> {
+    match rules {
+        Some(rules) => Ok(rules.evaluate(request, core.now())),
+        None if core.no_bundle() == NoBundle::Allow => Ok(Decision::default_allow()),
+        None => Err(Fault::no_bundle()),
+    }
+}
+
+fn moment(core: &Core, at: Timestamp) -> String {
+    if core.config.field_compatible { field_moment(at) } else { at.to_string() }
+}

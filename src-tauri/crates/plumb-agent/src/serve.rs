@@ -1,0 +1,126 @@
+//! Connections: accept, TLS, HTTP, and a stop that lets requests in flight finish.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{Router, body::Body, extract::Request};
+use hyper::body::Incoming;
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::{conn::auto::Builder, graceful::GracefulShutdown},
+    service::TowerToHyperService,
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, TcpStream},
+    sync::Semaphore,
+    time::{sleep, timeout},
+};
+use tokio_rustls::TlsAcceptor;
+use tower::ServiceExt as _;
+
+use crate::{
+    core::Core,
+    limits::{ACCEPT_PAUSE, CONNECTIONS_MAX, HEADER_TIMEOUT, STOP_TIMEOUT, TLS_HANDSHAKE_TIMEOUT},
+};
+
+/// Who is at the other end of a connection.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Peer {
+    /// It showed a certificate that descends from the client CA.
+    pub(crate) certified: bool,
+}
+
+/// Serves until the agent stops.
+pub(crate) async fn serve(
+    core: Arc<Core>,
+    listener: TcpListener,
+    tls: Option<TlsAcceptor>,
+    router: Router,
+) {
+    let open = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let graceful = GracefulShutdown::new();
+    loop {
+        let permit =
+            Arc::clone(&open).acquire_owned().await.expect("the semaphore is never closed");
+        let stream = tokio::select! {
+            biased;
+            () = core.stop.cancelled() => break,
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => stream,
+                Err(error) => {
+                    // Out of file descriptors, or a client that left at once.
+                    tracing::debug!(%error, "accept");
+                    sleep(ACCEPT_PAUSE).await;
+                    continue;
+                }
+            },
+        };
+        let watcher = graceful.watcher();
+        let (tls, router, core) = (tls.clone(), router.clone(), Arc::clone(&core));
+        let connection = async move {
+            let _permit = permit;
+            let _ = stream.set_nodelay(true);
+            match tls {
+                None => answer(stream, Peer { certified: false }, router, watcher).await,
+                Some(tls) => {
+                    let Some((stream, peer)) = handshake(&core, &tls, stream).await else { return };
+                    answer(stream, peer, router, watcher).await;
+                }
+            }
+        };
+        tokio::spawn(connection);
+    }
+    drop(listener);
+    if timeout(STOP_TIMEOUT, graceful.shutdown()).await.is_err() {
+        tracing::warn!("connections were cut that did not finish in time");
+    }
+}
+
+async fn handshake(
+    core: &Core,
+    tls: &TlsAcceptor,
+    stream: TcpStream,
+) -> Option<(tokio_rustls::server::TlsStream<TcpStream>, Peer)> {
+    let shaken = tokio::select! {
+        shaken = timeout(TLS_HANDSHAKE_TIMEOUT, tls.accept(stream)) => shaken,
+        () = core.stop.cancelled() => return None,
+    };
+    match shaken {
+        Ok(Ok(stream)) => {
+            let certified = stream.get_ref().1.peer_certificates().is_some();
+            Some((stream, Peer { certified }))
+        }
+        Ok(Err(error)) => {
+            tracing::debug!(%error, "TLS handshake");
+            None
+        }
+        Err(_) => None,
+    }
+}
+
+async fn answer<S>(
+    stream: S,
+    peer: Peer,
+    router: Router,
+    watcher: hyper_util::server::graceful::Watcher,
+) where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let service = router.map_request(move |request: Request<Incoming>| {
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(peer);
+        request
+    });
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(100)
+        .keep_alive_interval(Duration::from_secs(30));
+    let connection = builder
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service))
+        .into_owned();
+    // A client that goes away in the middle of an answer is its own affair.
+    let _ = watcher.watch(connection).await;
+}
