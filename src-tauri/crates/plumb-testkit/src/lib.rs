@@ -1,1 +1,6 @@
 //! Dev-only: fixed clock, seeded ids, throw-away keys, builders for integration tests.
+
+pub mod builders;
+pub mod clock;
+pub mod ids;
+pub mod mutate;
