@@ -1,0 +1,3 @@
+//! What a fleet is thought to be: drift states, groups, cautions, and the laws they keep.
+
+mod schema;
