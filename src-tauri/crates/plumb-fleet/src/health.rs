@@ -60,7 +60,7 @@ pub enum Caution {
 }
 
 /// Skew below this is noise of a one-second header and the network.
-const CLOCK_SKEW_MS_MAX: i64 = 5_000;
+const CLOCK_SKEW_MS_MAX: u64 = 5_000;
 /// Length of the documented reload history (R229).
 pub const HISTORY_RING: usize = 10;
 
@@ -79,7 +79,7 @@ pub fn cautions(report: &NodeReport, thresholds: Thresholds, now: Timestamp) -> 
         found.push(Caution::LoadAge { age_s: age_s(loaded.value) });
     }
     if let Some(skew_ms) = report.clock_skew_ms
-        && skew_ms.abs() > CLOCK_SKEW_MS_MAX
+        && skew_ms.unsigned_abs() > CLOCK_SKEW_MS_MAX
     {
         found.push(Caution::ClockSkew { skew_ms });
     }

@@ -1,3 +1,4 @@
 //! What a fleet is thought to be: drift states, groups, cautions, and the laws they keep.
 
+mod health;
 mod schema;
