@@ -223,7 +223,8 @@ pub fn expected_content(
 }
 
 /// Orders two version labels: by the issue time of their signed bundles where both are known, else as
-/// semantic versions (a leading `v` allowed), else by their digits and letters in runs.
+/// semantic versions (a leading `v` allowed), else by their digits and letters in runs. Only equal
+/// labels are equal: `1.0.0` and `v1.0.0` stand in the order of their characters.
 pub fn order(a: &Version, b: &Version, catalogue: &Catalogue) -> Order {
     let issued =
         |version: &Version| catalogue.of_version(version).filter_map(|entry| entry.issued_at).max();
@@ -233,12 +234,14 @@ pub fn order(a: &Version, b: &Version, catalogue: &Catalogue) -> Order {
         return a.cmp(&b);
     }
     let semantic = |version: &Version| {
-        semver::Version::parse(version.as_str().trim_start_matches(['v', 'V'])).ok()
+        let label = version.as_str();
+        semver::Version::parse(label.strip_prefix(['v', 'V']).unwrap_or(label)).ok()
     };
-    match (semantic(a), semantic(b)) {
+    let meant = match (semantic(a), semantic(b)) {
         (Some(a), Some(b)) => a.cmp(&b),
         _ => natural(a.as_str(), b.as_str()),
-    }
+    };
+    meant.then_with(|| a.cmp(b))
 }
 
 /// Compares text with runs of digits taken as numbers, so `v9` stands before `v41`.
