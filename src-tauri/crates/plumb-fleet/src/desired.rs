@@ -79,14 +79,18 @@ impl Catalogue {
         self.entries.iter().find(|entry| entry.content == content)
     }
 
-    /// The bundle that a desired version names: by content, or the only one of that version.
+    /// The bundle that a desired version names: by content, or the only content of that version.
+    ///
+    /// One content may stand in several files; then it is the first by name, on every machine.
     pub fn resolve(&self, desired: &DesiredVersion) -> Option<&CatalogueEntry> {
-        let mut of_version = self.entries.iter().filter(|entry| entry.version == desired.version);
-        if let Some(content) = desired.content {
-            return of_version.find(|entry| entry.content == content);
+        let of_version = || self.entries.iter().filter(|entry| entry.version == desired.version);
+        let content = desired.content.or_else(|| of_version().next().map(|entry| entry.content))?;
+        if desired.content.is_none() && of_version().any(|entry| entry.content != content) {
+            return None;
         }
-        let first = of_version.next();
-        if of_version.next().is_some() { None } else { first }
+        of_version()
+            .filter(|entry| entry.content == content)
+            .min_by_key(|entry| (&entry.file, entry.digest))
     }
 }
 

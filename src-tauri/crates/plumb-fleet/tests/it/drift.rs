@@ -127,6 +127,21 @@ fn without_a_signed_bundle_the_majority_is_expected() {
     check(&world, DriftState::Diverged, "same version 3.0.0");
 }
 
+#[test]
+fn one_content_in_two_files_is_one_bundle() {
+    let mut catalogue = Catalogue { entries: vec![signed("2.0.0", "two"), signed("2.0.0", "two")] };
+    catalogue.entries[0].file = "z.signed.json".to_owned();
+    let found = |catalogue: &Catalogue| {
+        catalogue.resolve(&desired("2.0.0", None)).map(|entry| entry.file.clone())
+    };
+    let first = found(&catalogue);
+    assert_eq!(first.as_deref(), Some("payments-2.0.0-two.signed.json"));
+    catalogue.entries.reverse();
+    assert_eq!(found(&catalogue), first, "the order of the catalogue decides nothing");
+    catalogue.entries.push(signed("2.0.0", "other"));
+    assert_eq!(found(&catalogue), None, "two contents are ambiguous");
+}
+
 #[track_caller]
 fn check_order(lower: &str, higher: &str) {
     let catalogue = Catalogue::default();
