@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     content::PolicyRef,
+    desired::Catalogue,
     ids::{ContentDigest, NodeId, Version},
     snapshot::Snapshot,
 };
@@ -38,6 +39,25 @@ pub fn groups(snapshot: &Snapshot) -> Vec<Group> {
 
 /// The most common content of every version, ties broken by the smaller digest.
 pub fn majority(snapshot: &Snapshot) -> BTreeMap<Version, ContentDigest> {
+    most_common(snapshot, |_, _| true)
+}
+
+/// The same, but a version of which signed bundles are known counts only their contents: nodes that
+/// were tampered with alike are no example, however many they are.
+pub(crate) fn majority_of_signed(
+    snapshot: &Snapshot,
+    catalogue: &Catalogue,
+) -> BTreeMap<Version, ContentDigest> {
+    most_common(snapshot, |version, content| {
+        let mut known = catalogue.of_version(version).peekable();
+        known.peek().is_none() || known.any(|entry| entry.content == content)
+    })
+}
+
+fn most_common(
+    snapshot: &Snapshot,
+    is_counted: impl Fn(&Version, ContentDigest) -> bool,
+) -> BTreeMap<Version, ContentDigest> {
     let mut counts: BTreeMap<&Version, BTreeMap<ContentDigest, usize>> = BTreeMap::new();
     for seen in snapshot.nodes.values() {
         if let Some(report) = &seen.report
@@ -51,7 +71,7 @@ pub fn majority(snapshot: &Snapshot) -> BTreeMap<Version, ContentDigest> {
         .filter_map(|(version, contents)| {
             let mut best: Option<(ContentDigest, usize)> = None;
             for (content, count) in contents {
-                if best.is_none_or(|(_, most)| count > most) {
+                if is_counted(version, content) && best.is_none_or(|(_, most)| count > most) {
                     best = Some((content, count));
                 }
             }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     desired::{Desired, Thresholds},
     drift::{DriftState, Verdict, drift},
-    group::{Group, groups, majority},
+    group::{Group, groups, majority_of_signed},
     ids::NodeId,
     snapshot::{NodeReport, Snapshot},
 };
@@ -24,7 +24,7 @@ pub struct Assessment {
 
 /// Judges every node of a snapshot against what is desired.
 pub fn assess(snapshot: &Snapshot, desired: &Desired, now: Timestamp) -> Assessment {
-    let majority = majority(snapshot);
+    let majority = majority_of_signed(snapshot, &desired.catalogue);
     let mut counts: BTreeMap<DriftState, usize> =
         DriftState::ALL.into_iter().map(|state| (state, 0)).collect();
     let nodes = snapshot

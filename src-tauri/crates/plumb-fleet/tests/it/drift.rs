@@ -128,6 +128,17 @@ fn without_a_signed_bundle_the_majority_is_expected() {
 }
 
 #[test]
+fn a_majority_that_is_not_signed_is_no_example() {
+    let world = running("2.0.0", "two")
+        .signed("2.0.0", "other")
+        .runs("a", NodeApi::Reload, "2.0.0", "changed in memory")
+        .runs("b", NodeApi::Reload, "2.0.0", "changed in memory");
+    check(&world, DriftState::InSync, "");
+    let counts = &world.assessment.counts;
+    assert_eq!((counts[&DriftState::Tampered], counts[&DriftState::Diverged]), (2, 0));
+}
+
+#[test]
 fn one_content_in_two_files_is_one_bundle() {
     let mut catalogue = Catalogue { entries: vec![signed("2.0.0", "two"), signed("2.0.0", "two")] };
     catalogue.entries[0].file = "z.signed.json".to_owned();

@@ -1,5 +1,7 @@
 //! What a fleet is thought to be: drift states, groups, cautions, and the laws they keep.
 
 mod drift;
+mod groups;
 mod health;
+mod laws;
 mod schema;
