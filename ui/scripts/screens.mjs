@@ -1,0 +1,113 @@
+// Pictures of every screen and state on the fake API, in shots/: node scripts/screens.mjs [name part]
+import { mkdirSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { chromium as playwright } from 'playwright';
+import { preview } from 'vite';
+import { chromium } from './chromium.mjs';
+
+const executablePath = chromium();
+if (!executablePath) {
+  console.error('*** NO CHROMIUM: no pictures. Install chromium or set CHROMIUM_BIN. ***');
+  process.exit(1);
+}
+const root = fileURLToPath(new URL('..', import.meta.url));
+const shots = fileURLToPath(new URL('../shots/', import.meta.url));
+mkdirSync(shots, { recursive: true });
+
+const press = (...keys) => async (page) => {
+  for (const key of keys) {
+    await page.keyboard.press(key);
+    await page.waitForTimeout(120);
+  }
+};
+const button = (name) => async (page) => page.getByRole('button', { name }).first().click();
+const steps = (...all) => async (page) => {
+  for (const step of all) {
+    await step(page);
+    await page.waitForTimeout(250);
+  }
+};
+const type = (text) => async (page) => page.keyboard.type(text);
+
+const SCENES = [
+  ['first-run', '?fleet=', '', null],
+  ['fleet-demo', '?fleet=demo', '', null],
+  ['fleet-demo-node', '?fleet=demo', '#/fleet?node=fra-pay-2', null],
+  ['fleet-1200', '?fleet=payments-eu', '', null],
+  ['fleet-1200-drifted', '?fleet=payments-eu', '#/fleet?filter=state:drifted', steps(press('j', 'Space', 'j', 'Space'), press('Enter'))],
+  ['fleet-10000', '?fleet=edge-world', '#/fleet?matrix=worst', null],
+  ['fleet-10000-name', '?fleet=edge-world', '', null],
+  ['fleet-read-only', '?fleet=auditors-view', '', press('Enter')],
+  ['fleet-all-dead', '?fleet=all-dead&notice=The%20cache%20was%20damaged%3A%20it%20was%20set%20aside%20as%20cache.sqlite.damaged-1', '', null],
+  ['fleet-empty', '?fleet=fresh', '', null],
+  ['fleet-loading', '?fleet=never-answers', '', null],
+  ['fleet-failed', '?fleet=unreadable-store', '', null],
+  ['fleet-no-match', '?fleet=demo', '#/fleet?filter=region:atlantis', null],
+  ['fleet-filter-error', '?fleet=demo', '#/fleet?filter=state:broken', null],
+  ['fleet-hostile', '?fleet=hostile', '#/fleet?node=%3Cimg%20src%3Dx%20onerror%3Dalert(1)%3E', null],
+  ['node-opa', '?fleet=demo', '#/fleet?node=fra-opa-1', null],
+  ['node-logs', '?fleet=demo', '#/fleet?node=fra-pay-1&tab=logs', null],
+  ['node-raw', '?fleet=demo', '#/fleet?node=fra-pay-2&tab=raw', null],
+  ['node-raw-failed', '?fleet=demo', '#/fleet?node=waw-led-1&tab=raw', null],
+  ['node-policies', '?fleet=demo', '#/fleet?node=fra-pay-2&tab=policies', null],
+  ['drift', '?fleet=demo', '#/drift', null],
+  ['drift-tampered', '?fleet=demo', `#/drift`, async (page) => page.getByRole('button', { name: /41d0aa93e6f7/ }).first().click()],
+  ['drift-behind', '?fleet=payments-eu', '#/drift', steps(press(']', '['), press('j', 'j'))],
+  ['drift-same', '?fleet=demo', '#/drift', async (page) => page.getByRole('button', { name: /baseline/ }).last().click()],
+  ['drift-menu', '?fleet=demo', '#/drift', button(/^Baseline/)],
+  ['drift-failed', '?fleet=unreadable-store', '#/drift', null],
+  ['plan-dialog', '?fleet=demo', '', button('Plan sync of')],
+  ['plan-typed', '?fleet=payments-eu', '', button('Plan sync of')],
+  ['plan-version', '?fleet=demo', '#/fleet?node=fra-pay-1', press('p')],
+  ['plan-rollback', '?fleet=demo', '#/fleet?node=osl-gw-1', steps(button('Roll back'), async (page) => page.getByRole('radio').first().check(), press('Control+Enter'))],
+  ['run-live', '?fleet=payments-eu&tick=60000', '', steps(button('Plan sync of'), async (page) => page.getByRole('textbox', { name: /^Type/ }).fill((await page.getByText(/^payments-eu \d+$/).first().textContent()) ?? ''), press('Control+Enter'))],
+  ['run-half', '?fleet=payments-eu&tick=450', '', steps(button('Plan sync of'), async (page) => page.getByRole('textbox', { name: /^Type/ }).fill((await page.getByText(/^payments-eu \d+$/).first().textContent()) ?? ''), press('Control+Enter'), async (page) => page.waitForTimeout(3200))],
+  ['run-undo', '?fleet=demo&tick=80', '#/fleet?node=osl-gw-2', steps(press('s'), async (page) => page.waitForTimeout(900))],
+  ['settings', '?fleet=demo', '#/settings', null],
+  ['settings-keyring', '?fleet=demo&keyring=The%20keyring%20cannot%20be%20used%3A%20no%20Secret%20Service%20on%20this%20machine.%20Keep%20the%20token%20in%20PLUMB_TOKEN%20instead.', '#/settings', null],
+  ['settings-import', '?fleet=demo', '#/settings?import=new', null],
+  ['settings-import-diff', '?fleet=demo', '#/settings?import=demo', steps(async (page) => page.getByRole('textbox', { name: 'Nodes' }).fill('[{"targets":["fra-gw-1:8443","fra-gw-3:8443","fra-gw-4:8443"]}]'), press('Control+Enter'))],
+  ['settings-add', '?fleet=demo', '#/settings?add=yes', null],
+  ['settings-secret', '?fleet=demo', '#/settings', button(/Set the secret/)],
+  ['help', '?fleet=demo', '#/help', null],
+  ['help-search', '?fleet=demo', '#/help?topic=drift-states', steps(press('/'), type('rollback'))],
+  ['keys', '?fleet=demo', '#/fleet?node=fra-pay-1', press('?')],
+  ['palette', '?fleet=demo', '', press('Control+k')],
+  ['palette-argument', '?fleet=demo', '', steps(press('Control+k'), type('open node'), press('Enter'), type('osl'))],
+  ['command-line', '?fleet=demo', '', steps(press(':'), type('n'))],
+  ['fleet-menu', '?fleet=demo', '', button(/^Fleet: /)],
+];
+
+const only = process.argv[2] ?? '';
+const looks = (process.argv[3] ?? '1280x800-dark,1920x1080-dark,1280x800-light').split(',');
+const server = await preview({ root, mode: 'fake', build: { outDir: 'dist-fake' }, preview: { port: 4199, strictPort: true }, logLevel: 'error' });
+const browser = await playwright.launch({ executablePath, args: ['--no-sandbox', '--force-color-profile=srgb'] });
+const complaints = [];
+for (const look of looks) {
+  const [, width, height, theme] = /^(\d+)x(\d+)-(\w+)$/.exec(look) ?? [];
+  for (const [name, query, hash, act] of SCENES) {
+    if (only !== '' && !name.includes(only)) continue;
+    const context = await browser.newContext({ viewport: { width: Number(width), height: Number(height) }, reducedMotion: 'reduce', permissions: ['clipboard-read', 'clipboard-write'] });
+    await context.addInitScript((chosen) => localStorage.setItem('plumbline.prefs', JSON.stringify({ theme: chosen, utc: true })), theme);
+    const page = await context.newPage();
+    page.on('console', (message) => ['error', 'warning'].includes(message.type()) && complaints.push(`${name}: ${message.text()}`));
+    page.on('pageerror', (error) => complaints.push(`${name}: ${error.message}`));
+    page.on('dialog', (dialog) => { complaints.push(`${name}: SCRIPT RAN ${dialog.message()}`); void dialog.dismiss(); });
+    await page.goto(`http://localhost:4199/${query}${hash}`);
+    await page.waitForTimeout(500);
+    try {
+      if (act) await act(page);
+      await page.waitForTimeout(350);
+    } catch (error) {
+      complaints.push(`${name}: ${error.message.split('\n')[0]}`);
+    }
+    await page.screenshot({ path: `${shots}${name}-${look}.png` });
+    const wide = await page.evaluate(() => document.documentElement.scrollWidth > innerWidth || document.documentElement.scrollHeight > innerHeight);
+    if (wide) complaints.push(`${name} ${look}: the page itself scrolls`);
+    await context.close();
+  }
+}
+await browser.close();
+await new Promise((resolve) => server.httpServer.close(resolve));
+for (const complaint of new Set(complaints)) console.error(complaint);
+process.exit(complaints.length > 0 ? 1 : 0);

@@ -1,0 +1,70 @@
+import CheckCheck from '@lucide/svelte/icons/check-check';
+import History from '@lucide/svelte/icons/history';
+import Pin from '@lucide/svelte/icons/pin';
+import Power from '@lucide/svelte/icons/power';
+import RefreshCw from '@lucide/svelte/icons/refresh-cw';
+import X from '@lucide/svelte/icons/x';
+import type { ActionKind, FleetView, NodeSelection as Selected } from '$lib/api/api';
+import { STATES } from '$lib/domain/states';
+import { plural } from '$lib/domain/words.logic';
+import type { Action } from '$lib/state/commands.svelte';
+import type { Session } from '$lib/state/session';
+import { driftedCount, idsInState, matchedIds } from './fleet.logic';
+
+/** What an action would act on now: marks first, then the node under the cursor. */
+export interface Target {
+  ids: readonly string[];
+  word: string;
+}
+
+export function targetOf(marks: readonly string[], under: string | null): Target | null {
+  if (marks.length > 0) return { ids: marks, word: `${plural(marks.length, 'marked node')}` };
+  return under === null ? null : { ids: [under], word: under };
+}
+
+const NOTHING = 'Mark nodes with Space, or move to one.';
+
+/** Actions that change nodes; a read-only fleet has none. */
+export function changing(shared: Session, view: FleetView, target: Target | null): Action[] {
+  if (view.read_only) return [];
+  const selection = (): Selected => ({ select: 'nodes', ids: [...(target?.ids ?? [])] });
+  const plan = (kind: ActionKind) => () => void shared.planner.plan({ kind, nodes: selection(), force: false });
+  const disabled = target === null ? NOTHING : undefined;
+  const on = target === null ? '' : ` ${target.word}`;
+  const group = 'Selection';
+  const drifted = driftedCount(view);
+  return [
+    { id: 'fleet.sync', title: `Sync${on}`, word: 'sync', group, icon: RefreshCw, keys: ['s'], disabled, run: plan('sync') },
+    { id: 'fleet.pin', title: `Pin${on} to a version…`, word: 'pin', group, icon: Pin, keys: ['p'], disabled, run: () => shared.planner.chooseVersion('pin_and_sync', selection()) },
+    { id: 'fleet.rollback', title: `Roll back${on}…`, group, icon: History, disabled, run: () => shared.planner.chooseVersion('rollback', selection()) },
+    { id: 'fleet.restart', title: `Restart${on}…`, group, icon: Power, disabled, run: plan('restart') },
+    {
+      id: 'fleet.sync-drifted',
+      title: `Plan sync of ${drifted} drifted`,
+      group: 'Fleet',
+      icon: RefreshCw,
+      disabled: drifted === 0 ? 'Nothing that a sync can mend.' : undefined,
+      run: () => void shared.planner.plan({ kind: 'sync', nodes: { select: 'drifted' }, force: false }),
+    },
+    {
+      id: 'fleet.resolve',
+      title: 'Bring every node to one version…',
+      group: 'Fleet',
+      icon: CheckCheck,
+      disabled: view.total === 0 ? 'This fleet has no nodes.' : undefined,
+      run: () => shared.planner.chooseVersion('resolve_conflict', { select: 'all' }),
+    },
+  ];
+}
+
+/** Actions that only look. */
+export function looking(shared: Session, view: FleetView): Action[] {
+  const { selection } = shared;
+  return [
+    ...STATES.filter(({ code }) => view.matrix.cells.includes(code)).map(
+      (look): Action => ({ id: `fleet.mark-${look.state}`, title: `Mark every node that is ${look.word.toLowerCase()}`, group: 'Marks', icon: CheckCheck, run: () => selection.add(idsInState(view, look.code)) }),
+    ),
+    { id: 'fleet.mark-matched', title: `Mark all ${view.matched} nodes the filter shows`, group: 'Marks', icon: CheckCheck, keys: ['Ctrl+A'], run: () => selection.add(matchedIds(view)) },
+    { id: 'fleet.unmark', title: 'Clear all marks', group: 'Marks', icon: X, disabled: selection.count === 0 ? 'Nothing is marked.' : undefined, run: () => selection.clear() },
+  ];
+}

@@ -1,0 +1,83 @@
+//! What plan and run say, without drawing them.
+import type { ActionKind, DriftView, FindingView, PlanView, RunNode, RunNodeState, RunPhase, RunView } from '$lib/api/api';
+import { shortDigest } from '$lib/domain/words.logic';
+
+export interface VersionChoice {
+  key: string;
+  version: string;
+  content: string | null;
+  detail: string;
+}
+
+/** Versions that can be named: signed bundles at hand first, then what groups of nodes run. */
+export function versionChoices(view: DriftView): VersionChoice[] {
+  const found = new Map<string, VersionChoice>();
+  const running = new Map(view.groups.map((group) => [group.content, group]));
+  for (const choice of view.choices) {
+    if (choice.baseline.kind !== 'bundle') continue;
+    const content = choice.baseline.content;
+    // The label reads "bundle v42 9f3a1c07b2de"; a group that runs it knows the version exactly.
+    const version = running.get(content)?.version ?? /^bundle (\S+)/.exec(choice.label)?.[1];
+    if (version === undefined) continue;
+    const count = running.get(content)?.count ?? 0;
+    found.set(content, { key: content, version, content, detail: `${shortDigest(content)} · signed · ${count === 0 ? 'no node runs it' : `${count} run it`}` });
+  }
+  for (const group of view.groups) {
+    if (group.version === null || group.content === null || found.has(group.content) || group.state === 'tampered') continue;
+    found.set(group.content, { key: group.content, version: group.version, content: group.content, detail: `${shortDigest(group.content)} · ${group.count} run it` });
+  }
+  return [...found.values()];
+}
+
+export const ASK: Record<ActionKind, { title: string; verb: string }> = {
+  sync: { title: 'Sync', verb: 'Sync' },
+  pin: { title: 'Pin to a version', verb: 'Pin' },
+  pin_and_sync: { title: 'Pin to a version and sync', verb: 'Pin' },
+  rollback: { title: 'Roll back', verb: 'Roll back' },
+  restart: { title: 'Restart', verb: 'Restart' },
+  resolve_conflict: { title: 'Bring nodes to one version', verb: 'Bring' },
+};
+
+const WEIGHT = { fatal: 0, warning: 1, note: 2 };
+export const byWeight = (findings: readonly FindingView[]): FindingView[] => [...findings].sort((a, b) => WEIGHT[a.severity] - WEIGHT[b.severity]);
+
+/** Why the plan cannot be started now; nothing if it can. */
+export function blocked(plan: PlanView, typed: string): string | undefined {
+  if (plan.empty) return 'Everything selected already is as wanted.';
+  if (!plan.startable) return 'A fatal finding stands in the way.';
+  if (plan.confirmation.level === 'typed' && typed !== plan.confirmation.phrase) return `Type ${plan.confirmation.phrase} first.`;
+  return undefined;
+}
+
+export const RUN_LOOKS: Record<RunNodeState, { word: string; glyph: string; token: string }> = {
+  waiting: { word: 'Waiting', glyph: 'M3.9 8h.2M7.9 8h.2M11.9 8h.2', token: '--state-unreachable' },
+  acting: { word: 'Acting', glyph: 'M4 8h8M8.5 4.5L12 8l-3.5 3.5', token: '--state-converging' },
+  accepted: { word: 'Accepted', glyph: 'M8 3.6a4.4 4.4 0 1 0 .01 0M8 5.8V8l1.6 1.2', token: '--state-ahead' },
+  arrived: { word: 'Arrived', glyph: 'M4 8.4l2.7 2.7L12 5.4', token: '--state-in-sync' },
+  failed: { word: 'Failed', glyph: 'M4.6 4.6l6.8 6.8M11.4 4.6l-6.8 6.8', token: '--state-diverged' },
+  skipped: { word: 'Skipped', glyph: 'M4 8h8', token: '--state-unknown' },
+  in_doubt: { word: 'In doubt', glyph: 'M5.7 6.1a2.3 2.3 0 1 1 3.5 2c-.9.5-1.2.9-1.2 1.6M8 12.4v.3', token: '--state-stale' },
+};
+
+const RUN_ORDER: RunNodeState[] = ['failed', 'in_doubt', 'acting', 'accepted', 'waiting', 'skipped', 'arrived'];
+
+/** Nodes that need eyes first. */
+export function runNodes(nodes: readonly RunNode[]): RunNode[] {
+  return [...nodes].sort((a, b) => RUN_ORDER.indexOf(a.state) - RUN_ORDER.indexOf(b.state) || (a.node < b.node ? -1 : 1));
+}
+
+export function runCounts(nodes: readonly RunNode[]): { state: RunNodeState; count: number }[] {
+  const order: RunNodeState[] = ['arrived', 'accepted', 'acting', 'failed', 'in_doubt', 'skipped', 'waiting'];
+  return order.map((state) => ({ state, count: nodes.filter((node) => node.state === state).length })).filter((entry) => entry.count > 0);
+}
+
+export const PHASE_WORDS: Record<RunPhase, string> = {
+  acting: 'acting on nodes',
+  proving: 'proving by content',
+  succeeded: 'succeeded',
+  incomplete: 'incomplete',
+  aborted: 'aborted',
+  interrupted: 'interrupted',
+};
+
+export const isOver = (run: RunView): boolean => run.ended_at_ms !== null;

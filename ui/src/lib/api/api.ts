@@ -1,0 +1,64 @@
+//! The one door to the program behind the window: an interface with two implementations.
+import type {
+  ActionRequest,
+  AppError,
+  Baseline,
+  DriftView,
+  FleetPage,
+  FleetView,
+  ImportFormat,
+  ImportPreview,
+  LogLine,
+  NodeView,
+  PlanView,
+  RawAnswer,
+  RunView,
+  SettingsView,
+  ShellView,
+  TextDiffView,
+  Topic,
+} from './bindings';
+
+export type * from './bindings';
+
+export type Chart = 'versions' | 'reloads';
+
+export interface Api {
+  shell(): Promise<ShellView>;
+  openFleet(name: string): Promise<ShellView>;
+  fleetOverview(fleet: string, page: FleetPage): Promise<FleetView>;
+  node(fleet: string, id: string): Promise<NodeView>;
+  nodeRaw(fleet: string, id: string): Promise<RawAnswer[]>;
+  nodeLogs(fleet: string, id: string, filter: string | null, level: string | null, maxAgeS: number | null): Promise<LogLine[]>;
+  drift(fleet: string, baseline: Baseline, group: string | null): Promise<DriftView>;
+  policyTextDiff(fleet: string, from: string | null, to: string | null, policy: string): Promise<TextDiffView>;
+  preparePlan(fleet: string, request: ActionRequest): Promise<PlanView>;
+  startRun(fleet: string, planHash: string, typed: string | null): Promise<RunView>;
+  run(id: string): Promise<RunView>;
+  runs(fleet: string): Promise<RunView[]>;
+  abortRun(id: string): Promise<void>;
+  refresh(fleet: string): Promise<void>;
+  settings(): Promise<SettingsView>;
+  addFleet(path: string): Promise<ShellView>;
+  removeFleet(name: string): Promise<ShellView>;
+  previewImport(fleet: string | null, format: ImportFormat, text: string, name: string): Promise<ImportPreview>;
+  saveImport(name: string, toml: string): Promise<ShellView>;
+  setSecret(name: string, secret: string): Promise<void>;
+  deleteSecret(name: string): Promise<void>;
+  startDemo(): Promise<ShellView>;
+  chartSvg(fleet: string, chart: Chart, node: string | null): Promise<string>;
+  painted(ms: number): Promise<void>;
+  quit(): Promise<void>;
+  /** Hears what changed; the promise resolves to the way to stop listening. */
+  onTopics(heard: (topics: Topic[]) => void): Promise<() => void>;
+}
+
+/** Whatever a call throws, as an error with a sentence and a hint. */
+export function appError(thrown: unknown): AppError {
+  if (typeof thrown === 'object' && thrown !== null && 'code' in thrown && 'message' in thrown) {
+    const known = thrown as AppError;
+    return { code: known.code, message: String(known.message), hint: known.hint ?? '' };
+  }
+  const message = thrown instanceof Error ? thrown.message : String(thrown);
+  return { code: 'other', message, hint: 'Try again; if it stays, restart Plumbline.' };
+}

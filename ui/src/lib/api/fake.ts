@@ -1,0 +1,158 @@
+//! A deterministic stand-in for the backend: for tests, pictures and work on the window alone.
+//! Error paths have well-known names: fleets `unreadable-store`, `never-answers`, `broken-file`; node `missing`; path `/nope.toml`.
+import type { Api, FleetSummary, ShellView, Topic } from './api';
+import { FLEET_NAMES, START_MS, fleetNamed, forgetFleets, type FakeFleet } from './fake/fleets';
+import { textDiff } from './fake/policies';
+import { FakeRuns, fail, planFor } from './fake/runs';
+import { CREDENTIALS, chart, importPreview, logLines, rawAnswers } from './fake/settings';
+import { driftView, fleetView, nodeView } from './fake/views';
+
+export interface FakeOptions {
+  /** Fleet that is open; nothing for a first run. */
+  fleet: string | null;
+  notices?: string[];
+  /** How long every answer takes. */
+  delayMs?: number;
+  tickMs?: number;
+  keyringProblem?: string | null;
+}
+
+const SHOWN = ['demo', 'payments-eu', 'edge-world', 'auditors-view', 'broken-file'];
+
+export function createFake(options: FakeOptions): Api {
+  forgetFleets();
+  const began = Date.now();
+  const now = (): number => START_MS + (Date.now() - began);
+  const heard = new Set<(topics: Topic[]) => void>();
+  const announce = (topics: Topic[]): void => {
+    for (const listener of heard) listener(topics);
+  };
+  const runs = new FakeRuns(now, announce, options.tickMs ?? 350);
+  let open = options.fleet;
+  let names = open === null ? [] : [...new Set([...SHOWN, open])];
+  const credentials = CREDENTIALS.map((credential) => ({ ...credential }));
+
+  async function answer<T>(value: () => T): Promise<T> {
+    await new Promise((resolve) => setTimeout(resolve, options.delayMs ?? 0));
+    return value();
+  }
+  const summaries = (): FleetSummary[] => names.flatMap((name) => fleetNamed(name)?.summary ?? []);
+  const shell = (): ShellView => {
+    const fleet = open === null ? undefined : fleetNamed(open);
+    const dead = fleet?.nodes.filter((node) => node.state === 'unreachable').length ?? 0;
+    return {
+      version: '0.1.0',
+      fleets: summaries(),
+      fleet: open,
+      mode: fleet?.cached ? 'cache' : 'live',
+      sweep: fleet && fleet.nodes.length > 0 ? { started_at_ms: fleet.sweptAtMs - 900, finished_at_ms: fleet.sweptAtMs, answered: fleet.nodes.length - dead, total: fleet.nodes.length, running: false } : null,
+      notices: options.notices ?? [],
+      demo_available: true,
+      now_ms: now(),
+    };
+  };
+  const named = (name: string): FakeFleet => fleetNamed(name) ?? fail('not_found', `there is no fleet ${name}`, 'Choose one from the list, or add it in Settings.');
+  const readable = (name: string): FakeFleet => {
+    if (name === 'unreadable-store') fail('other', 'the cache could not be read: database disk image is malformed', 'The file was set aside as cache.sqlite.damaged-1; restart Plumbline to sweep anew.');
+    if (name === 'broken-file') fail('invalid', 'the fleet file could not be read: line 12, field `node[3].url`: not an address', 'Mend the line and press r.');
+    return named(name);
+  };
+  const ask = <T>(name: string, value: (fleet: FakeFleet) => T): Promise<T> =>
+    name === 'never-answers' ? new Promise<T>(() => undefined) : answer(() => value(readable(name)));
+
+  return {
+    shell: () => answer(shell),
+    openFleet: (name) => answer(() => {
+      named(name);
+      open = name;
+      return shell();
+    }),
+    fleetOverview: (fleet, page) => ask(fleet, (found) => fleetView(found, page)),
+    node: (fleet, id) => ask(fleet, (found) => nodeView(found, id) ?? fail('not_found', `${id} is not in ${fleet} any more`, 'It was taken out of the fleet file; press Esc.')),
+    nodeRaw: (fleet, id) => ask(fleet, (found) => {
+      const node = found.nodes.find((entry) => entry.id === id);
+      if (!node || node.state === 'unreachable') return fail('unreachable', `no answer from ${id} within 3 s`, 'Check the VPN, or read the last answers on the Overview tab.');
+      return rawAnswers(node);
+    }),
+    nodeLogs: (fleet, id, filter, level) => ask(fleet, (found) => {
+      const node = found.nodes.find((entry) => entry.id === id);
+      if (!node || node.state === 'unreachable') return fail('unreachable', `no answer from ${id} within 3 s`, 'Check the VPN and try again.');
+      const rank = ['debug', 'info', 'warning', 'error'];
+      return logLines(node).filter((line) => (!filter || line.message.toLowerCase().includes(filter.toLowerCase())) && (!level || rank.indexOf(line.level) >= rank.indexOf(level)));
+    }),
+    drift: (fleet, baseline, group) => ask(fleet, (found) => driftView(found, baseline, group)),
+    policyTextDiff: (fleet, from, to, policy) => ask(fleet, () => textDiff(from, to, policy)),
+    preparePlan: (fleet, request) => ask(fleet, (found) => runs.remember(planFor(found, request))),
+    startRun: (fleet, planHash, typed) => ask(fleet, (found) => runs.start(found, planHash, typed)),
+    run: (id) => answer(() => runs.get(id)),
+    runs: (fleet) => answer(() => runs.list(fleet)),
+    abortRun: (id) => answer(() => runs.abort(id)),
+    refresh: (fleet) => answer(() => {
+      const found = named(fleet);
+      found.sweptAtMs = now();
+      announce([{ topic: 'shell' }, { topic: 'fleet', fleet }]);
+    }),
+    settings: () => answer(() => ({
+      fleets: summaries(),
+      credentials: credentials.map((credential) => ({ ...credential })),
+      keyring_problem: options.keyringProblem ?? null,
+      cache_file: '/home/ops/.cache/plumbline/cache.sqlite',
+      record_file: '/home/ops/.local/share/plumbline/record.sqlite',
+    })),
+    addFleet: (path) => answer(() => {
+      if (path.includes('nope')) return fail('invalid', `${path} could not be read: no such file`, 'Give the full path of a fleet file.');
+      const name = path.replace(/^.*\//, '').replace(/\.toml$/, '');
+      if (!FLEET_NAMES.includes(name)) return fail('invalid', `${path}: line 3, field \`environment\`: expected text`, 'Mend the line and add it again.');
+      names = [...new Set([...names, name])];
+      open ??= name;
+      return shell();
+    }),
+    removeFleet: (name) => answer(() => {
+      names = names.filter((other) => other !== name);
+      if (open === name) open = names[0] ?? null;
+      return shell();
+    }),
+    previewImport: (fleet, format, text, name) => answer(() => importPreview(fleet === null ? [] : named(fleet).nodes, format, text, name)),
+    saveImport: (name) => answer(() => {
+      if (!names.includes(name) && FLEET_NAMES.includes(name)) names = [...names, name];
+      return shell();
+    }),
+    setSecret: (name) => answer(() => {
+      if (options.keyringProblem) fail('keyring', options.keyringProblem, 'Use an environment variable instead.');
+      for (const credential of credentials) if (credential.name === name) credential.status = 'present';
+      announce([{ topic: 'shell' }]);
+    }),
+    deleteSecret: (name) => answer(() => {
+      for (const credential of credentials) if (credential.name === name) credential.status = 'missing';
+      announce([{ topic: 'shell' }]);
+    }),
+    startDemo: () => answer(() => {
+      names = ['demo'];
+      open = 'demo';
+      return shell();
+    }),
+    chartSvg: (_fleet, name) => answer(() => chart(name)),
+    painted: () => answer(() => undefined),
+    quit: () => answer(() => undefined),
+    onTopics: (listener) => {
+      heard.add(listener);
+      return Promise.resolve(() => heard.delete(listener));
+    },
+  };
+}
+
+/** The fake of a browser preview; its page address says which fleet: `?fleet=demo`, `?fleet=` for a first run. */
+function fromAddress(): Api {
+  const given = new URLSearchParams(globalThis.location?.search ?? '');
+  const fleet = given.get('fleet') ?? 'demo';
+  const notice = given.get('notice');
+  return createFake({
+    fleet: fleet === '' ? null : fleet,
+    notices: notice ? [notice] : [],
+    delayMs: Number(given.get('delay') ?? 0),
+    tickMs: Number(given.get('tick') ?? 350),
+    keyringProblem: given.get('keyring'),
+  });
+}
+
+export const api: Api = fromAddress();

@@ -1,0 +1,224 @@
+//! Plans and runs of the fake: in flight first, then confirmed, node by node.
+import { DRIFTED } from '$lib/domain/states';
+import { matches, parse } from '$lib/domain/filter.logic';
+import type { ActionKind, ActionRequest, AppError, ConfirmationView, FindingView, PlanTarget, PlanView, RunNode, RunNodeState, RunView, Topic } from '../api';
+import { makeNode, type FakeFleet, type FakeNode } from './fleets';
+import { CONTENTS, V42, type Content } from './policies';
+import { digest, seedOf } from './seed';
+
+export const fail = (code: AppError['code'], message: string, hint: string): never => {
+  throw { code, message, hint } satisfies AppError;
+};
+
+const VERB: Record<ActionKind, string> = { sync: 'Sync', pin: 'Pin', pin_and_sync: 'Pin and sync', rollback: 'Roll back', restart: 'Restart', resolve_conflict: 'Resolve conflict on' };
+
+function selected(fleet: FakeFleet, request: ActionRequest): FakeNode[] {
+  const selection = request.nodes;
+  switch (selection.select) {
+    case 'all':
+      return fleet.nodes;
+    case 'drifted':
+      return fleet.nodes.filter((node) => DRIFTED.includes(node.state));
+    case 'nodes':
+      return fleet.nodes.filter((node) => selection.ids.includes(node.id));
+    case 'filter': {
+      const { filter } = parse(selection.filter);
+      return filter ? fleet.nodes.filter((node) => matches(filter, node)) : [];
+    }
+  }
+}
+
+function goal(request: ActionRequest, node: FakeNode): Content | null {
+  if (request.kind === 'restart') return null;
+  const named = CONTENTS.find((content) => content.signed && content.version === request.version && (!request.content || content.digest === request.content));
+  if (request.version) return named ?? fail('not_found', `no signed bundle of ${request.version} is known`, 'Choose a version listed in the palette.');
+  return request.kind === 'rollback' ? node.previous_content : V42;
+}
+
+function effects(request: ActionRequest, node: FakeNode, to: Content | null): string[] {
+  if (request.kind === 'restart') return ['restart the policy engine', 'wait until it answers again', 'compare its content'];
+  if (request.kind === 'pin') return [`remember ${to?.version} as desired`];
+  const path = `/var/lib/policies/${to?.version}.signed.json`;
+  return node.api === 'reload'
+    ? [`ask the node to verify ${path}`, `ask the node to reload ${path}`, 'compare the content it then runs']
+    : [`sync to ${to?.version}`, 'compare the content it then runs'];
+}
+
+const SKIPPED: Partial<Record<string, string>> = { unreachable: 'does not answer', unknown: 'cannot tell what it runs' };
+
+export function planFor(fleet: FakeFleet, request: ActionRequest): PlanView {
+  const nodes = selected(fleet, request);
+  if (nodes.some((node) => node.id === 'fra-opa-1') && nodes.length === 1) fail('invalid', 'fra-opa-1 takes bundles from its own server only', 'Publish the bundle there.');
+  const left = nodes.flatMap((node) => {
+    const reason = SKIPPED[node.state] ?? (node.api === 'opa' ? 'OPA takes bundles from its own server only' : request.kind === 'sync' && node.state === 'in_sync' && !request.force ? 'already runs what is desired' : null);
+    return reason ? [{ node: node.id, reason }] : [];
+  });
+  const out = new Set(left.map((entry) => entry.node));
+  const going = nodes.filter((node) => !out.has(node.id));
+  const targets: PlanTarget[] = going.map((node) => {
+    const to = goal(request, node);
+    return {
+      node: node.id,
+      state: node.state,
+      from_version: node.version,
+      from_content: node.content,
+      to_version: to?.version ?? node.version,
+      to_content: to?.digest ?? node.content,
+      effects: effects(request, node, to),
+      undo: request.kind === 'restart' ? 'cannot be undone' : `reload ${node.version ?? 'nothing'} again`,
+    };
+  });
+  const findings: FindingView[] = [
+    ...going.filter((node) => node.cautions.length > 0).slice(0, 2).map((node): FindingView => ({ severity: 'warning', code: 'no_authentication', node: node.id, message: `${node.id} ${node.cautions[0]}`, remedy: 'Give it a token after the incident; the run is not stopped by this.' })),
+    ...(left.some((entry) => entry.reason === 'does not answer') ? [{ severity: 'note' as const, code: 'unreachable', node: null, message: `${left.filter((entry) => entry.reason === 'does not answer').length} selected nodes do not answer`, remedy: 'They are left out and named below; sync them when they are back.' }] : []),
+    ...(going.some((node) => node.id === 'osl-gw-1') && request.kind === 'rollback' ? [{ severity: 'fatal' as const, code: 'bundle_missing', node: 'osl-gw-1', message: 'v42 is not on osl-gw-1', remedy: 'Copy v42.signed.json to /var/lib/policies on the node, then plan again.' }] : []),
+  ];
+  const from = new Map<string, number>();
+  for (const target of targets) {
+    const key = `${target.from_version ?? 'nothing'} ${(target.from_content ?? '').slice(0, 12)}`;
+    from.set(key, (from.get(key) ?? 0) + 1);
+  }
+  const production = fleet.summary.environment === 'production';
+  const confirmation: ConfirmationView =
+    production || request.kind === 'restart' ? { level: 'typed', phrase: `${fleet.summary.name} ${targets.length}` } : targets.length > 1 ? { level: 'dialog' } : { level: 'undo' };
+  const version = request.version ? ` to ${request.version}` : request.kind === 'rollback' || request.kind === 'restart' ? '' : ' to v42';
+  const which = targets.length === 1 ? (targets[0]?.node ?? '') : `${targets.length} nodes`;
+  const flags = request.nodes.select === 'drifted' ? '--drifted' : request.nodes.select === 'all' ? '--all-nodes' : going.slice(0, 3).map((node) => `--node ${node.id}`).join(' ') + (going.length > 3 ? ' ...' : '');
+  return {
+    hash: digest(JSON.stringify([fleet.summary.name, request, targets])),
+    title: `${VERB[request.kind]} ${which}${version}`,
+    fleet: fleet.summary.name,
+    environment: fleet.summary.environment,
+    action: request,
+    targets,
+    left_out: left,
+    findings,
+    blast: { nodes: targets.length, of: fleet.nodes.length, lines: [...from.entries()].map(([key, count]) => `${count} of ${key}`) },
+    cli: `plumb --fleet ${fleet.summary.name} policy ${request.kind.replaceAll('_', '-')} ${flags}${request.version ? ` --version ${request.version}` : ''}`,
+    curl: going.slice(0, 5).map((node) => `curl -fsS -X POST -H "Authorization: Bearer $PLUMB_TOKEN" https://${node.id}.ops.example:8443/reload -d '{"bundle_path":"/var/lib/policies/v42.signed.json"}'`),
+    confirmation,
+    empty: targets.length === 0,
+    startable: targets.length > 0 && !findings.some((finding) => finding.severity === 'fatal'),
+  };
+}
+
+interface Going {
+  view: RunView;
+  plan: PlanView;
+  timer: ReturnType<typeof setInterval> | null;
+}
+
+const PATH: RunNodeState[] = ['waiting', 'acting', 'accepted', 'arrived'];
+const DETAIL: Record<RunNodeState, string> = {
+  waiting: 'not started',
+  acting: 'asked to reload',
+  accepted: 'answered success; content not seen yet',
+  arrived: 'content proven',
+  failed: 'HTTP status 500: Failed to load bundle from file',
+  skipped: 'not started, the run was aborted',
+  in_doubt: 'no answer after the request was sent; the next sweep will tell',
+};
+
+export class FakeRuns {
+  #runs = new Map<string, Going>();
+  #plans = new Map<string, PlanView>();
+  constructor(
+    private readonly now: () => number,
+    private readonly announce: (topics: Topic[]) => void,
+    private readonly tickMs: number,
+  ) {}
+
+  remember(plan: PlanView): PlanView {
+    this.#plans.set(plan.hash, plan);
+    return plan;
+  }
+
+  list(fleet: string): RunView[] {
+    return [...this.#runs.values()].map(({ view }) => view).filter((view) => view.fleet === fleet).reverse();
+  }
+
+  get(id: string): RunView {
+    return this.#runs.get(id)?.view ?? fail('not_found', `there is no run ${id}`, 'It may belong to another machine.');
+  }
+
+  start(fleet: FakeFleet, hash: string, typed: string | null): RunView {
+    const plan = this.#plans.get(hash) ?? fail('outdated', 'the plan is not known any more', 'Make a new plan.');
+    if (plan.confirmation.level === 'typed' && typed !== plan.confirmation.phrase) fail('confirmation', 'the phrase does not match', `Type ${plan.confirmation.phrase}.`);
+    const id = `r-${String(192 + this.#runs.size).padStart(4, '0')}`;
+    const nodes = plan.targets.map((target): RunNode => ({ node: target.node, state: 'waiting', detail: DETAIL.waiting }));
+    const going: Going = { plan, timer: null, view: this.#view(id, plan, nodes, null) };
+    this.#runs.set(id, going);
+    going.timer = setInterval(() => this.#step(fleet, going), this.tickMs);
+    return going.view;
+  }
+
+  abort(id: string): void {
+    const going = this.#runs.get(id);
+    if (!going?.timer) return;
+    clearInterval(going.timer);
+    const nodes = going.view.nodes.map((node): RunNode =>
+      node.state === 'waiting' ? { ...node, state: 'skipped', detail: DETAIL.skipped } : node.state === 'acting' ? { ...node, state: 'in_doubt', detail: DETAIL.in_doubt } : node,
+    );
+    going.view = this.#view(id, going.plan, nodes, 'aborted');
+    this.announce([{ topic: 'run', id }]);
+  }
+
+  #view(id: string, plan: PlanView, nodes: RunNode[], ended: 'aborted' | null): RunView {
+    const counted = (state: RunNodeState): number => nodes.filter((node) => node.state === state).length;
+    const open = nodes.some((node) => ['waiting', 'acting', 'accepted'].includes(node.state));
+    const arrived = counted('arrived');
+    const phase = ended ?? (open ? (counted('waiting') + counted('acting') > 0 ? 'acting' : 'proving') : arrived === nodes.length ? 'succeeded' : 'incomplete');
+    const before = this.#runs.get(id)?.view;
+    const done = !open || ended !== null;
+    const single = plan.targets.length === 1 ? plan.targets[0] : undefined;
+    return {
+      id,
+      plan_hash: plan.hash,
+      title: plan.title,
+      fleet: plan.fleet,
+      operator: 'mira',
+      started_at_ms: before?.started_at_ms ?? this.now(),
+      ended_at_ms: done ? this.now() : null,
+      phase,
+      nodes,
+      arrived,
+      failed: counted('failed'),
+      in_doubt: counted('in_doubt'),
+      total: nodes.length,
+      journal_head: digest(`${id} ${arrived} ${phase}`),
+      journal_events: (before?.journal_events ?? 1) + 3,
+      undo: done && plan.action.kind !== 'restart' && single ? { kind: 'rollback', nodes: { select: 'nodes', ids: [single.node] }, version: single.from_version, content: single.from_content, force: false } : null,
+      summary: !done ? `${arrived} of ${nodes.length} nodes proven by content` : arrived === nodes.length ? `Every node runs what was planned, proven by content.` : `${arrived} of ${nodes.length} nodes arrived; the others are named with the reason.`,
+    };
+  }
+
+  #step(fleet: FakeFleet, going: Going): void {
+    const perStep = Math.max(1, Math.ceil(going.view.nodes.length / 12));
+    let moved = 0;
+    const topics: Topic[] = [{ topic: 'run', id: going.view.id }];
+    const nodes = going.view.nodes.map((node): RunNode => {
+      const at = PATH.indexOf(node.state);
+      if (at < 0 || at === 3 || moved >= perStep * 2) return node;
+      moved += 1;
+      const target = going.plan.targets.find((entry) => entry.node === node.node);
+      if (node.state === 'acting' && seedOf(node.node) % 17 === 3) return { ...node, state: 'failed', detail: DETAIL.failed };
+      const state = PATH[at + 1] ?? 'arrived';
+      const index = fleet.nodes.findIndex((entry) => entry.id === node.node);
+      const real = fleet.nodes[index];
+      if (real && state === 'accepted') fleet.nodes[index] = { ...real, state: 'converging', why: `accepted ${target?.to_version ?? ''}, not yet seen running` };
+      if (real && target && state === 'arrived') {
+        const labels = Object.fromEntries(real.labels.map((label) => [label.name, label.value]));
+        const fresh = makeNode(real.id, real.api, labels, target.to_content === V42.digest ? 'in_sync' : 'behind');
+        fleet.nodes[index] = { ...fresh, version: target.to_version, content: target.to_content, loaded_at_ms: this.now(), load_age_over: false, reloads: real.reloads };
+      }
+      return { ...node, state, detail: DETAIL[state] };
+    });
+    if (moved > 0) topics.push({ topic: 'fleet', fleet: fleet.summary.name });
+    going.view = this.#view(going.view.id, going.plan, nodes, null);
+    if (going.view.ended_at_ms !== null && going.timer) {
+      clearInterval(going.timer);
+      going.timer = null;
+    }
+    this.announce(topics);
+  }
+}
