@@ -51,7 +51,8 @@ fn best<T>(mut work: impl FnMut() -> T) -> f64 {
 /// About 2 KB a policy, with keys in the order people write them.
 fn bundle(policies: usize) -> String {
     let policy = |index: usize| {
-        let scopes: Vec<String> = (0..40).map(|n| format!("\"scope.{index}.read-write.{n:04}\"")).collect();
+        let scopes: Vec<String> =
+            (0..40).map(|n| format!("\"scope.{index}.read-write.{n:04}\"")).collect();
         format!(
             "{{\"id\":\"capability.area-{index:05}\",\"effect\":\"allow\",\"priority\":{index},\"description\":\"Allow area {index} \
              for the people who work there, caf\\u00e9 included\",\"conditions\":{{\"data_classification\":[\"public\",\"internal\"],\

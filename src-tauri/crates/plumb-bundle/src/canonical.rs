@@ -109,7 +109,8 @@ pub fn python_repr(number: f64) -> String {
 /// one. One in 40 numbers of such a size differs.
 fn shortest(number: f64) -> (bool, String, i32) {
     let text = serde_json::to_string(&number).expect("a finite double serialises");
-    let (negative, text) = text.strip_prefix('-').map_or((false, text.as_str()), |rest| (true, rest));
+    let (negative, text) =
+        text.strip_prefix('-').map_or((false, text.as_str()), |rest| (true, rest));
     let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
     let exponent: i32 = exponent.parse().expect("an exponent is a decimal number");
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
@@ -118,7 +119,8 @@ fn shortest(number: f64) -> (bool, String, i32) {
     if digits.is_empty() {
         return (negative, "0".to_owned(), 1);
     }
-    let places = |length: usize| i32::try_from(length).expect("a double prints in some hundred digits");
+    let places =
+        |length: usize| i32::try_from(length).expect("a double prints in some hundred digits");
     let point = places(whole.len()) + exponent - places(all.len() - digits.len());
     (negative, digits.trim_end_matches('0').to_owned(), point)
 }

@@ -23,11 +23,7 @@ pub struct JsonLimits {
 
 impl Default for JsonLimits {
     fn default() -> Self {
-        Self {
-            bytes_max: BUNDLE_BYTES_MAX,
-            depth_max: JSON_DEPTH_MAX,
-            values_max: JSON_VALUES_MAX,
-        }
+        Self { bytes_max: BUNDLE_BYTES_MAX, depth_max: JSON_DEPTH_MAX, values_max: JSON_VALUES_MAX }
     }
 }
 

@@ -9,7 +9,7 @@ const MARKS: [&[u8]; 12] =
     [b"\"", b"\\", b"{", b"}", b"[", b"]", b",", b":", b"\0", b"\xff", b"\\ud800", b"1e999"];
 
 /// Runs a fuzz body over every file of a corpus, then over mutations of them. The mutations depend
-/// on the target's name only, so that a failure comes back; the panic names the input in hex.
+/// on the target's name only, so that a failure comes back; the panic shows the input, escaped.
 ///
 /// # Panics
 /// When the corpus is missing or empty, and when the body does.
@@ -53,8 +53,8 @@ fn read_corpus(corpus: &Path) -> Vec<(String, Vec<u8>)> {
 fn run(name: &str, input: &[u8], body: fn(&[u8])) {
     let outcome = std::panic::catch_unwind(|| body(input));
     if outcome.is_err() {
-        let hex: String = input.iter().map(|byte| format!("{byte:02x}")).collect();
-        panic!("{name} failed on {hex}");
+        // Readable where the input is text, exact where it is not.
+        panic!("{name} failed on {:?}", input.escape_ascii().to_string());
     }
 }
 

@@ -107,9 +107,12 @@ impl SigningKey {
     /// The key as PKCS#8 PEM. Whoever asks is responsible for where it goes.
     pub fn to_pem(&self) -> Result<String, KeyError> {
         match &self.0 {
-            Private::Rsa(key) => Ok(key.to_pkcs8_pem(LineEnding::LF).map_err(encoding)?.to_string()),
+            Private::Rsa(key) => {
+                Ok(key.to_pkcs8_pem(LineEnding::LF).map_err(encoding)?.to_string())
+            }
             Private::P256 { pkcs8, .. } => {
-                let document = rsa::pkcs8::Document::try_from(pkcs8.as_slice()).map_err(encoding)?;
+                let document =
+                    rsa::pkcs8::Document::try_from(pkcs8.as_slice()).map_err(encoding)?;
                 document.to_pem("PRIVATE KEY", LineEnding::LF).map_err(encoding)
             }
         }
@@ -148,7 +151,11 @@ impl SigningKey {
     }
 
     /// RSA-PSS with SHA-256 and the longest salt, as Python's `PSS.MAX_LENGTH`.
-    pub(crate) fn sign_pss_max(&self, message: &[u8], fill: Fill<'_>) -> Result<Vec<u8>, SignError> {
+    pub(crate) fn sign_pss_max(
+        &self,
+        message: &[u8],
+        fill: Fill<'_>,
+    ) -> Result<Vec<u8>, SignError> {
         let salt = match &self.0 {
             Private::Rsa(key) => salt_max(&key.to_public_key()),
             Private::P256 { .. } => 0,
@@ -159,7 +166,8 @@ impl SigningKey {
     fn sign_pss(&self, message: &[u8], salt: usize, fill: Fill<'_>) -> Result<Vec<u8>, SignError> {
         let key = self.rsa_key(JwtAlgorithm::Ps256)?;
         let signer = pss::SigningKey::<Sha256>::new_with_salt_len(key.clone(), salt);
-        let signature = signer.try_sign_with_rng(&mut FillRng(fill), message).map_err(sign_error)?;
+        let signature =
+            signer.try_sign_with_rng(&mut FillRng(fill), message).map_err(sign_error)?;
         Ok(signature.to_vec())
     }
 

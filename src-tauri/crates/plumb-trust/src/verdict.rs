@@ -89,7 +89,12 @@ impl Verdict {
         self.key_hint = key_hint;
     }
 
-    pub(crate) fn check(&mut self, name: CheckName, passed: bool, detail: impl Into<String>) -> bool {
+    pub(crate) fn check(
+        &mut self,
+        name: CheckName,
+        passed: bool,
+        detail: impl Into<String>,
+    ) -> bool {
         let outcome = if passed { Outcome::Passed } else { Outcome::Failed };
         self.checks.push(Check { name, outcome, detail: detail.into() });
         passed

@@ -4,14 +4,16 @@ use super::*;
 
 /// One letter a policy; a following digit is its content.
 fn policies(text: &str) -> Vec<PolicyRef> {
-    let policy = |word: &str| PolicyRef { id: word[..1].to_owned(), digest: Digest::of(word.as_bytes()) };
+    let policy =
+        |word: &str| PolicyRef { id: word[..1].to_owned(), digest: Digest::of(word.as_bytes()) };
     text.split_whitespace().map(policy).collect()
 }
 
 #[track_caller]
 fn check(before: &str, after: &str, expected: &str) {
     let diff = diff_refs(&policies(before), &policies(after), Ordering::ByPosition);
-    let shown: Vec<String> = diff.deltas.iter().map(|d| format!("{} {:?}", d.id, d.kind())).collect();
+    let shown: Vec<String> =
+        diff.deltas.iter().map(|d| format!("{} {:?}", d.id, d.kind())).collect();
     assert_eq!(shown.join(", "), expected);
 }
 

@@ -36,13 +36,21 @@ pub enum ArchiveError {
     #[error("member {path:?} is not UTF-8 text")]
     NotText { path: String },
     #[error("member {path:?} is not valid JSON")]
-    Json { path: String, #[source] error: JsonError },
+    Json {
+        path: String,
+        #[source]
+        error: JsonError,
+    },
     #[error("member {path:?}: {problem}")]
     Content { path: String, problem: String },
     #[error("holds no Rego module")]
     Empty,
     #[error("member {path:?} cannot be written")]
-    Write { path: String, #[source] error: io::Error },
+    Write {
+        path: String,
+        #[source]
+        error: io::Error,
+    },
 }
 
 /// Files of an archive by their path below its root.

@@ -117,7 +117,8 @@ impl OpaArchive {
 impl Manifest {
     fn read(text: &[u8]) -> Result<Self, ArchiveError> {
         let path = || MANIFEST.to_owned();
-        let problem = |problem: &str| ArchiveError::Content { path: path(), problem: problem.to_owned() };
+        let problem =
+            |problem: &str| ArchiveError::Content { path: path(), problem: problem.to_owned() };
         let value = parse(text).map_err(|error| ArchiveError::Json { path: path(), error })?;
         if value.as_object().is_none() {
             return Err(problem("must be an object"));
@@ -135,9 +136,9 @@ impl Manifest {
         };
         let revision = match value.get("revision") {
             None | Some(Value::Null) => None,
-            Some(revision) => {
-                Some(revision.as_str().ok_or_else(|| problem("revision must be a text"))?.to_owned())
-            }
+            Some(revision) => Some(
+                revision.as_str().ok_or_else(|| problem("revision must be a text"))?.to_owned(),
+            ),
         };
         Ok(Self { revision, roots, metadata: value.get("metadata").cloned() })
     }
@@ -178,7 +179,14 @@ pub(super) fn version_or_digest(
 /// `/` is an attempt to escape.
 fn is_bundle_file(relative: &str) -> bool {
     const NAMES: [&str; 8] = [
-        MANIFEST, SIGNATURES, "data.json", "data.yaml", "data.yml", "policy.wasm", "plan.json", "patch.json",
+        MANIFEST,
+        SIGNATURES,
+        "data.json",
+        "data.yaml",
+        "data.yml",
+        "policy.wasm",
+        "plan.json",
+        "patch.json",
     ];
     let name = relative.rsplit('/').next().unwrap_or(relative);
     is_module(relative) || NAMES.contains(&name) || relative.ends_with('/')

@@ -77,15 +77,20 @@ impl PolicyPack {
         if policies.is_empty() {
             return Err(ArchiveError::Empty);
         }
-        let text = |keys: [&str; 3]| keys.into_iter().find_map(|key| self.manifest.get(key)?.as_str());
+        let text =
+            |keys: [&str; 3]| keys.into_iter().find_map(|key| self.manifest.get(key)?.as_str());
         Ok(Bundle {
-            id: text(["id", "packId", "name"]).filter(|id| !id.is_empty()).unwrap_or("pack").to_owned(),
+            id: text(["id", "packId", "name"])
+                .filter(|id| !id.is_empty())
+                .unwrap_or("pack")
+                .to_owned(),
             version: version_or_digest(
                 text(["version", "revision", "packVersion"]),
                 MANIFEST,
                 self.digest,
             )?,
-            issued_at: text(["created_at", "createdAt", "issued_at"]).and_then(|at| at.parse().ok()),
+            issued_at: text(["created_at", "createdAt", "issued_at"])
+                .and_then(|at| at.parse().ok()),
             issuer: text(["issuer", "publisher", "author"]).map(str::to_owned),
             digest: self.digest,
             content: content_digest(

@@ -252,14 +252,18 @@ impl SignedJson {
 
     /// The text that hash is over.
     pub fn signed_text(&self) -> String {
-        let sections: Vec<&str> = self.signed.iter().map(|at| &self.canonical[at.clone()]).collect();
+        let sections: Vec<&str> =
+            self.signed.iter().map(|at| &self.canonical[at.clone()]).collect();
         format!("{{{}}}", sections.join(","))
     }
 
     /// Names and digests of the policies, without their texts.
     pub fn policy_refs(&self) -> Vec<PolicyRef> {
         self.policies()
-            .map(|(id, _, text)| PolicyRef { id: id.to_owned(), digest: Digest::of(text.as_bytes()) })
+            .map(|(id, _, text)| PolicyRef {
+                id: id.to_owned(),
+                digest: Digest::of(text.as_bytes()),
+            })
             .collect()
     }
 
@@ -275,7 +279,11 @@ impl SignedJson {
         let policies = refs
             .into_iter()
             .zip(self.policies())
-            .map(|(PolicyRef { id, digest }, (_, _, text))| Policy { id, digest, text: text.to_owned() })
+            .map(|(PolicyRef { id, digest }, (_, _, text))| Policy {
+                id,
+                digest,
+                text: text.to_owned(),
+            })
             .collect();
         Bundle {
             id: self.id.clone(),
@@ -335,7 +343,8 @@ impl Sections {
         sections.metadata = writer.member(&mark, "metadata");
         sections.signature = writer.member(&mark, "signature");
         // Policies were located before their section moved to its sorted place.
-        if let (Some(Ok(spans)), Some(now)) = (&mut sections.policies, writer.member(&mark, "policies"))
+        if let (Some(Ok(spans)), Some(now)) =
+            (&mut sections.policies, writer.member(&mark, "policies"))
         {
             let written_at = spans.first().map_or(now.start, |first| first.text.start - 1);
             for span in spans {
@@ -409,7 +418,8 @@ fn read_policy(
         let end = writer.out.len();
         let relative = |at: Range<usize>| at.start - start..at.end - start;
         let field = |key| writer.member(&mark, key).map(relative);
-        if let (ConditionSpans::Members(members), Some(at)) = (&mut conditions, field("conditions")) {
+        if let (ConditionSpans::Members(members), Some(at)) = (&mut conditions, field("conditions"))
+        {
             for member in members {
                 *member = member.start + at.start..member.end + at.start;
             }
@@ -438,7 +448,8 @@ fn read_conditions(writer: &mut Canonicaliser<'_>) -> Result<ConditionSpans, Jso
         return Ok(ConditionSpans::NotADictionary);
     }
     let mark = writer.object()?;
-    let members = writer.each_member(&mark).map(|(_, at)| at.start - start..at.end - start).collect();
+    let members =
+        writer.each_member(&mark).map(|(_, at)| at.start - start..at.end - start).collect();
     writer.forget(&mark);
     Ok(ConditionSpans::Members(members))
 }
@@ -451,7 +462,11 @@ fn policy_fields(
     let text = |field| {
         let at = writer.member(mark, field);
         let canonical = &writer.out[at.ok_or(StructureError::NoPolicyField { index, field })?];
-        plain_text(canonical).map_err(|problem| StructureError::PolicyField { index, field, problem })
+        plain_text(canonical).map_err(|problem| StructureError::PolicyField {
+            index,
+            field,
+            problem,
+        })
     };
     let wrong = |field, problem: String| StructureError::PolicyField { index, field, problem };
     let (id, effect) = (text("id")?, text("effect")?);
@@ -472,9 +487,10 @@ fn plain_text(canonical: &[u8]) -> Result<String, String> {
             Ok(String::from_utf8_lossy(inside).into_owned())
         }
         [b'"', ..] => match parse(canonical) {
-            Ok(Value::String(text)) => {
-                text.as_str().map(str::to_owned).ok_or_else(|| "holds an unpaired surrogate".to_owned())
-            }
+            Ok(Value::String(text)) => text
+                .as_str()
+                .map(str::to_owned)
+                .ok_or_else(|| "holds an unpaired surrogate".to_owned()),
             _ => Err("is not a text".to_owned()),
         },
         _ => Err("must be a text".to_owned()),

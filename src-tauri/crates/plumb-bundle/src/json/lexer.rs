@@ -93,7 +93,6 @@ impl<'a> Lexer<'a> {
         &self.text[start..end]
     }
 
-
     #[cold]
     pub(crate) fn fault(&self, fault: JsonFault) -> JsonError {
         fault_at(self.bytes, self.pos, fault)
@@ -286,7 +285,8 @@ impl<'a> Lexer<'a> {
         let mut at = 0;
         while at < inside.len() {
             if inside[at] != b'\\' {
-                let run = inside[at..].iter().position(|b| *b == b'\\').unwrap_or(inside.len() - at);
+                let run =
+                    inside[at..].iter().position(|b| *b == b'\\').unwrap_or(inside.len() - at);
                 out.extend_from_slice(&inside[at..at + run]);
                 at += run;
                 continue;
@@ -366,7 +366,8 @@ impl<'a> Lexer<'a> {
 pub(crate) fn fault_at(bytes: &[u8], at: usize, fault: JsonFault) -> JsonError {
     let before = &bytes[..at.min(bytes.len())];
     let line = before.split(|byte| *byte == b'\n').count();
-    let line_start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |newline| newline + 1);
+    let line_start =
+        before.iter().rposition(|byte| *byte == b'\n').map_or(0, |newline| newline + 1);
     // Columns count characters: continuation bytes do not start one.
     let column = 1 + before[line_start..].iter().filter(|byte| **byte & 0xc0 != 0x80).count();
     JsonError { line, column, fault }

@@ -31,7 +31,10 @@ fn errors_name_the_place_and_the_reason() {
     check("[1,\n 2", "line 2, column 3: the text ends where ',' or ']' was expected");
     check("{\"a\":1 \"b\":2}", "line 1, column 8: expected ',' or '}', found '\"'");
     check("[NaN]", "line 1, column 2: NaN is not a JSON number, though some programs write it");
-    check("[-Infinity]", "line 1, column 2: -Infinity is not a JSON number, though some programs write it");
+    check(
+        "[-Infinity]",
+        "line 1, column 2: -Infinity is not a JSON number, though some programs write it",
+    );
     check(
         "[1E400]",
         "line 1, column 2: the number 1E400 is too large for a double and would become infinity",
@@ -52,7 +55,8 @@ fn bytes_that_are_not_utf8_are_refused() {
 
 #[test]
 fn limits_hold() {
-    let within = |text: &str, limits: JsonLimits| parse_within(text.as_bytes(), &limits).map(|_| ());
+    let within =
+        |text: &str, limits: JsonLimits| parse_within(text.as_bytes(), &limits).map(|_| ());
     let limits = JsonLimits { bytes_max: 10, depth_max: 2, values_max: 4 };
     assert_eq!(within("[[1, 2]]", limits), Ok(()));
     let fault = |text| within(text, limits).unwrap_err().fault;
@@ -68,7 +72,10 @@ fn limits_hold() {
 
 #[test]
 fn people_see_letters_and_no_tricks() {
-    let value = parse(r#"{"b":"K\u00f6ln \ud83d\ude00","a":"\u202e\u001b[2J\ud800\n","n":1e5,"e":[],"o":{}}"#.as_bytes());
+    let value = parse(
+        r#"{"b":"K\u00f6ln \ud83d\ude00","a":"\u202e\u001b[2J\ud800\n","n":1e5,"e":[],"o":{}}"#
+            .as_bytes(),
+    );
     let printed = print(&value.unwrap(), Layout::ForPeople);
     let expected = "{\n  \"b\": \"Köln 😀\",\n  \"a\": \"\\u202e\\u001b[2J\\ud800\\n\",\n  \"n\": 1e5,\n  \"e\": [],\n  \"o\": {}\n}";
     assert_eq!(printed, expected);

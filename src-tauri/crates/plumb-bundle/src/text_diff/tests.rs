@@ -4,13 +4,21 @@ use super::*;
 fn check(left: &str, right: &str, expected: &[&str]) {
     let side = |line: &Option<Line>| {
         line.as_ref().map_or_else(String::new, |line| {
-            let marks: Vec<String> = line.emphasis.iter().map(|(a, b)| format!("{a}-{b}")).collect();
-            format!("{}:{}{}", line.number, line.text, if marks.is_empty() { String::new() } else { format!(" [{}]", marks.join(" ")) })
+            let marks: Vec<String> =
+                line.emphasis.iter().map(|(a, b)| format!("{a}-{b}")).collect();
+            format!(
+                "{}:{}{}",
+                line.number,
+                line.text,
+                if marks.is_empty() { String::new() } else { format!(" [{}]", marks.join(" ")) }
+            )
         })
     };
     let rows = text_diff(left, right).unwrap();
-    let rows: Vec<String> =
-        rows.iter().map(|row| format!("{:?} {} | {}", row.kind, side(&row.left), side(&row.right))).collect();
+    let rows: Vec<String> = rows
+        .iter()
+        .map(|row| format!("{:?} {} | {}", row.kind, side(&row.left), side(&row.right)))
+        .collect();
     assert_eq!(rows, expected);
 }
 
@@ -50,6 +58,9 @@ fn texts_beyond_the_limits_are_not_compared() {
 
 #[test]
 fn json_is_spread_over_lines_and_rego_is_not() {
-    assert_eq!(readable(r#"{"id":"a","list":[1]}"#), "{\n  \"id\": \"a\",\n  \"list\": [\n    1\n  ]\n}");
+    assert_eq!(
+        readable(r#"{"id":"a","list":[1]}"#),
+        "{\n  \"id\": \"a\",\n  \"list\": [\n    1\n  ]\n}"
+    );
     assert_eq!(readable("package a\n\nallow := true"), "package a\n\nallow := true");
 }

@@ -170,7 +170,9 @@ impl Rule {
             Times::Always => {}
             Times::Within(window) if window.contains(now) => {}
             Times::Within(_) | Times::Never => return Match::No,
-            Times::Fails => return if reading == Reading::Field { Match::Fails } else { Match::No },
+            Times::Fails => {
+                return if reading == Reading::Field { Match::Fails } else { Match::No };
+            }
         }
         match &self.persons {
             Persons::Any => Match::Yes,

@@ -4,10 +4,7 @@
 use std::collections::BTreeMap;
 
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, UnparsedPublicKey};
-use base64::{
-    Engine as _,
-    engine::general_purpose::{URL_SAFE_NO_PAD},
-};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use plumb_bundle::{
     OpaArchive,
     canonical::canonical,
@@ -72,17 +69,13 @@ pub fn verify_opa_bundle(archive: &OpaArchive, keys: &KeySet, scope: Option<&str
         return verdict.skip(&REST[1..]);
     }
     verdict.check(CheckName::Algorithm, true, algorithm.as_str());
-    match candidates.iter().find(|key| signed_by(key, algorithm, &token)) {
-        Some(key) => {
-            verdict.check(CheckName::TrustedSignature, true, format!("by {}", key.id()));
-            verdict.carried_by(KeyUse::of(algorithm.as_str(), key));
-        }
-        None => {
-            let problem = format!("by none of {} trusted {algorithm} keys", candidates.len());
-            verdict.check(CheckName::TrustedSignature, false, problem);
-            return verdict.skip(&REST[2..]);
-        }
-    }
+    let Some(key) = candidates.iter().find(|key| signed_by(key, algorithm, &token)) else {
+        let problem = format!("by none of {} trusted {algorithm} keys", candidates.len());
+        verdict.check(CheckName::TrustedSignature, false, problem);
+        return verdict.skip(&REST[2..]);
+    };
+    verdict.check(CheckName::TrustedSignature, true, format!("by {}", key.id()));
+    verdict.carried_by(KeyUse::of(algorithm.as_str(), key));
     check_scope(&mut verdict, &token.payload, scope);
     match compare_files(archive, &token.payload) {
         Ok(count) => verdict.check(CheckName::Files, true, format!("{count} files as signed")),
@@ -143,10 +136,13 @@ fn signed_by(key: &TrustedKey, algorithm: JwtAlgorithm, token: &Token) -> bool {
         (PublicKey::Rsa(key), JwtAlgorithm::Rs256) => rs256(key, message, signature),
         // RFC 7518 says a salt of 32 bytes; OPA itself signs with the longest one.
         (PublicKey::Rsa(key), JwtAlgorithm::Ps256) => {
-            verifies(key, 32, message, signature) || verifies(key, salt_max(key), message, signature)
+            verifies(key, 32, message, signature)
+                || verifies(key, salt_max(key), message, signature)
         }
         (PublicKey::P256(point), JwtAlgorithm::Es256) => {
-            UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point).verify(message, signature).is_ok()
+            UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point)
+                .verify(message, signature)
+                .is_ok()
         }
         _ => false,
     }
@@ -164,7 +160,9 @@ fn check_scope(verdict: &mut Verdict, payload: &Value, wanted: Option<&str>) {
         Some(scope) => scope.as_str(),
     };
     let wanted = wanted.unwrap_or_default();
-    let shown = |scope: &str| if scope.is_empty() { "no scope".to_owned() } else { format!("scope {:?}", cut(scope)) };
+    let shown = |scope: &str| {
+        if scope.is_empty() { "no scope".to_owned() } else { format!("scope {:?}", cut(scope)) }
+    };
     let same = signed == Some(wanted);
     let detail = if same {
         shown(wanted)
@@ -189,11 +187,12 @@ fn compare_files(archive: &OpaArchive, payload: &Value) -> Result<usize, String>
         }
     }
     let missing: Vec<String> = signed.into_keys().collect();
-    let problems: Vec<String> = [("not signed", unsigned), ("changed", changed), ("missing", missing)]
-        .into_iter()
-        .filter(|(_, names)| !names.is_empty())
-        .map(|(problem, names)| format!("{problem}: {}", some_of(&names)))
-        .collect();
+    let problems: Vec<String> =
+        [("not signed", unsigned), ("changed", changed), ("missing", missing)]
+            .into_iter()
+            .filter(|(_, names)| !names.is_empty())
+            .map(|(problem, names)| format!("{problem}: {}", some_of(&names)))
+            .collect();
     if problems.is_empty() { Ok(count) } else { Err(problems.join("; ")) }
 }
 
@@ -208,7 +207,9 @@ fn signed_files(payload: &Value) -> Result<BTreeMap<String, String>, String> {
         let name = name.trim_start_matches('/');
         match text("algorithm").map(str::to_ascii_uppercase).as_deref() {
             None | Some("" | "SHA-256") => {}
-            Some(other) => return Err(format!("{:?} is hashed with {:?}, not SHA-256", cut(name), cut(other))),
+            Some(other) => {
+                return Err(format!("{:?} is hashed with {:?}, not SHA-256", cut(name), cut(other)));
+            }
         }
         if signed.insert(name.to_owned(), hash.to_ascii_lowercase()).is_some() {
             return Err(format!("the token lists {:?} twice", cut(name)));

@@ -44,7 +44,11 @@ pub fn verify_block(signature: &SignatureBlock, hash: Digest, keys: &KeySet) -> 
     verdict.check(CheckName::SignaturePresent, true, "one signature");
     let named = &signature.algorithm;
     let known = named == SIGNATURE_ALGORITHM;
-    let detail = if known { named.clone() } else { format!("{:?} is not {SIGNATURE_ALGORITHM}", cut(named)) };
+    let detail = if known {
+        named.clone()
+    } else {
+        format!("{:?} is not {SIGNATURE_ALGORITHM}", cut(named))
+    };
     if !verdict.check(CheckName::Algorithm, known, detail) {
         return verdict.skip(&[CheckName::ContentHash, CheckName::TrustedSignature]);
     }
@@ -53,7 +57,10 @@ pub fn verify_block(signature: &SignatureBlock, hash: Digest, keys: &KeySet) -> 
     let detail = if same {
         format!("sha256:{hex}")
     } else {
-        format!("the file says {:?}, its content has {hex}: it was changed after signing", cut(&signature.hash))
+        format!(
+            "the file says {:?}, its content has {hex}: it was changed after signing",
+            cut(&signature.hash)
+        )
     };
     verdict.check(CheckName::ContentHash, same, detail);
     check_signature(&mut verdict, signature, hex.as_bytes(), keys);
@@ -92,9 +99,10 @@ fn check_signature(
         let problem = "with a salt of 32 bytes, not of the maximum length this format asks for";
         verdict.check(NAME, false, format!("by {}, but {problem}", key.id()));
     } else {
-        let hint = signature.key_id.as_deref().map_or_else(String::new, |id| {
-            format!("; the file names the key {:?}", cut(id))
-        });
+        let hint = signature
+            .key_id
+            .as_deref()
+            .map_or_else(String::new, |id| format!("; the file names the key {:?}", cut(id)));
         verdict.check(NAME, false, format!("by none of {} trusted keys{hint}", candidates.len()));
     }
 }

@@ -116,7 +116,10 @@ fn what_is_written_depends_on_names_and_contents_only() {
     let members = Members::from([
         ("b/c.rego".to_owned(), b"package c".to_vec()),
         ("a.json".to_owned(), b"{}".to_vec()),
-        (format!("{}/long.rego", "folder-of-a-long-name/".repeat(9)).replace("//", "/"), vec![1; 700]),
+        (
+            format!("{}/long.rego", "folder-of-a-long-name/".repeat(9)).replace("//", "/"),
+            vec![1; 700],
+        ),
     ]);
     let tar = write(&members).unwrap();
     assert_eq!(tar, write(&members).unwrap());

@@ -22,8 +22,8 @@ pub fn file_hash(path: &str, content: &[u8]) -> Result<FileHash, ArchiveError> {
     let name = path.to_owned();
     let hash = match path.rsplit('/').next().unwrap_or(path) {
         "data.json" | MANIFEST => {
-            let value = parse(content)
-                .map_err(|error| ArchiveError::Json { path: name.clone(), error })?;
+            let value =
+                parse(content).map_err(|error| ArchiveError::Json { path: name.clone(), error })?;
             let mut out = Vec::new();
             write_go(&value, &mut out);
             Digest::of(&out)

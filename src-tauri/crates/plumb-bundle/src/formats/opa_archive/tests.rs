@@ -13,7 +13,10 @@ fn files(manifest: &str) -> Members {
 
 #[test]
 fn an_archive_becomes_a_bundle_of_its_modules() {
-    let bytes = write(&files(r#"{"revision":"r42","roots":["/authz/"],"metadata":{"name":"authz bundle"}}"#)).unwrap();
+    let bytes = write(&files(
+        r#"{"revision":"r42","roots":["/authz/"],"metadata":{"name":"authz bundle"}}"#,
+    ))
+    .unwrap();
     let bundle = Bundle::read(&bytes).unwrap();
     assert_eq!((bundle.id.as_str(), bundle.version.as_str()), ("authz bundle", "r42"));
     assert_eq!((bundle.format, bundle.ordering), (Format::OpaArchive, Ordering::Unordered));
@@ -98,7 +101,10 @@ fn bad_archives_are_refused_with_a_reason() {
     refuses(&wrong_checksum, "is damaged, cut short, or not an archive");
     refuses(b"\x1f\x8bnonsense", "is damaged, cut short, or not an archive");
     refuses(&write(&files("[]")).unwrap(), "member \".manifest\": must be an object");
-    refuses(&write(&files("{\"roots\":[1]}")).unwrap(), "member \".manifest\": a root must be a text");
+    refuses(
+        &write(&files("{\"roots\":[1]}")).unwrap(),
+        "member \".manifest\": a root must be a text",
+    );
     refuses(&write(&files("{\"a\":1,\"a\":1}")).unwrap(), "member \".manifest\" is not valid JSON");
     refuses(
         &write(&files("{\"revision\":\"a\\u0007\"}")).unwrap(),

@@ -22,7 +22,10 @@ fn a_pack_names_itself() {
     assert_eq!((bundle.id.as_str(), bundle.version.as_str()), ("policy-pack-v0", "0.1.0"));
     assert_eq!(bundle.format, Format::PolicyPack);
     assert_eq!(bundle.policies[0].id, "opa/cos.abac.rego");
-    assert_eq!(bytes, write(&manifest(r#"{"version":"0.1.0","id":"policy-pack-v0"}"#), &files()).unwrap());
+    assert_eq!(
+        bytes,
+        write(&manifest(r#"{"version":"0.1.0","id":"policy-pack-v0"}"#), &files()).unwrap()
+    );
 }
 
 #[test]
@@ -54,7 +57,10 @@ fn manifests_are_read_strictly() {
     };
     refuses("[]", "member \"manifest.json\": must be an object");
     refuses("{", "member \"manifest.json\" is not valid JSON");
-    refuses(r#"{"digest":{"algorithm":"md5"}}"#, "member \"manifest.json\": digest.algorithm must be sha256");
+    refuses(
+        r#"{"digest":{"algorithm":"md5"}}"#,
+        "member \"manifest.json\": digest.algorithm must be sha256",
+    );
     refuses(
         r#"{"digest":{"algorithm":"sha256","value":"xyz"}}"#,
         "member \"manifest.json\": digest.value must be 64 hex digits",

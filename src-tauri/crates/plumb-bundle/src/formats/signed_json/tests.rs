@@ -2,8 +2,10 @@ use super::*;
 use crate::canonical::canonical;
 
 const FIELD: &[u8] = include_bytes!("../../../../../../tests/fixtures/bundles/field.signed.json");
-const UNSORTED: &[u8] = include_bytes!("../../../../../../tests/fixtures/bundles/unsorted.signed.json");
-const COMPACT: &[u8] = include_bytes!("../../../../../../tests/fixtures/bundles/compact.signed.json");
+const UNSORTED: &[u8] =
+    include_bytes!("../../../../../../tests/fixtures/bundles/unsorted.signed.json");
+const COMPACT: &[u8] =
+    include_bytes!("../../../../../../tests/fixtures/bundles/compact.signed.json");
 const UNSIGNED: &[u8] = include_bytes!("../../../../../../tests/fixtures/bundles/unsigned.json");
 
 #[track_caller]
@@ -14,13 +16,19 @@ fn refuses(text: &str, expected: &str) {
 }
 
 fn with_policies(policies: &str) -> String {
-    format!(r#"{{"policies":{policies},"metadata":{{"bundle_id":"b","version":"1","issued_at":"x"}}}}"#)
+    format!(
+        r#"{{"policies":{policies},"metadata":{{"bundle_id":"b","version":"1","issued_at":"x"}}}}"#
+    )
 }
 
 #[test]
 fn the_layout_of_a_file_does_not_change_what_is_signed() {
     let field = SignedJson::read(FIELD).unwrap();
-    assert_eq!(field.signature().unwrap().hash, field.signed_hash().to_hex(), "as Python computed it");
+    assert_eq!(
+        field.signature().unwrap().hash,
+        field.signed_hash().to_hex(),
+        "as Python computed it"
+    );
     for bytes in [UNSORTED, COMPACT, UNSIGNED] {
         let other = SignedJson::read(bytes).unwrap();
         assert_eq!(other.signed_hash(), field.signed_hash());
@@ -41,7 +49,10 @@ fn a_bundle_says_what_its_file_says() {
     assert_eq!(bundle.digest, BundleDigest(Digest::of(FIELD)));
     let ids: Vec<&str> = bundle.policies.iter().map(|policy| policy.id.as_str()).collect();
     assert_eq!(ids, ["unison.echo", "unison.storage.write", "unison.admin", "unison.sensitive"]);
-    assert_eq!(bundle.policies[2].text, r#"{"description":"Ask first","effect":"require_confirmation","id":"unison.admin"}"#);
+    assert_eq!(
+        bundle.policies[2].text,
+        r#"{"description":"Ask first","effect":"require_confirmation","id":"unison.admin"}"#
+    );
     for policy in &bundle.policies {
         assert_eq!(policy.digest, Digest::of(policy.text.as_bytes()));
     }
@@ -95,7 +106,10 @@ fn structure_errors_use_the_words_of_the_manual() {
     refuses(&with_policies("null"), "Bundle policies must be a list");
     refuses(&with_policies("[]"), "Bundle contains no policies");
     refuses(&with_policies("[1]"), "Policy 0 is not a dictionary");
-    refuses(&with_policies(r#"[{"id":"a","effect":"deny"},{"effect":"deny"}]"#), "Policy 1 missing 'id' field");
+    refuses(
+        &with_policies(r#"[{"id":"a","effect":"deny"},{"effect":"deny"}]"#),
+        "Policy 1 missing 'id' field",
+    );
     refuses(&with_policies(r#"[{"id":"a"}]"#), "Policy 0 missing 'effect' field");
     refuses(&with_policies(r#"[{"id":7,"effect":"deny"}]"#), "Policy 0 field 'id' must be a text");
     refuses(
@@ -107,10 +121,17 @@ fn structure_errors_use_the_words_of_the_manual() {
         "Policy 0 field 'effect' must be allow, deny or require_confirmation, not \"Allow\"",
     );
     let signed = |signature: &str| {
-        with_policies(r#"[{"id":"a","effect":"deny"}]"#).replacen('{', &format!(r#"{{"signature":{signature},"#), 1)
+        with_policies(r#"[{"id":"a","effect":"deny"}]"#).replacen(
+            '{',
+            &format!(r#"{{"signature":{signature},"#),
+            1,
+        )
     };
     refuses(&signed("7"), "Bundle signature must be a dictionary");
-    refuses(&signed(r#"{"algorithm":"x"}"#), "Bundle signature field signature_b64 is missing or not a text");
+    refuses(
+        &signed(r#"{"algorithm":"x"}"#),
+        "Bundle signature field signature_b64 is missing or not a text",
+    );
     assert_eq!(SignedJson::read(signed("null").as_bytes()).unwrap().signature(), None);
 }
 
@@ -124,8 +145,9 @@ fn a_broken_text_is_reported_before_a_broken_structure() {
 
 #[test]
 fn an_escaped_key_is_the_same_key() {
-    let text = with_policies(r#"[{"\u0069d":"caf\u00e9","effect":"deny","cond\u0069tions":{"x":1}}]"#)
-        .replace("policies", "polic\\u0069es");
+    let text =
+        with_policies(r#"[{"\u0069d":"caf\u00e9","effect":"deny","cond\u0069tions":{"x":1}}]"#)
+            .replace("policies", "polic\\u0069es");
     let bundle = SignedJson::read(text.as_bytes()).unwrap();
     let rule = bundle.rules().next().unwrap();
     assert_eq!((rule.id, rule.conditions), ("café", ConditionTexts::Members(vec![r#""x":1"#])));
@@ -159,14 +181,18 @@ fn a_draft_becomes_a_file_that_reads_back() {
     assert_eq!(signed.signature(), Some(&block));
     assert_eq!(signed.signed_hash(), unsigned.signed_hash());
     assert_eq!(canonical(signed.to_unsigned().document()), canonical(unsigned.document()));
-    assert_eq!(UnsignedBundle::read(&file).unwrap(), UnsignedBundle::read(&unsigned.to_file()).unwrap());
+    assert_eq!(
+        UnsignedBundle::read(&file).unwrap(),
+        UnsignedBundle::read(&unsigned.to_file()).unwrap()
+    );
     assert!(UnsignedBundle::read(b"{}").is_err());
 }
 
 #[test]
 fn a_moment_without_zone_is_utc_and_nonsense_is_none() {
     let issued = |at: &str| {
-        let text = with_policies(r#"[{"id":"a","effect":"deny"}]"#).replace("\"x\"", &format!("{at:?}"));
+        let text =
+            with_policies(r#"[{"id":"a","effect":"deny"}]"#).replace("\"x\"", &format!("{at:?}"));
         SignedJson::read(text.as_bytes()).unwrap().issued_at().map(|at| at.to_string())
     };
     assert_eq!(issued("2026-11-07T19:30:00").as_deref(), Some("2026-11-07T19:30:00Z"));

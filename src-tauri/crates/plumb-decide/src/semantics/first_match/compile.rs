@@ -21,8 +21,15 @@ use super::{
 #[derive(Debug, thiserror::Error)]
 pub enum RuleError {
     #[error("policy {index} ({id}) is not JSON")]
-    Json { index: usize, id: String, #[source] error: json::JsonError },
-    #[error("policy {index} ({id}) has no effect, or one that is not allow, deny or require_confirmation")]
+    Json {
+        index: usize,
+        id: String,
+        #[source]
+        error: json::JsonError,
+    },
+    #[error(
+        "policy {index} ({id}) has no effect, or one that is not allow, deny or require_confirmation"
+    )]
     Effect { index: usize, id: String },
     #[error("policy {index} ({id}): conditions must be an object")]
     Conditions { index: usize, id: String },
@@ -64,36 +71,38 @@ impl PreparedRules {
     /// Rules of policies whose texts are JSON.
     pub fn of_policies(policies: &[Policy], reading: Reading) -> Result<Self, RuleError> {
         let mut names = Names::default();
-        let rules = policies.iter().enumerate().map(|(index, policy)| {
-            let id = || policy.id.clone();
-            let value = json::parse(policy.text.as_bytes())
-                .map_err(|error| RuleError::Json { index, id: id(), error })?;
-            let effect = value.get("effect").and_then(json::Value::as_str);
-            let effect = effect
-                .and_then(Effect::from_word)
-                .ok_or_else(|| RuleError::Effect { index, id: id() })?;
-            let text = |key| value.get(key).map(canonical);
-            let fields = (text("description"), text("suggested_alternative"), text("risk_level"));
-            let members = value.get("conditions").map(|conditions| {
-                let members = conditions.as_object()?.iter();
-                Some(members.map(member_text).collect::<Vec<_>>())
+        let rules =
+            policies.iter().enumerate().map(|(index, policy)| {
+                let id = || policy.id.clone();
+                let value = json::parse(policy.text.as_bytes())
+                    .map_err(|error| RuleError::Json { index, id: id(), error })?;
+                let effect = value.get("effect").and_then(json::Value::as_str);
+                let effect = effect
+                    .and_then(Effect::from_word)
+                    .ok_or_else(|| RuleError::Effect { index, id: id() })?;
+                let text = |key| value.get(key).map(canonical);
+                let fields =
+                    (text("description"), text("suggested_alternative"), text("risk_level"));
+                let members = value.get("conditions").map(|conditions| {
+                    let members = conditions.as_object()?.iter();
+                    Some(members.map(member_text).collect::<Vec<_>>())
+                });
+                let texts = RuleTexts {
+                    id: &policy.id,
+                    effect,
+                    description: fields.0.as_deref(),
+                    suggested_alternative: fields.1.as_deref(),
+                    risk_level: fields.2.as_deref(),
+                    conditions: match &members {
+                        None => ConditionTexts::Missing,
+                        Some(None) => ConditionTexts::NotADictionary,
+                        Some(Some(members)) => {
+                            ConditionTexts::Members(members.iter().map(String::as_str).collect())
+                        }
+                    },
+                };
+                rule(index, &texts, reading, &mut names)
             });
-            let texts = RuleTexts {
-                id: &policy.id,
-                effect,
-                description: fields.0.as_deref(),
-                suggested_alternative: fields.1.as_deref(),
-                risk_level: fields.2.as_deref(),
-                conditions: match &members {
-                    None => ConditionTexts::Missing,
-                    Some(None) => ConditionTexts::NotADictionary,
-                    Some(Some(members)) => {
-                        ConditionTexts::Members(members.iter().map(String::as_str).collect())
-                    }
-                },
-            };
-            rule(index, &texts, reading, &mut names)
-        });
         Ok(Self { rules: rules.collect::<Result<_, _>>()?, reading })
     }
 }
@@ -121,7 +130,8 @@ fn rule(
         risk_level: text(texts.risk_level),
         ignored: Vec::new(),
     };
-    let fault = |key, problem| RuleError::Condition { index, id: texts.id.to_owned(), key, problem };
+    let fault =
+        |key, problem| RuleError::Condition { index, id: texts.id.to_owned(), key, problem };
     let members = match &texts.conditions {
         ConditionTexts::Missing => return Ok(rule),
         // The field's program cannot load such a bundle either.
@@ -191,7 +201,8 @@ pub(super) fn read_times(times: &Value, reading: Reading) -> Result<Times, &'sta
     if !is_truthy(times) {
         return Ok(Times::Always);
     }
-    let ends = (times.get("start").and_then(Value::as_str), times.get("end").and_then(Value::as_str));
+    let ends =
+        (times.get("start").and_then(Value::as_str), times.get("end").and_then(Value::as_str));
     if reading == Reading::Field {
         if !times.is_object() {
             return Ok(Times::Fails);

@@ -65,7 +65,8 @@ fn prepared(matching: &Value, decision: &Value) -> Result<Rule, &'static str> {
     let truthy = |key| matching.get(key).filter(|value| is_truthy(value));
     let prefix = truthy("intent_prefix").map(python_str);
     let classes = matching.get("safety_context").filter(|safety| is_truthy(safety));
-    let classes = classes.and_then(|safety| safety.get("data_classification")).unwrap_or(&Value::Null);
+    let classes =
+        classes.and_then(|safety| safety.get("data_classification")).unwrap_or(&Value::Null);
     let times = matching.get("time_window").unwrap_or(&Value::Null);
     let effect = match decision.get("action").map(python_str).as_deref() {
         Some("deny") => Effect::Deny,
