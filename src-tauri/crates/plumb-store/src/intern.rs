@@ -151,6 +151,23 @@ pub(crate) async fn policy_list(
     attempt(conn, DOING, id).await
 }
 
+/// The number of a shape of reports, kept under the digest of its document.
+pub(crate) async fn report_shape(
+    conn: &mut SqliteConnection,
+    document: &str,
+) -> Result<i64, StoreError> {
+    let digest = Digest::of(document.as_bytes());
+    let digest = digest.as_bytes().as_slice();
+    let done = sqlx::query_file!("queries/report_shape/ensure.sql", digest, document)
+        .execute(&mut *conn)
+        .await;
+    attempt(conn, DOING, done).await?;
+    let id = sqlx::query_file_scalar!("queries/report_shape/find.sql", digest)
+        .fetch_one(&mut *conn)
+        .await;
+    attempt(conn, DOING, id).await
+}
+
 /// The numbers of texts of policies, each kept once under its own digest.
 pub(crate) async fn policy_texts<'a>(
     conn: &mut SqliteConnection,

@@ -1,7 +1,7 @@
-//! A report in two parts: its shape, which is stored when it changes, and what moves with every sweep.
+//! A report in three parts: its shape, which many nodes share, what is a node's own, and what moves with every sweep.
 
 use jiff::Timestamp;
-use plumb_fleet::{NodeReport, Observed};
+use plumb_fleet::{NodeId, NodeReport, Observed, ReloadEntry, ReloadStats, Version};
 
 use crate::{
     error::StoreError,
@@ -37,52 +37,131 @@ impl Moving {
     }
 }
 
-/// The report without what moves and without its list of policies, as JSON.
-pub(crate) fn shape(report: &NodeReport) -> String {
-    let mut shape = report.clone();
-    shape.at = Timestamp::UNIX_EPOCH;
-    shape.latency_ms = 0;
-    shape.clock_skew_ms = None;
-    if let Some(uptime) = &mut shape.uptime_s {
-        uptime.value = 0;
-    }
-    if let Some(confirmed) = &mut shape.confirmed_at {
-        confirmed.value = Timestamp::UNIX_EPOCH;
-    }
-    if let Some(policies) = &mut shape.policies {
-        policies.value = Vec::new();
-    }
-    for_each_moment(&mut shape, |at| *at = Timestamp::UNIX_EPOCH);
-    to_json(&shape)
+/// What of a report is a node's own and changes with its reloads.
+#[derive(Debug, Default)]
+pub(crate) struct Own {
+    pub(crate) history: Option<String>,
+    pub(crate) stats: Option<String>,
+    pub(crate) loaded_at_ms: Option<i64>,
+    pub(crate) loaded_rest_ns: Option<i64>,
 }
 
-/// The report of which a shape and what moves were kept; its policies are still to be put in.
-pub(crate) fn restore(shape: &str, moving: &Moving) -> Result<NodeReport, StoreError> {
-    let missing = || StoreError::malformed("report")("a part of it is missing".into());
-    let mut report: NodeReport = from_json("report", shape)?;
-    let reported_at_ms = moving.reported_at_ms.ok_or_else(missing)?;
+/// A reload as the ring is stored: moment, nanoseconds left over, version, success, microseconds, policies, error.
+type RingRow<V, E> = (i64, i64, Option<V>, bool, u64, u32, Option<E>);
+
+impl Own {
+    pub(crate) fn of(report: &NodeReport) -> Self {
+        let history: Vec<RingRow<&Version, &str>> = report
+            .history
+            .iter()
+            .map(|e| {
+                let (ms, rest) = to_exact(e.at);
+                let (version, error) = (e.version.as_ref(), e.error.as_deref());
+                (ms, rest, version, e.success, e.duration_us, e.policies, error)
+            })
+            .collect();
+        let stats = report.stats.as_ref().map(|stats| {
+            let ReloadStats { total, succeeded, failed, average_us } = stats.value;
+            to_json(&[total, succeeded, failed, average_us])
+        });
+        let loaded = report.loaded_at.as_ref().map(|loaded| to_exact(loaded.value));
+        Self {
+            history: Some(to_json(&history)),
+            stats,
+            loaded_at_ms: loaded.map(|(ms, _)| ms),
+            loaded_rest_ns: loaded.map(|(_, rest)| rest),
+        }
+    }
+}
+
+/// The report without what moves, what is the node's own, and its list of policies.
+pub(crate) fn shape(report: &NodeReport) -> String {
+    fn told<T: Clone>(observed: Option<&Observed<T>>) -> Option<Observed<T>> {
+        observed.cloned().map(|o| Observed { at: Timestamp::UNIX_EPOCH, ..o })
+    }
+    fn blank<T, U>(observed: Option<&Observed<T>>, value: U) -> Option<Observed<U>> {
+        observed.map(|o| Observed::new(value, o.source.clone(), Timestamp::UNIX_EPOCH))
+    }
+    let no_stats = ReloadStats { total: 0, succeeded: 0, failed: 0, average_us: 0 };
+    to_json(&NodeReport {
+        node: NodeId::new("any").expect("a name"),
+        api: report.api,
+        at: Timestamp::UNIX_EPOCH,
+        latency_ms: 0,
+        bundle_id: told(report.bundle_id.as_ref()),
+        version: told(report.version.as_ref()),
+        bundle_digest: told(report.bundle_digest.as_ref()),
+        content: told(report.content.as_ref()),
+        ordering: report.ordering,
+        policies: blank(report.policies.as_ref(), Vec::new()),
+        loaded_at: blank(report.loaded_at.as_ref(), Timestamp::UNIX_EPOCH),
+        confirmed_at: blank(report.confirmed_at.as_ref(), Timestamp::UNIX_EPOCH),
+        signature: told(report.signature.as_ref()),
+        last_known_good: told(report.last_known_good.as_ref()),
+        pinned: told(report.pinned.as_ref()),
+        ready: told(report.ready.as_ref()),
+        stats: blank(report.stats.as_ref(), no_stats),
+        history: Vec::new(),
+        uptime_s: blank(report.uptime_s.as_ref(), 0),
+        clock_skew_ms: None,
+        unauthenticated_reload: report.unauthenticated_reload,
+        config: report.config.clone(),
+        gaps: report.gaps.clone(),
+    })
+}
+
+/// The report of which a shape and the rest were kept; its policies are still to be put in.
+pub(crate) fn restore(
+    node: NodeId,
+    shape: &NodeReport,
+    own: &Own,
+    moving: &Moving,
+) -> Result<NodeReport, StoreError> {
+    let mut report = NodeReport { node, ..shape.clone() };
+    let reported_at_ms = needed(moving.reported_at_ms)?;
     report.at = from_ms(reported_at_ms)?;
-    report.latency_ms =
-        moving.latency_ms.and_then(|latency| u32::try_from(latency).ok()).ok_or_else(missing)?;
+    report.latency_ms = needed(moving.latency_ms.and_then(|ms| u32::try_from(ms).ok()))?;
     report.clock_skew_ms = moving.clock_skew_ms;
     if let Some(uptime) = &mut report.uptime_s {
-        uptime.value = moving.uptime_s.ok_or_else(missing)?.cast_unsigned();
+        uptime.value = needed(moving.uptime_s)?.cast_unsigned();
     }
     if let Some(confirmed) = &mut report.confirmed_at {
-        let ms = moving.confirmed_at_ms.ok_or_else(missing)?;
-        confirmed.value = from_exact(ms, moving.confirmed_rest_ns.ok_or_else(missing)?)?;
+        let ms = needed(moving.confirmed_at_ms)?;
+        confirmed.value = from_exact(ms, needed(moving.confirmed_rest_ns)?)?;
     }
-    let deltas: Vec<i64> = from_json("moments", moving.moments.as_deref().ok_or_else(missing)?)?;
+    if let Some(loaded) = &mut report.loaded_at {
+        loaded.value = from_exact(needed(own.loaded_at_ms)?, needed(own.loaded_rest_ns)?)?;
+    }
+    if let Some(stats) = &mut report.stats {
+        let [total, succeeded, failed, average_us] =
+            from_json("reload counters", needed(own.stats.as_deref())?)?;
+        stats.value = ReloadStats { total, succeeded, failed, average_us };
+    }
+    report.history = ring(needed(own.history.as_deref())?)?;
+    let deltas: Vec<i64> = from_json("moments", needed(moving.moments.as_deref())?)?;
     let mut deltas = deltas.into_iter();
     let mut failed = None;
     for_each_moment(&mut report, |at| {
-        let delta = deltas.next().ok_or_else(missing);
-        match delta.and_then(|delta| from_ms(reported_at_ms + delta)) {
+        match needed(deltas.next()).and_then(|delta| from_ms(reported_at_ms + delta)) {
             Ok(read) => *at = read,
             Err(error) => failed = Some(error),
         }
     });
     failed.map_or(Ok(report), Err)
+}
+
+fn needed<T>(part: Option<T>) -> Result<T, StoreError> {
+    part.ok_or_else(|| StoreError::malformed("report")("a part of it is missing".into()))
+}
+
+fn ring(history: &str) -> Result<Vec<ReloadEntry>, StoreError> {
+    let rows: Vec<RingRow<Version, String>> = from_json("ring of reloads", history)?;
+    rows.into_iter()
+        .map(|(ms, rest, version, success, duration_us, policies, error)| {
+            let at = from_exact(ms, rest)?;
+            Ok(ReloadEntry { at, version, success, duration_us, policies, error })
+        })
+        .collect()
 }
 
 /// Whether two reports differ in nothing but what moves.

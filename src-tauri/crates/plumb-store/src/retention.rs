@@ -50,6 +50,7 @@ pub async fn expire_batch(
             .await,
         sqlx::query_file!("queries/content/expire.sql", before_ms, limit).execute(&mut *conn).await,
         sqlx::query_file!("queries/policy_list/expire.sql", limit).execute(&mut *conn).await,
+        sqlx::query_file!("queries/report_shape/expire.sql", limit).execute(&mut *conn).await,
         sqlx::query_file!("queries/policy_text/expire.sql", limit).execute(&mut *conn).await,
     ];
     let mut removed = 0;

@@ -62,15 +62,29 @@ CREATE TABLE sweep (
 
 CREATE INDEX sweep_by_moment ON sweep (fleet_id, taken_at_ms);
 
+-- Reports without what is a node's own: nodes of one version and state share one.
+CREATE TABLE report_shape (
+    id INTEGER PRIMARY KEY,
+    digest BLOB NOT NULL UNIQUE,
+    document TEXT NOT NULL
+) STRICT;
+
 -- The newest report of a node without what moves from sweep to sweep; written only when it changes.
 CREATE TABLE node_latest (
     node_id INTEGER PRIMARY KEY REFERENCES swept_node (id),
-    document TEXT NOT NULL,
+    report_shape_id INTEGER NOT NULL REFERENCES report_shape (id),
     policy_list_id INTEGER REFERENCES policy_list (id),
+    -- JSON array: the node's ring of reloads, newest first, each an array.
+    history TEXT NOT NULL,
+    -- JSON array of the reload counters.
+    stats TEXT,
+    loaded_at_ms INTEGER,
+    loaded_rest_ns INTEGER,
     changed_at_ms INTEGER NOT NULL
 ) STRICT;
 
 CREATE INDEX node_latest_policy_list ON node_latest (policy_list_id);
+CREATE INDEX node_latest_report_shape ON node_latest (report_shape_id);
 
 -- What moves: one row a node, overwritten by every sweep.
 CREATE TABLE node_seen (

@@ -12,56 +12,56 @@ use plumb_store::{Database, Kind, SweepMeta};
 use tempfile::TempDir;
 
 /// 2026-03-01T00:00:00Z, from which tests count.
-pub const START_MS: i64 = 1_772_323_200_000;
+pub(crate) const START_MS: i64 = 1_772_323_200_000;
 
-pub struct Files {
-    pub folder: TempDir,
+pub(crate) struct Files {
+    pub(crate) folder: TempDir,
 }
 
 impl Files {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { folder: tempfile::tempdir().expect("a temporary folder") }
     }
 
-    pub fn path(&self, kind: Kind) -> PathBuf {
+    pub(crate) fn path(&self, kind: Kind) -> PathBuf {
         self.folder.path().join(kind.file_name())
     }
 
     /// Opens a file that must be sound.
-    pub async fn open(&self, kind: Kind) -> Database {
+    pub(crate) async fn open(&self, kind: Kind) -> Database {
         let opened = Database::open(&self.path(kind), kind).await.expect("opens");
         assert_eq!(opened.notices, []);
         opened.database
     }
 }
 
-pub fn at(ms: i64) -> Timestamp {
+pub(crate) fn at(ms: i64) -> Timestamp {
     Timestamp::from_millisecond(START_MS + ms).expect("a moment of this century")
 }
 
-pub fn fleet() -> FleetId {
+pub(crate) fn fleet() -> FleetId {
     FleetId::new("edge-eu").expect("a name")
 }
 
-pub fn node(n: usize) -> NodeId {
+pub(crate) fn node(n: usize) -> NodeId {
     NodeId::new(format!("eu-gw-{n:05}")).expect("a name")
 }
 
-pub fn version(label: &str) -> Version {
+pub(crate) fn version(label: &str) -> Version {
     Version::new(label).expect("a label")
 }
 
-pub fn content(text: &str) -> ContentDigest {
+pub(crate) fn content(text: &str) -> ContentDigest {
     ContentDigest(Digest::of(text.as_bytes()))
 }
 
-pub fn snapshot_id(n: u64) -> SnapshotId {
+pub(crate) fn snapshot_id(n: u64) -> SnapshotId {
     let mut bytes = [0; 16];
     bytes[8..].copy_from_slice(&n.to_be_bytes());
     SnapshotId::from_bytes(bytes)
 }
 
-pub fn reload(ms: i64, label: &str) -> ReloadEntry {
+pub(crate) fn reload(ms: i64, label: &str) -> ReloadEntry {
     ReloadEntry {
         at: at(ms),
         version: Some(version(label)),
@@ -72,7 +72,7 @@ pub fn reload(ms: i64, label: &str) -> ReloadEntry {
     }
 }
 
-pub fn policies(count: usize) -> Vec<PolicyRef> {
+pub(crate) fn policies(count: usize) -> Vec<PolicyRef> {
     (0..count)
         .map(|n| {
             let id = format!("policy-{n:04}");
@@ -82,7 +82,7 @@ pub fn policies(count: usize) -> Vec<PolicyRef> {
 }
 
 /// A node that runs a version, read at a moment.
-pub fn report(node: &NodeId, label: &str, ms: i64, history: Vec<ReloadEntry>) -> NodeReport {
+pub(crate) fn report(node: &NodeId, label: &str, ms: i64, history: Vec<ReloadEntry>) -> NodeReport {
     let at = at(ms);
     let read = |source: &str| (source.to_owned(), at);
     fn observed<T>(value: T, (source, at): (String, Timestamp)) -> Option<Observed<T>> {
@@ -121,7 +121,11 @@ pub fn report(node: &NodeId, label: &str, ms: i64, history: Vec<ReloadEntry>) ->
     }
 }
 
-pub fn snapshot(id: u64, ms: i64, reports: impl IntoIterator<Item = NodeReport>) -> Snapshot {
+pub(crate) fn snapshot(
+    id: u64,
+    ms: i64,
+    reports: impl IntoIterator<Item = NodeReport>,
+) -> Snapshot {
     let nodes = reports
         .into_iter()
         .map(|report| {
@@ -133,7 +137,7 @@ pub fn snapshot(id: u64, ms: i64, reports: impl IntoIterator<Item = NodeReport>)
     Snapshot { id: snapshot_id(id), fleet: fleet(), taken_at: at(ms), nodes }
 }
 
-pub fn desired(label: &str) -> Desired {
+pub(crate) fn desired(label: &str) -> Desired {
     Desired {
         fleet: Some(plumb_fleet::DesiredVersion {
             version: version(label),
@@ -149,16 +153,16 @@ pub fn desired(label: &str) -> Desired {
     }
 }
 
-pub fn assessed(snapshot: &Snapshot) -> Assessment {
+pub(crate) fn assessed(snapshot: &Snapshot) -> Assessment {
     assess(snapshot, &desired("v2"), snapshot.taken_at)
 }
 
-pub fn meta(snapshot: &Snapshot) -> SweepMeta {
+pub(crate) fn meta(snapshot: &Snapshot) -> SweepMeta {
     SweepMeta { started_at: snapshot.taken_at, finished_at: snapshot.taken_at }
 }
 
 /// Inserts a snapshot in a transaction of its own.
-pub async fn insert(
+pub(crate) async fn insert(
     cache: &Database,
     snapshot: &Snapshot,
     previous: Option<&Snapshot>,
@@ -177,7 +181,7 @@ pub async fn insert(
     changed.into_iter().collect()
 }
 
-pub async fn latest(cache: &Database) -> Option<Snapshot> {
+pub(crate) async fn latest(cache: &Database) -> Option<Snapshot> {
     let mut tx = cache.read().await.expect("begins");
     let latest = plumb_store::snapshots::latest(&mut tx, &fleet()).await.expect("reads");
     latest.map(|(snapshot, _)| snapshot)

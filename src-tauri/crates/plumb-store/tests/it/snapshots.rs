@@ -1,0 +1,195 @@
+//! What goes in comes out; only changes are written, and every change is logged.
+
+use plumb_fleet::{
+    DriftState, FailureKind, NodeFailure, NodeId, NodeObservation, Observed, Snapshot,
+};
+use plumb_store::{
+    Kind,
+    snapshots::{self, NodeChange, Policies},
+    sweeps,
+};
+
+use crate::support::{
+    Files, assessed, at, content, fleet, insert, latest, meta, node, policies, reload, report,
+    snapshot, snapshot_id, version,
+};
+
+fn three(id: u64, ms: i64) -> Snapshot {
+    snapshot(id, ms, (0..3).map(|n| report(&node(n), "v2", ms, vec![reload(-5_000, "v2")])))
+}
+
+async fn documents(database: &plumb_store::Database) -> i64 {
+    let mut tx = database.read().await.expect("begins");
+    sqlx::query_scalar("SELECT count(DISTINCT changed_at_ms) FROM node_latest")
+        .fetch_one(&mut *tx)
+        .await
+        .expect("counts")
+}
+
+#[tokio::test]
+async fn a_snapshot_comes_back_as_it_was() {
+    let files = Files::new();
+    let cache = files.open(Kind::Cache).await;
+    assert_eq!(latest(&cache).await, None);
+    let mut first = three(1, 0);
+    first
+        .nodes
+        .insert(node(7), NodeObservation { attempted_at: None, failure: None, report: None });
+    assert_eq!(insert(&cache, &first, None).await, [node(0), node(1), node(2), node(7)]);
+    assert_eq!(latest(&cache).await, Some(first.clone()));
+    cache.close().await;
+    assert_eq!(latest(&files.open(Kind::Cache).await).await, Some(first));
+}
+
+#[tokio::test]
+async fn ages_move_without_a_change() {
+    let files = Files::new();
+    let cache = files.open(Kind::Cache).await;
+    let first = three(1, 0);
+    insert(&cache, &first, None).await;
+    for (id, previous) in [(2, Some(&first)), (3, None)] {
+        let next = three(id, i64::try_from(id).expect("small") * 30_000);
+        assert_eq!(insert(&cache, &next, previous).await, Vec::<NodeId>::new());
+        assert_eq!(latest(&cache).await, Some(next));
+        assert_eq!(documents(&cache).await, 1, "no report was written again");
+    }
+}
+
+#[tokio::test]
+async fn a_change_is_told_and_logged_whatever_the_caller_remembers() {
+    let files = Files::new();
+    let cache = files.open(Kind::Cache).await;
+    let first = three(1, 0);
+    insert(&cache, &first, None).await;
+    // Another process stores a change in between; the window still remembers the first.
+    let mut second = three(2, 30_000);
+    let changed = second.nodes.get_mut(&node(1)).and_then(|n| n.report.as_mut()).expect("there");
+    changed.version = Some(Observed::new(version("v1"), "/status", at(30_000)));
+    assert_eq!(insert(&cache, &second, Some(&first)).await, [node(1)]);
+    let third = three(3, 60_000);
+    assert_eq!(insert(&cache, &third, Some(&first)).await, [node(1)]);
+    assert_eq!(latest(&cache).await, Some(third));
+
+    let mut tx = cache.read().await.expect("begins");
+    let log = snapshots::changes(&mut tx, &fleet(), &node(1), 10).await.expect("reads");
+    let line = |ms, label: &str, state| NodeChange {
+        at: at(ms),
+        version: Some(version(label)),
+        content: Some(content("v2")),
+        state: Some(state),
+        failure: None,
+    };
+    let expected = [
+        line(60_000, "v2", DriftState::InSync),
+        line(30_000, "v1", DriftState::Behind),
+        line(0, "v2", DriftState::InSync),
+    ];
+    assert_eq!(log, expected);
+    for (ms, expected) in [(-1, None), (0, Some("v2")), (59_999, Some("v1")), (60_000, Some("v2"))]
+    {
+        let ran = snapshots::content_at(&mut tx, &fleet(), &node(1), at(ms)).await.expect("reads");
+        assert_eq!(ran.and_then(|(label, _)| label), expected.map(version), "{ms}");
+    }
+    assert_eq!(
+        snapshots::content_at(&mut tx, &fleet(), &node(9), at(0)).await.expect("reads"),
+        None
+    );
+}
+
+#[tokio::test]
+async fn a_failure_keeps_the_last_report() {
+    let files = Files::new();
+    let cache = files.open(Kind::Cache).await;
+    let first = three(1, 0);
+    insert(&cache, &first, None).await;
+    let mut second = three(2, 30_000);
+    second.nodes.insert(
+        node(0),
+        NodeObservation {
+            attempted_at: Some(at(30_000)),
+            failure: Some(NodeFailure {
+                kind: FailureKind::TimedOut,
+                message: "no answer within 3 s".to_owned(),
+            }),
+            report: first.nodes[&node(0)].report.clone(),
+        },
+    );
+    assert_eq!(insert(&cache, &second, Some(&first)).await, [node(0)]);
+    assert_eq!(latest(&cache).await, Some(second));
+    let mut tx = cache.read().await.expect("begins");
+    let log = snapshots::changes(&mut tx, &fleet(), &node(0), 1).await.expect("reads");
+    assert_eq!(log[0].failure, Some(FailureKind::TimedOut));
+    assert_eq!(log[0].state, Some(DriftState::Unreachable));
+}
+
+#[tokio::test]
+async fn a_node_taken_out_of_the_fleet_is_not_in_its_snapshot() {
+    let files = Files::new();
+    let cache = files.open(Kind::Cache).await;
+    let first = three(1, 0);
+    insert(&cache, &first, None).await;
+    let mut second = three(2, 30_000);
+    second.nodes.remove(&node(2));
+    insert(&cache, &second, Some(&first)).await;
+    assert_eq!(latest(&cache).await, Some(second));
+}
+
+#[tokio::test]
+async fn an_older_snapshot_that_arrives_late_changes_nothing() {
+    let files = Files::new();
+    let cache = files.open(Kind::Cache).await;
+    let newer = three(2, 30_000);
+    insert(&cache, &newer, None).await;
+    let mut older = three(1, 10_000);
+    older.nodes.remove(&node(0));
+    assert_eq!(insert(&cache, &older, None).await, Vec::<NodeId>::new());
+    assert_eq!(latest(&cache).await, Some(newer));
+    let mut tx = cache.read().await.expect("begins");
+    let sweeps = sweeps::list(&mut tx, &fleet(), 10).await.expect("lists");
+    let ids: Vec<_> = sweeps.iter().map(|s| (s.snapshot, s.nodes, s.answered)).collect();
+    assert_eq!(ids, [(snapshot_id(2), 3, 3), (snapshot_id(1), 2, 2)]);
+}
+
+#[tokio::test]
+async fn lists_of_policies_are_kept_once_and_can_be_left_out() {
+    let files = Files::new();
+    let cache = files.open(Kind::Cache).await;
+    let mut first = three(1, 0);
+    // Claims the same content with other policies: kept as told.
+    let liar = first.nodes.get_mut(&node(1)).and_then(|n| n.report.as_mut()).expect("there");
+    liar.policies.as_mut().expect("there").value = policies(2);
+    insert(&cache, &first, None).await;
+    assert_eq!(latest(&cache).await, Some(first.clone()));
+    let mut tx = cache.read().await.expect("begins");
+    let lists: i64 = sqlx::query_scalar("SELECT count(*) FROM policy_list")
+        .fetch_one(&mut *tx)
+        .await
+        .expect("counts");
+    assert_eq!(lists, 2);
+    let brief = snapshots::latest_with(&mut tx, &fleet(), Policies::Without).await.expect("reads");
+    let (brief, _) = brief.expect("there");
+    drop(tx);
+    assert!(brief.nodes.values().all(|n| n.report.as_ref().is_some_and(|r| r.policies.is_none())));
+    // A brief one is a good enough memory: nothing is told to have changed.
+    let mut second = three(2, 30_000);
+    second.nodes.get_mut(&node(1)).and_then(|n| n.report.as_mut()).expect("there").policies =
+        Some(Observed::new(policies(2), "/rules", at(30_000)));
+    assert_eq!(insert(&cache, &second, Some(&brief)).await, Vec::<NodeId>::new());
+    assert_eq!(latest(&cache).await, Some(second));
+}
+
+#[tokio::test]
+async fn fleets_do_not_mix() {
+    let files = Files::new();
+    let cache = files.open(Kind::Cache).await;
+    let first = three(1, 0);
+    insert(&cache, &first, None).await;
+    let mut other = three(2, 30_000);
+    other.fleet = plumb_fleet::FleetId::new("edge-us").expect("a name");
+    let mut tx = cache.write().await.expect("begins");
+    let assessment = assessed(&other);
+    let changed = snapshots::insert(&mut tx, &other, &assessment, Some(&first), meta(&other));
+    assert_eq!(changed.await.expect("inserts").len(), 3);
+    tx.commit().await.expect("commits");
+    assert_eq!(latest(&cache).await, Some(first));
+}
