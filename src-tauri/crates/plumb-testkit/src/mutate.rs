@@ -52,10 +52,8 @@ fn read_corpus(corpus: &Path) -> Vec<(String, Vec<u8>)> {
 
 fn run(name: &str, input: &[u8], body: fn(&[u8])) {
     let outcome = std::panic::catch_unwind(|| body(input));
-    if outcome.is_err() {
-        // Readable where the input is text, exact where it is not.
-        panic!("{name} failed on {:?}", input.escape_ascii().to_string());
-    }
+    // Readable where the input is text, exact where it is not.
+    assert!(outcome.is_ok(), "{name} failed on {:?}", input.escape_ascii().to_string());
 }
 
 fn mutate(input: &mut Vec<u8>, other: &[u8], random: &mut Random) {
