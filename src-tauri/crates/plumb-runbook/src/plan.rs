@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use plumb_fleet::{
-    Assessment, Capability, CatalogueEntry, ContentDigest, Desired, DesiredVersion, Digest, Fleet,
-    Node, NodeId, NodeObservation, PlanHash, Snapshot, Version, capabilities,
+    Assessment, Capability, Catalogue, CatalogueEntry, ContentDigest, Desired, DesiredVersion,
+    Digest, DriftState, Fleet, NamedContent, Node, NodeApi, NodeId, NodeObservation, PlanHash,
+    Snapshot, Version, capabilities,
 };
 use serde::{Deserialize, Serialize};
 
@@ -19,7 +20,7 @@ const RESTART_DEADLINE_S: u32 = 60;
 
 /// One primitive thing the executor can do to a node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "effect", rename_all = "snake_case")]
+#[serde(tag = "effect", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Effect {
     /// Ask the node to check the bundle at a path without loading it. Reads only.
     Verify { path: String },
@@ -55,6 +56,7 @@ impl Effect {
 
 /// What a node runs, or is to run.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Running {
     pub version: Option<Version>,
     pub content: Option<ContentDigest>,
@@ -62,7 +64,7 @@ pub struct Running {
 
 /// How a node's part of the plan is taken back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "undo", rename_all = "snake_case")]
+#[serde(tag = "undo", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Undo {
     /// Roll back to the version that ran before.
     RollBackTo {
@@ -77,6 +79,7 @@ pub enum Undo {
 
 /// What is done to one node, in order; the first failure ends the node's part.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct NodePlan {
     pub node: NodeId,
     pub before: Running,
@@ -89,12 +92,14 @@ pub struct NodePlan {
 
 /// Nodes that are changed together. Waves and the gates between them grow here.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Wave {
     pub nodes: Vec<NodePlan>,
 }
 
 /// A selected node that the plan does not touch.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct LeftOut {
     pub node: NodeId,
     pub reason: LeftOutReason,
@@ -116,6 +121,7 @@ pub enum LeftOutReason {
 
 /// The desired version set before any node is touched.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct DesiredChange {
     pub version: Version,
     pub content: Option<ContentDigest>,
@@ -125,6 +131,7 @@ pub struct DesiredChange {
 
 /// An immutable plan. Two plans are the same when their hashes are.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Plan {
     /// Format of these bytes.
     pub format: u32,
@@ -309,6 +316,12 @@ fn plan_node(
         Action::Pin { sync: false, version, .. } => {
             let content =
                 change.and_then(|change| change.content).ok_or_else(|| not_known(version))?;
+            not_refused(content, input.desired)?;
+            let named = NamedContent { version: version.clone(), content };
+            if pinned(seen) == Some(&named) {
+                let detail = format!("is pinned to {version} already");
+                return Err((LeftOutReason::AsWanted, detail));
+            }
             Ok(NodePlan {
                 node: node.id.clone(),
                 after: before.clone(),
@@ -332,6 +345,42 @@ fn plan_node(
 
 fn not_known(version: &Version) -> Skip {
     (LeftOutReason::NotKnown, format!("no signed bundle of version {version} is known"))
+}
+
+/// Refused content does not come back, whoever asks for it.
+fn not_refused(content: ContentDigest, desired: &Desired) -> Result<(), Skip> {
+    if desired.refused.contains(&content) {
+        let detail = format!("content {} is refused in this fleet", content.short());
+        return Err((LeftOutReason::NotKnown, detail));
+    }
+    Ok(())
+}
+
+/// The bundle a version names, when it names one.
+fn resolved<'a>(
+    wanted: &DesiredVersion,
+    catalogue: &'a Catalogue,
+) -> Result<&'a CatalogueEntry, Skip> {
+    catalogue.resolve(wanted).ok_or_else(|| {
+        let contents: BTreeSet<ContentDigest> =
+            catalogue.of_version(&wanted.version).map(|entry| entry.content).collect();
+        if wanted.content.is_some() || contents.len() < 2 {
+            return not_known(&wanted.version);
+        }
+        let detail = format!(
+            "version {} names {} signed bundles; pin one of them by its content digest",
+            wanted.version,
+            contents.len()
+        );
+        (LeftOutReason::NotKnown, detail)
+    })
+}
+
+/// What the node itself was told to run.
+fn pinned(seen: Option<&NodeObservation>) -> Option<&NamedContent> {
+    seen.and_then(|seen| seen.report.as_ref())
+        .and_then(|report| report.pinned.as_ref())
+        .map(|pinned| &pinned.value)
 }
 
 /// What an answering node runs; a silent one is left out.
@@ -359,35 +408,35 @@ fn sync_node(
     input: PlanInput<'_>,
 ) -> Result<NodePlan, Skip> {
     let wanted = match change {
-        Some(change) => DesiredVersion {
-            version: change.version.clone(),
-            content: change.content,
-            pinned_by: None,
-            since: None,
-        },
+        Some(change) => DesiredVersion { content: change.content, ..of_version(&change.version) },
         None => input
             .desired
             .of(&node.id)
             .cloned()
             .ok_or_else(|| (LeftOutReason::NotKnown, "no desired version is set".to_owned()))?,
     };
-    let entry =
-        input.desired.catalogue.resolve(&wanted).ok_or_else(|| not_known(&wanted.version))?;
+    let entry = resolved(&wanted, &input.desired.catalogue)?;
+    not_refused(entry.content, input.desired)?;
     let after = Running { version: Some(entry.version.clone()), content: Some(entry.content) };
-    let stale =
-        input.assessment.nodes.get(&node.id).is_some_and(|verdict| verdict.state.is_drifted());
-    if before == after && !force && !(change.is_none() && stale) {
+    let state = input.assessment.nodes.get(&node.id).map(|verdict| verdict.state);
+    let drifted = change.is_none() && state.is_some_and(DriftState::is_drifted);
+    // A node that runs what is wanted but is pinned elsewhere would leave at its next poll.
+    let named = NamedContent { version: entry.version.clone(), content: entry.content };
+    let pinned_elsewhere = node.api == NodeApi::Agent
+        && pinned(input.snapshot.nodes.get(&node.id)).is_some_and(|pinned| *pinned != named);
+    if before == after && !force && !drifted && !pinned_elsewhere {
         return Err((
             LeftOutReason::AsWanted,
             format!("already runs {} with this content", entry.version),
         ));
     }
     let effects = match node.api {
-        plumb_fleet::NodeApi::Agent => vec![
+        NodeApi::Agent => vec![
             Effect::Pin { version: entry.version.clone(), content: entry.content },
-            Effect::Sync { force },
+            // Without force, a node would keep content whose signature does not hold.
+            Effect::Sync { force: force || state == Some(DriftState::Tampered) },
         ],
-        plumb_fleet::NodeApi::Reload | plumb_fleet::NodeApi::Opa => {
+        NodeApi::Reload | NodeApi::Opa => {
             let path = path_on_node(node, entry);
             vec![Effect::Verify { path: path.clone() }, Effect::Reload { path }]
         }
@@ -411,20 +460,26 @@ pub fn path_on_node(node: &Node, entry: &CatalogueEntry) -> String {
     }
 }
 
+/// A rollback names a version only, so it undoes only where the version alone names what ran before.
 fn undo_of(before: &Running, desired: &Desired) -> Undo {
     let Some(version) = &before.version else {
         return Undo::Impossible { reason: "what ran before is not known".to_owned() };
     };
-    let signed = before.content.is_some_and(|content| {
-        desired.catalogue.with_content(content).is_some_and(|entry| entry.version == *version)
-    });
-    if signed {
-        Undo::RollBackTo { version: version.clone() }
+    let mut known = desired.catalogue.of_version(version);
+    let reason = if !known.any(|entry| Some(entry.content) == before.content) {
+        format!("what ran before as {version} is no signed bundle that is known here")
+    } else if before.content.is_some_and(|content| desired.refused.contains(&content)) {
+        format!("what ran before as {version} is refused in this fleet")
+    } else if resolved(&of_version(version), &desired.catalogue).is_err() {
+        format!("{version} names several signed bundles, and a rollback names only a version")
     } else {
-        Undo::Impossible {
-            reason: format!("what ran before as {version} is no signed bundle that is known here"),
-        }
-    }
+        return Undo::RollBackTo { version: version.clone() };
+    };
+    Undo::Impossible { reason }
+}
+
+fn of_version(version: &Version) -> DesiredVersion {
+    DesiredVersion { version: version.clone(), content: None, pinned_by: None, since: None }
 }
 
 fn rollback_node(
@@ -437,10 +492,7 @@ fn rollback_node(
     let good = report.and_then(|report| report.last_known_good.as_ref()).map(|good| &good.value);
     let catalogue = &input.desired.catalogue;
     let (version, content) = match (to, good) {
-        (Some(version), _) => {
-            let entry = catalogue.of_version(version).next().ok_or_else(|| not_known(version))?;
-            (version.clone(), entry.content)
-        }
+        (Some(version), _) => (version.clone(), resolved(&of_version(version), catalogue)?.content),
         (None, Some(good)) => (good.version.clone(), good.content),
         (None, None) => {
             let earlier = report
@@ -456,26 +508,20 @@ fn rollback_node(
                         "its history names no earlier version; name one".to_owned(),
                     )
                 })?;
-            let content = catalogue
-                .of_version(&earlier)
-                .next()
-                .map(|entry| entry.content)
-                .ok_or_else(|| not_known(&earlier))?;
+            let content = resolved(&of_version(&earlier), catalogue)?.content;
             (earlier, content)
         }
     };
+    not_refused(content, input.desired)?;
     let after = Running { version: Some(version.clone()), content: Some(content) };
     if before == after {
         return Err((LeftOutReason::AsWanted, format!("already runs {version} with this content")));
     }
-    let effects = if node.api == plumb_fleet::NodeApi::Agent {
+    let effects = if node.api == NodeApi::Agent {
         vec![Effect::Rollback { to: Some(version) }]
     } else {
-        let entry = catalogue
-            .entries
-            .iter()
-            .find(|entry| entry.version == version && entry.content == content)
-            .ok_or_else(|| not_known(&version))?;
+        let wanted = DesiredVersion { content: Some(content), ..of_version(&version) };
+        let entry = resolved(&wanted, catalogue)?;
         let path = path_on_node(node, entry);
         vec![Effect::Verify { path: path.clone() }, Effect::Reload { path }]
     };

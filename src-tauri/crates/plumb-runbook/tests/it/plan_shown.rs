@@ -1,0 +1,143 @@
+//! Plans on paper.
+
+use insta::assert_snapshot;
+use plumb_fleet::NodeApi;
+use plumb_runbook::Action;
+use plumb_testkit::builders::{World, content, named, node_id, observed, report, version};
+
+use crate::{SYNC, check, fleet, pin, planned, rollback};
+
+#[test]
+fn sync_brings_drifted_nodes_to_the_desired_version() {
+    assert_snapshot!(check(&SYNC, &[], &fleet("sync")));
+}
+
+#[test]
+fn sync_with_force_also_reloads_what_is_current() {
+    let world = fleet("force");
+    assert_snapshot!(check(
+        &Action::Sync { force: true },
+        &["agent-current", "reload-current"],
+        &world
+    ));
+}
+
+#[test]
+fn pin_alone_touches_only_nodes_that_remember_pins() {
+    assert_snapshot!(check(&pin("1.9.0", false), &[], &fleet("pin")));
+}
+
+#[test]
+fn pin_and_sync_goes_to_the_named_version() {
+    let world = fleet("pin_sync");
+    assert_snapshot!(check(&pin("1.9.0", true), &["agent-current", "reload-current"], &world));
+}
+
+#[test]
+fn rollback_goes_to_last_known_good_or_what_the_history_names() {
+    assert_snapshot!(check(&rollback(None), &[], &fleet("rollback")));
+}
+
+#[test]
+fn rollback_to_a_named_version() {
+    let world = fleet("rollback_to");
+    assert_snapshot!(check(&rollback(Some("1.9.0")), &["agent-current", "reload-current"], &world));
+}
+
+#[test]
+fn restart_is_for_agents_and_cannot_be_undone() {
+    let world = fleet("restart");
+    assert_snapshot!(check(&Action::Restart, &["agent-current", "reload-current"], &world));
+}
+
+#[test]
+fn resolve_conflict_pins_and_syncs_who_differs() {
+    let action = Action::ResolveConflict { to: version("1.9.0"), content: None };
+    assert_snapshot!(check(&action, &[], &fleet("resolve")));
+}
+
+#[test]
+fn why_there_is_no_plan() {
+    let world = fleet("refusals").signed("2.0.0", "other");
+    let bound = |word: &str| Action::Pin {
+        version: version("2.0.0"),
+        content: Some(content(word)),
+        sync: true,
+    };
+    let read_only = fleet("refusals").with(|w| w.fleet.read_only = true);
+    let lines = [
+        check(&SYNC, &[], &read_only),
+        check(&SYNC, &["nobody"], &world),
+        check(&pin("3.0.0", true), &[], &world),
+        check(&pin("2.0.0", true), &[], &world),
+        check(&bound("nothing"), &[], &world),
+        check(&SYNC, &[], &World::new("empty")),
+    ];
+    assert_snapshot!(lines.join("\n"));
+    assert!(planned(&bound("other"), &[], &world).is_ok());
+}
+
+#[test]
+fn an_ambiguous_desired_version_is_said_to_be_ambiguous() {
+    let world = fleet("ambiguous").signed("2.0.0", "other");
+    assert_snapshot!(check(&SYNC, &["agent-behind"], &world));
+}
+
+#[test]
+fn a_rollback_to_an_ambiguous_version_picks_none() {
+    let world = fleet("ambiguous").signed("1.9.0", "other");
+    assert_snapshot!(check(&rollback(Some("1.9.0")), &["reload-current"], &world));
+}
+
+#[test]
+fn an_undo_is_only_promised_where_the_version_names_what_ran() {
+    let world = fleet("undo").signed("1.9.0", "other").with(|w| {
+        w.desired.fleet = Some(plumb_testkit::builders::desired("2.0.0", Some(content("two"))));
+    });
+    assert_snapshot!(check(&SYNC, &["reload-behind"], &world));
+}
+
+#[test]
+fn refused_content_does_not_come_back() {
+    let world = fleet("refused").with(|w| {
+        w.desired.refused.insert(content("one"));
+    });
+    assert_snapshot!(check(&pin("1.9.0", true), &["reload-current"], &world));
+    assert_snapshot!(check(&rollback(None), &["reload-current"], &world));
+}
+
+#[test]
+fn an_agent_that_runs_what_is_wanted_but_is_pinned_elsewhere_is_pinned() {
+    let mut report = report("agent", NodeApi::Agent, "2.0.0", "two");
+    report.pinned = Some(observed(named("1.9.0", "one")));
+    assert_snapshot!(check(&SYNC, &["agent"], &fleet("pinned").reporting(report)));
+}
+
+#[test]
+fn content_whose_signature_fails_is_loaded_anew() {
+    let mut report = report("agent", NodeApi::Agent, "2.0.0", "two");
+    report.signature =
+        Some(observed(plumb_fleet::SignatureReport::Invalid { reason: "hash differs".to_owned() }));
+    assert_snapshot!(check(&SYNC, &["agent"], &fleet("signature").reporting(report)));
+}
+
+#[test]
+fn the_blast_radius_counts_nodes_by_what_they_run() {
+    let plan = planned(&SYNC, &[], &fleet("blast")).expect("a plan");
+    let lines: Vec<String> = plumb_runbook::blast_lines(&plan)
+        .into_iter()
+        .map(|(count, runs)| format!("{count} {runs}"))
+        .collect();
+    assert_eq!(lines[0], format!("2 1.9.0 {}", content("one").short()));
+    assert_eq!(lines.len(), 2);
+}
+
+#[test]
+fn a_bundle_without_a_folder_is_looked_for_where_it_stands_here() {
+    let world = fleet("path").with(|w| {
+        let node = w.fleet.nodes.get_mut(&node_id("reload-behind")).expect("a node");
+        node.bundle_folder = None;
+    });
+    let shown = check(&SYNC, &["reload-behind"], &world);
+    assert!(shown.contains("reload /home/ops/bundles/payments-2.0.0-two.signed.json"), "{shown}");
+}
