@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 /// A request to change something.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Action {
     /// Make nodes take the desired version; with `force` also those that already run it.
     Sync { force: bool },
@@ -78,8 +78,10 @@ impl Action {
                 vec![format!("plumb --fleet {fleet} service restart policy-engine{scope}")]
             }
             Self::ResolveConflict { to, content } => {
+                // Without a scope it is the whole fleet, as R032 writes it.
+                let scope = if nodes.is_some() { scope.as_str() } else { "" };
                 vec![format!(
-                    "{policy} resolve-conflict --to-version {}{}",
+                    "{policy} resolve-conflict --to-version {}{}{scope}",
                     quote(to),
                     bound(content)
                 )]

@@ -6,6 +6,7 @@ use plumb_fleet::{NodeApi, NodeId, NodeReport};
 use plumb_runbook::{Action, Finding, Plan, findings, plan, rung};
 use plumb_testkit::builders::{World, named, node_id, observed, reloaded, report, version};
 
+mod action;
 mod laws;
 mod plan_shown;
 
