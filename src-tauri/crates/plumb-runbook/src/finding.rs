@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use plumb_fleet::{DriftState, NodeId};
 use serde::{Deserialize, Serialize};
 
-use crate::plan::{Effect, LeftOutReason, Plan, PlanInput};
+use crate::plan::{Effect, LeftOutReason, NodePlan, Plan, PlanInput};
 
 /// Something wrong or odd, with what to do about it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -87,7 +87,7 @@ pub fn findings(
     for target in plan.targets() {
         for effect in &target.effects {
             if let Effect::Verify { path } = effect {
-                found.extend(probe_finding(&target.node, path, probes.get(&target.node), input));
+                found.extend(probe_finding(target, path, probes.get(&target.node), input));
             }
         }
         if let crate::plan::Undo::Impossible { reason } = &target.undo {
@@ -122,7 +122,7 @@ pub fn findings(
 }
 
 fn probe_finding(
-    node: &NodeId,
+    target: &NodePlan,
     path: &str,
     probe: Option<&Probe>,
     input: PlanInput<'_>,
@@ -131,7 +131,11 @@ fn probe_finding(
         Some(Probe::Verified) => return None,
         Some(Probe::Missing) => {
             let file = path.rsplit('/').next().unwrap_or(path);
-            let local = input.desired.catalogue.entries.iter().find(|entry| entry.file == file);
+            // By content first: bundles of two versions may have the same file name.
+            let entries = || input.desired.catalogue.entries.iter();
+            let local = entries()
+                .find(|entry| entry.file == file && Some(entry.content) == target.after.content)
+                .or_else(|| entries().find(|entry| Some(entry.content) == target.after.content));
             let from = local.and_then(|entry| entry.local_path.as_deref()).unwrap_or(file);
             (
                 Severity::Fatal,
@@ -159,7 +163,7 @@ fn probe_finding(
             "it is asked before the reload".to_owned(),
         ),
     };
-    Some(Finding { severity, code, node: Some(node.clone()), message, remedy })
+    Some(Finding { severity, code, node: Some(target.node.clone()), message, remedy })
 }
 
 fn left_out_finding(left: &crate::plan::LeftOut, input: PlanInput<'_>) -> Option<Finding> {
