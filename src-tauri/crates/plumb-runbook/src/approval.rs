@@ -25,7 +25,7 @@ pub enum Rung {
 
 /// Names the rung of a plan. The phrase is `fleet count`, for example `prod-eu 42`.
 pub fn rung(plan: &Plan) -> Rung {
-    let count = plan.targets().count();
+    let count = blast_radius(plan);
     let irreversible = plan.targets().any(|target| matches!(target.undo, Undo::Impossible { .. }));
     if PRODUCTION.contains(&plan.environment.as_str()) || irreversible {
         return Rung::Typed { phrase: format!("{} {count}", plan.fleet) };
@@ -35,6 +35,17 @@ pub fn rung(plan: &Plan) -> Rung {
     } else {
         Rung::Dialog
     }
+}
+
+/// How many nodes a plan is about: those it touches, or those whose desired version it changes when
+/// they are more. Nodes without a pin of their own are pinned here, with no effect on any of them.
+fn blast_radius(plan: &Plan) -> usize {
+    let touched = plan.targets().count();
+    let pinned = match &plan.desired {
+        None => 0,
+        Some(change) => change.nodes.as_ref().map_or(touched + plan.left_out.len(), Vec::len),
+    };
+    touched.max(pinned)
 }
 
 /// What an operator gave to start a plan.

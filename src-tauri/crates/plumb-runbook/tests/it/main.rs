@@ -7,6 +7,7 @@ use plumb_runbook::{Action, Finding, Plan, findings, plan, rung};
 use plumb_testkit::builders::{World, named, node_id, observed, reloaded, report, version};
 
 mod action;
+mod approve;
 mod finding;
 mod laws;
 mod plan_shown;
