@@ -4,4 +4,5 @@ mod drift;
 mod groups;
 mod health;
 mod laws;
+#[expect(clippy::disallowed_methods, reason = "the schema and the help are files")]
 mod schema;
