@@ -34,10 +34,10 @@ export function changing(shared: Session, view: FleetView, target: Target | null
   const group = 'Selection';
   const drifted = driftedCount(view);
   return [
-    { id: 'fleet.sync', title: `Sync${on}`, word: 'sync', group, icon: RefreshCw, keys: ['s'], disabled, run: plan('sync') },
-    { id: 'fleet.pin', title: `Pin${on} to a version…`, word: 'pin', group, icon: Pin, keys: ['p'], disabled, run: () => shared.planner.chooseVersion('pin_and_sync', selection()) },
-    { id: 'fleet.rollback', title: `Roll back${on}…`, group, icon: History, disabled, run: () => shared.planner.chooseVersion('rollback', selection()) },
-    { id: 'fleet.restart', title: `Restart${on}…`, group, icon: Power, disabled, run: plan('restart') },
+    { id: 'fleet.sync', title: `Sync${on}`, short: `Sync${target && target.ids.length > 1 ? ` ${target.ids.length} marked` : on}`, word: 'sync', group, icon: RefreshCw, keys: ['s'], disabled, run: plan('sync') },
+    { id: 'fleet.pin', title: `Pin${on} to a version…`, short: 'Pin…', word: 'pin', group, icon: Pin, keys: ['p'], disabled, run: () => shared.planner.chooseVersion('pin_and_sync', selection()) },
+    { id: 'fleet.rollback', title: `Roll back${on}…`, short: 'Roll back…', group, icon: History, disabled, run: () => shared.planner.chooseVersion('rollback', selection()) },
+    { id: 'fleet.restart', title: `Restart${on}…`, short: 'Restart…', group, icon: Power, disabled, run: plan('restart') },
     {
       id: 'fleet.sync-drifted',
       title: `Plan sync of ${drifted} drifted`,

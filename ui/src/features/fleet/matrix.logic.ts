@@ -22,31 +22,35 @@ export interface Box {
   height: number;
 }
 
-const PITCH_MIN = 10;
+/** Smallest cells that still carry a glyph, chosen only to avoid scrolling. */
+const PITCH_MIN = 8;
+const PITCH_SCROLLING = 10;
 const PITCH_MAX = 20;
 const NAMED_HEIGHT = 28;
-const NAMED_WIDTH_MIN = 116;
-const NAMED_WIDTH_MAX = 184;
+const NAMED_WIDTH_MIN = 136;
+const NAMED_WIDTH_MAX = 220;
 
 function grid(count: number, width: number, pitchX: number, pitchY: number, gap: number, named: boolean, heightMax: number): Layout {
   const columns = Math.max(1, Math.floor((width + gap) / pitchX));
   const rows = Math.ceil(count / columns);
-  const contentHeight = rows * pitchY;
-  return { columns, rows, pitchX, pitchY, gap, named, contentHeight, viewHeight: Math.min(contentHeight, Math.max(pitchY, Math.floor(heightMax / pitchY) * pitchY)) };
+  const contentHeight = Math.max(0, rows * pitchY - gap);
+  return { columns, rows, pitchX, pitchY, gap, named, contentHeight, viewHeight: Math.min(contentHeight, Math.max(pitchY, Math.floor(heightMax / pitchY) * pitchY) - gap) };
 }
 
 /** The largest cells with which all nodes fit; below the smallest size that still carries a glyph, the matrix scrolls. */
 export function layout(count: number, width: number, heightMax: number): Layout {
   const across = Math.max(1, Math.floor(width / NAMED_WIDTH_MIN));
   if (count <= across * Math.floor(heightMax / NAMED_HEIGHT)) {
-    const pitch = Math.min(NAMED_WIDTH_MAX, Math.floor((width + 4) / Math.min(across, Math.max(1, count))));
+    // As many columns as fill every row about equally.
+    const columns = Math.max(1, Math.ceil(count / Math.max(1, Math.ceil(count / across))));
+    const pitch = Math.min(NAMED_WIDTH_MAX, Math.floor((width + 4) / columns));
     return grid(count, width, Math.max(1, pitch), NAMED_HEIGHT, 4, true, heightMax);
   }
-  for (let pitch = PITCH_MAX; pitch > PITCH_MIN; pitch -= 1) {
-    const made = grid(count, width, pitch, pitch, pitch >= 14 ? 3 : 2, false, heightMax);
+  for (let pitch = PITCH_MAX; pitch >= PITCH_MIN; pitch -= 1) {
+    const made = grid(count, width, pitch, pitch, pitch >= 14 ? 3 : pitch >= 10 ? 2 : 1, false, heightMax);
     if (made.contentHeight <= heightMax) return made;
   }
-  return grid(count, width, PITCH_MIN, PITCH_MIN, 1, false, heightMax);
+  return grid(count, width, PITCH_SCROLLING, PITCH_SCROLLING, 1, false, heightMax);
 }
 
 export function box(of: Layout, index: number): Box {

@@ -36,7 +36,7 @@ export function nodeActions(shared: Session, view: NodeView, readOnly: boolean):
       run: runs[action.kind] ?? (() => undefined),
     }),
   );
-  const tab = (key: string, title: string, keyName: string, word?: string): Action => ({ id: `node.tab-${key}`, title, group: id, keys: [keyName], ...(word ? { word } : {}), run: () => route.set({ node: id, tab: key === 'overview' ? null : key }) });
+  const tab = (key: string, title: string, keyName: string, word?: string): Action => ({ id: `node.tab-${keyName}`, title, group: id, keys: [keyName], ...(word ? { word } : {}), run: () => route.set({ node: id, tab: key === 'overview' ? null : key }) });
   return [
     ...(readOnly ? [] : changing),
     tab('overview', 'Describe', 'd'),

@@ -11,6 +11,8 @@ export interface Choice {
 export interface Action {
   id: string;
   title: string;
+  /** Title of a button that stands where its object is plain. */
+  short?: string;
   group: string;
   icon?: Component;
   /** Keys that run it; the first one is shown. */
