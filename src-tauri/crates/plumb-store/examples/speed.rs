@@ -39,7 +39,10 @@ async fn sizes(nodes: usize) -> Outcome<()> {
     let files = Files::new();
     let cache = files.open(Kind::Cache).await;
     let taken = |id: u64, ms: i64| {
-        let rings = |n: usize| (0..10).rev().map(move |k| reload(k * 1_000 + n as i64, "v2"));
+        let rings = |n: usize| {
+            let n = i64::try_from(n).expect("few");
+            (0..10).rev().map(move |k| reload(k * 1_000 + n, "v2"))
+        };
         snapshot(id, ms, (0..nodes).map(|n| report(&node(n), "v2", ms, rings(n).collect())))
     };
     let first = taken(1, 20_000);

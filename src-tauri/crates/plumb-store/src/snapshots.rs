@@ -130,14 +130,12 @@ async fn keep_reports(
         }
         let list = lists.id(conn, report).await?;
         let document = shape(report);
-        let shape = match shapes.get(&document) {
-            Some(id) => *id,
-            None => {
-                let id = intern::report_shape(conn, &document).await?;
-                shapes.insert(document, id);
-                id
-            }
+        let known = shapes.get(&document).copied();
+        let shape = match known {
+            Some(id) => id,
+            None => intern::report_shape(conn, &document).await?,
         };
+        shapes.insert(document, shape);
         let own = Own::of(report);
         let node = nodes[name.as_str()];
         all.push((node, shape, list, own.history, own.stats, own.loaded_at_ms, own.loaded_rest_ns));

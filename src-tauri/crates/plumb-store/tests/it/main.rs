@@ -1,6 +1,12 @@
 //! The store on temporary files, through all migrations.
 
+mod contents;
+mod journal;
+mod limits;
 mod opening;
+mod properties;
+mod queries;
+mod record;
 mod reloads;
 mod snapshots;
 mod support;

@@ -84,36 +84,38 @@ pub(crate) fn policies(count: usize) -> Vec<PolicyRef> {
 /// A node that runs a version, read at a moment.
 pub(crate) fn report(node: &NodeId, label: &str, ms: i64, history: Vec<ReloadEntry>) -> NodeReport {
     let at = at(ms);
-    let read = |source: &str| (source.to_owned(), at);
-    fn observed<T>(value: T, (source, at): (String, Timestamp)) -> Option<Observed<T>> {
-        Some(Observed::new(value, source, at))
-    }
     NodeReport {
         node: node.clone(),
         api: NodeApi::Reload,
         at,
         latency_ms: 4,
-        bundle_id: observed("edge-policies".to_owned(), read("/status")),
-        version: observed(version(label), read("/status")),
+        bundle_id: Some(Observed::new("edge-policies".to_owned(), "/status", at)),
+        version: Some(Observed::new(version(label), "/status", at)),
         bundle_digest: None,
-        content: observed(content(label), read("/rules")),
+        content: Some(Observed::new(content(label), "/rules", at)),
         ordering: Ordering::ByPosition,
-        policies: observed(policies(3), read("/rules")),
-        loaded_at: observed(self::at(-60_000), read("/status")),
-        confirmed_at: observed(at, read("/status")),
-        signature: observed(
+        policies: Some(Observed::new(policies(3), "/rules", at)),
+        loaded_at: Some(Observed::new(self::at(-60_000), "/status", at)),
+        confirmed_at: Some(Observed::new(at, "/status", at)),
+        signature: Some(Observed::new(
             SignatureReport::Valid { scheme: "rsa-pss".to_owned(), key: "ops-2026".to_owned() },
-            read("/status"),
-        ),
+            "/status",
+            at,
+        )),
         last_known_good: None,
         pinned: None,
-        ready: observed(true, read("/readyz")),
-        stats: observed(
+        ready: Some(Observed::new(true, "/readyz", at)),
+        stats: Some(Observed::new(
             ReloadStats { total: 10, succeeded: 10, failed: 0, average_us: 700 },
-            read("/reload/stats"),
-        ),
+            "/reload/stats",
+            at,
+        )),
         history,
-        uptime_s: observed(u64::try_from(ms / 1_000 + 86_400).expect("up"), read("/healthz")),
+        uptime_s: Some(Observed::new(
+            u64::try_from(ms / 1_000 + 86_400).expect("up"),
+            "/healthz",
+            at,
+        )),
         clock_skew_ms: Some(-120),
         unauthenticated_reload: false,
         config: BTreeMap::from([("bundle.polling".to_owned(), "30s".to_owned())]),
