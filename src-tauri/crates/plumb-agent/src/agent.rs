@@ -2,12 +2,14 @@
 
 use std::{fs, io, net::SocketAddr, sync::Arc};
 
+use axum::{Router, body::Body, extract::Request, http::Response};
 use jiff::Timestamp;
 use notify::Watcher;
 use plumb_trust::{KeySet, TrustedKey};
 use plumb_wire::v1::{Authentication, LogLevel, Trigger};
 use tokio::{net::TcpListener, sync::mpsc, task::JoinHandle};
 use tokio_rustls::TlsAcceptor;
+use tower::ServiceExt as _;
 
 use crate::{
     chain::chain,
@@ -32,6 +34,7 @@ pub struct Agent;
 pub struct RunningAgent {
     core: Arc<Core>,
     address: SocketAddr,
+    router: Router,
     server: Option<JoinHandle<()>>,
     keeper: Option<JoinHandle<()>>,
     /// Follows the folders for as long as it lives.
@@ -86,9 +89,13 @@ impl Agent {
             core.tracker.spawn(tasks::poll(Arc::clone(&core)));
         }
         let router = router(Arc::clone(&core));
-        let server =
-            tokio::spawn(serve(Arc::clone(&core), listener, tls.map(TlsAcceptor::from), router));
-        Ok(RunningAgent { core, address, server: Some(server), keeper, watcher })
+        let server = tokio::spawn(serve(
+            Arc::clone(&core),
+            listener,
+            tls.map(TlsAcceptor::from),
+            router.clone(),
+        ));
+        Ok(RunningAgent { core, address, router, server: Some(server), keeper, watcher })
     }
 }
 
@@ -101,6 +108,14 @@ impl RunningAgent {
     pub fn url(&self) -> String {
         let scheme = if self.core.config.tls.is_some() { "https" } else { "http" };
         format!("{scheme}://{}", self.address)
+    }
+
+    /// Answers a request without a socket, as it would over one that shows no client certificate.
+    pub async fn call(&self, request: Request) -> Response<Body> {
+        match self.router.clone().oneshot(request).await {
+            Ok(response) => response,
+            Err(never) => match never {},
+        }
     }
 
     /// When the bundle in force was loaded, or nothing while there is none.

@@ -1,0 +1,227 @@
+//! The mixed nodes and how each of them came to its state.
+
+use std::{
+    fs,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use anyhow::{Context as _, Result, ensure};
+use axum::{
+    body::{Body, to_bytes},
+    http::{Request, StatusCode, header},
+};
+use jiff::{SignedDuration, Timestamp};
+use plumb_agent::{Agent, AgentConfig, Clock, RunningAgent};
+use plumb_fleet::{DriftState, NodeApi};
+use secrecy::SecretString;
+use serde_json::{Value, json};
+
+use crate::{DemoNode, broken, broken::Listening, bundles::Files, opa, policies::Release};
+
+/// How far the source of the stale node lies back: more than the 15 minutes of the threshold.
+const STALE: SignedDuration = SignedDuration::from_mins(42);
+const ANSWER_BYTES_MAX: usize = 1 << 20;
+
+/// What runs so far.
+#[derive(Debug)]
+pub(crate) struct Fleet<'a> {
+    pub(crate) files: &'a Files,
+    pub(crate) nodes: Vec<DemoNode>,
+    pub(crate) agents: Vec<RunningAgent>,
+    pub(crate) others: Vec<Listening>,
+}
+
+/// How a node comes to its state.
+#[derive(Debug, Clone, Copy)]
+enum Story {
+    /// An agent with this bundle as its default one.
+    Runs(Release),
+    /// It was offered a bundle by an unknown signer, refused it and kept what it had.
+    RefusedStranger,
+    /// Its source stopped confirming.
+    SourceSilent,
+    /// A reload service with this bundle.
+    Field(Release),
+    /// Its rules were changed in memory.
+    RulesChanged,
+    OpaReplay,
+    Dead,
+    Slow,
+    Garbage,
+}
+
+const MIXED: [(&str, &str, &str, DriftState, Story); crate::NODES] = [
+    ("eu-gw-001", "eu", "gateway", DriftState::InSync, Story::Runs(Release::Desired)),
+    ("eu-ledger-001", "eu", "ledger", DriftState::InSync, Story::Field(Release::Desired)),
+    ("eu-ledger-002", "eu", "ledger", DriftState::Tampered, Story::RulesChanged),
+    ("eu-gw-002", "eu", "gateway", DriftState::Diverged, Story::Runs(Release::Hotfix)),
+    ("us-gw-001", "us", "gateway", DriftState::Behind, Story::RefusedStranger),
+    ("us-ledger-001", "us", "ledger", DriftState::Behind, Story::Field(Release::Old)),
+    ("us-gw-002", "us", "gateway", DriftState::Ahead, Story::Runs(Release::Candidate)),
+    ("us-gw-003", "us", "gateway", DriftState::Stale, Story::SourceSilent),
+    ("eu-authz-001", "eu", "authorisation", DriftState::InSync, Story::OpaReplay),
+    ("us-export-001", "us", "export", DriftState::Unreachable, Story::Dead),
+    ("us-export-002", "us", "export", DriftState::Unreachable, Story::Slow),
+    ("eu-export-001", "eu", "export", DriftState::Unknown, Story::Garbage),
+];
+
+impl<'a> Fleet<'a> {
+    pub(crate) fn new(files: &'a Files) -> Self {
+        Self { files, nodes: Vec::new(), agents: Vec::new(), others: Vec::new() }
+    }
+
+    /// Starts the first so many of the mixed nodes.
+    pub(crate) async fn start_mixed(&mut self, count: usize) -> Result<()> {
+        for (id, region, role, state, story) in MIXED.into_iter().take(count) {
+            let (api, group, url) =
+                self.start(id, story).await.with_context(|| format!("demo node {id}"))?;
+            self.nodes.push(DemoNode { id: id.to_owned(), api, url, state, region, role, group });
+        }
+        Ok(())
+    }
+
+    async fn start(&mut self, id: &str, story: Story) -> Result<(NodeApi, &'static str, String)> {
+        let agent = match story {
+            Story::Runs(release) => Agent::start(self.agent(id, release)).await?,
+            Story::RefusedStranger => self.refused_stranger(id).await?,
+            Story::SourceSilent => self.source_silent(id).await?,
+            Story::Field(release) => {
+                let agent = Agent::start(self.field(release)).await?;
+                return Ok(self.keep(agent, NodeApi::Reload, "reload"));
+            }
+            Story::RulesChanged => {
+                let agent = Agent::start(self.field(Release::Desired)).await?;
+                change_rules(&agent).await?;
+                return Ok(self.keep(agent, NodeApi::Reload, "reload"));
+            }
+            Story::OpaReplay => return Ok(self.hold(opa::replay().await?, NodeApi::Opa, "opa")),
+            Story::Dead => return Ok(self.hold(broken::dead()?, NodeApi::Agent, "agents")),
+            Story::Slow => return Ok(self.hold(broken::slow().await?, NodeApi::Agent, "agents")),
+            Story::Garbage => {
+                return Ok(self.hold(broken::garbage().await?, NodeApi::Reload, "reload"));
+            }
+        };
+        Ok(self.keep(agent, NodeApi::Agent, "agents"))
+    }
+
+    fn keep(
+        &mut self,
+        agent: RunningAgent,
+        api: NodeApi,
+        group: &'static str,
+    ) -> (NodeApi, &'static str, String) {
+        let url = agent.url();
+        self.agents.push(agent);
+        (api, group, url)
+    }
+
+    fn hold(
+        &mut self,
+        other: Listening,
+        api: NodeApi,
+        group: &'static str,
+    ) -> (NodeApi, &'static str, String) {
+        let url = other.url.clone();
+        self.others.push(other);
+        (api, group, url)
+    }
+
+    fn agent(&self, id: &str, release: Release) -> AgentConfig {
+        let mut config = AgentConfig::new(self.files.bundle(release), vec![self.files.trust()]);
+        config.state_dir = Some(self.node_folder(id));
+        config.token = Some(SecretString::from(self.files.token.as_str()));
+        config
+    }
+
+    /// A light agent that keeps nothing on disk.
+    pub(crate) fn light(&self, release: Release) -> AgentConfig {
+        let mut config = self.agent("", release);
+        config.state_dir = None;
+        config.watch = false;
+        config.polling = None;
+        config
+    }
+
+    fn field(&self, release: Release) -> AgentConfig {
+        let mut config = AgentConfig::new(self.files.bundle(release), vec![self.files.trust()]);
+        config.field_compatible = true;
+        config
+    }
+
+    fn node_folder(&self, id: &str) -> PathBuf {
+        self.files.folder.join("nodes").join(id)
+    }
+
+    async fn refused_stranger(&self, id: &str) -> Result<RunningAgent> {
+        let own = self.node_folder(id).join("inbox");
+        fs::create_dir_all(&own)?;
+        let offered = own.join("payments-2.0.0.signed.json");
+        fs::copy(&self.files.strange, &offered)?;
+        let mut config = self.agent(id, Release::Old);
+        config.bundle_roots = vec![self.files.bundles.clone(), own];
+        let agent = Agent::start(config).await?;
+        let body = json!({ "bundle_path": offered });
+        let (status, answer) = self.post(&agent, "/reload", &body).await?;
+        ensure!(
+            status == StatusCode::INTERNAL_SERVER_ERROR,
+            "a stranger's bundle got in: {answer}"
+        );
+        Ok(agent)
+    }
+
+    /// The agent starts in the past and comes back to the present: since then nobody has confirmed.
+    async fn source_silent(&self, id: &str) -> Result<RunningAgent> {
+        let present = Arc::new(AtomicBool::new(false));
+        let clock = Arc::clone(&present);
+        let mut config = self.agent(id, Release::Desired);
+        config.watch = false;
+        config.polling = None;
+        config.clock = Clock::new(move || {
+            let now = Timestamp::now();
+            if clock.load(Ordering::Acquire) { now } else { now - STALE }
+        });
+        let agent = Agent::start(config).await?;
+        present.store(true, Ordering::Release);
+        Ok(agent)
+    }
+
+    async fn post(
+        &self,
+        agent: &RunningAgent,
+        path: &str,
+        body: &Value,
+    ) -> Result<(StatusCode, String)> {
+        let request = Request::post(path)
+            .header(header::AUTHORIZATION, format!("Bearer {}", self.files.token))
+            .body(Body::from(body.to_string()))?;
+        answer(agent, request).await
+    }
+}
+
+async fn answer(agent: &RunningAgent, request: Request<Body>) -> Result<(StatusCode, String)> {
+    let response = agent.call(request).await;
+    let status = response.status();
+    let body = to_bytes(response.into_body(), ANSWER_BYTES_MAX).await?;
+    Ok((status, String::from_utf8_lossy(&body).into_owned()))
+}
+
+/// Opens two doors and leaves the version as it was.
+async fn change_rules(agent: &RunningAgent) -> Result<()> {
+    let (_, text) = answer(agent, Request::get("/rules").body(Body::empty())?).await?;
+    let mut document: Value = serde_json::from_str(&text)?;
+    for rule in document["rules"].as_array_mut().into_iter().flatten() {
+        let prefix = rule["match"]["intent_prefix"].as_str();
+        if prefix.is_some_and(|prefix| ["payments.void", "ledger.close"].contains(&prefix)) {
+            rule["decision"]["action"] = json!("allow");
+            rule["decision"]["reason"] = json!("temporary, ask Dana");
+        }
+    }
+    let body = json!({ "rules": document["rules"] }).to_string();
+    let (status, answer) = answer(agent, Request::post("/rules").body(Body::from(body))?).await?;
+    ensure!(status.is_success(), "the rules could not be changed: {answer}");
+    Ok(())
+}
