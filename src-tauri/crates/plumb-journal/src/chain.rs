@@ -8,6 +8,7 @@ use crate::event::Event;
 
 /// An event in its place: hash over its canonical JSON (RFC 8785) with the former hash inside.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Entry {
     pub body: Body,
     pub hash: Digest,
@@ -15,6 +16,7 @@ pub struct Entry {
 
 /// What is hashed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Body {
     pub run: RunId,
     /// Counted from zero.
@@ -70,6 +72,7 @@ pub enum ChainVerdict {
 /// Checks numbers, hashes and links of a chain.
 pub fn verify(run: RunId, entries: &[Entry]) -> ChainVerdict {
     let mut head = Head::empty(run);
+    let mut ended = false;
     for entry in entries {
         let broken = |why: &str| ChainVerdict::Broken { at: head.seq, why: why.to_owned() };
         if entry.body.run != run {
@@ -84,12 +87,17 @@ pub fn verify(run: RunId, entries: &[Entry]) -> ChainVerdict {
         if Digest::of(entry.body.canonical().as_bytes()) != entry.hash {
             return broken("was altered");
         }
+        if ended {
+            return broken("follows the end of the run");
+        }
+        ended = matches!(entry.body.event, Event::RunEnded { .. });
         head.seq += 1;
         head.hash = entry.hash;
     }
-    match entries.last().map(|entry| &entry.body.event) {
-        Some(Event::RunEnded { .. }) => ChainVerdict::Complete { events: head.seq },
-        _ => ChainVerdict::Prefix { events: head.seq },
+    if ended {
+        ChainVerdict::Complete { events: head.seq }
+    } else {
+        ChainVerdict::Prefix { events: head.seq }
     }
 }
 

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// One thing that happened, or is about to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "event", rename_all = "snake_case")]
+#[serde(tag = "event", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Event {
     RunStarted {
         plan: PlanHash,
@@ -55,7 +55,7 @@ pub enum Event {
 
 /// How an effect came out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "outcome", rename_all = "snake_case")]
+#[serde(tag = "outcome", rename_all = "snake_case", deny_unknown_fields)]
 pub enum EffectOutcome {
     Accepted {
         detail: String,
