@@ -9,7 +9,8 @@ use futures::{StreamExt as _, stream};
 use jiff::Timestamp;
 use plumb_fleet::{NodeId, RunId};
 use plumb_journal::{EffectOutcome, Event, Outcome};
-use plumb_runbook::{ApprovedPlan, Effect, NodePlan, Running, Wave};
+use plumb_runbook::{ApprovedPlan, Effect, NodePlan, Plan, Running, Wave};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, instrument, warn};
 
@@ -32,151 +33,212 @@ pub async fn execute(
     clock: &impl Clock,
     cancel: &CancellationToken,
 ) -> Result<Outcome, JournalError> {
-    let plan = approved.plan();
-    let targets = u32::try_from(plan.targets().count()).unwrap_or(u32::MAX);
-    journal
-        .append(vec![Event::RunStarted {
+    let halt = CancellationToken::new();
+    let execution = Execution { run, handler, journal, clock, cancel, halt };
+    execution.perform(approved).await
+}
+
+/// What every step of a run needs.
+struct Execution<'a, H, J, C> {
+    run: RunId,
+    handler: &'a H,
+    journal: &'a J,
+    clock: &'a C,
+    cancel: &'a CancellationToken,
+    /// Set when the journal could not be written: no other node is sent anything either.
+    halt: CancellationToken,
+}
+
+/// When the first effect of a node was sent, by the clock and as a moment to wait from.
+#[derive(Debug, Clone, Copy)]
+struct SentAt {
+    clock: Timestamp,
+    /// Wall time may be set while a run waits; a deadline is about time that passed.
+    instant: Instant,
+}
+
+/// Nodes whose arrival is worth waiting for.
+type Sent = BTreeMap<NodeId, SentAt>;
+/// When nodes had loaded last before they were asked to restart, by their own clocks.
+type LoadedBefore = BTreeMap<NodeId, Timestamp>;
+
+impl<H: EffectHandler, J: Journal, C: Clock> Execution<'_, H, J, C> {
+    async fn perform(&self, approved: &ApprovedPlan) -> Result<Outcome, JournalError> {
+        let plan = approved.plan();
+        self.append(vec![Event::RunStarted {
             plan: plan.hash(),
             fleet: plan.fleet.clone(),
             operator: approved.operator().to_owned(),
-            targets,
+            targets: u32::try_from(plan.targets().count()).unwrap_or(u32::MAX),
         }])
         .await?;
-    if let Some(change) = &plan.desired {
-        if let Err(message) = handler.set_desired(change).await {
+        if self.cancel.is_cancelled() {
+            return self.end(Outcome::Aborted).await;
+        }
+        if !self.set_desired(plan).await? {
+            return self.end(Outcome::Incomplete).await;
+        }
+        let mut missing = plan.targets().count();
+        for wave in &plan.waves {
+            if self.cancel.is_cancelled() {
+                break;
+            }
+            let loaded_before = self.loaded_before(wave).await;
+            let sent = self.act(wave).await?;
+            missing -= self.prove(wave, &sent, &loaded_before).await?;
+        }
+        // An abort that came when everything had arrived aborted nothing.
+        let outcome = if missing == 0 {
+            Outcome::Succeeded
+        } else if self.cancel.is_cancelled() {
+            Outcome::Aborted
+        } else {
+            Outcome::Incomplete
+        };
+        self.end(outcome).await
+    }
+
+    async fn append(&self, events: Vec<Event>) -> Result<(), JournalError> {
+        let written = self.journal.append(events).await;
+        if written.is_err() {
+            self.halt.cancel();
+        }
+        written
+    }
+
+    async fn end(&self, outcome: Outcome) -> Result<Outcome, JournalError> {
+        self.append(vec![Event::RunEnded { outcome }]).await?;
+        info!(outcome = outcome.name(), "run ended");
+        Ok(outcome)
+    }
+
+    /// Sets the desired version, where the plan changes it; otherwise no node may be touched.
+    async fn set_desired(&self, plan: &Plan) -> Result<bool, JournalError> {
+        let Some(change) = &plan.desired else { return Ok(true) };
+        if let Err(message) = self.handler.set_desired(change).await {
             warn!(error = %message, "desired version not set");
-            return end(journal, Outcome::Incomplete).await;
+            let reason = format!("the desired version was not set: {message}");
+            let skipped = |target: &NodePlan| Event::EffectSkipped {
+                node: target.node.clone(),
+                index: 0,
+                reason: reason.clone(),
+            };
+            self.append(plan.targets().map(skipped).collect()).await?;
+            return Ok(false);
         }
         let event = Event::DesiredSet { version: change.version.clone(), content: change.content };
-        journal.append(vec![event]).await?;
+        self.append(vec![event]).await?;
+        Ok(true)
     }
-    let mut missing = 0_usize;
-    for wave in &plan.waves {
-        if cancel.is_cancelled() {
-            break;
-        }
-        let sent = act(run, wave, handler, journal, clock, cancel).await?;
-        missing += prove(wave, &sent, handler, journal, clock, cancel).await?;
+
+    async fn act(&self, wave: &Wave) -> Result<Sent, JournalError> {
+        // Made before they are polled: a closure inside the stream would hide that they can move between threads.
+        let nodes: Vec<_> = wave.nodes.iter().map(|target| self.act_on_node(target)).collect();
+        let results: Vec<Result<Option<(NodeId, SentAt)>, JournalError>> =
+            stream::iter(nodes).buffer_unordered(NODES_AT_ONCE).collect().await;
+        results.into_iter().filter_map(Result::transpose).collect()
     }
-    let outcome = if cancel.is_cancelled() {
-        Outcome::Aborted
-    } else if missing == 0 {
-        Outcome::Succeeded
-    } else {
-        Outcome::Incomplete
-    };
-    end(journal, outcome).await
-}
 
-async fn end(journal: &impl Journal, outcome: Outcome) -> Result<Outcome, JournalError> {
-    journal.append(vec![Event::RunEnded { outcome }]).await?;
-    info!(outcome = outcome.name(), "run ended");
-    Ok(outcome)
-}
-
-/// When the first effect of a node was sent, for nodes whose arrival is worth waiting for.
-type Sent = BTreeMap<NodeId, Timestamp>;
-
-async fn act(
-    run: RunId,
-    wave: &Wave,
-    handler: &impl EffectHandler,
-    journal: &impl Journal,
-    clock: &impl Clock,
-    cancel: &CancellationToken,
-) -> Result<Sent, JournalError> {
-    // Made before they are polled: a closure inside the stream would hide that they can move between threads.
-    let nodes: Vec<_> = wave
-        .nodes
-        .iter()
-        .map(|target| act_on_node(run, target, handler, journal, clock, cancel))
-        .collect();
-    let results: Vec<Result<Option<(NodeId, Timestamp)>, JournalError>> =
-        stream::iter(nodes).buffer_unordered(NODES_AT_ONCE).collect().await;
-    results.into_iter().filter_map(Result::transpose).collect()
-}
-
-async fn act_on_node(
-    run: RunId,
-    target: &NodePlan,
-    handler: &impl EffectHandler,
-    journal: &impl Journal,
-    clock: &impl Clock,
-    cancel: &CancellationToken,
-) -> Result<Option<(NodeId, Timestamp)>, JournalError> {
-    let mut sent = None;
-    for (index, effect) in (0_u32..).zip(&target.effects) {
-        let node = target.node.clone();
-        if cancel.is_cancelled() {
-            journal
-                .append(vec![Event::EffectSkipped { node, index, reason: "aborted".to_owned() }])
-                .await?;
-            return Ok(sent);
-        }
-        let key = format!("{run}/{node}/{index}");
-        let started = Event::EffectStarted {
-            node: node.clone(),
-            index,
-            effect: effect.clone(),
-            key: key.clone(),
-        };
-        journal.append(vec![started]).await?;
-        let at = clock.now();
-        let outcome = handler.perform(&node, effect, &key).await;
-        let go_on = outcome.is_accepted();
-        let may_have_changed = !matches!(effect, Effect::Verify { .. })
-            && matches!(outcome, EffectOutcome::Accepted { .. } | EffectOutcome::InDoubt { .. });
-        journal.append(vec![Event::EffectFinished { node: node.clone(), index, outcome }]).await?;
-        if may_have_changed && sent.is_none() {
-            sent = Some((node, at));
-        }
-        if !go_on {
-            break;
-        }
-    }
-    Ok(sent)
-}
-
-/// Looks until every node that was changed has arrived or its deadline passed; returns how many did not.
-async fn prove(
-    wave: &Wave,
-    sent: &Sent,
-    handler: &impl EffectHandler,
-    journal: &impl Journal,
-    clock: &impl Clock,
-    cancel: &CancellationToken,
-) -> Result<usize, JournalError> {
-    let mut waiting: BTreeMap<&NodeId, &NodePlan> =
-        wave.nodes.iter().filter(|t| sent.contains_key(&t.node)).map(|t| (&t.node, t)).collect();
-    let mut missing = wave.nodes.len() - waiting.len();
-    let mut pause = LOOK_AGAIN_FIRST;
-    while !waiting.is_empty() {
-        let nodes: Vec<NodeId> = waiting.keys().map(|node| (*node).clone()).collect();
-        let seen = handler.observe(&nodes).await;
-        let now = clock.now();
-        let mut events = Vec::new();
-        let mut settled = BTreeSet::new();
-        for (node, observation) in seen {
-            let Some(target) = waiting.get(&node) else { continue };
-            let late = cancel.is_cancelled()
-                || now.as_second() - sent[&node].as_second() >= i64::from(target.deadline_s);
-            if let Some(event) = judge(target, sent[&node], observation, late) {
-                missing += usize::from(matches!(event, Event::NodeProven { arrived: false, .. }));
-                events.push(event);
-                settled.insert(node);
+    async fn act_on_node(
+        &self,
+        target: &NodePlan,
+    ) -> Result<Option<(NodeId, SentAt)>, JournalError> {
+        let mut sent = None;
+        for (index, effect) in (0_u32..).zip(&target.effects) {
+            let node = target.node.clone();
+            if self.halt.is_cancelled() {
+                return Ok(sent);
+            }
+            if self.cancel.is_cancelled() {
+                let reason = "aborted".to_owned();
+                self.append(vec![Event::EffectSkipped { node, index, reason }]).await?;
+                return Ok(sent);
+            }
+            let key = format!("{}/{node}/{index}", self.run);
+            self.append(vec![Event::EffectStarted {
+                node: node.clone(),
+                index,
+                effect: effect.clone(),
+                key: key.clone(),
+            }])
+            .await?;
+            let at = SentAt { clock: self.clock.now(), instant: Instant::now() };
+            let outcome = self.handler.perform(&node, effect, &key).await;
+            let go_on = outcome.is_accepted();
+            let in_doubt = matches!(outcome, EffectOutcome::InDoubt { .. });
+            self.append(vec![Event::EffectFinished { node: node.clone(), index, outcome }]).await?;
+            if !go_on && !in_doubt {
+                // Refused: there is no arrival to wait for, and the refusal is what to read.
+                return Ok(None);
+            }
+            if !matches!(effect, Effect::Verify { .. }) && sent.is_none() {
+                sent = Some((node, at));
+            }
+            if !go_on {
+                break;
             }
         }
-        if !events.is_empty() {
-            journal.append(events).await?;
-        }
-        waiting.retain(|node, _| !settled.contains(*node));
-        if waiting.is_empty() {
-            break;
-        }
-        wait(pause, cancel).await;
-        pause = (pause * 2).min(LOOK_AGAIN_MAX);
+        Ok(sent)
     }
-    Ok(missing)
+
+    async fn loaded_before(&self, wave: &Wave) -> LoadedBefore {
+        let restarts = |target: &&NodePlan| target.effects.contains(&Effect::Restart);
+        let nodes: Vec<NodeId> =
+            wave.nodes.iter().filter(restarts).map(|target| target.node.clone()).collect();
+        if nodes.is_empty() {
+            return LoadedBefore::new();
+        }
+        let seen = self.handler.observe(&nodes).await;
+        let loaded = |(node, seen): (NodeId, Result<Observation, String>)| {
+            seen.ok().and_then(|seen| seen.loaded_at).map(|at| (node, at))
+        };
+        seen.into_iter().filter_map(loaded).collect()
+    }
+
+    /// Looks until every node that was changed has arrived or its deadline passed; returns how many arrived.
+    async fn prove(
+        &self,
+        wave: &Wave,
+        sent: &Sent,
+        loaded_before: &LoadedBefore,
+    ) -> Result<usize, JournalError> {
+        let changed = wave.nodes.iter().filter(|target| sent.contains_key(&target.node));
+        let mut waiting: BTreeMap<&NodeId, &NodePlan> =
+            changed.map(|target| (&target.node, target)).collect();
+        let mut arrived = 0_usize;
+        let mut pause = LOOK_AGAIN_FIRST;
+        while !waiting.is_empty() {
+            let nodes: Vec<NodeId> = waiting.keys().map(|node| (*node).clone()).collect();
+            let aborted = self.cancel.is_cancelled();
+            let mut seen: BTreeMap<_, _> = self.handler.observe(&nodes).await.into_iter().collect();
+            let mut events = Vec::new();
+            let mut settled = BTreeSet::new();
+            for (node, target) in &waiting {
+                let sent_at = sent[*node];
+                let deadline = Duration::from_secs(u64::from(target.deadline_s));
+                let late = aborted || sent_at.instant.elapsed() >= deadline;
+                let observation =
+                    seen.remove(*node).unwrap_or_else(|| Err("it was not looked at".to_owned()));
+                let before = loaded_before.get(*node).copied();
+                if let Some(event) = judge(target, sent_at.clock, before, observation, late) {
+                    arrived +=
+                        usize::from(matches!(event, Event::NodeProven { arrived: true, .. }));
+                    events.push(event);
+                    settled.insert((*node).clone());
+                }
+            }
+            if !events.is_empty() {
+                self.append(events).await?;
+            }
+            waiting.retain(|node, _| !settled.contains(*node));
+            if waiting.is_empty() {
+                break;
+            }
+            wait(pause, self.cancel).await;
+            pause = (pause * 2).min(LOOK_AGAIN_MAX);
+        }
+        Ok(arrived)
+    }
 }
 
 async fn wait(pause: Duration, cancel: &CancellationToken) {
@@ -190,6 +252,7 @@ async fn wait(pause: Duration, cancel: &CancellationToken) {
 fn judge(
     target: &NodePlan,
     sent_at: Timestamp,
+    loaded_before: Option<Timestamp>,
     seen: Result<Observation, String>,
     late: bool,
 ) -> Option<Event> {
@@ -197,7 +260,8 @@ fn judge(
     match seen {
         Ok(seen) => {
             let runs = Running { version: seen.version.clone(), content: seen.content };
-            let arrived = arrived(&target.after, &runs) && restarted(target, &seen, sent_at);
+            let arrived =
+                arrived(&target.after, &runs) && restarted(target, &seen, sent_at, loaded_before);
             (arrived || late).then(|| Event::NodeProven {
                 node,
                 version: seen.version,
@@ -221,8 +285,20 @@ fn arrived(wanted: &Running, runs: &Running) -> bool {
         && (wanted.content.is_none() || wanted.content == runs.content)
 }
 
-/// A restart promises no other content, so its proof is a load after the request (1 s resolution).
-fn restarted(target: &NodePlan, seen: &Observation, sent_at: Timestamp) -> bool {
-    !target.effects.contains(&Effect::Restart)
-        || seen.loaded_at.is_some_and(|loaded| loaded.as_second() >= sent_at.as_second())
+/// A restart promises no other content, so its proof is another load than the one before, by the
+/// node's own clock. Where that is not known it is a load after the request (1 s resolution).
+fn restarted(
+    target: &NodePlan,
+    seen: &Observation,
+    sent_at: Timestamp,
+    loaded_before: Option<Timestamp>,
+) -> bool {
+    if !target.effects.contains(&Effect::Restart) {
+        return true;
+    }
+    match (seen.loaded_at, loaded_before) {
+        (None, _) => false,
+        (Some(loaded), Some(before)) => loaded != before,
+        (Some(loaded), None) => loaded.as_second() >= sent_at.as_second(),
+    }
 }

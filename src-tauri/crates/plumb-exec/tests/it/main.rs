@@ -1,0 +1,4 @@
+//! Runs against nodes that answer well, badly, late or not at all.
+
+mod peers;
+mod runs;
