@@ -29,6 +29,8 @@ export default ts.config(
       'no-restricted-imports': ['error', { patterns: [tauriOnly, bindingsOnly] }],
       'svelte/no-at-html-tags': 'error',
       'svelte/require-each-key': 'error',
+      // Sets and maps that live inside one computation need not be watched.
+      'svelte/prefer-svelte-reactivity': 'off',
       'max-lines': ['error', { max: 300 }],
     },
   },

@@ -54,7 +54,7 @@ const SCENES = [
   ['drift-tampered', '?fleet=demo', `#/drift`, async (page) => page.getByRole('button', { name: /41d0aa93e6f7/ }).first().click()],
   ['drift-behind', '?fleet=payments-eu', '#/drift', steps(press(']', '['), press('j', 'j'))],
   ['drift-same', '?fleet=demo', '#/drift', async (page) => page.getByRole('button', { name: /baseline/ }).last().click()],
-  ['drift-menu', '?fleet=demo', '#/drift', button(/^Baseline/)],
+  ['drift-menu', '?fleet=demo', '#/drift', button(/^baseline/)],
   ['drift-failed', '?fleet=unreadable-store', '#/drift', null],
   ['plan-dialog', '?fleet=demo', '', button('Plan sync of')],
   ['plan-typed', '?fleet=payments-eu', '', button('Plan sync of')],

@@ -62,7 +62,7 @@ export function box(of: Layout, index: number): Box {
 export function hit(of: Layout, count: number, x: number, y: number): number | null {
   const column = Math.floor(x / of.pitchX);
   const row = Math.floor(y / of.pitchY);
-  if (column < 0 || column >= of.columns || row < 0) return null;
+  if (x < 0 || y < 0 || column >= of.columns) return null;
   const index = row * of.columns + column;
   return index < count ? index : null;
 }

@@ -6,6 +6,8 @@ import type { Session } from '$lib/state/session';
 interface Moving {
   shared: Session;
   rows: number;
+  /** Row the cursor stands on. */
+  at: number;
   opened: string | null;
   open: () => void;
   moveTo: (index: number) => void;
@@ -20,7 +22,7 @@ const PAGE_STEP = 12;
 
 /** Keys that move about the table, and those of the filter line. */
 export function moving(of: Moving): Action[] {
-  const at = of.shared.selection.cursor;
+  const { at } = of;
   const { route, selection } = of.shared;
   const key = (id: string, title: string, keys: string[], run: () => void, word?: string): Action => ({ id, title, group: 'Moving', keys, keyOnly: true, run, ...(word ? { word } : {}) });
   return [
@@ -42,8 +44,10 @@ export function moving(of: Moving): Action[] {
           key('node.previous', 'Previous node, drawer stays open', ['['], () => of.moveTo(at - 1)),
         ]),
     key('fleet.back', 'Back: close the node, then the filter, then the marks', ['Escape'], () => {
-      if (of.opened !== null) route.set({ node: null, tab: null });
-      else if (of.filtered) of.clearFilter();
+      if (of.opened !== null) {
+        selection.cursor = at;
+        route.set({ node: null, tab: null });
+      } else if (of.filtered) of.clearFilter();
       else selection.clear();
     }),
   ];

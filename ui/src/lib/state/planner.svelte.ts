@@ -83,6 +83,8 @@ export class Planner {
     const { undo } = run;
     const bad = run.phase !== 'succeeded';
     this.undo = undo ? { request: undo, fleet: run.fleet, title: run.title } : null;
+    // The unfolded panel tells the end and offers the undo itself.
+    if (this.followed?.id === run.id && this.followed.expanded) return;
     this.toasts.say(`${run.title}: ${run.arrived} of ${run.total} arrived`, {
       hint: bad ? run.summary : undefined,
       bad,

@@ -52,7 +52,12 @@ function compare(sort: FleetPage['sort']): (a: FakeNode, b: FakeNode) => number 
   }
 }
 
-const row = ({ reloads: _reloads, previous_content: _previous, ...rest }: FakeNode): NodeRow => rest;
+function row(node: FakeNode): NodeRow {
+  const { reloads, previous_content, ...rest } = node;
+  void reloads;
+  void previous_content;
+  return rest;
+}
 
 export function fleetView(fleet: FakeFleet, page: FleetPage): FleetView {
   const { filter, error } = parse(page.filter);
