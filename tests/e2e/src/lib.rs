@@ -1,1 +1,12 @@
-//! placeholder
+//! Drives the built window over WebDriver against a real demo fleet.
+//!
+//! Needs `plumb` and `plumbline` (release builds, named by `PLUMB_BIN` and `PLUMBLINE_BIN`), a display and
+//! `WebKitWebDriver`; `cargo xtask test` provides all of them.
+
+pub mod demo;
+pub mod driver;
+pub mod program;
+pub mod window;
+
+pub use demo::Demo;
+pub use window::{Launch, Window};

@@ -1,7 +1,10 @@
 //! Use cases that change something, or fetch something on demand.
 
+pub mod configure;
 pub mod credentials;
 pub mod enrol;
+pub mod evaluate;
 pub mod fetch;
+pub mod observe;
 pub mod prepare;
 pub mod start;

@@ -13,7 +13,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use jiff::Timestamp;
 use plumb_clients::{HttpPool, TokenSource};
 use plumb_exec::Clock as _;
-use plumb_fleet::{Content, ContentDigest, Fleet, FleetId, PlanHash, RunId};
+use plumb_fleet::{Content, ContentDigest, Fleet, FleetId, Node, NodeId, PlanHash, RunId};
 use plumb_store::{Database, Kind};
 use tokio::sync::{Notify, broadcast, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -25,6 +25,7 @@ use crate::{
     fleets::{self, LoadedFleet},
     ports::clock::WallClock,
     topics::{ANNOUNCE_EVERY, Announcer, Topic},
+    wishes::{never_swept, of_fleet},
 };
 
 /// Plans kept between preview and start; an older one has to be made again.
@@ -125,6 +126,19 @@ pub(crate) struct FleetState {
 pub(crate) struct Loaded {
     pub fleet: Arc<Fleet>,
     pub pool: HttpPool,
+}
+
+impl Loaded {
+    /// A node of the fleet by its name.
+    pub(crate) fn node(&self, id: &str) -> Result<&Node, AppError> {
+        NodeId::new(id).ok().and_then(|id| self.fleet.nodes.get(&id)).ok_or_else(|| {
+            AppError::new(
+                Code::NotFound,
+                format!("{id} is not a node of {}", self.fleet.name),
+                "name a node as the fleet file does",
+            )
+        })
+    }
 }
 
 impl fmt::Debug for App {
@@ -293,7 +307,9 @@ impl App {
             let mut fleets = self.0.fleets.write().expect("no panic while fleets are held");
             std::mem::replace(&mut *fleets, states)
         };
-        former.values().for_each(|state| state.stop.cancel());
+        for state in former.values() {
+            state.stop.cancel();
+        }
         for state in self.fleet_states() {
             if self.0.options.sweep_on_period && state.loaded.is_ok() {
                 self.0.tasks.spawn(self.clone().sweep_on_period(state));
@@ -423,7 +439,7 @@ impl App {
         };
         let (snapshot, sweep) = match stored {
             Some((snapshot, meta)) => {
-                let snapshot = self.of_fleet(&loaded.fleet, snapshot);
+                let snapshot = of_fleet(&loaded.fleet, &snapshot);
                 let sweep = Sweep {
                     started_at: meta.started_at,
                     finished_at: meta.finished_at,
@@ -432,7 +448,7 @@ impl App {
                 };
                 (snapshot, Some(sweep))
             }
-            None => (self.never_swept(&loaded.fleet), None),
+            None => (never_swept(&loaded.fleet), None),
         };
         let desired = self.read_desired(&loaded.fleet).await?;
         let current = Current {

@@ -5,7 +5,7 @@ use ts_rs::TS;
 
 /// What went wrong, what it means and what to do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, TS, thiserror::Error)]
-#[ts(export, export_to = "bindings.ts")]
+#[ts(export_to = "bindings.ts")]
 #[error("{message}")]
 pub struct AppError {
     pub code: Code,
@@ -16,7 +16,7 @@ pub struct AppError {
 
 /// Codes the interfaces branch on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, TS)]
-#[ts(export, export_to = "bindings.ts")]
+#[ts(export_to = "bindings.ts")]
 #[serde(rename_all = "snake_case")]
 pub enum Code {
     /// The thing asked for does not exist (any more).

@@ -2,22 +2,10 @@
 
 use jiff::Timestamp;
 use newtype_uuid::{GenericUuid as _, TypedUuid, TypedUuidKind};
-use plumb_fleet::{RunId, SnapshotId};
 use rand::Rng as _;
 
-use crate::app::App;
-
-impl App {
-    pub(crate) fn new_snapshot_id(&self, at: Timestamp) -> SnapshotId {
-        new_id(at)
-    }
-
-    pub(crate) fn new_run_id(&self, at: Timestamp) -> RunId {
-        new_id(at)
-    }
-}
-
-fn new_id<K: TypedUuidKind>(at: Timestamp) -> TypedUuid<K> {
+/// A new id of a snapshot or run.
+pub(crate) fn new_id<K: TypedUuidKind>(at: Timestamp) -> TypedUuid<K> {
     let mut random = [0; 10];
     rand::rng().fill_bytes(&mut random);
     let millis = u64::try_from(at.as_millisecond()).unwrap_or(0);

@@ -1,8 +1,13 @@
 //! Read use cases: the store and nothing else.
 
+pub mod bundles;
+pub mod charts;
+pub mod doctor;
 pub mod drift;
 pub mod fleet;
+pub mod journal;
 pub mod node;
 pub mod runs;
 pub mod settings;
 pub mod shell;
+pub mod versions;

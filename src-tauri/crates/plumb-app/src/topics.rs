@@ -9,7 +9,7 @@ use ts_rs::TS;
 
 /// Something stored that changed.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, TS)]
-#[ts(export, export_to = "bindings.ts")]
+#[ts(export_to = "bindings.ts")]
 #[serde(tag = "topic", rename_all = "snake_case")]
 pub enum Topic {
     /// The list of fleets, or which one is open.

@@ -1,13 +1,59 @@
 //! What crosses IPC: plain data in the operator's words, one file per feature.
 
+pub mod bundles;
+pub mod configure;
 pub mod convert;
+pub mod doctor;
 pub mod drift;
+pub mod evaluate;
 pub mod fleet;
+pub mod journal;
 pub mod node;
 pub mod plan;
 pub mod run;
 pub mod settings;
 pub mod shell;
+pub mod versions;
 
 /// Most rows of one page.
 pub const PAGE_ROWS_MAX: u32 = 500;
+
+#[cfg(test)]
+mod tests {
+    use ts_rs::{Config, ExportError, TS};
+
+    use super::{drift, fleet, node, plan, run, settings, shell};
+    use crate::{error::AppError, topics::Topic};
+
+    /// Writes every type that crosses IPC, with what it is made of, into one file. One test, since
+    /// two processes that add to one file would spoil it.
+    #[test]
+    fn export_bindings() -> Result<(), ExportError> {
+        fn write<T: TS + 'static>(config: &Config) -> Result<(), ExportError> {
+            T::export_all(config)
+        }
+        let config = Config::from_env();
+        for write in [
+            write::<shell::ShellView>,
+            write::<fleet::FleetView>,
+            write::<fleet::FleetPage>,
+            write::<node::NodeView>,
+            write::<node::RawAnswer>,
+            write::<node::LogLine>,
+            write::<drift::Baseline>,
+            write::<drift::DriftView>,
+            write::<drift::TextDiffView>,
+            write::<plan::ActionRequest>,
+            write::<plan::PlanView>,
+            write::<run::RunView>,
+            write::<settings::SettingsView>,
+            write::<settings::ImportPreview>,
+            write::<settings::ImportFormat>,
+            write::<AppError>,
+            write::<Topic>,
+        ] {
+            write(&config)?;
+        }
+        Ok(())
+    }
+}

@@ -8,7 +8,7 @@ use plumb_fleet::{
 };
 use plumb_journal::{NodePhase, fold};
 
-use crate::{app::App, error::AppError, topics::Topic};
+use crate::{app::App, error::AppError, ids::new_id, topics::Topic};
 
 impl App {
     /// Desired versions, catalogue and changes in flight of a fleet. A pin beats the fleet file.
@@ -63,20 +63,17 @@ impl App {
     ) -> Result<(), AppError> {
         let now = self.now();
         let mut record = self.record().write().await?;
-        match nodes {
-            Some(nodes) => {
-                for node in nodes {
-                    plumb_store::desired::set(&mut record, fleet, Some(node), Some(desired), now)
-                        .await?;
-                }
+        if let Some(nodes) = nodes {
+            for node in nodes {
+                plumb_store::desired::set(&mut record, fleet, Some(node), Some(desired), now)
+                    .await?;
             }
-            None => {
-                let (_, pinned) = plumb_store::desired::current(&mut record, fleet).await?;
-                for node in pinned.keys() {
-                    plumb_store::desired::set(&mut record, fleet, Some(node), None, now).await?;
-                }
-                plumb_store::desired::set(&mut record, fleet, None, Some(desired), now).await?;
+        } else {
+            let (_, pinned) = plumb_store::desired::current(&mut record, fleet).await?;
+            for node in pinned.keys() {
+                plumb_store::desired::set(&mut record, fleet, Some(node), None, now).await?;
             }
+            plumb_store::desired::set(&mut record, fleet, None, Some(desired), now).await?;
         }
         record.commit().await?;
         self.refresh_desired(fleet).await
@@ -92,17 +89,16 @@ impl App {
         self.announce([Topic::fleet(fleet)]);
         Ok(())
     }
+}
 
-    /// A stored snapshot with exactly the nodes of the fleet as it is now.
-    pub(crate) fn of_fleet(&self, fleet: &Fleet, stored: Snapshot) -> Snapshot {
-        let (id, taken_at) = (stored.id, stored.taken_at);
-        SnapshotBuilder::new(fleet.name.clone(), fleet.nodes.keys().cloned(), Some(&stored))
-            .finish(id, taken_at)
-    }
+/// A stored snapshot with exactly the nodes of the fleet as it is now.
+pub(crate) fn of_fleet(fleet: &Fleet, stored: &Snapshot) -> Snapshot {
+    SnapshotBuilder::new(fleet.name.clone(), fleet.nodes.keys().cloned(), Some(stored))
+        .finish(stored.id, stored.taken_at)
+}
 
-    /// The snapshot of a fleet nobody has looked at yet.
-    pub(crate) fn never_swept(&self, fleet: &Fleet) -> Snapshot {
-        SnapshotBuilder::new(fleet.name.clone(), fleet.nodes.keys().cloned(), None)
-            .finish(self.new_snapshot_id(Timestamp::UNIX_EPOCH), Timestamp::UNIX_EPOCH)
-    }
+/// The snapshot of a fleet nobody has looked at yet.
+pub(crate) fn never_swept(fleet: &Fleet) -> Snapshot {
+    SnapshotBuilder::new(fleet.name.clone(), fleet.nodes.keys().cloned(), None)
+        .finish(new_id(Timestamp::UNIX_EPOCH), Timestamp::UNIX_EPOCH)
 }

@@ -365,7 +365,11 @@ export type PolicyLine = { id: string, digest: string, };
 /**
  * One answer as received, fetched on demand and not stored.
  */
-export type RawAnswer = { path: string, status: number, content_type: string | null, 
+export type RawAnswer = { path: string, 
+/**
+ * HTTP status; 0 where there was no answer and `body` says why.
+ */
+status: number, 
 /**
  * Text with control characters escaped, cut at a limit.
  */
@@ -453,11 +457,7 @@ export type TextDiffView = { policy: string,
 /**
  * `json` or `rego`.
  */
-language: string, rows: Array<DiffRow>, 
-/**
- * Rows were cut at a limit.
- */
-truncated: boolean, };
+language: string, rows: Array<DiffRow>, };
 
 export type ThresholdsView = { digest_age_s: number, load_age_s: number, };
 

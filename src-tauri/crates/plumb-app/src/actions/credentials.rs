@@ -12,7 +12,7 @@ impl App {
     /// Stores a token in the system's keyring under a name that fleet files may refer to.
     pub async fn set_secret(&self, name: &str, secret: SecretString) -> Result<(), AppError> {
         checked(name)?;
-        self.0.options.tokens.set(name, secret).await.map_err(keyring)?;
+        self.0.options.tokens.set(name, secret).await.map_err(|error| keyring(&error))?;
         self.announce([crate::topics::Topic::Shell]);
         Ok(())
     }
@@ -20,7 +20,7 @@ impl App {
     /// Removes a token from the system's keyring.
     pub async fn delete_secret(&self, name: &str) -> Result<(), AppError> {
         checked(name)?;
-        self.0.options.tokens.delete(name).await.map_err(keyring)?;
+        self.0.options.tokens.delete(name).await.map_err(|error| keyring(&error))?;
         self.announce([crate::topics::Topic::Shell]);
         Ok(())
     }
@@ -36,8 +36,8 @@ fn checked(name: &str) -> Result<(), AppError> {
     })
 }
 
-fn keyring(error: CredentialError) -> AppError {
-    let hint = match &error {
+fn keyring(error: &CredentialError) -> AppError {
+    let hint = match error {
         CredentialError::NoEntry { .. } => "nothing has to be deleted",
         _ => "or give the token in an environment variable: credential = { env = \"NAME\" }",
     };

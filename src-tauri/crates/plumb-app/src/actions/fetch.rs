@@ -3,11 +3,10 @@
 use std::time::Duration;
 
 use plumb_clients::{escape, operations};
-use plumb_fleet::{Node, NodeId};
 use plumb_wire::v1::{LogLevel, LogsQuery};
 
 use crate::{
-    app::{App, Loaded},
+    app::App,
     error::{AppError, Code},
     views::{
         convert::ms,
@@ -19,20 +18,10 @@ use crate::{
 const RAW_CHARS_MAX: usize = 256 << 10;
 
 impl App {
-    pub(crate) fn node_of<'a>(&self, loaded: &'a Loaded, id: &str) -> Result<&'a Node, AppError> {
-        NodeId::new(id).ok().and_then(|id| loaded.fleet.nodes.get(&id)).ok_or_else(|| {
-            AppError::new(
-                Code::NotFound,
-                format!("{id} is not a node of {}", loaded.fleet.name),
-                "name a node as the fleet file does",
-            )
-        })
-    }
-
     /// Every document of a node as received, with control characters escaped.
     pub async fn node_raw(&self, fleet: &str, id: &str) -> Result<Vec<RawAnswer>, AppError> {
         let (_, loaded) = self.loaded(fleet)?;
-        let node = self.node_of(&loaded, id)?;
+        let node = loaded.node(id)?;
         let deadline = Duration::from_secs(u64::from(loaded.fleet.deadline_s));
         let answers = operations::raw(&loaded.pool, node, deadline, &self.wall()).await;
         Ok(answers
@@ -63,7 +52,7 @@ impl App {
         max_age_s: u32,
     ) -> Result<Vec<LogLine>, AppError> {
         let (_, loaded) = self.loaded(fleet)?;
-        let node = self.node_of(&loaded, id)?;
+        let node = loaded.node(id)?;
         let query = LogsQuery {
             filter: (!filter.is_empty()).then(|| filter.to_owned()),
             level: log_level(level)?,

@@ -6,8 +6,8 @@ use std::{
 };
 
 use futures::{StreamExt as _, stream};
-use plumb_clients::{Attempt, HttpPool, Operation, Outcome, operations::curl, perform};
-use plumb_fleet::{Assessment, DriftState, Fleet, NodeId, Version, filter::Filter};
+use plumb_clients::{Attempt, HttpPool, Now, Operation, Outcome, operations::curl, perform};
+use plumb_fleet::{Assessment, DriftState, Fleet, Node, NodeId, Version, filter::Filter};
 use plumb_runbook::{
     Action, Effect, Finding, NodePlan, Plan, Probe, Rung, Severity, blast_lines, findings, plan,
     rung,
@@ -91,21 +91,26 @@ impl App {
         let now = self.wall();
         let deadline = Duration::from_secs(u64::from(fleet.deadline_s));
         let attempt = Attempt { deadline, idempotency_key: None };
-        let questions = plan.targets().filter_map(|target| {
-            let path = verify_path(target)?;
-            Some((fleet.nodes.get(&target.node)?, Operation::Verify { path: path.to_owned() }))
-        });
-        stream::iter(questions.collect::<Vec<_>>())
-            .map(|(node, verify)| {
-                let (attempt, now) = (&attempt, &now);
-                async move {
-                    (node.id.clone(), probe_of(perform(pool, node, &verify, attempt, now).await))
-                }
-            })
-            .buffer_unordered(PROBES_AT_ONCE)
-            .collect()
-            .await
+        // Made before they are polled, for the reason given in `plumb-exec`.
+        let questions: Vec<_> = plan
+            .targets()
+            .filter_map(|target| Some((fleet.nodes.get(&target.node)?, verify_path(target)?)))
+            .map(|(node, path)| ask(pool, node, path, attempt, now.clone()))
+            .collect();
+        stream::iter(questions).buffer_unordered(PROBES_AT_ONCE).collect().await
     }
+}
+
+async fn ask(
+    pool: &HttpPool,
+    node: &Node,
+    path: &str,
+    attempt: Attempt<'_>,
+    now: Now,
+) -> (NodeId, Probe) {
+    let verify = Operation::Verify { path: path.to_owned() };
+    let outcome = perform(pool, node, &verify, &attempt, &now).await;
+    (node.id.clone(), probe_of(outcome))
 }
 
 fn verify_path(target: &NodePlan) -> Option<&str> {

@@ -14,6 +14,7 @@ use tracing::error;
 use crate::{
     app::{ActiveRun, App, FleetState, Loaded},
     error::{AppError, Code, chain},
+    ids::new_id,
     ports::{effects::FleetEffects, journal::StoreJournal},
     topics::Topic,
     views::run::RunView,
@@ -56,7 +57,8 @@ impl App {
             typed: typed.map(str::to_owned),
             operator: self.0.options.operator.clone(),
         };
-        let approved = approve(plan, &prepared.findings, &confirmation).map_err(refused)?;
+        let approved =
+            approve(plan, &prepared.findings, &confirmation).map_err(|error| refused(&error))?;
         let run = self.begin(state, loaded, approved).await?;
         self.run_view(run).await
     }
@@ -75,7 +77,7 @@ impl App {
     }
 
     /// Asks a run of this process to stop between two effects.
-    pub async fn abort_run(&self, run: &str) -> Result<(), AppError> {
+    pub fn abort_run(&self, run: &str) -> Result<(), AppError> {
         let active = run.parse::<RunId>().ok().and_then(|id| {
             self.0.runs.lock().expect("no panic while runs are held").get(&id).cloned()
         });
@@ -99,7 +101,7 @@ impl App {
         approved: ApprovedPlan,
     ) -> Result<RunId, AppError> {
         let now = self.now();
-        let run = self.new_run_id(now);
+        let run = new_id(now);
         let lock = self.lock_run(run)?;
         {
             let mut record = self.record().write().await?;
@@ -254,8 +256,8 @@ impl Drop for RunLock {
     }
 }
 
-fn refused(error: ApprovalError) -> AppError {
-    let (code, hint) = match &error {
+fn refused(error: &ApprovalError) -> AppError {
+    let (code, hint) = match error {
         ApprovalError::Changed => (Code::Outdated, "look at the new plan, then start that"),
         ApprovalError::Empty => (Code::Invalid, "nothing has to be done"),
         ApprovalError::Fatal { .. } => {

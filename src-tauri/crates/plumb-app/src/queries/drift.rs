@@ -398,18 +398,18 @@ pub fn text_diff(
         policy: policy.to_owned(),
         language: if ordering == Ordering::Unordered { "rego" } else { "json" }.to_owned(),
         rows: rows
-            .into_iter()
+            .iter()
             .map(|row| DiffRow {
                 kind: kind(row.kind),
-                left: row.left.map(side),
-                right: row.right.map(side),
+                left: row.left.as_ref().map(side),
+                right: row.right.as_ref().map(side),
             })
             .collect(),
     })
 }
 
 /// Cuts a line into pieces at its emphasised ranges, which count characters.
-fn side(line: Line) -> DiffSide {
+fn side(line: &Line) -> DiffSide {
     let mut pieces: Vec<DiffPiece> = Vec::new();
     for (index, character) in line.text.chars().enumerate() {
         let emphasised = line.emphasis.iter().any(|(start, end)| (*start..*end).contains(&index));

@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 use plumb_clients::{Operation, operations::curl};
 use plumb_fleet::{
-    Capability, Caution, ContentDigest, DriftState, Node, NodeId, NodeReport, Observed, Verdict,
-    capabilities,
+    Capability, Caution, ContentDigest, DriftState, NamedContent, Node, NodeId, NodeReport,
+    Observed, ReloadStats, Verdict, capabilities,
 };
 use plumb_runbook::Action;
 use plumb_store::reloads::KeptReload;
@@ -26,7 +26,7 @@ impl App {
     /// Everything the store knows of one node.
     pub async fn node(&self, fleet: &str, id: &str) -> Result<NodeView, AppError> {
         let (_, loaded) = self.loaded(fleet)?;
-        let node = self.node_of(&loaded, id)?;
+        let node = loaded.node(id)?;
         let current = self.current(fleet).await?;
         let reloads = self.reloads(&current, &node.id).await?;
         let report = current.report(&node.id);
@@ -211,87 +211,54 @@ const fn capability_name(capability: Capability) -> &'static str {
 /// Figures with the document they were read from and when.
 fn figures(report: &NodeReport, current: &Current, now: Timestamp) -> Vec<Figure> {
     let cautions = plumb_fleet::cautions(report, current.fleet.thresholds, now);
-    let has = |wanted: fn(&Caution) -> bool, text: &str| {
-        cautions.iter().any(wanted).then(|| text.to_owned())
+    let when = |found: fn(&Caution) -> bool, text: &str| {
+        cautions.iter().any(found).then(|| text.to_owned())
     };
-    let age = |at: Timestamp| duration_words(now.as_second() - at.as_second());
-    let mut figures = Vec::new();
-    let mut push = |name: &str, seen: Option<Observed<String>>, caution: Option<String>| {
-        if let Some(seen) = seen {
-            figures.push(Figure {
-                name: name.to_owned(),
-                value: seen.value,
-                source: seen.source,
-                at_ms: ms(seen.at),
-                caution,
-            });
-        }
-    };
-    let since = |seen: &Option<Observed<Timestamp>>| seen.clone().map(|seen| seen.map(age));
-    push(
-        "Ready",
-        report
-            .ready
-            .clone()
-            .map(|seen| seen.map(|ready| if ready { "yes" } else { "no" }.to_owned())),
-        None,
+    let age = |at: &Timestamp| duration_words(now.as_second() - at.as_second());
+    let named = |named: &NamedContent| format!("{} {}", named.version, named.content.short());
+    let late = when(
+        |c| matches!(c, Caution::DigestAge { .. }),
+        "its source has not confirmed the digest for too long",
     );
-    push(
-        "Digest age",
-        since(&report.confirmed_at),
-        has(
-            |c| matches!(c, Caution::DigestAge { .. }),
-            "its source has not confirmed the digest for too long",
-        ),
-    );
-    push(
-        "Load age",
-        since(&report.loaded_at),
-        has(|c| matches!(c, Caution::LoadAge { .. }), "loaded longer ago than the limit"),
-    );
-    push(
-        "Up for",
-        report
-            .uptime_s
-            .clone()
-            .map(|seen| seen.map(|s| duration_words(i64::try_from(s).unwrap_or(i64::MAX)))),
-        None,
-    );
-    let saturated = has(
+    let old = when(|c| matches!(c, Caution::LoadAge { .. }), "loaded longer ago than the limit");
+    let saturated = when(
         |c| matches!(c, Caution::SaturatedCounters),
         "these counters stop at ten; the console counts from history",
     );
-    push(
-        "Reloads",
-        report
-            .stats
-            .clone()
-            .map(|seen| seen.map(|s| format!("{} of {} succeeded", s.succeeded, s.total))),
-        saturated,
-    );
-    push(
-        "Average reload",
-        report
-            .stats
-            .clone()
-            .map(|seen| seen.map(|s| format!("{:.1} ms", s.average_us as f64 / 1_000.0))),
-        None,
-    );
-    push(
-        "Last known good",
-        report
-            .last_known_good
-            .clone()
-            .map(|seen| seen.map(|good| format!("{} {}", good.version, good.content.short()))),
-        None,
-    );
-    push(
-        "Pinned",
-        report
-            .pinned
-            .clone()
-            .map(|seen| seen.map(|pin| format!("{} {}", pin.version, pin.content.short()))),
-        None,
-    );
-    figures
+    let seconds = |s: &u64| duration_words(i64::try_from(*s).unwrap_or(i64::MAX));
+    let reloads = |stats: &ReloadStats| format!("{} of {} succeeded", stats.succeeded, stats.total);
+    let average = |stats: &ReloadStats| format!("{:.1} ms", stats.average_us as f64 / 1_000.0);
+    [
+        figure(
+            "Ready",
+            report.ready.as_ref(),
+            |ready| if *ready { "yes" } else { "no" }.to_owned(),
+            None,
+        ),
+        figure("Digest age", report.confirmed_at.as_ref(), age, late),
+        figure("Load age", report.loaded_at.as_ref(), age, old),
+        figure("Up for", report.uptime_s.as_ref(), seconds, None),
+        figure("Reloads", report.stats.as_ref(), reloads, saturated),
+        figure("Average reload", report.stats.as_ref(), average, None),
+        figure("Last known good", report.last_known_good.as_ref(), named, None),
+        figure("Pinned", report.pinned.as_ref(), named, None),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+fn figure<T>(
+    name: &str,
+    seen: Option<&Observed<T>>,
+    words: impl Fn(&T) -> String,
+    caution: Option<String>,
+) -> Option<Figure> {
+    seen.map(|seen| Figure {
+        name: name.to_owned(),
+        value: words(&seen.value),
+        source: seen.source.clone(),
+        at_ms: ms(seen.at),
+        caution,
+    })
 }

@@ -1,5 +1,7 @@
 //! Runs under way and past, from plan and journal alone.
 
+use std::fmt::Write as _;
+
 use plumb_fleet::{NodeId, RunId};
 use plumb_journal::{Entry, NodePhase, NodeRun, Outcome, RunState, fold};
 use plumb_runbook::{Action, Plan, Undo};
@@ -149,10 +151,10 @@ fn summary(phase: RunPhase, arrived: u32, total: u32, failed: u32, in_doubt: u32
         }
     };
     if failed > 0 {
-        text.push_str(&format!(", {failed} failed"));
+        write!(text, ", {failed} failed").expect("writing to a string");
     }
     if in_doubt > 0 {
-        text.push_str(&format!(", {in_doubt} in doubt"));
+        write!(text, ", {in_doubt} in doubt").expect("writing to a string");
     }
     text
 }

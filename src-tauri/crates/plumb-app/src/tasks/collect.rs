@@ -19,6 +19,7 @@ use crate::{
     app::{App, FleetState, Loaded},
     current::{Current, Sweep},
     error::AppError,
+    ids::new_id,
     topics::Topic,
 };
 
@@ -135,7 +136,7 @@ impl App {
             }
         }
         let taken_at = self.now().max(before.snapshot.taken_at);
-        let snapshot = builder.finish(self.new_snapshot_id(taken_at), taken_at);
+        let snapshot = builder.finish(new_id(taken_at), taken_at);
         self.learn_contents(loaded, &snapshot).await?;
         let mut current = Current { snapshot: Arc::new(snapshot), ..before.clone() };
         let meta = sweep.or(before.sweep.map(|sweep| SweepMeta {
@@ -192,7 +193,7 @@ impl App {
                     }
                     Ok(_) => warn!(node = %id, "its policies changed while they were read"),
                     Err(failure) => {
-                        warn!(node = %id, error = %failure.message, "policies not read")
+                        warn!(node = %id, error = %failure.message, "policies not read");
                     }
                 }
             }

@@ -1,13 +1,14 @@
 //! The Drift screen: a baseline against groups of nodes.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
 use super::fleet::DriftStateView;
 
 /// What nodes are compared with.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
-#[ts(export, export_to = "bindings.ts")]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, JsonSchema)]
+#[ts(export_to = "bindings.ts")]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Baseline {
     Desired,
@@ -28,8 +29,8 @@ pub enum Baseline {
 }
 
 /// The Drift screen.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
-#[ts(export, export_to = "bindings.ts")]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS, JsonSchema)]
+#[ts(export_to = "bindings.ts")]
 pub struct DriftView {
     pub baseline: BaselineView,
     /// Baselines that can be chosen now.
@@ -40,8 +41,8 @@ pub struct DriftView {
     pub diff: Option<PolicyDiffView>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
-#[ts(export, export_to = "bindings.ts")]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS, JsonSchema)]
+#[ts(export_to = "bindings.ts")]
 pub struct BaselineView {
     pub label: String,
     pub version: Option<String>,
@@ -50,15 +51,15 @@ pub struct BaselineView {
     pub unavailable: Option<String>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
-#[ts(export, export_to = "bindings.ts")]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS, JsonSchema)]
+#[ts(export_to = "bindings.ts")]
 pub struct BaselineChoice {
     pub baseline: Baseline,
     pub label: String,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
-#[ts(export, export_to = "bindings.ts")]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS, JsonSchema)]
+#[ts(export_to = "bindings.ts")]
 pub struct GroupView {
     /// Stable key to ask for this group's diff.
     pub key: String,
@@ -76,8 +77,8 @@ pub struct GroupView {
 }
 
 /// Policies of a group against the baseline.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
-#[ts(export, export_to = "bindings.ts")]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS, JsonSchema)]
+#[ts(export_to = "bindings.ts")]
 pub struct PolicyDiffView {
     pub group: String,
     pub from_content: Option<String>,
@@ -91,8 +92,8 @@ pub struct PolicyDiffView {
     pub unavailable: Option<String>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
-#[ts(export, export_to = "bindings.ts")]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS, JsonSchema)]
+#[ts(export_to = "bindings.ts")]
 pub struct PolicyDiffLine {
     pub id: String,
     pub change: PolicyChange,
@@ -103,8 +104,8 @@ pub struct PolicyDiffLine {
     pub to_position: Option<u32>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, TS)]
-#[ts(export, export_to = "bindings.ts")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, TS, JsonSchema)]
+#[ts(export_to = "bindings.ts")]
 #[serde(rename_all = "snake_case")]
 pub enum PolicyChange {
     Added,
@@ -115,8 +116,8 @@ pub enum PolicyChange {
 }
 
 /// One policy side by side.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
-#[ts(export, export_to = "bindings.ts")]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS, JsonSchema)]
+#[ts(export_to = "bindings.ts")]
 pub struct TextDiffView {
     pub policy: String,
     /// `json` or `rego`.
@@ -124,16 +125,16 @@ pub struct TextDiffView {
     pub rows: Vec<DiffRow>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
-#[ts(export, export_to = "bindings.ts")]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS, JsonSchema)]
+#[ts(export_to = "bindings.ts")]
 pub struct DiffRow {
     pub kind: DiffRowKind,
     pub left: Option<DiffSide>,
     pub right: Option<DiffSide>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, TS)]
-#[ts(export, export_to = "bindings.ts")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, TS, JsonSchema)]
+#[ts(export_to = "bindings.ts")]
 #[serde(rename_all = "snake_case")]
 pub enum DiffRowKind {
     Equal,
@@ -142,16 +143,16 @@ pub enum DiffRowKind {
     Removed,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
-#[ts(export, export_to = "bindings.ts")]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS, JsonSchema)]
+#[ts(export_to = "bindings.ts")]
 pub struct DiffSide {
     pub number: u32,
     /// Pieces of the line; `emphasised` marks what differs inside it.
     pub pieces: Vec<DiffPiece>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
-#[ts(export, export_to = "bindings.ts")]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS, JsonSchema)]
+#[ts(export_to = "bindings.ts")]
 pub struct DiffPiece {
     pub text: String,
     pub emphasised: bool,

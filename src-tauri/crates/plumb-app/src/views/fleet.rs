@@ -1,11 +1,12 @@
 //! The Fleet screen: version bar, state counts, node matrix and one page of the table.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
 /// What part of the table is asked for.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, TS)]
-#[ts(export, export_to = "bindings.ts")]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, TS, JsonSchema)]
+#[ts(export_to = "bindings.ts")]
 pub struct FleetPage {
     /// Filter line as typed after `/`; empty means every node.
     pub filter: String,
@@ -16,8 +17,8 @@ pub struct FleetPage {
     pub limit: u32,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
-#[ts(export, export_to = "bindings.ts")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS, JsonSchema)]
+#[ts(export_to = "bindings.ts")]
 #[serde(rename_all = "snake_case")]
 pub enum FleetSort {
     /// Worst state first, then by name.
@@ -32,8 +33,8 @@ pub enum FleetSort {
 }
 
 /// The Fleet screen.
-#[derive(Debug, Clone, PartialEq, Serialize, TS)]
-#[ts(export, export_to = "bindings.ts")]
+#[derive(Debug, Clone, PartialEq, Serialize, TS, JsonSchema)]
+#[ts(export_to = "bindings.ts")]
 pub struct FleetView {
     pub fleet: String,
     pub environment: String,
@@ -54,8 +55,8 @@ pub struct FleetView {
     pub filter_error: Option<String>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
-#[ts(export, export_to = "bindings.ts")]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS, JsonSchema)]
+#[ts(export_to = "bindings.ts")]
 pub struct DesiredView {
     pub version: String,
     /// 64 hex digits, when bound to content.
@@ -65,16 +66,16 @@ pub struct DesiredView {
     pub since_ms: Option<i64>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
-#[ts(export, export_to = "bindings.ts")]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS, JsonSchema)]
+#[ts(export_to = "bindings.ts")]
 pub struct ThresholdsView {
     pub digest_age_s: u32,
     pub load_age_s: u32,
 }
 
 /// Nodes that run one content under one version.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
-#[ts(export, export_to = "bindings.ts")]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS, JsonSchema)]
+#[ts(export_to = "bindings.ts")]
 pub struct VersionShare {
     pub version: Option<String>,
     pub content: Option<String>,
@@ -85,16 +86,18 @@ pub struct VersionShare {
     pub same_version_other_content: bool,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
-#[ts(export, export_to = "bindings.ts")]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS, JsonSchema)]
+#[ts(export_to = "bindings.ts")]
 pub struct StateCount {
     pub state: DriftStateView,
     pub count: u32,
 }
 
 /// Drift states with one meaning only; order is worst first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, TS)]
-#[ts(export, export_to = "bindings.ts")]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, TS, JsonSchema,
+)]
+#[ts(export_to = "bindings.ts")]
 #[serde(rename_all = "snake_case")]
 pub enum DriftStateView {
     Tampered,
@@ -110,8 +113,8 @@ pub enum DriftStateView {
 }
 
 /// One cell a node, in order of names. Compact: a character a node.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
-#[ts(export, export_to = "bindings.ts")]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS, JsonSchema)]
+#[ts(export_to = "bindings.ts")]
 pub struct Matrix {
     /// State codes, one character a node: `t p d b a s u ? c .` in the order of the states.
     pub cells: String,
@@ -121,8 +124,8 @@ pub struct Matrix {
 }
 
 /// One row of the table. Times are milliseconds since the epoch; ages are computed where they are shown.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
-#[ts(export, export_to = "bindings.ts")]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS, JsonSchema)]
+#[ts(export_to = "bindings.ts")]
 pub struct NodeRow {
     pub id: String,
     pub api: String,
@@ -147,16 +150,16 @@ pub struct NodeRow {
     pub cautions: Vec<String>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
-#[ts(export, export_to = "bindings.ts")]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS, JsonSchema)]
+#[ts(export_to = "bindings.ts")]
 pub struct LabelView {
     pub name: String,
     pub value: String,
 }
 
 /// One reload attempt.
-#[derive(Debug, Clone, PartialEq, Serialize, TS)]
-#[ts(export, export_to = "bindings.ts")]
+#[derive(Debug, Clone, PartialEq, Serialize, TS, JsonSchema)]
+#[ts(export_to = "bindings.ts")]
 pub struct ReloadView {
     pub at_ms: i64,
     pub version: Option<String>,

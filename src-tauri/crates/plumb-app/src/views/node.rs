@@ -1,13 +1,14 @@
 //! The node drawer.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use ts_rs::TS;
 
 use super::fleet::{DesiredView, NodeRow, ReloadView};
 
 /// Everything the store knows of one node.
-#[derive(Debug, Clone, PartialEq, Serialize, TS)]
-#[ts(export, export_to = "bindings.ts")]
+#[derive(Debug, Clone, PartialEq, Serialize, TS, JsonSchema)]
+#[ts(export_to = "bindings.ts")]
 pub struct NodeView {
     pub row: NodeRow,
     /// Base URL; never with credentials.
@@ -30,8 +31,8 @@ pub struct NodeView {
     pub next: Option<String>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
-#[ts(export, export_to = "bindings.ts")]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS, JsonSchema)]
+#[ts(export_to = "bindings.ts")]
 pub struct SignatureView {
     /// `valid`, `invalid`, `unsigned`.
     pub verdict: String,
@@ -39,8 +40,8 @@ pub struct SignatureView {
 }
 
 /// One thing a node can or cannot be asked.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
-#[ts(export, export_to = "bindings.ts")]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS, JsonSchema)]
+#[ts(export_to = "bindings.ts")]
 pub struct NodeAction {
     /// `sync`, `pin`, `rollback`, `restart`, `logs`, `config`, `evaluate`, `verify`.
     pub kind: String,
@@ -52,16 +53,16 @@ pub struct NodeAction {
     pub curl: Vec<String>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
-#[ts(export, export_to = "bindings.ts")]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS, JsonSchema)]
+#[ts(export_to = "bindings.ts")]
 pub struct PolicyLine {
     pub id: String,
     pub digest: String,
 }
 
 /// A figure with its source and age.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
-#[ts(export, export_to = "bindings.ts")]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS, JsonSchema)]
+#[ts(export_to = "bindings.ts")]
 pub struct Figure {
     pub name: String,
     pub value: String,
@@ -70,23 +71,23 @@ pub struct Figure {
     pub caution: Option<String>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
-#[ts(export, export_to = "bindings.ts")]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS, JsonSchema)]
+#[ts(export_to = "bindings.ts")]
 pub struct ConfigLine {
     pub key: String,
     pub value: String,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
-#[ts(export, export_to = "bindings.ts")]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS, JsonSchema)]
+#[ts(export_to = "bindings.ts")]
 pub struct GapView {
     pub source: String,
     pub message: String,
 }
 
 /// One answer as received, fetched on demand and not stored.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
-#[ts(export, export_to = "bindings.ts")]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS, JsonSchema)]
+#[ts(export_to = "bindings.ts")]
 pub struct RawAnswer {
     pub path: String,
     /// HTTP status; 0 where there was no answer and `body` says why.
@@ -98,8 +99,8 @@ pub struct RawAnswer {
 }
 
 /// One log line of an agent.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
-#[ts(export, export_to = "bindings.ts")]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS, JsonSchema)]
+#[ts(export_to = "bindings.ts")]
 pub struct LogLine {
     pub at_ms: i64,
     pub level: String,

@@ -1,11 +1,12 @@
 //! From a request to a plan a person can judge.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
 /// What an operator asks for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
-#[ts(export, export_to = "bindings.ts")]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, JsonSchema)]
+#[ts(export_to = "bindings.ts")]
 pub struct ActionRequest {
     pub kind: ActionKind,
     pub nodes: NodeSelection,
@@ -22,8 +23,8 @@ pub struct ActionRequest {
     pub force: bool,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
-#[ts(export, export_to = "bindings.ts")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS, JsonSchema)]
+#[ts(export_to = "bindings.ts")]
 #[serde(rename_all = "snake_case")]
 pub enum ActionKind {
     Sync,
@@ -36,8 +37,8 @@ pub enum ActionKind {
     ResolveConflict,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
-#[ts(export, export_to = "bindings.ts")]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, JsonSchema)]
+#[ts(export_to = "bindings.ts")]
 #[serde(tag = "select", rename_all = "snake_case")]
 pub enum NodeSelection {
     All,
@@ -53,8 +54,8 @@ pub enum NodeSelection {
 }
 
 /// The preview: what will change, where, and what it takes to start it.
-#[derive(Debug, Clone, PartialEq, Serialize, TS)]
-#[ts(export, export_to = "bindings.ts")]
+#[derive(Debug, Clone, PartialEq, Serialize, TS, JsonSchema)]
+#[ts(export_to = "bindings.ts")]
 pub struct PlanView {
     /// 64 hex digits over the plan's canonical bytes.
     pub hash: String,
@@ -78,8 +79,8 @@ pub struct PlanView {
     pub startable: bool,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
-#[ts(export, export_to = "bindings.ts")]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS, JsonSchema)]
+#[ts(export_to = "bindings.ts")]
 pub struct PlanTarget {
     pub node: String,
     pub state: super::fleet::DriftStateView,
@@ -93,15 +94,15 @@ pub struct PlanTarget {
     pub undo: String,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
-#[ts(export, export_to = "bindings.ts")]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS, JsonSchema)]
+#[ts(export_to = "bindings.ts")]
 pub struct LeftOut {
     pub node: String,
     pub reason: String,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
-#[ts(export, export_to = "bindings.ts")]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS, JsonSchema)]
+#[ts(export_to = "bindings.ts")]
 pub struct FindingView {
     pub severity: SeverityView,
     /// Stable word such as `bundle_missing`.
@@ -112,8 +113,8 @@ pub struct FindingView {
     pub remedy: String,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, TS)]
-#[ts(export, export_to = "bindings.ts")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, TS, JsonSchema)]
+#[ts(export_to = "bindings.ts")]
 #[serde(rename_all = "snake_case")]
 pub enum SeverityView {
     Note,
@@ -121,8 +122,8 @@ pub enum SeverityView {
     Fatal,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
-#[ts(export, export_to = "bindings.ts")]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS, JsonSchema)]
+#[ts(export_to = "bindings.ts")]
 pub struct BlastRadius {
     pub nodes: u32,
     pub of: u32,
@@ -131,8 +132,8 @@ pub struct BlastRadius {
 }
 
 /// The rung of the confirmation ladder this plan stands on.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
-#[ts(export, export_to = "bindings.ts")]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS, JsonSchema)]
+#[ts(export_to = "bindings.ts")]
 #[serde(tag = "level", rename_all = "snake_case")]
 pub enum ConfirmationView {
     /// Start at once; a toast offers the exact undo.

@@ -1,10 +1,11 @@
 //! Settings: fleets and credentials. Secrets never stand here.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
-#[ts(export, export_to = "bindings.ts")]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS, JsonSchema)]
+#[ts(export_to = "bindings.ts")]
 pub struct SettingsView {
     pub fleets: Vec<super::shell::FleetSummary>,
     pub credentials: Vec<CredentialView>,
@@ -16,8 +17,8 @@ pub struct SettingsView {
 }
 
 /// One credential reference of the open fleets.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
-#[ts(export, export_to = "bindings.ts")]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS, JsonSchema)]
+#[ts(export_to = "bindings.ts")]
 pub struct CredentialView {
     /// For example `keyring payments-eu` or `env PLUMB_TOKEN`.
     pub reference: String,
@@ -30,8 +31,8 @@ pub struct CredentialView {
 }
 
 /// A fleet about to be saved from an import.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
-#[ts(export, export_to = "bindings.ts")]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS, JsonSchema)]
+#[ts(export_to = "bindings.ts")]
 pub struct ImportPreview {
     pub added: Vec<String>,
     pub removed: Vec<String>,
@@ -43,8 +44,8 @@ pub struct ImportPreview {
 }
 
 /// Where nodes are imported from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
-#[ts(export, export_to = "bindings.ts")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS, JsonSchema)]
+#[ts(export_to = "bindings.ts")]
 #[serde(rename_all = "snake_case")]
 pub enum ImportFormat {
     FleetToml,

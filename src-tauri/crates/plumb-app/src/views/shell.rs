@@ -1,11 +1,12 @@
 //! What the frame around every screen shows.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
 /// The frame: fleets, the open one, its mode and its newest sweep.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
-#[ts(export, export_to = "bindings.ts")]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS, JsonSchema)]
+#[ts(export_to = "bindings.ts")]
 pub struct ShellView {
     pub version: String,
     pub fleets: Vec<FleetSummary>,
@@ -20,8 +21,8 @@ pub struct ShellView {
     pub now_ms: i64,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
-#[ts(export, export_to = "bindings.ts")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS, JsonSchema)]
+#[ts(export_to = "bindings.ts")]
 #[serde(rename_all = "snake_case")]
 pub enum Mode {
     /// A sweep of this session has finished.
@@ -30,8 +31,8 @@ pub enum Mode {
     Cache,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
-#[ts(export, export_to = "bindings.ts")]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS, JsonSchema)]
+#[ts(export_to = "bindings.ts")]
 pub struct FleetSummary {
     pub name: String,
     pub environment: String,
@@ -44,8 +45,8 @@ pub struct FleetSummary {
 }
 
 /// The newest sweep of a fleet.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
-#[ts(export, export_to = "bindings.ts")]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS, JsonSchema)]
+#[ts(export_to = "bindings.ts")]
 pub struct SweepView {
     pub started_at_ms: i64,
     pub finished_at_ms: i64,

@@ -1,0 +1,362 @@
+//! Checks of a fleet against its newest snapshot, each with evidence and what to do.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use plumb_fleet::{
+    Assessment, Caution, DriftState, Group, NodeId, NodeReport, SignatureReport, cautions,
+};
+
+use crate::{
+    app::App,
+    current::Current,
+    error::{AppError, Code},
+    queries::versions::sweep_view,
+    views::{
+        convert::{duration_words, ms},
+        doctor::{CheckResult, CheckView, DoctorView, EvidenceLine},
+    },
+};
+
+/// Lines of evidence kept for one check; the summary counts all.
+const EVIDENCE_LINES_MAX: usize = 50;
+/// Node names in one line of evidence.
+const NAMES_SHOWN: usize = 8;
+
+/// A check that can be asked for by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Check {
+    VersionConsistency,
+    ContentConsistency,
+    DigestAge,
+    LoadAge,
+    ReloadFailures,
+    Signature,
+    Reachability,
+    ClockSkew,
+    UnauthenticatedReload,
+}
+
+impl Check {
+    pub const ALL: [Self; 9] = [
+        Self::VersionConsistency,
+        Self::ContentConsistency,
+        Self::DigestAge,
+        Self::LoadAge,
+        Self::ReloadFailures,
+        Self::Signature,
+        Self::Reachability,
+        Self::ClockSkew,
+        Self::UnauthenticatedReload,
+    ];
+
+    /// The name runbooks link to (R006).
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::VersionConsistency => "check.policy.version-consistency",
+            Self::ContentConsistency => "check.policy.content-consistency",
+            Self::DigestAge => "check.policy.digest-age",
+            Self::LoadAge => "check.policy.load-age",
+            Self::ReloadFailures => "check.policy.reload-failures",
+            Self::Signature => "check.policy.signature",
+            Self::Reachability => "check.policy.reachability",
+            Self::ClockSkew => "check.policy.clock-skew",
+            Self::UnauthenticatedReload => "check.policy.unauthenticated-reload",
+        }
+    }
+
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|check| check.name() == name)
+    }
+
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::VersionConsistency => "Nodes run one version",
+            Self::ContentConsistency => "Equal versions have equal content",
+            Self::DigestAge => "Sources confirm what nodes run",
+            Self::LoadAge => "Bundles were loaded lately",
+            Self::ReloadFailures => "The last reload succeeded",
+            Self::Signature => "What runs is validly signed",
+            Self::Reachability => "Nodes answer",
+            Self::ClockSkew => "Clocks agree",
+            Self::UnauthenticatedReload => "Reloads ask for a credential",
+        }
+    }
+
+    /// Whether a finding fails the check or only warns.
+    const fn severity(self) -> CheckResult {
+        match self {
+            Self::LoadAge | Self::ClockSkew | Self::UnauthenticatedReload => CheckResult::Warning,
+            _ => CheckResult::Failed,
+        }
+    }
+
+    const fn remedy(self) -> &'static str {
+        match self {
+            Self::VersionConsistency => {
+                "settle on one version: plumb policy resolve-conflict --to-version VERSION"
+            }
+            Self::ContentConsistency => {
+                "see what differs: plumb policy version diff --all-instances; then sync the nodes that differ"
+            }
+            Self::DigestAge => {
+                "look at how the node follows its source: plumb policy bundle check-subscription --node NODE"
+            }
+            Self::LoadAge => {
+                "make the node load its bundle again: plumb policy sync --force --node NODE"
+            }
+            Self::ReloadFailures => {
+                "read why: plumb policy logs --node NODE --filter reload --level warning; then mend the bundle or the key"
+            }
+            Self::Signature => {
+                "replace what runs by a signed bundle: plumb policy sync --node NODE, and find out who changed it"
+            }
+            Self::Reachability => {
+                "look at the node, its address and the way there; its last known state stays shown with its age"
+            }
+            Self::ClockSkew => {
+                "set the node's clock; ages and time windows of policies are wrong until then"
+            }
+            Self::UnauthenticatedReload => {
+                "put a gateway with authentication or mutual TLS before the node, or start its agent with a token"
+            }
+        }
+    }
+}
+
+impl App {
+    /// Runs the named checks, or all of them, over what the store knows.
+    pub async fn doctor(&self, fleet: &str, names: &[String]) -> Result<DoctorView, AppError> {
+        let wanted = wanted(names)?;
+        let current = self.current(fleet).await?;
+        let now = self.now();
+        let checks = examine(&current, &wanted, now);
+        Ok(DoctorView {
+            fleet: current.fleet.name.to_string(),
+            now_ms: ms(now),
+            sweep: sweep_view(&current),
+            passed: checks.iter().all(|check| check.result != CheckResult::Failed),
+            checks,
+        })
+    }
+}
+
+fn wanted(names: &[String]) -> Result<Vec<Check>, AppError> {
+    if names.is_empty() {
+        return Ok(Check::ALL.to_vec());
+    }
+    names
+        .iter()
+        .map(|name| {
+            Check::from_name(name).ok_or_else(|| {
+                let known = Check::ALL.map(Check::name).join(", ");
+                AppError::new(
+                    Code::Invalid,
+                    format!("there is no check {name:?}"),
+                    format!("the checks are {known}"),
+                )
+            })
+        })
+        .collect()
+}
+
+/// Runs checks over one snapshot.
+fn examine(current: &Current, checks: &[Check], now: Timestamp) -> Vec<CheckView> {
+    let assessment = current.assess(now);
+    let told = current.snapshot.nodes.values().any(|node| node.report.is_some());
+    checks
+        .iter()
+        .map(|check| {
+            if !told && *check != Check::Reachability {
+                return view(
+                    *check,
+                    CheckResult::NotKnown,
+                    "no node ever reported".to_owned(),
+                    Vec::new(),
+                );
+            }
+            let (summary, evidence) = match check {
+                Check::VersionConsistency => version_consistency(&assessment),
+                Check::ContentConsistency => content_consistency(current, &assessment),
+                Check::Reachability => reachability(current, &assessment),
+                _ => per_node(*check, current, &assessment, now),
+            };
+            let result = if evidence.is_empty() { CheckResult::Passed } else { check.severity() };
+            view(*check, result, summary, evidence)
+        })
+        .collect()
+}
+
+fn view(
+    check: Check,
+    result: CheckResult,
+    summary: String,
+    mut evidence: Vec<EvidenceLine>,
+) -> CheckView {
+    evidence.truncate(EVIDENCE_LINES_MAX);
+    CheckView {
+        name: check.name().to_owned(),
+        title: check.title().to_owned(),
+        result,
+        summary,
+        evidence,
+        remedy: matches!(result, CheckResult::Warning | CheckResult::Failed)
+            .then(|| check.remedy().to_owned()),
+    }
+}
+
+/// Nodes that never reported are in no group that counts.
+fn reporting(assessment: &Assessment) -> impl Iterator<Item = &Group> {
+    assessment.groups.iter().filter(|group| group.version.is_some() || group.content.is_some())
+}
+
+fn version_consistency(assessment: &Assessment) -> (String, Vec<EvidenceLine>) {
+    let versions: BTreeSet<_> =
+        reporting(assessment).filter_map(|group| group.version.as_ref()).collect();
+    if let [version] = versions.iter().collect::<Vec<_>>()[..] {
+        return (format!("every node that reported runs {version}"), Vec::new());
+    }
+    let evidence = versions
+        .iter()
+        .map(|version| {
+            let nodes: Vec<&NodeId> = reporting(assessment)
+                .filter(|group| group.version.as_ref() == Some(version))
+                .flat_map(|group| &group.nodes)
+                .collect();
+            EvidenceLine { node: None, detail: format!("{version}: {}", names(&nodes)) }
+        })
+        .collect();
+    (format!("{} different versions", versions.len()), evidence)
+}
+
+fn content_consistency(current: &Current, assessment: &Assessment) -> (String, Vec<EvidenceLine>) {
+    let mut evidence = Vec::new();
+    for group in reporting(assessment) {
+        let (Some(version), Some(content)) = (&group.version, group.content) else { continue };
+        let twins = reporting(assessment)
+            .filter(|other| other.version.as_ref() == Some(version) && other.content.is_some())
+            .count();
+        let bundles: BTreeSet<_> =
+            current.desired.catalogue.of_version(version).map(|entry| entry.content).collect();
+        let unsigned = !bundles.is_empty() && !bundles.contains(&content);
+        if twins > 1 || unsigned {
+            let nodes: Vec<&NodeId> = group.nodes.iter().collect();
+            let note = if unsigned { ", of no signed bundle known as that version" } else { "" };
+            evidence.push(EvidenceLine {
+                node: None,
+                detail: format!("{version} content {}{note}: {}", content.short(), names(&nodes)),
+            });
+        }
+    }
+    let summary = if evidence.is_empty() {
+        "each version stands for one content".to_owned()
+    } else {
+        format!(
+            "{} groups run equal versions with content that is not equal or not signed",
+            evidence.len()
+        )
+    };
+    (summary, evidence)
+}
+
+fn reachability(current: &Current, assessment: &Assessment) -> (String, Vec<EvidenceLine>) {
+    let mut evidence = Vec::new();
+    for (id, seen) in &current.snapshot.nodes {
+        let detail = match (&seen.failure, seen.attempted_at) {
+            (Some(failure), _) => failure.message.clone(),
+            (None, None) => "never asked".to_owned(),
+            (None, Some(_)) => continue,
+        };
+        evidence.push(EvidenceLine { node: Some(id.to_string()), detail });
+    }
+    let silent = evidence.len();
+    let total = assessment.nodes.len();
+    let summary = if silent == 0 {
+        format!("all {total} nodes answered")
+    } else {
+        format!("{silent} of {total} nodes gave no answer that can be used")
+    };
+    (summary, evidence)
+}
+
+fn per_node(
+    check: Check,
+    current: &Current,
+    assessment: &Assessment,
+    now: Timestamp,
+) -> (String, Vec<EvidenceLine>) {
+    let mut evidence = Vec::new();
+    let mut told = 0_usize;
+    for (id, seen) in &current.snapshot.nodes {
+        let Some(report) = &seen.report else { continue };
+        told += 1;
+        if let Some(detail) =
+            finding(check, current, report, now).or_else(|| tampered(check, assessment, id))
+        {
+            evidence.push(EvidenceLine { node: Some(id.to_string()), detail });
+        }
+    }
+    let summary = if evidence.is_empty() {
+        format!("nothing to say about {told} nodes")
+    } else {
+        format!("{} of {told} nodes", evidence.len())
+    };
+    (summary, evidence)
+}
+
+fn finding(check: Check, current: &Current, report: &NodeReport, now: Timestamp) -> Option<String> {
+    let odd = cautions(report, current.fleet.thresholds, now);
+    let words = |age_s: i64| duration_words(age_s);
+    match check {
+        Check::DigestAge => odd.iter().find_map(|caution| match caution {
+            Caution::DigestAge { age_s } => {
+                Some(format!("its source last confirmed the digest {} ago", words(*age_s)))
+            }
+            _ => None,
+        }),
+        Check::LoadAge => odd.iter().find_map(|caution| match caution {
+            Caution::LoadAge { age_s } => Some(format!("loaded {} ago", words(*age_s))),
+            _ => None,
+        }),
+        Check::ClockSkew => odd.iter().find_map(|caution| match caution {
+            Caution::ClockSkew { skew_ms } => {
+                let way = if *skew_ms < 0 { "behind" } else { "ahead of" };
+                Some(format!("its clock is {} {way} ours", words(skew_ms.abs() / 1_000)))
+            }
+            _ => None,
+        }),
+        Check::UnauthenticatedReload => report
+            .unauthenticated_reload
+            .then(|| "accepts a reload from anybody who reaches it".to_owned()),
+        Check::ReloadFailures => {
+            let failures = report.history.iter().take_while(|entry| !entry.success).count();
+            let newest = report.history.first().filter(|_| failures > 0)?;
+            let why = newest.error.as_deref().unwrap_or("the node does not say why");
+            Some(format!("the newest {failures} reloads failed, the last: {why}"))
+        }
+        Check::Signature => match report.signature.as_ref().map(|seen| &seen.value) {
+            Some(SignatureReport::Invalid { reason }) => Some(format!("invalid: {reason}")),
+            Some(SignatureReport::Unsigned) => Some("what runs carries no signature".to_owned()),
+            Some(SignatureReport::Valid { .. }) | None => None,
+        },
+        Check::VersionConsistency | Check::ContentConsistency | Check::Reachability => None,
+    }
+}
+
+/// A node may call valid what is no signed bundle at all: the comparison by content says so.
+fn tampered(check: Check, assessment: &Assessment, id: &NodeId) -> Option<String> {
+    let verdict = assessment.nodes.get(id)?;
+    (check == Check::Signature && verdict.state == DriftState::Tampered)
+        .then(|| verdict.why.clone())
+}
+
+fn names(nodes: &[&NodeId]) -> String {
+    let shown: Vec<&str> = nodes.iter().take(NAMES_SHOWN).map(|node| node.as_str()).collect();
+    let more = nodes.len().saturating_sub(NAMES_SHOWN);
+    let rest = if more == 0 { String::new() } else { format!(" and {more} more") };
+    format!("{} ({}{rest})", count_words(nodes.len()), shown.join(", "))
+}
+
+fn count_words(count: usize) -> String {
+    if count == 1 { "1 node".to_owned() } else { format!("{count} nodes") }
+}

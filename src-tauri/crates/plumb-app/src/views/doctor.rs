@@ -1,0 +1,49 @@
+//! Checks of a fleet, each with its evidence.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::shell::SweepView;
+
+/// What the checks found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct DoctorView {
+    pub fleet: String,
+    pub now_ms: i64,
+    pub sweep: Option<SweepView>,
+    /// No check failed.
+    pub passed: bool,
+    pub checks: Vec<CheckView>,
+}
+
+/// One check.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct CheckView {
+    /// For example `check.policy.version-consistency`.
+    pub name: String,
+    pub title: String,
+    pub result: CheckResult,
+    /// One sentence.
+    pub summary: String,
+    pub evidence: Vec<EvidenceLine>,
+    /// What to do, where it did not pass.
+    pub remedy: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CheckResult {
+    Passed,
+    /// Odd, and to be looked at; the exit code does not change.
+    Warning,
+    Failed,
+    /// Nothing is known to judge by.
+    NotKnown,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct EvidenceLine {
+    /// The node it is about; nothing when it is about several.
+    pub node: Option<String>,
+    pub detail: String,
+}

@@ -1,0 +1,73 @@
+//! What a sweep finds and how it is shown.
+
+use plumb_app::views::drift::{Baseline, PolicyChange};
+
+use crate::world::{World, page, states};
+
+#[tokio::test]
+async fn a_sweep_names_who_differs_and_how() {
+    let world = World::start(&[
+        ("gw-1", "v2.signed.json"),
+        ("gw-2", "v1.signed.json"),
+        ("gw-3", "v2-other.signed.json"),
+    ])
+    .await;
+    let app = world.app().await;
+    app.sweep("eu").await.expect("a sweep");
+    let view = app.fleet_overview("eu", &page("")).await.expect("a view");
+    let expected = [("gw-1", "InSync"), ("gw-2", "Behind"), ("gw-3", "Diverged")];
+    assert_eq!(states(&view), expected.map(|(id, state)| (id.to_owned(), state.to_owned())));
+    assert_eq!(view.matrix.cells, ".bd");
+    assert_eq!(view.versions.iter().map(|share| share.count).sum::<u32>(), 3);
+
+    let drifted = app.fleet_overview("eu", &page("state:drifted")).await.expect("a view");
+    assert_eq!((drifted.matched, drifted.matrix.matched.as_str()), (2, "011"));
+
+    let node = app.node("eu", "gw-3").await.expect("a node");
+    assert_eq!(node.difference.as_deref(), Some("1 changed"));
+    assert_eq!((node.previous.as_deref(), node.next), (Some("gw-2"), None));
+    app.close().await;
+}
+
+#[tokio::test]
+async fn a_group_shows_the_policy_that_differs() {
+    let world = World::start(&[("gw-1", "v2.signed.json"), ("gw-2", "v2-other.signed.json")]).await;
+    let app = world.app().await;
+    app.sweep("eu").await.expect("a sweep");
+    let groups = app.drift("eu", &Baseline::Desired, None).await.expect("groups").groups;
+    let other = groups.iter().find(|group| !group.is_baseline).expect("a group that differs");
+    assert_eq!(other.note.as_deref(), Some("same version, other content"));
+    let view = app.drift("eu", &Baseline::Desired, Some(&other.key)).await.expect("a diff");
+    let diff = view.diff.expect("a chosen group has a diff");
+    assert_eq!((diff.changed, diff.added, diff.removed, diff.moved), (1, 0, 0, 0));
+    assert_eq!(
+        (diff.policies[0].id.as_str(), diff.policies[0].change),
+        ("payments.refund", PolicyChange::Changed)
+    );
+    let (from, to) = (diff.from_content.as_deref(), diff.to_content.as_deref());
+    let text = app.policy_text_diff("eu", from, to, "payments.refund").await.expect("a text diff");
+    let emphasised: Vec<String> = text
+        .rows
+        .iter()
+        .filter_map(|row| row.right.as_ref())
+        .flat_map(|side| {
+            side.pieces.iter().filter(|piece| piece.emphasised).map(|piece| piece.text.clone())
+        })
+        .collect();
+    assert_eq!(emphasised.concat(), "allow");
+    app.close().await;
+}
+
+#[tokio::test]
+async fn a_bad_fleet_file_names_line_and_field_and_changes_nothing() {
+    let world = World::start(&[("gw-1", "v2.signed.json")]).await;
+    let app = world.app().await;
+    let text = std::fs::read_to_string(world.path("fleet.toml")).expect("readable");
+    let bad = world.path("bad.toml");
+    std::fs::write(&bad, text.replace("http://", "gopher://").replace("\"eu\"", "\"us\""))
+        .expect("written");
+    let error = app.add_fleet(bad.as_str()).await.expect_err("must be refused");
+    assert!(error.message.contains("line 14: node gw-1: url:"), "{}", error.message);
+    assert_eq!(app.shell().await.expect("a shell").fleets.len(), 1);
+    app.close().await;
+}

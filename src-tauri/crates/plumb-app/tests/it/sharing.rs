@@ -1,0 +1,50 @@
+//! Window and command line over the same two files.
+
+use plumb_app::{
+    App, AppOptions,
+    topics::Topic,
+    views::plan::{ActionKind, ActionRequest, NodeSelection},
+};
+
+use crate::world::{World, page};
+
+#[tokio::test]
+async fn a_pin_by_one_process_is_seen_by_the_other() {
+    let world = World::start(&[("gw-1", "v2.signed.json"), ("gw-2", "v1.signed.json")]).await;
+    let command = world.app().await;
+    command.sweep("eu").await.expect("a sweep");
+    let window =
+        App::open(AppOptions::window(world.path("data"))).await.expect("the files open twice");
+    let mut heard = window.subscribe();
+
+    let pin = ActionRequest {
+        kind: ActionKind::Pin,
+        nodes: NodeSelection::All,
+        version: Some("1.0.0".to_owned()),
+        content: None,
+        force: false,
+    };
+    let plan = command.prepare_plan("eu", &pin).await.expect("a plan");
+    let run = command.start_run("eu", &plan.hash, None).await.expect("a run");
+    command.finished(&run.id).await.expect("a run");
+
+    let desired = async {
+        loop {
+            let topics = heard.recv().await.expect("the window announces");
+            if !topics.iter().any(|topic| matches!(topic, Topic::Fleet { .. })) {
+                continue;
+            }
+            let view = window.fleet_overview("eu", &page("")).await.expect("a view");
+            if view.desired.as_ref().is_some_and(|desired| desired.version == "1.0.0") {
+                return view.desired.and_then(|desired| desired.pinned_by);
+            }
+        }
+    };
+    let pinned_by = tokio::time::timeout(std::time::Duration::from_secs(20), desired)
+        .await
+        .expect("within a look");
+    assert!(pinned_by.is_some());
+    assert_eq!(window.runs("eu").await.expect("runs").len(), 1);
+    window.close().await;
+    command.close().await;
+}

@@ -1,0 +1,158 @@
+//! A small real fleet: agents on loopback, signed bundles in a folder, an application over it.
+
+use std::{fmt::Write as _, fs, path::Path};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use jiff::Timestamp;
+use plumb_agent::{Agent, AgentConfig, RunningAgent, TrustKey};
+use plumb_app::{
+    App, AppOptions,
+    views::{
+        fleet::{FleetPage, FleetSort, FleetView},
+        plan::{ActionKind, ActionRequest, NodeSelection},
+    },
+};
+use plumb_bundle::{formats::signed_json::BundleDraft, json};
+use plumb_trust::{SigningKey, sign_bundle};
+use tempfile::TempDir;
+
+/// Versions every world has: file name, version, policies.
+const BUNDLES: [(&str, &str, &str); 3] = [
+    ("v1.signed.json", "1.0.0", r#"[{"id":"payments.read","effect":"allow"}]"#),
+    (
+        "v2.signed.json",
+        "2.0.0",
+        r#"[{"id":"payments.read","effect":"allow"},{"id":"payments.refund","effect":"deny"}]"#,
+    ),
+    (
+        "v2-other.signed.json",
+        "2.0.0",
+        r#"[{"id":"payments.read","effect":"allow"},{"id":"payments.refund","effect":"allow"}]"#,
+    ),
+];
+
+pub(crate) struct World {
+    pub(crate) folder: TempDir,
+    pub(crate) agents: Vec<(String, RunningAgent)>,
+}
+
+impl World {
+    /// Starts one agent for each name and bundle file.
+    pub(crate) async fn start(nodes: &[(&str, &str)]) -> Self {
+        let folder = TempDir::new().expect("a temporary folder");
+        sign_bundles(folder.path());
+        let mut agents = Vec::new();
+        for (name, bundle) in nodes {
+            agents.push(((*name).to_owned(), start_agent(folder.path(), name, bundle).await));
+        }
+        let world = Self { folder, agents };
+        world.write_fleet("");
+        world
+    }
+
+    pub(crate) fn path(&self, name: &str) -> Utf8PathBuf {
+        Utf8Path::from_path(self.folder.path()).expect("UTF-8").join(name)
+    }
+
+    /// Writes the fleet file; `extra` are lines before the tables.
+    pub(crate) fn write_fleet(&self, extra: &str) {
+        let mut text = format!(
+            "name = \"eu\"\n{extra}\ndeadline_s = 2\nbundles = [\"bundles\"]\n\n[desired]\nversion = \"2.0.0\"\ncontent = \"{}\"\n\n[[trust.keys]]\nid = \"signer\"\npem = \"signer.pem\"\n",
+            self.content("v2.signed.json")
+        );
+        for (name, agent) in &self.agents {
+            let address = agent.address();
+            write!(
+                text,
+                "\n[[node]]\nid = \"{name}\"\napi = \"agent\"\nurl = \"http://{address}\"\n"
+            )
+            .expect("writing to a string");
+        }
+        fs::write(self.folder.path().join("fleet.toml"), text).expect("the fleet file is written");
+    }
+
+    /// Content digest of a bundle file.
+    pub(crate) fn content(&self, file: &str) -> String {
+        let bytes = fs::read(self.folder.path().join("bundles").join(file)).expect("a bundle");
+        plumb_bundle::Bundle::read(&bytes).expect("a valid bundle").content.to_string()
+    }
+
+    pub(crate) async fn app(&self) -> App {
+        let app = App::open(AppOptions::command(self.path("data"))).await.expect("the files open");
+        app.add_fleet(self.path("fleet.toml").as_str()).await.expect("the fleet opens");
+        app
+    }
+
+    /// Ends every agent; their addresses refuse connections from now on.
+    pub(crate) async fn stop_agents(&mut self) {
+        for (_, agent) in self.agents.drain(..) {
+            agent.shutdown().await;
+        }
+    }
+}
+
+fn sign_bundles(folder: &Path) {
+    let bundles = folder.join("bundles");
+    fs::create_dir_all(&bundles).expect("a folder");
+    let key = SigningKey::generate_rsa(2048, &mut fill()).expect("a key");
+    fs::write(folder.join("signer.pem"), key.public_pem().expect("a public key")).expect("written");
+    for (file, version, policies) in BUNDLES {
+        let json::Value::Array(policies) = json::parse(policies.as_bytes()).expect("policies")
+        else {
+            panic!("policies are a list")
+        };
+        let draft = BundleDraft {
+            id: "payments".to_owned(),
+            version: version.to_owned(),
+            issued_at: "2026-11-01T00:00:00Z".parse::<Timestamp>().expect("a time"),
+            issuer: None,
+            description: None,
+            expires_at: None,
+            tags: Vec::new(),
+            policies,
+        };
+        let unsigned = draft.build().expect("a valid bundle");
+        let signed = sign_bundle(&unsigned, &key, "signer", &mut fill()).expect("signed");
+        fs::write(bundles.join(file), signed).expect("written");
+    }
+}
+
+/// Randomness for keys and salts.
+fn fill() -> impl FnMut(&mut [u8]) {
+    |bytes: &mut [u8]| rand::Rng::fill_bytes(&mut rand::rng(), bytes)
+}
+
+async fn start_agent(folder: &Path, name: &str, bundle: &str) -> RunningAgent {
+    let trust = vec![TrustKey { id: "signer".to_owned(), pem: folder.join("signer.pem") }];
+    let config = AgentConfig {
+        state_dir: Some(folder.join("state").join(name)),
+        watch: false,
+        ..AgentConfig::new(folder.join("bundles").join(bundle), trust)
+    };
+    Agent::start(config).await.expect("the agent starts")
+}
+
+pub(crate) fn page(filter: &str) -> FleetPage {
+    FleetPage {
+        filter: filter.to_owned(),
+        sort: FleetSort::Name,
+        descending: false,
+        offset: 0,
+        limit: 100,
+    }
+}
+
+/// Names and states of the rows, as a person reads them.
+pub(crate) fn states(view: &FleetView) -> Vec<(String, String)> {
+    view.rows.iter().map(|row| (row.id.clone(), format!("{:?}", row.state))).collect()
+}
+
+pub(crate) fn sync_drifted() -> ActionRequest {
+    ActionRequest {
+        kind: ActionKind::Sync,
+        nodes: NodeSelection::Drifted,
+        version: None,
+        content: None,
+        force: false,
+    }
+}

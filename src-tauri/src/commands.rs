@@ -1,0 +1,8 @@
+//! Doors from the page to the use cases, one file per feature, three lines a command.
+
+pub(crate) mod drift;
+pub(crate) mod fleet;
+pub(crate) mod plans;
+pub(crate) mod runs;
+pub(crate) mod settings;
+pub(crate) mod window;

@@ -1,0 +1,30 @@
+//! From a request to a plan, and from a plan to a run.
+
+use plumb_app::{
+    App,
+    error::AppError,
+    views::{
+        plan::{ActionRequest, PlanView},
+        run::RunView,
+    },
+};
+use tauri::State;
+
+#[tauri::command]
+pub(crate) async fn prepare_plan(
+    app: State<'_, App>,
+    fleet: String,
+    request: ActionRequest,
+) -> Result<PlanView, AppError> {
+    app.prepare_plan(&fleet, &request).await
+}
+
+#[tauri::command]
+pub(crate) async fn start_run(
+    app: State<'_, App>,
+    fleet: String,
+    plan_hash: String,
+    typed: Option<String>,
+) -> Result<RunView, AppError> {
+    app.start_run(&fleet, &plan_hash, typed.as_deref()).await
+}

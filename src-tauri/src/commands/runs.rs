@@ -1,0 +1,19 @@
+//! Runs under way and past.
+
+use plumb_app::{App, error::AppError, views::run::RunView};
+use tauri::State;
+
+#[tauri::command]
+pub(crate) async fn run(app: State<'_, App>, id: String) -> Result<RunView, AppError> {
+    app.run(&id).await
+}
+
+#[tauri::command]
+pub(crate) async fn runs(app: State<'_, App>, fleet: String) -> Result<Vec<RunView>, AppError> {
+    app.runs(&fleet).await
+}
+
+#[tauri::command]
+pub(crate) async fn abort_run(app: State<'_, App>, id: String) -> Result<(), AppError> {
+    app.abort_run(&id)
+}

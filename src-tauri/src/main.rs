@@ -1,0 +1,6 @@
+//! The window's process.
+#![cfg_attr(not(debug_assertions), windows_subsystem = "windows")]
+
+fn main() -> anyhow::Result<()> {
+    plumb_desktop::run()
+}

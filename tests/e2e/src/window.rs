@@ -1,0 +1,165 @@
+//! The window as a person uses it: by role, name and key.
+
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, bail};
+use fantoccini::{
+    Client, Locator,
+    actions::{InputSource as _, KeyAction, KeyActions},
+    elements::Element,
+    key::Key,
+};
+use tempfile::TempDir;
+
+use crate::{driver::Driver, program::program};
+
+/// How long something may take to appear: a sync waits for sweeps and for slow nodes to time out.
+const APPEAR_MAX: Duration = Duration::from_secs(40);
+
+/// How a window is started.
+#[derive(Debug, Default)]
+pub struct Launch<'a> {
+    pub fleet_file: Option<&'a Path>,
+    /// Kept between two windows of one story; a fresh one otherwise.
+    pub data_dir: Option<&'a Path>,
+}
+
+/// An open window with a private home.
+#[derive(Debug)]
+pub struct Window {
+    pub client: Client,
+    _driver: Driver,
+    _home: TempDir,
+}
+
+impl Window {
+    pub async fn open(launch: Launch<'_>) -> Result<Self> {
+        let home = TempDir::new()?;
+        let path = |name: &str| home.path().join(name).display().to_string();
+        let environment = [
+            ("HOME", path("home")),
+            ("XDG_DATA_HOME", path("data")),
+            ("XDG_CONFIG_HOME", path("config")),
+            ("XDG_CACHE_HOME", path("cache")),
+        ];
+        for (_, folder) in &environment {
+            std::fs::create_dir_all(folder)?;
+        }
+        let driver = Driver::start(&environment).await?;
+        let data = launch.data_dir.map_or_else(|| home.path().join("plumbline"), Path::to_owned);
+        let mut arguments = vec!["--data-dir".to_owned(), data.display().to_string()];
+        if let Some(file) = launch.fleet_file {
+            arguments.extend(["--fleet-file".to_owned(), file.display().to_string()]);
+        }
+        let binary = program("PLUMBLINE_BIN", "plumbline")?;
+        let client = driver.open(&binary.display().to_string(), &arguments).await?;
+        client.set_window_rect(0, 0, 1280, 800).await.context("sizing the window")?;
+        Ok(Self { client, _driver: driver, _home: home })
+    }
+
+    /// Waits for an element of an XPath that is shown.
+    pub async fn find(&self, path: &str) -> Result<Element> {
+        let started = Instant::now();
+        loop {
+            for element in self.client.find_all(Locator::XPath(path)).await.unwrap_or_default() {
+                if element.is_displayed().await.unwrap_or(false) {
+                    return Ok(element);
+                }
+            }
+            if started.elapsed() > APPEAR_MAX {
+                bail!("{path} did not appear; the page says: {}", self.text().await);
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Waits until the page shows a text.
+    pub async fn see(&self, text: &str) -> Result<()> {
+        let started = Instant::now();
+        while started.elapsed() < APPEAR_MAX {
+            if self.text().await.contains(text) {
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        bail!("{text:?} was not shown; the page says: {}", self.text().await)
+    }
+
+    /// Everything the page shows now.
+    pub async fn text(&self) -> String {
+        match self.client.find(Locator::Css("body")).await {
+            Ok(body) => body.text().await.unwrap_or_default(),
+            Err(_) => String::new(),
+        }
+    }
+
+    /// Clicks what has this role-bearing tag and this name; tries again when the page moved under the pointer.
+    pub async fn click(&self, path: &str) -> Result<()> {
+        let started = Instant::now();
+        loop {
+            match self.find(path).await?.click().await {
+                Ok(()) => return Ok(()),
+                Err(error) if started.elapsed() > APPEAR_MAX => {
+                    return Err(error).with_context(|| format!("clicking {path}"));
+                }
+                Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
+            }
+        }
+    }
+
+    pub async fn click_button(&self, name: &str) -> Result<()> {
+        self.click(&button(name)).await
+    }
+
+    /// Presses a key of the keyboard as a whole: down and up.
+    pub async fn press(&self, key: char) -> Result<()> {
+        self.chord(&[], key).await
+    }
+
+    /// Presses a key while others are held.
+    pub async fn chord(&self, held: &[Key], key: char) -> Result<()> {
+        let mut keys = KeyActions::new("keyboard".to_owned());
+        for held in held {
+            keys = keys.then(KeyAction::Down { value: (*held).into() });
+        }
+        keys = keys.then(KeyAction::Down { value: key }).then(KeyAction::Up { value: key });
+        for held in held.iter().rev() {
+            keys = keys.then(KeyAction::Up { value: (*held).into() });
+        }
+        self.client.perform_actions(keys).await.context("pressing keys")
+    }
+
+    /// Types into the field that has the focus.
+    pub async fn type_text(&self, text: &str) -> Result<()> {
+        for key in text.chars() {
+            self.press(key).await?;
+        }
+        Ok(())
+    }
+
+    pub async fn screenshot(&self, file: &Path) -> Result<()> {
+        let picture = self.client.screenshot().await.context("taking a picture")?;
+        std::fs::write(file, picture).with_context(|| format!("writing {}", file.display()))
+    }
+
+    /// Leaves through the program's own door, so that everything is closed properly.
+    pub async fn quit(self) -> Result<()> {
+        let script = "window.__TAURI_INTERNALS__.invoke('quit')";
+        // The session ends with the window, so an answer is not always had.
+        let _ = self.client.execute(script, Vec::new()).await;
+        Ok(())
+    }
+}
+
+/// An XPath for a button by its name, whether shown or given by a label.
+pub fn button(name: &str) -> String {
+    format!("//button[normalize-space()={0} or @aria-label={0} or starts-with(normalize-space(), {0})]", quoted(name))
+}
+
+/// A text as XPath quotes it.
+pub fn quoted(text: &str) -> String {
+    if text.contains('\'') { format!("\"{text}\"") } else { format!("'{text}'") }
+}
