@@ -9,7 +9,7 @@ use axum::{
     middleware::Next,
 };
 use futures::FutureExt as _;
-use plumb_wire::v1::{Authentication, LogLevel, REQUEST_ID};
+use plumb_wire::v1::{Authentication, IDEMPOTENT_REPLAYED, LogLevel, REQUEST_ID};
 use secrecy::ExposeSecret as _;
 use tokio::time::timeout;
 
@@ -36,11 +36,16 @@ pub(crate) async fn guard(
         Err(_) => axum::response::IntoResponse::into_response(Fault::timed_out()),
     };
     if let Some(fault) = response.extensions_mut().remove::<Fault>() {
-        response = if core.config.field_compatible {
+        let printed = if core.config.field_compatible {
             fault.as_detail()
         } else {
             fault.as_problem(&path, &id)
         };
+        let replayed = response.headers_mut().remove(IDEMPOTENT_REPLAYED);
+        response = printed;
+        if let Some(replayed) = replayed {
+            response.headers_mut().insert(IDEMPOTENT_REPLAYED, replayed);
+        }
     }
     tracing::debug!(%method, path, status = response.status().as_u16(), request = id, "answered");
     if !core.config.field_compatible

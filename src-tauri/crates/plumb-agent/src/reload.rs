@@ -119,7 +119,8 @@ impl Core {
             }
             book.durable.in_force = Some(next.named());
         }
-        if self.state_dir.is_some() {
+        // The same bundle again is on disk already.
+        if self.state_dir.is_some() && !same {
             self.keep(Job::InForce(Arc::clone(&next)));
         }
         if let Some(previous) = previous {

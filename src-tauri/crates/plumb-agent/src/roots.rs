@@ -38,29 +38,31 @@ pub(crate) struct BundlePath {
     real: PathBuf,
 }
 
-/// Why a path gives no bytes. All of them answer as missing, so that a request learns nothing about
-/// files outside the roots.
+/// Why a path gives no bytes.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PathError {
-    #[error("is outside the bundle roots")]
+    #[error("the path is outside the bundle roots")]
     Outside,
-    #[error("is or passes a link")]
+    #[error("the path is or passes a link")]
     Link,
-    #[error("is not a file")]
+    #[error("the path is no file")]
     NotAFile,
-    #[error("is larger than {BUNDLE_BYTES_MAX} bytes")]
+    #[error("the path cannot be followed")]
+    Follow(#[source] io::Error),
+    #[error("the file is larger than {BUNDLE_BYTES_MAX} bytes")]
     TooLarge,
-    #[error("cannot be read")]
-    Io(#[source] io::Error),
+    #[error("the file cannot be read")]
+    Read(#[source] io::Error),
 }
 
 impl PathError {
-    /// Whether the file is there and was refused for its size or by the disk: no question of access.
-    pub(crate) fn is_found(&self) -> bool {
+    /// Whether this answers as missing, so that a request learns nothing about files outside the
+    /// roots. A file that was found and cannot be read, or is too large, is told.
+    pub(crate) fn is_missing(&self) -> bool {
         match self {
-            Self::TooLarge => true,
-            Self::Io(error) => error.kind() != io::ErrorKind::NotFound,
-            Self::Outside | Self::Link | Self::NotAFile => false,
+            Self::TooLarge => false,
+            Self::Read(error) => error.kind() == io::ErrorKind::NotFound,
+            Self::Outside | Self::Link | Self::NotAFile | Self::Follow(_) => true,
         }
     }
 }
@@ -129,7 +131,7 @@ impl Root {
         let mut parts = rest.components().peekable();
         while let Some(part) = parts.next() {
             at.push(part);
-            let kind = fs::symlink_metadata(&at).map_err(PathError::Io)?.file_type();
+            let kind = fs::symlink_metadata(&at).map_err(PathError::Follow)?.file_type();
             if kind.is_symlink() {
                 return Err(PathError::Link);
             }
@@ -145,10 +147,10 @@ impl Root {
 impl BundlePath {
     /// The bytes of the file, if it is still the plain file that was resolved.
     pub(crate) fn read(&self) -> Result<Vec<u8>, PathError> {
-        let file = File::open(&self.real).map_err(PathError::Io)?;
-        let opened = file.metadata().map_err(PathError::Io)?;
+        let file = File::open(&self.real).map_err(PathError::Read)?;
+        let opened = file.metadata().map_err(PathError::Read)?;
         // Between `resolve` and `open` somebody may have put a link in the way.
-        if fs::canonicalize(&self.real).map_err(PathError::Io)? != self.real {
+        if fs::canonicalize(&self.real).map_err(PathError::Read)? != self.real {
             return Err(PathError::Link);
         }
         if !opened.is_file() {
@@ -161,7 +163,7 @@ impl BundlePath {
         let expected = usize::try_from(opened.len()).map_err(|_| PathError::TooLarge)?;
         // One byte more, so that the end of the file is seen without growing.
         let mut bytes = Vec::with_capacity(expected + 1);
-        file.take(limit + 1).read_to_end(&mut bytes).map_err(PathError::Io)?;
+        file.take(limit + 1).read_to_end(&mut bytes).map_err(PathError::Read)?;
         if bytes.len() as u64 > limit {
             return Err(PathError::TooLarge);
         }

@@ -3,11 +3,14 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    sync::LazyLock,
+    sync::{
+        Arc, LazyLock,
+        atomic::{AtomicI64, Ordering},
+    },
     time::Duration,
 };
 
-use plumb_agent::{Agent, AgentConfig, RunningAgent, TrustKey};
+use plumb_agent::{Agent, AgentConfig, Clock, RunningAgent, TrustKey};
 use plumb_bundle::{
     formats::signed_json::BundleDraft,
     json::{self, Value as BundleValue},
@@ -97,6 +100,18 @@ impl World {
         config.token = None;
         config.state_dir = None;
         config
+    }
+
+    /// A clock that stands still until it is set.
+    #[expect(clippy::unused_self, reason = "reads as part of the world at the call")]
+    pub(crate) fn clock(&self, at: &str) -> (Clock, impl Fn(&str) + use<>) {
+        let second = |text: &str| text.parse::<jiff::Timestamp>().expect("a moment").as_second();
+        let now = Arc::new(AtomicI64::new(second(at)));
+        let shown = Arc::clone(&now);
+        let clock = Clock::new(move || {
+            jiff::Timestamp::from_second(shown.load(Ordering::Acquire)).expect("in range")
+        });
+        (clock, move |text: &str| now.store(second(text), Ordering::Release))
     }
 
     /// The text with what differs between runs replaced.
@@ -199,7 +214,6 @@ impl Node {
     }
 
     /// Reloads a path and expects success.
-    #[track_caller]
     pub(crate) async fn reload(&self, path: &Path) -> Value {
         let body = serde_json::json!({ "bundle_path": path }).to_string();
         let reply = self.post("/reload", &body).await;
