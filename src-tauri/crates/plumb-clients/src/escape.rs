@@ -1,24 +1,25 @@
 //! The one place where text of a node becomes text of ours.
 
-use std::fmt::Write as _;
-
 /// Makes a node's text safe to show and bounds it: control characters, line and paragraph
 /// separators and the marks that reorder text are written as `\u{..}`; markup stays what it is, text.
 pub fn escape(text: &str, chars_max: usize) -> String {
     let mut out = String::with_capacity(text.len().min(chars_max));
-    for (count, c) in text.chars().enumerate() {
-        if count == chars_max {
+    let mut left = chars_max;
+    for c in text.chars() {
+        let width = match c {
+            '\n' | '\r' | '\t' => 2,
+            c if c.is_control() || acts_on_layout(c) => c.escape_unicode().len(),
+            _ => 1,
+        };
+        if width > left {
             out.push('…');
             break;
         }
-        match c {
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            c if c.is_control() || acts_on_layout(c) => {
-                let _ = write!(out, "\\u{{{:x}}}", c as u32);
-            }
-            c => out.push(c),
+        left -= width;
+        if width == 1 {
+            out.push(c);
+        } else {
+            out.extend(c.escape_default());
         }
     }
     out

@@ -6,12 +6,15 @@ mod content;
 pub mod credentials;
 mod error;
 mod escape;
+#[doc(hidden)]
+pub mod fuzz;
 pub mod http;
 pub mod limits;
 pub mod node;
 mod nodes;
 mod once;
 pub mod operations;
+pub mod prometheus;
 pub mod sweep;
 
 pub use credentials::{CredentialError, Keyring, KeyringStatus, TokenSource};

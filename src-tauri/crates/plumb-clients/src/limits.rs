@@ -48,13 +48,13 @@ pub const TOKEN_BYTES_MAX: usize = 16 << 10;
 /// How long a token command may run.
 pub const TOKEN_COMMAND_TIME_MAX: Duration = Duration::from_secs(10);
 /// How long a token is kept that its command printed without an expiry.
-pub const TOKEN_COMMAND_TTL: Duration = Duration::from_secs(300);
+pub const TOKEN_COMMAND_TTL: Duration = Duration::from_mins(5);
 /// A token is fetched again this long before it expires, so that it does not expire on the way.
 pub const TOKEN_EXPIRY_MARGIN: Duration = Duration::from_secs(15);
 /// How long the keyring may take; a locked one waits for a person at a password dialog.
 pub const KEYRING_TIME_MAX: Duration = Duration::from_secs(20);
 /// How long a token from the keyring is kept: a sweep of 1,000 nodes asks once, not 1,000 times.
-pub const KEYRING_TTL: Duration = Duration::from_secs(60);
+pub const KEYRING_TTL: Duration = Duration::from_mins(1);
 /// How long a failure to get a token, a client or a tunnel is remembered before the next try.
 pub const FAILURE_TTL: Duration = Duration::from_secs(10);
 

@@ -1,6 +1,7 @@
 //! Values made once per key and shared: whoever arrives while one is being made waits for the same.
 
 use std::{
+    borrow::Borrow,
     collections::BTreeMap,
     fmt,
     future::Future,
@@ -39,18 +40,15 @@ impl<K: Ord, V: Clone> Once<K, V> {
     {
         let making = {
             let mut makings = self.lock();
-            match makings.get(&key).filter(|making| is_good(making)) {
-                Some(making) => {
-                    if let Some(made) = making.peek() {
-                        return made.value.clone();
-                    }
-                    making.clone()
+            if let Some(making) = makings.get(&key).filter(|making| is_good(making)) {
+                if let Some(made) = making.peek() {
+                    return made.value.clone();
                 }
-                None => {
-                    let making = make().boxed().shared();
-                    makings.insert(key, making.clone());
-                    making
-                }
+                making.clone()
+            } else {
+                let making = make().boxed().shared();
+                makings.insert(key, making.clone());
+                making
             }
         };
         making.await.value
@@ -59,6 +57,18 @@ impl<K: Ord, V: Clone> Once<K, V> {
     /// Drops the value of a key, so that the next caller makes it again.
     pub(crate) fn forget(&self, key: &K) {
         self.lock().remove(key);
+    }
+
+    /// Drops the value of a key if it is made and `bad`; one that is being made again stays.
+    pub(crate) fn forget_if<Q>(&self, key: &Q, bad: impl FnOnce(&V) -> bool)
+    where
+        K: Borrow<Q>,
+        Q: Ord + ?Sized,
+    {
+        let mut makings = self.lock();
+        if makings.get(key).and_then(Shared::peek).is_some_and(|made| bad(&made.value)) {
+            makings.remove(key);
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<K, Making<V>>> {

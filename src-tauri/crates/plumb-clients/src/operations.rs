@@ -13,6 +13,7 @@ use plumb_wire::v1;
 
 pub use curl::{curl, curl_reads};
 pub use outcome::Outcome;
+pub(crate) use outcome::read as read_outcome;
 pub use raw::{RawAnswer, raw};
 pub use request::Operation;
 
@@ -58,7 +59,7 @@ pub async fn perform(
         bytes_max: ANSWER_BYTES_MAX,
     };
     let outcome = match session.send(&call).await {
-        Ok(answer) => outcome::read(node.api, operation, request.path, &answer),
+        Ok(answer) => read_outcome(node.api, operation, request.path, &answer),
         Err(SendError::NotSent(failure)) => Outcome::NotSent { failure },
         Err(SendError::InDoubt(failure)) => Outcome::InDoubt { message: failure.message },
     };

@@ -110,7 +110,7 @@ fn read(printed: &[u8], program: &str, now: Timestamp) -> Result<Token, Credenti
 /// How long to keep a token: until shortly before its end, and never longer than a day, so that a
 /// wrong clock cannot keep one for ever.
 fn remaining(end: Timestamp, now: Timestamp) -> Duration {
-    const DAY: Duration = Duration::from_secs(86_400);
+    const DAY: Duration = Duration::from_hours(24);
     let seconds = u64::try_from(end.as_second().saturating_sub(now.as_second())).unwrap_or(0);
     Duration::from_secs(seconds).saturating_sub(TOKEN_EXPIRY_MARGIN).min(DAY)
 }

@@ -32,6 +32,8 @@ pub(crate) enum Lane {
 struct ClientKey {
     tls: Option<TlsFiles>,
     proxy: Option<String>,
+    /// Whether the system's roots are needed at all: a machine without any can still speak HTTP.
+    encrypted: bool,
     lane: Lane,
 }
 
@@ -60,13 +62,14 @@ impl Clients {
                 Some(format!("socks5h://127.0.0.1:{}", tunnel.port()))
             }
         };
-        let key = ClientKey { tls: node.tls.clone(), proxy: proxy.clone(), lane };
-        let files = node.tls.clone().unwrap_or_default();
+        let encrypted = node.url.scheme() == "https"
+            || proxy.as_ref().is_some_and(|proxy| proxy.starts_with("https"));
+        let key = ClientKey { tls: node.tls.clone(), proxy, encrypted, lane };
+        let wanted = key.clone();
         let folder = pool.folder().to_owned();
         self.made
             .get(key, || async move {
-                let built =
-                    tokio::task::spawn_blocking(move || build(&files, &folder, proxy, lane)).await;
+                let built = tokio::task::spawn_blocking(move || build(wanted, &folder)).await;
                 let value = built.unwrap_or_else(|error| {
                     Err(failure(FailureKind::Policy, format!("the HTTP client: {error}")))
                 });
@@ -78,12 +81,8 @@ impl Clients {
 }
 
 /// Blocks: reads PEM files and the system's roots.
-fn build(
-    files: &TlsFiles,
-    folder: &Path,
-    proxy: Option<String>,
-    lane: Lane,
-) -> Result<Client, NodeFailure> {
+fn build(key: ClientKey, folder: &Path) -> Result<Client, NodeFailure> {
+    let lane = key.lane;
     let idle = match lane {
         Lane::Warm | Lane::Brief => IDLE_CONNECTIONS_PER_NODE,
         Lane::Fresh => 0,
@@ -106,8 +105,12 @@ fn build(
         .pool_idle_timeout(idle_time)
         .tcp_nodelay(true)
         .user_agent(concat!("plumbline/", env!("CARGO_PKG_VERSION")));
-    let builder = with_proxy(builder, proxy)?;
-    let builder = with_tls(builder, files, folder)?;
+    let builder = with_proxy(builder, key.proxy)?;
+    let builder = if key.encrypted {
+        with_tls(builder, &key.tls.unwrap_or_default(), folder)?
+    } else {
+        builder.tls_certs_only([])
+    };
     builder.build().map_err(|error| {
         failure(
             FailureKind::Tls,

@@ -52,6 +52,19 @@ pub(crate) enum SendError {
     InDoubt(NodeFailure),
 }
 
+impl Answer {
+    /// An answer that did not come from a socket.
+    pub(crate) fn of(status: u16, body: &[u8], at: Timestamp) -> Self {
+        Self {
+            status: StatusCode::from_u16(status).expect("a status of three digits"),
+            date: None,
+            at,
+            body: body.to_vec(),
+            _reading: Reading::new(std::sync::Arc::new(AtomicUsize::new(0))),
+        }
+    }
+}
+
 impl SendError {
     pub(crate) fn into_failure(self) -> NodeFailure {
         match self {
@@ -130,7 +143,14 @@ impl<'a> Session<'a> {
         bytes_max: usize,
     ) -> Result<Answer, NodeFailure> {
         let call = Call { method: Method::GET, path, body: None, idempotency_key: None, bytes_max };
-        self.send(&call).await.map_err(SendError::into_failure)
+        match self.send(&call).await {
+            // A node closes idle connections when it likes (uvicorn after 5 s) and may do so just as
+            // we write. Reading again has no effect, so once more, on another connection.
+            Err(SendError::InDoubt(failure)) if failure.kind == FailureKind::Refused => {
+                self.send(&call).await.map_err(SendError::into_failure)
+            }
+            sent => sent.map_err(SendError::into_failure),
+        }
     }
 
     /// Sends once; never retried, never redirected.
@@ -246,11 +266,14 @@ fn date(headers: &HeaderMap) -> Option<Timestamp> {
     PARSER.parse_timestamp(headers.get(DATE)?.as_bytes()).ok()
 }
 
-/// Reads a JSON document.
+/// Reads a JSON document that is an object; a list would be read as its fields in order.
 pub(crate) fn json<'a, T: serde::Deserialize<'a>>(
     path: &str,
     body: &'a [u8],
 ) -> Result<T, NodeFailure> {
+    if body.trim_ascii_start().starts_with(b"[") {
+        return Err(malformed(path, "a list where an object was expected"));
+    }
     serde_json::from_slice(body).map_err(|error| malformed(path, error))
 }
 

@@ -56,32 +56,23 @@ impl Tunnels {
 
     /// The tunnel of a command, started if it does not run.
     pub(crate) async fn get(&self, command: &[String]) -> Result<Tunnel, NodeFailure> {
-        let key = command.to_vec();
-        if let Ok(tunnel) = self.start(&key).await
-            && tunnel.runs()
-        {
+        let tunnel = self.start(command).await?;
+        if tunnel.runs() {
             return Ok(tunnel);
         }
-        self.forget_dead(&key).await;
-        self.start(&key).await
+        self.made.forget_if(command, |made| made.as_ref().is_ok_and(|tunnel| !tunnel.runs()));
+        self.start(command).await
     }
 
-    async fn start(&self, key: &Vec<String>) -> Result<Tunnel, NodeFailure> {
-        let command = key.clone();
+    async fn start(&self, command: &[String]) -> Result<Tunnel, NodeFailure> {
+        let command = command.to_vec();
         self.made
-            .get(key.clone(), || async move {
+            .get(command.clone(), || async move {
                 let value = start(&command).await;
                 let good_until = value.is_err().then(|| Instant::now() + FAILURE_TTL);
                 Made { value, good_until }
             })
             .await
-    }
-
-    /// Forgets a tunnel that has ended; a start that has just failed stays remembered.
-    async fn forget_dead(&self, key: &Vec<String>) {
-        if self.start(key).await.is_ok_and(|tunnel| !tunnel.runs()) {
-            self.made.forget(key);
-        }
     }
 }
 

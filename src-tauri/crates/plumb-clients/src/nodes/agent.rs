@@ -50,7 +50,7 @@ pub(crate) async fn observe(session: &Session<'_>) -> Result<NodeReport, NodeFai
 }
 
 /// Reads the status over what `/readyz` said: the same facts, with digests.
-fn take_status(report: &mut NodeReport, answer: &Answer) -> Result<(), NodeFailure> {
+pub(crate) fn take_status(report: &mut NodeReport, answer: &Answer) -> Result<(), NodeFailure> {
     let status: v1::Status = json(STATUS, &answer.body)?;
     take_clock(report, answer);
     let at = answer.at;
@@ -62,7 +62,7 @@ fn take_status(report: &mut NodeReport, answer: &Answer) -> Result<(), NodeFailu
         match content.parse::<ContentDigest>() {
             Ok(content) => report.content = Some(Observed::new(content, STATUS, at)),
             Err(error) => {
-                add_gap(report, STATUS, malformed(STATUS, format_args!("content: {error}")))
+                add_gap(report, STATUS, malformed(STATUS, format_args!("content: {error}")));
             }
         }
     }
@@ -190,7 +190,7 @@ fn stats(reloads: &v1::Reloads) -> ReloadStats {
     }
 }
 
-fn take_history(report: &mut NodeReport, answer: &Answer) -> Result<(), NodeFailure> {
+pub(crate) fn take_history(report: &mut NodeReport, answer: &Answer) -> Result<(), NodeFailure> {
     let history: v1::History = json(v1::path::HISTORY, &answer.body)?;
     take_clock(report, answer);
     report.history = history

@@ -91,7 +91,7 @@ fn only_key(bundles: Option<&Value>) -> Option<String> {
 }
 
 /// Reads the status; gives the name of the bundle it took the facts from.
-fn take_status(
+pub(crate) fn take_status(
     report: &mut NodeReport,
     answer: &Answer,
     wanted: Option<&str>,
@@ -165,7 +165,7 @@ fn take_trouble(report: &mut NodeReport, name: &str, bundle: &wire::Bundle) {
             .map_or_else(|| first.to_string(), str::to_owned);
         message = format!("{message} ({})", said(&words));
     }
-    if let Some(code) = bundle.http_code.and_then(|code| code.count()) {
+    if let Some(code) = bundle.http_code.and_then(super::loose::Number::count) {
         message = format!("{message} (its server answered {code})");
     }
     add_gap(report, STATUS, failure(FailureKind::Reported, message));
@@ -233,7 +233,7 @@ pub(crate) fn read_modules(body: &[u8], bundle: Option<&str>) -> Result<Vec<Poli
     Ok(policies)
 }
 
-fn take_config(report: &mut NodeReport, config: &Value) {
+pub(crate) fn take_config(report: &mut NodeReport, config: &Value) {
     let mut settings = Vec::new();
     flatten(config, &mut String::new(), 0, &mut settings);
     report.config.extend(settings);

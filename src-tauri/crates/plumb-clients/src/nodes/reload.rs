@@ -141,7 +141,8 @@ pub(crate) fn read_policies(path: &str, rules: &[&RawValue]) -> Result<Vec<Polic
 }
 
 pub(crate) fn take_history(report: &mut NodeReport, answer: &Answer) -> Result<(), NodeFailure> {
-    let history: wire::History<'_> = json(HISTORY, &answer.body)?;
+    let history: wire::History<'_> =
+        serde_json::from_slice(&answer.body).map_err(|error| malformed(HISTORY, error))?;
     take_clock(report, answer);
     let mut unreadable = 0_usize;
     let mut example = String::new();
@@ -169,10 +170,13 @@ fn read_entry(entry: wire::HistoryEntry) -> Result<ReloadEntry, String> {
         at,
         version: entry.version.and_then(|label| version_label(&label.0).ok()),
         success: entry.success,
-        duration_us: entry.duration_ms.and_then(|n| n.milliseconds_as_us()).unwrap_or(0),
+        duration_us: entry
+            .duration_ms
+            .and_then(super::loose::Number::milliseconds_as_us)
+            .unwrap_or(0),
         policies: entry
             .policies_loaded
-            .and_then(|n| n.count())
+            .and_then(super::loose::Number::count)
             .and_then(|count| u32::try_from(count).ok())
             .unwrap_or(0),
         error: entry.error.map(|error| said(&error)),

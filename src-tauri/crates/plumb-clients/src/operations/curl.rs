@@ -30,7 +30,7 @@ fn start(node: &Node) -> Vec<String> {
         Route::Direct => {}
         Route::Proxy(proxy) => words.push(format!("--proxy {}", quote(&without_password(proxy)))),
         Route::Tunnel(_) => {
-            words.push("--proxy \"socks5h://127.0.0.1:$PLUMB_TUNNEL_PORT\"".to_owned())
+            words.push("--proxy \"socks5h://127.0.0.1:$PLUMB_TUNNEL_PORT\"".to_owned());
         }
     }
     if let Some(tls) = &node.tls {

@@ -84,7 +84,7 @@ fn verified(body: &[u8]) -> Read {
     if let Some(version) = &answer.version {
         detail = format!("{detail} {}", said(&version.0));
     }
-    if let Some(count) = answer.policies_count.and_then(|count| count.count()) {
+    if let Some(count) = answer.policies_count.and_then(super::super::nodes::loose::Number::count) {
         detail = format!("{detail}, {count} policies");
     }
     Ok(Outcome::Accepted { detail })
@@ -98,10 +98,13 @@ fn reloaded(body: &[u8]) -> Read {
     }
     let version = answer.version.map_or_else(|| "a bundle".to_owned(), |label| said(&label.0));
     let mut detail = format!("loaded {version}");
-    if let Some(count) = answer.policies_loaded.and_then(|count| count.count()) {
+    if let Some(count) = answer.policies_loaded.and_then(super::super::nodes::loose::Number::count)
+    {
         detail = format!("{detail}, {count} policies");
     }
-    if let Some(took) = answer.duration_ms.and_then(|took| took.milliseconds_as_us()) {
+    if let Some(took) =
+        answer.duration_ms.and_then(super::super::nodes::loose::Number::milliseconds_as_us)
+    {
         detail = format!("{detail}, in {}.{:02} ms", took / 1_000, took % 1_000 / 10);
     }
     Ok(Outcome::Accepted { detail })

@@ -1,0 +1,12 @@
+//! The adapters against recorded replies, hostile peers, real TLS and real commands.
+
+mod adapters;
+mod credentials;
+mod hostile;
+mod metrics;
+mod mutations;
+mod operations;
+mod routes;
+mod support;
+mod sweeps;
+mod tls;
