@@ -151,3 +151,74 @@ fn a_source_prints_no_secret() {
     let (_, source) = keyring();
     assert_eq!(format!("{source:?}"), "TokenSource { .. }");
 }
+
+/// Runs the test below in a D-Bus session of its own, prepared by a shell line; false when this
+/// machine has no Secret Service to try.
+fn in_session(expected: &str, prepare: &str) -> bool {
+    let installed = |program: &str| {
+        std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default())
+            .any(|folder| folder.join(program).is_file())
+    };
+    if !installed("dbus-run-session") || !installed("gnome-keyring-daemon") {
+        return false;
+    }
+    let home = TempDir::new().expect("a folder");
+    let program = std::env::current_exe().expect("this program");
+    let output = std::process::Command::new("dbus-run-session")
+        .args(["--", "sh", "-c", &format!("{prepare}; exec \"$@\""), "sh"])
+        .arg(program)
+        .args(["credentials::asks_the_system_keyring", "--exact"])
+        .env("HOME", home.path())
+        .env("XDG_DATA_HOME", home.path())
+        .env("XDG_RUNTIME_DIR", home.path())
+        .env("PLUMB_TEST_KEYRING", expected)
+        .env_remove("DISPLAY")
+        .output()
+        .expect("dbus-run-session runs");
+    end_daemons(home.path());
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    true
+}
+
+/// The keyring daemon outlives its session; it is ours when its home is.
+fn end_daemons(home: &std::path::Path) {
+    let mark = format!("HOME={}\0", home.display()).into_bytes();
+    for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
+        let environment = std::fs::read(entry.path().join("environ")).unwrap_or_default();
+        if environment.windows(mark.len()).any(|part| part == mark) {
+            let pid = entry.file_name();
+            // It may have ended by itself in between.
+            let _ = std::process::Command::new("kill").arg(pid).output();
+        }
+    }
+}
+
+#[test]
+fn a_real_keyring_keeps_a_token_and_its_absence_is_told() {
+    const UNLOCK: &str =
+        "printf test | gnome-keyring-daemon --unlock --components=secrets >/dev/null";
+    const NO_BUS: &str =
+        "DBUS_SESSION_BUS_ADDRESS=unix:path=/nonexistent; export DBUS_SESSION_BUS_ADDRESS";
+    if !in_session("kept", UNLOCK) {
+        eprintln!("skipped: no dbus-run-session or gnome-keyring-daemon on this machine");
+        return;
+    }
+    in_session("use an environment variable instead", ":");
+    in_session("no keyring service runs on this machine", NO_BUS);
+}
+
+/// What the test above runs in its sessions; alone it does nothing.
+#[tokio::test]
+async fn asks_the_system_keyring() {
+    let Ok(expected) = std::env::var("PLUMB_TEST_KEYRING") else { return };
+    let source = TokenSource::system();
+    if let Err(error) = source.set("plumb-test", SecretString::from("t0ken")).await {
+        assert!(error.to_string().contains(&expected), "{error}");
+        return;
+    }
+    assert_eq!(expected, "kept");
+    let reference = CredentialRef::Keyring("plumb-test".to_owned());
+    assert_eq!(token(&source, &reference).await.as_deref(), Ok("t0ken"));
+    source.delete("plumb-test").await.expect("removed");
+    assert_eq!(source.status("plumb-test").await, KeyringStatus::Missing);
+}
