@@ -22,12 +22,17 @@ impl Demo {
     /// Starts `plumb demo` with its state below a folder and waits until its nodes listen.
     pub fn start(state: &Path) -> Result<Self> {
         let mut command = Command::new(program("PLUMB_BIN", "plumb")?);
-        command.args(["demo", "--json", "--state-dir"]).arg(state).stdout(Stdio::piped()).stderr(Stdio::null());
+        command
+            .args(["demo", "--json", "--state-dir"])
+            .arg(state)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null());
         let mut process = Group::spawn(&mut command)?;
         let stdout = process.child().stdout.take().context("the demo has no output")?;
         let mut line = String::new();
         BufReader::new(stdout).read_line(&mut line).context("hearing from the demo")?;
-        let started: Value = serde_json::from_str(&line).with_context(|| format!("reading {line:?}"))?;
+        let started: Value =
+            serde_json::from_str(&line).with_context(|| format!("reading {line:?}"))?;
         let file = started["fleet_file"].as_str().context("the demo names its fleet file")?;
         Ok(Self { _process: process, fleet_file: file.into() })
     }

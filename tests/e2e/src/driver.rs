@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::program::Group;
 
 /// How long the driver and the window may take to come up on a busy machine.
-const START_MAX: Duration = Duration::from_secs(60);
+const START_MAX: Duration = Duration::from_mins(1);
 
 /// A driver that ends, with its window, when dropped.
 #[derive(Debug)]
@@ -60,8 +60,14 @@ impl Driver {
             unreachable!("an object was written")
         };
         let opening = async {
-            ClientBuilder::new(HttpConnector::new()).capabilities(capabilities).connect(&self.url).await
+            ClientBuilder::new(HttpConnector::new())
+                .capabilities(capabilities)
+                .connect(&self.url)
+                .await
         };
-        tokio::time::timeout(START_MAX, opening).await.context("the window did not open in time")?.context("opening the window")
+        tokio::time::timeout(START_MAX, opening)
+            .await
+            .context("the window did not open in time")?
+            .context("opening the window")
     }
 }

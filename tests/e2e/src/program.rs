@@ -11,13 +11,13 @@ use anyhow::{Context as _, Result, ensure};
 
 /// A program named by an environment variable, or as the release build leaves it.
 pub fn program(variable: &str, name: &str) -> Result<PathBuf> {
-    let path = match env::var_os(variable) {
-        Some(path) => PathBuf::from(path),
-        None => {
-            let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| PathBuf::from("target"), PathBuf::from);
-            target.join("release").join(name)
-        }
-    };
+    let path = env::var_os(variable).map_or_else(
+        || {
+            let target = env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
+            PathBuf::from(target).join("release").join(name)
+        },
+        PathBuf::from,
+    );
     ensure!(
         path.is_file(),
         "{} is missing: build it with `cargo xtask test`, or name it in {variable}",

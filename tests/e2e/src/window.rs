@@ -10,11 +10,14 @@ use fantoccini::{
     Client, Locator,
     actions::{InputSource as _, KeyAction, KeyActions},
     elements::Element,
-    key::Key,
 };
 use tempfile::TempDir;
 
 use crate::{driver::Driver, program::program};
+
+/// The keys that stories hold or press beside letters.
+pub const CONTROL: char = '\u{e009}';
+pub const ENTER: char = '\u{e007}';
 
 /// How long something may take to appear: a sync waits for sweeps and for slow nodes to time out.
 const APPEAR_MAX: Duration = Duration::from_secs(40);
@@ -96,6 +99,16 @@ impl Window {
         }
     }
 
+    /// Whether an element of an XPath is shown now.
+    pub async fn shows(&self, path: &str) -> bool {
+        for element in self.client.find_all(Locator::XPath(path)).await.unwrap_or_default() {
+            if element.is_displayed().await.unwrap_or(false) {
+                return true;
+            }
+        }
+        false
+    }
+
     /// Clicks what has this role-bearing tag and this name; tries again when the page moved under the pointer.
     pub async fn click(&self, path: &str) -> Result<()> {
         let started = Instant::now();
@@ -120,24 +133,30 @@ impl Window {
     }
 
     /// Presses a key while others are held.
-    pub async fn chord(&self, held: &[Key], key: char) -> Result<()> {
+    pub async fn chord(&self, held: &[char], key: char) -> Result<()> {
         let mut keys = KeyActions::new("keyboard".to_owned());
         for held in held {
-            keys = keys.then(KeyAction::Down { value: (*held).into() });
+            keys = keys.then(KeyAction::Down { value: *held });
         }
         keys = keys.then(KeyAction::Down { value: key }).then(KeyAction::Up { value: key });
         for held in held.iter().rev() {
-            keys = keys.then(KeyAction::Up { value: (*held).into() });
+            keys = keys.then(KeyAction::Up { value: *held });
         }
         self.client.perform_actions(keys).await.context("pressing keys")
     }
 
-    /// Types into the field that has the focus.
-    pub async fn type_text(&self, text: &str) -> Result<()> {
-        for key in text.chars() {
-            self.press(key).await?;
+    /// Presses a key once no dialog is open and no field has the focus: keys do nothing in a field.
+    pub async fn press_outside_fields(&self, key: char) -> Result<()> {
+        let free = "return document.querySelector('dialog[open], [role=dialog]') === null \
+                    && !['INPUT', 'TEXTAREA', 'SELECT'].includes(document.activeElement?.tagName ?? '')";
+        let started = Instant::now();
+        while started.elapsed() < APPEAR_MAX {
+            if self.client.execute(free, Vec::new()).await?.as_bool() == Some(true) {
+                return self.press(key).await;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        Ok(())
+        bail!("a dialog or field keeps the focus; the page says: {}", self.text().await)
     }
 
     pub async fn screenshot(&self, file: &Path) -> Result<()> {
@@ -156,7 +175,10 @@ impl Window {
 
 /// An XPath for a button by its name, whether shown or given by a label.
 pub fn button(name: &str) -> String {
-    format!("//button[normalize-space()={0} or @aria-label={0} or starts-with(normalize-space(), {0})]", quoted(name))
+    format!(
+        "//button[normalize-space()={0} or @aria-label={0} or starts-with(normalize-space(), {0})]",
+        quoted(name)
+    )
 }
 
 /// A text as XPath quotes it.
