@@ -28,7 +28,7 @@ export default defineConfig(({ mode }) => ({
     ],
   },
   clearScreen: false,
-  server: { port: 1420, strictPort: true, fs: { allow: ['..'] } },
+  server: { port: 5173, strictPort: true, fs: { allow: ['..'] } },
   build: {
     target: 'safari16.4',
     outDir: mode === 'fake' ? 'dist-fake' : 'dist',

@@ -89,6 +89,8 @@ for (const look of looks) {
     if (only !== '' && !name.includes(only)) continue;
     const context = await browser.newContext({ viewport: { width: Number(width), height: Number(height) }, reducedMotion: 'reduce', permissions: ['clipboard-read', 'clipboard-write'] });
     await context.addInitScript((chosen) => localStorage.setItem('plumbline.prefs', JSON.stringify({ theme: chosen, utc: true })), theme);
+    // The window does the same: a library that writes over a frozen prototype would break there.
+    await context.addInitScript(() => Object.freeze(Object.prototype));
     const page = await context.newPage();
     page.on('console', (message) => ['error', 'warning'].includes(message.type()) && complaints.push(`${name}: ${message.text()}`));
     page.on('pageerror', (error) => complaints.push(`${name}: ${error.message}`));

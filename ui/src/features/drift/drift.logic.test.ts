@@ -29,5 +29,5 @@ describe('colours of text', () => {
 describe('groups as selections', () => {
   const group = { key: 'k', letter: 'B', version: 'v41', content: 'ff', count: 2, nodes: ['a', 'b'], state: 'behind' as const, note: null, is_baseline: false };
   it('names nodes while all names are known', () => expect(selectionOf(group)).toEqual({ select: 'nodes', ids: ['a', 'b'] }));
-  it('filters where names were cut', () => expect(selectionOf({ ...group, count: 900 })).toEqual({ select: 'filter', filter: 'version:v41 content:ff' }));
+  it('filters where names were cut', () => expect(selectionOf({ ...group, count: 900 })).toEqual({ select: 'filter', filter: 'version:"v41" content:ff' }));
 });

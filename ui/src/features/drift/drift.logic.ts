@@ -1,4 +1,5 @@
 //! Baselines in the address, policies as a list, text as coloured pieces.
+import { exactly } from '$lib/domain/filter.logic';
 import type { Baseline, DiffPiece, DriftView, GroupView, NodeSelection, PolicyChange, PolicyDiffLine } from '$lib/api/api';
 
 /** A baseline as one word for the address. */
@@ -26,9 +27,9 @@ export function readBaseline(text: string | null): Baseline {
   return { kind: 'desired' };
 }
 
-/** The group that is looked at: the one asked for, else the largest that differs from the baseline. */
-export function chosenGroup(view: DriftView, asked: string | null): GroupView | undefined {
-  return view.groups.find((group) => group.key === asked) ?? view.groups.find((group) => !group.is_baseline && group.content !== null) ?? view.groups.find((group) => !group.is_baseline) ?? view.groups[0];
+/** The group that is looked at: the one asked for by key or by a node in it, else the largest that differs from the baseline. */
+export function chosenGroup(view: DriftView, asked: string | null, node: string | null): GroupView | undefined {
+  return view.groups.find((group) => group.key === asked) ?? (node === null ? undefined : view.groups.find((group) => group.nodes.includes(node))) ?? view.groups.find((group) => !group.is_baseline && group.content !== null) ?? view.groups.find((group) => !group.is_baseline) ?? view.groups[0];
 }
 
 export const differing = (policies: readonly PolicyDiffLine[]): number => policies.filter((line) => line.change !== 'equal').length;
@@ -51,8 +52,7 @@ export function position(line: PolicyDiffLine): string | null {
 /** The nodes of a group as a selection: names while they are all known, else a filter that finds them. */
 export function selectionOf(group: GroupView): NodeSelection {
   if (group.nodes.length === group.count) return { select: 'nodes', ids: group.nodes };
-  const quoted = (value: string): string => (/\s/.test(value) ? `"${value}"` : value);
-  return { select: 'filter', filter: [group.version === null ? '' : `version:${quoted(group.version)}`, group.content === null ? '' : `content:${group.content}`].filter((part) => part !== '').join(' ') };
+  return { select: 'filter', filter: [group.version === null ? '' : `version:${exactly(group.version)}`, group.content === null ? '' : `content:${group.content}`].filter((part) => part !== '').join(' ') };
 }
 
 export type Ink = 'key' | 'string' | 'number' | 'word' | 'comment' | 'plain';

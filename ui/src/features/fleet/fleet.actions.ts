@@ -1,10 +1,11 @@
+import ChartColumn from '@lucide/svelte/icons/chart-column';
 import CheckCheck from '@lucide/svelte/icons/check-check';
 import History from '@lucide/svelte/icons/history';
 import Pin from '@lucide/svelte/icons/pin';
 import Power from '@lucide/svelte/icons/power';
 import RefreshCw from '@lucide/svelte/icons/refresh-cw';
 import X from '@lucide/svelte/icons/x';
-import type { ActionKind, FleetView, NodeSelection as Selected } from '$lib/api/api';
+import type { ActionKind, Chart, FleetView, NodeSelection as Selected } from '$lib/api/api';
 import { STATES } from '$lib/domain/states';
 import { plural } from '$lib/domain/words.logic';
 import type { Action } from '$lib/state/commands.svelte';
@@ -57,6 +58,14 @@ export function changing(shared: Session, view: FleetView, target: Target | null
   ];
 }
 
+async function copyChart(shared: Session, fleet: string, chart: Chart, node: string | null): Promise<void> {
+  try {
+    await shared.copy(await shared.api.chartSvg(fleet, chart, node), 'the chart');
+  } catch (thrown) {
+    shared.toasts.fail(thrown);
+  }
+}
+
 /** Actions that only look. */
 export function looking(shared: Session, view: FleetView): Action[] {
   const { selection } = shared;
@@ -65,6 +74,7 @@ export function looking(shared: Session, view: FleetView): Action[] {
       (look): Action => ({ id: `fleet.mark-${look.state}`, title: `Mark every node that is ${look.word.toLowerCase()}`, group: 'Marks', icon: CheckCheck, run: () => selection.add(idsInState(view, look.code)) }),
     ),
     { id: 'fleet.mark-matched', title: `Mark all ${view.matched} nodes the filter shows`, group: 'Marks', icon: CheckCheck, keys: ['Ctrl+A'], run: () => selection.add(matchedIds(view)) },
+    { id: 'fleet.chart', title: 'Copy the chart of versions as SVG', group: 'Fleet', icon: ChartColumn, run: () => void copyChart(shared, view.fleet, 'versions', null) },
     { id: 'fleet.unmark', title: 'Clear all marks', group: 'Marks', icon: X, disabled: selection.count === 0 ? 'Nothing is marked.' : undefined, run: () => selection.clear() },
   ];
 }

@@ -11,8 +11,8 @@ describe('fleet', () => {
   it('reads only sorts that exist', () => expect([readSort('latency'), readSort('rm -rf'), readSort(null)]).toEqual(['latency', 'state', 'state']));
 
   it('writes the filter of a share', () => {
-    const share = { version: 'v 42', content: 'a'.repeat(64), count: 1, state: 'in_sync' as const, same_version_other_content: false };
-    expect(shareFilter(share)).toBe(`version:"v 42" content:${'a'.repeat(12)}`);
+    const share = { version: 'v42', content: 'a'.repeat(64), count: 1, state: 'in_sync' as const, same_version_other_content: false };
+    expect(shareFilter(share)).toBe(`version:"v42" content:${'a'.repeat(12)}`);
     expect(shareFilter({ ...share, version: null, content: null })).toBeNull();
   });
 

@@ -1,5 +1,6 @@
 //! What the Fleet screen says about a view, without drawing it.
 import type { DriftStateView, FleetPage, FleetSort, FleetView, NodeRow, VersionShare } from '$lib/api/api';
+import { exactly } from '$lib/domain/filter.logic';
 import { DRIFTED } from '$lib/domain/states';
 import { shortDigest } from '$lib/domain/words.logic';
 
@@ -47,11 +48,9 @@ export function matchedIds(view: FleetView): string[] {
   return view.matrix.ids.filter((_, index) => view.matrix.matched.charAt(index) === '1');
 }
 
-const quoted = (value: string): string => (/[\s"]/.test(value) ? `"${value.replaceAll('"', '')}"` : value);
-
 /** The filter line that shows exactly the nodes of a share, where one can be written. */
 export function shareFilter(share: VersionShare): string | null {
-  const parts = [share.version === null ? null : `version:${quoted(share.version)}`, share.content === null ? null : `content:${shortDigest(share.content)}`].filter((part) => part !== null);
+  const parts = [share.version === null ? null : `version:${exactly(share.version)}`, share.content === null ? null : `content:${shortDigest(share.content)}`].filter((part) => part !== null);
   return parts.length > 0 ? parts.join(' ') : null;
 }
 

@@ -23,7 +23,7 @@ export interface Found {
   line: string | null;
 }
 
-const plain = (line: string): string => line.replace(/[#*`|>]/g, '').replace(/\[([^\]]+)\]\([^)]*\)/g, '$1').replace(/\s+/g, ' ').trim();
+const plain = (line: string): string => line.replace(/^\s*([-*]|\d+\.)\s+/, '').replace(/[#*`|>]/g, '').replace(/\[([^\]]+)\]\([^)]*\)/g, '$1').replace(/\s+/g, ' ').trim();
 
 /** Topics that hold every word, those with a word in the title first. */
 export function search(all: readonly Topic[], typed: string): Found[] {

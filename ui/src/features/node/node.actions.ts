@@ -43,7 +43,8 @@ export function nodeActions(shared: Session, view: NodeView, readOnly: boolean):
     tab('raw', 'Raw answers', 'y', 'raw'),
     tab('logs', 'Logs', 'l', 'logs'),
     tab('overview', 'Reload history', 'e'),
-    { id: 'node.diff', title: 'Diff against desired', group: id, icon: Diff, disabled: view.row.content === null ? 'The node has not told what it runs.' : undefined, run: () => route.go('drift', { group: `${view.row.version ?? ''}@${view.row.content ?? ''}`, node: id }) },
+    { id: 'node.diff', title: 'Diff against desired', group: id, icon: Diff, disabled: view.row.content === null ? 'The node has not told what it runs.' : undefined, run: () => route.go('drift', { node: id }) },
+    { id: 'node.baseline', title: 'Compare the fleet with this node', group: id, icon: Diff, disabled: view.row.content === null ? 'The node has not told what it runs.' : undefined, run: () => route.go('drift', { baseline: `node ${id}` }) },
     ...view.actions.filter((action) => !readOnly || !isChanging(action.kind)).flatMap((action): Action[] => [
       { id: `node.cli-${action.kind}`, title: `Copy as CLI: ${actionWord(action.kind).replace('…', '')}`, group: id, icon: Copy, run: () => void shared.copy(action.cli, 'the command line') },
       ...(action.curl.length === 0 ? [] : [{ id: `node.curl-${action.kind}`, title: `Copy as curl: ${actionWord(action.kind).replace('…', '')}`, group: id, icon: Copy, run: () => void shared.copy(action.curl.join('\n'), 'curl') }]),

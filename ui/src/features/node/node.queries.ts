@@ -12,10 +12,10 @@ export const nodeQuery = (api: Api, fleet: string, id: string) =>
 /** Asked of the node each time the tab is opened; never kept. */
 export const rawQuery = (api: Api, fleet: string, id: string) => queryOptions({ queryKey: ['raw', fleet, id], queryFn: () => api.nodeRaw(fleet, id), staleTime: 0, gcTime: 0 });
 
-export const logsQuery = (api: Api, fleet: string, id: string, filter: string, level: string, maxAgeS: number | null) =>
+export const logsQuery = (api: Api, fleet: string, id: string, filter: string, level: string, maxAgeS: number) =>
   queryOptions({
     queryKey: ['logs', fleet, id, filter, level, maxAgeS],
-    queryFn: () => api.nodeLogs(fleet, id, filter === '' ? null : filter, level === 'all' ? null : level, maxAgeS),
+    queryFn: () => api.nodeLogs(fleet, id, filter, level === 'all' ? '' : level, maxAgeS),
     staleTime: 0,
     gcTime: 0,
   });

@@ -16,8 +16,8 @@ export function versionChoices(view: DriftView): VersionChoice[] {
   for (const choice of view.choices) {
     if (choice.baseline.kind !== 'bundle') continue;
     const content = choice.baseline.content;
-    // The label reads "bundle v42 9f3a1c07b2de"; a group that runs it knows the version exactly.
-    const version = running.get(content)?.version ?? /^bundle (\S+)/.exec(choice.label)?.[1];
+    // The label reads "signed v42 · 9f3a1c07b2de"; a group that runs it knows the version exactly.
+    const version = running.get(content)?.version ?? /^signed (.+?)(?: · |$)/.exec(choice.label)?.[1];
     if (version === undefined) continue;
     const count = running.get(content)?.count ?? 0;
     found.set(content, { key: content, version, content, detail: `${shortDigest(content)} · signed · ${count === 0 ? 'no node runs it' : `${count} run it`}` });

@@ -29,7 +29,8 @@ export interface Api {
   fleetOverview(fleet: string, page: FleetPage): Promise<FleetView>;
   node(fleet: string, id: string): Promise<NodeView>;
   nodeRaw(fleet: string, id: string): Promise<RawAnswer[]>;
-  nodeLogs(fleet: string, id: string, filter: string | null, level: string | null, maxAgeS: number | null): Promise<LogLine[]>;
+  /** Newest lines first; an empty filter, an empty level and an age of 0 ask for everything. */
+  nodeLogs(fleet: string, id: string, filter: string, level: string, maxAgeS: number): Promise<LogLine[]>;
   drift(fleet: string, baseline: Baseline, group: string | null): Promise<DriftView>;
   policyTextDiff(fleet: string, from: string | null, to: string | null, policy: string): Promise<TextDiffView>;
   preparePlan(fleet: string, request: ActionRequest): Promise<PlanView>;
@@ -48,6 +49,8 @@ export interface Api {
   startDemo(): Promise<ShellView>;
   chartSvg(fleet: string, chart: Chart, node: string | null): Promise<string>;
   painted(ms: number): Promise<void>;
+  /** Whether somebody can see the window: sweeps are slower where nobody can. */
+  visible(visible: boolean): Promise<void>;
   quit(): Promise<void>;
   /** Hears what changed; the promise resolves to the way to stop listening. */
   onTopics(heard: (topics: Topic[]) => void): Promise<() => void>;

@@ -133,6 +133,7 @@ export function createFake(options: FakeOptions): Api {
     }),
     chartSvg: (_fleet, name) => answer(() => chart(name)),
     painted: () => answer(() => undefined),
+    visible: () => answer(() => undefined),
     quit: () => answer(() => undefined),
     onTopics: (listener) => {
       heard.add(listener);

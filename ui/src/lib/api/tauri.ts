@@ -28,6 +28,7 @@ export const api: Api = {
   startDemo: () => invoke('start_demo'),
   chartSvg: (fleet, chart, node) => invoke('chart_svg', { fleet, chart, node }),
   painted: (ms) => invoke('painted', { ms }),
+  visible: (visible) => invoke('visible', { visible }),
   quit: () => invoke('quit'),
   onTopics: (heard) => listen<Topic[]>('topics', (event) => heard(event.payload)),
 };

@@ -10,5 +10,6 @@ describe('topics', () => {
     expect(concerns([], { topic: 'shell' })).toBe(false);
   });
 
+  it('drops a fleet when one of its nodes changed', () => expect(concerns([{ topic: 'fleet', fleet: 'a' }], { topic: 'node', fleet: 'a', node: 'n' })).toBe(true));
   it('drops a node when its fleet changed', () => expect(concerns([{ topic: 'node', fleet: 'a', node: 'n' }], { topic: 'fleet', fleet: 'a' })).toBe(true));
 });

@@ -13,6 +13,8 @@ export function concerns(subscriptions: readonly Subscription[], topic: Topic): 
   return subscriptions.some((wanted) => {
     // A changed fleet may have changed any of its nodes.
     if (wanted.topic === 'node' && topic.topic === 'fleet') return wanted.fleet === topic.fleet;
+    // Few changed nodes are announced one by one, and each of them changes its fleet.
+    if (wanted.topic === 'fleet' && topic.topic === 'node') return wanted.fleet === undefined || wanted.fleet === topic.fleet;
     if (wanted.topic !== topic.topic) return false;
     const given: Record<string, string | undefined> = { ...topic };
     return (['fleet', 'node', 'id'] as const).every((key) => wanted[key] === undefined || wanted[key] === given[key]);

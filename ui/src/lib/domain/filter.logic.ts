@@ -1,15 +1,23 @@
-//! The filter line: how it is read, and how clicks change it. The backend applies it; this side only edits and explains.
+//! The filter line: how it is read, and how clicks change it. The backend applies it; this mirrors
+//! `plumb-fleet/src/filter.rs`, so that chips know what is asked and the fake answers alike.
 import type { DriftStateView } from '$lib/api/api';
 import { DRIFTED, STATES } from './states';
 
-export type Term =
-  | { kind: 'text'; text: string; inverse: boolean }
-  | { kind: 'key'; key: string; values: string[]; inverse: boolean };
+export interface Word {
+  /** Lower-case key before the colon; nothing for plain text. */
+  key: string | null;
+  value: string;
+  /** The value was quoted: it is the whole value, not its beginning. */
+  exact: boolean;
+  inverse: boolean;
+  /** As it stands in the line. */
+  written: string;
+}
 
-export type Filter =
-  | { mode: 'terms'; terms: Term[] }
-  | { mode: 'fuzzy'; text: string }
-  | { mode: 'labels'; labels: { name: string; value: string | null; inverse: boolean }[] };
+export type Terms = { mode: 'words'; words: Word[] } | { mode: 'fuzzy'; text: string } | { mode: 'labels'; labels: { name: string; value: string }[] };
+
+/** A line that was read: its terms, and whether all of it is inverted. */
+export type Filter = Terms & { inverse: boolean };
 
 export type Parsed = { filter: Filter; error: null } | { filter: null; error: string };
 
@@ -20,150 +28,168 @@ export interface Filterable {
   version: string | null;
   content: string | null;
   labels: { name: string; value: string }[];
+  last_reload: { success: boolean } | null;
 }
 
-const EMPTY: Filter = { mode: 'terms', terms: [] };
+const APIS = ['reload', 'opa', 'agent'];
 
-/** Words of a line; a part in double quotes keeps its spaces. */
-function words(line: string): string[] | null {
-  const found: string[] = [];
-  let current: string | null = null;
-  let quoted = false;
-  for (const character of line) {
-    if (character === '"') {
-      quoted = !quoted;
-      current ??= '';
-    } else if (!quoted && /\s/.test(character)) {
-      if (current !== null) found.push(current);
-      current = null;
-    } else {
-      current = (current ?? '') + character;
+/** Words of a line; a part in double quotes keeps its spaces, and `\\` escapes within it. */
+function split(line: string): Word[] | string {
+  const found: Word[] = [];
+  let at = 0;
+  while (at < line.length) {
+    if (/\s/.test(line.charAt(at))) {
+      at += 1;
+      continue;
     }
+    const begin = at;
+    let inverse = false;
+    while (line.charAt(at) === '!') {
+      inverse = !inverse;
+      at += 1;
+    }
+    let [text, colon, quoted, inside] = ['', -1, false, false];
+    for (; at < line.length; at += 1) {
+      const character = line.charAt(at);
+      if (character === '"') {
+        inside = !inside;
+        quoted = true;
+      } else if (inside && character === '\\') {
+        at += 1;
+        text += line.charAt(at);
+      } else if (!inside && /\s/.test(character)) break;
+      else {
+        if (character === ':' && !inside && !quoted && colon < 0) colon = text.length;
+        text += character;
+      }
+    }
+    const written = line.slice(begin, at);
+    if (inside) return `the quote in ${written} is not closed`;
+    if (text === '') continue;
+    const keyed = colon > 0;
+    const value = keyed ? text.slice(colon + 1) : text;
+    if (keyed && value === '' && !quoted) return `"${written}" names no value`;
+    found.push({ key: keyed ? text.slice(0, colon).toLowerCase() : null, value, exact: quoted, inverse, written });
   }
-  if (quoted) return null;
-  if (current !== null) found.push(current);
   return found;
 }
 
-function term(word: string): Term | string {
-  const inverse = word.startsWith('!');
-  const rest = inverse ? word.slice(1) : word;
-  if (rest === '') return 'write something after "!"';
-  const colon = rest.indexOf(':');
-  if (colon <= 0) return { kind: 'text', text: rest, inverse };
-  const key = rest.slice(0, colon).toLowerCase();
-  const values = rest.slice(colon + 1).split(',').filter((value) => value !== '');
-  if (values.length === 0) return `write a value after "${key}:"`;
-  if (key === 'state') {
-    const unknown = values.find((value) => value !== 'drifted' && !STATES.some((entry) => entry.state === value));
-    if (unknown !== undefined) return `there is no state "${unknown}"`;
+const stateOf = (value: string): string => value.toLowerCase().replaceAll('-', '_');
+
+function wrong(word: Word): string | null {
+  const { key, value } = word;
+  if (key === 'state' && stateOf(value) !== 'drifted' && !STATES.some((look) => look.state === stateOf(value))) {
+    return `"${word.written}": a state is one of ${STATES.map((look) => look.state).join(', ')}, drifted`;
   }
-  return { kind: 'key', key, values, inverse };
+  if (key === 'content' && !/^[0-9a-f]{1,64}$/i.test(value)) return `"${word.written}": a content digest is 1 to 64 hex digits`;
+  if (key === 'api' && !APIS.includes(value.toLowerCase())) return `"${word.written}": a node API is one of ${APIS.join(', ')}`;
+  if (key === 'reload' && value.toLowerCase() !== 'failed') return `"${word.written}": only reload:failed is known`;
+  return null;
 }
 
-function labels(text: string): Parsed {
-  const parts = text.split(/[\s,]+/).filter((part) => part !== '');
-  if (parts.length === 0) return { filter: null, error: 'write labels after "-l", for example "-l region=eu"' };
-  return {
-    error: null,
-    filter: {
-      mode: 'labels',
-      labels: parts.map((part) => {
-        const match = /^([^=!]+)(!?=)(.*)$/.exec(part);
-        if (!match) return { name: part.replace(/^!/, ''), value: null, inverse: part.startsWith('!') };
-        return { name: match[1] ?? '', value: match[3] ?? '', inverse: match[2] === '!=' };
-      }),
-    },
-  };
+function labels(text: string): Terms | string {
+  const found: { name: string; value: string }[] = [];
+  for (const part of text.split(',').map((piece) => piece.trim())) {
+    if (part === '') continue;
+    const equals = part.indexOf('=');
+    const name = part.slice(0, Math.max(0, equals)).trim();
+    if (name === '') return `"${part}" is not of the form label=value`;
+    found.push({ name, value: part.slice(equals + 1).trim() });
+  }
+  return { mode: 'labels', labels: found };
+}
+
+function terms(rest: string): Terms | string {
+  const option = /^-([fl])(?:\s([\s\S]*))?$/.exec(rest);
+  if (option?.[1] === 'f') return { mode: 'fuzzy', text: option[2] ?? '' };
+  if (option) return labels(option[2] ?? '');
+  const words = split(rest);
+  if (typeof words === 'string') return words;
+  return words.map(wrong).find((sentence) => sentence !== null) ?? { mode: 'words', words };
 }
 
 /** Reads a filter line; an error is a sentence for the person who typed it. */
 export function parse(line: string): Parsed {
-  const trimmed = line.trim();
-  if (trimmed === '') return { filter: EMPTY, error: null };
-  if (/^-f(\s|$)/.test(trimmed)) {
-    const text = trimmed.slice(2).trim();
-    return text === '' ? { filter: null, error: 'write something after "-f"' } : { filter: { mode: 'fuzzy', text }, error: null };
+  let rest = line.trimStart();
+  let inverse = false;
+  while (rest.startsWith('!')) {
+    inverse = !inverse;
+    rest = rest.slice(1).trimStart();
   }
-  if (/^-l(\s|$)/.test(trimmed)) return labels(trimmed.slice(2).trim());
-  const split = words(trimmed);
-  if (split === null) return { filter: null, error: 'a quotation mark is not closed' };
-  const terms: Term[] = [];
-  for (const word of split) {
-    const read = term(word);
-    if (typeof read === 'string') return { filter: null, error: read };
-    terms.push(read);
-  }
-  return { filter: { mode: 'terms', terms }, error: null };
+  const read = terms(rest.trimEnd());
+  return typeof read === 'string' ? { filter: null, error: read } : { filter: { ...read, inverse }, error: null };
 }
 
-const has = (text: string | null, part: string): boolean => (text ?? '').toLowerCase().includes(part.toLowerCase());
+const holds = (text: string | null, part: string): boolean => (text ?? '').toLowerCase().includes(part.toLowerCase());
 
-/** Letters of `pattern` in order, with anything between. */
+/** Letters of `pattern` in order, with anything between; an upper-case letter makes case count. */
 export function fuzzy(text: string, pattern: string): boolean {
-  const lower = text.toLowerCase();
+  const anyCase = pattern === pattern.toLowerCase();
+  const hay = anyCase ? text.toLowerCase() : text;
   let at = 0;
-  for (const letter of pattern.toLowerCase().replace(/\s+/g, '')) {
-    at = lower.indexOf(letter, at) + 1;
+  for (const letter of pattern.replace(/\s+/g, '')) {
+    at = hay.indexOf(letter, at) + 1;
     if (at === 0) return false;
   }
   return true;
 }
 
-function lets(through: Term, node: Filterable): boolean {
-  if (through.kind === 'text') {
-    return has(node.id, through.text) || has(node.version, through.text) || node.labels.some((label) => has(label.value, through.text));
-  }
-  return through.values.some((value) => {
-    switch (through.key) {
-      case 'state':
-        return value === 'drifted' ? DRIFTED.includes(node.state) : node.state === value;
-      case 'node':
-      case 'id':
-        return has(node.id, value);
-      case 'version':
-        return node.version === value;
-      case 'content':
-        return (node.content ?? '').startsWith(value);
-      case 'api':
-        return node.api === value;
-      default:
-        return node.labels.some((label) => label.name === through.key && label.value === value);
-    }
-  });
+function is(word: Word, text: string | null): boolean {
+  if (text === null) return false;
+  const [found, wanted] = [text.toLowerCase(), word.value.toLowerCase()];
+  return word.exact ? found === wanted : found.startsWith(wanted);
 }
 
-/** Whether a filter lets a node through: what the fake answers with, and the meaning the help describes. */
-export function matches(filter: Filter, node: Filterable): boolean {
-  switch (filter.mode) {
-    case 'fuzzy':
-      return fuzzy(node.id, filter.text);
-    case 'labels':
-      return filter.labels.every((wanted) => {
-        const found = node.labels.some((label) => label.name === wanted.name && (wanted.value === null || label.value === wanted.value));
-        return found !== wanted.inverse;
-      });
-    case 'terms':
-      return filter.terms.every((wanted) => lets(wanted, node) !== wanted.inverse);
+function through(word: Word, node: Filterable): boolean {
+  switch (word.key) {
+    case null:
+      return holds(node.id, word.value) || holds(node.version, word.value) || node.labels.some((label) => holds(label.value, word.value));
+    case 'state':
+      return stateOf(word.value) === 'drifted' ? DRIFTED.includes(node.state) : node.state === stateOf(word.value);
+    case 'version':
+      return is(word, node.version);
+    case 'content':
+      return (node.content ?? '').startsWith(word.value.toLowerCase());
+    case 'api':
+      return node.api === word.value.toLowerCase();
+    case 'reload':
+      return node.last_reload?.success === false;
+    default:
+      return node.labels.some((label) => label.name.toLowerCase() === word.key && is(word, label.value)) || holds(node.id, `${word.key}:${word.value}`);
   }
+}
+
+/** Whether a filter lets a node through. */
+export function matches(filter: Filter, node: Filterable): boolean {
+  const all = ((): boolean => {
+    switch (filter.mode) {
+      case 'fuzzy':
+        return fuzzy(node.id, filter.text);
+      case 'labels':
+        return filter.labels.every((wanted) => node.labels.some((label) => label.name === wanted.name && label.value === wanted.value));
+      case 'words':
+        return filter.words.every((word) => through(word, node) !== word.inverse);
+    }
+  })();
+  return all !== filter.inverse;
 }
 
 /** States a line asks for, to show which chips are pressed. */
 export function statesOf(line: string): DriftStateView[] {
   const { filter } = parse(line);
-  if (filter?.mode !== 'terms') return [];
-  return filter.terms.flatMap((entry) =>
-    entry.kind === 'key' && entry.key === 'state' && !entry.inverse
-      ? entry.values.flatMap((value) => (value === 'drifted' ? DRIFTED : [value as DriftStateView]))
-      : [],
-  );
+  if (filter?.mode !== 'words' || filter.inverse) return [];
+  const asked = filter.words.find((word) => word.key === 'state' && !word.inverse);
+  if (!asked) return [];
+  return stateOf(asked.value) === 'drifted' ? [...DRIFTED] : [stateOf(asked.value) as DriftStateView];
 }
 
-/** The line after a press on a state chip: the state is added to or taken from its `state:` term. */
+/** The line after a press on a state chip. Terms are joined by *and*, so one state replaces another. */
 export function toggleState(line: string, state: DriftStateView): string {
+  const { filter } = parse(line);
+  const rest = filter?.mode === 'words' && !filter.inverse ? filter.words.filter((word) => word.key !== 'state').map((word) => word.written) : [];
   const asked = statesOf(line);
-  const next = asked.includes(state) ? asked.filter((other) => other !== state) : [...asked, state];
-  const rest = /^-[fl](\s|$)/.test(line.trim()) ? [] : (words(line.trim()) ?? []).filter((word) => !word.startsWith('state:'));
-  const quoted = rest.map((word) => (/\s/.test(word) ? `"${word}"` : word));
-  return [...(next.length > 0 ? [`state:${next.join(',')}`] : []), ...quoted].join(' ');
+  return [...(asked.length === 1 && asked[0] === state ? [] : [`state:${state}`]), ...rest].join(' ');
 }
+
+/** A value as an exact, quoted one. */
+export const exactly = (value: string): string => `"${value.replace(/["\\]/g, '\\$&')}"`;

@@ -132,5 +132,5 @@ export function textDiff(from: string | null, to: string | null, id: string): Te
       r += 1;
     }
   }
-  return { policy: id, language: [...left, ...right].some((line) => line.startsWith('package ')) ? 'rego' : 'json', rows, truncated: false };
+  return { policy: id, language: [...left, ...right].some((line) => line.startsWith('package ')) ? 'rego' : 'json', rows };
 }

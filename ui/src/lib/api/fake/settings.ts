@@ -43,11 +43,11 @@ export function importPreview(existing: readonly FakeNode[], format: ImportForma
 
 export function rawAnswers(node: FakeNode): RawAnswer[] {
   const at_ms = START_MS - 1_000;
-  const json = (path: string, value: unknown, status = 200): RawAnswer => ({ path, status, content_type: 'application/json', body: JSON.stringify(value, null, 2), truncated: false, at_ms });
+  const json = (path: string, value: unknown, status = 200): RawAnswer => ({ path, status, body: JSON.stringify(value, null, 2), truncated: false, at_ms });
   return [
     json('/readyz', { ready: true, bundle_version: node.version, bundle_age_hours: 3.2, policies: 24 }),
     json('/reload/stats', { total: 10, success: 9, failed: 1, last_duration_ms: 38.1 }),
-    { path: '/metrics', status: 200, content_type: 'text/plain; version=0.0.4', body: '# HELP unison_policy_reload_total Reloads\n# TYPE unison_policy_reload_total counter\nunison_policy_reload_total{status="success"} 9\nunison_policy_reload_total{status="failure"} 1\nnote{text="<script>alert(1)</script>"} NaN', truncated: true, at_ms },
+    { path: '/metrics', status: 200, body: '# HELP unison_policy_reload_total Reloads\n# TYPE unison_policy_reload_total counter\nunison_policy_reload_total{status="success"} 9\nunison_policy_reload_total{status="failure"} 1\nnote{text="<script>alert(1)</script>"} NaN', truncated: true, at_ms },
   ];
 }
 

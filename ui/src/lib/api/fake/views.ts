@@ -147,9 +147,9 @@ export function driftView(fleet: FakeFleet, baseline: Baseline, group: string | 
   const majority = shares(fleet.nodes)[0];
   const choices: BaselineChoice[] = [
     { baseline: { kind: 'desired' }, label: 'desired v42' },
-    { baseline: { kind: 'majority' }, label: `majority ${majority?.version ?? ''}` },
-    ...CONTENTS.filter((content) => content.signed).map((content): BaselineChoice => ({ baseline: { kind: 'bundle', content: content.digest }, label: `bundle ${content.version} ${content.digest.slice(0, 12)}` })),
-    ...fleet.nodes.slice(0, 3).map((node): BaselineChoice => ({ baseline: { kind: 'node', id: node.id }, label: `node ${node.id}` })),
+    { baseline: { kind: 'majority' }, label: 'what most nodes run' },
+    ...CONTENTS.filter((content) => content.signed).map((content): BaselineChoice => ({ baseline: { kind: 'bundle', content: content.digest }, label: `signed ${content.version} · ${content.digest.slice(0, 12)}` })),
+    ...(baseline.kind === 'node' ? [{ baseline, label: `node ${baseline.id}` }] : []),
   ];
   const against =
     baseline.kind === 'node' ? (fleet.nodes.find((node) => node.id === baseline.id)?.content ?? null) : baseline.kind === 'bundle' ? baseline.content : baseline.kind === 'majority' ? (majority?.content ?? null) : DESIRED.content;
@@ -157,7 +157,7 @@ export function driftView(fleet: FakeFleet, baseline: Baseline, group: string | 
   const groups: GroupView[] = shares(fleet.nodes).map((share, index) => {
     const nodes = fleet.nodes.filter((node) => node.version === share.version && node.content === share.content);
     return {
-      key: `${share.version ?? ''}@${share.content ?? ''}`,
+      key: `${share.content ?? '-'}/${share.version ?? '-'}`,
       letter: String.fromCharCode(65 + index),
       version: share.version,
       content: share.content,
