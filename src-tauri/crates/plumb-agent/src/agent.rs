@@ -1,6 +1,11 @@
 //! Starting and stopping an agent.
 
-use std::{fs, io, net::SocketAddr, sync::Arc};
+use std::{
+    fs, io,
+    net::SocketAddr,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use axum::{Router, body::Body, extract::Request, http::Response};
 use jiff::Timestamp;
@@ -116,6 +121,11 @@ impl RunningAgent {
             Ok(response) => response,
             Err(never) => match never {},
         }
+    }
+
+    /// How long the newest swap of bundles took: what requests could have waited for at most.
+    pub fn last_swap(&self) -> Duration {
+        Duration::from_nanos(self.core.swap_ns.load(Ordering::Relaxed))
     }
 
     /// When the bundle in force was loaded, or nothing while there is none.

@@ -58,6 +58,8 @@ pub(crate) struct Core {
     pub(crate) stop: CancellationToken,
     started_us: AtomicI64,
     confirmed_us: AtomicI64,
+    /// How long the newest swap took, in nanoseconds.
+    pub(crate) swap_ns: AtomicU64,
 }
 
 /// The bundle and rules that answer requests; replaced whole.
@@ -148,6 +150,7 @@ impl Core {
             stop: CancellationToken::new(),
             started_us: AtomicI64::new(started_us),
             confirmed_us: AtomicI64::new(started_us),
+            swap_ns: AtomicU64::new(0),
         })
     }
 

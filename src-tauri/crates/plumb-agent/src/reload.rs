@@ -2,7 +2,7 @@
 
 use std::{
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
     time::Instant,
 };
 
@@ -101,7 +101,10 @@ impl Core {
         let now = self.now();
         let Ready { bundle, path } = ready;
         let next = Arc::new(InForce { bundle, path, loaded_at: now, replaced: None });
+        let begun = Instant::now();
         let previous = self.in_force.swap(Some(Arc::clone(&next)));
+        let swap_ns = u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        self.swap_ns.store(swap_ns, Ordering::Relaxed);
         self.confirm(now);
         let same = previous.as_ref().is_some_and(|was| was.bundle.digest == next.bundle.digest);
         {

@@ -7,6 +7,7 @@ mod keys;
 mod nodes;
 mod opa;
 mod policies;
+mod real_opa;
 mod scale;
 
 use std::{
@@ -33,7 +34,7 @@ pub struct DemoOptions {
     pub scale: usize,
 }
 
-/// Nodes of the demo fleet without light ones.
+/// Nodes of the demo fleet without light ones; a real Open Policy Agent on `PATH` is one more.
 pub const NODES: usize = 12;
 
 impl DemoOptions {
@@ -65,6 +66,7 @@ pub struct RunningDemo {
     pub desired: ContentDigest,
     agents: Vec<RunningAgent>,
     others: Vec<broken::Listening>,
+    opa: Option<real_opa::RealOpa>,
     _lock: fs::File,
 }
 
@@ -82,20 +84,24 @@ impl DemoFleet {
         };
         let mut fleet = nodes::Fleet::new(&files);
         fleet.start_mixed(options.nodes).await?;
+        let opa = match real_opa::program() {
+            Some(program) if options.nodes >= NODES => Some(fleet.start_opa(&program).await?),
+            _ => None,
+        };
         scale::start(&mut fleet, options.scale, options.seed).await?;
         let nodes::Fleet { nodes, agents, others, .. } = fleet;
         let text = fleet_file::text(&files, &nodes)?;
         let fleet_file = folder.join("fleet.toml");
         write_whole(&fleet_file, &text).context("the fleet file")?;
         let desired = files.desired;
-        Ok(RunningDemo { fleet_file, nodes, desired, agents, others, _lock: lock })
+        Ok(RunningDemo { fleet_file, nodes, desired, agents, others, opa, _lock: lock })
     }
 }
 
 impl RunningDemo {
     /// Stops every node; requests in flight finish.
     pub async fn shutdown(self) {
-        drop(self.others);
+        drop((self.others, self.opa));
         futures::future::join_all(self.agents.into_iter().map(RunningAgent::shutdown)).await;
     }
 }

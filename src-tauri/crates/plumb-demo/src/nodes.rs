@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -20,7 +20,14 @@ use plumb_fleet::{DriftState, NodeApi};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
-use crate::{DemoNode, broken, broken::Listening, bundles::Files, opa, policies::Release};
+use crate::{
+    DemoNode, broken,
+    broken::Listening,
+    bundles::Files,
+    opa,
+    policies::Release,
+    real_opa::{self, RealOpa},
+};
 
 /// How far the source of the stale node lies back: more than the 15 minutes of the threshold.
 const STALE: SignedDuration = SignedDuration::from_mins(42);
@@ -82,6 +89,21 @@ impl<'a> Fleet<'a> {
             self.nodes.push(DemoNode { id: id.to_owned(), api, url, state, region, role, group });
         }
         Ok(())
+    }
+
+    /// Starts a real Open Policy Agent.
+    pub(crate) async fn start_opa(&mut self, program: &Path) -> Result<RealOpa> {
+        let opa = real_opa::start(program, self.files).await.context("demo node us-authz-001")?;
+        self.nodes.push(DemoNode {
+            id: "us-authz-001".to_owned(),
+            api: NodeApi::Opa,
+            url: opa.url.clone(),
+            state: DriftState::InSync,
+            region: "us",
+            role: "authorisation",
+            group: "opa",
+        });
+        Ok(opa)
     }
 
     async fn start(&mut self, id: &str, story: Story) -> Result<(NodeApi, &'static str, String)> {
