@@ -1,0 +1,208 @@
+//! Figures with their limits and peers, judged and printed as one table.
+
+use std::{
+    hint::black_box,
+    io::{self, Write},
+    time::Instant,
+};
+
+use crate::reference::REFERENCE_MS;
+
+/// Figures of one run.
+#[derive(Debug)]
+pub struct Report {
+    reference_ms: f64,
+    figures: Vec<Figure>,
+}
+
+/// One measured figure.
+#[derive(Debug)]
+struct Figure {
+    name: String,
+    value: f64,
+    unit: &'static str,
+    peer: Option<(String, f64)>,
+    limit: Limit,
+}
+
+/// What a figure must reach.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Limit {
+    /// Shown beside the others, judged by nobody.
+    None,
+    /// At most this much on the machine where it was set; scaled to this one.
+    AtMostScaled(f64),
+    /// At most this much on every machine: bytes and counts.
+    AtMost(f64),
+    /// The peer's figure is at least this many times ours.
+    TimesFaster(f64),
+}
+
+impl Report {
+    /// A report without figures, for a machine that takes so long for the reference loop.
+    pub fn new(reference_ms: f64) -> Self {
+        Self { reference_ms, figures: Vec::new() }
+    }
+
+    /// A figure that is only shown.
+    pub fn shown(&mut self, name: &str, value: f64, unit: &'static str) {
+        self.push(name, value, unit, None, Limit::None);
+    }
+
+    /// A time with a limit in the same unit, which is scaled to this machine.
+    pub fn timed(&mut self, name: &str, value: f64, unit: &'static str, at_most: f64) {
+        self.push(name, value, unit, None, Limit::AtMostScaled(at_most));
+    }
+
+    /// An amount with a limit that no machine changes.
+    pub fn counted(&mut self, name: &str, value: f64, unit: &'static str, at_most: f64) {
+        self.push(name, value, unit, None, Limit::AtMost(at_most));
+    }
+
+    /// A time beside a peer's, measured in the same run, which takes at least `times` as long.
+    pub fn beside(
+        &mut self,
+        name: &str,
+        value: f64,
+        unit: &'static str,
+        peer: (&str, f64),
+        times: f64,
+    ) {
+        let peer = Some((peer.0.to_owned(), peer.1));
+        self.push(name, value, unit, peer, Limit::TimesFaster(times));
+    }
+
+    fn push(
+        &mut self,
+        name: &str,
+        value: f64,
+        unit: &'static str,
+        peer: Option<(String, f64)>,
+        limit: Limit,
+    ) {
+        self.figures.push(Figure { name: name.to_owned(), value, unit, peer, limit });
+    }
+
+    /// Whether every figure reached its limit.
+    pub fn is_met(&self) -> bool {
+        self.figures.iter().all(|figure| figure.is_met(self.scale()))
+    }
+
+    fn scale(&self) -> f64 {
+        self.reference_ms / REFERENCE_MS
+    }
+
+    /// Prints the figures as a table of aligned columns.
+    pub fn print(&self, to: &mut impl Write) -> io::Result<()> {
+        writeln!(
+            to,
+            "reference loop {:.1} ms (SHA-256 of 64 MB; limits were set at {REFERENCE_MS:.1} ms), limits x {:.2}",
+            self.reference_ms,
+            self.scale()
+        )?;
+        let head = ["figure", "value", "limit", "peer", ""].map(str::to_owned);
+        let rows: Vec<[String; 5]> = std::iter::once(head)
+            .chain(self.figures.iter().map(|figure| figure.cells(self.scale())))
+            .collect();
+        let width = |column: usize| {
+            rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default()
+        };
+        let [a, b, c, d] = [0, 1, 2, 3].map(width);
+        for [name, value, limit, peer, verdict] in &rows {
+            let line = format!("{name:a$}  {value:>b$}  {limit:>c$}  {peer:>d$}  {verdict}");
+            writeln!(to, "{}", line.trim_end())?;
+        }
+        Ok(())
+    }
+}
+
+impl Figure {
+    fn is_met(&self, scale: f64) -> bool {
+        let peer = self.peer.as_ref().map(|(_, value)| *value);
+        match (self.limit, peer) {
+            (Limit::None, _) => true,
+            (Limit::AtMostScaled(limit), _) => self.value <= limit * scale,
+            (Limit::AtMost(limit), _) => self.value <= limit,
+            (Limit::TimesFaster(times), Some(peer)) => peer >= self.value * times,
+            (Limit::TimesFaster(_), None) => false,
+        }
+    }
+
+    fn cells(&self, scale: f64) -> [String; 5] {
+        let limit = match self.limit {
+            Limit::None => String::new(),
+            Limit::AtMostScaled(limit) => {
+                format!("under {} {} x {scale:.2}", shown(limit), self.unit)
+            }
+            Limit::AtMost(limit) => format!("under {} {}", shown(limit), self.unit),
+            Limit::TimesFaster(times) => format!("{times:.1} times faster"),
+        };
+        let peer = self.peer.as_ref().map_or_else(String::new, |(name, value)| {
+            let times = value / self.value;
+            format!("{name} {} {} ({times:.1} times)", shown(*value), self.unit)
+        });
+        let verdict = match (self.limit, self.is_met(scale)) {
+            (Limit::None, _) => "",
+            (_, true) => "met",
+            (_, false) => "MISSED",
+        };
+        let value = format!("{} {}", shown(self.value), self.unit);
+        [self.name.clone(), value, limit, peer, verdict.to_owned()]
+    }
+}
+
+/// Three significant digits where there are fewer before the point.
+fn shown(value: f64) -> String {
+    match value.abs() {
+        ..10.0 => format!("{value:.2}"),
+        10.0..100.0 => format!("{value:.1}"),
+        _ => format!("{value:.0}"),
+    }
+}
+
+/// The shortest of five runs, in milliseconds.
+pub fn best_of_five<T>(mut work: impl FnMut() -> T) -> f64 {
+    let run = |_| {
+        let began = Instant::now();
+        black_box(work());
+        began.elapsed().as_secs_f64() * 1_000.0
+    };
+    (0..5).map(run).fold(f64::INFINITY, f64::min)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn printed(report: &Report) -> String {
+        let mut text = Vec::new();
+        report.print(&mut text).expect("memory takes everything");
+        String::from_utf8(text).expect("a table is text")
+    }
+
+    #[test]
+    fn limits_of_time_are_scaled_and_those_of_amounts_are_not() {
+        let slow = |value| {
+            let mut report = Report::new(REFERENCE_MS * 2.0);
+            report.timed("assess", value, "ms", 100.0);
+            report.is_met()
+        };
+        assert!(slow(199.0) && !slow(201.0));
+        let mut report = Report::new(REFERENCE_MS * 2.0);
+        report.counted("memory", 341.0, "MB", 340.0);
+        assert!(!report.is_met(), "{}", printed(&report));
+    }
+
+    #[test]
+    fn a_peer_is_beaten_by_the_factor_that_was_promised() {
+        let beside = |ours| {
+            let mut report = Report::new(REFERENCE_MS);
+            report.beside("sweep", ours, "ms", ("curl", 900.0), 2.0);
+            (report.is_met(), printed(&report))
+        };
+        let (met, table) = beside(450.0);
+        assert!(met && table.contains("curl 900 ms (2.0 times)  met"), "{table}");
+        let (met, table) = beside(451.0);
+        assert!(!met && table.ends_with("MISSED\n"), "{table}");
+    }
+}
