@@ -15,7 +15,7 @@ export default mergeConfig(
           ? [
               {
                 extends: true as const,
-                optimizeDeps: { include: ['axe-core', 'fast-check'] },
+                optimizeDeps: { include: ['axe-core', 'fast-check', 'markdown-it', 'dompurify', '@lucide/svelte/icons/search-x'] },
                 test: {
                   name: 'window',
                   include: ['src/**/*.window.test.ts'],

@@ -1,5 +1,5 @@
 //! Draws the node matrix. Each look is drawn once to a sprite and copied, so 10,000 cells cost 10,000 copies at most.
-import { STATES, lookOfCode } from '$lib/domain/states';
+import { STATES } from '$lib/domain/states';
 import { box, type Layout } from './matrix.logic';
 
 export interface Picture {
@@ -21,6 +21,10 @@ interface Colours {
 }
 
 const RULER = 6;
+const RANKS = new Map(STATES.map((look, rank) => [look.code, rank]));
+const CALM = STATES.length - 1;
+/** Tampered, poisoned and diverged: wrong content under the right name. */
+const GRAVE = 2;
 
 export class MatrixPainter {
   #sprites = new Map<string, HTMLCanvasElement>();
@@ -79,18 +83,24 @@ export class MatrixPainter {
     if (of.contentHeight > of.viewHeight) this.#ruler(context, picture, of, scrollTop, width, scale);
   }
 
-  /** Where drifted nodes lie outside the view: a tick each, beside the scroll bar. */
+  /** Where drifted nodes lie outside the view: a tick a row in the colour of its worst, fainter where that is an everyday state. */
   #ruler(context: CanvasRenderingContext2D, picture: Picture, of: Layout, scrollTop: number, width: number, scale: number): void {
     context.setTransform(scale, 0, 0, scale, 0, 0);
     context.fillStyle = this.#colours.token('--color-raised');
     context.fillRect(width - RULER, 0, RULER, of.viewHeight);
     const perRow = of.viewHeight / of.rows;
-    picture.order.forEach((index, place) => {
-      const code = picture.cells.charAt(index);
-      if (code === '.' || picture.matched.charAt(index) === '0') return;
-      context.fillStyle = this.#colours.token(lookOfCode(code).token);
-      context.fillRect(width - RULER, Math.floor(place / of.columns) * perRow, RULER, Math.max(1.5, perRow));
-    });
+    for (let row = 0; row < of.rows; row += 1) {
+      let worst = CALM;
+      for (const index of picture.order.subarray(row * of.columns, (row + 1) * of.columns)) {
+        if (picture.matched.charAt(index) === '1') worst = Math.min(worst, RANKS.get(picture.cells.charAt(index)) ?? CALM);
+      }
+      const look = STATES[worst];
+      if (!look || worst === CALM) continue;
+      context.globalAlpha = worst <= GRAVE ? 1 : 0.4;
+      context.fillStyle = this.#colours.token(look.token);
+      context.fillRect(width - RULER, row * perRow, RULER, Math.max(1.5, perRow));
+    }
+    context.globalAlpha = 1;
     context.strokeStyle = this.#colours.token('--color-muted');
     context.lineWidth = 1;
     context.strokeRect(width - RULER - 1.5, (scrollTop / of.contentHeight) * of.viewHeight + 0.5, RULER + 1, (of.viewHeight / of.contentHeight) * of.viewHeight - 1);
