@@ -60,12 +60,19 @@ async fn main() {
             times.iter().min()
         );
     }
+    println!("resident: {}", resident());
     for parallel in [50, 100, 300] {
         let times = (0..3).map(|_| curl(&ports, parallel));
         println!("curl --parallel-max {parallel}: best {:?}", times.min());
     }
     server.kill().expect("ours to end");
     server.wait().expect("ended");
+}
+
+/// Memory of this process as Linux tells it.
+fn resident() -> String {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    status.lines().find(|line| line.starts_with("VmRSS")).unwrap_or("unknown").to_owned()
 }
 
 fn curl(ports: &[u16], parallel: usize) -> Duration {
