@@ -2,6 +2,7 @@
 
 pub mod bundles;
 pub mod charts;
+pub mod credentials;
 pub mod doctor;
 pub mod drift;
 pub mod fleet;

@@ -183,7 +183,9 @@ fn compare(requests: Vec<TestRequest>, answers: &[Answered]) -> Vec<ComparedRequ
                     .push(id.to_string());
             }
             let mut answers: Vec<AnswerGroup> = groups.into_values().collect();
-            answers.iter_mut().for_each(|group| group.nodes.sort());
+            for group in &mut answers {
+                group.nodes.sort();
+            }
             answers.sort_by_key(|group| std::cmp::Reverse(group.nodes.len()));
             ComparedRequest {
                 capability_id: request.capability_id,

@@ -1,17 +1,17 @@
 //! Checks of a fleet against its newest snapshot, each with evidence and what to do.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use plumb_fleet::{
-    Assessment, Caution, DriftState, Group, NodeId, NodeReport, SignatureReport, cautions,
+    Assessment, Caution, DriftState, Group, NodeId, NodeReport, SignatureReport, Version, cautions,
 };
 
 use crate::{
     app::App,
     current::Current,
     error::{AppError, Code},
-    queries::versions::sweep_view,
+    queries::versions::{Bundles, sweep_view},
     views::{
         convert::{duration_words, ms},
         doctor::{CheckResult, CheckView, DoctorView, EvidenceLine},
@@ -163,6 +163,7 @@ fn wanted(names: &[String]) -> Result<Vec<Check>, AppError> {
 /// Runs checks over one snapshot.
 fn examine(current: &Current, checks: &[Check], now: Timestamp) -> Vec<CheckView> {
     let assessment = current.assess(now);
+    let bundles = Bundles::of(current);
     let told = current.snapshot.nodes.values().any(|node| node.report.is_some());
     checks
         .iter()
@@ -176,8 +177,8 @@ fn examine(current: &Current, checks: &[Check], now: Timestamp) -> Vec<CheckView
                 );
             }
             let (summary, evidence) = match check {
-                Check::VersionConsistency => version_consistency(&assessment),
-                Check::ContentConsistency => content_consistency(current, &assessment),
+                Check::VersionConsistency => version_consistency(&bundles, &assessment),
+                Check::ContentConsistency => content_consistency(current, &bundles, &assessment),
                 Check::Reachability => reachability(current, &assessment),
                 _ => per_node(*check, current, &assessment, now),
             };
@@ -210,35 +211,51 @@ fn reporting(assessment: &Assessment) -> impl Iterator<Item = &Group> {
     assessment.groups.iter().filter(|group| group.version.is_some() || group.content.is_some())
 }
 
-fn version_consistency(assessment: &Assessment) -> (String, Vec<EvidenceLine>) {
-    let versions: BTreeSet<_> =
-        reporting(assessment).filter_map(|group| group.version.as_ref()).collect();
-    if let [version] = versions.iter().collect::<Vec<_>>()[..] {
-        return (format!("every node that reported runs {version}"), Vec::new());
-    }
-    let evidence = versions
-        .iter()
-        .map(|version| {
-            let nodes: Vec<&NodeId> = reporting(assessment)
-                .filter(|group| group.version.as_ref() == Some(version))
-                .flat_map(|group| &group.nodes)
-                .collect();
-            EvidenceLine { node: None, detail: format!("{version}: {}", names(&nodes)) }
-        })
-        .collect();
-    (format!("{} different versions", versions.len()), evidence)
+/// The bundle a group of nodes runs, by its first node.
+fn bundle_of<'a>(bundles: &'a Bundles, group: &Group) -> Option<&'a str> {
+    group.nodes.first().and_then(|node| bundles.of_node(node.as_str()))
 }
 
-fn content_consistency(current: &Current, assessment: &Assessment) -> (String, Vec<EvidenceLine>) {
+fn version_consistency(bundles: &Bundles, assessment: &Assessment) -> (String, Vec<EvidenceLine>) {
+    let mut running: BTreeMap<Option<&str>, BTreeMap<&Version, Vec<&NodeId>>> = BTreeMap::new();
+    for group in reporting(assessment) {
+        if let Some(version) = &group.version {
+            let versions = running.entry(bundle_of(bundles, group)).or_default();
+            versions.entry(version).or_default().extend(&group.nodes);
+        }
+    }
+    let mut evidence = Vec::new();
+    for (bundle, versions) in running.iter().filter(|(_, versions)| versions.len() > 1) {
+        let bundle = bundle.map(|bundle| format!("{bundle} ")).unwrap_or_default();
+        evidence.extend(versions.iter().map(|(version, nodes)| EvidenceLine {
+            node: None,
+            detail: format!("{bundle}{version}: {}", names(nodes)),
+        }));
+    }
+    let summary = if evidence.is_empty() {
+        "every node that reported runs the one version of its bundle".to_owned()
+    } else {
+        format!("{} different versions", evidence.len())
+    };
+    (summary, evidence)
+}
+
+fn content_consistency(
+    current: &Current,
+    bundles: &Bundles,
+    assessment: &Assessment,
+) -> (String, Vec<EvidenceLine>) {
     let mut evidence = Vec::new();
     for group in reporting(assessment) {
         let (Some(version), Some(content)) = (&group.version, group.content) else { continue };
+        let bundle = bundle_of(bundles, group);
         let twins = reporting(assessment)
             .filter(|other| other.version.as_ref() == Some(version) && other.content.is_some())
+            .filter(|other| bundle_of(bundles, other) == bundle)
             .count();
-        let bundles: BTreeSet<_> =
+        let signed: BTreeSet<_> =
             current.desired.catalogue.of_version(version).map(|entry| entry.content).collect();
-        let unsigned = !bundles.is_empty() && !bundles.contains(&content);
+        let unsigned = !signed.is_empty() && !signed.contains(&content);
         if twins > 1 || unsigned {
             let nodes: Vec<&NodeId> = group.nodes.iter().collect();
             let note = if unsigned { ", of no signed bundle known as that version" } else { "" };
@@ -251,10 +268,7 @@ fn content_consistency(current: &Current, assessment: &Assessment) -> (String, V
     let summary = if evidence.is_empty() {
         "each version stands for one content".to_owned()
     } else {
-        format!(
-            "{} groups run equal versions with content that is not equal or not signed",
-            evidence.len()
-        )
+        format!("{} groups run content that is not the one of their version", evidence.len())
     };
     (summary, evidence)
 }

@@ -1,6 +1,6 @@
 //! What nodes run, group by group, as the command line asks for it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use plumb_fleet::{CredentialRef, DriftState, NodeId};
 
@@ -11,7 +11,7 @@ use crate::{
     queries::fleet::overview,
     views::{
         convert::{ms, node_row},
-        drift::Baseline,
+        drift::{Baseline, GroupView},
         fleet::{FleetPage, FleetSort, LabelView, StateCount},
         shell::SweepView,
         versions::{KnownBundleView, MemberView, MembersView, VersionDiffView, VersionsView},
@@ -74,10 +74,19 @@ impl App {
     ) -> Result<VersionDiffView, AppError> {
         let current = self.current(fleet).await?;
         let view = self.drift(fleet, baseline, None).await?;
+        let bundles = Bundles::of(&current);
+        let bundle_of =
+            |group: &GroupView| group.nodes.first().and_then(|node| bundles.of_node(node));
+        let compared = view
+            .groups
+            .iter()
+            .find(|group| group.is_baseline)
+            .map_or_else(|| bundles.most.clone(), |group| bundle_of(group).map(str::to_owned));
         let mut diffs = Vec::new();
-        let known = |group: &&crate::views::drift::GroupView| group.content.is_some();
-        for group in view.groups.iter().filter(known).filter(|group| !group.is_baseline) {
-            diffs.extend(self.drift(fleet, baseline, Some(&group.key)).await?.diff);
+        for group in view.groups.iter().filter(|group| group.content.is_some()) {
+            if !group.is_baseline && bundle_of(group) == compared.as_deref() {
+                diffs.extend(self.drift(fleet, baseline, Some(&group.key)).await?.diff);
+            }
         }
         let versions: BTreeSet<_> = view.groups.iter().filter_map(|g| g.version.as_ref()).collect();
         let contents: BTreeSet<_> = view.groups.iter().filter_map(|g| g.content.as_ref()).collect();
@@ -88,7 +97,7 @@ impl App {
             sweep: sweep_view(&current),
             versions: count(versions.len()),
             contents: count(contents.len()),
-            consistent: versions.len() <= 1 && contents.len() <= 1,
+            consistent: bundles.consistent(&view.groups),
             baseline: view.baseline,
             groups: view.groups,
             diffs,
@@ -139,6 +148,48 @@ impl App {
                 })
                 .collect(),
         })
+    }
+}
+
+/// Which bundle each node runs: nodes of different bundles are never compared.
+#[derive(Debug)]
+pub(crate) struct Bundles {
+    by_node: BTreeMap<String, String>,
+    /// The bundle most nodes run.
+    most: Option<String>,
+}
+
+impl Bundles {
+    /// By what the fleet file says, else by what the node reports, else the bundle of most nodes.
+    pub(crate) fn of(current: &Current) -> Self {
+        let mut by_node: BTreeMap<String, String> = BTreeMap::new();
+        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+        for (id, node) in &current.fleet.nodes {
+            let reported = current.report(id).and_then(|report| report.bundle_id.as_ref());
+            let name = node.bundle.as_ref().or(reported.map(|seen| &seen.value));
+            if let Some(name) = name {
+                by_node.insert(id.to_string(), name.clone());
+                *counts.entry(name).or_default() += 1;
+            }
+        }
+        let most = counts.into_iter().max_by_key(|(_, count)| *count);
+        Self { by_node, most: most.map(|(name, _)| name.to_owned()) }
+    }
+
+    pub(crate) fn of_node(&self, node: &str) -> Option<&str> {
+        self.by_node.get(node).or(self.most.as_ref()).map(String::as_str)
+    }
+
+    /// Nodes of one bundle run one version and one content.
+    fn consistent(&self, groups: &[GroupView]) -> bool {
+        let mut running: BTreeMap<Option<&str>, BTreeSet<(&str, &str)>> = BTreeMap::new();
+        for group in groups {
+            let (Some(version), Some(content)) = (&group.version, &group.content) else { continue };
+            for node in &group.nodes {
+                running.entry(self.of_node(node)).or_default().insert((version, content));
+            }
+        }
+        running.values().all(|each| each.len() <= 1)
     }
 }
 

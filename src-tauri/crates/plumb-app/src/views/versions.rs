@@ -36,13 +36,13 @@ pub struct VersionDiffView {
     pub baseline: BaselineView,
     /// Largest group first.
     pub groups: Vec<GroupView>,
-    /// One for every group that runs something else than the baseline.
+    /// One for every group that runs another content of the baseline's bundle.
     pub diffs: Vec<PolicyDiffView>,
     /// Different versions among nodes that ever reported one.
     pub versions: u32,
     /// Different contents among nodes that ever reported one.
     pub contents: u32,
-    /// All nodes that ever reported run one version and one content.
+    /// Nodes of one bundle run one version and one content, as far as they ever reported.
     pub consistent: bool,
 }
 
