@@ -1,0 +1,207 @@
+//! What can be typed after `plumb`.
+
+use camino::Utf8PathBuf;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::commands::{
+    agent, bundle, bundle_status, check_subscription, completion, config, credential, demo, doctor,
+    drift, evaluate, fleet, help, journal, logs, opa, pin, resolve_conflict, restart, rollback,
+    runs, status, sync, unpin, version,
+};
+
+/// Plumbline on a terminal: see the drift of a policy fleet and bring it back.
+#[derive(Debug, Parser)]
+#[command(
+    name = "plumb",
+    version,
+    disable_help_subcommand = true,
+    after_help = "Exit codes: 0 fine, 1 drift or a failed check, 2 wrong use or bad input, \
+                  3 could not reach, 4 not confirmed, 5 an error inside.\n\
+                  `plumb help topics` lists what can be read here."
+)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Words every command understands.
+#[derive(Debug, Args)]
+pub(crate) struct Global {
+    /// Fleet to work on; not needed where only one is known
+    #[arg(long, global = true, value_name = "NAME", env = "PLUMBLINE_FLEET")]
+    pub(crate) fleet: Option<String>,
+    /// Add this fleet file and work on its fleet
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) fleet_file: Option<String>,
+    /// Folder of cache.sqlite and record.sqlite
+    #[arg(long, global = true, value_name = "DIR", env = "PLUMBLINE_DATA_DIR")]
+    pub(crate) data_dir: Option<Utf8PathBuf>,
+    /// Print exactly one JSON document on standard output
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Answer from what is stored, without asking any node, and say how old it is
+    #[arg(long, global = true)]
+    pub(crate) no_sweep: bool,
+    /// When to use colours; NO_COLOR is respected
+    #[arg(long, global = true, value_name = "WHEN", value_enum, default_value_t)]
+    pub(crate) color: ColorChoice,
+    /// Say more on standard error; twice for every request
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ColorChoice {
+    #[default]
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Versions, bundles, settings and actions on policies
+    #[command(subcommand)]
+    Policy(Policy),
+    /// Signed bundles offline: the same as `policy bundle`
+    #[command(subcommand)]
+    Bundle(Bundle),
+    /// Policy processes
+    #[command(subcommand)]
+    Service(Service),
+    /// Check a fleet, with evidence and what to do
+    Doctor(doctor::Doctor),
+    /// Groups of nodes against a baseline, policy by policy
+    Drift(drift::Drift),
+    /// Fleets this machine knows
+    #[command(subcommand)]
+    Fleet(fleet::Fleet),
+    /// Tokens in the system's keyring
+    #[command(subcommand)]
+    Credential(credential::Credential),
+    /// What was done to a fleet, and how it ended
+    Runs(runs::Runs),
+    /// The hash-chained record of a run
+    #[command(subcommand)]
+    Journal(journal::Journal),
+    /// The service beside a policy engine
+    #[command(subcommand)]
+    Agent(agent::Agent),
+    /// A small real fleet on this machine, with drift
+    Demo(demo::Demo),
+    /// Print a completion script
+    Completion(completion::Completion),
+    /// Help on a topic or a command
+    Help(help::Help),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Policy {
+    /// Versions and contents nodes run
+    Version(version::Version),
+    /// The desired version, and what most nodes run
+    Active(version::Active),
+    /// How nodes stand to what is desired; everything about one node with --node
+    Status(status::Status),
+    /// Bundles of nodes, and bundles offline
+    #[command(subcommand)]
+    Bundle(Bundle),
+    /// Open Policy Agent: bundles and configuration
+    #[command(subcommand)]
+    Opa(opa::Opa),
+    /// Make nodes take the desired version
+    Sync(sync::Sync),
+    /// Set the desired version
+    Pin(pin::Pin),
+    /// Lift a pin, so that the fleet file counts again
+    Unpin(unpin::Unpin),
+    /// Return to last-known-good, or to a named earlier version
+    Rollback(rollback::Rollback),
+    /// Settle on one version: pin it, then sync every node that runs another
+    ResolveConflict(resolve_conflict::ResolveConflict),
+    /// Settings of nodes, for example deployment.locking
+    #[command(subcommand)]
+    Config(config::Config),
+    /// Ask nodes to decide the same test requests, and compare
+    Evaluate(evaluate::Evaluate),
+    /// Log lines of agents
+    Logs(logs::Logs),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Bundle {
+    /// The bundle of every node: id, version, signature, age
+    Status(bundle_status::BundleStatus),
+    /// How a node follows the source of its bundle
+    CheckSubscription(check_subscription::CheckSubscription),
+    /// Make an unsigned bundle of policies
+    Build(bundle::build::Build),
+    /// Sign a bundle
+    Sign(bundle::sign::Sign),
+    /// Verify the signature of a bundle
+    Verify(bundle::verify::Verify),
+    /// Show what a bundle holds, and advice on it
+    Inspect(bundle::inspect::Inspect),
+    /// Compare two bundles, policy by policy
+    Diff(bundle::diff::Diff),
+    /// Make a key to sign with
+    Keygen(bundle::keygen::Keygen),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Service {
+    /// Restart policy processes so that they read their bundles again
+    Restart(restart::Restart),
+}
+
+/// Nodes a reading command is about; all of them when none is named.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct Nodes {
+    /// Every node of the fleet (also without this word)
+    #[arg(long, conflicts_with = "node")]
+    pub(crate) all_nodes: bool,
+    /// A node, by its name in the fleet file; may be repeated
+    #[arg(long, value_name = "ID")]
+    pub(crate) node: Vec<String>,
+}
+
+impl Nodes {
+    /// The named nodes, or nothing for all.
+    pub(crate) fn named(&self) -> Option<&[String]> {
+        (!self.node.is_empty()).then_some(self.node.as_slice())
+    }
+}
+
+/// Nodes an action is for: said, never guessed.
+#[derive(Debug, Clone, Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct Targets {
+    /// Every node of the fleet
+    #[arg(long)]
+    pub(crate) all_nodes: bool,
+    /// A node, by its name in the fleet file; may be repeated
+    #[arg(long, value_name = "ID")]
+    pub(crate) node: Vec<String>,
+    /// Every node that has drifted
+    #[arg(long)]
+    pub(crate) drifted: bool,
+    /// Nodes a filter line lets through, for example 'label:region=eu'
+    #[arg(long, value_name = "LINE")]
+    pub(crate) filter: Option<String>,
+}
+
+/// How an action is confirmed.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct Confirm {
+    /// Show what would happen, and stop
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Apply without asking, where a yes is enough
+    #[arg(long)]
+    pub(crate) yes: bool,
+    /// The phrase that production and irreversible actions ask for, for example "prod-eu 42"
+    #[arg(long = "confirm", value_name = "PHRASE")]
+    pub(crate) phrase: Option<String>,
+}

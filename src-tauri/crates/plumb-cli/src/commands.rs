@@ -1,0 +1,87 @@
+//! One file per verb; this one says which words lead where.
+
+pub(crate) mod act;
+pub(crate) mod agent;
+pub(crate) mod bundle;
+pub(crate) mod bundle_status;
+pub(crate) mod change;
+pub(crate) mod check_subscription;
+pub(crate) mod completion;
+pub(crate) mod config;
+pub(crate) mod credential;
+pub(crate) mod demo;
+pub(crate) mod doctor;
+pub(crate) mod drift;
+pub(crate) mod evaluate;
+pub(crate) mod fleet;
+pub(crate) mod help;
+pub(crate) mod journal;
+pub(crate) mod logs;
+pub(crate) mod opa;
+pub(crate) mod pin;
+pub(crate) mod resolve_conflict;
+pub(crate) mod restart;
+pub(crate) mod rollback;
+pub(crate) mod runs;
+pub(crate) mod status;
+pub(crate) mod sync;
+pub(crate) mod unpin;
+pub(crate) mod version;
+
+use crate::{
+    args::{Arguments, Bundle, Command, Policy, Service},
+    exit::Outcome,
+    output::Output,
+    session::Session,
+};
+
+/// Does what the arguments say.
+pub(crate) async fn run(arguments: &Arguments, out: &Output) -> Outcome {
+    let session = Session { global: &arguments.global, out };
+    match &arguments.command {
+        Command::Policy(policy) => self::policy(session, policy).await,
+        Command::Bundle(bundle) => self::bundle(session, bundle).await,
+        Command::Service(Service::Restart(restart)) => restart.run(session).await,
+        Command::Doctor(doctor) => doctor.run(session).await,
+        Command::Drift(drift) => drift.run(session).await,
+        Command::Fleet(fleet) => fleet.run(session).await,
+        Command::Credential(credential) => credential.run(session).await,
+        Command::Runs(runs) => runs.run(session).await,
+        Command::Journal(journal) => journal.run(session).await,
+        Command::Agent(agent) => agent.run(session).await,
+        Command::Demo(demo) => demo.run(session).await,
+        Command::Completion(completion) => completion.run(session),
+        Command::Help(help) => help.run(session),
+    }
+}
+
+async fn policy(session: Session<'_>, policy: &Policy) -> Outcome {
+    match policy {
+        Policy::Version(version) => version.run(session).await,
+        Policy::Active(active) => active.run(session).await,
+        Policy::Status(status) => status.run(session).await,
+        Policy::Bundle(bundle) => self::bundle(session, bundle).await,
+        Policy::Opa(opa) => opa.run(session).await,
+        Policy::Sync(sync) => sync.run(session).await,
+        Policy::Pin(pin) => pin.run(session).await,
+        Policy::Unpin(unpin) => unpin.run(session).await,
+        Policy::Rollback(rollback) => rollback.run(session).await,
+        Policy::ResolveConflict(resolve) => resolve.run(session).await,
+        Policy::Config(config) => config.run(session).await,
+        Policy::Evaluate(evaluate) => evaluate.run(session).await,
+        Policy::Logs(logs) => logs.run(session).await,
+    }
+}
+
+async fn bundle(session: Session<'_>, bundle: &Bundle) -> Outcome {
+    match bundle {
+        Bundle::Status(status) => status.run(session).await,
+        Bundle::CheckSubscription(check) => check.run(session).await,
+        Bundle::Build(build) => build.run(session),
+        Bundle::Sign(sign) => sign.run(session),
+        Bundle::Verify(verify) => verify.run(session),
+        Bundle::Inspect(inspect) => inspect.run(session),
+        Bundle::Diff(diff) => diff.run(session),
+        Bundle::Keygen(keygen) => keygen.run(session),
+    }
+}

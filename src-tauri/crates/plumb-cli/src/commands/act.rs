@@ -1,0 +1,157 @@
+//! What all actions share: look, plan, preview, confirm, carry out, prove.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use plumb_app::{
+    App,
+    views::{
+        plan::{ActionRequest, NodeSelection, PlanView, SeverityView},
+        run::{RunNodeState, RunPhase, RunView},
+    },
+};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::{
+    args::{Confirm, Targets},
+    confirm::confirm,
+    exit::{Exit, Failure, Outcome},
+    output::Output,
+    session::Session,
+    text::{
+        escape::printable,
+        plan::{command_line, preview, result},
+    },
+};
+
+/// How often a run is looked at while it goes on.
+const LOOK_EVERY: Duration = Duration::from_millis(150);
+/// Findings about nodes that were selected and keep what they run.
+const LEFT_BEHIND: [&str; 3] = ["no_answer", "cannot_do", "not_known"];
+
+/// A plan and, where it was started, its run.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct ActionDocument {
+    pub(crate) plan: PlanView,
+    /// Nothing when the plan was not started.
+    pub(crate) run: Option<RunView>,
+    /// The exact reverse as a command line, where there is one.
+    pub(crate) undo: Option<String>,
+}
+
+impl Targets {
+    pub(crate) fn selection(&self) -> NodeSelection {
+        if self.drifted {
+            NodeSelection::Drifted
+        } else if let Some(filter) = &self.filter {
+            NodeSelection::Filter { filter: filter.clone() }
+        } else if self.all_nodes {
+            NodeSelection::All
+        } else {
+            NodeSelection::Nodes { ids: self.node.clone() }
+        }
+    }
+}
+
+/// Carries out a request from the first look to the last.
+pub(crate) async fn act(session: Session<'_>, request: ActionRequest, given: &Confirm) -> Outcome {
+    session
+        .with_fleet(async |app, fleet| {
+            let look = session.look(app, fleet, None).await?;
+            let plan = app.prepare_plan(fleet, &request).await?;
+            preview(session.out, &plan);
+            let run = start(session, app, &plan, given).await?;
+            let exit = exit(&plan, run.as_ref(), given);
+            let undo = run
+                .as_ref()
+                .and_then(|run| run.undo.as_ref().map(|undo| command_line(&run.fleet, undo)));
+            let document = ActionDocument { plan, run, undo };
+            session.out.show(&document, |out| {
+                if let Some(run) = &document.run {
+                    result(out, run);
+                }
+            });
+            Ok(if look.reached_nobody() { Exit::Unreachable } else { exit })
+        })
+        .await
+}
+
+/// Starts a plan where it can be started and was confirmed.
+async fn start(
+    session: Session<'_>,
+    app: &App,
+    plan: &PlanView,
+    given: &Confirm,
+) -> Result<Option<RunView>, Failure> {
+    if given.dry_run {
+        session.out.say("dry run: nothing was changed");
+        return Ok(None);
+    }
+    if plan.empty {
+        session.out.say("nothing has to be done");
+        return Ok(None);
+    }
+    if !plan.startable {
+        session.out.say(session.out.style.bad("not started: a finding forbids it"));
+        return Ok(None);
+    }
+    let typed = confirm(session.out, &plan.confirmation, given)?;
+    carry_out(session.out, app, plan, typed.as_deref()).await.map(Some)
+}
+
+/// Starts a confirmed plan and follows it to its end. The first Ctrl-C asks it to stop between two
+/// effects.
+pub(crate) async fn carry_out(
+    out: &Output,
+    app: &App,
+    plan: &PlanView,
+    typed: Option<&str>,
+) -> Result<RunView, Failure> {
+    let run = app.start_run(&plan.fleet, &plan.hash, typed).await?;
+    let mut shown = BTreeMap::new();
+    let finished = app.finished(&run.id);
+    tokio::pin!(finished);
+    let mut look = tokio::time::interval(LOOK_EVERY);
+    loop {
+        tokio::select! {
+            ended = &mut finished => {
+                let ended = ended?;
+                progress(out, &ended, &mut shown);
+                return Ok(ended);
+            }
+            _ = look.tick() => progress(out, &app.run(&run.id).await?, &mut shown),
+            _ = tokio::signal::ctrl_c() => {
+                out.note("stopping between two effects; what was sent is proven or named in doubt");
+                // It may have ended in the meantime, which is what was asked for.
+                let _ = app.abort_run(&run.id);
+            }
+        }
+    }
+}
+
+fn progress(out: &Output, run: &RunView, shown: &mut BTreeMap<String, RunNodeState>) {
+    for node in &run.nodes {
+        let told = node.state == RunNodeState::Waiting
+            || shown.insert(node.node.clone(), node.state) == Some(node.state);
+        if !told {
+            out.note(format!(
+                "  {}  {}  {}",
+                out.style.run_node(node.state),
+                printable(&node.node),
+                printable(&node.detail)
+            ));
+        }
+    }
+}
+
+/// Fine when every node of the plan arrived and none was left behind.
+fn exit(plan: &PlanView, run: Option<&RunView>, given: &Confirm) -> Exit {
+    let left_behind = plan.findings.iter().any(|finding| {
+        finding.severity != SeverityView::Note && LEFT_BEHIND.contains(&finding.code.as_str())
+    });
+    match run {
+        None if given.dry_run => Exit::fine_if(plan.empty || plan.startable),
+        None => Exit::fine_if(plan.empty && !left_behind),
+        Some(run) => Exit::fine_if(run.phase == RunPhase::Succeeded && !left_behind),
+    }
+}

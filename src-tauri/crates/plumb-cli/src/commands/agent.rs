@@ -1,0 +1,233 @@
+//! `agent serve`: the service beside a policy engine.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use clap::{Args, Subcommand, ValueEnum};
+use plumb_agent::{
+    Agent as Service, AgentConfig, AgentError, BUNDLE_VARIABLE, NoBundle, PORT, Polling, TlsConfig,
+    TrustKey,
+};
+use schemars::JsonSchema;
+use secrecy::SecretString;
+use serde::Serialize;
+
+use crate::{
+    commands::{demo::stop_signal, fleet::read_text},
+    exit::{Exit, Failure, Outcome},
+    output::Output,
+    session::Session,
+};
+
+/// Longest token file.
+const TOKEN_BYTES_MAX: u64 = 64 << 10;
+/// Environment variable that holds the bearer token.
+const TOKEN_VARIABLE: &str = "PLUMB_AGENT_TOKEN";
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Agent {
+    /// Answer until SIGTERM or SIGINT; requests in flight finish
+    Serve(Box<Serve>),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Serve {
+    /// Address and port to listen on
+    #[arg(long, value_name = "ADDRESS", env = "PLUMB_AGENT_LISTEN", default_value_t = SocketAddr::from(([127, 0, 0, 1], PORT)))]
+    listen: SocketAddr,
+    /// The default bundle
+    #[arg(long, value_name = "FILE", env = BUNDLE_VARIABLE)]
+    bundle: PathBuf,
+    /// Folder bundles may stand in; the default bundle's folder without it; may be repeated
+    #[arg(
+        long = "bundle-root",
+        value_name = "DIR",
+        env = "PLUMB_AGENT_BUNDLE_ROOTS",
+        value_delimiter = ':'
+    )]
+    bundle_roots: Vec<PathBuf>,
+    /// A public key bundles may be signed with, as ID=FILE; may be repeated
+    #[arg(long, value_name = "ID=FILE", env = "PLUMB_AGENT_TRUST", value_delimiter = ',', value_parser = trust_key)]
+    trust: Vec<TrustKey>,
+    /// Folder for pin, settings, history and last known good bundles
+    #[arg(long, value_name = "DIR", env = "PLUMB_AGENT_STATE_DIR")]
+    state_dir: Option<PathBuf>,
+    /// File with the bearer token changes have to show; or in PLUMB_AGENT_TOKEN
+    #[arg(long, value_name = "FILE", env = "PLUMB_AGENT_TOKEN_FILE")]
+    token_file: Option<String>,
+    /// PEM chain of the server, leaf first
+    #[arg(long, value_name = "FILE", env = "PLUMB_AGENT_TLS_CERT", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+    /// PEM private key of the server
+    #[arg(long, value_name = "FILE", env = "PLUMB_AGENT_TLS_KEY", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
+    /// PEM certificates client certificates have to descend from
+    #[arg(long, value_name = "FILE", env = "PLUMB_AGENT_CLIENT_CA", requires = "tls_cert")]
+    client_ca: Option<PathBuf>,
+    /// Answer exactly as the field's service does, quirks included
+    #[arg(long, env = "PLUMB_AGENT_FIELD_COMPATIBLE")]
+    field_compatible: bool,
+    /// What requests are told while there is no verified bundle
+    #[arg(long, value_enum, env = "PLUMB_AGENT_NO_BUNDLE", default_value_t = WithoutBundle::Deny)]
+    no_bundle: WithoutBundle,
+    /// Accept a listener that is neither loopback nor TLS, because a proxy in front is both
+    #[arg(long, env = "PLUMB_AGENT_INSECURE_BEHIND_PROXY")]
+    insecure_behind_proxy: bool,
+    /// Shortest delay between two looks at the source
+    #[arg(long, value_name = "SECONDS", env = "PLUMB_AGENT_POLL_MIN_DELAY", default_value_t = Polling::default().min_delay_s)]
+    poll_min_delay: u64,
+    /// Longest delay between two looks at the source
+    #[arg(long, value_name = "SECONDS", env = "PLUMB_AGENT_POLL_MAX_DELAY", default_value_t = Polling::default().max_delay_s)]
+    poll_max_delay: u64,
+    /// Never look at the source by itself
+    #[arg(long, env = "PLUMB_AGENT_NO_POLLING")]
+    no_polling: bool,
+    /// Do not reload when a *.signed.json changes
+    #[arg(long, env = "PLUMB_AGENT_NO_WATCH")]
+    no_watch: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum WithoutBundle {
+    /// 503: nothing is allowed that nobody decided
+    Deny,
+    /// Everything is allowed, as the field's service does
+    Allow,
+}
+
+/// Printed once the agent answers.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct AgentStarted {
+    pub(crate) url: String,
+    pub(crate) listen: String,
+    /// Whether changes need a credential.
+    pub(crate) authenticated: bool,
+    /// Moment the bundle in force was loaded; nothing while there is none.
+    pub(crate) loaded_at: Option<String>,
+}
+
+fn trust_key(text: &str) -> Result<TrustKey, String> {
+    match text.split_once('=') {
+        Some((id, pem)) if !id.is_empty() && !pem.is_empty() => {
+            Ok(TrustKey { id: id.to_owned(), pem: PathBuf::from(pem) })
+        }
+        _ => Err("write it as ID=FILE, for example signer-2026a=keys/signer.pem".to_owned()),
+    }
+}
+
+impl Agent {
+    pub(crate) async fn run(&self, session: Session<'_>) -> Outcome {
+        let Self::Serve(serve) = self;
+        serve.run(session).await
+    }
+}
+
+impl Serve {
+    async fn run(&self, session: Session<'_>) -> Outcome {
+        let config = self.config()?;
+        let authenticated = config.token.is_some()
+            || config.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
+        warn(session.out, &config, authenticated);
+        let stop = stop_signal()?;
+        let agent = Service::start(config).await.map_err(|error| not_started(&error))?;
+        let started = AgentStarted {
+            url: agent.url(),
+            listen: agent.address().to_string(),
+            authenticated,
+            loaded_at: agent.loaded_at().map(|at| at.to_string()),
+        };
+        if session.out.json {
+            session.out.document_line(&started);
+        } else {
+            session.out.say(format!("the agent answers at {}", started.url));
+            if started.loaded_at.is_none() {
+                session.out.note("it has no verified bundle yet; its log says why");
+            }
+        }
+        stop.await;
+        session.out.note("stopping; requests in flight finish");
+        agent.shutdown().await;
+        Ok(Exit::Fine)
+    }
+
+    fn config(&self) -> Result<AgentConfig, Failure> {
+        let mut config = AgentConfig::new(self.bundle.clone(), self.trust.clone());
+        config.listen = self.listen;
+        config.bundle_roots.clone_from(&self.bundle_roots);
+        config.state_dir.clone_from(&self.state_dir);
+        config.token = self.token()?;
+        config.tls = match (&self.tls_cert, &self.tls_key) {
+            (Some(certificate), Some(key)) => Some(TlsConfig {
+                certificate: certificate.clone(),
+                key: key.clone(),
+                client_ca: self.client_ca.clone(),
+            }),
+            _ => None,
+        };
+        config.field_compatible = self.field_compatible;
+        config.no_bundle = match self.no_bundle {
+            WithoutBundle::Deny => NoBundle::Deny,
+            WithoutBundle::Allow => NoBundle::Allow,
+        };
+        config.insecure_behind_proxy = self.insecure_behind_proxy;
+        config.polling = (!self.no_polling).then_some(Polling {
+            min_delay_s: self.poll_min_delay,
+            max_delay_s: self.poll_max_delay,
+        });
+        config.watch = !self.no_watch;
+        Ok(config)
+    }
+
+    /// From a file or the environment, never an argument: arguments are seen by every user.
+    fn token(&self) -> Result<Option<SecretString>, Failure> {
+        let text = match &self.token_file {
+            Some(file) => read_text(file, TOKEN_BYTES_MAX)?,
+            None => match std::env::var(TOKEN_VARIABLE) {
+                Ok(text) => text,
+                Err(_) => return Ok(None),
+            },
+        };
+        let text = text.trim();
+        if text.is_empty() {
+            return Err(Failure::usage(
+                "the token is empty",
+                "give one, or leave it out on loopback",
+            ));
+        }
+        Ok(Some(SecretString::from(text.to_owned())))
+    }
+}
+
+/// Loud, on standard error: what makes this agent less safe than it could be.
+fn warn(out: &Output, config: &AgentConfig, authenticated: bool) {
+    let loud = |text: &str| out.note(out.style.bad(&format!("WARNING: {text}")));
+    if !authenticated {
+        loud(
+            "NO AUTHENTICATION: whoever reaches this port can change the policies; give --token-file or --client-ca",
+        );
+    }
+    if config.insecure_behind_proxy {
+        loud("--insecure-behind-proxy: without TLS of its own; only a proxy in front protects it");
+    }
+    if config.field_compatible {
+        loud("--field-compatible: rules can be replaced in memory without a signature");
+    }
+    if config.no_bundle == NoBundle::Allow {
+        loud("--no-bundle allow: everything is allowed while there is no verified bundle");
+    }
+    if config.state_dir.is_none() {
+        out.note("without --state-dir nothing survives a restart: no pin, no history, no last known good");
+    }
+}
+
+fn not_started(error: &AgentError) -> Failure {
+    let exit = match error {
+        AgentError::Unauthenticated { .. }
+        | AgentError::PlainText { .. }
+        | AgentError::NoTrust
+        | AgentError::Setting { .. }
+        | AgentError::ReadKey { .. }
+        | AgentError::Key { .. } => Exit::Usage,
+        _ => Exit::Internal,
+    };
+    Failure::new(exit, plumb_app::error::chain(error), "see: plumb agent serve --help")
+}

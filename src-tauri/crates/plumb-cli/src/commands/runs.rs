@@ -1,0 +1,101 @@
+//! `runs`: what was done to a fleet, and how it ended.
+
+use clap::{Args, Subcommand};
+use plumb_app::views::run::{RunPhase, RunView};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::{
+    exit::{Exit, Outcome},
+    output::Output,
+    session::Session,
+    text::{
+        age::moment,
+        plan::result,
+        style::Hue,
+        table::{Cell, Table},
+    },
+};
+
+#[derive(Debug, Args)]
+pub(crate) struct Runs {
+    #[command(subcommand)]
+    verb: Option<Verb>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// The newest runs of a fleet
+    List,
+    /// One run, node by node
+    Show {
+        #[arg(value_name = "ID")]
+        id: String,
+    },
+}
+
+/// The newest runs of a fleet, newest first.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct RunsDocument {
+    pub(crate) fleet: String,
+    pub(crate) runs: Vec<RunView>,
+}
+
+impl Runs {
+    pub(crate) async fn run(&self, session: Session<'_>) -> Outcome {
+        match &self.verb {
+            None | Some(Verb::List) => list(session).await,
+            Some(Verb::Show { id }) => {
+                session
+                    .with_app(async |app| {
+                        let run = app.run(id).await?;
+                        session.out.show(&run, |out| {
+                            out.say(out.style.bold(&run.title));
+                            let by = crate::text::escape::printable(&run.operator);
+                            out.say(format!("started {} by {by}", moment(run.started_at_ms)));
+                            result(out, &run);
+                        });
+                        Ok(Exit::fine_if(run.phase == RunPhase::Succeeded))
+                    })
+                    .await
+            }
+        }
+    }
+}
+
+async fn list(session: Session<'_>) -> Outcome {
+    session
+        .with_fleet(async |app, fleet| {
+            let document = RunsDocument { fleet: fleet.to_owned(), runs: app.runs(fleet).await? };
+            session.out.show(&document, |out| table(out, &document.runs));
+            Ok(Exit::Fine)
+        })
+        .await
+}
+
+fn table(out: &Output, runs: &[RunView]) {
+    if runs.is_empty() {
+        out.say("no run yet");
+        return;
+    }
+    let mut table = Table::new(&["result", "started", "run", "by", "what", "outcome"]);
+    for run in runs {
+        let (hue, word) = match run.phase {
+            RunPhase::Acting => (Hue::Sky, "→ acting"),
+            RunPhase::Proving => (Hue::Sky, "→ proving"),
+            RunPhase::Succeeded => (Hue::Green, "✓ succeeded"),
+            RunPhase::Incomplete => (Hue::Orange, "× incomplete"),
+            RunPhase::Aborted => (Hue::Orange, "- aborted"),
+            RunPhase::Interrupted => (Hue::Vermilion, "! interrupted"),
+        };
+        table.row([
+            Cell::painted(word, out.style.paint(hue, word)),
+            Cell::from(moment(run.started_at_ms)),
+            Cell::from(&run.id),
+            Cell::from(&run.operator),
+            Cell::from(&run.title),
+            Cell::from(&run.summary),
+        ]);
+    }
+    table.print(out);
+}

@@ -1,0 +1,76 @@
+//! The JSON schema of every `--json` document, by the name of its file in `assets/schemas/cli`.
+
+use plumb_app::views::{
+    bundles::{BundleStatusView, SubscriptionView},
+    doctor::DoctorView,
+    evaluate::EvaluationView,
+    journal::JournalVerdictView,
+    run::RunView,
+    versions::{MembersView, VersionDiffView, VersionsView},
+};
+use schemars::{JsonSchema, Schema, generate::SchemaSettings};
+
+use crate::{
+    commands::{
+        act::ActionDocument,
+        agent::AgentStarted,
+        bundle::{
+            build::WrittenDocument, diff::BundleDiffDocument, inspect::InspectDocument,
+            keygen::KeyDocument, verify::VerifyDocument,
+        },
+        change::ChangeDocument,
+        config::ConfigDocument,
+        credential::CredentialsDocument,
+        demo::{DemoStarted, HeadlessDocument},
+        doctor::ChecksDocument,
+        drift::DriftDocument,
+        fleet::{FleetsDocument, ImportDocument},
+        help::HelpDocument,
+        logs::LogsDocument,
+        runs::RunsDocument,
+        status::NodeDocument,
+        version::ActiveDocument,
+    },
+    exit::ErrorDocument,
+};
+
+fn of<T: JsonSchema>() -> Schema {
+    SchemaSettings::draft2020_12().for_serialize().into_generator().into_root_schema_for::<T>()
+}
+
+/// Names and schemas of all documents.
+pub fn schemas() -> Vec<(&'static str, Schema)> {
+    vec![
+        ("action", of::<ActionDocument>()),
+        ("active", of::<ActiveDocument>()),
+        ("agent-started", of::<AgentStarted>()),
+        ("bundle-diff", of::<BundleDiffDocument>()),
+        ("bundle-inspect", of::<InspectDocument>()),
+        ("bundle-keygen", of::<KeyDocument>()),
+        ("bundle-status", of::<BundleStatusView>()),
+        ("bundle-verify", of::<VerifyDocument>()),
+        ("bundle-written", of::<WrittenDocument>()),
+        ("change", of::<ChangeDocument>()),
+        ("checks", of::<ChecksDocument>()),
+        ("config", of::<ConfigDocument>()),
+        ("credentials", of::<CredentialsDocument>()),
+        ("demo-headless", of::<HeadlessDocument>()),
+        ("demo-started", of::<DemoStarted>()),
+        ("doctor", of::<DoctorView>()),
+        ("drift", of::<DriftDocument>()),
+        ("error", of::<ErrorDocument>()),
+        ("evaluation", of::<EvaluationView>()),
+        ("fleet", of::<MembersView>()),
+        ("fleets", of::<FleetsDocument>()),
+        ("help", of::<HelpDocument>()),
+        ("import", of::<ImportDocument>()),
+        ("journal", of::<JournalVerdictView>()),
+        ("logs", of::<LogsDocument>()),
+        ("node", of::<NodeDocument>()),
+        ("run", of::<RunView>()),
+        ("runs", of::<RunsDocument>()),
+        ("subscription", of::<SubscriptionView>()),
+        ("version-diff", of::<VersionDiffView>()),
+        ("versions", of::<VersionsView>()),
+    ]
+}

@@ -1,0 +1,142 @@
+//! A plan, its preview and its run, as a person reads them before and after.
+
+use plumb_app::views::{
+    plan::{ActionKind, ActionRequest, FindingView, NodeSelection, PlanView, SeverityView},
+    run::RunView,
+};
+
+use crate::{
+    output::Output,
+    text::{
+        escape::{printable, shell_word},
+        style::{Hue, state_word},
+        table::{Cell, Table, or_dash, short},
+    },
+};
+
+/// Targets, left-out nodes, findings, blast radius, and the same as command line and curl.
+pub(crate) fn preview(out: &Output, plan: &PlanView) {
+    let environment =
+        if plan.environment.is_empty() { "no environment" } else { &plan.environment };
+    out.say(out.style.bold(&printable(&plan.title)));
+    out.say(format!("  fleet {} ({})", plan.fleet, printable(environment)));
+    out.say(format!("  plan  {}", plan.hash));
+    out.say(format!("  blast radius: {} of {} nodes", plan.blast.nodes, plan.blast.of));
+    for line in &plan.blast.lines {
+        out.say(format!("    {}", printable(line)));
+    }
+    if !plan.targets.is_empty() {
+        out.say("");
+        targets(out, plan);
+    }
+    if !plan.left_out.is_empty() {
+        out.say("");
+        out.say("left out");
+        for left in &plan.left_out {
+            out.say(format!("  {}  {}", printable(&left.node), printable(&left.reason)));
+        }
+    }
+    if !plan.findings.is_empty() {
+        out.say("");
+        out.say("findings");
+        plan.findings.iter().for_each(|found| finding(out, found));
+    }
+    out.say("");
+    out.say(out.style.faint(&format!("$ {}", printable(&plan.cli))));
+    for line in &plan.curl {
+        out.say(out.style.faint(&format!("$ {}", printable(line))));
+    }
+    out.say("");
+}
+
+fn targets(out: &Output, plan: &PlanView) {
+    let mut table = Table::new(&["node", "state", "from", "to", "effects", "undo"]);
+    for target in &plan.targets {
+        let runs = |version: &Option<String>, content: &Option<String>| {
+            format!("{} {}", or_dash(version.as_deref()), short(content.as_deref()))
+        };
+        table.row([
+            Cell::from(&target.node),
+            Cell::painted(format!("? {}", state_word(target.state)), out.style.state(target.state)),
+            Cell::from(runs(&target.from_version, &target.from_content)),
+            Cell::from(runs(&target.to_version, &target.to_content)),
+            Cell::from(target.effects.join("; ")),
+            Cell::from(&target.undo),
+        ]);
+    }
+    table.print(out);
+}
+
+fn finding(out: &Output, finding: &FindingView) {
+    let (hue, word) = match finding.severity {
+        SeverityView::Note => (Hue::Grey, "· note"),
+        SeverityView::Warning => (Hue::Orange, "◷ warning"),
+        SeverityView::Fatal => (Hue::Vermilion, "× fatal"),
+    };
+    let node = finding.node.as_deref().map(|node| format!("{node} ")).unwrap_or_default();
+    out.say(format!(
+        "  {}  {}",
+        out.style.paint(hue, word),
+        printable(&format!("{node}{}; {}", finding.message, finding.remedy))
+    ));
+}
+
+/// How a run ended, node by node, with the proof.
+pub(crate) fn result(out: &Output, run: &RunView) {
+    if !run.nodes.is_empty() {
+        let mut table = Table::new(&["node", "result", "proof"]);
+        for node in &run.nodes {
+            let painted = out.style.run_node(node.state);
+            let plain = crate::text::style::Style { coloured: false }.run_node(node.state);
+            table.row([
+                Cell::from(&node.node),
+                Cell::painted(plain, painted),
+                Cell::from(&node.detail),
+            ]);
+        }
+        table.print(out);
+    }
+    out.say(format!("{} (run {})", out.style.bold(&printable(&run.summary)), run.id));
+    out.say(out.style.faint(&format!(
+        "journal: {} events, head {}; check it with: plumb journal verify {}",
+        run.journal_events,
+        short(Some(&run.journal_head)),
+        run.id
+    )));
+    if let Some(undo) = &run.undo {
+        out.say(format!("undo: {}", command_line(&run.fleet, undo)));
+    }
+}
+
+/// A request as a command line that does it.
+pub(crate) fn command_line(fleet: &str, request: &ActionRequest) -> String {
+    let version = request.version.as_deref().map(shell_word);
+    let content =
+        request.content.as_ref().map(|content| format!(" --content {content}")).unwrap_or_default();
+    let named = version.clone().unwrap_or_default();
+    let words = match request.kind {
+        ActionKind::Sync if request.force => "policy sync --force".to_owned(),
+        ActionKind::Sync => "policy sync".to_owned(),
+        ActionKind::Pin => format!("policy pin --version {named}{content}"),
+        ActionKind::PinAndSync => format!("policy pin --sync --version {named}{content}"),
+        ActionKind::Rollback => match version {
+            Some(version) => format!("policy rollback --to-version {version}"),
+            None => "policy rollback".to_owned(),
+        },
+        ActionKind::Restart => "service restart policy-engine".to_owned(),
+        ActionKind::ResolveConflict => {
+            return format!(
+                "plumb --fleet {fleet} policy resolve-conflict --to-version {named}{content}"
+            );
+        }
+    };
+    let scope = match &request.nodes {
+        NodeSelection::All => " --all-nodes".to_owned(),
+        NodeSelection::Drifted => " --drifted".to_owned(),
+        NodeSelection::Filter { filter } => format!(" --filter {}", shell_word(filter)),
+        NodeSelection::Nodes { ids } => {
+            ids.iter().flat_map(|id| [" --node ".to_owned(), shell_word(id)]).collect()
+        }
+    };
+    format!("plumb --fleet {fleet} {words}{scope}")
+}

@@ -1,0 +1,136 @@
+//! Commands that change something: preview, ladder, progress, proof, undo.
+
+use crate::world::World;
+
+#[test]
+fn one_node_is_synced_at_once_and_its_journal_verifies() {
+    let world = World::demo(5);
+    let said = world.check("policy sync --node us-gw-001", 0);
+    assert!(said.stdout.contains("blast radius: 1 of 5 nodes"), "{}", said.stdout);
+    assert!(said.stdout.contains("$PLUMB_TOKEN"), "{}", said.stdout);
+    assert!(said.stdout.contains("✓ arrived"), "{}", said.stdout);
+    let undo =
+        said.stdout.lines().find_map(|line| line.strip_prefix("undo: plumb ")).expect("an undo");
+    assert_eq!(undo, "--fleet demo policy rollback --to-version 1.9.0 --node us-gw-001");
+    // The undo works as printed, with the phrase that it asks for: 2.0.0 names two bundles here.
+    world.check(undo, 4);
+    let mut command = world.command();
+    command.args(undo.split(' ')).args(["--confirm", "demo 1"]);
+    world.check_command(&mut command, undo, 0);
+    assert_eq!(
+        world.document("policy version --node us-gw-001", 1, "versions")["nodes"][0]["version"],
+        "1.9.0"
+    );
+    let runs = world.document("runs list", 0, "runs");
+    let id = runs["runs"][0]["id"].as_str().expect("an id").to_owned();
+    assert!(world.check("runs", 0).stdout.contains(&id));
+    assert!(world.check(&format!("runs show {id}"), 0).stdout.contains("arrived"));
+    world.document(&format!("runs show {id}"), 0, "run");
+    assert!(world.check(&format!("journal verify {id}"), 0).stdout.contains("complete"));
+    let verdict = world.document(&format!("journal verify {id}"), 0, "journal");
+    assert_eq!((&verdict["verdict"], &verdict["plan_matches"]), (&"complete".into(), &true.into()));
+    world.check("journal verify 01a22903-be61-79ab-b838-cc5cd9ede734", 2);
+    world.check("runs show nonsense", 2);
+}
+
+#[test]
+fn many_nodes_need_a_yes_and_the_irreversible_a_phrase() {
+    let world = World::demo(7);
+    let two = "policy sync --node us-gw-001 --node us-gw-002";
+    let refused = world.check(two, 4);
+    assert!(refused.stderr.contains("--yes"), "{}", refused.stderr);
+    world.check(&format!("{two} --dry-run"), 0);
+    let document = world.document(&format!("{two} --yes"), 0, "action");
+    assert_eq!(document["run"]["phase"], "succeeded");
+    // The diverged one cannot be taken back by its version's name alone.
+    let refused = world.check("policy sync --force --node eu-gw-002 --yes", 4);
+    assert!(refused.stderr.contains("demo 1"), "{}", refused.stderr);
+    world.check_command(
+        world.command().args(["policy", "sync", "--node", "eu-gw-002", "--confirm", "demo 1"]),
+        "policy sync",
+        0,
+    );
+    assert!(
+        world.check("policy sync --node eu-gw-002", 0).stdout.contains("nothing has to be done")
+    );
+}
+
+#[test]
+fn a_pin_is_set_synced_and_lifted() {
+    let world = World::demo(1);
+    let content = world.document("fleet show", 0, "fleet")["bundles"]
+        .as_array()
+        .expect("bundles")
+        .iter()
+        .find(|bundle| bundle["version"] == "1.9.0")
+        .map(|bundle| bundle["content"].as_str().expect("a digest").to_owned())
+        .expect("1.9.0 is known");
+    world.check(&format!("policy pin --version 1.9.0 --content {content} --node eu-gw-001"), 0);
+    assert!(world.check("policy version --node eu-gw-001", 1).stdout.contains("ahead"));
+    let mut command = world.command();
+    command.args(["policy", "sync", "--node", "eu-gw-001", "--confirm", "demo 1"]);
+    world.check_command(&mut command, "policy sync", 0);
+    world.check("policy version --node eu-gw-001", 0);
+    let lifted = world.document("policy unpin --node eu-gw-001", 0, "change");
+    assert_eq!(lifted["change"]["complete"], true);
+    assert!(world.check("policy version --node eu-gw-001", 1).stdout.contains("behind"));
+    world.check("policy rollback --node eu-gw-001", 0);
+    world.check("policy pin --version 7.7.7 --all-nodes --yes", 2);
+}
+
+#[test]
+fn a_conflict_is_resolved_to_one_version() {
+    let world = World::demo(1);
+    let refused = world.check("policy resolve-conflict --to-version 2.1.0-rc1", 4);
+    assert!(refused.stdout.contains("pin 2.1.0-rc1"), "{}", refused.stdout);
+    let mut command = world.command();
+    command.args(["policy", "resolve-conflict", "--to-version", "2.1.0-rc1", "--yes"]);
+    command.args(["--confirm", "demo 1"]);
+    world.check_command(&mut command, "policy resolve-conflict", 0);
+    assert!(world.check("policy active", 0).stdout.contains("pinned by avery"));
+}
+
+#[test]
+fn engines_are_restarted_after_a_phrase() {
+    let world = World::demo(1);
+    world.check("service restart policy-engine --all-nodes --yes", 4);
+    let mut command = world.command();
+    command.args(["service", "restart", "policy-engine", "--all-nodes", "--confirm", "demo 1"]);
+    assert!(world.check_command(&mut command, "restart", 0).stdout.contains("✓ arrived"));
+    world.check("service restart database --all-nodes", 2);
+}
+
+#[test]
+fn settings_are_set_and_the_former_value_is_told() {
+    let world = World::demo(9);
+    let said = world
+        .check("policy opa config set bundle.polling.min_delay_seconds 10 --node eu-gw-001", 0);
+    assert!(said.stdout.contains("undo: plumb --fleet demo policy config set"), "{}", said.stdout);
+    world.check("policy opa config set bundle.polling.max_delay_seconds 30 --node eu-gw-001", 0);
+    let shown =
+        world.check("policy config get bundle.polling.max_delay_seconds --node eu-gw-001", 0);
+    assert!(shown.stdout.contains("= 30"), "{}", shown.stdout);
+    let change =
+        world.document("policy config set deployment.locking true --node eu-gw-001", 0, "change");
+    assert_eq!(change["change"]["nodes"][0]["outcome"], "done");
+    world.check("policy config set deployment.locking perhaps --node eu-gw-001", 2);
+    world.check("policy config set no.such.key 1 --node eu-gw-001", 2);
+    world.check("policy config set deployment.locking true --all-nodes", 4);
+    let opa = world
+        .check("policy opa config set bundle.polling.min_delay_seconds 10 --node eu-authz-001", 1);
+    assert!(opa.stdout.contains("read-only here"), "{}", opa.stdout);
+}
+
+#[test]
+fn a_read_only_fleet_is_not_changed() {
+    let world = World::demo(1);
+    let text = std::fs::read_to_string(world.fleet_file()).expect("readable");
+    let text = text.replace("name = \"demo\"", "name = \"looked-at\"\nread_only = true");
+    let file = world.path().join("demo/looked-at.toml").display().to_string();
+    std::fs::write(&file, text).expect("writable");
+    let said = world.check(&format!("--fleet-file {file} policy sync --all-nodes --yes"), 2);
+    assert!(said.stderr.contains("read-only"), "{}", said.stderr);
+    world.check("--fleet looked-at policy config set deployment.locking true --yes", 2);
+    // Two fleets are known now, so one has to be named.
+    world.check("policy version", 2);
+}

@@ -1,0 +1,111 @@
+//! What is published for programs: schemas, exit codes, help and completion.
+
+use std::{collections::BTreeSet, env, fs, path::PathBuf};
+
+use crate::world::{World, plumb};
+
+const REGENERATE: &str = "PLUMB_REGENERATE";
+
+fn folder() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../assets/schemas/cli")
+}
+
+#[test]
+fn the_schemas_on_disk_are_those_of_the_documents() {
+    let mut known = BTreeSet::new();
+    for (name, schema) in plumb_cli::schemas() {
+        let file = folder().join(format!("{name}.json"));
+        let mut printed = serde_json::to_string_pretty(&schema).expect("a schema serialises");
+        printed.push('\n');
+        if env::var_os(REGENERATE).is_some() {
+            fs::create_dir_all(folder()).expect("the folder can be made");
+            fs::write(&file, &printed).expect("the schema can be written");
+        }
+        let on_disk = fs::read_to_string(&file).unwrap_or_default();
+        assert!(
+            on_disk == printed,
+            "{} differs from the document; scripts read it, so decide, then run with {REGENERATE}=1",
+            file.display()
+        );
+        known.insert(format!("{name}.json"));
+    }
+    let found: BTreeSet<String> = fs::read_dir(folder())
+        .expect("the folder is there")
+        .map(|file| file.expect("readable").file_name().to_string_lossy().into_owned())
+        .collect();
+    assert_eq!(found, known, "no schema without a document");
+}
+
+#[test]
+fn commands_of_a_later_part_are_absent() {
+    for words in [
+        "policy deployments list",
+        "policy bundle storage-status",
+        "policy bundle distribute --all-nodes",
+    ] {
+        let ended = plumb().args(words.split(' ')).output().expect("the program starts");
+        assert_eq!(ended.status.code(), Some(2), "{words}");
+        let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+        assert!(said.contains("unrecognized subcommand"), "{said}");
+    }
+}
+
+#[test]
+fn wrong_use_is_two() {
+    let world = World::empty();
+    for words in
+        ["policy", "policy sync", "policy pin --all-nodes", "policy evaluate", "frobnicate"]
+    {
+        world.check(words, 2);
+    }
+    // No fleet is known.
+    let said = world.check("policy version", 2);
+    assert!(said.stderr.contains("plumb fleet add FILE"), "{}", said.stderr);
+}
+
+#[test]
+fn a_failure_is_one_document_too() {
+    let world = World::empty();
+    let document = world.document("policy version", 2, "error");
+    assert_eq!(document["error"]["exit"], "usage");
+}
+
+#[test]
+fn every_topic_and_command_has_help() {
+    let world = World::empty();
+    let topics = world.check("help topics", 0).stdout;
+    for topic in ["command-line", "drift-states", "fleet-file"] {
+        assert!(topics.contains(topic), "{topics}");
+        assert!(world.check(&format!("help {topic}"), 0).stdout.starts_with("# "));
+    }
+    assert!(world.check("help policy sync", 0).stdout.contains("--force"));
+    world.check("help nonsense", 2);
+    world.document("help topics", 0, "help");
+}
+
+#[test]
+fn a_shell_gets_its_completion() {
+    for shell in ["bash", "zsh", "fish"] {
+        let script = World::empty().check(&format!("completion {shell}"), 0).stdout;
+        assert!(script.contains("resolve-conflict"), "{shell}");
+    }
+}
+
+/// Every command line in the help exists: clap reads it up to the point where it would do something.
+#[test]
+fn the_help_names_only_commands_that_exist() {
+    let text = fs::read_to_string(folder().join("../../help/command-line.md")).expect("readable");
+    let lines: Vec<&str> = text.lines().filter(|line| line.starts_with("plumb ")).collect();
+    assert!(lines.len() > 30, "the list is complete");
+    for line in lines {
+        let words: Vec<&str> = line.split_whitespace().skip(1).collect();
+        let verb: Vec<&str> = words
+            .into_iter()
+            .take_while(|word| {
+                word.chars().all(|c| c.is_ascii_lowercase() || c == '-') && !word.starts_with('-')
+            })
+            .collect();
+        let ended = plumb().args(&verb).arg("--help").output().expect("the program starts");
+        assert_eq!(ended.status.code(), Some(0), "{line}");
+    }
+}

@@ -1,0 +1,11 @@
+//! The built program against servers on loopback, once for people and once for programs.
+
+mod acting;
+mod bundles;
+mod contract;
+mod fleets;
+mod looks;
+mod reading;
+mod schema;
+mod serving;
+mod world;

@@ -1,0 +1,167 @@
+//! The doors to agent and demo, and the scripts of the field against an agent (R287-R291).
+
+use std::{
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+    net::TcpStream,
+    process::{Child, ChildStdout, Command, Stdio},
+};
+
+use serde_json::Value;
+
+use crate::{
+    schema::violation,
+    world::{World, plumb},
+};
+
+/// A program that runs until it is told to stop.
+struct Served {
+    child: Child,
+    first: Value,
+    _rest: BufReader<ChildStdout>,
+}
+
+impl Served {
+    fn start(world: &World, words: &[&str], schema: &str) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_plumb"));
+        command.args(words).arg("--json").current_dir(world.path()).stdin(Stdio::null());
+        command.env("PLUMBLINE_DATA_DIR", world.path().join("data"));
+        command.env("PLUMB_AGENT_TOKEN", crate::world::CANARY);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the program starts");
+        let mut rest = BufReader::new(child.stdout.take().expect("piped"));
+        let mut line = String::new();
+        rest.read_line(&mut line).expect("a line");
+        let first: Value =
+            serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"));
+        let (_, known) =
+            plumb_cli::schemas().into_iter().find(|(name, _)| *name == schema).expect("known");
+        assert_eq!(violation(&serde_json::to_value(known).expect("serialises"), &first), None);
+        Self { child, first, _rest: rest }
+    }
+
+    /// Asks it to stop and gives back what it said on standard error.
+    fn stop(mut self) -> String {
+        let stopped = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status();
+        assert!(stopped.is_ok_and(|status| status.success()));
+        let status = self.child.wait().expect("it ends");
+        assert_eq!(status.code(), Some(0));
+        let mut said = String::new();
+        self.child.stderr.take().expect("piped").read_to_string(&mut said).expect("UTF-8");
+        said
+    }
+}
+
+/// One HTTP/1.1 request with the bytes a script's curl sends.
+fn ask(address: &str, method: &str, path: &str, token: Option<&str>, body: &str) -> (u16, Value) {
+    let mut stream = TcpStream::connect(address).expect("the agent listens");
+    let token = token.map(|token| format!("Authorization: Bearer {token}\r\n")).unwrap_or_default();
+    write!(
+        stream,
+        "{method} {path} HTTP/1.1\r\nHost: agent\r\nConnection: close\r\nContent-Type: application/json\r\n{token}Content-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .expect("written");
+    let mut text = String::new();
+    stream.read_to_string(&mut text).expect("an answer");
+    let status = text.split(' ').nth(1).and_then(|code| code.parse().ok()).expect("a status");
+    let body = text.split("\r\n\r\n").nth(1).unwrap_or_default();
+    (status, serde_json::from_str(body).unwrap_or(Value::Null))
+}
+
+fn signed(world: &World) {
+    world.file("policies.json", r#"[{"id": "payments", "effect": "deny"}]"#);
+    world.check("bundle keygen --out signer.pem --bits 2048", 0);
+    for (version, file) in [("1.0.0", "production-v1"), ("2.0.0", "production-v2")] {
+        world.check(
+            &format!(
+                "bundle build policies.json --id payments --version {version} --out {file}.json"
+            ),
+            0,
+        );
+        let sign =
+            format!("bundle sign {file}.json --key signer.pem --key-id s --out {file}.signed.json");
+        world.check(&sign, 0);
+    }
+}
+
+#[test]
+fn the_deploy_script_of_the_field_works_on_an_agent() {
+    let world = World::empty();
+    signed(&world);
+    let served = Served::start(
+        &world,
+        &[
+            "agent",
+            "serve",
+            "--listen",
+            "127.0.0.1:0",
+            "--bundle",
+            "production-v1.signed.json",
+            "--trust",
+            "s=signer.pub.pem",
+            "--no-watch",
+        ],
+        "agent-started",
+    );
+    let address = served.first["listen"].as_str().expect("an address").to_owned();
+    let token = Some(crate::world::CANARY);
+    let (status, _) = ask(&address, "POST", "/reload", None, "{}");
+    assert!(matches!(status, 401 | 403), "{status}");
+    // Example 1: the default path.
+    let (status, reloaded) = ask(&address, "POST", "/reload", token, "{}");
+    assert_eq!((status, &reloaded["version"]), (200, &"1.0.0".into()));
+    // Example 5: verify, abort unless valid, reload, abort unless successful.
+    let path = world.path().join("production-v2.signed.json").display().to_string();
+    let body = serde_json::json!({ "bundle_path": path }).to_string();
+    let (_, verdict) = ask(&address, "POST", "/bundle/verify", token, &body);
+    assert_eq!(verdict["valid"], true);
+    // Example 2: a custom path.
+    let (_, reloaded) = ask(&address, "POST", "/reload", token, &body);
+    assert_eq!((&reloaded["success"], &reloaded["policies_loaded"]), (&true.into(), &1.into()));
+    // Examples 3 and 4.
+    let (_, history) = ask(&address, "GET", "/reload/history", None, "");
+    assert_eq!(history["history"][0]["version"], "2.0.0");
+    let (_, stats) = ask(&address, "GET", "/reload/stats", None, "");
+    assert_eq!(stats["success_rate"].as_f64(), Some(100.0));
+    let said = served.stop();
+    assert!(said.contains("--state-dir") && !said.contains(crate::world::CANARY), "{said}");
+}
+
+#[test]
+fn an_agent_that_would_be_exposed_is_refused() {
+    let world = World::empty();
+    signed(&world);
+    let serve = "agent serve --bundle production-v1.signed.json --trust s=signer.pub.pem";
+    let said = world.check(&format!("{serve} --listen 0.0.0.0:0"), 2).stderr;
+    assert!(said.contains("WARNING: NO AUTHENTICATION"), "{said}");
+    world.check(&format!("{serve} --trust nonsense"), 2);
+    world.check("agent serve --trust s=signer.pub.pem", 2);
+    world.check("agent serve --bundle production-v1.signed.json", 2);
+    // The variable of the field names the default bundle, too (R231).
+    let mut command = plumb();
+    command.env("UNISON_POLICY_BUNDLE", "production-v1.signed.json").current_dir(world.path());
+    command.args(["agent", "serve", "--trust", "s=missing.pem"]);
+    world.check_command(&mut command, "agent serve", 2);
+}
+
+#[test]
+fn the_demo_says_one_line_and_stops_when_told() {
+    let world = World::empty();
+    let served = Served::start(&world, &["demo", "--nodes", "3"], "demo-started");
+    assert_eq!(served.first["nodes"], 3);
+    let file = served.first["fleet_file"].as_str().expect("a path").to_owned();
+    world.check(&format!("--fleet-file {file} policy version --node eu-gw-001"), 0);
+    served.stop();
+}
+
+#[test]
+fn the_whole_job_without_a_window() {
+    let world = World::empty();
+    let document = world.document("demo --headless", 0, "demo-headless");
+    assert_eq!((&document["nodes"], &document["converged"]), (&12.into(), &true.into()));
+    assert_eq!(document["run"]["outcome"], "succeeded");
+    assert_eq!(document["drift"]["before"]["diverged"], 1);
+    for state in ["tampered", "diverged", "behind", "ahead", "stale"] {
+        assert_eq!(document["drift"]["after"][state], Value::Null, "{state}");
+    }
+}
