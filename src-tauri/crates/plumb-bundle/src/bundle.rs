@@ -13,7 +13,7 @@ use crate::{
         pack::PolicyPack,
         signed_json::{SignedJson, StructureError},
     },
-    json::JsonError,
+    json::{Fault, JsonError},
     limits::BUNDLE_BYTES_MAX,
 };
 
@@ -84,6 +84,12 @@ pub enum BundleError {
     Structure(#[from] StructureError),
     #[error("the bundle archive was refused")]
     Archive(#[from] ArchiveError),
+}
+
+impl From<Fault> for BundleError {
+    fn from(fault: Fault) -> Self {
+        Self::Json(*fault)
+    }
 }
 
 impl Bundle {

@@ -6,7 +6,7 @@
 //! over the text and never builds a tree; only objects whose keys are out of order are moved.
 
 use crate::json::{
-    JsonError, JsonFault, JsonLimits, Text, Value,
+    Fault, JsonError, JsonFault, JsonLimits, Text, Value,
     lexer::{Lexer, StringSpan, Token},
 };
 
@@ -216,7 +216,7 @@ pub(crate) struct Canonicaliser<'a> {
 }
 
 impl<'a> Canonicaliser<'a> {
-    pub(crate) fn new(source: &'a [u8], limits: &JsonLimits) -> Result<Self, JsonError> {
+    pub(crate) fn new(source: &'a [u8], limits: &JsonLimits) -> Result<Self, Fault> {
         let lexer = Lexer::new(source, limits)?;
         // The form without spaces is seldom longer than the text.
         let out = Vec::with_capacity(source.len());
@@ -224,13 +224,20 @@ impl<'a> Canonicaliser<'a> {
     }
 
     /// Writes the value that starts here.
-    pub(crate) fn value(&mut self) -> Result<(), JsonError> {
-        let token = self.lexer.token()?;
-        self.rest_of(token)
+    #[inline]
+    pub(crate) fn value(&mut self) -> Result<(), Fault> {
+        match self.lexer.token()? {
+            // Most values of a policy are texts.
+            Token::String => {
+                let span = self.lexer.string()?;
+                self.string(span)
+            }
+            other => self.rest_of(other),
+        }
     }
 
     /// Writes a value whose token was read.
-    pub(crate) fn rest_of(&mut self, token: Token) -> Result<(), JsonError> {
+    pub(crate) fn rest_of(&mut self, token: Token) -> Result<(), Fault> {
         match token {
             Token::Null => self.out.extend_from_slice(b"null"),
             Token::True => self.out.extend_from_slice(b"true"),
@@ -249,7 +256,7 @@ impl<'a> Canonicaliser<'a> {
         Ok(())
     }
 
-    fn number(&mut self) -> Result<(), JsonError> {
+    fn number(&mut self) -> Result<(), Fault> {
         let span = self.lexer.number()?;
         let token = self.lexer.slice(span.start, span.end);
         let float = if span.float { Some(self.lexer.finite(token, span.start)?) } else { None };
@@ -257,19 +264,25 @@ impl<'a> Canonicaliser<'a> {
         Ok(())
     }
 
-    fn string(&mut self, span: StringSpan) -> Result<(), JsonError> {
+    #[inline]
+    fn string(&mut self, span: StringSpan) -> Result<(), Fault> {
         if span.plain {
             // The quotes stand around it in the source too.
             self.out.extend_from_slice(&self.source[span.start - 1..=span.end]);
             return Ok(());
         }
+        self.escaped(span)
+    }
+
+    #[inline(never)]
+    fn escaped(&mut self, span: StringSpan) -> Result<(), Fault> {
         self.scratch.clear();
         self.lexer.unescape(span, &mut self.scratch)?;
         write_string(&self.scratch, &mut self.out);
         Ok(())
     }
 
-    fn array(&mut self) -> Result<(), JsonError> {
+    fn array(&mut self) -> Result<(), Fault> {
         self.lexer.enter()?;
         self.out.push(b'[');
         if !self.lexer.closes(b']') {
@@ -288,15 +301,15 @@ impl<'a> Canonicaliser<'a> {
 
     /// Writes the rest of an object and keeps its members, for [`Self::member`], until
     /// [`Self::forget`] is called with the mark returned.
-    pub(crate) fn object(&mut self) -> Result<ObjectMark, JsonError> {
+    pub(crate) fn object(&mut self) -> Result<ObjectMark, Fault> {
         self.object_with(|writer, _| writer.value())
     }
 
     /// Like [`Self::object`]; `each` writes the value of the key it is given.
     pub(crate) fn object_with(
         &mut self,
-        mut each: impl FnMut(&mut Self, KeySpan) -> Result<(), JsonError>,
-    ) -> Result<ObjectMark, JsonError> {
+        mut each: impl FnMut(&mut Self, KeySpan) -> Result<(), Fault>,
+    ) -> Result<ObjectMark, Fault> {
         self.lexer.enter()?;
         let mark = ObjectMark { members: self.members.len(), aside: self.aside.len() };
         let mut sorted = true;
@@ -329,7 +342,7 @@ impl<'a> Canonicaliser<'a> {
     }
 
     /// Writes a key with its colon.
-    fn key(&mut self) -> Result<KeySpan, JsonError> {
+    fn key(&mut self) -> Result<KeySpan, Fault> {
         let span = self.lexer.string()?;
         self.string(span)?;
         self.lexer.colon()?;
@@ -350,7 +363,7 @@ impl<'a> Canonicaliser<'a> {
     }
 
     #[inline(never)]
-    fn sort_members(&mut self, mark: &ObjectMark) -> Result<(), JsonError> {
+    fn sort_members(&mut self, mark: &ObjectMark) -> Result<(), Fault> {
         let mut members = self.members.split_off(mark.members);
         members.sort_by(|a, b| self.key_text(a.key).cmp(self.key_text(b.key)));
         for pair in members.windows(2) {

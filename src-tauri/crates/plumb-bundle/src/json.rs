@@ -36,6 +36,15 @@ pub struct JsonError {
     pub fault: JsonFault,
 }
 
+/// An error while reading: boxed, because a wide `Result` costs at every token.
+pub(crate) type Fault = Box<JsonError>;
+
+impl From<Fault> for JsonError {
+    fn from(fault: Fault) -> Self {
+        *fault
+    }
+}
+
 /// What is wrong with a text.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum JsonFault {
@@ -230,7 +239,7 @@ pub fn parse_within(text: &[u8], limits: &JsonLimits) -> Result<Value, JsonError
     Ok(value)
 }
 
-fn read_value(lexer: &mut Lexer<'_>) -> Result<Value, JsonError> {
+fn read_value(lexer: &mut Lexer<'_>) -> Result<Value, Fault> {
     Ok(match lexer.token()? {
         Token::Null => Value::Null,
         Token::True => Value::Bool(true),
@@ -249,14 +258,14 @@ fn read_value(lexer: &mut Lexer<'_>) -> Result<Value, JsonError> {
     })
 }
 
-fn read_text(lexer: &mut Lexer<'_>) -> Result<Text, JsonError> {
+fn read_text(lexer: &mut Lexer<'_>) -> Result<Text, Fault> {
     let span = lexer.string()?;
     let mut text = Vec::new();
     lexer.unescape(span, &mut text)?;
     Ok(Text::from_wtf8(text))
 }
 
-fn read_array(lexer: &mut Lexer<'_>) -> Result<Value, JsonError> {
+fn read_array(lexer: &mut Lexer<'_>) -> Result<Value, Fault> {
     lexer.enter()?;
     let mut items = Vec::new();
     if !lexer.closes(b']') {
@@ -271,7 +280,7 @@ fn read_array(lexer: &mut Lexer<'_>) -> Result<Value, JsonError> {
     Ok(Value::Array(items))
 }
 
-fn read_object(lexer: &mut Lexer<'_>) -> Result<Value, JsonError> {
+fn read_object(lexer: &mut Lexer<'_>) -> Result<Value, Fault> {
     lexer.enter()?;
     let mut members = Vec::new();
     if !lexer.closes(b'}') {

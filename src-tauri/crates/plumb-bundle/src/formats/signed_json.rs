@@ -18,7 +18,7 @@ use sha2::{Digest as _, Sha256};
 use crate::{
     bundle::{Bundle, BundleError, Format, Metadata},
     canonical::{Canonicaliser, ObjectMark, into_ascii},
-    json::{JsonError, JsonLimits, Value, lexer::Token, parse},
+    json::{Fault, JsonLimits, Value, lexer::Token, parse},
     limits::{POLICIES_MAX, POLICY_ID_BYTES_MAX},
 };
 pub use build::{BundleDraft, SIGNATURE_ALGORITHM, SignatureBlock, UnsignedBundle};
@@ -361,7 +361,7 @@ type Policies = Result<Vec<PolicySpan>, StructureError>;
 
 /// Reads the list of policies. JSON errors end the reading; the first structure error is kept while
 /// the rest of the list is still read, so that a broken text is reported before a broken structure.
-fn read_policies(writer: &mut Canonicaliser<'_>) -> Result<Policies, JsonError> {
+fn read_policies(writer: &mut Canonicaliser<'_>) -> Result<Policies, Fault> {
     let token = writer.lexer.token()?;
     if token != Token::Array {
         writer.rest_of(token)?;
@@ -399,7 +399,7 @@ fn read_policies(writer: &mut Canonicaliser<'_>) -> Result<Policies, JsonError> 
 fn read_policy(
     writer: &mut Canonicaliser<'_>,
     index: usize,
-) -> Result<Result<PolicySpan, StructureError>, JsonError> {
+) -> Result<Result<PolicySpan, StructureError>, Fault> {
     let start = writer.out.len();
     let token = writer.lexer.token()?;
     if token != Token::Object {
@@ -440,7 +440,7 @@ fn read_policy(
 
 /// Reads the value of `conditions`; members are located relative to its start, because the policy's
 /// own members may still move.
-fn read_conditions(writer: &mut Canonicaliser<'_>) -> Result<ConditionSpans, JsonError> {
+fn read_conditions(writer: &mut Canonicaliser<'_>) -> Result<ConditionSpans, Fault> {
     let start = writer.out.len();
     let token = writer.lexer.token()?;
     if token != Token::Object {

@@ -1,6 +1,11 @@
 //! Tokens of JSON over a checked text: no allocation, eight bytes at a time.
 
-use super::{JsonError, JsonFault, JsonLimits};
+#![expect(
+    clippy::unnecessary_box_returns,
+    reason = "a fault is made once and passed through a hundred results, which it must not widen"
+)]
+
+use super::{Fault, JsonError, JsonFault, JsonLimits};
 use crate::limits::NUMBER_BYTES_MAX;
 
 /// What kind of value starts here; the lexer stands behind the literal, the quote or the bracket,
@@ -45,18 +50,14 @@ pub(crate) struct Lexer<'a> {
 const ONES: u64 = 0x0101_0101_0101_0101;
 const HIGHS: u64 = 0x8080_8080_8080_8080;
 
-/// Marks the high bit of each zero byte; exact up to and including the lowest marked byte.
-const fn zero_bytes(word: u64) -> u64 {
-    word.wrapping_sub(ONES) & !word & HIGHS
-}
-
-/// Marks bytes that end a run of plain string text: `"`, `\`, controls, DEL and non-ASCII.
+/// Marks bytes that end a run of plain string text: `"`, `\`, controls, DEL and non-ASCII. Exact up
+/// to and including the lowest marked byte; a borrow or carry may mark bytes above it.
 const fn special_bytes(word: u64) -> u64 {
-    let quote = zero_bytes(word ^ (ONES * b'"' as u64));
-    let backslash = zero_bytes(word ^ (ONES * b'\\' as u64));
-    let delete = zero_bytes(word ^ (ONES * 0x7f));
-    let control = word.wrapping_sub(ONES * 0x20) & !word & HIGHS;
-    quote | backslash | delete | control | (word & HIGHS)
+    let quote = (word ^ (ONES * b'"' as u64)).wrapping_sub(ONES);
+    let backslash = (word ^ (ONES * b'\\' as u64)).wrapping_sub(ONES);
+    let control = word.wrapping_sub(ONES * 0x20);
+    let delete = word.wrapping_add(ONES);
+    (quote | backslash | control | delete | word) & HIGHS
 }
 
 const fn is_plain(byte: u8) -> bool {
@@ -69,10 +70,10 @@ fn word_at(bytes: &[u8], at: usize) -> Option<u64> {
 }
 
 impl<'a> Lexer<'a> {
-    pub(crate) fn new(bytes: &'a [u8], limits: &JsonLimits) -> Result<Self, JsonError> {
+    pub(crate) fn new(bytes: &'a [u8], limits: &JsonLimits) -> Result<Self, Fault> {
         if bytes.len() > limits.bytes_max {
             let fault = JsonFault::TooLarge { bytes: bytes.len(), max: limits.bytes_max };
-            return Err(JsonError { line: 1, column: 1, fault });
+            return Err(Box::new(JsonError { line: 1, column: 1, fault }));
         }
         let text = std::str::from_utf8(bytes)
             .map_err(|error| fault_at(bytes, error.valid_up_to(), JsonFault::NotUtf8))?;
@@ -94,22 +95,24 @@ impl<'a> Lexer<'a> {
     }
 
     #[cold]
-    pub(crate) fn fault(&self, fault: JsonFault) -> JsonError {
+    pub(crate) fn fault(&self, fault: JsonFault) -> Fault {
         fault_at(self.bytes, self.pos, fault)
     }
 
     #[cold]
-    fn expected(&self, expected: &'static str) -> JsonError {
+    fn expected(&self, expected: &'static str) -> Fault {
         match self.text.get(self.pos..).and_then(|rest| rest.chars().next()) {
             Some(found) => self.fault(JsonFault::Unexpected { expected, found }),
             None => self.fault(JsonFault::End { expected }),
         }
     }
 
+    #[inline]
     fn peek(&self) -> Option<u8> {
         self.bytes.get(self.pos).copied()
     }
 
+    #[inline]
     fn skip_space(&mut self) {
         match self.peek() {
             Some(b' ' | b'\n' | b'\r' | b'\t') => self.pos += 1,
@@ -128,7 +131,8 @@ impl<'a> Lexer<'a> {
     }
 
     /// Says what value starts here and steps over its first mark.
-    pub(crate) fn token(&mut self) -> Result<Token, JsonError> {
+    #[inline]
+    pub(crate) fn token(&mut self) -> Result<Token, Fault> {
         self.skip_space();
         if self.values_left == 0 {
             return Err(self.fault(JsonFault::TooManyValues { max: self.limits.values_max }));
@@ -149,7 +153,7 @@ impl<'a> Lexer<'a> {
         Ok(token)
     }
 
-    fn literal(&mut self, word: &'static str, token: Token) -> Result<Token, JsonError> {
+    fn literal(&mut self, word: &'static str, token: Token) -> Result<Token, Fault> {
         if self.bytes[self.pos..].starts_with(word.as_bytes()) {
             self.pos += word.len();
             return Ok(token);
@@ -158,7 +162,7 @@ impl<'a> Lexer<'a> {
     }
 
     #[cold]
-    fn not_finite(&self) -> JsonError {
+    fn not_finite(&self) -> Fault {
         let rest = &self.bytes[self.pos..];
         match ["NaN", "Infinity", "-Infinity"].into_iter().find(|t| rest.starts_with(t.as_bytes()))
         {
@@ -167,7 +171,8 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    pub(crate) fn enter(&mut self) -> Result<(), JsonError> {
+    #[inline]
+    pub(crate) fn enter(&mut self) -> Result<(), Fault> {
         if self.depth_left == 0 {
             return Err(self.fault(JsonFault::TooDeep { max: self.limits.depth_max }));
         }
@@ -180,6 +185,7 @@ impl<'a> Lexer<'a> {
     }
 
     /// Steps over a closing bracket that follows its opening one.
+    #[inline]
     pub(crate) fn closes(&mut self, close: u8) -> bool {
         self.skip_space();
         let closes = self.peek() == Some(close);
@@ -188,7 +194,8 @@ impl<'a> Lexer<'a> {
     }
 
     /// After a member: true behind a comma, false behind the closing bracket.
-    pub(crate) fn continues(&mut self, close: u8) -> Result<bool, JsonError> {
+    #[inline]
+    pub(crate) fn continues(&mut self, close: u8) -> Result<bool, Fault> {
         self.skip_space();
         match self.peek() {
             Some(b',') => {
@@ -204,7 +211,8 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    pub(crate) fn key_starts(&mut self) -> Result<(), JsonError> {
+    #[inline]
+    pub(crate) fn key_starts(&mut self) -> Result<(), Fault> {
         self.skip_space();
         if self.peek() != Some(b'"') {
             return Err(self.expected("a key in double quotes"));
@@ -213,7 +221,8 @@ impl<'a> Lexer<'a> {
         Ok(())
     }
 
-    pub(crate) fn colon(&mut self) -> Result<(), JsonError> {
+    #[inline]
+    pub(crate) fn colon(&mut self) -> Result<(), Fault> {
         self.skip_space();
         if self.peek() != Some(b':') {
             return Err(self.expected("':'"));
@@ -222,7 +231,7 @@ impl<'a> Lexer<'a> {
         Ok(())
     }
 
-    pub(crate) fn end(&mut self) -> Result<(), JsonError> {
+    pub(crate) fn end(&mut self) -> Result<(), Fault> {
         self.skip_space();
         if self.pos < self.bytes.len() {
             return Err(self.fault(JsonFault::Trailing));
@@ -230,6 +239,7 @@ impl<'a> Lexer<'a> {
         Ok(())
     }
 
+    #[inline]
     fn skip_plain(&mut self) {
         while let Some(word) = word_at(self.bytes, self.pos) {
             let special = special_bytes(word);
@@ -245,7 +255,8 @@ impl<'a> Lexer<'a> {
     }
 
     /// Steps over a string whose opening quote was read. Escapes are checked by [`Self::unescape`].
-    pub(crate) fn string(&mut self) -> Result<StringSpan, JsonError> {
+    #[inline]
+    pub(crate) fn string(&mut self) -> Result<StringSpan, Fault> {
         let start = self.pos;
         let mut plain = true;
         loop {
@@ -276,7 +287,7 @@ impl<'a> Lexer<'a> {
     }
 
     /// Appends the text of a string: UTF-8, with unpaired surrogates in their three-byte form.
-    pub(crate) fn unescape(&self, span: StringSpan, out: &mut Vec<u8>) -> Result<(), JsonError> {
+    pub(crate) fn unescape(&self, span: StringSpan, out: &mut Vec<u8>) -> Result<(), Fault> {
         let inside = &self.bytes[span.start..span.end];
         if span.plain {
             out.extend_from_slice(inside);
@@ -304,7 +315,7 @@ impl<'a> Lexer<'a> {
     }
 
     /// Steps over a number; the lexer stands at its first character.
-    pub(crate) fn number(&mut self) -> Result<NumberSpan, JsonError> {
+    pub(crate) fn number(&mut self) -> Result<NumberSpan, Fault> {
         let start = self.pos;
         self.pos += usize::from(self.peek() == Some(b'-'));
         match self.peek() {
@@ -342,7 +353,7 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    fn some_digits(&mut self) -> Result<(), JsonError> {
+    fn some_digits(&mut self) -> Result<(), Fault> {
         if !self.peek().is_some_and(|byte| byte.is_ascii_digit()) {
             return Err(self.expected("a digit"));
         }
@@ -351,7 +362,7 @@ impl<'a> Lexer<'a> {
     }
 
     /// The double a token means, unless it overflows.
-    pub(crate) fn finite(&self, token: &str, start: usize) -> Result<f64, JsonError> {
+    pub(crate) fn finite(&self, token: &str, start: usize) -> Result<f64, Fault> {
         match token.parse::<f64>() {
             Ok(number) if number.is_finite() => Ok(number),
             _ => {
@@ -363,14 +374,14 @@ impl<'a> Lexer<'a> {
 }
 
 #[cold]
-pub(crate) fn fault_at(bytes: &[u8], at: usize, fault: JsonFault) -> JsonError {
+pub(crate) fn fault_at(bytes: &[u8], at: usize, fault: JsonFault) -> Fault {
     let before = &bytes[..at.min(bytes.len())];
     let line = before.split(|byte| *byte == b'\n').count();
     let line_start =
         before.iter().rposition(|byte| *byte == b'\n').map_or(0, |newline| newline + 1);
     // Columns count characters: continuation bytes do not start one.
     let column = 1 + before[line_start..].iter().filter(|byte| **byte & 0xc0 != 0x80).count();
-    JsonError { line, column, fault }
+    Box::new(JsonError { line, column, fault })
 }
 
 fn short_escape(byte: u8) -> Option<u32> {
