@@ -208,7 +208,11 @@ fn signed_files(payload: &Value) -> Result<BTreeMap<String, String>, String> {
         match text("algorithm").map(str::to_ascii_uppercase).as_deref() {
             None | Some("" | "SHA-256") => {}
             Some(other) => {
-                return Err(format!("{:?} is hashed with {:?}, not SHA-256", cut(name), cut(other)));
+                return Err(format!(
+                    "{:?} is hashed with {:?}, not SHA-256",
+                    cut(name),
+                    cut(other)
+                ));
             }
         }
         if signed.insert(name.to_owned(), hash.to_ascii_lowercase()).is_some() {
