@@ -22,7 +22,9 @@ pub use schemas::schemas;
 pub fn run() -> ExitCode {
     let arguments = Arguments::parse();
     let out = Output::new(&arguments.global);
-    log(arguments.global.verbose);
+    // A server tells what it does; a command tells what went wrong.
+    let server = matches!(arguments.command, args::Command::Agent(_));
+    log(arguments.global.verbose.saturating_add(u8::from(server)));
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
