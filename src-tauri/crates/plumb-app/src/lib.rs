@@ -4,6 +4,7 @@ pub mod actions;
 pub mod app;
 mod current;
 mod demo;
+mod earlier;
 pub mod error;
 mod fleets;
 mod ids;

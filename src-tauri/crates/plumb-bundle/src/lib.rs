@@ -3,6 +3,7 @@
 pub mod bundle;
 pub mod canonical;
 pub mod diff;
+pub mod field_rule;
 pub mod formats;
 pub mod json;
 pub mod limits;

@@ -9,6 +9,7 @@ use std::{
 
 use plumb_fleet::{
     ContentDigest, Digest, NodeFailure, Ordering, Policy, PolicyRef, Version, content_digest,
+    fleet::NODES_MAX,
 };
 use tokio::sync::Semaphore;
 
@@ -47,6 +48,42 @@ struct Entries {
     by_key: HashMap<Key, Entry>,
     policies: usize,
     clock: u64,
+}
+
+/// What a node's rules were made of when they were last read together with its policies.
+#[derive(Debug)]
+struct InForce {
+    /// SHA-256 of the rules as shown.
+    rules: Digest,
+    /// What else the node said that changes when it loads another bundle.
+    loaded: String,
+    content: Arc<KnownContent>,
+}
+
+/// Contents in force by node URL, so that a steady node is not asked for its policies again.
+#[derive(Debug, Default)]
+pub(crate) struct InForceByNode(Mutex<HashMap<String, InForce>>);
+
+impl InForceByNode {
+    /// The content of a node whose rules and bundle are the ones it had when it was last read whole.
+    pub(crate) fn get(&self, node: &str, rules: Digest, loaded: &str) -> Option<Arc<KnownContent>> {
+        let nodes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = nodes.get(node)?;
+        (known.rules == rules && known.loaded == loaded).then(|| known.content.clone())
+    }
+
+    pub(crate) fn keep(
+        &self,
+        node: &str,
+        rules: Digest,
+        loaded: String,
+        content: Arc<KnownContent>,
+    ) {
+        let mut nodes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if nodes.len() < NODES_MAX || nodes.contains_key(node) {
+            nodes.insert(node.to_owned(), InForce { rules, loaded, content });
+        }
+    }
 }
 
 #[derive(Debug)]

@@ -16,7 +16,10 @@ use jiff::Timestamp;
 pub(crate) use client::Lane;
 pub(crate) use session::{Answer, Call, SendError, Session, endpoint, json};
 
-use crate::{content::ContentCache, credentials::TokenSource};
+use crate::{
+    content::{ContentCache, InForceByNode},
+    credentials::TokenSource,
+};
 use client::Clients;
 use tunnel::Tunnels;
 
@@ -39,6 +42,7 @@ struct Inner {
     tunnels: Tunnels,
     tokens: TokenSource,
     contents: ContentCache,
+    in_force: InForceByNode,
     /// Bytes of bodies being read now, over all nodes.
     reading: Arc<AtomicUsize>,
     folder: PathBuf,
@@ -53,6 +57,7 @@ impl HttpPool {
                 tunnels: Tunnels::new(),
                 tokens,
                 contents: ContentCache::new(),
+                in_force: InForceByNode::default(),
                 reading: Arc::new(AtomicUsize::new(0)),
                 folder: folder.into(),
             }),
@@ -69,6 +74,10 @@ impl HttpPool {
 
     pub(crate) fn tunnels(&self) -> &Tunnels {
         &self.inner.tunnels
+    }
+
+    pub(crate) fn in_force(&self) -> &InForceByNode {
+        &self.inner.in_force
     }
 
     pub(crate) fn contents(&self) -> &ContentCache {

@@ -80,8 +80,11 @@ pub async fn policies(
     let session = Session::open(pool, node, Lane::Warm, deadline, now).await?;
     let (policies, ordering) = match node.api {
         NodeApi::Reload => {
-            let answer = session.get(reload::RULES, POLICIES_BYTES_MAX).await?;
-            (reload::read_rules(&answer.body)?.0, plumb_fleet::Ordering::ByPosition)
+            let (rules, policies) = tokio::join!(
+                session.get(reload::RULES, POLICIES_BYTES_MAX),
+                reload::bundle_policies(&session),
+            );
+            (reload::read_in_force(&rules?.body, &policies?)?.0, plumb_fleet::Ordering::ByPosition)
         }
         NodeApi::Agent => {
             let answer = session.get(v1::path::POLICIES, POLICIES_BYTES_MAX).await?;

@@ -98,6 +98,8 @@ pub enum Outcome {
     /// Some targets did not.
     Incomplete,
     Aborted,
+    /// The program that carried it out ended in the middle; a later one observed what was in doubt.
+    Interrupted,
 }
 
 impl Outcome {
@@ -106,6 +108,7 @@ impl Outcome {
             Self::Succeeded => "succeeded",
             Self::Incomplete => "incomplete",
             Self::Aborted => "aborted",
+            Self::Interrupted => "interrupted",
         }
     }
 }

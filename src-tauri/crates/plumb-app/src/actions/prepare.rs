@@ -60,7 +60,7 @@ impl App {
         request: &ActionRequest,
     ) -> Result<(Prepared, Current), AppError> {
         let current = self.current(fleet).await?;
-        let plan = self.plan_now(&current, request)?;
+        let plan = self.plan_now(&current, request).await?;
         let (_, loaded) = self.loaded(fleet)?;
         let probes = self.probe(&loaded.pool, &current.fleet, &plan).await;
         let assessment = current.assess(self.now());
@@ -69,7 +69,7 @@ impl App {
     }
 
     /// The plan of a request against what is stored now; the same bytes as long as nothing changed.
-    pub(crate) fn plan_now(
+    pub(crate) async fn plan_now(
         &self,
         current: &Current,
         request: &ActionRequest,
@@ -77,7 +77,14 @@ impl App {
         let assessment = current.assess(self.now());
         let selected = select(current, &assessment, &request.nodes)?;
         let action = action(request)?;
-        plan(&action, selected.as_ref(), current.plan_input(&assessment)).map_err(|error| {
+        let earlier = match action {
+            Action::Rollback { to: None } => {
+                Some(self.with_earlier(current, selected.as_ref()).await?)
+            }
+            _ => None,
+        };
+        let known = earlier.as_ref().unwrap_or(current);
+        plan(&action, selected.as_ref(), known.plan_input(&assessment)).map_err(|error| {
             AppError::new(
                 Code::Invalid,
                 error.to_string(),

@@ -40,7 +40,7 @@ impl App {
         let prepared = self.prepared(hash)?;
         let (state, loaded) = self.loaded(fleet)?;
         let current = self.current(fleet).await?;
-        let plan = self.plan_now(&current, &prepared.request)?;
+        let plan = self.plan_now(&current, &prepared.request).await?;
         if plan.hash() != hash {
             let message = format!(
                 "the fleet changed since this plan was shown: {}",

@@ -2,7 +2,12 @@
 
 pub(crate) mod wire;
 
-use plumb_bundle::canonical::canonicalise;
+use std::{collections::BTreeMap, sync::Arc};
+
+use plumb_bundle::{
+    canonical::{canonical, canonicalise},
+    field_rule::field_rule,
+};
 use plumb_fleet::{
     Digest, FailureKind, NodeFailure, NodeReport, Observed, Ordering, Policy, ReloadEntry,
     ReloadStats, SignatureReport,
@@ -19,9 +24,11 @@ use crate::{
 
 pub(crate) const READYZ: &str = "/readyz";
 pub(crate) const RULES: &str = "/rules";
+pub(crate) const BUNDLE_POLICIES: &str = "/bundle/policies";
 pub(crate) const HISTORY: &str = "/reload/history";
 
-/// Readiness, the rules in force and the reload history.
+/// Readiness, the rules in force and the reload history: three requests. The policies the rules were made of are
+/// asked for only when the rules or the loaded bundle are not the ones they were read with before.
 pub(crate) async fn observe(session: &Session<'_>) -> Result<NodeReport, NodeFailure> {
     let (readyz, rules, history) = tokio::join!(
         session.get_any(READYZ, DOCUMENT_BYTES_MAX),
@@ -90,18 +97,11 @@ pub(crate) fn take_readyz(report: &mut NodeReport, answer: &Answer) -> Result<()
 async fn take_rules(
     session: &Session<'_>,
     report: &mut NodeReport,
-    answer: Answer,
+    rules: Answer,
 ) -> Result<(), NodeFailure> {
-    take_clock(report, &answer);
-    let at = answer.at;
-    let content = session
-        .pool()
-        .contents()
-        .get(answer.body, Dialect("reload".to_owned()), |body| {
-            let (policies, version) = read_rules(body)?;
-            Ok(KnownContent { version, ..KnownContent::of(&policies, Ordering::ByPosition) })
-        })
-        .await?;
+    take_clock(report, &rules);
+    let at = rules.at;
+    let content = content_in_force(session, report, rules.body).await?;
     report.content = Some(Observed::new(content.digest, RULES, at));
     report.policies = Some(Observed::new(content.policies.clone(), RULES, at));
     if report.version.is_none()
@@ -112,17 +112,94 @@ async fn take_rules(
     Ok(())
 }
 
+async fn content_in_force(
+    session: &Session<'_>,
+    report: &NodeReport,
+    rules: Vec<u8>,
+) -> Result<Arc<KnownContent>, NodeFailure> {
+    let (pool, node) = (session.pool(), session.node().url.as_str());
+    let digest = Digest::of(&rules);
+    let version = report.version.as_ref().map_or("", |version| version.value.as_str());
+    let loaded_at = report.loaded_at.as_ref().map(|at| at.value.to_string()).unwrap_or_default();
+    let loaded = format!("{version} {loaded_at}");
+    if let Some(known) = pool.in_force().get(node, digest, &loaded) {
+        return Ok(known);
+    }
+    let policies = bundle_policies(session).await?;
+    let both = BothDocuments::new(rules, policies);
+    let split = both.split;
+    let content = pool
+        .contents()
+        .get(both.bytes, Dialect(format!("reload {split}")), move |bytes| {
+            let (rules, policies) = bytes.split_at(split);
+            let (policies, version) = read_in_force(rules, policies)?;
+            Ok(KnownContent { version, ..KnownContent::of(&policies, Ordering::ByPosition) })
+        })
+        .await?;
+    pool.in_force().keep(node, digest, loaded, content.clone());
+    Ok(content)
+}
+
+/// The policies of the loaded bundle; nothing where the node has no such document. Silence is a failure, for without
+/// them sound rules would look like changed ones.
+pub(crate) async fn bundle_policies(session: &Session<'_>) -> Result<Vec<u8>, NodeFailure> {
+    match session.get(BUNDLE_POLICIES, POLICIES_BYTES_MAX).await {
+        Ok(answer) => Ok(answer.body),
+        Err(failure) if failure.kind == FailureKind::HttpStatus => Ok(Vec::new()),
+        Err(failure) => Err(failure),
+    }
+}
+
+/// Rules in force and policies of the bundle in one run of bytes, since what is in force is read from both.
+struct BothDocuments {
+    bytes: Vec<u8>,
+    /// Where the second document begins.
+    split: usize,
+}
+
+impl BothDocuments {
+    fn new(rules: Vec<u8>, policies: Vec<u8>) -> Self {
+        let split = rules.len();
+        let mut bytes = rules;
+        bytes.extend(policies);
+        Self { bytes, split }
+    }
+}
+
 type Rules = (Vec<Policy>, Option<Result<plumb_fleet::Version, String>>);
 
-/// The policies of a `/rules` document in their order, each as canonical JSON, as a signed bundle
-/// names them, and the document's version label.
+/// What is in force, rule by rule, and the version label of `/rules`.
+///
+/// The field shows its rules in a form of its own. One that is what the field makes of a policy of its bundle
+/// stands for that policy, named and digested as the signed bundle does; any other was put there in memory.
+pub(crate) fn read_in_force(rules: &[u8], policies: &[u8]) -> Result<Rules, NodeFailure> {
+    let (shown, version) = read_rules(rules)?;
+    let made_of: Option<wire::BundlePolicies<'_>> = serde_json::from_slice(policies).ok();
+    let raw = made_of.and_then(|document| document.policies).unwrap_or_default();
+    let made_of = read_policies(BUNDLE_POLICIES, &raw)?;
+    let by_rule: BTreeMap<String, &Policy> =
+        made_of.iter().map(|policy| (rule_of(policy), policy)).collect();
+    let in_force = shown
+        .into_iter()
+        .map(|rule| by_rule.get(&rule.text).map_or(rule, |policy| (*policy).clone()))
+        .collect();
+    Ok((in_force, version))
+}
+
+/// The canonical text of the rule the field makes of a policy; empty where the policy does not read back.
+fn rule_of(policy: &Policy) -> String {
+    plumb_bundle::json::parse(policy.text.as_bytes())
+        .map_or_else(|_| String::new(), |value| canonical(&field_rule(&value)))
+}
+
+/// The entries of a `/rules` document in their order, each as canonical JSON, and the document's version label.
 pub(crate) fn read_rules(body: &[u8]) -> Result<Rules, NodeFailure> {
     let rules: wire::Rules<'_> = json(RULES, body)?;
     let version = rules.policy_version.map(|label| version_label(&label.0));
     Ok((read_policies(RULES, &rules.rules)?, version))
 }
 
-/// Canonical text, digest and id of each policy.
+/// Canonical text, digest and id of each policy or rule.
 pub(crate) fn read_policies(path: &str, rules: &[&RawValue]) -> Result<Vec<Policy>, NodeFailure> {
     rules
         .iter()
@@ -133,8 +210,9 @@ pub(crate) fn read_policies(path: &str, rules: &[&RawValue]) -> Result<Vec<Polic
             };
             let text = canonicalise(rule.get().as_bytes()).map_err(|error| place(&error))?;
             let named: wire::Named = serde_json::from_str(&text).map_err(|error| place(&error))?;
+            let prefix = named.matching.and_then(|matching| matching.intent_prefix);
             // Local rules of the field may be nameless; their place names them.
-            let id = named.id.map_or_else(|| format!("#{index}"), |label| label.0);
+            let id = named.id.or(prefix).map_or_else(|| format!("#{index}"), |label| label.0);
             Ok(Policy { id, digest: Digest::of(text.as_bytes()), text })
         })
         .collect()

@@ -26,7 +26,7 @@ use crate::{
 };
 use clock_window::ClockWindow;
 pub use compile::RuleError;
-pub use field_rules::field_rule;
+pub use plumb_bundle::field_rule::field_rule;
 
 /// Which text is right about conditions: the field's manual or its program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

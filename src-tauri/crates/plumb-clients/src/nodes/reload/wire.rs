@@ -42,10 +42,25 @@ pub(crate) struct Rules<'a> {
     pub(crate) policy_version: Option<Label>,
 }
 
-/// The one field of a policy that is needed to name it.
+/// `GET /bundle/policies`: the policies of the loaded bundle, absent where only local rules are loaded.
+#[derive(Debug, Deserialize)]
+pub(crate) struct BundlePolicies<'a> {
+    #[serde(borrow)]
+    pub(crate) policies: Option<Vec<&'a RawValue>>,
+}
+
+/// What names a policy, or a rule of the field's own form.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Named {
     pub(crate) id: Option<Label>,
+    #[serde(rename = "match")]
+    pub(crate) matching: Option<Match>,
+}
+
+/// The one field of a rule's `match` that is needed to name it.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Match {
+    pub(crate) intent_prefix: Option<Label>,
 }
 
 /// `GET /reload/history`: an object as documented, or the bare list one example reads.

@@ -1,6 +1,6 @@
 //! The form in which the field's service holds and shows its rules (`GET` and `POST /rules`).
 
-use plumb_bundle::{formats::signed_json::Effect, json};
+use plumb_bundle::formats::signed_json::Effect;
 use serde_json::Value;
 
 use super::{
@@ -8,39 +8,6 @@ use super::{
     compile::{read_classes, read_times},
     is_truthy, python_str,
 };
-
-/// The rule the field's service makes of a policy, as `GET /rules` shows it.
-pub fn field_rule(policy: &json::Value) -> json::Value {
-    let condition = |key| policy.get("conditions").and_then(|c| c.get(key)).cloned();
-    let null = json::Value::Null;
-    let id = policy.get("id").cloned().unwrap_or(json::Value::Null);
-    let reason = policy.get("description").cloned().unwrap_or_else(|| {
-        json::Value::from(format!("policy:{}", id.as_str().unwrap_or("unknown")).as_str())
-    });
-    let effect = policy.get("effect").cloned().unwrap_or_else(|| json::Value::from("allow"));
-    let classes = condition("data_classification").unwrap_or(json::Value::Null);
-    let times = condition("time_restrictions").unwrap_or(json::Value::Object(Vec::new()));
-    json::Value::object([
-        (
-            "match",
-            json::Value::object([
-                ("intent_prefix", id),
-                ("auth_scope", null.clone()),
-                ("safety_context", json::Value::object([("data_classification", classes)])),
-                ("time_window", times),
-                ("persons", null.clone()),
-            ]),
-        ),
-        (
-            "decision",
-            json::Value::object([
-                ("action", effect),
-                ("reason", reason),
-                ("suggested_alternative", null),
-            ]),
-        ),
-    ])
-}
 
 impl PreparedRules {
     /// Rules in the field's own form, as `POST /rules` takes them; evaluated as the field does.
