@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     finding::{Finding, Severity},
-    plan::{Plan, Undo},
+    plan::{NodePlan, Plan, Undo},
 };
 
 /// Environments in which a phrase must be typed.
@@ -15,22 +15,29 @@ const PRODUCTION: [&str; 2] = ["production", "prod"];
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "level", rename_all = "snake_case")]
 pub enum Rung {
-    /// Reversible on one node: start at once, offer the exact undo.
+    /// One node that a rollback takes back: start at once, offer the exact undo.
     Undo,
-    /// Reversible on many nodes: a dialog with the blast radius.
+    /// Reversible on many nodes, or another desired version: a dialog with the blast radius.
     Dialog,
     /// Production, or not reversible: type the phrase.
     Typed { phrase: String },
+}
+
+/// Whether a fleet of this environment is production, however the word is written.
+pub fn is_production(environment: &str) -> bool {
+    PRODUCTION.iter().any(|name| name.eq_ignore_ascii_case(environment.trim()))
 }
 
 /// Names the rung of a plan. The phrase is `fleet count`, for example `prod-eu 42`.
 pub fn rung(plan: &Plan) -> Rung {
     let count = blast_radius(plan);
     let irreversible = plan.targets().any(|target| matches!(target.undo, Undo::Impossible { .. }));
-    if PRODUCTION.contains(&plan.environment.as_str()) || irreversible {
+    if is_production(&plan.environment) || irreversible {
         return Rung::Typed { phrase: format!("{} {count}", plan.fleet) };
     }
-    if count <= 1 && plan.desired.as_ref().is_none_or(|change| change.nodes.is_some()) {
+    // A rollback takes back what a node runs, not a pin, be it here or on the node.
+    let rolls_back = |target: &NodePlan| matches!(target.undo, Undo::RollBackTo { .. });
+    if count <= 1 && plan.desired.is_none() && plan.targets().all(rolls_back) {
         Rung::Undo
     } else {
         Rung::Dialog
@@ -65,10 +72,17 @@ pub enum ApprovalError {
     Changed,
     #[error("the plan does nothing")]
     Empty,
-    #[error("{count} findings forbid it, the first: {first}")]
+    #[error("{}: {first}", forbidding(*count))]
     Fatal { count: usize, first: String },
     #[error("the phrase {phrase:?} must be typed")]
     Phrase { phrase: String },
+}
+
+fn forbidding(count: usize) -> String {
+    match count {
+        1 => "a finding forbids it".to_owned(),
+        _ => format!("{count} findings forbid it, the first"),
+    }
 }
 
 /// A plan that passed the gate. Signed approvals join here; there is no other constructor.

@@ -10,7 +10,7 @@ pub mod plan;
 mod render;
 
 pub use action::{Action, shell_word};
-pub use approval::{ApprovalError, ApprovedPlan, Confirmation, Rung, approve, rung};
+pub use approval::{ApprovalError, ApprovedPlan, Confirmation, Rung, approve, is_production, rung};
 pub use finding::{Finding, FindingCode, Probe, Severity, findings};
 pub use plan::{
     DesiredChange, Effect, LeftOut, LeftOutReason, NodePlan, Plan, PlanError, PlanInput, Running,

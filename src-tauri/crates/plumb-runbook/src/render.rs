@@ -37,12 +37,12 @@ impl fmt::Display for Plan {
                 change.content.map(|content| format!(" {}", content.short())).unwrap_or_default();
             let scope = match &change.nodes {
                 None => "the fleet".to_owned(),
-                Some(nodes) => format!("{} nodes", nodes.len()),
+                Some(nodes) => count(nodes.len()),
             };
             writeln!(f, "pin    {}{content} for {scope}", change.version)?;
         }
         for (number, wave) in self.waves.iter().enumerate() {
-            writeln!(f, "wave {} ({} nodes)", number + 1, wave.nodes.len())?;
+            writeln!(f, "wave {} ({})", number + 1, count(wave.nodes.len()))?;
             for target in &wave.nodes {
                 writeln!(f, "  {}  {} -> {}", target.node, target.before, target.after)?;
                 for effect in &target.effects {
@@ -59,4 +59,8 @@ impl fmt::Display for Plan {
         }
         Ok(())
     }
+}
+
+fn count(nodes: usize) -> String {
+    if nodes == 1 { "1 node".to_owned() } else { format!("{nodes} nodes") }
 }

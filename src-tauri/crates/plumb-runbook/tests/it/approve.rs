@@ -2,9 +2,10 @@
 
 use plumb_fleet::NodeApi;
 use plumb_runbook::{
-    Action, ApprovalError, Confirmation, Finding, FindingCode, Plan, Rung, Severity, approve, rung,
+    Action, ApprovalError, Confirmation, Finding, FindingCode, Plan, Rung, Severity, approve,
+    is_production, rung,
 };
-use plumb_testkit::builders::World;
+use plumb_testkit::builders::{World, content, desired, node_id};
 
 use crate::{SYNC, fleet, found, pin, planned, rollback};
 
@@ -36,8 +37,36 @@ fn a_pin_counts_the_nodes_it_is_set_for_not_only_those_it_touches() {
     let two = ["reload-behind", "reload-current"];
     check(&pin("1.9.0", false), &two, &fleet("pins"), &Rung::Dialog);
     check(&pin("1.9.0", false), &two, &production("pins"), &typed("payments-eu 2"));
-    check(&pin("1.9.0", false), &["reload-current"], &fleet("pins"), &Rung::Undo);
+    check(&pin("1.9.0", false), &["reload-current"], &fleet("pins"), &Rung::Dialog);
     check(&pin("1.9.0", false), &[], &production("pins"), &typed("payments-eu 7"));
+}
+
+#[test]
+fn only_what_a_rollback_takes_back_starts_at_once() {
+    let world = fleet("undo");
+    // A rollback of the node takes no change of the desired version back.
+    check(&pin("1.9.0", true), &["agent-current"], &world, &Rung::Dialog);
+    check(&pin("1.9.0", false), &["agent-current"], &world, &Rung::Dialog);
+    // The desired version stays; the pin on the node is not taken back by a rollback.
+    let pinned = fleet("pin").with(|w| {
+        let wanted = desired("1.9.0", Some(content("one")));
+        w.desired.nodes.insert(node_id("agent-current"), wanted);
+    });
+    let plan = planned(&pin("1.9.0", false), &["agent-current"], &pinned).expect("a plan");
+    assert_eq!((plan.desired.as_ref(), plan.targets().count()), (None, 1));
+    assert_eq!(rung(&plan), Rung::Dialog);
+}
+
+#[test]
+fn production_is_known_however_it_is_written() {
+    for environment in ["production", "prod", "Production", " PROD ", "PRODUCTION\n"] {
+        assert!(is_production(environment), "{environment:?}");
+        let world = fleet("written").with(|w| environment.clone_into(&mut w.fleet.environment));
+        check(&SYNC, &["reload-behind"], &world, &typed("payments-eu 1"));
+    }
+    for environment in ["", "staging", "pre-production", "prod-like", "product"] {
+        assert!(!is_production(environment), "{environment:?}");
+    }
 }
 
 fn confirmed(plan: &Plan, typed: Option<&str>) -> Confirmation {
@@ -76,9 +105,13 @@ fn a_fatal_finding_is_not_overruled_by_a_phrase() {
     let error = approve(plan.clone(), &findings, &confirmed(&plan, Some(&phrase)));
     assert_eq!(
         error.expect_err("a node has no earlier version").to_string(),
-        "1 findings forbid it, the first: agent-new left out: its history names no earlier \
-         version; name one"
+        "a finding forbids it: agent-new left out: its history names no earlier version; name one"
     );
+    let fatal = findings.iter().find(|finding| finding.severity == Severity::Fatal).cloned();
+    let two: Vec<Finding> = [fatal.clone(), fatal].into_iter().flatten().collect();
+    let error = approve(plan.clone(), &two, &confirmed(&plan, Some(&phrase)));
+    let said = error.expect_err("there are two now").to_string();
+    assert!(said.starts_with("2 findings forbid it, the first: agent-new left out"), "{said}");
     let warning = Finding {
         severity: Severity::Warning,
         code: FindingCode::NoAnswer,
