@@ -30,6 +30,8 @@ pub struct NodeRun {
     pub detail: String,
     pub version: Option<Version>,
     pub content: Option<ContentDigest>,
+    /// When its first effect was started.
+    pub acted_at: Option<Timestamp>,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -68,6 +70,7 @@ fn step(state: &mut RunState, entry: &Entry) {
         Event::EffectStarted { node, effect, .. } => {
             let node = state.nodes.entry(node.clone()).or_default();
             node.phase = NodePhase::Acting;
+            node.acted_at.get_or_insert(entry.body.at);
             node.detail = effect.sentence();
         }
         Event::EffectFinished { node, outcome, .. } => {

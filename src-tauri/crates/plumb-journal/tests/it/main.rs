@@ -181,6 +181,21 @@ fn an_unknown_field_is_refused() {
     }
 }
 
+#[test]
+fn a_node_was_acted_on_when_its_first_effect_started() {
+    let events = [
+        started(),
+        effect("a", 0),
+        finished("a", accepted()),
+        effect("a", 1),
+        proven("a", true),
+        proven("b", false),
+    ];
+    let state = fold(&chain(events.to_vec()));
+    assert_eq!(state.nodes[&node_id("a")].acted_at, Some(after(1)));
+    assert_eq!(state.nodes[&node_id("b")].acted_at, None);
+}
+
 #[track_caller]
 fn check_phase(events: Vec<Event>, expected: NodePhase, detail: &str) {
     let state = fold(&chain(events));
