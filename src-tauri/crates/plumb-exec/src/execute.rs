@@ -7,10 +7,10 @@ use std::{
 
 use futures::{StreamExt as _, stream};
 use jiff::Timestamp;
-use plumb_fleet::{NodeId, RunId};
+use plumb_fleet::{NamedContent, NodeId, RunId};
 use plumb_journal::{EffectOutcome, Event, Outcome};
 use plumb_runbook::{ApprovedPlan, Effect, NodePlan, Plan, Running, Wave};
-use tokio::time::Instant;
+use tokio::{sync::OnceCell, time::Instant};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, instrument, warn};
 
@@ -34,17 +34,22 @@ pub async fn execute(
     cancel: &CancellationToken,
 ) -> Result<Outcome, JournalError> {
     let halt = CancellationToken::new();
-    let execution = Execution { run, handler, journal, clock, cancel, halt };
+    let operator = approved.operator();
+    let abort = OnceCell::new();
+    let execution = Execution { run, operator, handler, journal, clock, cancel, abort, halt };
     execution.perform(approved).await
 }
 
 /// What every step of a run needs.
 struct Execution<'a, H, J, C> {
     run: RunId,
+    operator: &'a str,
     handler: &'a H,
     journal: &'a J,
     clock: &'a C,
     cancel: &'a CancellationToken,
+    /// Set once the request to abort is in the journal.
+    abort: OnceCell<()>,
     /// Set when the journal could not be written: no other node is sent anything either.
     halt: CancellationToken,
 }
@@ -57,9 +62,15 @@ struct SentAt {
     instant: Instant,
 }
 
+impl SentAt {
+    fn is_late(self, target: &NodePlan) -> bool {
+        self.instant.elapsed() >= Duration::from_secs(u64::from(target.deadline_s))
+    }
+}
+
 /// Nodes whose arrival is worth waiting for.
 type Sent = BTreeMap<NodeId, SentAt>;
-/// When nodes had loaded last before they were asked to restart, by their own clocks.
+/// When nodes had loaded last before they were asked to load again, by their own clocks.
 type LoadedBefore = BTreeMap<NodeId, Timestamp>;
 
 impl<H: EffectHandler, J: Journal, C: Clock> Execution<'_, H, J, C> {
@@ -72,7 +83,7 @@ impl<H: EffectHandler, J: Journal, C: Clock> Execution<'_, H, J, C> {
             targets: u32::try_from(plan.targets().count()).unwrap_or(u32::MAX),
         }])
         .await?;
-        if self.cancel.is_cancelled() {
+        if self.aborted().await? {
             return self.end(Outcome::Aborted).await;
         }
         if !self.set_desired(plan).await? {
@@ -80,7 +91,7 @@ impl<H: EffectHandler, J: Journal, C: Clock> Execution<'_, H, J, C> {
         }
         let mut missing = plan.targets().count();
         for wave in &plan.waves {
-            if self.cancel.is_cancelled() {
+            if self.aborted().await? {
                 break;
             }
             let loaded_before = self.loaded_before(wave).await;
@@ -90,7 +101,7 @@ impl<H: EffectHandler, J: Journal, C: Clock> Execution<'_, H, J, C> {
         // An abort that came when everything had arrived aborted nothing.
         let outcome = if missing == 0 {
             Outcome::Succeeded
-        } else if self.cancel.is_cancelled() {
+        } else if self.aborted().await? {
             Outcome::Aborted
         } else {
             Outcome::Incomplete
@@ -104,6 +115,16 @@ impl<H: EffectHandler, J: Journal, C: Clock> Execution<'_, H, J, C> {
             self.halt.cancel();
         }
         written
+    }
+
+    /// Whether the run is to end. What follows from an abort is journalled after its request.
+    async fn aborted(&self) -> Result<bool, JournalError> {
+        if !self.cancel.is_cancelled() {
+            return Ok(false);
+        }
+        let by = || vec![Event::AbortRequested { by: self.operator.to_owned() }];
+        self.abort.get_or_try_init(|| self.append(by())).await?;
+        Ok(true)
     }
 
     async fn end(&self, outcome: Outcome) -> Result<Outcome, JournalError> {
@@ -149,7 +170,7 @@ impl<H: EffectHandler, J: Journal, C: Clock> Execution<'_, H, J, C> {
             if self.halt.is_cancelled() {
                 return Ok(sent);
             }
-            if self.cancel.is_cancelled() {
+            if self.aborted().await? {
                 let reason = "aborted".to_owned();
                 self.append(vec![Event::EffectSkipped { node, index, reason }]).await?;
                 return Ok(sent);
@@ -182,9 +203,8 @@ impl<H: EffectHandler, J: Journal, C: Clock> Execution<'_, H, J, C> {
     }
 
     async fn loaded_before(&self, wave: &Wave) -> LoadedBefore {
-        let restarts = |target: &&NodePlan| target.effects.contains(&Effect::Restart);
-        let nodes: Vec<NodeId> =
-            wave.nodes.iter().filter(restarts).map(|target| target.node.clone()).collect();
+        let again = wave.nodes.iter().filter(|target| must_load_again(target));
+        let nodes: Vec<NodeId> = again.map(|target| target.node.clone()).collect();
         if nodes.is_empty() {
             return LoadedBefore::new();
         }
@@ -195,7 +215,8 @@ impl<H: EffectHandler, J: Journal, C: Clock> Execution<'_, H, J, C> {
         seen.into_iter().filter_map(loaded).collect()
     }
 
-    /// Looks until every node that was changed has arrived or its deadline passed; returns how many arrived.
+    /// Looks until every node that was changed has arrived, or was looked at once more after its
+    /// deadline; returns how many arrived.
     async fn prove(
         &self,
         wave: &Wave,
@@ -209,18 +230,22 @@ impl<H: EffectHandler, J: Journal, C: Clock> Execution<'_, H, J, C> {
         let mut pause = LOOK_AGAIN_FIRST;
         while !waiting.is_empty() {
             let nodes: Vec<NodeId> = waiting.keys().map(|node| (*node).clone()).collect();
-            let aborted = self.cancel.is_cancelled();
+            let aborted = self.aborted().await?;
+            // Judged before the look: a slow one may have seen a node long before its deadline.
+            let late: BTreeSet<NodeId> = waiting
+                .values()
+                .filter(|target| aborted || sent[&target.node].is_late(target))
+                .map(|target| target.node.clone())
+                .collect();
             let mut seen: BTreeMap<_, _> = self.handler.observe(&nodes).await.into_iter().collect();
             let mut events = Vec::new();
             let mut settled = BTreeSet::new();
             for (node, target) in &waiting {
-                let sent_at = sent[*node];
-                let deadline = Duration::from_secs(u64::from(target.deadline_s));
-                let late = aborted || sent_at.instant.elapsed() >= deadline;
                 let observation =
                     seen.remove(*node).unwrap_or_else(|| Err("it was not looked at".to_owned()));
                 let before = loaded_before.get(*node).copied();
-                if let Some(event) = judge(target, sent_at.clock, before, observation, late) {
+                let (sent_at, late) = (sent[*node].clock, late.contains(*node));
+                if let Some(event) = judge(target, sent_at, before, observation, late) {
                     arrived +=
                         usize::from(matches!(event, Event::NodeProven { arrived: true, .. }));
                     events.push(event);
@@ -248,7 +273,7 @@ async fn wait(pause: Duration, cancel: &CancellationToken) {
     }
 }
 
-/// Compares what a node runs with what the plan promised; nothing while it may still arrive.
+/// Compares what a node tells with what the plan promised; nothing while it may still arrive.
 fn judge(
     target: &NodePlan,
     sent_at: Timestamp,
@@ -259,15 +284,16 @@ fn judge(
     let node = target.node.clone();
     match seen {
         Ok(seen) => {
-            let runs = Running { version: seen.version.clone(), content: seen.content };
-            let arrived =
-                arrived(&target.after, &runs) && restarted(target, &seen, sent_at, loaded_before);
-            (arrived || late).then(|| Event::NodeProven {
+            let (arrived, detail) = match proof(target, &seen, sent_at, loaded_before) {
+                Ok(detail) => (true, detail),
+                Err(missing) => (false, missing),
+            };
+            (arrived || late).then_some(Event::NodeProven {
                 node,
                 version: seen.version,
                 content: seen.content,
                 arrived,
-                detail: if arrived { format!("runs {runs}") } else { format!("still runs {runs}") },
+                detail,
             })
         }
         Err(message) => late.then_some(Event::NodeProven {
@@ -280,24 +306,82 @@ fn judge(
     }
 }
 
+/// What shows that everything asked of a node came to be, or else what is missing.
+fn proof(
+    target: &NodePlan,
+    seen: &Observation,
+    sent_at: Timestamp,
+    loaded_before: Option<Timestamp>,
+) -> Result<String, String> {
+    let pin = target.effects.iter().find_map(pin);
+    let holds = pin.is_none() || pin == seen.pinned;
+    if target.effects.iter().all(|effect| matches!(effect, Effect::Pin { .. })) {
+        // What runs does not change by a pin, so it shows nothing.
+        return if holds { Ok(pinned(seen)) } else { Err(pinned(seen)) };
+    }
+    let runs = Running { version: seen.version.clone(), content: seen.content };
+    if !arrived(&target.after, &runs) {
+        Err(format!("still runs {runs}"))
+    } else if !holds {
+        Err(format!("runs {runs}, but {}", pinned(seen)))
+    } else if !loaded_again(target, seen, sent_at, loaded_before) {
+        let what = if restarts(target) { "restart" } else { "load it anew" };
+        Err(format!("runs {runs}, but did not {what}"))
+    } else {
+        Ok(format!("runs {runs}"))
+    }
+}
+
+fn pin(effect: &Effect) -> Option<NamedContent> {
+    match effect {
+        Effect::Pin { version, content } => {
+            Some(NamedContent { version: version.clone(), content: *content })
+        }
+        _ => None,
+    }
+}
+
+fn pinned(seen: &Observation) -> String {
+    match &seen.pinned {
+        Some(pin) => format!("is pinned to {} {}", pin.version, pin.content.short()),
+        None => "tells no pin".to_owned(),
+    }
+}
+
 fn arrived(wanted: &Running, runs: &Running) -> bool {
     (wanted.version.is_none() || wanted.version == runs.version)
         && (wanted.content.is_none() || wanted.content == runs.content)
 }
 
-/// A restart promises no other content, so its proof is another load than the one before, by the
-/// node's own clock. Where that is not known it is a load after the request (1 s resolution).
-fn restarted(
+fn restarts(target: &NodePlan) -> bool {
+    target.effects.contains(&Effect::Restart)
+}
+
+/// Whether only another load shows arrival, since the content is the one that ran before. An
+/// unforced sync is not among them: a node that runs the content already confirms without loading.
+fn must_load_again(target: &NodePlan) -> bool {
+    let same = target.before.content == target.after.content;
+    let loads = |effect: &Effect| {
+        matches!(effect, Effect::Sync { force: true } | Effect::Reload { .. }) && same
+    };
+    restarts(target) || target.effects.iter().any(loads)
+}
+
+/// Another load than the one before, by the node's own clock. Where that is not known it is a load
+/// after the request (1 s resolution). Of a node that never tells, a restart is not proven, and a
+/// forced load is proven by the content alone.
+fn loaded_again(
     target: &NodePlan,
     seen: &Observation,
     sent_at: Timestamp,
     loaded_before: Option<Timestamp>,
 ) -> bool {
-    if !target.effects.contains(&Effect::Restart) {
+    if !must_load_again(target) {
         return true;
     }
     match (seen.loaded_at, loaded_before) {
-        (None, _) => false,
+        (None, None) => !restarts(target),
+        (None, Some(_)) => false,
         (Some(loaded), Some(before)) => loaded != before,
         (Some(loaded), None) => loaded.as_second() >= sent_at.as_second(),
     }

@@ -3,7 +3,7 @@
 use std::future::Future;
 
 use jiff::Timestamp;
-use plumb_fleet::{ContentDigest, NodeId, Version};
+use plumb_fleet::{ContentDigest, NamedContent, NodeId, Version};
 use plumb_journal::{EffectOutcome, Event};
 use plumb_runbook::{DesiredChange, Effect};
 
@@ -14,6 +14,8 @@ pub struct Observation {
     pub content: Option<ContentDigest>,
     /// When the node itself says it started or loaded last, where it tells.
     pub loaded_at: Option<Timestamp>,
+    /// What the node itself says it was told to run, where it remembers that.
+    pub pinned: Option<NamedContent>,
 }
 
 /// Carries effects out and looks at nodes.

@@ -8,7 +8,7 @@ use std::{
 
 use jiff::{SignedDuration, Timestamp};
 use plumb_exec::{Clock, EffectHandler, Journal, JournalError, Observation, execute};
-use plumb_fleet::{NodeId, RunId};
+use plumb_fleet::{NamedContent, NodeId, RunId};
 use plumb_journal::{
     ChainVerdict, EffectOutcome, Entry, Event, Head, Outcome, RunState, fold, verify,
 };
@@ -48,6 +48,8 @@ pub(crate) struct Peer {
     pub(crate) answers_after: Duration,
     /// The node's clock minus ours.
     pub(crate) skew_s: i64,
+    /// Says when it loaded last.
+    pub(crate) tells_loaded_at: bool,
     /// Left out of every observation, as by an adapter that forgot it.
     pub(crate) forgotten: bool,
     runs: Observation,
@@ -62,6 +64,8 @@ pub(crate) struct Story {
     pub(crate) cancel: CancellationToken,
     /// Cancelled while this many effects have been sent.
     pub(crate) cancel_at: Option<usize>,
+    /// From what a look sees to its answer.
+    pub(crate) look_takes: Duration,
     /// The number of the append that goes wrong, counted from 1; the others work.
     pub(crate) journal_fails_at: Option<usize>,
     pub(crate) desired_error: Option<String>,
@@ -95,16 +99,19 @@ impl Story {
             arrives_after: Duration::ZERO,
             answers_after: Duration::from_millis(20),
             skew_s: 0,
+            tells_loaded_at: true,
             forgotten: false,
             runs: Observation {
                 version: target.before.version.clone(),
                 content: target.before.content,
                 loaded_at: Some(after(-3_600)),
+                pinned: None,
             },
             promised: Observation {
                 version: target.after.version.clone(),
                 content: target.after.content,
                 loaded_at: None,
+                pinned: None,
             },
             arrival: None,
         };
@@ -115,6 +122,7 @@ impl Story {
             peers: Mutex::new(peers),
             cancel: CancellationToken::new(),
             cancel_at: None,
+            look_takes: Duration::from_millis(10),
             journal_fails_at: None,
             desired_error: None,
             approved: approved(plan),
@@ -155,6 +163,11 @@ impl Story {
 
     fn say(&self, line: String) {
         locked(&self.log).push(line);
+    }
+
+    fn pins_only(&self) -> bool {
+        let pins = |effect: &Effect| matches!(effect, Effect::Pin { .. });
+        self.approved.plan().targets().all(|target| target.effects.iter().all(pins))
     }
 
     fn sent(&self) -> usize {
@@ -241,8 +254,21 @@ impl EffectHandler for Story {
         };
         tokio::time::sleep(wait).await;
         let verify = matches!(effect, Effect::Verify { .. });
-        let changes = !verify && !matches!(effect, Effect::Pin { .. });
-        if changes && matches!(answer, Answer::Accepts | Answer::DoubtTaken) {
+        let pin = match effect {
+            Effect::Pin { version, content } => {
+                Some(NamedContent { version: version.clone(), content: *content })
+            }
+            _ => None,
+        };
+        let changes = !verify && (pin.is_none() || self.pins_only());
+        if let Some(pin) = pin
+            && matches!(answer, Answer::Accepts | Answer::Refuses | Answer::DoubtTaken)
+        {
+            let mut peers = locked(&self.peers);
+            let peer = peers.get_mut(node).expect("a target");
+            (peer.runs.pinned, peer.promised.pinned) = (Some(pin.clone()), Some(pin));
+        }
+        if changes && !self.pins_only() && matches!(answer, Answer::Accepts | Answer::DoubtTaken) {
             let now = self.now();
             let mut peers = locked(&self.peers);
             let peer = peers.get_mut(node).expect("a target");
@@ -262,7 +288,14 @@ impl EffectHandler for Story {
     }
 
     async fn observe(&self, nodes: &[NodeId]) -> Vec<(NodeId, Result<Observation, String>)> {
-        tokio::time::sleep(Duration::from_millis(10)).await;
+        let seen = self.look(nodes);
+        tokio::time::sleep(self.look_takes).await;
+        seen
+    }
+}
+
+impl Story {
+    fn look(&self, nodes: &[NodeId]) -> Vec<(NodeId, Result<Observation, String>)> {
         let mut peers = locked(&self.peers);
         let now = Instant::now();
         let mut seen = Vec::new();
@@ -272,7 +305,8 @@ impl EffectHandler for Story {
                 peer.runs = peer.promised.clone();
             }
             if !peer.forgotten {
-                seen.push((node.clone(), Ok(peer.runs.clone())));
+                let loaded_at = peer.runs.loaded_at.filter(|_| peer.tells_loaded_at);
+                seen.push((node.clone(), Ok(Observation { loaded_at, ..peer.runs.clone() })));
             }
         }
         seen

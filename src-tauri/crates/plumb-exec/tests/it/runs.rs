@@ -6,7 +6,7 @@ use insta::assert_snapshot;
 use plumb_fleet::NodeApi;
 use plumb_journal::{NodePhase, Outcome};
 use plumb_runbook::Action;
-use plumb_testkit::builders::{World, node_id, report, version};
+use plumb_testkit::builders::{World, content, named, node_id, observed, report, version};
 
 use crate::peers::{Answer, Story};
 
@@ -112,6 +112,19 @@ async fn arrival_may_take_until_the_deadline() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_look_slower_than_the_deadline_does_not_fail_a_node_that_arrived_meanwhile() {
+    let mut story = story("slow look");
+    story.look_takes = Duration::from_secs(40);
+    story.peer("agent", |peer| peer.arrives_after = Duration::from_secs(3));
+    story.peer("reload", |peer| peer.arrives_after = Duration::from_mins(10));
+    let outcome = story.go().await;
+    let (state, log) = story.checked(&outcome);
+    assert_eq!(state.nodes[&node_id("agent")].phase, NodePhase::Arrived, "{log}");
+    assert_eq!(state.nodes[&node_id("reload")].phase, NodePhase::Failed, "{log}");
+    assert!(story.elapsed() < Duration::from_secs(90), "one look after the deadline is the last");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_node_that_is_never_looked_at_does_not_hold_the_run() {
     let story = story("forgotten");
     story.peer("agent", |peer| peer.forgotten = true);
@@ -128,8 +141,10 @@ async fn an_abort_is_honoured_between_effects() {
     story.cancel_at = Some(1);
     story.peer("reload", |peer| peer.answers_after = Duration::from_millis(50));
     let outcome = story.go().await;
-    let (_, log) = story.checked(&outcome);
+    let (state, log) = story.checked(&outcome);
     assert_eq!(outcome.ok(), Some(Outcome::Aborted));
+    assert!(state.abort_requested, "{log}");
+    assert_eq!(log.matches("abort by ops@example").count(), 1, "{log}");
     assert_snapshot!(log);
 }
 
@@ -140,7 +155,10 @@ async fn an_abort_before_the_start_sends_nothing() {
     let story = Story::new("early", &pin, &world);
     story.cancel.cancel();
     let outcome = story.go().await;
-    assert_eq!(story.checked(&outcome).1, "run by ops@example, 1 nodes\nended aborted");
+    assert_eq!(
+        story.checked(&outcome).1,
+        "run by ops@example, 1 nodes\nabort by ops@example\nended aborted"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -208,6 +226,95 @@ async fn a_restart_that_changes_nothing_is_not_proven() {
     let outcome = story.go().await;
     story.checked(&outcome);
     assert_eq!(outcome.ok(), Some(Outcome::Incomplete));
+}
+
+/// A pin that no node is asked to take, answered as said.
+async fn pinned_alone(answer: Answer) -> (NodePhase, String) {
+    let pin = Action::Pin { version: version("1.9.0"), content: None, sync: false };
+    let world = World::new("pin alone")
+        .signed("1.9.0", "one")
+        .signed("2.0.0", "two")
+        .desired("2.0.0")
+        .runs("agent", NodeApi::Agent, "2.0.0", "two");
+    let story = Story::new("pin alone", &pin, &world);
+    story.peer("agent", |peer| peer.answer = answer);
+    let outcome = story.go().await;
+    let node = story.checked(&outcome).0.nodes[&node_id("agent")].clone();
+    (node.phase, node.detail)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pin_alone_is_proven_by_the_pin_the_node_tells() {
+    let told = format!("is pinned to 1.9.0 {}", content("one").short());
+    assert_eq!(pinned_alone(Answer::Accepts).await, (NodePhase::Arrived, told.clone()));
+    assert_eq!(pinned_alone(Answer::DoubtTaken).await, (NodePhase::Arrived, told));
+    let none = "tells no pin".to_owned();
+    assert_eq!(pinned_alone(Answer::DoubtLost).await, (NodePhase::Failed, none.clone()));
+    assert_eq!(pinned_alone(Answer::AcceptsOnly).await, (NodePhase::Failed, none));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sync_is_proven_only_where_the_pin_holds_too() {
+    let mut report = report("agent", NodeApi::Agent, "2.0.0", "two");
+    report.pinned = Some(observed(named("1.9.0", "one")));
+    let world = World::new("pinned elsewhere")
+        .signed("1.9.0", "one")
+        .signed("2.0.0", "two")
+        .desired("2.0.0")
+        .reporting(report);
+    let story = Story::new("pinned elsewhere", &SYNC, &world);
+    story.peer("agent", |peer| peer.answer = Answer::AcceptsOnly);
+    let outcome = story.go().await;
+    let (state, _) = story.checked(&outcome);
+    let runs = format!("runs 2.0.0 {}, but tells no pin", content("two").short());
+    assert_eq!(state.nodes[&node_id("agent")].detail, runs);
+    assert_eq!(outcome.ok(), Some(Outcome::Incomplete));
+}
+
+/// Both kinds of nodes, which run what is wanted and are made to load it anew.
+fn forced(seed: &str) -> Story {
+    let world = World::new(seed)
+        .signed("2.0.0", "two")
+        .desired("2.0.0")
+        .runs("agent", NodeApi::Agent, "2.0.0", "two")
+        .runs("reload", NodeApi::Reload, "2.0.0", "two");
+    Story::new(seed, &Action::Sync { force: true }, &world)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_forced_load_of_equal_content_is_proven_by_another_load() {
+    let story = forced("forced");
+    story.peer("agent", |peer| (peer.answer, peer.skew_s) = (Answer::DoubtTaken, -86_400));
+    story.peer("reload", |peer| peer.answer = Answer::DoubtLost);
+    let outcome = story.go().await;
+    let (state, log) = story.checked(&outcome);
+    assert_eq!(state.nodes[&node_id("agent")].phase, NodePhase::Arrived, "{log}");
+    let reload = &state.nodes[&node_id("reload")];
+    let runs = format!("runs 2.0.0 {}, but did not load it anew", content("two").short());
+    assert_eq!((reload.phase, reload.detail.as_str()), (NodePhase::Failed, runs.as_str()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_never_tells_when_it_loaded_proves_a_forced_load_by_content() {
+    let story = forced("untold");
+    story.peer("agent", |peer| peer.tells_loaded_at = false);
+    story.peer("reload", |peer| peer.tells_loaded_at = false);
+    let outcome = story.go().await;
+    story.checked(&outcome);
+    assert_eq!(outcome.ok(), Some(Outcome::Succeeded));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_unforced_sync_of_equal_content_needs_no_other_load() {
+    let mut report = report("agent", NodeApi::Agent, "2.0.0", "two");
+    report.pinned = Some(observed(named("1.9.0", "one")));
+    let world = World::new("confirms").signed("2.0.0", "two").desired("2.0.0").reporting(report);
+    let story = Story::new("confirms", &SYNC, &world);
+    // The pin is taken, and the sync has nothing to load.
+    story.peer("agent", |peer| peer.arrives_after = Duration::from_hours(1));
+    let outcome = story.go().await;
+    story.checked(&outcome);
+    assert_eq!(outcome.ok(), Some(Outcome::Succeeded));
 }
 
 #[tokio::test(start_paused = true)]
