@@ -254,6 +254,7 @@ impl App {
         });
         if self.0.options.sweep_on_period {
             tasks.spawn(self.clone().watch_others());
+            tasks.spawn(self.clone().expire_daily());
             tasks.spawn(self.clone().check_files_after_paint());
         }
     }
@@ -440,12 +441,7 @@ impl App {
         let (snapshot, sweep) = match stored {
             Some((snapshot, meta)) => {
                 let snapshot = of_fleet(&loaded.fleet, &snapshot);
-                let sweep = Sweep {
-                    started_at: meta.started_at,
-                    finished_at: meta.finished_at,
-                    answered: u32::try_from(snapshot.answered()).unwrap_or(u32::MAX),
-                    total: u32::try_from(snapshot.nodes.len()).unwrap_or(u32::MAX),
-                };
+                let sweep = Sweep::of(&snapshot, meta.started_at, meta.finished_at);
                 (snapshot, Some(sweep))
             }
             None => (never_swept(&loaded.fleet), None),
@@ -482,10 +478,15 @@ impl App {
         kept.iter().find(|prepared| prepared.plan.hash() == hash).cloned().ok_or_else(|| {
             AppError::new(
                 Code::Outdated,
-                "this plan was not shown here, or too long ago",
+                "this plan was started already, or shown too long ago",
                 "plan again",
             )
         })
+    }
+
+    pub(crate) fn forget_prepared(&self, hash: PlanHash) {
+        let mut kept = self.0.prepared.lock().expect("no panic while plans are held");
+        kept.retain(|prepared| prepared.plan.hash() != hash);
     }
 }
 

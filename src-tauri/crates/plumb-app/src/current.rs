@@ -25,6 +25,19 @@ pub struct Sweep {
     pub total: u32,
 }
 
+impl Sweep {
+    /// A sweep with this result.
+    pub fn of(snapshot: &Snapshot, started_at: Timestamp, finished_at: Timestamp) -> Self {
+        let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        Self {
+            started_at,
+            finished_at,
+            answered: count(snapshot.answered()),
+            total: count(snapshot.nodes.len()),
+        }
+    }
+}
+
 impl Current {
     pub fn assess(&self, now: Timestamp) -> Assessment {
         assess(&self.snapshot, &self.desired, now)

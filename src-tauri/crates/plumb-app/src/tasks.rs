@@ -1,4 +1,5 @@
 //! Background tasks: idempotent functions on a period and on demand.
 
 pub(crate) mod collect;
+pub(crate) mod settle;
 pub(crate) mod watch;

@@ -7,6 +7,7 @@ use plumb_fleet::{
     Desired, DesiredVersion, Fleet, FleetId, InFlight, NodeId, Snapshot, SnapshotBuilder,
 };
 use plumb_journal::{NodePhase, fold};
+use tracing::warn;
 
 use crate::{app::App, error::AppError, ids::new_id, topics::Topic};
 
@@ -39,15 +40,20 @@ impl App {
         };
         let mut in_flight = BTreeMap::new();
         for run in unfinished.into_iter().filter(|run| run.fleet == *fleet) {
-            let (plan, entries) = self.run_record(run.id).await?;
+            let (plan, entries) = match self.run_record(run.id).await {
+                Ok(record) => record,
+                Err(error) => {
+                    warn!(run = %run.id, error = %error.message, "run left out of what is in flight");
+                    continue;
+                }
+            };
             let state = fold(&entries);
             for target in plan.targets() {
-                let phase = state.nodes.get(&target.node).map(|node| node.phase);
-                if matches!(phase, Some(NodePhase::Acting | NodePhase::Accepted)) {
-                    let deadline =
-                        run.started_at + SignedDuration::from_secs(i64::from(target.deadline_s));
-                    in_flight
-                        .insert(target.node.clone(), InFlight { since: run.started_at, deadline });
+                let Some(node) = state.nodes.get(&target.node) else { continue };
+                if matches!(node.phase, NodePhase::Acting | NodePhase::Accepted) {
+                    let since = node.acted_at.unwrap_or(run.started_at);
+                    let deadline = since + SignedDuration::from_secs(i64::from(target.deadline_s));
+                    in_flight.insert(target.node.clone(), InFlight { since, deadline });
                 }
             }
         }
@@ -76,7 +82,11 @@ impl App {
             plumb_store::desired::set(&mut record, fleet, None, Some(desired), now).await?;
         }
         record.commit().await?;
-        self.refresh_desired(fleet).await
+        // The pin stands from here on; a failure to read it back must not say otherwise.
+        if let Err(error) = self.refresh_desired(fleet).await {
+            warn!(%fleet, error = %error.message, "desired versions not read again");
+        }
+        Ok(())
     }
 
     /// Reads desired versions again, for queries that follow.

@@ -146,7 +146,11 @@ limit: number, };
 
 export type FleetSort = "state" | "name" | "version" | "content" | "digest_age" | "load_age" | "last_reload" | "latency";
 
-export type FleetSummary = { name: string, environment: string, read_only: boolean, nodes: number, 
+export type FleetSummary = { name: string, environment: string, 
+/**
+ * The environment is production, however it is spelt.
+ */
+production: boolean, read_only: boolean, nodes: number, 
 /**
  * Path of its file on this machine.
  */
@@ -317,7 +321,11 @@ export type PlanView = {
 /**
  * 64 hex digits over the plan's canonical bytes.
  */
-hash: string, title: string, fleet: string, environment: string, action: ActionRequest, targets: Array<PlanTarget>, 
+hash: string, title: string, fleet: string, environment: string, 
+/**
+ * The environment is production, however it is spelt.
+ */
+production: boolean, action: ActionRequest, targets: Array<PlanTarget>, 
 /**
  * Nodes that were selected and left out, with the reason.
  */

@@ -412,7 +412,7 @@ fn writable(fleet: &Fleet) -> Result<(), AppError> {
 
 /// The rung of such a change: the same ladder as for plans, and the former value undoes it.
 fn ladder(fleet: &Fleet, nodes: usize, whole_fleet: bool) -> ConfirmationView {
-    if matches!(fleet.environment.as_str(), "production" | "prod") {
+    if plumb_runbook::is_production(&fleet.environment) {
         ConfirmationView::Typed { phrase: format!("{} {nodes}", fleet.name) }
     } else if nodes <= 1 && !whole_fleet {
         ConfirmationView::Undo

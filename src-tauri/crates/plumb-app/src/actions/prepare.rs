@@ -235,6 +235,7 @@ pub(crate) fn plan_view(
         title: plan.action.title(),
         fleet: plan.fleet.to_string(),
         environment: plan.environment.clone(),
+        production: plumb_runbook::is_production(&plan.environment),
         action: prepared.request.clone(),
         left_out: plan
             .left_out

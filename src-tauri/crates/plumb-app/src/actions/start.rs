@@ -1,12 +1,15 @@
 //! From a plan that was shown to a run: check again, open the gate, carry out, prove.
 
-use std::{fs::File, sync::Arc};
+use std::{
+    fs::{File, TryLockError},
+    sync::Arc,
+};
 
 use camino::Utf8PathBuf;
 use plumb_exec::execute;
-use plumb_fleet::{PlanHash, RunId};
-use plumb_journal::{Body, Entry, Outcome};
-use plumb_runbook::{ApprovalError, ApprovedPlan, Confirmation, Plan, approve};
+use plumb_fleet::{FleetId, PlanHash, RunId};
+use plumb_journal::{Body, Entry, Head, Outcome};
+use plumb_runbook::{ApprovalError, ApprovedPlan, Confirmation, Plan, approve, findings};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::error;
@@ -42,24 +45,26 @@ impl App {
         let current = self.current(fleet).await?;
         let plan = self.plan_now(&current, &prepared.request).await?;
         if plan.hash() != hash {
-            let message = format!(
-                "the fleet changed since this plan was shown: {}",
-                difference(&prepared.plan, &plan)
-            );
+            let shown = difference(&prepared.plan, &plan);
+            let message = format!("the fleet changed since this plan was shown: {shown}");
             return Err(AppError::new(
                 Code::Outdated,
                 message,
                 "look at the new plan, then start that",
             ));
         }
+        let assessment = current.assess(self.now());
+        let findings =
+            findings(&plan, &prepared.probes, current.plan_input(&assessment), self.now());
         let confirmation = Confirmation {
             seen: hash,
             typed: typed.map(str::to_owned),
             operator: self.0.options.operator.clone(),
         };
-        let approved =
-            approve(plan, &prepared.findings, &confirmation).map_err(|error| refused(&error))?;
+        let approved = approve(plan, &findings, &confirmation).map_err(|error| refused(&error))?;
         let run = self.begin(state, loaded, approved).await?;
+        // A plan that was started has to be made again to be started again.
+        self.forget_prepared(hash);
         self.run_view(run).await
     }
 
@@ -102,7 +107,17 @@ impl App {
     ) -> Result<RunId, AppError> {
         let now = self.now();
         let run = new_id(now);
-        let lock = self.lock_run(run)?;
+        let fleet_lock = self.lock(self.fleet_lock_path(&state.name)).map_err(|_| {
+            AppError::new(
+                Code::Busy,
+                format!("another run is under way in {}", state.name),
+                "wait for its end, or abort it",
+            )
+        })?;
+        let lock = self.lock(self.lock_path(run)).map_err(|(path, error)| {
+            let message = format!("{path} could not be locked: {error}");
+            AppError::new(Code::Other, message, "look at the folder's rights and disk")
+        })?;
         {
             let mut record = self.record().write().await?;
             let (hash, operator) = (approved.plan().hash(), approved.operator());
@@ -115,8 +130,8 @@ impl App {
         self.0.runs.lock().expect("no panic while runs are held").insert(run, active);
         let app = self.clone();
         self.0.tasks.spawn(async move {
-            app.carry_out(run, &loaded, &approved, &cancel).await;
-            drop(lock);
+            app.carry_out(run, &state, &loaded, &approved, &cancel).await;
+            drop((lock, fleet_lock));
             app.0.runs.lock().expect("no panic while runs are held").remove(&run);
             // Whoever waits looks at the store next, so everything is stored by now.
             let _ = done.send(true);
@@ -128,18 +143,18 @@ impl App {
     async fn carry_out(
         &self,
         run: RunId,
+        state: &Arc<FleetState>,
         loaded: &Loaded,
         approved: &ApprovedPlan,
         cancel: &CancellationToken,
     ) {
         let handler = FleetEffects {
             app: self.clone(),
-            fleet: loaded.fleet.clone(),
-            pool: loaded.pool.clone(),
+            state: state.clone(),
+            loaded: loaded.clone(),
             operator: approved.operator().to_owned(),
-            run,
         };
-        let (journal, writer) = StoreJournal::new(run, self.record(), self.0.options.clock.clone());
+        let (journal, writer) = StoreJournal::new(self.clone(), Head::empty(run));
         let writer = self.0.tasks.spawn(writer);
         let result =
             execute(run, approved, &handler, &journal, &self.0.options.clock, cancel).await;
@@ -162,7 +177,7 @@ impl App {
         }
     }
 
-    async fn end_run(&self, run: RunId, outcome: Outcome) -> Result<(), AppError> {
+    pub(crate) async fn end_run(&self, run: RunId, outcome: Outcome) -> Result<(), AppError> {
         let mut record = self.record().write().await?;
         plumb_store::runs::finish(&mut record, run, self.now(), outcome.name()).await?;
         record.commit().await?;
@@ -173,22 +188,29 @@ impl App {
         self.0.options.data_dir.join("runs").join(format!("{run}.lock"))
     }
 
-    /// Takes the lock that says which process carries a run out; it goes with the process.
-    fn lock_run(&self, run: RunId) -> Result<RunLock, AppError> {
-        let path = self.lock_path(run);
-        let failed = |error: std::io::Error| {
-            AppError::new(
-                Code::Other,
-                format!("{path} could not be locked: {error}"),
-                "look at the folder's rights and disk",
-            )
+    fn fleet_lock_path(&self, fleet: &FleetId) -> Utf8PathBuf {
+        self.0.options.data_dir.join("runs").join(format!("fleet-{fleet}.lock"))
+    }
+
+    /// Takes the lock that says which process carries a run out; nothing when another one does.
+    pub(crate) fn own_run(&self, run: RunId) -> Option<RunLock> {
+        self.lock(self.lock_path(run)).ok()
+    }
+
+    /// Takes a lock that goes with the process.
+    fn lock(&self, path: Utf8PathBuf) -> Result<RunLock, (Utf8PathBuf, std::io::Error)> {
+        let take = || {
+            if let Some(folder) = path.parent() {
+                std::fs::create_dir_all(folder)?;
+            }
+            let file = File::create(&path)?;
+            file.try_lock()?;
+            Ok(file)
         };
-        if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder).map_err(failed)?;
+        match take() {
+            Ok(file) => Ok(RunLock { path, _file: file }),
+            Err(error) => Err((path, error)),
         }
-        let file = File::create(&path).map_err(failed)?;
-        file.try_lock().map_err(|error| failed(error.into()))?;
-        Ok(RunLock { path, _file: file })
     }
 
     /// Whether some process carries a run out now.
@@ -196,7 +218,9 @@ impl App {
         if self.0.runs.lock().expect("no panic while runs are held").contains_key(&run) {
             return true;
         }
-        File::open(self.lock_path(run)).is_ok_and(|file| file.try_lock().is_err())
+        // Shared, so that two views do not take each other for the owner.
+        let held = |file: File| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock));
+        File::open(self.lock_path(run)).is_ok_and(held)
     }
 
     /// The plan and the journal of a run.
@@ -244,7 +268,7 @@ impl App {
 
 /// Held while a run is carried out; removes its file in the end.
 #[derive(Debug)]
-struct RunLock {
+pub(crate) struct RunLock {
     path: Utf8PathBuf,
     _file: File,
 }

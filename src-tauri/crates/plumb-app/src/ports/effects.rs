@@ -2,13 +2,17 @@
 
 use std::{sync::Arc, time::Duration};
 
-use plumb_clients::{Attempt, HttpPool, Outcome, perform};
+use plumb_clients::{Attempt, Outcome, perform};
 use plumb_exec::{EffectHandler, Observation};
-use plumb_fleet::{DesiredVersion, Fleet, FleetId, NodeId};
+use plumb_fleet::{DesiredVersion, FleetId, NodeId};
 use plumb_journal::EffectOutcome;
 use plumb_runbook::{DesiredChange, Effect};
 
-use crate::{actions::prepare::operation, app::App, error::chain, topics::Topic};
+use crate::{
+    actions::prepare::operation,
+    app::{App, FleetState, Loaded},
+    error::chain,
+};
 
 /// How long one effect may take: a reload of the largest bundle on a slow disk answers within it.
 const EFFECT_DEADLINE: Duration = Duration::from_secs(30);
@@ -17,15 +21,14 @@ const EFFECT_DEADLINE: Duration = Duration::from_secs(30);
 #[derive(Debug, Clone)]
 pub(crate) struct FleetEffects {
     pub app: App,
-    pub fleet: Arc<Fleet>,
-    pub pool: HttpPool,
+    pub state: Arc<FleetState>,
+    pub loaded: Loaded,
     pub operator: String,
-    pub run: plumb_fleet::RunId,
 }
 
 impl FleetEffects {
     fn name(&self) -> &FleetId {
-        &self.fleet.name
+        &self.loaded.fleet.name
     }
 }
 
@@ -44,15 +47,14 @@ impl EffectHandler for FleetEffects {
     }
 
     async fn perform(&self, node: &NodeId, effect: &Effect, key: &str) -> EffectOutcome {
-        let Some(node) = self.fleet.nodes.get(node) else {
+        let Some(node) = self.loaded.fleet.nodes.get(node) else {
             return EffectOutcome::Refused {
                 message: format!("{node} is not a node of this fleet"),
             };
         };
         let attempt = Attempt { deadline: EFFECT_DEADLINE, idempotency_key: Some(key) };
         let outcome =
-            perform(&self.pool, node, &operation(effect), &attempt, &self.app.wall()).await;
-        self.app.announce([Topic::run(self.run)]);
+            perform(&self.loaded.pool, node, &operation(effect), &attempt, &self.app.wall()).await;
         match outcome {
             Outcome::Accepted { detail } => EffectOutcome::Accepted { detail },
             Outcome::Refused { message } => EffectOutcome::Refused { message },
@@ -63,19 +65,15 @@ impl EffectHandler for FleetEffects {
     }
 
     async fn observe(&self, nodes: &[NodeId]) -> Vec<(NodeId, Result<Observation, String>)> {
-        match self.app.observe_nodes(self.name().as_str(), nodes).await {
-            Ok(snapshot) => nodes
-                .iter()
-                .map(|id| {
-                    let seen = snapshot.nodes.get(id);
-                    (id.clone(), observation(seen))
-                })
-                .collect(),
-            Err(error) => {
-                let message = chain(&error);
-                nodes.iter().map(|id| (id.clone(), Err(message.clone()))).collect()
+        let looked = self.app.observe_of(&self.state, &self.loaded, nodes).await;
+        let of = |id: &NodeId| match &looked {
+            Ok((current, looked)) if looked.contains(id) => {
+                observation(current.snapshot.nodes.get(id))
             }
-        }
+            Ok(_) => Err("was not looked at".to_owned()),
+            Err(error) => Err(chain(error)),
+        };
+        nodes.iter().map(|id| (id.clone(), of(id))).collect()
     }
 }
 
@@ -89,5 +87,6 @@ fn observation(seen: Option<&plumb_fleet::NodeObservation>) -> Result<Observatio
         version: report.version.as_ref().map(|v| v.value.clone()),
         content: report.content.as_ref().map(|c| c.value),
         loaded_at: report.loaded_at.as_ref().map(|at| at.value),
+        pinned: report.pinned.as_ref().map(|pin| pin.value.clone()),
     })
 }

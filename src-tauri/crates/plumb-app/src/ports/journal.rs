@@ -1,13 +1,13 @@
 //! The journal in SQLite: appends that meet share one durable transaction.
 
 use jiff::Timestamp;
-use plumb_exec::{Clock as _, Journal, JournalError};
+use plumb_exec::{Journal, JournalError};
 use plumb_fleet::RunId;
 use plumb_journal::{Event, Head};
 use plumb_store::{Database, StoreError, journal::JournalRow};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::ports::clock::WallClock;
+use crate::{app::App, topics::Topic};
 
 /// Appends waiting for the disk; more callers wait before they may add theirs.
 const WAITING_MAX: usize = 256;
@@ -21,14 +21,10 @@ pub(crate) struct StoreJournal {
 }
 
 impl StoreJournal {
-    /// Starts the writer of a run's journal; its future is to be spawned.
-    pub(crate) fn new(
-        run: RunId,
-        record: Database,
-        clock: WallClock,
-    ) -> (Self, impl Future<Output = ()> + Send) {
+    /// Starts the writer of a run's journal after what it holds already; its future is to be spawned.
+    pub(crate) fn new(app: App, head: Head) -> (Self, impl Future<Output = ()> + Send) {
         let (queue, waiting) = mpsc::channel(WAITING_MAX);
-        (Self { queue }, write(run, record, clock, waiting))
+        (Self { queue }, write(app, head, waiting))
     }
 }
 
@@ -41,13 +37,8 @@ impl Journal for StoreJournal {
     }
 }
 
-async fn write(
-    run: RunId,
-    record: Database,
-    clock: WallClock,
-    mut waiting: mpsc::Receiver<Waiting>,
-) {
-    let mut head = Head::empty(run);
+async fn write(app: App, mut head: Head, mut waiting: mpsc::Receiver<Waiting>) {
+    let (run, record) = (head.run, app.record());
     let mut last = Timestamp::MIN;
     while let Some(first) = waiting.recv().await {
         let mut batch = vec![first];
@@ -58,7 +49,7 @@ async fn write(
         let mut rows = Vec::new();
         for event in batch.iter_mut().flat_map(|(events, _)| events.drain(..)) {
             // Events of a journal never go back in time, whatever the wall clock does.
-            last = last.max(clock.now());
+            last = last.max(app.now());
             let entry = next.append(last, event);
             rows.push(JournalRow {
                 seq: entry.body.seq,
@@ -71,6 +62,7 @@ async fn write(
         let result = store(run, &record, &rows).await;
         if result.is_ok() {
             head = next;
+            app.announce([Topic::run(run)]);
         }
         let message = result.err().map(|error| crate::error::chain(&error));
         for (_, done) in batch {

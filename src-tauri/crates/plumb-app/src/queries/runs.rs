@@ -85,6 +85,7 @@ fn phase(state: &RunState, alive: bool) -> RunPhase {
         Some(Outcome::Succeeded) => RunPhase::Succeeded,
         Some(Outcome::Incomplete) => RunPhase::Incomplete,
         Some(Outcome::Aborted) => RunPhase::Aborted,
+        Some(Outcome::Interrupted) => RunPhase::Interrupted,
         None if !alive => RunPhase::Interrupted,
         None => {
             let acting = state.nodes.values().any(|node| matches!(node.phase, NodePhase::Acting));

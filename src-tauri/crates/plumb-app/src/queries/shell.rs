@@ -56,6 +56,7 @@ pub(crate) fn summary(state: &FleetState) -> FleetSummary {
     FleetSummary {
         name: state.name.to_string(),
         environment: fleet.map(|fleet| fleet.environment.clone()).unwrap_or_default(),
+        production: fleet.is_some_and(|fleet| plumb_runbook::is_production(&fleet.environment)),
         read_only: fleet.is_some_and(|fleet| fleet.read_only),
         nodes: fleet.map_or(0, |fleet| u32::try_from(fleet.nodes.len()).unwrap_or(u32::MAX)),
         file: state.file.to_string(),

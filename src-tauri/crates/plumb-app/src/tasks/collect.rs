@@ -6,13 +6,15 @@ use std::{
     time::Duration,
 };
 
+use futures::{StreamExt as _, stream};
 use jiff::Timestamp;
-use plumb_clients::{SweepOptions, operations, sweep};
+use plumb_clients::{Now, SweepOptions, operations, sweep};
 use plumb_fleet::{
-    ContentDigest, Node, NodeFailure, NodeId, NodeReport, Snapshot, SnapshotBuilder,
+    Content, ContentDigest, Node, NodeFailure, NodeId, NodeReport, Snapshot, SnapshotBuilder,
 };
-use plumb_store::SweepMeta;
+use plumb_store::{SweepMeta, snapshots::Policies};
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
+use tokio_util::sync::CancellationToken;
 use tracing::{info, instrument, warn};
 
 use crate::{
@@ -21,6 +23,7 @@ use crate::{
     error::AppError,
     ids::new_id,
     topics::Topic,
+    wishes::{never_swept, of_fleet},
 };
 
 /// Behind other windows a fleet is swept this many times more slowly.
@@ -32,8 +35,22 @@ const CONTENT_TRIES: usize = 3;
 /// How long one node may take to send its policies.
 const CONTENT_DEADLINE: Duration = Duration::from_secs(20);
 
+/// Contents learned at the same time, and how long all of them together may take.
+const LEARN_AT_ONCE: usize = 8;
+const LEARN_MAX: Duration = Duration::from_secs(60);
+
 /// What was seen of one node in a pass.
-type Seen = (NodeId, Timestamp, Result<NodeReport, NodeFailure>);
+struct Seen {
+    node: NodeId,
+    at: Timestamp,
+    result: Result<NodeReport, NodeFailure>,
+}
+
+/// A pass over some nodes: when it began, and what was seen.
+struct Look {
+    began: Timestamp,
+    seen: Vec<Seen>,
+}
 
 impl App {
     /// Asks for a sweep now; with tasks running it starts at once in the background.
@@ -64,141 +81,187 @@ impl App {
         let nodes: Vec<Arc<Node>> =
             loaded.fleet.nodes.values().map(|node| Arc::new(node.clone())).collect();
         let jitter = if self.0.options.sweep_on_period { 500 } else { 0 };
-        let seen = self.look(loaded, &nodes, Duration::from_millis(jitter)).await;
-        let finished_at = self.now();
-        let current =
-            self.keep(state, loaded, seen, Some(SweepMeta { started_at, finished_at })).await?;
+        let cancel = &self.0.cancel;
+        let look = self.look(loaded, &nodes, Duration::from_millis(jitter), cancel).await;
+        if cancel.is_cancelled() {
+            return self.current(loaded.fleet.name.as_str()).await;
+        }
+        let meta = SweepMeta { started_at, finished_at: self.now() };
+        let current = self.keep(state, loaded, look, Some(meta)).await?;
         state.swept.store(true, Ordering::Relaxed);
         info!(answered = current.snapshot.answered(), nodes = nodes.len(), "swept");
+        self.learn_contents(loaded, &current.snapshot).await?;
+        self.settle_interrupted(loaded, &current.snapshot).await?;
         Ok(current)
     }
 
-    /// Looks at some nodes now, as the proof of a run does, and stores what they say.
+    /// Looks at some nodes now and stores what they say.
     pub(crate) async fn observe_nodes(
         &self,
         fleet: &str,
         nodes: &[NodeId],
     ) -> Result<Arc<Snapshot>, AppError> {
         let (state, loaded) = self.loaded(fleet)?;
+        let (current, _) = self.observe_of(&state, &loaded, nodes).await?;
+        self.learn_contents(&loaded, &current.snapshot).await?;
+        Ok(current.snapshot)
+    }
+
+    /// As [`Self::observe_nodes`] over a fleet that the caller holds; also names the nodes that were really looked at.
+    pub(crate) async fn observe_of(
+        &self,
+        state: &FleetState,
+        loaded: &Loaded,
+        nodes: &[NodeId],
+    ) -> Result<(Current, BTreeSet<NodeId>), AppError> {
         let nodes: Vec<Arc<Node>> = nodes
             .iter()
             .filter_map(|id| loaded.fleet.nodes.get(id))
             .map(|node| Arc::new(node.clone()))
             .collect();
-        let seen = self.look(&loaded, &nodes, Duration::ZERO).await;
-        Ok(self.keep(&state, &loaded, seen, None).await?.snapshot)
+        // A look for a proof is not cut short by the program's end: the run decides when to stop.
+        let look = self.look(loaded, &nodes, Duration::ZERO, &CancellationToken::new()).await;
+        let looked = look.seen.iter().map(|seen| seen.node.clone()).collect();
+        Ok((self.keep(state, loaded, look, None).await?, looked))
     }
 
-    async fn look(&self, loaded: &Loaded, nodes: &[Arc<Node>], jitter: Duration) -> Vec<Seen> {
+    async fn look(
+        &self,
+        loaded: &Loaded,
+        nodes: &[Arc<Node>],
+        jitter: Duration,
+        cancel: &CancellationToken,
+    ) -> Look {
         let options = SweepOptions {
             deadline: Duration::from_secs(u64::from(loaded.fleet.deadline_s)),
             jitter,
             ..SweepOptions::default()
         };
         let mut rng = StdRng::from_rng(&mut rand::rng());
+        let began = self.now();
         let mut seen = Vec::with_capacity(nodes.len());
-        sweep(&loaded.pool, nodes, options, &mut rng, &self.wall(), &self.0.cancel, |result| {
+        sweep(&loaded.pool, nodes, options, &mut rng, &self.wall(), cancel, |result| {
             let report = result.result.map(|mut report| {
                 // Policies are kept once by content, not once a node.
                 report.policies = None;
                 report
             });
-            seen.push((result.node.id.clone(), result.at, report));
+            seen.push(Seen { node: result.node.id.clone(), at: result.at, result: report });
         })
         .await;
-        seen
+        Look { began, seen }
     }
 
-    /// Stores what was seen over the newest snapshot; an older look never hides a newer one.
+    /// Stores what was seen over the newest snapshot, in one transaction with reading it, so that processes do not
+    /// overwrite each other. A look that began before a node was seen otherwise never hides what was seen then.
     async fn keep(
         &self,
         state: &FleetState,
         loaded: &Loaded,
-        seen: Vec<Seen>,
+        look: Look,
         sweep: Option<SweepMeta>,
     ) -> Result<Current, AppError> {
         let _one_at_a_time = state.storing.lock().await;
-        // Another process may have stored since; its snapshot is the one to build on.
-        let before = self.read_current(state, loaded).await?;
-        let mut builder = SnapshotBuilder::new(
-            loaded.fleet.name.clone(),
-            loaded.fleet.nodes.keys().cloned(),
-            Some(&before.snapshot),
-        );
-        for (id, at, result) in seen {
-            let known = before.snapshot.nodes.get(&id).and_then(|node| node.attempted_at);
-            if known.is_some_and(|known| known > at) {
-                continue;
-            }
-            match result {
-                Ok(report) => builder.report(report),
-                Err(failure) => builder.failure(&id, at, failure),
-            }
-        }
-        let taken_at = self.now().max(before.snapshot.taken_at);
-        let snapshot = builder.finish(new_id(taken_at), taken_at);
-        self.learn_contents(loaded, &snapshot).await?;
-        let mut current = Current { snapshot: Arc::new(snapshot), ..before.clone() };
-        let meta = sweep.or(before.sweep.map(|sweep| SweepMeta {
-            started_at: sweep.started_at,
-            finished_at: sweep.finished_at,
-        }));
-        let meta = meta.unwrap_or(SweepMeta { started_at: taken_at, finished_at: taken_at });
-        current.sweep = Some(Sweep {
-            started_at: meta.started_at,
-            finished_at: meta.finished_at,
-            answered: u32::try_from(current.snapshot.answered()).unwrap_or(u32::MAX),
-            total: u32::try_from(current.snapshot.nodes.len()).unwrap_or(u32::MAX),
-        });
-        let assessment = current.assess(taken_at);
+        let name = &loaded.fleet.name;
+        let desired = Arc::new(self.read_desired(&loaded.fleet).await?);
         let mut cache = self.cache().write().await?;
-        let previous = Some(&*before.snapshot);
+        let stored =
+            plumb_store::snapshots::latest_with(&mut cache, name, Policies::Without).await?;
+        let (before, former) = match stored {
+            Some((snapshot, meta)) => (of_fleet(&loaded.fleet, &snapshot), Some(meta)),
+            None => (never_swept(&loaded.fleet), None),
+        };
+        let snapshot = self.merged(loaded, &before, look);
+        let meta = sweep
+            .or(former)
+            .unwrap_or(SweepMeta { started_at: snapshot.taken_at, finished_at: snapshot.taken_at });
+        let current = Current {
+            fleet: loaded.fleet.clone(),
+            sweep: Some(Sweep::of(&snapshot, meta.started_at, meta.finished_at)),
+            snapshot: Arc::new(snapshot),
+            desired,
+        };
+        let assessment = current.assess(current.snapshot.taken_at);
         let changed = plumb_store::snapshots::insert(
             &mut cache,
             &current.snapshot,
             &assessment,
-            previous,
+            Some(&before),
             meta,
         )
         .await?;
         cache.commit().await?;
-        *state.current.lock().expect("no panic while a fleet is held") = Some(current.clone());
-        let name = &loaded.fleet.name;
+        self.replace_snapshot(state, &current);
         self.announce([Topic::Shell, Topic::fleet(name)]);
         self.announce(changed.iter().map(|node| Topic::node(name, node)));
         Ok(current)
     }
 
-    /// Reads the policies of contents never seen before from a node that runs them.
+    fn merged(&self, loaded: &Loaded, before: &Snapshot, look: Look) -> Snapshot {
+        let nodes = loaded.fleet.nodes.keys().cloned();
+        let mut builder = SnapshotBuilder::new(loaded.fleet.name.clone(), nodes, Some(before));
+        for Seen { node, at, result } in look.seen {
+            let known = before.nodes.get(&node).and_then(|node| node.attempted_at);
+            // A moment in the future is a clock that was set back, not a newer look.
+            if known.is_some_and(|known| known > look.began && known <= at) {
+                continue;
+            }
+            match result {
+                Ok(report) => builder.report(report),
+                Err(failure) => builder.failure(&node, at, failure),
+            }
+        }
+        let taken_at = self.now().max(before.taken_at);
+        builder.finish(new_id(taken_at), taken_at)
+    }
+
+    /// Replaces what queries read of nodes; wishes that were read again meanwhile stay.
+    fn replace_snapshot(&self, state: &FleetState, fresh: &Current) {
+        let mut held = state.current.lock().expect("no panic while a fleet is held");
+        let desired =
+            held.as_ref().map_or_else(|| fresh.desired.clone(), |held| held.desired.clone());
+        *held = Some(Current { desired, ..fresh.clone() });
+    }
+
+    /// Reads the policies of contents never seen before from a node that runs them, under one deadline for all.
     async fn learn_contents(&self, loaded: &Loaded, snapshot: &Snapshot) -> Result<(), AppError> {
-        let mut carriers: BTreeMap<ContentDigest, Vec<&NodeId>> = BTreeMap::new();
+        let mut carriers: BTreeMap<ContentDigest, Vec<NodeId>> = BTreeMap::new();
         for (id, node) in &snapshot.nodes {
             if node.failure.is_none()
                 && let Some(content) =
                     node.report.as_ref().and_then(|report| report.content.as_ref())
             {
-                carriers.entry(content.value).or_default().push(id);
+                carriers.entry(content.value).or_default().push(id.clone());
             }
         }
-        let digests: BTreeSet<ContentDigest> = carriers.keys().copied().collect();
+        let unknown = self.unknown_contents(&carriers.keys().copied().collect()).await?;
+        if unknown.is_empty() {
+            return Ok(());
+        }
+        let questions: Vec<_> = unknown
+            .into_iter()
+            .map(|digest| {
+                learn(loaded, digest, carriers.remove(&digest).unwrap_or_default(), self.wall())
+            })
+            .collect();
         let mut learned = Vec::new();
-        for digest in self.unknown_contents(&digests).await? {
-            for id in carriers[&digest].iter().take(CONTENT_TRIES) {
-                let node = &loaded.fleet.nodes[*id];
-                match operations::policies(&loaded.pool, node, CONTENT_DEADLINE, &self.wall()).await
-                {
-                    Ok(content) if content.digest == digest => {
-                        learned.push(content);
-                        break;
-                    }
-                    Ok(_) => warn!(node = %id, "its policies changed while they were read"),
-                    Err(failure) => {
-                        warn!(node = %id, error = %failure.message, "policies not read");
-                    }
+        let learning = async {
+            let mut answers = stream::iter(questions).buffer_unordered(LEARN_AT_ONCE);
+            while let Some(answer) = answers.next().await {
+                learned.extend(answer);
+            }
+        };
+        tokio::select! {
+            () = self.0.cancel.cancelled() => {}
+            outcome = tokio::time::timeout(LEARN_MAX, learning) => {
+                if outcome.is_err() {
+                    warn!(fleet = %loaded.fleet.name, "some policies were not read in time");
                 }
             }
         }
-        self.keep_contents(learned).await
+        self.keep_contents(learned).await?;
+        self.announce([Topic::fleet(&loaded.fleet.name)]);
+        Ok(())
     }
 
     /// Sweeps a fleet on its period, and at once when woken, until it is closed.
@@ -227,4 +290,22 @@ impl App {
         let share = 1.0 + rand::rng().random_range(-JITTER_SHARE..JITTER_SHARE);
         Duration::from_secs(u64::from(seconds.saturating_mul(factor))).mul_f64(share)
     }
+}
+
+/// The policies of one content from a node that says it runs them.
+async fn learn(
+    loaded: &Loaded,
+    digest: ContentDigest,
+    carriers: Vec<NodeId>,
+    now: Now,
+) -> Option<Content> {
+    for id in carriers.iter().take(CONTENT_TRIES) {
+        let node = loaded.fleet.nodes.get(id)?;
+        match operations::policies(&loaded.pool, node, CONTENT_DEADLINE, &now).await {
+            Ok(content) if content.digest == digest => return Some(content),
+            Ok(_) => warn!(node = %id, "its policies changed while they were read"),
+            Err(failure) => warn!(node = %id, error = %failure.message, "policies not read"),
+        }
+    }
+    None
 }

@@ -1,19 +1,29 @@
 //! What changes behind our back: other processes on the same files, edited fleet files, damage.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::RwLock,
     time::{Duration, SystemTime},
 };
 
 use camino::Utf8PathBuf;
+use jiff::SignedDuration;
+use plumb_fleet::RunId;
 use plumb_store::Database;
 use tracing::warn;
 
-use crate::{app::App, error::AppError, topics::Topic};
+use crate::{
+    app::App,
+    error::{AppError, chain},
+    topics::Topic,
+};
 
 /// How often the files are asked for changes of other processes: a person waits no longer for a pin.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// How long sweeps, changes and reloads stay in the cache.
+const KEPT: SignedDuration = SignedDuration::from_hours(30 * 24);
+const EXPIRE_EVERY: Duration = Duration::from_hours(24);
 
 impl App {
     /// Follows what other processes commit and what happens to fleet files.
@@ -21,13 +31,13 @@ impl App {
         let mut tick = tokio::time::interval(LOOK_EVERY);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut seen = None;
-        let mut files = BTreeMap::new();
+        let (mut files, mut runs) = (BTreeMap::new(), BTreeSet::new());
         loop {
             tokio::select! {
                 () = self.0.cancel.cancelled() => return,
                 _ = tick.tick() => {}
             }
-            if let Err(error) = self.look_for_changes(&mut seen, &mut files).await {
+            if let Err(error) = self.look_for_changes(&mut seen, &mut files, &mut runs).await {
                 warn!(error = %error.message, "changes of others not seen");
             }
         }
@@ -37,31 +47,34 @@ impl App {
         &self,
         seen: &mut Option<(i64, i64)>,
         files: &mut BTreeMap<Utf8PathBuf, Option<SystemTime>>,
+        runs: &mut BTreeSet<RunId>,
     ) -> Result<(), AppError> {
         let now = (self.cache().data_version().await?, self.record().data_version().await?);
-        let before = seen.replace(now);
         let (cache, record) =
-            before.map_or((false, false), |before| (before.0 != now.0, before.1 != now.1));
-        let edited = self.edited_files(files).await;
-        let listed = if record { self.list_changed().await? } else { false };
-        if edited || listed {
-            return self.reload_fleets().await;
+            seen.map_or((false, false), |seen| (seen.0 != now.0, seen.1 != now.1));
+        if record {
+            self.announce_runs(runs).await?;
         }
-        if cache || record {
+        let edited = self.edited_files(files).await;
+        if edited || (record && self.list_changed().await?) {
+            self.reload_fleets().await?;
+        } else if cache || record {
             for state in self.fleet_states() {
                 if cache {
                     *state.current.lock().expect("no panic while a fleet is held") = None;
                 }
-                if record && state.loaded.is_ok() {
-                    self.refresh_desired(&state.name).await?;
+                if record
+                    && state.loaded.is_ok()
+                    && let Err(error) = self.refresh_desired(&state.name).await
+                {
+                    warn!(fleet = %state.name, error = %error.message, "desired versions not read");
                 }
                 self.announce([Topic::fleet(&state.name)]);
             }
             self.announce([Topic::Shell]);
         }
-        if record {
-            self.announce_runs().await?;
-        }
+        // Only now: after an error the same change is looked for again.
+        *seen = Some(now);
         Ok(())
     }
 
@@ -94,13 +107,30 @@ impl App {
         Ok(listed != open)
     }
 
-    async fn announce_runs(&self) -> Result<(), AppError> {
-        let unfinished = {
+    /// Announces runs that go on, and those that did at the last look and have ended since.
+    async fn announce_runs(&self, before: &mut BTreeSet<RunId>) -> Result<(), AppError> {
+        let unfinished: BTreeSet<RunId> = {
             let mut conn = self.record().read().await?;
-            plumb_store::runs::unfinished(&mut conn).await?
+            plumb_store::runs::unfinished(&mut conn).await?.into_iter().map(|run| run.id).collect()
         };
-        self.announce(unfinished.into_iter().map(|run| Topic::run(run.id)));
+        self.announce(before.union(&unfinished).map(|run| Topic::run(*run)));
+        *before = unfinished;
         Ok(())
+    }
+
+    /// Removes what the cache holds beyond its age, at the start and once a day.
+    pub(crate) async fn expire_daily(self) {
+        let mut tick = tokio::time::interval(EXPIRE_EVERY);
+        loop {
+            tokio::select! {
+                () = self.0.cancel.cancelled() => return,
+                _ = tick.tick() => {}
+            }
+            let before = self.now() - KEPT;
+            if let Err(error) = plumb_store::retention::expire(&self.cache(), before).await {
+                warn!(error = %chain(&error), "old rows of the cache not removed");
+            }
+        }
     }
 
     /// Reads both files for damage once the first screen is painted.

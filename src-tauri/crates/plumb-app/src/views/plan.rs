@@ -62,6 +62,8 @@ pub struct PlanView {
     pub title: String,
     pub fleet: String,
     pub environment: String,
+    /// The environment is production, however it is spelt.
+    pub production: bool,
     pub action: ActionRequest,
     pub targets: Vec<PlanTarget>,
     /// Nodes that were selected and left out, with the reason.

@@ -36,6 +36,8 @@ pub enum Mode {
 pub struct FleetSummary {
     pub name: String,
     pub environment: String,
+    /// The environment is production, however it is spelt.
+    pub production: bool,
     pub read_only: bool,
     pub nodes: u32,
     /// Path of its file on this machine.

@@ -1,6 +1,7 @@
 //! Use cases over real agents on loopback and real files.
 
 mod fleet;
+mod interrupted;
 mod offline;
 mod runs;
 mod sharing;

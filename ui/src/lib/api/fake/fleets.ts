@@ -124,6 +124,7 @@ function many(prefix: string, total: number): FakeNode[] {
 const summary = (name: string, environment: string, nodes: number, rest: Partial<FleetSummary> = {}): FleetSummary => ({
   name,
   environment,
+  production: environment === 'production',
   read_only: false,
   nodes,
   file: `/home/ops/.config/plumbline/fleets/${name}.toml`,

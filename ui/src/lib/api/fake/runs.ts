@@ -78,7 +78,7 @@ export function planFor(fleet: FakeFleet, request: ActionRequest): PlanView {
     const key = `${target.from_version ?? 'nothing'} ${(target.from_content ?? '').slice(0, 12)}`;
     from.set(key, (from.get(key) ?? 0) + 1);
   }
-  const production = fleet.summary.environment === 'production';
+  const { production } = fleet.summary;
   const confirmation: ConfirmationView =
     production || request.kind === 'restart' ? { level: 'typed', phrase: `${fleet.summary.name} ${targets.length}` } : targets.length > 1 ? { level: 'dialog' } : { level: 'undo' };
   const version = request.version ? ` to ${request.version}` : request.kind === 'rollback' || request.kind === 'restart' ? '' : ' to v42';
@@ -89,6 +89,7 @@ export function planFor(fleet: FakeFleet, request: ActionRequest): PlanView {
     title: `${VERB[request.kind]} ${which}${version}`,
     fleet: fleet.summary.name,
     environment: fleet.summary.environment,
+    production,
     action: request,
     targets,
     left_out: left,

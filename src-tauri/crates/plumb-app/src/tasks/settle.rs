@@ -1,0 +1,103 @@
+//! Runs whose program ended in the middle: what was in doubt is settled by looking, never by sending again.
+
+use plumb_exec::Journal as _;
+use plumb_fleet::{FleetId, RunId, Snapshot};
+use plumb_journal::{Event, NodePhase, Outcome, fold, head};
+use plumb_runbook::{NodePlan, Running};
+use tracing::{info, warn};
+
+use crate::{
+    app::{App, Loaded},
+    error::AppError,
+    ports::journal::StoreJournal,
+    topics::Topic,
+};
+
+impl App {
+    /// Ends runs of a fleet that nobody carries out any more, with what a sweep saw of their nodes.
+    pub(crate) async fn settle_interrupted(
+        &self,
+        loaded: &Loaded,
+        snapshot: &Snapshot,
+    ) -> Result<(), AppError> {
+        for run in self.unfinished_runs(&loaded.fleet.name).await? {
+            // Whoever holds the lock carries it out; whoever takes it here settles it alone.
+            let Some(_lock) = self.own_run(run) else { continue };
+            if let Err(error) = self.settle(run, snapshot).await {
+                warn!(%run, error = %error.message, "interrupted run not settled");
+            }
+        }
+        Ok(())
+    }
+
+    async fn unfinished_runs(&self, fleet: &FleetId) -> Result<Vec<RunId>, AppError> {
+        let mut conn = self.record().read().await?;
+        let unfinished = plumb_store::runs::unfinished(&mut conn).await?;
+        Ok(unfinished.into_iter().filter(|run| run.fleet == *fleet).map(|run| run.id).collect())
+    }
+
+    async fn settle(&self, run: RunId, snapshot: &Snapshot) -> Result<(), AppError> {
+        let (plan, entries) = self.run_record(run).await?;
+        let state = fold(&entries);
+        let outcome = match state.outcome {
+            // Only the row was left open.
+            Some(outcome) => outcome,
+            None => {
+                let in_doubt = |target: &&NodePlan| {
+                    let phase = state.nodes.get(&target.node).map(|node| node.phase);
+                    matches!(
+                        phase,
+                        Some(NodePhase::Acting | NodePhase::Accepted | NodePhase::InDoubt)
+                    )
+                };
+                let mut events: Vec<Event> =
+                    plan.targets().filter(in_doubt).map(|target| seen(target, snapshot)).collect();
+                events.push(Event::RunEnded { outcome: Outcome::Interrupted });
+                let (journal, writer) = StoreJournal::new(self.clone(), head(run, &entries));
+                let writing = async move {
+                    let written = journal.append(events).await;
+                    drop(journal);
+                    written
+                };
+                let (written, ()) = tokio::join!(writing, writer);
+                written.map_err(|error| {
+                    AppError::new(
+                        crate::error::Code::Other,
+                        crate::error::chain(&error),
+                        "look at the disk",
+                    )
+                })?;
+                Outcome::Interrupted
+            }
+        };
+        self.end_run(run, outcome).await?;
+        info!(%run, outcome = outcome.name(), "interrupted run settled");
+        self.announce([Topic::run(run)]);
+        Ok(())
+    }
+}
+
+/// What the sweep saw of a node, compared with what the plan promised.
+fn seen(target: &NodePlan, snapshot: &Snapshot) -> Event {
+    let node = snapshot.nodes.get(&target.node);
+    let report = node.filter(|node| node.failure.is_none()).and_then(|node| node.report.as_ref());
+    let runs = Running {
+        version: report
+            .and_then(|report| report.version.as_ref())
+            .map(|version| version.value.clone()),
+        content: report.and_then(|report| report.content.as_ref()).map(|content| content.value),
+    };
+    let arrived = runs == target.after;
+    let detail = match (report, arrived) {
+        (None, _) => "does not answer; what it runs is not known".to_owned(),
+        (Some(_), true) => format!("runs {runs}"),
+        (Some(_), false) => format!("runs {runs}, planned was {}", target.after),
+    };
+    Event::NodeProven {
+        node: target.node.clone(),
+        version: runs.version,
+        content: runs.content,
+        arrived,
+        detail,
+    }
+}
