@@ -2,12 +2,18 @@
 //!
 //! A benchmark is a module with `run(&mut Report) -> anyhow::Result<()>` and a line in [`BENCHES`].
 
+pub mod agent;
 pub mod drift;
 pub mod fleets;
 pub mod reference;
 pub mod report;
+pub mod sweep;
+pub mod window;
 
-use anyhow::Result;
+mod console;
+
+use anyhow::{Context as _, Result};
+use tokio::runtime::Runtime;
 
 use crate::report::Report;
 
@@ -19,4 +25,15 @@ pub struct Bench {
 }
 
 /// Every benchmark, in the order in which all of them run.
-pub const BENCHES: &[Bench] = &[Bench { name: "drift", run: drift::run }];
+pub const BENCHES: &[Bench] = &[
+    Bench { name: "sweep", run: sweep::run },
+    Bench { name: "drift", run: drift::run },
+    Bench { name: "agent", run: agent::run },
+    Bench { name: "window", run: window::run },
+];
+
+/// A runtime as the programs have it: one worker for each core.
+fn runtime() -> Result<Runtime> {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    builder.enable_all().build().context("starting a runtime")
+}

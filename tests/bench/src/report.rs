@@ -6,7 +6,12 @@ use std::{
     time::Instant,
 };
 
+use anyhow::Result;
+
 use crate::reference::REFERENCE_MS;
+
+/// Runs of which the best is judged.
+pub const RUNS: usize = 5;
 
 /// Figures of one run.
 #[derive(Debug)]
@@ -21,7 +26,8 @@ struct Figure {
     name: String,
     value: f64,
     unit: &'static str,
-    peer: Option<(String, f64)>,
+    /// The first is the one that a limit speaks of.
+    peers: Vec<(String, f64)>,
     limit: Limit,
 }
 
@@ -46,30 +52,34 @@ impl Report {
 
     /// A figure that is only shown.
     pub fn shown(&mut self, name: &str, value: f64, unit: &'static str) {
-        self.push(name, value, unit, None, Limit::None);
+        self.push(name, value, unit, &[], Limit::None);
+    }
+
+    /// A figure beside those of peers, which nobody judges.
+    pub fn compared(&mut self, name: &str, value: f64, unit: &'static str, peers: &[(&str, f64)]) {
+        self.push(name, value, unit, peers, Limit::None);
     }
 
     /// A time with a limit in the same unit, which is scaled to this machine.
     pub fn timed(&mut self, name: &str, value: f64, unit: &'static str, at_most: f64) {
-        self.push(name, value, unit, None, Limit::AtMostScaled(at_most));
+        self.push(name, value, unit, &[], Limit::AtMostScaled(at_most));
     }
 
     /// An amount with a limit that no machine changes.
     pub fn counted(&mut self, name: &str, value: f64, unit: &'static str, at_most: f64) {
-        self.push(name, value, unit, None, Limit::AtMost(at_most));
+        self.push(name, value, unit, &[], Limit::AtMost(at_most));
     }
 
-    /// A time beside a peer's, measured in the same run, which takes at least `times` as long.
+    /// A time beside those of peers, of which the first takes at least `times` as long.
     pub fn beside(
         &mut self,
         name: &str,
         value: f64,
         unit: &'static str,
-        peer: (&str, f64),
+        peers: &[(&str, f64)],
         times: f64,
     ) {
-        let peer = Some((peer.0.to_owned(), peer.1));
-        self.push(name, value, unit, peer, Limit::TimesFaster(times));
+        self.push(name, value, unit, peers, Limit::TimesFaster(times));
     }
 
     fn push(
@@ -77,10 +87,11 @@ impl Report {
         name: &str,
         value: f64,
         unit: &'static str,
-        peer: Option<(String, f64)>,
+        peers: &[(&str, f64)],
         limit: Limit,
     ) {
-        self.figures.push(Figure { name: name.to_owned(), value, unit, peer, limit });
+        let peers = peers.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect();
+        self.figures.push(Figure { name: name.to_owned(), value, unit, peers, limit });
     }
 
     /// Whether every figure reached its limit.
@@ -88,7 +99,8 @@ impl Report {
         self.figures.iter().all(|figure| figure.is_met(self.scale()))
     }
 
-    fn scale(&self) -> f64 {
+    /// How many times as long as the machine of the limits this one takes.
+    pub fn scale(&self) -> f64 {
         self.reference_ms / REFERENCE_MS
     }
 
@@ -118,7 +130,7 @@ impl Report {
 
 impl Figure {
     fn is_met(&self, scale: f64) -> bool {
-        let peer = self.peer.as_ref().map(|(_, value)| *value);
+        let peer = self.peers.first().map(|(_, value)| *value);
         match (self.limit, peer) {
             (Limit::None, _) => true,
             (Limit::AtMostScaled(limit), _) => self.value <= limit * scale,
@@ -137,17 +149,18 @@ impl Figure {
             Limit::AtMost(limit) => format!("under {} {}", shown(limit), self.unit),
             Limit::TimesFaster(times) => format!("{times:.1} times faster"),
         };
-        let peer = self.peer.as_ref().map_or_else(String::new, |(name, value)| {
+        let peer = |(name, value): &(String, f64)| {
             let times = value / self.value;
             format!("{name} {} {} ({times:.1} times)", shown(*value), self.unit)
-        });
+        };
+        let peers: Vec<String> = self.peers.iter().map(peer).collect();
         let verdict = match (self.limit, self.is_met(scale)) {
             (Limit::None, _) => "",
             (_, true) => "met",
             (_, false) => "MISSED",
         };
         let value = format!("{} {}", shown(self.value), self.unit);
-        [self.name.clone(), value, limit, peer, verdict.to_owned()]
+        [self.name.clone(), value, limit, peers.join(", "), verdict.to_owned()]
     }
 }
 
@@ -160,6 +173,18 @@ fn shown(value: f64) -> String {
     }
 }
 
+/// What work gives, and how many milliseconds it took.
+pub fn timed<T>(work: impl FnOnce() -> Result<T>) -> Result<(f64, T)> {
+    let began = Instant::now();
+    let done = work()?;
+    Ok((began.elapsed().as_secs_f64() * 1_000.0, done))
+}
+
+/// The smallest of some figures.
+pub fn best(figures: &[f64]) -> f64 {
+    figures.iter().copied().fold(f64::INFINITY, f64::min)
+}
+
 /// The shortest of five runs, in milliseconds.
 pub fn best_of_five<T>(mut work: impl FnMut() -> T) -> f64 {
     let run = |_| {
@@ -167,7 +192,7 @@ pub fn best_of_five<T>(mut work: impl FnMut() -> T) -> f64 {
         black_box(work());
         began.elapsed().as_secs_f64() * 1_000.0
     };
-    (0..5).map(run).fold(f64::INFINITY, f64::min)
+    best(&(0..RUNS).map(run).collect::<Vec<f64>>())
 }
 
 #[cfg(test)]
@@ -197,11 +222,14 @@ mod tests {
     fn a_peer_is_beaten_by_the_factor_that_was_promised() {
         let beside = |ours| {
             let mut report = Report::new(REFERENCE_MS);
-            report.beside("sweep", ours, "ms", ("curl", 900.0), 2.0);
+            report.beside("sweep", ours, "ms", &[("curl", 900.0), ("wget", 4_500.0)], 2.0);
             (report.is_met(), printed(&report))
         };
         let (met, table) = beside(450.0);
-        assert!(met && table.contains("curl 900 ms (2.0 times)  met"), "{table}");
+        assert!(
+            met && table.contains("curl 900 ms (2.0 times), wget 4500 ms (10.0 times)  met"),
+            "{table}"
+        );
         let (met, table) = beside(451.0);
         assert!(!met && table.ends_with("MISSED\n"), "{table}");
     }

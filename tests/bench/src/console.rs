@@ -1,0 +1,27 @@
+//! The console without a window, on a folder of its own.
+
+use std::path::Path;
+
+use anyhow::{Context as _, Result, anyhow};
+use camino::Utf8Path;
+use plumb_app::{App, AppOptions, error::AppError};
+
+/// Opens the console on a folder.
+pub(crate) async fn open(folder: &Path) -> Result<App> {
+    let folder = Utf8Path::from_path(folder).context("the folder's path is not UTF-8")?;
+    App::open(AppOptions::command(folder.to_owned())).await.map_err(told)
+}
+
+/// Opens the console on a folder and puts a fleet on its list.
+pub(crate) async fn open_with(folder: &Path, fleet_file: &Path) -> Result<App> {
+    let file = fleet_file.to_str().context("the fleet file's path is not UTF-8")?;
+    let app = open(folder).await?;
+    app.add_fleet(file).await.map_err(told)?;
+    Ok(app)
+}
+
+/// What went wrong and what to do, as a person reads it.
+pub(crate) fn told(error: AppError) -> anyhow::Error {
+    let hint = error.hint.clone();
+    anyhow!(error).context(hint)
+}
