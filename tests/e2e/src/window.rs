@@ -8,9 +8,13 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 use fantoccini::{
     Client, Locator,
-    actions::{InputSource as _, KeyAction, KeyActions},
+    actions::{
+        InputSource as _, KeyAction, KeyActions, MOUSE_BUTTON_LEFT, MouseActions, PointerAction,
+    },
     elements::Element,
 };
+use serde::Deserialize;
+use serde_json::json;
 use tempfile::TempDir;
 
 use crate::{driver::Driver, program::program};
@@ -21,6 +25,28 @@ pub const ENTER: char = '\u{e007}';
 
 /// How long something may take to appear: a sync waits for sweeps and for slow nodes to time out.
 const APPEAR_MAX: Duration = Duration::from_secs(40);
+
+/// Answers where the first shown element of an XPath is. Asked of the page itself: the driver takes text that an
+/// ellipsis may cut for hidden.
+const FIRST_SHOWN: &str = r"
+    const found = document.evaluate(arguments[0], document, null, XPathResult.ORDERED_NODE_SNAPSHOT_TYPE, null);
+    for (let index = 0; index < found.snapshotLength; index++) {
+        const element = found.snapshotItem(index);
+        if (!element.checkVisibility({ visibilityProperty: true })) continue;
+        element.scrollIntoView({ block: 'nearest', inline: 'nearest' });
+        const { x, y, width, height } = element.getBoundingClientRect();
+        if (height > 0) return { index, x: Math.round(x + width / 2), y: Math.round(y + height / 2) };
+    }
+    return null;
+";
+
+/// The first shown element of an XPath: which one it is, and its middle in the window.
+#[derive(Debug, Deserialize)]
+struct Place {
+    index: usize,
+    x: f64,
+    y: f64,
+}
 
 /// How a window is started.
 #[derive(Debug, Default)]
@@ -67,8 +93,9 @@ impl Window {
     pub async fn find(&self, path: &str) -> Result<Element> {
         let started = Instant::now();
         loop {
-            for element in self.client.find_all(Locator::XPath(path)).await.unwrap_or_default() {
-                if element.is_displayed().await.unwrap_or(false) {
+            if let Some(place) = self.shown(path).await {
+                let found = self.client.find_all(Locator::XPath(path)).await.unwrap_or_default();
+                if let Some(element) = found.into_iter().nth(place.index) {
                     return Ok(element);
                 }
             }
@@ -77,6 +104,17 @@ impl Window {
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
+    }
+
+    /// Whether an element of an XPath is shown now.
+    pub async fn shows(&self, path: &str) -> bool {
+        self.shown(path).await.is_some()
+    }
+
+    /// The first shown element of an XPath, scrolled into view.
+    async fn shown(&self, path: &str) -> Option<Place> {
+        let found = self.client.execute(FIRST_SHOWN, vec![json!(path)]).await.ok()?;
+        serde_json::from_value(found).ok()
     }
 
     /// Waits until the page shows a text.
@@ -93,34 +131,19 @@ impl Window {
 
     /// Everything the page shows now.
     pub async fn text(&self) -> String {
-        match self.client.find(Locator::Css("body")).await {
-            Ok(body) => body.text().await.unwrap_or_default(),
-            Err(_) => String::new(),
-        }
+        let text = self.client.execute("return document.body.innerText", Vec::new()).await;
+        text.ok().and_then(|text| text.as_str().map(str::to_owned)).unwrap_or_default()
     }
 
-    /// Whether an element of an XPath is shown now.
-    pub async fn shows(&self, path: &str) -> bool {
-        for element in self.client.find_all(Locator::XPath(path)).await.unwrap_or_default() {
-            if element.is_displayed().await.unwrap_or(false) {
-                return true;
-            }
-        }
-        false
-    }
-
-    /// Clicks what has this role-bearing tag and this name; tries again when the page moved under the pointer.
+    /// Moves the pointer to the middle of an element and clicks.
     pub async fn click(&self, path: &str) -> Result<()> {
-        let started = Instant::now();
-        loop {
-            match self.find(path).await?.click().await {
-                Ok(()) => return Ok(()),
-                Err(error) if started.elapsed() > APPEAR_MAX => {
-                    return Err(error).with_context(|| format!("clicking {path}"));
-                }
-                Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
-            }
-        }
+        self.find(path).await?;
+        let place = self.shown(path).await.with_context(|| format!("{path} went away"))?;
+        let pointer = MouseActions::new("mouse".to_owned())
+            .then(PointerAction::MoveTo { duration: None, x: place.x, y: place.y })
+            .then(PointerAction::Down { button: MOUSE_BUTTON_LEFT })
+            .then(PointerAction::Up { button: MOUSE_BUTTON_LEFT });
+        self.client.perform_actions(pointer).await.with_context(|| format!("clicking {path}"))
     }
 
     pub async fn click_button(&self, name: &str) -> Result<()> {

@@ -89,8 +89,8 @@ async fn a_read_only_fleet_has_no_mutating_action() -> Result<()> {
     fs::write(&file, format!("read_only = true\n{text}"))?;
     let window = Window::open(Launch { fleet_file: Some(&file), ..Launch::default() }).await?;
     row_says(&window, DIVERGED, "Diverged").await?;
-    window.click(&row(DIVERGED)).await?;
-    window.see("Read-only").await?;
+    window.click(&format!("{}//*[normalize-space()={}]", row(DIVERGED), quoted(DIVERGED))).await?;
+    window.see("read-only").await?;
     for word in ["Sync", "Pin", "Roll back", "Restart", "Plan sync"] {
         let path = format!("//button[starts-with(normalize-space(), {})]", quoted(word));
         assert!(!window.shows(&path).await, "a read-only fleet shows the button {word}");
