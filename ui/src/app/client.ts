@@ -1,4 +1,4 @@
-import { QueryClient } from '@tanstack/svelte-query';
+import { type Query, QueryClient } from '@tanstack/svelte-query';
 import type { Topic } from '$lib/api/api';
 import { concerns, type Subscription } from '$lib/api/topics';
 
@@ -13,10 +13,15 @@ export function createClient(): QueryClient {
 
 /** Drops what the topics concern; what is on the screen is asked for again. */
 export function drop(client: QueryClient, topics: readonly Topic[]): void {
-  void client.invalidateQueries({
-    predicate: (query) => {
-      const subscriptions = (query.meta?.['topics'] ?? []) as readonly Subscription[];
-      return topics.some((topic) => concerns(subscriptions, topic));
-    },
-  });
+  const concerned = (query: Query): boolean => {
+    const subscriptions = (query.meta?.['topics'] ?? []) as readonly Subscription[];
+    return topics.some((topic) => concerns(subscriptions, topic));
+  };
+  // A first answer that is still under way may be older than the topic, and asking again would only join it.
+  for (const query of client.getQueryCache().findAll({ predicate: concerned, fetchStatus: 'fetching' })) {
+    if (query.state.data === undefined) {
+      void query.promise?.then(() => client.invalidateQueries({ queryKey: query.queryKey, exact: true })).catch(() => undefined);
+    }
+  }
+  void client.invalidateQueries({ predicate: concerned });
 }

@@ -7,6 +7,7 @@ use std::{
         Arc, Mutex, RwLock,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -30,6 +31,9 @@ use crate::{
 
 /// Plans kept between preview and start; an older one has to be made again.
 const PREPARED_MAX: usize = 32;
+
+/// How long a window may take to paint before sweeps begin without it.
+const PAINT_MAX: Duration = Duration::from_secs(10);
 
 /// How the application is opened.
 #[derive(Debug, Clone)]
@@ -90,7 +94,8 @@ pub(crate) struct Inner {
     pub tasks: TaskTracker,
     pub cancel: CancellationToken,
     pub visible: AtomicBool,
-    pub first_paint: Notify,
+    /// Cancelled, in the sense of done, once the cached fleet is on screen.
+    pub painted: CancellationToken,
     pub prepared: Mutex<VecDeque<Prepared>>,
     pub runs: Mutex<BTreeMap<RunId, ActiveRun>>,
     /// Fleets are opened and closed one at a time.
@@ -170,7 +175,7 @@ impl App {
             tasks: TaskTracker::new(),
             cancel: CancellationToken::new(),
             visible: AtomicBool::new(true),
-            first_paint: Notify::new(),
+            painted: CancellationToken::new(),
             prepared: Mutex::default(),
             runs: Mutex::default(),
             enrolling: tokio::sync::Mutex::default(),
@@ -235,9 +240,14 @@ impl App {
         }
     }
 
-    /// The cached fleet is on screen: slow checks may begin.
+    /// The cached fleet is on screen: sweeps and slow checks may begin.
     pub fn first_paint_done(&self) {
-        self.0.first_paint.notify_one();
+        self.0.painted.cancel();
+    }
+
+    /// Waits for the first paint, but not for ever: a window that never paints still sweeps.
+    pub(crate) async fn painted(&self) {
+        let _ = tokio::time::timeout(PAINT_MAX, self.0.painted.cancelled()).await;
     }
 
     fn spawn_tasks(&self) {

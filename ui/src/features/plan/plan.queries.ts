@@ -6,8 +6,6 @@ export const runQuery = (api: Api, id: string) =>
   queryOptions({
     queryKey: ['run', id],
     queryFn: () => api.run(id),
-    // A run may be over before its view is first shown; then no topic comes any more.
-    staleTime: 0,
     meta: { topics: [{ topic: 'run', id }] satisfies Subscription[] },
   });
 

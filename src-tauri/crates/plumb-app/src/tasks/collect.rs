@@ -266,6 +266,10 @@ impl App {
 
     /// Sweeps a fleet on its period, and at once when woken, until it is closed.
     pub(crate) async fn sweep_on_period(self, state: Arc<FleetState>) {
+        tokio::select! {
+            () = state.stop.cancelled() => return,
+            () = self.painted() => {}
+        }
         loop {
             tokio::select! {
                 () = state.stop.cancelled() => return,

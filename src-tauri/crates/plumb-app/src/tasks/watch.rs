@@ -137,7 +137,7 @@ impl App {
     pub(crate) async fn check_files_after_paint(self) {
         tokio::select! {
             () = self.0.cancel.cancelled() => return,
-            () = self.0.first_paint.notified() => {}
+            () = self.painted() => {}
         }
         for slot in [&self.0.cache, &self.0.record] {
             if let Err(error) = self.check_file(slot).await {
