@@ -59,7 +59,9 @@ async fn transcripts_are_as_they_were() {
 
 async fn play(script: &str) -> String {
     let folder = TempDir::new().expect("a folder");
-    let demo = DemoFleet::start(DemoOptions::new(folder.path().join("demo"))).await.expect("the demo starts");
+    let demo = DemoFleet::start(DemoOptions::new(folder.path().join("demo")))
+        .await
+        .expect("the demo starts");
     let app = App::open(AppOptions::command(data_dir(&folder))).await.expect("the files open");
     app.add_fleet(&demo.fleet_file.display().to_string()).await.expect("the fleet opens");
     let mut session = Session { folder, demo: Some(demo), app, plan: None, shown: String::new() };
@@ -80,7 +82,13 @@ fn data_dir(folder: &TempDir) -> Utf8PathBuf {
 }
 
 fn page(filter: &str) -> FleetPage {
-    FleetPage { filter: filter.to_owned(), sort: FleetSort::Name, descending: false, offset: 0, limit: 500 }
+    FleetPage {
+        filter: filter.to_owned(),
+        sort: FleetSort::Name,
+        descending: false,
+        offset: 0,
+        limit: 500,
+    }
 }
 
 fn nodes(words: &[&str]) -> NodeSelection {
@@ -108,12 +116,18 @@ impl Session {
         match words.as_slice() {
             ["sweep"] => {
                 let swept = self.app.sweep(FLEET).await?;
-                self.say(format_args!("{} of {} answered", swept.snapshot.answered(), swept.snapshot.nodes.len()));
+                self.say(format_args!(
+                    "{} of {} answered",
+                    swept.snapshot.answered(),
+                    swept.snapshot.nodes.len()
+                ));
             }
             ["states", filter @ ..] => self.states(&filter.join(" ")).await?,
             ["groups"] => self.groups().await?,
             ["diff", node] => self.diff(node).await?,
-            ["plan", "sync", selected @ ..] => self.plan(request(ActionKind::Sync, None, nodes(selected))).await?,
+            ["plan", "sync", selected @ ..] => {
+                self.plan(request(ActionKind::Sync, None, nodes(selected))).await?
+            }
             ["plan", "rollback", selected @ ..] => {
                 self.plan(request(ActionKind::Rollback, None, nodes(selected))).await?;
             }
@@ -121,7 +135,8 @@ impl Session {
                 self.plan(request(ActionKind::PinAndSync, Some(version), nodes(selected))).await?;
             }
             ["plan", "resolve-conflict", version] => {
-                self.plan(request(ActionKind::ResolveConflict, Some(version), NodeSelection::All)).await?;
+                self.plan(request(ActionKind::ResolveConflict, Some(version), NodeSelection::All))
+                    .await?;
             }
             ["start"] => self.start(true).await?,
             ["start", "untyped"] => self.start(false).await?,
@@ -143,7 +158,11 @@ impl Session {
         let view: FleetView = self.app.fleet_overview(FLEET, &page(filter)).await?;
         for row in &view.rows {
             let state = format!("{:?}", row.state);
-            self.say(format_args!("{:<14} {state:<11} {}", row.id, row.version.as_deref().unwrap_or("-")));
+            self.say(format_args!(
+                "{:<14} {state:<11} {}",
+                row.id,
+                row.version.as_deref().unwrap_or("-")
+            ));
         }
         self.say(format_args!("{} of {} nodes", view.matched, view.total));
         Ok(())
@@ -154,15 +173,24 @@ impl Session {
         self.say(format_args!("baseline {}", view.baseline.label));
         for group in view.groups {
             let version = group.version.as_deref().unwrap_or("not known").to_owned();
-            let note = if group.is_baseline { "the baseline".to_owned() } else { group.note.unwrap_or_default() };
-            self.say(format_args!("{:<9} {} nodes  {note}", version, group.count).to_string().trim_end());
+            let note = if group.is_baseline {
+                "the baseline".to_owned()
+            } else {
+                group.note.unwrap_or_default()
+            };
+            self.say(
+                format_args!("{:<9} {} nodes  {note}", version, group.count).to_string().trim_end(),
+            );
         }
         Ok(())
     }
 
     async fn diff(&mut self, node: &str) -> Result<(), AppError> {
         let groups = self.app.drift(FLEET, &Baseline::Desired, None).await?.groups;
-        let key = groups.into_iter().find(|group| group.nodes.iter().any(|id| id == node)).map(|group| group.key);
+        let key = groups
+            .into_iter()
+            .find(|group| group.nodes.iter().any(|id| id == node))
+            .map(|group| group.key);
         let view = self.app.drift(FLEET, &Baseline::Desired, key.as_deref()).await?;
         let Some(diff) = view.diff else { return Ok(()) };
         for policy in diff.policies {
@@ -182,13 +210,23 @@ impl Session {
         let plan = self.app.prepare_plan(FLEET, &request).await?;
         self.say(format_args!("{}: {} of {} nodes", plan.title, plan.blast.nodes, plan.blast.of));
         for target in &plan.targets {
-            let version = |version: &Option<String>| version.clone().unwrap_or_else(|| "-".to_owned());
-            let line = format!("{}  {} -> {}", target.node, version(&target.from_version), version(&target.to_version));
+            let version =
+                |version: &Option<String>| version.clone().unwrap_or_else(|| "-".to_owned());
+            let line = format!(
+                "{}  {} -> {}",
+                target.node,
+                version(&target.from_version),
+                version(&target.to_version)
+            );
             self.say(line);
         }
         for finding in plan.findings.iter().filter(|finding| finding.node.is_some()) {
             let severity = format!("{:?}", finding.severity);
-            self.say(format_args!("{severity:<8} {} {}", finding.code, finding.node.as_deref().unwrap_or("")));
+            self.say(format_args!(
+                "{severity:<8} {} {}",
+                finding.code,
+                finding.node.as_deref().unwrap_or("")
+            ));
         }
         self.say(format_args!("confirm: {:?}", plan.confirmation));
         self.plan = Some(plan);

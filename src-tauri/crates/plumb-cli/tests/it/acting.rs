@@ -65,7 +65,10 @@ fn a_pin_is_set_synced_and_lifted() {
         .find(|bundle| bundle["version"] == "1.9.0")
         .map(|bundle| bundle["content"].as_str().expect("a digest").to_owned())
         .expect("1.9.0 is known");
-    world.check(&format!("policy pin --version 1.9.0 --content {content} --node eu-gw-001"), 0);
+    world.check(
+        &format!("policy pin --version 1.9.0 --content {content} --node eu-gw-001 --yes"),
+        0,
+    );
     assert!(world.check("policy version --node eu-gw-001", 1).stdout.contains("ahead"));
     let mut command = world.command();
     command.args(["policy", "sync", "--node", "eu-gw-001", "--confirm", "demo 1"]);

@@ -74,7 +74,9 @@ async fn hostile_nodes_leave_the_others_alone() {
         };
         assert_eq!(kind, expected, "{}: {:?}", result.node.id, result.result);
     }
-    assert_eq!(good.count(), 30 * 3, "three requests a node");
+    // Three requests a node, and one more for what its rules were made of where that is not known yet.
+    let asked = good.count();
+    assert!((30 * 3..=30 * 4).contains(&asked), "{asked} requests");
 }
 
 #[tokio::test]
