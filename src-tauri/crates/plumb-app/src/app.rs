@@ -14,7 +14,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use jiff::Timestamp;
 use plumb_clients::{HttpPool, TokenSource};
 use plumb_exec::Clock as _;
-use plumb_fleet::{Content, ContentDigest, Fleet, FleetId, Node, NodeId, PlanHash, RunId};
+use plumb_fleet::{Content, ContentDigest, Digest, Fleet, FleetId, Node, NodeId, PlanHash, RunId};
 use plumb_store::{Database, Kind};
 use tokio::sync::{Notify, broadcast, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -98,6 +98,8 @@ pub(crate) struct Inner {
     pub painted: CancellationToken,
     pub prepared: Mutex<VecDeque<Prepared>>,
     pub runs: Mutex<BTreeMap<RunId, ActiveRun>>,
+    /// Digests of the fleet files that previews of imports were made from; nothing where there was no file.
+    pub previewed: Mutex<BTreeMap<String, Option<Digest>>>,
     /// Fleets are opened and closed one at a time.
     pub enrolling: tokio::sync::Mutex<()>,
     pub demo: tokio::sync::Mutex<Option<tokio::process::Child>>,
@@ -178,6 +180,7 @@ impl App {
             painted: CancellationToken::new(),
             prepared: Mutex::default(),
             runs: Mutex::default(),
+            previewed: Mutex::default(),
             enrolling: tokio::sync::Mutex::default(),
             demo: tokio::sync::Mutex::default(),
         }));

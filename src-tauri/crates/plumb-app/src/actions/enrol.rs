@@ -2,7 +2,7 @@
 
 use camino::{Utf8Path, Utf8PathBuf};
 use plumb_fleet::{
-    Fleet, FleetFile, FleetId,
+    Digest, Fleet, FleetFile, FleetId,
     fleet::NodeEntry,
     import::{from_csv, from_file_sd, merge},
 };
@@ -97,6 +97,12 @@ impl App {
         }
         let nodes: Vec<NodeEntry> = file.nodes.into_iter().map(toml_value).collect();
         let name = file.name;
+        let seen = digest_of(&self.file_of(name.as_str())).await?;
+        self.0
+            .previewed
+            .lock()
+            .expect("no panic while previews are held")
+            .insert(name.to_string(), seen);
         let (_, diff) = merge(existing, name, nodes);
         let names = |ids: Vec<plumb_fleet::NodeId>| ids.iter().map(ToString::to_string).collect();
         Ok(ImportPreview {
@@ -133,10 +139,16 @@ impl App {
                 "preview the import again",
             ));
         }
-        let path = match self.state(name) {
-            Ok(state) => state.file.clone(),
-            Err(_) => self.0.options.data_dir.join("fleets").join(format!("{name}.toml")),
-        };
+        let path = self.file_of(name);
+        let seen =
+            self.0.previewed.lock().expect("no panic while previews are held").get(name).copied();
+        if seen != Some(digest_of(&path).await?) {
+            return Err(AppError::new(
+                Code::Outdated,
+                format!("{path} is not the file that the preview was made from"),
+                "preview the import again",
+            ));
+        }
         let (file, text) = (path.clone(), toml.to_owned());
         tokio::task::spawn_blocking(move || write_durably(&file, &text))
             .await
@@ -150,6 +162,14 @@ impl App {
             })?;
         self.enlist(&fleet.name, &path).await?;
         self.open_fleet(name).await
+    }
+
+    /// Where the file of a fleet is, or would be for one that is not on the list.
+    fn file_of(&self, name: &str) -> Utf8PathBuf {
+        match self.state(name) {
+            Ok(state) => state.file.clone(),
+            Err(_) => self.0.options.data_dir.join("fleets").join(format!("{name}.toml")),
+        }
     }
 
     async fn fleet_file(&self, fleet: &str) -> Result<FleetFile, AppError> {
@@ -168,6 +188,19 @@ impl App {
                 "mend the file",
             )
         })
+    }
+}
+
+/// What stands in a file now; nothing where there is none.
+async fn digest_of(path: &Utf8Path) -> Result<Option<Digest>, AppError> {
+    match tokio::fs::read(path).await {
+        Ok(bytes) => Ok(Some(Digest::of(&bytes))),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(AppError::new(
+            Code::Other,
+            format!("{path} could not be read: {error}"),
+            "look at the file",
+        )),
     }
 }
 

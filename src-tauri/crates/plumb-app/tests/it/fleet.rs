@@ -1,6 +1,12 @@
 //! What a sweep finds and how it is shown.
 
-use plumb_app::views::drift::{Baseline, PolicyChange};
+use plumb_app::{
+    error::Code,
+    views::{
+        drift::{Baseline, PolicyChange},
+        settings::ImportFormat,
+    },
+};
 
 use crate::world::{World, page, states};
 
@@ -69,5 +75,32 @@ async fn a_bad_fleet_file_names_line_and_field_and_changes_nothing() {
     let error = app.add_fleet(bad.as_str()).await.expect_err("must be refused");
     assert!(error.message.contains("line 14: node gw-1: url:"), "{}", error.message);
     assert_eq!(app.shell().await.expect("a shell").fleets.len(), 1);
+    app.close().await;
+}
+
+#[tokio::test]
+async fn an_import_never_overwrites_what_was_written_since_its_preview() {
+    let world = World::start(&[("gw-1", "v2.signed.json")]).await;
+    let app = world.app().await;
+    let nodes = "id,api,url\ngw-9,reload,http://127.0.0.1:9\n";
+    let preview =
+        app.preview_import(Some("eu"), ImportFormat::Csv, nodes, "eu").await.expect("a preview");
+    assert_eq!(
+        (preview.added, preview.removed),
+        (vec!["gw-9".to_owned()], vec!["gw-1".to_owned()])
+    );
+    let file = world.path("fleet.toml");
+    let edited =
+        std::fs::read_to_string(&file).expect("readable") + "\n# a word of somebody else\n";
+    std::fs::write(&file, &edited).expect("written");
+    let error = app.save_import("eu", &preview.toml).await.expect_err("the file changed");
+    assert_eq!(error.code, Code::Outdated);
+    assert_eq!(std::fs::read_to_string(&file).expect("readable"), edited, "nothing is lost");
+
+    let preview =
+        app.preview_import(Some("eu"), ImportFormat::Csv, nodes, "eu").await.expect("a preview");
+    app.save_import("eu", &preview.toml).await.expect("saved");
+    let view = app.fleet_overview("eu", &page("")).await.expect("a view");
+    assert_eq!(view.matrix.ids, ["gw-9"]);
     app.close().await;
 }
