@@ -146,6 +146,10 @@ impl RunningAgent {
         if let Some(keeper) = self.keeper.take() {
             let _ = keeper.await;
         }
+        // A connection that is just being dropped may still hold the core.
+        if let Some(state) = &self.core.state_dir {
+            state.release();
+        }
     }
 }
 

@@ -51,7 +51,7 @@ impl Settings {
 #[derive(Debug)]
 pub(crate) struct StateDir {
     path: PathBuf,
-    _lock: File,
+    lock: File,
 }
 
 /// A state file that could not be used and where it went.
@@ -62,13 +62,19 @@ pub(crate) struct SetAside {
 }
 
 impl StateDir {
+    /// Gives the folder back, also where some task still holds on to it. What it writes from now on is its own loss.
+    pub(crate) fn release(&self) {
+        // A lock that cannot be given back goes with the process.
+        let _ = self.lock.unlock();
+    }
+
     /// Creates the folder where needed and locks it.
     pub(crate) fn open(path: &Path) -> Result<Self, AgentError> {
         let failed = |error| AgentError::StateDir { path: path.to_path_buf(), error };
         fs::create_dir_all(path).map_err(failed)?;
         let lock = File::create(path.join(LOCK_FILE)).map_err(failed)?;
         match lock.try_lock() {
-            Ok(()) => Ok(Self { path: path.to_path_buf(), _lock: lock }),
+            Ok(()) => Ok(Self { path: path.to_path_buf(), lock }),
             Err(TryLockError::WouldBlock) => {
                 Err(AgentError::StateInUse { path: path.to_path_buf() })
             }

@@ -107,14 +107,14 @@ impl App {
     ) -> Result<RunId, AppError> {
         let now = self.now();
         let run = new_id(now);
-        let fleet_lock = self.lock(self.fleet_lock_path(&state.name)).map_err(|_| {
+        let fleet_lock = RunLock::take(self.fleet_lock_path(&state.name)).map_err(|_| {
             AppError::new(
                 Code::Busy,
                 format!("another run is under way in {}", state.name),
                 "wait for its end, or abort it",
             )
         })?;
-        let lock = self.lock(self.lock_path(run)).map_err(|(path, error)| {
+        let lock = RunLock::take(self.lock_path(run)).map_err(|(path, error)| {
             let message = format!("{path} could not be locked: {error}");
             AppError::new(Code::Other, message, "look at the folder's rights and disk")
         })?;
@@ -194,23 +194,7 @@ impl App {
 
     /// Takes the lock that says which process carries a run out; nothing when another one does.
     pub(crate) fn own_run(&self, run: RunId) -> Option<RunLock> {
-        self.lock(self.lock_path(run)).ok()
-    }
-
-    /// Takes a lock that goes with the process.
-    fn lock(&self, path: Utf8PathBuf) -> Result<RunLock, (Utf8PathBuf, std::io::Error)> {
-        let take = || {
-            if let Some(folder) = path.parent() {
-                std::fs::create_dir_all(folder)?;
-            }
-            let file = File::create(&path)?;
-            file.try_lock()?;
-            Ok(file)
-        };
-        match take() {
-            Ok(file) => Ok(RunLock { path, _file: file }),
-            Err(error) => Err((path, error)),
-        }
+        RunLock::take(self.lock_path(run)).ok()
     }
 
     /// Whether some process carries a run out now.
@@ -271,6 +255,24 @@ impl App {
 pub(crate) struct RunLock {
     path: Utf8PathBuf,
     _file: File,
+}
+
+impl RunLock {
+    /// Takes a lock that goes with the process.
+    fn take(path: Utf8PathBuf) -> Result<Self, (Utf8PathBuf, std::io::Error)> {
+        let open = || {
+            if let Some(folder) = path.parent() {
+                std::fs::create_dir_all(folder)?;
+            }
+            let file = File::create(&path)?;
+            file.try_lock()?;
+            Ok(file)
+        };
+        match open() {
+            Ok(file) => Ok(Self { path, _file: file }),
+            Err(error) => Err((path, error)),
+        }
+    }
 }
 
 impl Drop for RunLock {

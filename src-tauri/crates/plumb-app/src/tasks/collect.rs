@@ -37,7 +37,7 @@ const CONTENT_DEADLINE: Duration = Duration::from_secs(20);
 
 /// Contents learned at the same time, and how long all of them together may take.
 const LEARN_AT_ONCE: usize = 8;
-const LEARN_MAX: Duration = Duration::from_secs(60);
+const LEARN_MAX: Duration = Duration::from_mins(1);
 
 /// What was seen of one node in a pass.
 struct Seen {
@@ -191,7 +191,7 @@ impl App {
         )
         .await?;
         cache.commit().await?;
-        self.replace_snapshot(state, &current);
+        replace_snapshot(state, &current);
         self.announce([Topic::Shell, Topic::fleet(name)]);
         self.announce(changed.iter().map(|node| Topic::node(name, node)));
         Ok(current)
@@ -213,14 +213,6 @@ impl App {
         }
         let taken_at = self.now().max(before.taken_at);
         builder.finish(new_id(taken_at), taken_at)
-    }
-
-    /// Replaces what queries read of nodes; wishes that were read again meanwhile stay.
-    fn replace_snapshot(&self, state: &FleetState, fresh: &Current) {
-        let mut held = state.current.lock().expect("no panic while a fleet is held");
-        let desired =
-            held.as_ref().map_or_else(|| fresh.desired.clone(), |held| held.desired.clone());
-        *held = Some(Current { desired, ..fresh.clone() });
     }
 
     /// Reads the policies of contents never seen before from a node that runs them, under one deadline for all.
@@ -294,6 +286,13 @@ impl App {
         let share = 1.0 + rand::rng().random_range(-JITTER_SHARE..JITTER_SHARE);
         Duration::from_secs(u64::from(seconds.saturating_mul(factor))).mul_f64(share)
     }
+}
+
+/// Replaces what queries read of nodes; wishes that were read again meanwhile stay.
+fn replace_snapshot(state: &FleetState, fresh: &Current) {
+    let mut held = state.current.lock().expect("no panic while a fleet is held");
+    let desired = held.as_ref().map_or_else(|| fresh.desired.clone(), |held| held.desired.clone());
+    *held = Some(Current { desired, ..fresh.clone() });
 }
 
 /// The policies of one content from a node that says it runs them.

@@ -2,13 +2,13 @@
 
 use plumb_exec::Journal as _;
 use plumb_fleet::{FleetId, RunId, Snapshot};
-use plumb_journal::{Event, NodePhase, Outcome, fold, head};
-use plumb_runbook::{NodePlan, Running};
+use plumb_journal::{Entry, Event, NodePhase, Outcome, fold, head};
+use plumb_runbook::{NodePlan, Plan, Running};
 use tracing::{info, warn};
 
 use crate::{
     app::{App, Loaded},
-    error::AppError,
+    error::{AppError, Code, chain},
     ports::journal::StoreJournal,
     topics::Topic,
 };
@@ -36,39 +36,40 @@ impl App {
         Ok(unfinished.into_iter().filter(|run| run.fleet == *fleet).map(|run| run.id).collect())
     }
 
+    /// Journals what is seen of nodes in doubt, and the end.
+    async fn write_end(
+        &self,
+        run: RunId,
+        plan: &Plan,
+        entries: &[Entry],
+        snapshot: &Snapshot,
+    ) -> Result<Outcome, AppError> {
+        let state = fold(entries);
+        let in_doubt = |target: &&NodePlan| {
+            let phase = state.nodes.get(&target.node).map(|node| node.phase);
+            matches!(phase, Some(NodePhase::Acting | NodePhase::Accepted | NodePhase::InDoubt))
+        };
+        let mut events: Vec<Event> =
+            plan.targets().filter(in_doubt).map(|target| seen(target, snapshot)).collect();
+        events.push(Event::RunEnded { outcome: Outcome::Interrupted });
+        let (journal, writer) = StoreJournal::new(self.clone(), head(run, entries));
+        let writing = async move {
+            let written = journal.append(events).await;
+            drop(journal);
+            written
+        };
+        let (written, ()) = tokio::join!(writing, writer);
+        written.map_err(|error| AppError::new(Code::Other, chain(&error), "look at the disk"))?;
+        Ok(Outcome::Interrupted)
+    }
+
     async fn settle(&self, run: RunId, snapshot: &Snapshot) -> Result<(), AppError> {
         let (plan, entries) = self.run_record(run).await?;
         let state = fold(&entries);
+        // Where the journal has its end, only the row was left open.
         let outcome = match state.outcome {
-            // Only the row was left open.
             Some(outcome) => outcome,
-            None => {
-                let in_doubt = |target: &&NodePlan| {
-                    let phase = state.nodes.get(&target.node).map(|node| node.phase);
-                    matches!(
-                        phase,
-                        Some(NodePhase::Acting | NodePhase::Accepted | NodePhase::InDoubt)
-                    )
-                };
-                let mut events: Vec<Event> =
-                    plan.targets().filter(in_doubt).map(|target| seen(target, snapshot)).collect();
-                events.push(Event::RunEnded { outcome: Outcome::Interrupted });
-                let (journal, writer) = StoreJournal::new(self.clone(), head(run, &entries));
-                let writing = async move {
-                    let written = journal.append(events).await;
-                    drop(journal);
-                    written
-                };
-                let (written, ()) = tokio::join!(writing, writer);
-                written.map_err(|error| {
-                    AppError::new(
-                        crate::error::Code::Other,
-                        crate::error::chain(&error),
-                        "look at the disk",
-                    )
-                })?;
-                Outcome::Interrupted
-            }
+            None => self.write_end(run, &plan, &entries, snapshot).await?,
         };
         self.end_run(run, outcome).await?;
         info!(%run, outcome = outcome.name(), "interrupted run settled");
