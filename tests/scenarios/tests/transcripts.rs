@@ -126,7 +126,7 @@ impl Session {
             ["groups"] => self.groups().await?,
             ["diff", node] => self.diff(node).await?,
             ["plan", "sync", selected @ ..] => {
-                self.plan(request(ActionKind::Sync, None, nodes(selected))).await?
+                self.plan(request(ActionKind::Sync, None, nodes(selected))).await?;
             }
             ["plan", "rollback", selected @ ..] => {
                 self.plan(request(ActionKind::Rollback, None, nodes(selected))).await?;
