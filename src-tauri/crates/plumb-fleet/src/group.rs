@@ -44,7 +44,7 @@ pub fn majority(snapshot: &Snapshot) -> BTreeMap<Version, ContentDigest> {
 
 /// The same, but a version of which signed bundles are known counts only their contents: nodes that
 /// were tampered with alike are no example, however many they are.
-pub(crate) fn majority_of_signed(
+pub fn majority_of_signed(
     snapshot: &Snapshot,
     catalogue: &Catalogue,
 ) -> BTreeMap<Version, ContentDigest> {

@@ -8,7 +8,8 @@ use plumb_bundle::{
     text_diff::{Line, RowKind},
 };
 use plumb_fleet::{
-    Assessment, Content, ContentDigest, DesiredVersion, Group, NodeId, Ordering, Version,
+    Assessment, Content, ContentDigest, Group, NodeId, Ordering, Version, drift::expected_content,
+    group::majority_of_signed,
 };
 
 use crate::{
@@ -165,7 +166,7 @@ impl App {
             )
         };
         Ok(match baseline {
-            Baseline::Desired => desired_baseline(current, assessment),
+            Baseline::Desired => desired_baseline(current),
             Baseline::Majority => {
                 let most = assessment.groups.iter().find(|group| group.content.is_some());
                 ResolvedBaseline {
@@ -229,7 +230,7 @@ struct ResolvedBaseline {
     missing: Option<String>,
 }
 
-fn desired_baseline(current: &Current, assessment: &Assessment) -> ResolvedBaseline {
+fn desired_baseline(current: &Current) -> ResolvedBaseline {
     let Some(want) = &current.desired.fleet else {
         return ResolvedBaseline {
             label: "desired".to_owned(),
@@ -238,27 +239,14 @@ fn desired_baseline(current: &Current, assessment: &Assessment) -> ResolvedBasel
             missing: Some("no desired version is set for the fleet".to_owned()),
         };
     };
+    let catalogue = &current.desired.catalogue;
+    let majority = majority_of_signed(&current.snapshot, catalogue);
     ResolvedBaseline {
         label: format!("desired {}", want.version),
         version: Some(want.version.clone()),
-        content: expected(want, current, assessment),
+        content: expected_content(want, catalogue, &majority),
         missing: Some(format!("no signed bundle of {} is known", want.version)),
     }
-}
-
-fn expected(
-    want: &DesiredVersion,
-    current: &Current,
-    assessment: &Assessment,
-) -> Option<ContentDigest> {
-    let majority = assessment
-        .groups
-        .iter()
-        .find(|group| group.version.as_ref() == Some(&want.version) && group.content.is_some())
-        .and_then(|group| group.content);
-    want.content
-        .or_else(|| current.desired.catalogue.resolve(want).map(|entry| entry.content))
-        .or(majority)
 }
 
 fn choices(current: &Current, chosen: &Baseline) -> Vec<BaselineChoice> {

@@ -126,11 +126,12 @@ async fn content_in_force(
         return Ok(known);
     }
     let policies = bundle_policies(session).await?;
-    let both = BothDocuments::new(rules, policies);
-    let split = both.split;
+    // One run of bytes, since what is in force is read from both documents and remembered by both.
+    let split = rules.len();
+    let both = [rules, policies].concat();
     let content = pool
         .contents()
-        .get(both.bytes, Dialect(format!("reload {split}")), move |bytes| {
+        .get(both, Dialect(format!("reload {split}")), move |bytes| {
             let (rules, policies) = bytes.split_at(split);
             let (policies, version) = read_in_force(rules, policies)?;
             Ok(KnownContent { version, ..KnownContent::of(&policies, Ordering::ByPosition) })
@@ -147,22 +148,6 @@ pub(crate) async fn bundle_policies(session: &Session<'_>) -> Result<Vec<u8>, No
         Ok(answer) => Ok(answer.body),
         Err(failure) if failure.kind == FailureKind::HttpStatus => Ok(Vec::new()),
         Err(failure) => Err(failure),
-    }
-}
-
-/// Rules in force and policies of the bundle in one run of bytes, since what is in force is read from both.
-struct BothDocuments {
-    bytes: Vec<u8>,
-    /// Where the second document begins.
-    split: usize,
-}
-
-impl BothDocuments {
-    fn new(rules: Vec<u8>, policies: Vec<u8>) -> Self {
-        let split = rules.len();
-        let mut bytes = rules;
-        bytes.extend(policies);
-        Self { bytes, split }
     }
 }
 
