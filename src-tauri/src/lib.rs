@@ -8,7 +8,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use camino::Utf8PathBuf;
 use clap::Parser;
-use plumb_app::{App, AppOptions};
+use plumb_app::{App, AppOptions, error::AppError};
 use tauri::{Emitter as _, Manager as _, RunEvent, WebviewUrl, WebviewWindowBuilder};
 
 use crate::measure::Measurement;
@@ -39,24 +39,15 @@ pub fn run() -> anyhow::Result<()> {
         Some(folder) => folder,
         None => plumb_app::paths::data_dir().context("finding the folder for data")?,
     };
-    let options = AppOptions::window(data_dir);
-    let app = tauri::async_runtime::block_on(async {
-        let app = App::open(options).await?;
-        if let Some(file) = &arguments.fleet_file {
-            app.add_fleet(file.as_str()).await?;
-        }
-        Ok::<App, plumb_app::error::AppError>(app)
-    })
-    .map_err(|error| anyhow::anyhow!("{}; {}", error.message, error.hint))
-    .context("opening the console's files")?;
-    let closing = app.clone();
+    // Files and fleets are read while the window and its processes come up.
+    let opening = tauri::async_runtime::spawn(open(data_dir, arguments.fleet_file));
     tauri::Builder::default()
-        .manage(app)
         .manage(Measurement::new(arguments.measure_start))
         .invoke_handler(tauri::generate_handler![
             commands::fleet::shell,
             commands::fleet::open_fleet,
             commands::fleet::fleet_overview,
+            commands::fleet::node_names,
             commands::fleet::node,
             commands::fleet::node_raw,
             commands::fleet::node_logs,
@@ -81,25 +72,60 @@ pub fn run() -> anyhow::Result<()> {
             commands::window::visible,
             commands::window::quit,
         ])
-        .setup(|tauri| {
+        .setup(move |tauri| {
             let handle = tauri.handle().clone();
-            WebviewWindowBuilder::new(&handle, "main", WebviewUrl::default())
+            let window = WebviewWindowBuilder::new(&handle, "main", WebviewUrl::default())
                 .title("Plumbline")
                 .inner_size(1280.0, 800.0)
                 .min_inner_size(960.0, 600.0)
                 .build()?;
-            let app = tauri.state::<App>().inner().clone();
+            draw_in_software(&window)?;
+            // The page's first question waits for the end of this.
+            let app = tauri::async_runtime::block_on(opening)??;
+            tauri.manage(app.clone());
             tauri::async_runtime::spawn(forward_topics(app, handle));
             Ok(())
         })
         .build(tauri::generate_context!())
         .context("opening the window")?
-        .run(move |_, event| {
-            if let RunEvent::Exit = event {
-                tauri::async_runtime::block_on(closing.close());
+        .run(move |tauri, event| {
+            if let RunEvent::Exit = event
+                && let Some(app) = tauri.try_state::<App>()
+            {
+                tauri::async_runtime::block_on(app.close());
             }
         });
     Ok(())
+}
+
+/// Keeps WebKitGTK from the graphics driver: text and cells gain nothing from it, while a driver without the right
+/// buffers shows an empty window, and a software one costs 70 MB.
+#[cfg(target_os = "linux")]
+fn draw_in_software(window: &tauri::WebviewWindow) -> tauri::Result<()> {
+    use webkit2gtk::{HardwareAccelerationPolicy, SettingsExt as _, WebViewExt as _};
+    window.with_webview(|webview| {
+        if let Some(settings) = webview.inner().settings() {
+            settings.set_hardware_acceleration_policy(HardwareAccelerationPolicy::Never);
+        }
+    })
+}
+
+#[cfg(not(target_os = "linux"))]
+#[expect(clippy::unnecessary_wraps, reason = "one signature on every system")]
+fn draw_in_software(_: &tauri::WebviewWindow) -> tauri::Result<()> {
+    Ok(())
+}
+
+async fn open(data_dir: Utf8PathBuf, fleet_file: Option<Utf8PathBuf>) -> anyhow::Result<App> {
+    let told = |error: AppError| anyhow::anyhow!("{}; {}", error.message, error.hint);
+    let app = App::open(AppOptions::window(data_dir))
+        .await
+        .map_err(told)
+        .context("opening the console's files")?;
+    if let Some(file) = fleet_file {
+        app.add_fleet(file.as_str()).await.map_err(told).context("opening the fleet file")?;
+    }
+    Ok(app)
 }
 
 /// Tells the page which of its views are out of date.

@@ -4,7 +4,7 @@ use plumb_app::{
     App,
     error::AppError,
     views::{
-        fleet::{FleetPage, FleetView},
+        fleet::{FleetPage, FleetView, NodeNames},
         node::{LogLine, NodeView, RawAnswer},
         shell::ShellView,
     },
@@ -28,6 +28,11 @@ pub(crate) async fn fleet_overview(
     page: FleetPage,
 ) -> Result<FleetView, AppError> {
     app.fleet_overview(&fleet, &page).await
+}
+
+#[tauri::command]
+pub(crate) async fn node_names(app: State<'_, App>, fleet: String) -> Result<NodeNames, AppError> {
+    app.node_names(&fleet).await
 }
 
 #[tauri::command]

@@ -24,9 +24,9 @@ pub fn drifted(seed: &str) -> World {
         }
         for (id, node) in &mut world.fleet.nodes {
             let region = id.as_str().split('-').next().unwrap_or_default();
-            node.labels.insert("region".to_owned(), region.to_owned());
-            node.labels.insert("role".to_owned(), "gateway".to_owned());
-            node.labels.insert("owner".to_owned(), "payments platform".to_owned());
+            let labels = [("region", region), ("role", "gateway"), ("owner", "payments platform")];
+            let labels = labels.map(|(name, value)| (name.to_owned(), value.to_owned()));
+            node.labels = std::sync::Arc::new(labels.into());
         }
     })
 }

@@ -10,20 +10,22 @@ use std::{
     time::Duration,
 };
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8PathBuf;
 use jiff::Timestamp;
 use plumb_clients::{HttpPool, TokenSource};
 use plumb_exec::Clock as _;
 use plumb_fleet::{Content, ContentDigest, Digest, Fleet, FleetId, Node, NodeId, PlanHash, RunId};
 use plumb_store::{Database, Kind};
-use tokio::sync::{Notify, broadcast, watch};
+use plumb_trust::KeySet;
+use tokio::sync::{Notify, OnceCell, broadcast, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     actions::prepare::Prepared,
     current::{Current, Sweep},
-    error::{AppError, Code, chain},
-    fleets::{self, LoadedFleet},
+    error::{AppError, Code},
+    fleets::Print,
+    opening::Reopen,
     ports::clock::WallClock,
     topics::{ANNOUNCE_EVERY, Announcer, Topic},
     wishes::{never_swept, of_fleet},
@@ -118,6 +120,8 @@ pub(crate) struct FleetState {
     pub name: FleetId,
     pub file: Utf8PathBuf,
     pub loaded: Result<Loaded, String>,
+    /// Set once the signed bundles beside the file are verified and in the catalogue.
+    pub bundles: OnceCell<()>,
     pub current: Mutex<Option<Current>>,
     /// Snapshots are stored one at a time, each over the one before.
     pub storing: tokio::sync::Mutex<()>,
@@ -133,6 +137,8 @@ pub(crate) struct FleetState {
 pub(crate) struct Loaded {
     pub fleet: Arc<Fleet>,
     pub pool: HttpPool,
+    pub keys: Arc<KeySet>,
+    pub print: Arc<Print>,
 }
 
 impl Loaded {
@@ -184,7 +190,7 @@ impl App {
             enrolling: tokio::sync::Mutex::default(),
             demo: tokio::sync::Mutex::default(),
         }));
-        app.reload_fleets().await?;
+        app.reload_fleets(Reopen::All).await?;
         app.spawn_tasks();
         Ok(app)
     }
@@ -304,91 +310,6 @@ impl App {
         }
     }
 
-    /// Reads the list of fleets and every file on it; what was known in memory is dropped.
-    pub(crate) async fn reload_fleets(&self) -> Result<(), AppError> {
-        let _one_at_a_time = self.0.enrolling.lock().await;
-        let known = {
-            let mut conn = self.record().read().await?;
-            plumb_store::fleets::list(&mut conn).await?
-        };
-        let mut states = BTreeMap::new();
-        for fleet in known {
-            let file = Utf8PathBuf::from(fleet.file.to_string_lossy().into_owned());
-            let state = self.open_state(fleet.name, file).await?;
-            states.insert(state.name.clone(), state);
-        }
-        let former = {
-            let mut fleets = self.0.fleets.write().expect("no panic while fleets are held");
-            std::mem::replace(&mut *fleets, states)
-        };
-        for state in former.values() {
-            state.stop.cancel();
-        }
-        for state in self.fleet_states() {
-            if self.0.options.sweep_on_period && state.loaded.is_ok() {
-                self.0.tasks.spawn(self.clone().sweep_on_period(state));
-            }
-        }
-        self.announce(self.every_topic());
-        Ok(())
-    }
-
-    async fn open_state(
-        &self,
-        name: FleetId,
-        file: Utf8PathBuf,
-    ) -> Result<Arc<FleetState>, AppError> {
-        let loaded = match load(&file).await {
-            Ok(loaded) if loaded.fleet.name != name => {
-                Err(format!("{file} now names the fleet {}; add it again", loaded.fleet.name))
-            }
-            Ok(loaded) => Ok(self.adopt(loaded, &file).await?),
-            Err(problem) => Err(problem),
-        };
-        Ok(Arc::new(FleetState {
-            name,
-            file,
-            loaded,
-            current: Mutex::default(),
-            storing: tokio::sync::Mutex::default(),
-            sweeping: AtomicBool::new(false),
-            swept: AtomicBool::new(false),
-            wake: Notify::new(),
-            stop: self.0.cancel.child_token(),
-        }))
-    }
-
-    /// Remembers the signed bundles of a fleet and opens its connections.
-    async fn adopt(&self, loaded: LoadedFleet, file: &Utf8Path) -> Result<Loaded, AppError> {
-        let LoadedFleet { fleet, bundles, problems } = loaded;
-        {
-            let mut notices = self.0.notices.lock().expect("no panic while notices are held");
-            for problem in problems {
-                let notice = format!("{}: a bundle was not taken: {problem}", fleet.name);
-                if !notices.contains(&notice) {
-                    notices.push(notice);
-                }
-            }
-        }
-        let known = {
-            let mut conn = self.record().read().await?;
-            plumb_store::catalogue::list(&mut conn, &fleet.name).await?
-        };
-        let fresh: Vec<_> =
-            bundles.iter().filter(|bundle| !known.entries.contains(&bundle.entry)).collect();
-        if !fresh.is_empty() {
-            let mut record = self.record().write().await?;
-            for bundle in &fresh {
-                plumb_store::catalogue::upsert(&mut record, &fleet.name, &bundle.entry).await?;
-            }
-            record.commit().await?;
-        }
-        self.keep_contents(bundles.into_iter().map(|bundle| bundle.content)).await?;
-        let folder = file.parent().unwrap_or(Utf8Path::new("."));
-        let pool = HttpPool::new(self.0.options.tokens.clone(), folder.as_std_path());
-        Ok(Loaded { fleet: Arc::new(fleet), pool })
-    }
-
     /// Keeps policies by content; what is known already costs one look.
     pub(crate) async fn keep_contents(
         &self,
@@ -426,9 +347,12 @@ impl App {
         Ok(plumb_store::contents::get(&mut conn, digest).await?)
     }
 
-    /// What the store holds of a fleet now.
+    /// What the store holds of a fleet now. A command has no paint to wait for and sees every bundle at once.
     pub(crate) async fn current(&self, fleet: &str) -> Result<Current, AppError> {
         let (state, loaded) = self.loaded(fleet)?;
+        if !self.0.options.sweep_on_period {
+            self.bundles_known(&state).await?;
+        }
         if let Some(current) = &*state.current.lock().expect("no panic while a fleet is held") {
             return Ok(current.clone());
         }
@@ -500,14 +424,5 @@ impl App {
     pub(crate) fn forget_prepared(&self, hash: PlanHash) {
         let mut kept = self.0.prepared.lock().expect("no panic while plans are held");
         kept.retain(|prepared| prepared.plan.hash() != hash);
-    }
-}
-
-async fn load(file: &Utf8Path) -> Result<LoadedFleet, String> {
-    let file = file.to_owned();
-    match tokio::task::spawn_blocking(move || fleets::load(&file)).await {
-        Ok(Ok(loaded)) => Ok(loaded),
-        Ok(Err(error)) => Err(chain(&error)),
-        Err(error) => Err(chain(&error)),
     }
 }

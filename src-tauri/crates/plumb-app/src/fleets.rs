@@ -1,8 +1,12 @@
 //! From a fleet file to a fleet with its trusted keys and the signed bundles at hand.
 
+use std::{collections::BTreeMap, fs, time::SystemTime};
+
 use camino::{Utf8Path, Utf8PathBuf};
 use plumb_bundle::{Bundle, BundleError, Format, OpaArchive, SignedJson, limits::BUNDLE_BYTES_MAX};
-use plumb_fleet::{CatalogueEntry, Content, Fleet, FleetFileError, fleet::FLEET_FILE_BYTES_MAX};
+use plumb_fleet::{
+    CatalogueEntry, Content, Digest, Fleet, FleetFileError, fleet::FLEET_FILE_BYTES_MAX,
+};
 use plumb_trust::{KeyError, KeySet, TrustedKey, Verdict};
 
 /// Most bundle files read for one fleet.
@@ -34,13 +38,56 @@ pub(crate) enum FleetError {
     },
 }
 
-/// A fleet, the keys it trusts and the signed bundles found beside it.
+/// A fleet and the keys it trusts.
 #[derive(Debug)]
 pub(crate) struct LoadedFleet {
     pub fleet: Fleet,
-    pub bundles: Vec<KnownBundle>,
-    /// Bundle files that were not taken, each with the reason.
-    pub problems: Vec<String>,
+    pub keys: KeySet,
+    pub print: Print,
+}
+
+/// What a fleet was read from: where nothing of it moved, reading again gives the same.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Print {
+    file: Utf8PathBuf,
+    text: Digest,
+    /// Keys, bundles and their folders, each with length and time of change; nothing where it is absent.
+    beside: BTreeMap<Utf8PathBuf, Option<(u64, SystemTime)>>,
+}
+
+impl Print {
+    fn of(file: &Utf8Path, text: &[u8], fleet: &Fleet) -> Self {
+        let inside = bundle_files(folder_of(file), &fleet.bundles, &mut Vec::new());
+        let beside = named(file, fleet).chain(inside).map(|path| (path.clone(), stamp(&path)));
+        let beside = beside.collect();
+        Self { file: file.to_owned(), text: Digest::of(text), beside }
+    }
+
+    /// Whether everything still is as it was read. Blocking.
+    pub(crate) fn holds(&self) -> bool {
+        read_bounded(&self.file, FLEET_FILE_BYTES_MAX)
+            .is_ok_and(|text| Digest::of(&text) == self.text)
+            && self.beside.iter().all(|(path, seen)| stamp(path) == *seen)
+    }
+}
+
+/// Keys, bundle files and folders of bundles that a fleet file names.
+pub(crate) fn named<'a>(
+    file: &'a Utf8Path,
+    fleet: &'a Fleet,
+) -> impl Iterator<Item = Utf8PathBuf> + 'a {
+    let keys = fleet.trusted_keys.iter().map(|key| key.pem.as_str());
+    let names = keys.chain(fleet.bundles.iter().map(String::as_str));
+    names.map(|name| folder_of(file).join(name))
+}
+
+fn stamp(path: &Utf8Path) -> Option<(u64, SystemTime)> {
+    let found = fs::metadata(path).ok()?;
+    Some((found.len(), found.modified().ok()?))
+}
+
+pub(crate) fn folder_of(file: &Utf8Path) -> &Utf8Path {
+    file.parent().unwrap_or(Utf8Path::new("."))
 }
 
 /// A bundle whose signature a trusted key verified.
@@ -50,13 +97,12 @@ pub(crate) struct KnownBundle {
     pub content: Content,
 }
 
-/// Reads a fleet file and everything it names. Blocking: call from a blocking thread.
+/// Reads a fleet file and the keys it names. Blocking: call from a blocking thread.
 pub(crate) fn load(path: &Utf8Path) -> Result<LoadedFleet, FleetError> {
-    let text = read_bounded(path, FLEET_FILE_BYTES_MAX)?;
-    let text = String::from_utf8_lossy(&text);
-    let fleet =
-        Fleet::parse(&text).map_err(|error| FleetError::File { path: path.to_owned(), error })?;
-    let folder = path.parent().unwrap_or(Utf8Path::new("."));
+    let bytes = read_bounded(path, FLEET_FILE_BYTES_MAX)?;
+    let fleet = Fleet::parse(&String::from_utf8_lossy(&bytes))
+        .map_err(|error| FleetError::File { path: path.to_owned(), error })?;
+    let folder = folder_of(path);
     let mut keys = KeySet::new();
     for key in &fleet.trusted_keys {
         let file = folder.join(&key.pem);
@@ -65,24 +111,34 @@ pub(crate) fn load(path: &Utf8Path) -> Result<LoadedFleet, FleetError> {
             .and_then(|trusted| keys.add(trusted))
             .map_err(|error| FleetError::Key { id: key.id.clone(), path: file, error })?;
     }
+    let print = Print::of(path, &bytes, &fleet);
+    Ok(LoadedFleet { fleet, keys, print })
+}
+
+/// Verifies every bundle that a fleet file names; those not taken are told, each with the reason. Blocking.
+pub(crate) fn bundles(
+    file: &Utf8Path,
+    fleet: &Fleet,
+    keys: &KeySet,
+) -> (Vec<KnownBundle>, Vec<String>) {
     let mut bundles = Vec::new();
     let mut problems = Vec::new();
-    for file in bundle_files(folder, &fleet.bundles, &mut problems) {
-        match known_bundle(&file, &keys) {
+    for file in bundle_files(folder_of(file), &fleet.bundles, &mut problems) {
+        match known_bundle(&file, keys) {
             Ok(bundle) => bundles.push(bundle),
             Err(problem) => problems.push(problem),
         }
     }
-    Ok(LoadedFleet { fleet, bundles, problems })
+    (bundles, problems)
 }
 
 fn read_bounded(path: &Utf8Path, max: usize) -> Result<Vec<u8>, FleetError> {
     let read = |error| FleetError::Read { path: path.to_owned(), error };
-    let size = std::fs::metadata(path).map_err(read)?.len();
+    let size = fs::metadata(path).map_err(read)?.len();
     if size > max as u64 {
         return Err(FleetError::TooLarge { path: path.to_owned(), max });
     }
-    std::fs::read(path).map_err(read)
+    fs::read(path).map_err(read)
 }
 
 /// Files named by the fleet file; a folder stands for every `*.signed.json` and `*.tar.gz` in it.

@@ -8,6 +8,7 @@ mod earlier;
 pub mod error;
 mod fleets;
 mod ids;
+mod opening;
 pub mod paths;
 pub mod ports;
 pub mod queries;

@@ -37,6 +37,7 @@ mod tests {
             write::<shell::ShellView>,
             write::<fleet::FleetView>,
             write::<fleet::FleetPage>,
+            write::<fleet::NodeNames>,
             write::<node::NodeView>,
             write::<node::RawAnswer>,
             write::<node::LogLine>,

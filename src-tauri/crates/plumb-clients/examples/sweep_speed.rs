@@ -100,7 +100,7 @@ fn node(port: u16) -> Node {
         id: NodeId::new(format!("node-{port}")).expect("a valid name"),
         api: NodeApi::Reload,
         url: format!("http://127.0.0.1:{port}").parse().expect("a URL"),
-        labels: BTreeMap::new(),
+        labels: BTreeMap::new().into(),
         credential: None,
         tls: None,
         allow_plain_token: false,

@@ -119,7 +119,7 @@ fn report(api: NodeApi) -> NodeReport {
         id: NodeId::new("n1").expect("a valid name"),
         api,
         url: "http://127.0.0.1:1".parse().expect("a URL"),
-        labels: std::collections::BTreeMap::new(),
+        labels: std::collections::BTreeMap::new().into(),
         credential: None,
         tls: None,
         allow_plain_token: false,

@@ -1,6 +1,11 @@
 //! The fleet file: a named set of nodes with one trust policy, as one TOML document.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod sections;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -198,6 +203,9 @@ impl FleetFile {
         if text.len() > FLEET_FILE_BYTES_MAX {
             return Err(FleetFileError::TooLarge { max: FLEET_FILE_BYTES_MAX });
         }
+        if let Some(file) = sections::read(text) {
+            return Ok(file);
+        }
         toml::from_str(text).map_err(|error| FleetFileError::Syntax {
             line: error.span().map_or(1, |span| line_of(text, span.start)),
             message: error.message().to_owned(),
@@ -236,10 +244,12 @@ impl FleetFile {
             }
         }
         let mut nodes = BTreeMap::new();
+        let mut label_sets = BTreeSet::new();
         let mut desired_by_node = BTreeMap::new();
         for spanned in self.nodes {
             let place = Place { text, offset: spanned.span().start };
-            let (node, desired) = expand(spanned.into_inner(), &groups, place)?;
+            let (mut node, desired) = expand(spanned.into_inner(), &groups, place)?;
+            node.labels = interned(&mut label_sets, node.labels);
             if let Some(desired) = desired {
                 desired_by_node.insert(node.id.clone(), desired);
             }
@@ -277,6 +287,18 @@ impl DesiredEntry {
     }
 }
 
+/// The one copy of equal labels: a fleet has far fewer sets of them than nodes.
+fn interned(
+    known: &mut BTreeSet<Arc<BTreeMap<String, String>>>,
+    labels: Arc<BTreeMap<String, String>>,
+) -> Arc<BTreeMap<String, String>> {
+    if let Some(same) = known.get(&labels) {
+        return same.clone();
+    }
+    known.insert(labels.clone());
+    labels
+}
+
 fn expand(
     entry: NodeEntry,
     groups: &BTreeMap<String, CommonEntry>,
@@ -301,7 +323,7 @@ fn expand(
     let node = Node {
         api: entry.api,
         url,
-        labels,
+        labels: Arc::new(labels),
         credential: own.credential.or_else(|| group.credential.clone()),
         tls,
         allow_plain_token: own.allow_plain_token.or(group.allow_plain_token).unwrap_or(false),

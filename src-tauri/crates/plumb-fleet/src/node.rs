@@ -1,6 +1,9 @@
 //! One managed process reachable by HTTP: what the fleet file says of it and what it can do.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -67,7 +70,8 @@ pub struct Node {
     pub api: NodeApi,
     /// Base URL without credentials, query or fragment.
     pub url: Url,
-    pub labels: BTreeMap<String, String>,
+    /// Shared between nodes that have the same.
+    pub labels: Arc<BTreeMap<String, String>>,
     pub credential: Option<CredentialRef>,
     pub tls: Option<TlsFiles>,
     /// Permits sending the token over plain HTTP to an address that is not loopback.

@@ -1,5 +1,7 @@
 //! A value with where it came from and when (invariant 4).
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -8,13 +10,13 @@ use serde::{Deserialize, Serialize};
 pub struct Observed<T> {
     pub value: T,
     /// Path of the document, for example `/readyz`.
-    pub source: String,
+    pub source: Arc<str>,
     /// When we read it, by our clock.
     pub at: Timestamp,
 }
 
 impl<T> Observed<T> {
-    pub fn new(value: T, source: impl Into<String>, at: Timestamp) -> Self {
+    pub fn new(value: T, source: impl Into<Arc<str>>, at: Timestamp) -> Self {
         Self { value, source: source.into(), at }
     }
 

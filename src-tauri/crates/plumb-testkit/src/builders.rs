@@ -63,7 +63,7 @@ pub fn node(name: &str, api: NodeApi) -> Node {
         id: node_id(name),
         api,
         url: format!("https://{name}.example:8083").parse().expect("a URL"),
-        labels: BTreeMap::new(),
+        labels: BTreeMap::new().into(),
         credential: None,
         tls: None,
         allow_plain_token: false,

@@ -66,14 +66,15 @@ async function copyChart(shared: Session, fleet: string, chart: Chart, node: str
   }
 }
 
-/** Actions that only look. */
-export function looking(shared: Session, view: FleetView): Action[] {
+/** Actions that only look. Marks wait for the ids, which come after the picture. */
+export function looking(shared: Session, view: FleetView, ids: readonly string[] | null): Action[] {
   const { selection } = shared;
+  const waiting = ids === null ? 'The names of the nodes are still being read.' : undefined;
   return [
     ...STATES.filter(({ code }) => view.matrix.cells.includes(code)).map(
-      (look): Action => ({ id: `fleet.mark-${look.state}`, title: `Mark every node that is ${look.word.toLowerCase()}`, group: 'Marks', icon: CheckCheck, run: () => selection.add(idsInState(view, look.code)) }),
+      (look): Action => ({ id: `fleet.mark-${look.state}`, title: `Mark every node that is ${look.word.toLowerCase()}`, group: 'Marks', icon: CheckCheck, disabled: waiting, run: () => selection.add(idsInState(view, ids ?? [], look.code)) }),
     ),
-    { id: 'fleet.mark-matched', title: `Mark all ${view.matched} nodes the filter shows`, group: 'Marks', icon: CheckCheck, keys: ['Ctrl+A'], run: () => selection.add(matchedIds(view)) },
+    { id: 'fleet.mark-matched', title: `Mark all ${view.matched} nodes the filter shows`, group: 'Marks', icon: CheckCheck, keys: ['Ctrl+A'], disabled: waiting, run: () => selection.add(matchedIds(view, ids ?? [])) },
     { id: 'fleet.chart', title: 'Copy the chart of versions as SVG', group: 'Fleet', icon: ChartColumn, run: () => void copyChart(shared, view.fleet, 'versions', null) },
     { id: 'fleet.unmark', title: 'Clear all marks', group: 'Marks', icon: X, disabled: selection.count === 0 ? 'Nothing is marked.' : undefined, run: () => selection.clear() },
   ];

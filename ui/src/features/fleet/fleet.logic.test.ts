@@ -2,12 +2,14 @@ import { describe, expect, it } from 'vitest';
 import { createFake } from '$lib/api/fake';
 import { bar, driftedCount, idsInState, matchedIds, pageFor, readSort, shareFilter } from './fleet.logic';
 
-const view = await createFake({ fleet: 'demo' }).fleetOverview('demo', pageFor('region:fra', 'state', false, 0));
+const fake = createFake({ fleet: 'demo' });
+const view = await fake.fleetOverview('demo', pageFor('region:fra', 'state', false, 0));
+const { ids } = await fake.nodeNames('demo');
 
 describe('fleet', () => {
   it('counts as drifted what a sync can mend', () => expect(driftedCount(view)).toBe(6));
-  it('lists nodes by state from the matrix', () => expect(idsInState(view, 'b')).toEqual(['osl-gw-1', 'osl-gw-2']));
-  it('lists nodes the filter shows', () => expect(matchedIds(view)).toEqual(['fra-gw-1', 'fra-gw-2', 'fra-pay-1', 'fra-pay-2', 'fra-opa-1']));
+  it('lists nodes by state from the matrix', () => expect(idsInState(view, ids, 'b')).toEqual(['osl-gw-1', 'osl-gw-2']));
+  it('lists nodes the filter shows', () => expect(matchedIds(view, ids)).toEqual(['fra-gw-1', 'fra-gw-2', 'fra-pay-1', 'fra-pay-2', 'fra-opa-1']));
   it('reads only sorts that exist', () => expect([readSort('latency'), readSort('rm -rf'), readSort(null)]).toEqual(['latency', 'state', 'state']));
 
   it('writes the filter of a share', () => {

@@ -39,13 +39,13 @@ export function driftedCount(view: FleetView): number {
 
 export const countOf = (view: FleetView, state: DriftStateView): number => view.counts.find((entry) => entry.state === state)?.count ?? 0;
 
-/** Ids of all nodes in a state, from the matrix, so that nothing need be loaded. */
-export function idsInState(view: FleetView, code: string): string[] {
-  return view.matrix.ids.filter((_, index) => view.matrix.cells.charAt(index) === code);
+/** Ids of all nodes in a state, from the matrix, so that no row need be loaded. */
+export function idsInState(view: FleetView, ids: readonly string[], code: string): string[] {
+  return ids.filter((_, index) => view.matrix.cells.charAt(index) === code);
 }
 
-export function matchedIds(view: FleetView): string[] {
-  return view.matrix.ids.filter((_, index) => view.matrix.matched.charAt(index) === '1');
+export function matchedIds(view: FleetView, ids: readonly string[]): string[] {
+  return ids.filter((_, index) => view.matrix.matched.charAt(index) !== '0');
 }
 
 /** The filter line that shows exactly the nodes of a share, where one can be written. */

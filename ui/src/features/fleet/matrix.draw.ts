@@ -92,7 +92,7 @@ export class MatrixPainter {
     for (let row = 0; row < of.rows; row += 1) {
       let worst = CALM;
       for (const index of picture.order.subarray(row * of.columns, (row + 1) * of.columns)) {
-        if (picture.matched.charAt(index) === '1') worst = Math.min(worst, RANKS.get(picture.cells.charAt(index)) ?? CALM);
+        if (picture.matched.charAt(index) !== '0') worst = Math.min(worst, RANKS.get(picture.cells.charAt(index)) ?? CALM);
       }
       const look = STATES[worst];
       if (!look || worst === CALM) continue;

@@ -9,6 +9,7 @@ import type {
   ImportFormat,
   ImportPreview,
   LogLine,
+  NodeNames,
   NodeView,
   PlanView,
   RawAnswer,
@@ -27,6 +28,7 @@ export interface Api {
   shell(): Promise<ShellView>;
   openFleet(name: string): Promise<ShellView>;
   fleetOverview(fleet: string, page: FleetPage): Promise<FleetView>;
+  nodeNames(fleet: string): Promise<NodeNames>;
   node(fleet: string, id: string): Promise<NodeView>;
   nodeRaw(fleet: string, id: string): Promise<RawAnswer[]>;
   /** Newest lines first; an empty filter, an empty level and an age of 0 ask for everything. */

@@ -173,6 +173,10 @@ versions: Array<VersionShare>,
  */
 counts: Array<StateCount>, matrix: Matrix, 
 /**
+ * Changes when nodes come or go; [`NodeNames`] are asked for again then.
+ */
+members: string, 
+/**
  * Nodes the filter lets through.
  */
 matched: number, total: number, offset: number, rows: Array<NodeRow>, 
@@ -233,9 +237,9 @@ export type Matrix = {
  */
 cells: string, 
 /**
- * `1` where the filter lets the node through, else `0`.
+ * `1` where the filter lets the node through, else `0`; empty where nothing is filtered.
  */
-matched: string, ids: Array<string>, };
+matched: string, };
 
 export type Mode = "live" | "cache";
 
@@ -259,6 +263,16 @@ cli: string,
  * The same as curl, with `$PLUMB_TOKEN` for the token; empty where no single request does it.
  */
 curl: Array<string>, };
+
+/**
+ * Ids of all nodes in the order of the matrix. Its own question: with 10,000 nodes it is most of the bytes,
+ * and the fleet is painted without it.
+ */
+export type NodeNames = { 
+/**
+ * Of which members these are, as in [`FleetView::members`].
+ */
+members: string, ids: Array<string>, };
 
 /**
  * One row of the table. Times are milliseconds since the epoch; ages are computed where they are shown.

@@ -5,7 +5,7 @@ import { FLEET_NAMES, START_MS, fleetNamed, forgetFleets, type FakeFleet } from 
 import { textDiff } from './fake/policies';
 import { FakeRuns, fail, planFor } from './fake/runs';
 import { CREDENTIALS, chart, importPreview, logLines, rawAnswers } from './fake/settings';
-import { driftView, fleetView, nodeView } from './fake/views';
+import { driftView, fleetView, nodeNames, nodeView } from './fake/views';
 
 export interface FakeOptions {
   /** Fleet that is open; nothing for a first run. */
@@ -67,6 +67,7 @@ export function createFake(options: FakeOptions): Api {
       open = name;
       return shell();
     }),
+    nodeNames: (fleet) => ask(fleet, nodeNames),
     fleetOverview: (fleet, page) => ask(fleet, (found) => fleetView(found, page)),
     node: (fleet, id) => ask(fleet, (found) => nodeView(found, id) ?? fail('not_found', `${id} is not in ${fleet} any more`, 'It was taken out of the fleet file; press Esc.')),
     nodeRaw: (fleet, id) => ask(fleet, (found) => {

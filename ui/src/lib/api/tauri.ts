@@ -7,6 +7,7 @@ export const api: Api = {
   shell: () => invoke('shell'),
   openFleet: (name) => invoke('open_fleet', { name }),
   fleetOverview: (fleet, page) => invoke('fleet_overview', { fleet, page }),
+  nodeNames: (fleet) => invoke('node_names', { fleet }),
   node: (fleet, id) => invoke('node', { fleet, id }),
   nodeRaw: (fleet, id) => invoke('node_raw', { fleet, id }),
   nodeLogs: (fleet, id, filter, level, maxAgeS) => invoke('node_logs', { fleet, id, filter, level, maxAgeS }),

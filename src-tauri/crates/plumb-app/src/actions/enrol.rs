@@ -11,6 +11,7 @@ use crate::{
     app::App,
     error::{AppError, Code, chain},
     fleets,
+    opening::Reopen,
     views::{
         settings::{ImportFormat, ImportPreview},
         shell::ShellView,
@@ -36,7 +37,9 @@ impl App {
         let mut record = self.record().write().await?;
         plumb_store::fleets::add(&mut record, name, file.as_std_path(), self.now()).await?;
         record.commit().await?;
-        self.reload_fleets().await
+        self.reload_fleets(Reopen::Changed).await?;
+        let state = self.state(name.as_str())?;
+        self.bundles_known(&state).await
     }
 
     /// Makes a fleet the one the window shows.
@@ -60,7 +63,7 @@ impl App {
                 *open = None;
             }
         }
-        self.reload_fleets().await?;
+        self.reload_fleets(Reopen::Changed).await?;
         self.shell().await
     }
 

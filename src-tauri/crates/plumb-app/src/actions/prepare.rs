@@ -59,9 +59,10 @@ impl App {
         fleet: &str,
         request: &ActionRequest,
     ) -> Result<(Prepared, Current), AppError> {
+        let (state, loaded) = self.loaded(fleet)?;
+        self.bundles_known(&state).await?;
         let current = self.current(fleet).await?;
         let plan = self.plan_now(&current, request).await?;
-        let (_, loaded) = self.loaded(fleet)?;
         let probes = self.probe(&loaded.pool, &current.fleet, &plan).await;
         let assessment = current.assess(self.now());
         let findings = findings(&plan, &probes, current.plan_input(&assessment), self.now());

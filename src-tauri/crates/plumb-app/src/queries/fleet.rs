@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use plumb_fleet::{
-    Assessment, DriftState, NodeId,
+    Assessment, Digest, DriftState, Fleet, NodeId,
     filter::{Filter, FilterSubject},
 };
 
@@ -16,8 +16,8 @@ use crate::{
         PAGE_ROWS_MAX,
         convert::{ms, node_row, state_code},
         fleet::{
-            FleetPage, FleetSort, FleetView, Matrix, NodeRow, StateCount, ThresholdsView,
-            VersionShare,
+            FleetPage, FleetSort, FleetView, Matrix, NodeNames, NodeRow, StateCount,
+            ThresholdsView, VersionShare,
         },
     },
 };
@@ -32,6 +32,25 @@ impl App {
         let current = self.current(fleet).await?;
         Ok(overview(&current, page, self.now()))
     }
+
+    /// Ids behind the cells of the matrix.
+    pub async fn node_names(&self, fleet: &str) -> Result<NodeNames, AppError> {
+        let (_, loaded) = self.loaded(fleet)?;
+        let ids = loaded.fleet.nodes.keys().map(ToString::to_string).collect();
+        Ok(NodeNames { members: members(&loaded.fleet), ids })
+    }
+}
+
+/// A short name for which nodes a fleet has.
+fn members(fleet: &Fleet) -> String {
+    let mut names = String::new();
+    for id in fleet.nodes.keys() {
+        names.push_str(id.as_str());
+        names.push('\n');
+    }
+    let mut digest = Digest::of(names.as_bytes()).to_string();
+    digest.truncate(16);
+    digest
 }
 
 /// Builds the view of a fleet at one moment.
@@ -64,6 +83,7 @@ pub fn overview(current: &Current, page: &FleetPage, now: Timestamp) -> FleetVie
             })
             .collect(),
         matrix,
+        members: members(&current.fleet),
         matched: matched_count,
         total,
         offset: page.offset,
@@ -77,17 +97,19 @@ fn matrix<'a>(
     assessment: &Assessment,
     filter: Option<&Filter>,
 ) -> (Matrix, Vec<&'a NodeId>) {
-    let mut matrix = Matrix { cells: String::new(), matched: String::new(), ids: Vec::new() };
+    let mut matrix = Matrix { cells: String::new(), matched: String::new() };
     let mut matched = Vec::new();
     for id in current.fleet.nodes.keys() {
         let state = assessment.nodes.get(id).map_or(DriftState::Unknown, |verdict| verdict.state);
         let passes = filter.is_none_or(|filter| filter.matches(&subject(current, id, state)));
         matrix.cells.push(state_code(state));
         matrix.matched.push(if passes { '1' } else { '0' });
-        matrix.ids.push(id.to_string());
         if passes {
             matched.push(id);
         }
+    }
+    if matched.len() == matrix.cells.len() {
+        matrix.matched.clear();
     }
     (matrix, matched)
 }

@@ -257,7 +257,7 @@ fn figure<T>(
     seen.map(|seen| Figure {
         name: name.to_owned(),
         value: words(&seen.value),
-        source: seen.source.clone(),
+        source: seen.source.to_string(),
         at_ms: ms(seen.at),
         caution,
     })

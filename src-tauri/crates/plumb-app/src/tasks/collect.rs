@@ -68,6 +68,9 @@ impl App {
     #[instrument(skip_all, fields(fleet))]
     pub async fn sweep(&self, fleet: &str) -> Result<Current, AppError> {
         let (state, loaded) = self.loaded(fleet)?;
+        if !self.0.options.sweep_on_period {
+            self.bundles_known(&state).await?;
+        }
         state.sweeping.store(true, Ordering::Relaxed);
         self.announce([Topic::Shell]);
         let result = self.sweep_loaded(&state, &loaded).await;
@@ -263,6 +266,9 @@ impl App {
             () = self.painted() => {}
         }
         loop {
+            if let Err(error) = self.bundles_known(&state).await {
+                warn!(fleet = %state.name, error = %error.message, "bundles not read");
+            }
             tokio::select! {
                 () = state.stop.cancelled() => return,
                 result = self.sweep(state.name.as_str()) => {

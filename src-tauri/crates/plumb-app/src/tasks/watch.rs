@@ -15,6 +15,8 @@ use tracing::warn;
 use crate::{
     app::App,
     error::{AppError, chain},
+    fleets,
+    opening::Reopen,
     topics::Topic,
 };
 
@@ -57,8 +59,9 @@ impl App {
         }
         let edited = self.edited_files(files).await;
         if edited || (record && self.list_changed().await?) {
-            self.reload_fleets().await?;
-        } else if cache || record {
+            self.reload_fleets(Reopen::Changed).await?;
+        }
+        if cache || record {
             for state in self.fleet_states() {
                 if cache {
                     *state.current.lock().expect("no panic while a fleet is held") = None;
@@ -78,14 +81,18 @@ impl App {
         Ok(())
     }
 
-    /// Whether a fleet file was written since the last look.
+    /// Whether a fleet file, or a key, bundle or folder it names, was written since the last look.
     async fn edited_files(&self, files: &mut BTreeMap<Utf8PathBuf, Option<SystemTime>>) -> bool {
         let mut edited = false;
         for state in self.fleet_states() {
-            let modified =
-                tokio::fs::metadata(&state.file).await.ok().and_then(|file| file.modified().ok());
-            let before = files.insert(state.file.clone(), modified);
-            edited |= before.is_some_and(|before| before != modified);
+            let named =
+                state.loaded.iter().flat_map(|loaded| fleets::named(&state.file, &loaded.fleet));
+            for file in std::iter::once(state.file.clone()).chain(named) {
+                let modified =
+                    tokio::fs::metadata(&file).await.ok().and_then(|file| file.modified().ok());
+                let before = files.insert(file, modified);
+                edited |= before.is_some_and(|before| before != modified);
+            }
         }
         edited
     }
@@ -156,6 +163,6 @@ impl App {
         *slot.write().expect("no panic while a file is held") = opened.database;
         let notices = opened.notices.iter().map(ToString::to_string);
         self.0.notices.lock().expect("no panic while notices are held").extend(notices);
-        self.reload_fleets().await
+        self.reload_fleets(Reopen::All).await
     }
 }

@@ -106,7 +106,7 @@ pub fn node_row(
         api: node.map_or("", |node| node.api.name()).to_owned(),
         labels: node
             .into_iter()
-            .flat_map(|node| &node.labels)
+            .flat_map(|node| node.labels.iter())
             .map(|(name, value)| LabelView { name: name.clone(), value: value.clone() })
             .collect(),
         state: verdict.state.into(),

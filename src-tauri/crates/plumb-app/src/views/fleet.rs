@@ -46,6 +46,8 @@ pub struct FleetView {
     /// Every state, worst first, also with zero.
     pub counts: Vec<StateCount>,
     pub matrix: Matrix,
+    /// Changes when nodes come or go; [`NodeNames`] are asked for again then.
+    pub members: String,
     /// Nodes the filter lets through.
     pub matched: u32,
     pub total: u32,
@@ -118,8 +120,17 @@ pub enum DriftStateView {
 pub struct Matrix {
     /// State codes, one character a node: `t p d b a s u ? c .` in the order of the states.
     pub cells: String,
-    /// `1` where the filter lets the node through, else `0`.
+    /// `1` where the filter lets the node through, else `0`; empty where nothing is filtered.
     pub matched: String,
+}
+
+/// Ids of all nodes in the order of the matrix. Its own question: with 10,000 nodes it is most of the bytes,
+/// and the fleet is painted without it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS, JsonSchema)]
+#[ts(export_to = "bindings.ts")]
+pub struct NodeNames {
+    /// Of which members these are, as in [`FleetView::members`].
+    pub members: String,
     pub ids: Vec<String>,
 }
 

@@ -42,7 +42,7 @@ pub(crate) fn node(api: NodeApi, url: &str) -> Node {
         id: NodeId::new("eu-gw-001").expect("a valid name"),
         api,
         url: url.parse().expect("a URL"),
-        labels: BTreeMap::new(),
+        labels: BTreeMap::new().into(),
         credential: None,
         tls: None,
         allow_plain_token: false,

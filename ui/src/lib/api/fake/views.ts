@@ -1,7 +1,7 @@
 //! Views of the fake's fleets, as the backend would compute them.
 import { matches, parse } from '$lib/domain/filter.logic';
 import { STATES, lookOf } from '$lib/domain/states';
-import type { Baseline, BaselineChoice, DesiredView, DriftView, FleetPage, FleetView, GroupView, NodeAction, NodeRow, NodeView, VersionShare } from '../api';
+import type { Baseline, BaselineChoice, DesiredView, DriftView, FleetPage, FleetView, GroupView, NodeAction, NodeNames, NodeRow, NodeView, VersionShare } from '../api';
 import { START_MS, bundleDigest, type FakeFleet, type FakeNode } from './fleets';
 import { CONTENTS, V42, contentOf, policyDiff } from './policies';
 import { digest } from './seed';
@@ -59,6 +59,10 @@ function row(node: FakeNode): NodeRow {
   return rest;
 }
 
+const members = (fleet: FakeFleet): string => `${fleet.nodes.length} ${fleet.nodes.at(-1)?.id ?? ''}`;
+
+export const nodeNames = (fleet: FakeFleet): NodeNames => ({ members: members(fleet), ids: fleet.nodes.map((node) => node.id) });
+
 export function fleetView(fleet: FakeFleet, page: FleetPage): FleetView {
   const { filter, error } = parse(page.filter);
   const through = filter ? fleet.nodes.filter((node) => matches(filter, node)) : fleet.nodes;
@@ -75,9 +79,9 @@ export function fleetView(fleet: FakeFleet, page: FleetPage): FleetView {
     counts: STATES.map(({ state }) => ({ state, count: fleet.nodes.filter((node) => node.state === state).length })),
     matrix: {
       cells: fleet.nodes.map((node) => lookOf(node.state).code).join(''),
-      matched: fleet.nodes.map((node) => (passes.has(node.id) ? '1' : '0')).join(''),
-      ids: fleet.nodes.map((node) => node.id),
+      matched: through.length === fleet.nodes.length ? '' : fleet.nodes.map((node) => (passes.has(node.id) ? '1' : '0')).join(''),
     },
+    members: members(fleet),
     matched: through.length,
     total: fleet.nodes.length,
     offset: page.offset,
