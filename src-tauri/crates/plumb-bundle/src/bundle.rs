@@ -42,12 +42,34 @@ impl Format {
     }
 }
 
+/// How long a bundle says it may be taken.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Expiry {
+    /// It sets no end; archives never do.
+    #[default]
+    Never,
+    /// From this moment on it is expired.
+    At(Timestamp),
+    /// Its end cannot be read. The text is kept so that nobody takes it for a bundle without an end.
+    Unreadable(String),
+}
+
+impl Expiry {
+    /// The moment, where there is one.
+    pub fn at(&self) -> Option<Timestamp> {
+        match self {
+            Self::At(at) => Some(*at),
+            Self::Never | Self::Unreadable(_) => None,
+        }
+    }
+}
+
 /// What a bundle says about itself beyond its name; claims, not facts.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Metadata {
     pub description: Option<String>,
     pub algorithm: Option<String>,
-    pub expires_at: Option<Timestamp>,
+    pub expiry: Expiry,
     pub tags: Vec<String>,
     /// The whole section as canonical JSON (`{}` where the format has none).
     pub text: String,

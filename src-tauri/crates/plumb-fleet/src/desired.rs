@@ -61,6 +61,9 @@ pub struct CatalogueEntry {
     /// Absolute path on this machine, when the file is at hand.
     pub local_path: Option<String>,
     pub issued_at: Option<Timestamp>,
+    /// From when nodes that keep to it no longer take it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Timestamp>,
     /// The trusted key that verified it.
     pub key: String,
     pub policies: u32,

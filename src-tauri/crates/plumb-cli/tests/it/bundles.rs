@@ -68,3 +68,27 @@ fn bad_input_names_its_place() {
     world.check("bundle inspect twice.json", 2);
     world.check("bundle inspect nowhere.json", 2);
 }
+
+#[test]
+fn an_expired_bundle_is_said_to_be_expired() {
+    let world = World::empty();
+    world.check("policy bundle keygen --out signer.pem --bits 2048", 0);
+    world.file("policies.json", r#"[{"id": "payments", "effect": "deny"}]"#);
+    for (end, exit, said) in [
+        ("2020-01-01T00:00:00Z", 1, "1.0.0 is validly signed, but expired"),
+        ("2199-01-01T00:00:00Z", 0, "1.0.0 is validly signed"),
+    ] {
+        let build = format!(
+            "bundle build policies.json --id payments --version 1.0.0 --expires-at {end} --out a.json"
+        );
+        world.check(&build, 0);
+        world.check("bundle sign a.json --key signer.pem --key-id signer --out a.signed.json", 0);
+        let shown = world.check("bundle verify a.signed.json --trust signer.pub.pem", exit).stdout;
+        assert!(shown.contains(said), "{shown}");
+        let verify = "policy bundle verify a.signed.json --trust signer.pub.pem";
+        let document = world.document(verify, exit, "bundle-verify");
+        assert_eq!(document["expired"].as_bool(), Some(exit == 1));
+        std::fs::remove_file(world.path().join("a.json")).expect("it is there");
+        std::fs::remove_file(world.path().join("a.signed.json")).expect("it is there");
+    }
+}
