@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use plumb_fleet::{
-    content::{Ordering, Policy, PolicyRef},
+    content::{Ordering, Policy, PolicyRef, content_digest},
     ids::{BundleDigest, ContentDigest, Digest, Version},
 };
 
@@ -75,6 +75,16 @@ pub struct Metadata {
     pub text: String,
 }
 
+/// A file of an archive that its policies read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DataFile {
+    pub path: String,
+    /// Of the text, so that the layout of a JSON file is no content.
+    pub digest: Digest,
+    /// Canonical JSON, or the YAML as it stands in the archive.
+    pub text: String,
+}
+
 /// A set of policies, named by its digest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bundle {
@@ -89,6 +99,9 @@ pub struct Bundle {
     pub content: ContentDigest,
     pub ordering: Ordering,
     pub policies: Vec<Policy>,
+    /// Data files by path. They decide as much as policies do, but a node does not say which it has,
+    /// so they are no part of `content`; see [`Bundle::data_digest`].
+    pub data: Vec<DataFile>,
     pub format: Format,
     pub metadata: Metadata,
     /// Size of the file.
@@ -127,6 +140,17 @@ impl Bundle {
             Format::OpaArchive => Ok(OpaArchive::read(bytes)?.to_bundle()?),
             Format::PolicyPack => Ok(PolicyPack::read(bytes)?.to_bundle()?),
         }
+    }
+
+    /// One digest over all data files, by the formula of a set of policies; none where there are none.
+    pub fn data_digest(&self) -> Option<ContentDigest> {
+        let files = || self.data.iter().map(|file| (file.path.as_str(), file.digest));
+        (!self.data.is_empty()).then(|| content_digest(files(), Ordering::Unordered))
+    }
+
+    /// Whether two bundles decide alike: equal policies, in order where it decides, and equal data.
+    pub fn same_meaning(&self, other: &Self) -> bool {
+        self.content == other.content && self.data_digest() == other.data_digest()
     }
 
     /// Names and digests of the policies, in the bundle's order.
