@@ -7,6 +7,7 @@ use plumb_fleet::{
     Desired, DesiredVersion, Fleet, FleetId, InFlight, NodeId, Snapshot, SnapshotBuilder,
 };
 use plumb_journal::{NodePhase, fold};
+use plumb_store::SweepMeta;
 use tracing::warn;
 
 use crate::{app::App, error::AppError, ids::new_id, topics::Topic};
@@ -101,14 +102,25 @@ impl App {
     }
 }
 
+/// What the store holds of a fleet: its newest snapshot and the sweep it stands on, if there was one.
+pub(crate) fn known(
+    fleet: &Fleet,
+    stored: Option<(Snapshot, SweepMeta)>,
+) -> (Snapshot, Option<SweepMeta>) {
+    match stored {
+        Some((snapshot, sweep)) => (of_fleet(fleet, &snapshot), Some(sweep)),
+        None => (never_swept(fleet), None),
+    }
+}
+
 /// A stored snapshot with exactly the nodes of the fleet as it is now.
-pub(crate) fn of_fleet(fleet: &Fleet, stored: &Snapshot) -> Snapshot {
+fn of_fleet(fleet: &Fleet, stored: &Snapshot) -> Snapshot {
     SnapshotBuilder::new(fleet.name.clone(), fleet.nodes.keys().cloned(), Some(stored))
         .finish(stored.id, stored.taken_at)
 }
 
 /// The snapshot of a fleet nobody has looked at yet.
-pub(crate) fn never_swept(fleet: &Fleet) -> Snapshot {
+fn never_swept(fleet: &Fleet) -> Snapshot {
     SnapshotBuilder::new(fleet.name.clone(), fleet.nodes.keys().cloned(), None)
         .finish(new_id(Timestamp::UNIX_EPOCH), Timestamp::UNIX_EPOCH)
 }

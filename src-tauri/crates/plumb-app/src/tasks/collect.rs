@@ -19,11 +19,11 @@ use tracing::{info, instrument, warn};
 
 use crate::{
     app::{App, FleetState, Loaded},
-    current::{Current, Sweep},
+    current::Current,
     error::AppError,
     ids::new_id,
     topics::Topic,
-    wishes::{never_swept, of_fleet},
+    wishes::known,
 };
 
 /// Behind other windows a fleet is swept this many times more slowly.
@@ -178,21 +178,11 @@ impl App {
         let mut cache = self.cache().write().await?;
         let stored =
             plumb_store::snapshots::latest_with(&mut cache, name, Policies::Without).await?;
-        let (before, former) = match stored {
-            Some((snapshot, meta)) => (of_fleet(&loaded.fleet, &snapshot), Some(meta)),
-            None => (never_swept(&loaded.fleet), None),
-        };
+        let (before, former) = known(&loaded.fleet, stored);
         let looked: BTreeSet<NodeId> = look.seen.iter().map(|seen| seen.node.clone()).collect();
         let at = self.now().max(before.taken_at);
         let snapshot = merged(loaded, &before, look, at, sweep.is_some());
-        let current = Current {
-            fleet: loaded.fleet.clone(),
-            sweep: sweep
-                .or(former)
-                .map(|meta| Sweep::of(&snapshot, meta.started_at, meta.finished_at)),
-            snapshot: Arc::new(snapshot),
-            desired,
-        };
+        let current = Current::of(loaded.fleet.clone(), snapshot, sweep.or(former), desired);
         let assessment = current.assess(at);
         let (fresh, former) = (&current.snapshot, Some(&before));
         let changed = match sweep {
