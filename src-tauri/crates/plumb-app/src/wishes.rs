@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 use plumb_fleet::{
-    Desired, DesiredVersion, Fleet, FleetId, InFlight, NodeId, Snapshot, SnapshotBuilder,
+    Desired, DesiredVersion, Fleet, FleetId, InFlight, NodeApi, NodeId, Snapshot, SnapshotBuilder,
 };
 use plumb_journal::{NodePhase, fold};
 use plumb_store::SweepMeta;
@@ -23,9 +23,13 @@ impl App {
         };
         let mut by_node = fleet.desired_by_node.clone();
         by_node.extend(nodes);
+        // What OPA calls its bundle is a name of its configuration, which no signed archive bears.
+        let named = fleet.nodes.values().filter(|node| node.api != NodeApi::Opa);
+        let bundles = named.filter_map(|node| Some((node.id.clone(), node.bundle.clone()?)));
         Ok(Desired {
             fleet: whole.or_else(|| fleet.desired.clone()),
             nodes: by_node,
+            bundles: bundles.collect(),
             catalogue,
             refused: BTreeSet::new(),
             thresholds: fleet.thresholds,

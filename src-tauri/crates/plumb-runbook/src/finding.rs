@@ -249,7 +249,7 @@ fn bundle_of<'a>(target: &NodePlan, input: PlanInput<'a>) -> Option<&'a Catalogu
     let resolved = || {
         let version = target.after.version.clone()?;
         let wish = DesiredVersion { version, content: Some(content), pinned_by: None, since: None };
-        catalogue.resolve(&wish)
+        input.desired.offer(&target.node).resolve(&wish)
     };
     by_file.or_else(resolved).or_else(|| catalogue.with_content(content))
 }

@@ -157,6 +157,7 @@ impl World {
         let desired = Desired {
             fleet: None,
             nodes: BTreeMap::new(),
+            bundles: BTreeMap::new(),
             catalogue: Catalogue::default(),
             refused: BTreeSet::new(),
             thresholds: Thresholds::default(),
