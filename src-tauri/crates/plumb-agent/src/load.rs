@@ -12,7 +12,7 @@ use plumb_bundle::{
 };
 use plumb_decide::{Reading, RuleError};
 use plumb_fleet::{BundleDigest, ContentDigest, Digest, PolicyRef};
-use plumb_trust::{KeySet, Outcome, Verdict, verify_signed_json};
+use plumb_trust::{Expired, KeySet, Outcome, Verdict, verify_signed_json};
 use plumb_wire::v1::{SignatureCheck, SignatureStatus, SignatureVerdict};
 
 use crate::{
@@ -42,6 +42,8 @@ pub(crate) enum LoadError {
     Bundle(#[from] BundleError),
     #[error("{0}")]
     Untrusted(String),
+    #[error("the bundle {0}")]
+    Expired(#[from] Expired),
     #[error("the bundle's policies cannot be decided by")]
     Rules(#[from] RuleError),
     #[error("the bundle is {found}, not {wanted}")]
@@ -60,6 +62,8 @@ impl LoadError {
             Self::Bundle(BundleError::Structure(error)) => error.to_string(),
             Self::Bundle(_) | Self::Path(_) | Self::Rules(_) | Self::Other { .. } => chain(self),
             Self::Untrusted(_) => "Bundle verification failed".to_owned(),
+            // Not documented; said as the documented ones are.
+            Self::Expired(expired) => format!("Bundle {expired}"),
         }
     }
 

@@ -67,11 +67,23 @@ impl Core {
                 }
             };
             let Read { bytes, digest, result } = load(&path, core.checks());
-            let result = result.map(|bundle| Ready { bundle, path });
+            let result = result
+                .and_then(|bundle| core.unexpired(bundle))
+                .map(|bundle| Ready { bundle, path });
             let _ = reply.send(Fetched { digest, result });
             drop(bytes);
         })
         .await
+    }
+
+    /// Refuses a bundle whose end has come. Nothing documented or seen of the field's service refuses
+    /// one, so an agent that answers as it does takes it. Bundles that agents share are judged here,
+    /// each time, and not when they were verified.
+    fn unexpired(&self, bundle: Arc<Loaded>) -> Result<Arc<Loaded>, LoadError> {
+        if !self.config.field_compatible {
+            plumb_trust::check_expiry(&bundle.document.metadata().expiry, self.now())?;
+        }
+        Ok(bundle)
     }
 
     fn resolve(&self, path: &Path) -> Result<BundlePath, crate::roots::PathError> {

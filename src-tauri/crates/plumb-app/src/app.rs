@@ -22,13 +22,13 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     actions::prepare::Prepared,
-    current::{Current, Sweep},
+    current::Current,
     error::{AppError, Code},
     fleets::Print,
     opening::Reopen,
     ports::clock::WallClock,
     topics::{ANNOUNCE_EVERY, Announcer, Topic},
-    wishes::{never_swept, of_fleet},
+    wishes::known,
 };
 
 /// Plans kept between preview and start; an older one has to be made again.
@@ -375,21 +375,9 @@ impl App {
             )
             .await?
         };
-        let (snapshot, sweep) = match stored {
-            Some((snapshot, meta)) => {
-                let snapshot = of_fleet(&loaded.fleet, &snapshot);
-                let sweep = Sweep::of(&snapshot, meta.started_at, meta.finished_at);
-                (snapshot, Some(sweep))
-            }
-            None => (never_swept(&loaded.fleet), None),
-        };
-        let desired = self.read_desired(&loaded.fleet).await?;
-        let current = Current {
-            fleet: loaded.fleet.clone(),
-            snapshot: Arc::new(snapshot),
-            desired: Arc::new(desired),
-            sweep,
-        };
+        let (snapshot, sweep) = known(&loaded.fleet, stored);
+        let desired = Arc::new(self.read_desired(&loaded.fleet).await?);
+        let current = Current::of(loaded.fleet.clone(), snapshot, sweep, desired);
         *state.current.lock().expect("no panic while a fleet is held") = Some(current.clone());
         Ok(current)
     }

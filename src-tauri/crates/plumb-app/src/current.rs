@@ -5,6 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use plumb_fleet::{Assessment, Desired, Fleet, NodeId, Snapshot, assess};
 use plumb_runbook::PlanInput;
+use plumb_store::SweepMeta;
 
 /// What the store held of a fleet at one moment; never changed, only replaced.
 #[derive(Debug, Clone)]
@@ -39,6 +40,17 @@ impl Sweep {
 }
 
 impl Current {
+    /// A snapshot of a fleet, the sweep it stands on, and what is desired.
+    pub(crate) fn of(
+        fleet: Arc<Fleet>,
+        snapshot: Snapshot,
+        sweep: Option<SweepMeta>,
+        desired: Arc<Desired>,
+    ) -> Self {
+        let sweep = sweep.map(|meta| Sweep::of(&snapshot, meta.started_at, meta.finished_at));
+        Self { fleet, snapshot: Arc::new(snapshot), desired, sweep }
+    }
+
     pub fn assess(&self, now: Timestamp) -> Assessment {
         assess(&self.snapshot, &self.desired, now)
     }

@@ -33,8 +33,9 @@ impl App {
                     .await?;
             let earlier = changes.into_iter().find_map(|change| {
                 let (version, content) = (change.version?, change.content?);
-                let signed = current.desired.catalogue.with_content(content)?;
-                let other = Some(content) != now && signed.version == version;
+                let offer = current.desired.offer(id);
+                let signed = offer.of_version(&version).any(|entry| entry.content == content);
+                let other = signed && Some(content) != now;
                 other.then_some((NamedContent { version, content }, change.at))
             });
             report.last_known_good = earlier.map(|(good, at)| Observed::new(good, SOURCE, at));

@@ -3,7 +3,9 @@
 use std::{collections::BTreeMap, fs, time::SystemTime};
 
 use camino::{Utf8Path, Utf8PathBuf};
-use plumb_bundle::{Bundle, BundleError, Format, OpaArchive, SignedJson, limits::BUNDLE_BYTES_MAX};
+use plumb_bundle::{
+    Bundle, BundleError, Expiry, Format, OpaArchive, SignedJson, limits::BUNDLE_BYTES_MAX,
+};
 use plumb_fleet::{
     CatalogueEntry, Content, Digest, Fleet, FleetFileError, fleet::FLEET_FILE_BYTES_MAX,
 };
@@ -186,6 +188,11 @@ pub(crate) fn known_bundle(path: &Utf8Path, keys: &KeySet) -> Result<KnownBundle
         read_bounded(path, BUNDLE_BYTES_MAX).map_err(|error| crate::error::chain(&error))?;
     let said = |error: &dyn std::error::Error| format!("{path}: {}", crate::error::chain(error));
     let bundle = Bundle::read(&bytes).map_err(|error| said(&error))?;
+    // An expired bundle stays known, so that nodes that run it are told apart from tampered ones; one
+    // whose end nobody can read is a mistake of who signed it.
+    if let Expiry::Unreadable(text) = &bundle.metadata.expiry {
+        return Err(format!("{path}: expires_at is {text}, which is no moment: sign it again"));
+    }
     let verdict = verdict(&bytes, bundle.format, keys).map_err(|error| said(&error))?;
     let key = match verdict.key() {
         Some(key) if verdict.is_trusted() => key.key_id.clone(),
@@ -205,6 +212,7 @@ pub(crate) fn known_bundle(path: &Utf8Path, keys: &KeySet) -> Result<KnownBundle
         file: path.file_name().unwrap_or_default().to_owned(),
         local_path: Some(path.to_string()),
         issued_at: bundle.issued_at,
+        expires_at: bundle.metadata.expiry.at(),
         key,
         policies: u32::try_from(content.policies.len()).unwrap_or(u32::MAX),
         bytes: bytes.len() as u64,

@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 use plumb_fleet::{
-    Desired, DesiredVersion, Fleet, FleetId, InFlight, NodeId, Snapshot, SnapshotBuilder,
+    Desired, DesiredVersion, Fleet, FleetId, InFlight, NodeApi, NodeId, Snapshot, SnapshotBuilder,
 };
 use plumb_journal::{NodePhase, fold};
+use plumb_store::SweepMeta;
 use tracing::warn;
 
 use crate::{app::App, error::AppError, ids::new_id, topics::Topic};
@@ -22,9 +23,13 @@ impl App {
         };
         let mut by_node = fleet.desired_by_node.clone();
         by_node.extend(nodes);
+        // What OPA calls its bundle is a name of its configuration, which no signed archive bears.
+        let named = fleet.nodes.values().filter(|node| node.api != NodeApi::Opa);
+        let bundles = named.filter_map(|node| Some((node.id.clone(), node.bundle.clone()?)));
         Ok(Desired {
             fleet: whole.or_else(|| fleet.desired.clone()),
             nodes: by_node,
+            bundles: bundles.collect(),
             catalogue,
             refused: BTreeSet::new(),
             thresholds: fleet.thresholds,
@@ -101,14 +106,25 @@ impl App {
     }
 }
 
+/// What the store holds of a fleet: its newest snapshot and the sweep it stands on, if there was one.
+pub(crate) fn known(
+    fleet: &Fleet,
+    stored: Option<(Snapshot, SweepMeta)>,
+) -> (Snapshot, Option<SweepMeta>) {
+    match stored {
+        Some((snapshot, sweep)) => (of_fleet(fleet, &snapshot), Some(sweep)),
+        None => (never_swept(fleet), None),
+    }
+}
+
 /// A stored snapshot with exactly the nodes of the fleet as it is now.
-pub(crate) fn of_fleet(fleet: &Fleet, stored: &Snapshot) -> Snapshot {
+fn of_fleet(fleet: &Fleet, stored: &Snapshot) -> Snapshot {
     SnapshotBuilder::new(fleet.name.clone(), fleet.nodes.keys().cloned(), Some(stored))
         .finish(stored.id, stored.taken_at)
 }
 
 /// The snapshot of a fleet nobody has looked at yet.
-pub(crate) fn never_swept(fleet: &Fleet) -> Snapshot {
+fn never_swept(fleet: &Fleet) -> Snapshot {
     SnapshotBuilder::new(fleet.name.clone(), fleet.nodes.keys().cloned(), None)
         .finish(new_id(Timestamp::UNIX_EPOCH), Timestamp::UNIX_EPOCH)
 }

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use plumb_fleet::{
-    content::{Ordering, Policy, PolicyRef},
+    content::{Ordering, Policy, PolicyRef, content_digest},
     ids::{BundleDigest, ContentDigest, Digest, Version},
 };
 
@@ -42,14 +42,46 @@ impl Format {
     }
 }
 
+/// How long a bundle says it may be taken.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Expiry {
+    /// It sets no end; archives never do.
+    #[default]
+    Never,
+    /// From this moment on it is expired.
+    At(Timestamp),
+    /// Its end cannot be read. The text is kept so that nobody takes it for a bundle without an end.
+    Unreadable(String),
+}
+
+impl Expiry {
+    /// The moment, where there is one.
+    pub fn at(&self) -> Option<Timestamp> {
+        match self {
+            Self::At(at) => Some(*at),
+            Self::Never | Self::Unreadable(_) => None,
+        }
+    }
+}
+
 /// What a bundle says about itself beyond its name; claims, not facts.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Metadata {
     pub description: Option<String>,
     pub algorithm: Option<String>,
-    pub expires_at: Option<Timestamp>,
+    pub expiry: Expiry,
     pub tags: Vec<String>,
     /// The whole section as canonical JSON (`{}` where the format has none).
+    pub text: String,
+}
+
+/// A file of an archive that its policies read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DataFile {
+    pub path: String,
+    /// Of the text, so that the layout of a JSON file is no content.
+    pub digest: Digest,
+    /// Canonical JSON, or the YAML as it stands in the archive.
     pub text: String,
 }
 
@@ -67,6 +99,9 @@ pub struct Bundle {
     pub content: ContentDigest,
     pub ordering: Ordering,
     pub policies: Vec<Policy>,
+    /// Data files by path. They decide as much as policies do, but a node does not say which it has,
+    /// so they are no part of `content`; see [`Bundle::data_digest`].
+    pub data: Vec<DataFile>,
     pub format: Format,
     pub metadata: Metadata,
     /// Size of the file.
@@ -105,6 +140,17 @@ impl Bundle {
             Format::OpaArchive => Ok(OpaArchive::read(bytes)?.to_bundle()?),
             Format::PolicyPack => Ok(PolicyPack::read(bytes)?.to_bundle()?),
         }
+    }
+
+    /// One digest over all data files, by the formula of a set of policies; none where there are none.
+    pub fn data_digest(&self) -> Option<ContentDigest> {
+        let files = || self.data.iter().map(|file| (file.path.as_str(), file.digest));
+        (!self.data.is_empty()).then(|| content_digest(files(), Ordering::Unordered))
+    }
+
+    /// Whether two bundles decide alike: equal policies, in order where it decides, and equal data.
+    pub fn same_meaning(&self, other: &Self) -> bool {
+        self.content == other.content && self.data_digest() == other.data_digest()
     }
 
     /// Names and digests of the policies, in the bundle's order.

@@ -8,6 +8,8 @@ use plumb_fleet::{
 };
 use serde::Serialize;
 
+use crate::bundle::DataFile;
+
 /// A policy on one side of a comparison.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Place {
@@ -88,6 +90,13 @@ pub fn diff_refs(before: &[PolicyRef], after: &[PolicyRef], ordering: Ordering) 
     let before: Vec<Line<'_>> = before.iter().map(|p| (p.id.as_str(), p.digest)).collect();
     let after: Vec<Line<'_>> = after.iter().map(|p| (p.id.as_str(), p.digest)).collect();
     compare(&before, &after, ordering)
+}
+
+/// Compares the data files of two archives, which are told apart by their paths.
+pub fn diff_data(before: &[DataFile], after: &[DataFile]) -> PolicyDiff {
+    let before: Vec<Line<'_>> = before.iter().map(|f| (f.path.as_str(), f.digest)).collect();
+    let after: Vec<Line<'_>> = after.iter().map(|f| (f.path.as_str(), f.digest)).collect();
+    compare(&before, &after, Ordering::Unordered)
 }
 
 /// A policy as far as comparing needs it.

@@ -39,19 +39,25 @@ pub enum Ordering {
     Unordered,
 }
 
-/// The content digest: SHA-256 over one line `<id JSON-escaped> <digest hex>\n` per policy.
+/// The first line of what is hashed for a set. No line of a policy is like it: those begin with a quote.
+const SET: &[u8] = b"set\n";
+
+/// The content digest, by the formula of section 6 of `ARCHITECTURE.md`.
 ///
-/// Lines stand in list order where order decides and sorted by id where it does not, so two nodes
-/// have equal digests exactly when they would answer alike.
+/// A list and a set of the same policies have different digests even where the list happens to stand
+/// in the order of ids: the first match of a list decides, every member of a set does, and who reads
+/// a digest back from the store must get the meaning it was made of. A node says itself how its
+/// policies are ordered, so without this it could give a set the name of a signed list.
 pub fn content_digest<'a>(
     policies: impl IntoIterator<Item = (&'a str, Digest)>,
     ordering: Ordering,
 ) -> ContentDigest {
+    let mut hasher = Sha256::new();
     let mut lines: Vec<(&str, Digest)> = policies.into_iter().collect();
     if ordering == Ordering::Unordered {
         lines.sort_unstable();
+        hasher.update(SET);
     }
-    let mut hasher = Sha256::new();
     for (id, digest) in lines {
         hasher.update(serde_json::to_string(id).expect("a string always serialises"));
         hasher.update(b" ");
@@ -79,6 +85,31 @@ mod tests {
         assert_eq!(
             content_digest(ab, Ordering::Unordered),
             content_digest(ba, Ordering::Unordered)
+        );
+    }
+
+    #[test]
+    fn a_list_in_the_order_of_ids_is_not_the_set_of_its_policies() {
+        for ids in [&[][..], &["a"], &["a", "b"]] {
+            assert_ne!(
+                content_digest(lines(ids), Ordering::ByPosition),
+                content_digest(lines(ids), Ordering::Unordered),
+                "{ids:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_formula_is_the_documented_one() {
+        let (a, b) = (Digest::of(b"a").to_hex(), Digest::of(b"b").to_hex());
+        let of = |text: String| ContentDigest(Digest::of(text.as_bytes()));
+        assert_eq!(
+            content_digest(lines(&["b", "a"]), Ordering::ByPosition),
+            of(format!("\"b\" {b}\n\"a\" {a}\n"))
+        );
+        assert_eq!(
+            content_digest(lines(&["b", "a"]), Ordering::Unordered),
+            of(format!("set\n\"a\" {a}\n\"b\" {b}\n"))
         );
     }
 

@@ -23,6 +23,10 @@ pub struct Desired {
     /// For nodes without an entry of their own.
     pub fleet: Option<DesiredVersion>,
     pub nodes: BTreeMap<NodeId, DesiredVersion>,
+    /// Ids of the bundles that nodes are to run, where the fleet file names one: a version label of
+    /// another bundle means nothing to them.
+    #[serde(default)]
+    pub bundles: BTreeMap<NodeId, String>,
     pub catalogue: Catalogue,
     pub refused: BTreeSet<ContentDigest>,
     pub thresholds: Thresholds,
@@ -33,6 +37,16 @@ pub struct Desired {
 impl Desired {
     pub fn of(&self, node: &NodeId) -> Option<&DesiredVersion> {
         self.nodes.get(node).or(self.fleet.as_ref())
+    }
+
+    /// The bundle a node is to run, where the fleet file names one.
+    pub fn bundle_of(&self, node: &NodeId) -> Option<&str> {
+        self.bundles.get(node).map(String::as_str)
+    }
+
+    /// The signed bundles a node may be given.
+    pub fn offer(&self, node: &NodeId) -> Offer<'_> {
+        self.catalogue.offer(self.bundle_of(node))
     }
 }
 
@@ -61,6 +75,9 @@ pub struct CatalogueEntry {
     /// Absolute path on this machine, when the file is at hand.
     pub local_path: Option<String>,
     pub issued_at: Option<Timestamp>,
+    /// From when nodes that keep to it no longer take it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Timestamp>,
     /// The trusted key that verified it.
     pub key: String,
     pub policies: u32,
@@ -79,11 +96,35 @@ impl Catalogue {
         self.entries.iter().find(|entry| entry.content == content)
     }
 
+    /// The entries of one bundle, or all.
+    pub const fn offer<'a>(&'a self, bundle: Option<&'a str>) -> Offer<'a> {
+        Offer { catalogue: self, bundle }
+    }
+}
+
+/// The part of a catalogue that a node may be given: all, or the versions of one bundle.
+#[derive(Debug, Clone, Copy)]
+pub struct Offer<'a> {
+    catalogue: &'a Catalogue,
+    /// Its id, as the bundles say it.
+    pub bundle: Option<&'a str>,
+}
+
+impl<'a> Offer<'a> {
+    pub fn of_version(
+        self,
+        version: &Version,
+    ) -> impl Iterator<Item = &'a CatalogueEntry> + use<'a, '_> {
+        self.catalogue.entries.iter().filter(move |entry| {
+            entry.version == *version && self.bundle.is_none_or(|id| entry.bundle_id == id)
+        })
+    }
+
     /// The bundle that a desired version names: by content, or the only content of that version.
     ///
     /// One content may stand in several files; then it is the first by name, on every machine.
-    pub fn resolve(&self, desired: &DesiredVersion) -> Option<&CatalogueEntry> {
-        let of_version = || self.entries.iter().filter(|entry| entry.version == desired.version);
+    pub fn resolve(self, desired: &DesiredVersion) -> Option<&'a CatalogueEntry> {
+        let of_version = || self.of_version(&desired.version);
         let content = desired.content.or_else(|| of_version().next().map(|entry| entry.content))?;
         if desired.content.is_none() && of_version().any(|entry| entry.content != content) {
             return None;

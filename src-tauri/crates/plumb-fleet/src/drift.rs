@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    desired::{Catalogue, Desired, DesiredVersion},
+    desired::{Desired, DesiredVersion, Offer},
     ids::{ContentDigest, NodeId, Version},
     snapshot::{NodeObservation, NodeReport, SignatureReport},
 };
@@ -89,7 +89,8 @@ impl Verdict {
     }
 }
 
-/// The most common content of each version, for versions of which no signed bundle is known.
+/// The most common content of each version among nodes of one bundle, for versions of which no signed
+/// bundle is known.
 pub type Majority = BTreeMap<Version, ContentDigest>;
 
 /// Names the drift state of one node.
@@ -169,7 +170,7 @@ fn compare(
         return Verdict::new(DriftState::Unknown, "no desired version is set");
     };
     if version.value != want.version {
-        return match order(&version.value, &want.version, &desired.catalogue) {
+        return match order(&version.value, &want.version, desired.offer(node)) {
             Order::Less => Verdict::new(
                 DriftState::Behind,
                 format!("runs {}, desired is {}", version.value, want.version),
@@ -186,7 +187,7 @@ fn compare(
             "the version matches, the content could not be read",
         );
     };
-    if let Some(expected) = expected_content(want, &desired.catalogue, majority)
+    if let Some(expected) = expected_content(want, desired.offer(node), majority)
         && content.value != expected
     {
         return Verdict::new(
@@ -214,20 +215,20 @@ fn compare(
 /// The content a desired version stands for: pinned, of the only signed bundle, or of most nodes.
 pub fn expected_content(
     want: &DesiredVersion,
-    catalogue: &Catalogue,
+    offer: Offer<'_>,
     majority: &Majority,
 ) -> Option<ContentDigest> {
     want.content
-        .or_else(|| catalogue.resolve(want).map(|entry| entry.content))
+        .or_else(|| offer.resolve(want).map(|entry| entry.content))
         .or_else(|| majority.get(&want.version).copied())
 }
 
 /// Orders two version labels: by the issue time of their signed bundles where both are known, else as
 /// semantic versions (a leading `v` allowed), else by their digits and letters in runs. Only equal
 /// labels are equal: `1.0.0` and `v1.0.0` stand in the order of their characters.
-pub fn order(a: &Version, b: &Version, catalogue: &Catalogue) -> Order {
+pub fn order(a: &Version, b: &Version, offer: Offer<'_>) -> Order {
     let issued =
-        |version: &Version| catalogue.of_version(version).filter_map(|entry| entry.issued_at).max();
+        |version: &Version| offer.of_version(version).filter_map(|entry| entry.issued_at).max();
     if let (Some(a), Some(b)) = (issued(a), issued(b))
         && a != b
     {

@@ -143,7 +143,8 @@ pub struct CommonEntry {
     /// Folder on the node in which bundles stand.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bundle_folder: Option<String>,
-    /// Id of the bundle these nodes run.
+    /// Id of the bundle these nodes run, where a fleet has several: versions of others are not theirs. For
+    /// `opa`, the name of the bundle in OPA's configuration.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bundle: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     content::PolicyRef,
-    desired::Catalogue,
+    desired::Desired,
     ids::{ContentDigest, NodeId, Version},
     snapshot::Snapshot,
 };
@@ -39,27 +39,32 @@ pub fn groups(snapshot: &Snapshot) -> Vec<Group> {
 
 /// The most common content of every version, ties broken by the smaller digest.
 pub fn majority(snapshot: &Snapshot) -> BTreeMap<Version, ContentDigest> {
-    most_common(snapshot, |_, _| true)
+    most_common(snapshot, |_| true, |_, _| true)
 }
 
-/// The same, but a version of which signed bundles are known counts only their contents: nodes that
-/// were tampered with alike are no example, however many they are.
+/// The same among the nodes of one bundle, or those of none, but a version of which signed bundles are
+/// known counts only their contents: nodes that were tampered with alike are no example, however many
+/// they are.
 pub fn majority_of_signed(
     snapshot: &Snapshot,
-    catalogue: &Catalogue,
+    desired: &Desired,
+    bundle: Option<&str>,
 ) -> BTreeMap<Version, ContentDigest> {
-    most_common(snapshot, |version, content| {
-        let mut known = catalogue.of_version(version).peekable();
+    let offer = desired.catalogue.offer(bundle);
+    let is_of_it = |node: &NodeId| desired.bundle_of(node) == bundle;
+    most_common(snapshot, is_of_it, |version, content| {
+        let mut known = offer.of_version(version).peekable();
         known.peek().is_none() || known.any(|entry| entry.content == content)
     })
 }
 
 fn most_common(
     snapshot: &Snapshot,
+    votes: impl Fn(&NodeId) -> bool,
     is_counted: impl Fn(&Version, ContentDigest) -> bool,
 ) -> BTreeMap<Version, ContentDigest> {
     let mut counts: BTreeMap<&Version, BTreeMap<ContentDigest, usize>> = BTreeMap::new();
-    for seen in snapshot.nodes.values() {
+    for (_, seen) in snapshot.nodes.iter().filter(|(id, _)| votes(id)) {
         if let Some(report) = &seen.report
             && let (Some(version), Some(content)) = (&report.version, &report.content)
         {

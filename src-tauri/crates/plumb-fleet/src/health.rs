@@ -1,15 +1,15 @@
 //! From a snapshot to an assessment: one verdict per node, counts, groups, and the figures' ages.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::{
     desired::{Desired, Thresholds},
-    drift::{DriftState, Verdict, drift},
+    drift::{DriftState, Majority, Verdict, drift, expected_content},
     group::{Group, groups, majority_of_signed},
-    ids::NodeId,
+    ids::{ContentDigest, NodeId},
     snapshot::{NodeReport, Snapshot},
 };
 
@@ -24,19 +24,31 @@ pub struct Assessment {
 
 /// Judges every node of a snapshot against what is desired.
 pub fn assess(snapshot: &Snapshot, desired: &Desired, now: Timestamp) -> Assessment {
-    let majority = majority_of_signed(snapshot, &desired.catalogue);
+    let bundles: BTreeSet<Option<&str>> =
+        desired.bundles.values().map(|id| Some(id.as_str())).chain([None]).collect();
+    let majorities: BTreeMap<Option<&str>, Majority> = bundles
+        .into_iter()
+        .map(|bundle| (bundle, majority_of_signed(snapshot, desired, bundle)))
+        .collect();
     let mut counts: BTreeMap<DriftState, usize> =
         DriftState::ALL.into_iter().map(|state| (state, 0)).collect();
     let nodes = snapshot
         .nodes
         .iter()
         .map(|(id, seen)| {
-            let verdict = drift(id, seen, desired, &majority, now);
+            let verdict = drift(id, seen, desired, &majorities[&desired.bundle_of(id)], now);
             *counts.entry(verdict.state).or_default() += 1;
             (id.clone(), verdict)
         })
         .collect();
     Assessment { nodes, counts, groups: groups(snapshot) }
+}
+
+/// The content a node should run, by the rule its drift is judged by.
+pub fn expected(snapshot: &Snapshot, desired: &Desired, node: &NodeId) -> Option<ContentDigest> {
+    let want = desired.of(node)?;
+    let majority = majority_of_signed(snapshot, desired, desired.bundle_of(node));
+    expected_content(want, desired.offer(node), &majority)
 }
 
 /// Something odd about a figure a node reports, shown beside it.

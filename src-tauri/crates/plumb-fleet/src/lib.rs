@@ -16,12 +16,14 @@ pub mod observed;
 pub mod snapshot;
 
 pub use content::{Ordering, Policy, PolicyRef, content_digest};
-pub use desired::{Catalogue, CatalogueEntry, Desired, DesiredVersion, InFlight, Thresholds};
+pub use desired::{
+    Catalogue, CatalogueEntry, Desired, DesiredVersion, InFlight, Offer, Thresholds,
+};
 pub use drift::{DriftState, Verdict};
 pub use filter::{Filter, FilterError, FilterSubject};
 pub use fleet::{Fleet, FleetFile, FleetFileError};
 pub use group::Group;
-pub use health::{Assessment, Caution, assess, cautions};
+pub use health::{Assessment, Caution, assess, cautions, expected};
 pub use ids::{
     BundleDigest, ContentDigest, Digest, FleetId, NodeId, PlanHash, RunId, SnapshotId, Version,
 };

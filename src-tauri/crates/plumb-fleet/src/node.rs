@@ -79,7 +79,7 @@ pub struct Node {
     pub route: Route,
     /// Folder on the node in which bundles stand; `reload` paths are built below it.
     pub bundle_folder: Option<String>,
-    /// Name of the bundle this node should run, where a fleet has several.
+    /// Id of the bundle this node should run, where a fleet has several; an OPA's name for it.
     pub bundle: Option<String>,
 }
 

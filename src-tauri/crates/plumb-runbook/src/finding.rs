@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use plumb_fleet::{DriftState, NodeId};
+use plumb_fleet::{BundleDigest, CatalogueEntry, DesiredVersion, DriftState, NodeId};
 use serde::{Deserialize, Serialize};
 
 use crate::plan::{Effect, LeftOutReason, NodePlan, Plan, PlanInput};
@@ -41,6 +41,8 @@ pub enum FindingCode {
     OldSnapshot,
     LargeBundle,
     NothingToDo,
+    BundleExpired,
+    BundleExpiresSoon,
 }
 
 impl FindingCode {
@@ -57,6 +59,8 @@ impl FindingCode {
             Self::OldSnapshot => "old_snapshot",
             Self::LargeBundle => "large_bundle",
             Self::NothingToDo => "nothing_to_do",
+            Self::BundleExpired => "bundle_expired",
+            Self::BundleExpiresSoon => "bundle_expires_soon",
         }
     }
 }
@@ -75,6 +79,9 @@ pub enum Probe {
 const SNAPSHOT_AGE_S_MAX: i64 = 120;
 /// Bundles above this are slow to reload (R271).
 const BUNDLE_BYTES_ADVISED: u64 = 1 << 20;
+
+/// A bundle that ends sooner than this, in seconds, is hardly worth rolling out.
+const EXPIRES_SOON_S: i64 = 24 * 60 * 60;
 
 /// Examines a plan. `probes` are the answers of nodes asked to verify, where they were asked.
 pub fn findings(
@@ -112,6 +119,7 @@ pub fn findings(
     }
     found.extend(plan.left_out.iter().filter_map(|left| left_out_finding(left, input)));
     found.extend(plan_wide(plan, input, now));
+    found.extend(expiry_findings(plan, input, now));
     found.sort_by(|a, b| {
         b.severity
             .cmp(&a.severity)
@@ -192,6 +200,58 @@ fn left_out_finding(left: &crate::plan::LeftOut, input: PlanInput<'_>) -> Option
         message: format!("left out: {}", left.detail),
         remedy: remedy.to_owned(),
     })
+}
+
+/// One finding a bundle that has ended or is about to, with how many nodes are to run it. A pin and a
+/// restart count too: an agent that starts with an expired bundle has none.
+fn expiry_findings(plan: &Plan, input: PlanInput<'_>, now: Timestamp) -> Vec<Finding> {
+    let mut taken: BTreeMap<BundleDigest, (&CatalogueEntry, usize)> = BTreeMap::new();
+    for target in plan.targets() {
+        if let Some(entry) = bundle_of(target, input) {
+            taken.entry(entry.digest).or_insert((entry, 0)).1 += 1;
+        }
+    }
+    let found = taken.into_values().filter_map(|(entry, nodes)| {
+        let at = entry.expires_at?;
+        let left_s = at.as_second().saturating_sub(now.as_second());
+        let (severity, code, what) = if at <= now {
+            (Severity::Fatal, FindingCode::BundleExpired, "expired".to_owned())
+        } else if left_s < EXPIRES_SOON_S {
+            let what = format!("expires in {} min,", left_s / 60);
+            (Severity::Warning, FindingCode::BundleExpiresSoon, what)
+        } else {
+            return None;
+        };
+        Some(Finding {
+            severity,
+            code,
+            node: None,
+            message: format!("bundle {} {what} at {at}; nodes to run it: {nodes}", entry.version),
+            remedy: "sign it again with a later expires_at, or name another version".to_owned(),
+        })
+    });
+    found.collect()
+}
+
+/// The bundle a node is to run: the file of its effects where they name one, else by content.
+fn bundle_of<'a>(target: &NodePlan, input: PlanInput<'a>) -> Option<&'a CatalogueEntry> {
+    let catalogue = &input.desired.catalogue;
+    let content = target.after.content?;
+    let file = target.effects.iter().find_map(|effect| match effect {
+        Effect::Verify { path } | Effect::Reload { path } => {
+            Some(path.rsplit('/').next().unwrap_or(path))
+        }
+        _ => None,
+    });
+    let by_file = file.and_then(|file| {
+        catalogue.entries.iter().find(|entry| entry.content == content && entry.file == file)
+    });
+    let resolved = || {
+        let version = target.after.version.clone()?;
+        let wish = DesiredVersion { version, content: Some(content), pinned_by: None, since: None };
+        input.desired.offer(&target.node).resolve(&wish)
+    };
+    by_file.or_else(resolved).or_else(|| catalogue.with_content(content))
 }
 
 fn plan_wide(plan: &Plan, input: PlanInput<'_>, now: Timestamp) -> Vec<Finding> {

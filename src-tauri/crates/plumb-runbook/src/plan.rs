@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use plumb_fleet::{
-    Assessment, Capability, Catalogue, CatalogueEntry, ContentDigest, Desired, DesiredVersion,
-    Digest, DriftState, Fleet, NamedContent, Node, NodeApi, NodeId, NodeObservation, PlanHash,
+    Assessment, Capability, CatalogueEntry, ContentDigest, Desired, DesiredVersion, Digest,
+    DriftState, Fleet, NamedContent, Node, NodeApi, NodeId, NodeObservation, Offer, PlanHash,
     Snapshot, Version, capabilities,
 };
 use serde::{Deserialize, Serialize};
@@ -208,7 +208,7 @@ pub fn plan(
     if nodes.is_empty() {
         return Err(PlanError::NothingSelected);
     }
-    let change = desired_change(action, selected, input.desired)?;
+    let change = desired_change(action, selected, nodes, input.desired)?;
     let mut left_out = Vec::new();
     let mut targets = Vec::new();
     for id in nodes {
@@ -240,6 +240,7 @@ pub fn plan(
 fn desired_change(
     action: &Action,
     selected: Option<&BTreeSet<NodeId>>,
+    nodes: &BTreeSet<NodeId>,
     desired: &Desired,
 ) -> Result<Option<DesiredChange>, PlanError> {
     let (version, content) = match action {
@@ -247,7 +248,11 @@ fn desired_change(
         Action::ResolveConflict { to, content } => (to, content),
         Action::Sync { .. } | Action::Rollback { .. } | Action::Restart => return Ok(None),
     };
-    let known: Vec<&CatalogueEntry> = desired.catalogue.of_version(version).collect();
+    // Nodes of one bundle leave no doubt which one a version label is of.
+    let mut bundles = nodes.iter().map(|node| desired.bundle_of(node));
+    let first = bundles.next().flatten();
+    let bundle = first.filter(|_| bundles.all(|bundle| bundle == first));
+    let known: Vec<&CatalogueEntry> = desired.catalogue.offer(bundle).of_version(version).collect();
     let content = match content {
         Some(content) if known.iter().any(|entry| entry.content == *content) => *content,
         Some(content) => {
@@ -357,15 +362,14 @@ fn not_refused(content: ContentDigest, desired: &Desired) -> Result<(), Skip> {
 }
 
 /// The bundle a version names, when it names one.
-fn resolved<'a>(
-    wanted: &DesiredVersion,
-    catalogue: &'a Catalogue,
-) -> Result<&'a CatalogueEntry, Skip> {
-    catalogue.resolve(wanted).ok_or_else(|| {
+fn resolved<'a>(wanted: &DesiredVersion, offer: Offer<'a>) -> Result<&'a CatalogueEntry, Skip> {
+    offer.resolve(wanted).ok_or_else(|| {
         let contents: BTreeSet<ContentDigest> =
-            catalogue.of_version(&wanted.version).map(|entry| entry.content).collect();
+            offer.of_version(&wanted.version).map(|entry| entry.content).collect();
         if wanted.content.is_some() || contents.len() < 2 {
-            return not_known(&wanted.version);
+            let (reason, detail) = not_known(&wanted.version);
+            let of = |id| format!("{detail} that belongs to the node's bundle {id}");
+            return (reason, offer.bundle.map_or_else(|| detail.clone(), of));
         }
         let detail = format!(
             "version {} names {} signed bundles; pin one of them by its content digest",
@@ -415,7 +419,7 @@ fn sync_node(
             .cloned()
             .ok_or_else(|| (LeftOutReason::NotKnown, "no desired version is set".to_owned()))?,
     };
-    let entry = resolved(&wanted, &input.desired.catalogue)?;
+    let entry = resolved(&wanted, input.desired.offer(&node.id))?;
     not_refused(entry.content, input.desired)?;
     let after = Running { version: Some(entry.version.clone()), content: Some(entry.content) };
     let state = input.assessment.nodes.get(&node.id).map(|verdict| verdict.state);
@@ -441,7 +445,7 @@ fn sync_node(
             vec![Effect::Verify { path: path.clone() }, Effect::Reload { path }]
         }
     };
-    let undo = undo_of(&before, input.desired);
+    let undo = undo_of(&node.id, &before, input.desired);
     Ok(NodePlan {
         node: node.id.clone(),
         before,
@@ -461,16 +465,17 @@ pub fn path_on_node(node: &Node, entry: &CatalogueEntry) -> String {
 }
 
 /// A rollback names a version only, so it undoes only where the version alone names what ran before.
-fn undo_of(before: &Running, desired: &Desired) -> Undo {
+fn undo_of(node: &NodeId, before: &Running, desired: &Desired) -> Undo {
     let Some(version) = &before.version else {
         return Undo::Impossible { reason: "what ran before is not known".to_owned() };
     };
-    let mut known = desired.catalogue.of_version(version);
+    let offer = desired.offer(node);
+    let mut known = offer.of_version(version);
     let reason = if !known.any(|entry| Some(entry.content) == before.content) {
         format!("what ran before as {version} is no signed bundle that is known here")
     } else if before.content.is_some_and(|content| desired.refused.contains(&content)) {
         format!("what ran before as {version} is refused in this fleet")
-    } else if resolved(&of_version(version), &desired.catalogue).is_err() {
+    } else if resolved(&of_version(version), offer).is_err() {
         format!("{version} names several signed bundles, and a rollback names only a version")
     } else {
         return Undo::RollBackTo { version: version.clone() };
@@ -490,9 +495,9 @@ fn rollback_node(
 ) -> Result<NodePlan, Skip> {
     let report = input.snapshot.nodes.get(&node.id).and_then(|seen| seen.report.as_ref());
     let good = report.and_then(|report| report.last_known_good.as_ref()).map(|good| &good.value);
-    let catalogue = &input.desired.catalogue;
+    let offer = input.desired.offer(&node.id);
     let (version, content) = match (to, good) {
-        (Some(version), _) => (version.clone(), resolved(&of_version(version), catalogue)?.content),
+        (Some(version), _) => (version.clone(), resolved(&of_version(version), offer)?.content),
         (None, Some(good)) => (good.version.clone(), good.content),
         (None, None) => {
             let earlier = report
@@ -508,7 +513,7 @@ fn rollback_node(
                         "its history names no earlier version; name one".to_owned(),
                     )
                 })?;
-            let content = resolved(&of_version(&earlier), catalogue)?.content;
+            let content = resolved(&of_version(&earlier), offer)?.content;
             (earlier, content)
         }
     };
@@ -521,11 +526,11 @@ fn rollback_node(
         vec![Effect::Rollback { to: Some(version) }]
     } else {
         let wanted = DesiredVersion { content: Some(content), ..of_version(&version) };
-        let entry = resolved(&wanted, catalogue)?;
+        let entry = resolved(&wanted, offer)?;
         let path = path_on_node(node, entry);
         vec![Effect::Verify { path: path.clone() }, Effect::Reload { path }]
     };
-    let undo = undo_of(&before, input.desired);
+    let undo = undo_of(&node.id, &before, input.desired);
     Ok(NodePlan {
         node: node.id.clone(),
         before,

@@ -60,9 +60,54 @@ pub async fn insert(
     }
     let mut changed = keep_reports(conn, snapshot, previous, &nodes).await?;
     changed.extend(keep_seen(conn, snapshot, assessment, sweep_id, &nodes).await?);
+    Ok(names(&changed, snapshot, &nodes))
+}
+
+/// Keeps what a look at some nodes saw between two sweeps, and answers with those of them that stand otherwise than
+/// before; nothing is kept, and nothing answered, while there is no sweep to add it to.
+///
+/// No sweep is recorded: the newest one keeps its moments and counts, and nodes that were not looked at keep every row.
+/// `snapshot` is the newest one with what was seen `at` this moment put in its place, under an id of its own.
+pub async fn amend(
+    conn: &mut SqliteConnection,
+    snapshot: &Snapshot,
+    assessment: &Assessment,
+    previous: Option<&Snapshot>,
+    looked: &BTreeSet<NodeId>,
+    at: Timestamp,
+) -> Result<Option<BTreeSet<NodeId>>, StoreError> {
+    let Some(newest) = newest(conn, &snapshot.fleet).await? else { return Ok(None) };
+    let fleet = intern::fleet(conn, &snapshot.fleet).await?;
+    let seen = snapshot.nodes.iter().filter(|(name, _)| looked.contains(*name));
+    let part = Snapshot {
+        id: snapshot.id,
+        fleet: snapshot.fleet.clone(),
+        taken_at: at,
+        nodes: seen.map(|(name, node)| (name.clone(), node.clone())).collect(),
+    };
+    let stored = newest.snapshot_id.as_slice();
+    let previous = previous.filter(|p| p.fleet == part.fleet && stored == p.id.as_bytes());
+    let nodes = intern::nodes(conn, fleet, part.nodes.keys()).await?;
+    reloads::merge(conn, &part, previous, &nodes).await?;
+    let mut changed = keep_reports(conn, &part, previous, &nodes).await?;
+    changed.extend(keep_seen(conn, &part, assessment, newest.id, &nodes).await?);
+    // Another process that remembers the snapshot as it was must not take it for this one.
+    let id = part.id.as_bytes().as_slice();
+    let done =
+        sqlx::query_file!("queries/sweep/rename.sql", newest.id, id).execute(&mut *conn).await;
+    attempt(conn, "naming a snapshot", done).await?;
+    Ok(Some(names(&changed, &part, &nodes)))
+}
+
+/// The nodes behind numbers.
+fn names(
+    changed: &BTreeSet<i64>,
+    snapshot: &Snapshot,
+    nodes: &BTreeMap<String, i64>,
+) -> BTreeSet<NodeId> {
     let names: BTreeMap<i64, &NodeId> =
         snapshot.nodes.keys().map(|name| (nodes[name.as_str()], name)).collect();
-    Ok(changed.iter().filter_map(|id| names.get(id)).map(|name| (*name).clone()).collect())
+    changed.iter().filter_map(|id| names.get(id)).map(|name| (*name).clone()).collect()
 }
 
 struct Newest {

@@ -41,6 +41,7 @@ pub fn signed(label: &str, word: &str) -> CatalogueEntry {
         file: format!("payments-{label}-{word}.signed.json"),
         local_path: Some(format!("/home/ops/bundles/payments-{label}-{word}.signed.json")),
         issued_at: None,
+        expires_at: None,
         key: "signer-2026a".to_owned(),
         policies: 5,
         bytes: 10_240,
@@ -156,6 +157,7 @@ impl World {
         let desired = Desired {
             fleet: None,
             nodes: BTreeMap::new(),
+            bundles: BTreeMap::new(),
             catalogue: Catalogue::default(),
             refused: BTreeSet::new(),
             thresholds: Thresholds::default(),

@@ -1,11 +1,13 @@
 //! Bytes, keys and a time in; a verdict out; pure.
 
+pub mod expiry;
 pub mod keys;
 pub mod random;
 pub mod schemes;
 pub mod signing;
 pub mod verdict;
 
+pub use expiry::{Expired, check_expiry, verify_signed_json_at};
 pub use keys::{JwtAlgorithm, KeyError, KeySet, TrustedKey};
 pub use random::Fill;
 pub use schemes::{

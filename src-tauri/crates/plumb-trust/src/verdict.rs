@@ -22,6 +22,8 @@ pub enum CheckName {
     Scope,
     /// Every file is signed, and every signed file is there.
     Files,
+    /// The moment the bundle ends, if it sets one, has not come.
+    NotExpired,
 }
 
 impl fmt::Display for CheckName {
@@ -33,6 +35,7 @@ impl fmt::Display for CheckName {
             Self::TrustedSignature => "trusted signature",
             Self::Scope => "scope",
             Self::Files => "files",
+            Self::NotExpired => "not expired",
         })
     }
 }
@@ -130,6 +133,14 @@ impl Verdict {
 
     pub fn key_hint(&self) -> Option<&str> {
         self.key_hint.as_deref()
+    }
+
+    /// True when a trusted key signed the bundle and its expiry is all that speaks against it.
+    pub fn is_expired(&self) -> bool {
+        let failed = |check: &&Check| check.outcome != Outcome::Passed;
+        self.key.is_some()
+            && self.checks.iter().filter(failed).all(|check| check.name == CheckName::NotExpired)
+            && !self.is_trusted()
     }
 
     /// The first check that failed.

@@ -70,6 +70,12 @@ impl World {
         self.place(name, &signed(&SIGNER, version, effects))
     }
 
+    /// The same, with a moment from which on it is expired.
+    pub(crate) fn sign_until(&self, name: &str, version: &str, expires_at: &str) -> PathBuf {
+        let end = expires_at.parse().expect("a moment");
+        self.place(name, &signed_until(&SIGNER, version, &["deny"], Some(end)))
+    }
+
     /// The same, signed by a key nobody trusts.
     pub(crate) fn sign_by_stranger(&self, name: &str, version: &str) -> PathBuf {
         self.place(name, &signed(&STRANGER, version, &["allow"]))
@@ -121,6 +127,15 @@ impl World {
 }
 
 fn signed(key: &SigningKey, version: &str, effects: &[&str]) -> Vec<u8> {
+    signed_until(key, version, effects, None)
+}
+
+fn signed_until(
+    key: &SigningKey,
+    version: &str,
+    effects: &[&str],
+    expires_at: Option<jiff::Timestamp>,
+) -> Vec<u8> {
     let policies = effects.iter().enumerate().map(|(index, effect)| policy(index, effect));
     let draft = BundleDraft {
         id: "payments-policies".to_owned(),
@@ -128,7 +143,7 @@ fn signed(key: &SigningKey, version: &str, effects: &[&str]) -> Vec<u8> {
         issued_at: "2026-11-01T08:00:00Z".parse().expect("a moment"),
         issuer: Some("Payments platform".to_owned()),
         description: None,
-        expires_at: None,
+        expires_at,
         tags: Vec::new(),
         policies: policies.collect(),
     };

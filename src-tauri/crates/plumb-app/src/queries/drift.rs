@@ -239,12 +239,11 @@ fn desired_baseline(current: &Current) -> ResolvedBaseline {
             missing: Some("no desired version is set for the fleet".to_owned()),
         };
     };
-    let catalogue = &current.desired.catalogue;
-    let majority = majority_of_signed(&current.snapshot, catalogue);
+    let majority = majority_of_signed(&current.snapshot, &current.desired, None);
     ResolvedBaseline {
         label: format!("desired {}", want.version),
         version: Some(want.version.clone()),
-        content: expected_content(want, catalogue, &majority),
+        content: expected_content(want, current.desired.catalogue.offer(None), &majority),
         missing: Some(format!("no signed bundle of {} is known", want.version)),
     }
 }

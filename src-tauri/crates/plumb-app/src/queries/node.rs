@@ -118,10 +118,7 @@ impl App {
         node: &NodeId,
         content: Option<ContentDigest>,
     ) -> Result<Option<String>, AppError> {
-        let wanted = current.desired.of(node).and_then(|want| {
-            want.content
-                .or_else(|| current.desired.catalogue.resolve(want).map(|entry| entry.content))
-        });
+        let wanted = plumb_fleet::expected(&current.snapshot, &current.desired, node);
         let (Some(wanted), Some(content)) = (wanted, content) else { return Ok(None) };
         if wanted == content {
             return Ok(None);

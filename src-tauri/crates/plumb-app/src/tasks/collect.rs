@@ -19,11 +19,11 @@ use tracing::{info, instrument, warn};
 
 use crate::{
     app::{App, FleetState, Loaded},
-    current::{Current, Sweep},
+    current::Current,
     error::AppError,
     ids::new_id,
     topics::Topic,
-    wishes::{never_swept, of_fleet},
+    wishes::known,
 };
 
 /// Behind other windows a fleet is swept this many times more slowly.
@@ -105,6 +105,10 @@ impl App {
         nodes: &[NodeId],
     ) -> Result<Arc<Snapshot>, AppError> {
         let (state, loaded) = self.loaded(fleet)?;
+        // What is stored stands on a sweep: before the first one a look at some is a look at all.
+        if !self.was_swept(&loaded).await? {
+            return Ok(self.sweep(fleet).await?.snapshot);
+        }
         let (current, _) = self.observe_of(&state, &loaded, nodes).await?;
         self.learn_contents(&loaded, &current.snapshot).await?;
         Ok(current.snapshot)
@@ -124,8 +128,14 @@ impl App {
             .collect();
         // A look for a proof is not cut short by the program's end: the run decides when to stop.
         let look = self.look(loaded, &nodes, Duration::ZERO, &CancellationToken::new()).await;
-        let looked = look.seen.iter().map(|seen| seen.node.clone()).collect();
+        let looked: BTreeSet<NodeId> = look.seen.iter().map(|seen| seen.node.clone()).collect();
         Ok((self.keep(state, loaded, look, None).await?, looked))
+    }
+
+    /// Whether what is seen of some nodes has a sweep to be added to.
+    async fn was_swept(&self, loaded: &Loaded) -> Result<bool, AppError> {
+        let mut conn = self.cache().read().await?;
+        Ok(!plumb_store::sweeps::list(&mut conn, &loaded.fleet.name, 1).await?.is_empty())
     }
 
     async fn look(
@@ -156,7 +166,8 @@ impl App {
     }
 
     /// Stores what was seen over the newest snapshot, in one transaction with reading it, so that processes do not
-    /// overwrite each other. A look that began before a node was seen otherwise never hides what was seen then.
+    /// overwrite each other. A look that began before a node was seen otherwise never hides what was seen then. Only a
+    /// look at the whole fleet is a `sweep`; any other leaves the newest sweep's moments and the other nodes alone.
     async fn keep(
         &self,
         state: &FleetState,
@@ -170,52 +181,32 @@ impl App {
         let mut cache = self.cache().write().await?;
         let stored =
             plumb_store::snapshots::latest_with(&mut cache, name, Policies::Without).await?;
-        let (before, former) = match stored {
-            Some((snapshot, meta)) => (of_fleet(&loaded.fleet, &snapshot), Some(meta)),
-            None => (never_swept(&loaded.fleet), None),
+        let (before, former) = known(&loaded.fleet, stored);
+        let looked: BTreeSet<NodeId> = look.seen.iter().map(|seen| seen.node.clone()).collect();
+        let at = self.now().max(before.taken_at);
+        let snapshot = merged(loaded, &before, look, at, sweep.is_some());
+        let current = Current::of(loaded.fleet.clone(), snapshot, sweep.or(former), desired);
+        let assessment = current.assess(at);
+        let (fresh, former) = (&current.snapshot, Some(&before));
+        let changed = match sweep {
+            Some(meta) => {
+                plumb_store::snapshots::insert(&mut cache, fresh, &assessment, former, meta).await?
+            }
+            None => {
+                plumb_store::snapshots::amend(&mut cache, fresh, &assessment, former, &looked, at)
+                    .await?
+                    .unwrap_or_else(|| {
+                        // The cache was set aside meanwhile. The next sweep fills the new one.
+                        warn!(fleet = %name, "no sweep to add a look to; it is kept in memory");
+                        looked
+                    })
+            }
         };
-        let snapshot = self.merged(loaded, &before, look);
-        let meta = sweep
-            .or(former)
-            .unwrap_or(SweepMeta { started_at: snapshot.taken_at, finished_at: snapshot.taken_at });
-        let current = Current {
-            fleet: loaded.fleet.clone(),
-            sweep: Some(Sweep::of(&snapshot, meta.started_at, meta.finished_at)),
-            snapshot: Arc::new(snapshot),
-            desired,
-        };
-        let assessment = current.assess(current.snapshot.taken_at);
-        let changed = plumb_store::snapshots::insert(
-            &mut cache,
-            &current.snapshot,
-            &assessment,
-            Some(&before),
-            meta,
-        )
-        .await?;
         cache.commit().await?;
         replace_snapshot(state, &current);
         self.announce([Topic::Shell, Topic::fleet(name)]);
         self.announce(changed.iter().map(|node| Topic::node(name, node)));
         Ok(current)
-    }
-
-    fn merged(&self, loaded: &Loaded, before: &Snapshot, look: Look) -> Snapshot {
-        let nodes = loaded.fleet.nodes.keys().cloned();
-        let mut builder = SnapshotBuilder::new(loaded.fleet.name.clone(), nodes, Some(before));
-        for Seen { node, at, result } in look.seen {
-            let known = before.nodes.get(&node).and_then(|node| node.attempted_at);
-            // A moment in the future is a clock that was set back, not a newer look.
-            if known.is_some_and(|known| known > look.began && known <= at) {
-                continue;
-            }
-            match result {
-                Ok(report) => builder.report(report),
-                Err(failure) => builder.failure(&node, at, failure),
-            }
-        }
-        let taken_at = self.now().max(before.taken_at);
-        builder.finish(new_id(taken_at), taken_at)
     }
 
     /// Reads the policies of contents never seen before from a node that runs them, under one deadline for all.
@@ -292,6 +283,31 @@ impl App {
         let share = 1.0 + rand::rng().random_range(-JITTER_SHARE..JITTER_SHARE);
         Duration::from_secs(u64::from(seconds.saturating_mul(factor))).mul_f64(share)
     }
+}
+
+/// The newest snapshot with what a look saw put in its place.
+fn merged(
+    loaded: &Loaded,
+    before: &Snapshot,
+    look: Look,
+    now: Timestamp,
+    is_sweep: bool,
+) -> Snapshot {
+    let nodes = loaded.fleet.nodes.keys().cloned();
+    let mut builder = SnapshotBuilder::new(loaded.fleet.name.clone(), nodes, Some(before));
+    for Seen { node, at, result } in look.seen {
+        let known = before.nodes.get(&node).and_then(|node| node.attempted_at);
+        // A moment in the future is a clock that was set back, not a newer look.
+        if known.is_some_and(|known| known > look.began && known <= at) {
+            continue;
+        }
+        match result {
+            Ok(report) => builder.report(report),
+            Err(failure) => builder.failure(&node, at, failure),
+        }
+    }
+    // A snapshot is as old as its sweep: a look at three nodes does not make the others fresher.
+    builder.finish(new_id(now), if is_sweep { now } else { before.taken_at })
 }
 
 /// Replaces what queries read of nodes; wishes that were read again meanwhile stay.

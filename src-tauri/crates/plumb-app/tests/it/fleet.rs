@@ -107,3 +107,32 @@ async fn an_import_never_overwrites_what_was_written_since_its_preview() {
     assert_eq!(names.members, view.members, "the names are of the nodes that are shown");
     app.close().await;
 }
+
+#[tokio::test]
+async fn a_look_at_one_node_leaves_the_last_sweep_alone() {
+    let mut world = World::start(&[("gw-1", "v2.signed.json"), ("gw-2", "v2.signed.json")]).await;
+    let app = world.app().await;
+    let sweep = async || app.shell().await.expect("a shell").sweep.map(|s| s.finished_at_ms);
+    let taken_at = |current: &plumb_app::Current| current.snapshot.taken_at.as_millisecond();
+    let swept = app.look_at("eu", &["gw-1".to_owned()]).await.expect("a look");
+    let first = sweep().await.expect("before the first sweep a look is a look at all");
+    let before = app.fleet_overview("eu", &page("")).await.expect("a view");
+    assert!(before.rows.iter().all(|row| row.seen_at_ms.is_some()));
+
+    world.stop_agents().await;
+    let current = app.look_at("eu", &["gw-1".to_owned()]).await.expect("a look");
+    assert_eq!(sweep().await, Some(first), "the last sweep is as old as it was");
+    assert_eq!(taken_at(&current), taken_at(&swept), "a snapshot is as old as its sweep");
+    let after = app.fleet_overview("eu", &page("")).await.expect("a view");
+    let found = states(&after).into_iter().map(|(_, state)| state);
+    assert_eq!(found.collect::<Vec<_>>(), ["Unreachable", "InSync"]);
+    assert_eq!(after.rows[1].seen_at_ms, before.rows[1].seen_at_ms, "nobody looked at it again");
+
+    // What another process reads is the same.
+    let other = world.app().await;
+    let read = other.fleet_overview("eu", &page("")).await.expect("a view");
+    assert_eq!(states(&read), states(&after));
+    assert_eq!(other.shell().await.expect("a shell").sweep.map(|s| s.finished_at_ms), Some(first));
+    other.close().await;
+    app.close().await;
+}

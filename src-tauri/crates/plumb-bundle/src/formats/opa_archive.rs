@@ -13,7 +13,7 @@ use plumb_fleet::{
 
 use super::archive::{self, ArchiveError, Members};
 use crate::{
-    bundle::{Bundle, Format, Metadata},
+    bundle::{Bundle, DataFile, Format, Metadata},
     canonical::canonical,
     json::{Value, parse},
 };
@@ -80,8 +80,7 @@ impl OpaArchive {
         covered.map(|(path, content)| file_hash(path, content)).collect()
     }
 
-    /// The domain form: one policy for each Rego module, named by its path. Data files are content
-    /// of the archive, not policies: a node reports modules only, and both sides must compare alike.
+    /// The domain form: one policy for each Rego module, named by its path, and the data files.
     pub fn to_bundle(&self) -> Result<Bundle, ArchiveError> {
         let policies = modules(&self.files)?;
         if policies.is_empty() {
@@ -104,6 +103,7 @@ impl OpaArchive {
             ),
             ordering: Ordering::Unordered,
             policies,
+            data: data_files(&self.files, is_data)?,
             format: Format::OpaArchive,
             metadata: Metadata {
                 text: self.manifest.metadata.as_ref().map_or_else(|| "{}".to_owned(), canonical),
@@ -155,8 +155,37 @@ pub(super) fn modules(files: &Members) -> Result<Vec<Policy>, ArchiveError> {
     policies.collect()
 }
 
+/// The data files among the files, by path: JSON in its canonical form, YAML as it stands.
+pub(super) fn data_files(
+    files: &Members,
+    is_data: impl Fn(&str) -> bool,
+) -> Result<Vec<DataFile>, ArchiveError> {
+    let found = files.iter().filter(|(path, _)| is_data(path));
+    let read = found.map(|(path, content)| {
+        let text = if has_extension(path, &["json"]) {
+            let json = |error| ArchiveError::Json { path: path.clone(), error };
+            canonical(&parse(content).map_err(json)?)
+        } else {
+            let text = std::str::from_utf8(content);
+            text.map_err(|_| ArchiveError::NotText { path: path.clone() })?.to_owned()
+        };
+        Ok(DataFile { path: path.clone(), digest: Digest::of(text.as_bytes()), text })
+    });
+    read.collect()
+}
+
+/// The names under which OPA loads data.
+pub(super) fn is_data(path: &str) -> bool {
+    ["data.json", "data.yaml", "data.yml"].contains(&path.rsplit('/').next().unwrap_or(path))
+}
+
+pub(super) fn has_extension(path: &str, extensions: &[&str]) -> bool {
+    let extension = std::path::Path::new(path).extension().and_then(|found| found.to_str());
+    extension.is_some_and(|found| extensions.contains(&found))
+}
+
 fn is_module(path: &str) -> bool {
-    std::path::Path::new(path).extension().is_some_and(|extension| extension == "rego")
+    has_extension(path, &["rego"])
 }
 
 /// The label of a bundle, or the start of its digest where it has none.
@@ -178,18 +207,9 @@ pub(super) fn version_or_digest(
 /// The names OPA loads. `opa build` writes them with a leading `/`; under any other name a leading
 /// `/` is an attempt to escape.
 fn is_bundle_file(relative: &str) -> bool {
-    const NAMES: [&str; 8] = [
-        MANIFEST,
-        SIGNATURES,
-        "data.json",
-        "data.yaml",
-        "data.yml",
-        "policy.wasm",
-        "plan.json",
-        "patch.json",
-    ];
+    const NAMES: [&str; 5] = [MANIFEST, SIGNATURES, "policy.wasm", "plan.json", "patch.json"];
     let name = relative.rsplit('/').next().unwrap_or(relative);
-    is_module(relative) || NAMES.contains(&name) || relative.ends_with('/')
+    is_module(relative) || is_data(relative) || NAMES.contains(&name) || relative.ends_with('/')
 }
 
 /// Writes an archive whose bytes depend on names and contents only.

@@ -8,7 +8,7 @@ use plumb_fleet::{
 
 use super::{
     archive::{self, ArchiveError, Members},
-    opa_archive::{modules, version_or_digest},
+    opa_archive::{data_files, has_extension, is_data, modules, version_or_digest},
 };
 use crate::{
     bundle::{Bundle, Format, Metadata},
@@ -71,7 +71,7 @@ impl PolicyPack {
         described_digest(&self.files)
     }
 
-    /// The domain form: one policy for each Rego module, as for an OPA bundle.
+    /// The domain form: one policy for each Rego module and the data files, as for an OPA bundle.
     pub fn to_bundle(&self) -> Result<Bundle, ArchiveError> {
         let policies = modules(&self.files)?;
         if policies.is_empty() {
@@ -99,11 +99,18 @@ impl PolicyPack {
             ),
             ordering: Ordering::Unordered,
             policies,
+            data: data_files(&self.files, is_pack_data)?,
             format: Format::PolicyPack,
             metadata: Metadata { text: canonical(&self.manifest), ..Metadata::default() },
             bytes: self.bytes,
         })
     }
+}
+
+/// Everything structured below `data/`, and what OPA would load from anywhere else.
+fn is_pack_data(path: &str) -> bool {
+    let below = path.starts_with("data/") && has_extension(path, &["json", "yaml", "yml"]);
+    below || is_data(path)
 }
 
 fn content(problem: &str) -> ArchiveError {

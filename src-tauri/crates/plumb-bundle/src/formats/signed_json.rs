@@ -294,6 +294,7 @@ impl SignedJson {
             content,
             ordering: Ordering::ByPosition,
             policies,
+            data: Vec::new(),
             format: Format::SignedJson,
             metadata: self.metadata.clone(),
             bytes: self.bytes,

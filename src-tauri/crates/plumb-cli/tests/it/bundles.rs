@@ -68,3 +68,65 @@ fn bad_input_names_its_place() {
     world.check("bundle inspect twice.json", 2);
     world.check("bundle inspect nowhere.json", 2);
 }
+
+#[test]
+fn an_expired_bundle_is_said_to_be_expired() {
+    let world = World::empty();
+    world.check("policy bundle keygen --out signer.pem --bits 2048", 0);
+    world.file("policies.json", r#"[{"id": "payments", "effect": "deny"}]"#);
+    for (end, exit, said) in [
+        ("2020-01-01T00:00:00Z", 1, "1.0.0 is validly signed, but expired"),
+        ("2199-01-01T00:00:00Z", 0, "1.0.0 is validly signed"),
+    ] {
+        let build = format!(
+            "bundle build policies.json --id payments --version 1.0.0 --expires-at {end} --out a.json"
+        );
+        world.check(&build, 0);
+        world.check("bundle sign a.json --key signer.pem --key-id signer --out a.signed.json", 0);
+        let shown = world.check("bundle verify a.signed.json --trust signer.pub.pem", exit).stdout;
+        assert!(shown.contains(said), "{shown}");
+        let verify = "policy bundle verify a.signed.json --trust signer.pub.pem";
+        let document = world.document(verify, exit, "bundle-verify");
+        assert_eq!(document["expired"].as_bool(), Some(exit == 1));
+        std::fs::remove_file(world.path().join("a.json")).expect("it is there");
+        std::fs::remove_file(world.path().join("a.signed.json")).expect("it is there");
+    }
+}
+
+#[test]
+fn archives_that_differ_in_data_only_differ() {
+    use plumb_bundle::formats::opa_archive::write;
+
+    let world = World::empty();
+    let archive = |name: &str, files: &[(&str, &str)]| {
+        let files = files.iter().map(|(path, text)| ((*path).to_owned(), text.as_bytes().to_vec()));
+        let bytes = write(&files.collect()).expect("small files");
+        std::fs::write(world.path().join(name), bytes).expect("writable");
+    };
+    let (manifest, rego) = ((".manifest", r#"{"revision":"r1"}"#), ("a.rego", "package a\n"));
+    archive("a.tar.gz", &[manifest, rego, ("data.json", r#"{"admins":["mara"]}"#)]);
+    archive(
+        "b.tar.gz",
+        &[manifest, rego, ("data.json", r#"{"admins":["mara","jo"]}"#), ("x/data.yaml", "b: 1\n")],
+    );
+    let difference = world.document("bundle diff a.tar.gz b.tar.gz", 1, "bundle-diff");
+    assert_eq!(difference["equal"], false);
+    assert_eq!(difference["before"]["content"], difference["after"]["content"]);
+    assert_ne!(difference["before"]["data"], difference["after"]["data"]);
+    assert_eq!(
+        difference["data"],
+        serde_json::json!([
+            { "path": "data.json", "change": "changed" },
+            { "path": "x/data.yaml", "change": "added" },
+        ])
+    );
+    let shown = world.check("bundle diff a.tar.gz b.tar.gz", 1).stdout;
+    assert!(shown.contains("~ data.json  data changed"), "{shown}");
+    let lines = "bundle diff a.tar.gz b.tar.gz --policy data.json";
+    let shown = world.check(lines, 1).stdout;
+    assert!(shown.contains("+     \"jo\""), "{shown}");
+    assert_eq!(world.document(lines, 1, "bundle-diff")["text"]["language"], "json");
+    world.check("bundle diff a.tar.gz a.tar.gz", 0);
+    let seen = world.document("bundle inspect b.tar.gz", 0, "bundle-inspect");
+    assert_eq!(seen["data"][1]["path"], "x/data.yaml");
+}

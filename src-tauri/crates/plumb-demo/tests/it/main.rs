@@ -162,6 +162,39 @@ async fn opa_is_replayed_with_fresh_times() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_real_opa_loads_the_signed_bundle_of_the_demo() {
+    let on_path = std::env::var_os("PATH").is_some_and(|folders| {
+        std::env::split_paths(&folders).any(|folder| folder.join("opa").is_file())
+    });
+    if !on_path {
+        eprintln!(
+            "SKIPPED a_real_opa_loads_the_signed_bundle_of_the_demo: there is no `opa` on PATH"
+        );
+        return;
+    }
+    let folder = TempDir::new().expect("a folder");
+    let demo = start(&folder).await;
+    let opa = of(&demo, "us-authz-001");
+    let fleet = read_fleet(&demo);
+    let node = fleet.nodes.values().find(|node| node.id.as_str() == opa.id).expect("in the file");
+    assert_eq!(node.api, NodeApi::Opa);
+    let loaded = async {
+        loop {
+            let policies = get(&opa.url, "/v1/policies").await;
+            let modules = policies["result"].as_array().map_or(0, Vec::len);
+            if modules > 0 {
+                return policies;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    let policies =
+        tokio::time::timeout(std::time::Duration::from_secs(20), loaded).await.expect("in time");
+    let raw = policies["result"][0]["raw"].as_str().expect("a module");
+    assert!(raw.starts_with("package authz"), "{raw}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_dead_refuse_and_garbage_is_no_json() {
     let folder = TempDir::new().expect("a folder");
     let demo = start(&folder).await;

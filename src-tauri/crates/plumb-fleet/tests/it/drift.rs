@@ -143,7 +143,7 @@ fn one_content_in_two_files_is_one_bundle() {
     let mut catalogue = Catalogue { entries: vec![signed("2.0.0", "two"), signed("2.0.0", "two")] };
     catalogue.entries[0].file = "z.signed.json".to_owned();
     let found = |catalogue: &Catalogue| {
-        catalogue.resolve(&desired("2.0.0", None)).map(|entry| entry.file.clone())
+        catalogue.offer(None).resolve(&desired("2.0.0", None)).map(|entry| entry.file.clone())
     };
     let first = found(&catalogue);
     assert_eq!(first.as_deref(), Some("payments-2.0.0-two.signed.json"));
@@ -157,8 +157,8 @@ fn one_content_in_two_files_is_one_bundle() {
 fn check_order(lower: &str, higher: &str) {
     let catalogue = Catalogue::default();
     let (lower, higher) = (version(lower), version(higher));
-    assert_eq!(order(&lower, &higher, &catalogue), Order::Less, "{lower} {higher}");
-    assert_eq!(order(&higher, &lower, &catalogue), Order::Greater, "{higher} {lower}");
+    assert_eq!(order(&lower, &higher, catalogue.offer(None)), Order::Less, "{lower} {higher}");
+    assert_eq!(order(&higher, &lower, catalogue.offer(None)), Order::Greater, "{higher} {lower}");
 }
 
 #[test]
@@ -185,6 +185,39 @@ fn issue_times_outrank_labels() {
     let mut catalogue = Catalogue { entries: vec![signed("9.0.0", "a"), signed("1.0.0", "b")] };
     catalogue.entries[0].issued_at = Some(after(0));
     catalogue.entries[1].issued_at = Some(after(60));
-    assert_eq!(order(&version("9.0.0"), &version("1.0.0"), &catalogue), Order::Less);
-    assert_eq!(order(&version("9.0.0"), &version("8.0.0"), &catalogue), Order::Greater);
+    assert_eq!(order(&version("9.0.0"), &version("1.0.0"), catalogue.offer(None)), Order::Less);
+    assert_eq!(order(&version("9.0.0"), &version("8.0.0"), catalogue.offer(None)), Order::Greater);
+}
+
+#[test]
+fn a_version_of_another_bundle_is_not_a_nodes_own() {
+    // Two bundles have a version 2.0.0; the node is to run the one called ledger.
+    let of_ledger = |word: &str| {
+        running("2.0.0", word).signed("2.0.0", "ledger two").with(|w| {
+            let added = w.desired.catalogue.entries.last_mut().unwrap();
+            "ledger".clone_into(&mut added.bundle_id);
+            w.desired.bundles.insert(node_id("n"), "ledger".to_owned());
+        })
+    };
+    check(&of_ledger("ledger two"), DriftState::InSync, "");
+    // Validly signed, but as another bundle.
+    check(&of_ledger("two"), DriftState::Diverged, "content");
+    check(&of_ledger("changed in memory"), DriftState::Tampered, "");
+    // Without a word in the fleet file nobody can tell which of the two is meant.
+    let either = of_ledger("two").with(|w| w.desired.bundles.clear());
+    check(&either, DriftState::InSync, "");
+}
+
+#[test]
+fn nodes_of_another_bundle_are_no_majority() {
+    let unsigned = |w: &mut World| w.desired.catalogue.entries.clear();
+    let world = running("2.0.0", "ledger two")
+        .runs("a", NodeApi::Reload, "2.0.0", "payments two")
+        .runs("b", NodeApi::Reload, "2.0.0", "payments two")
+        .with(unsigned);
+    check(&world, DriftState::Diverged, "content");
+    let named = world.with(|w| {
+        w.desired.bundles.insert(node_id("n"), "ledger".to_owned());
+    });
+    check(&named, DriftState::InSync, "");
 }

@@ -66,3 +66,19 @@ fn what_is_odd_about_nodes_and_the_plan() {
 fn a_plan_that_does_nothing_says_so() {
     assert_snapshot!(check(None, &["reload-current"], &fleet("nothing")));
 }
+
+#[test]
+fn a_bundle_that_has_ended_or_is_about_to_is_found() {
+    let ending = |after_s: i64| {
+        let world = fleet("ends").with(|w| {
+            let end = w.now + jiff::SignedDuration::from_secs(after_s);
+            for entry in &mut w.desired.catalogue.entries {
+                entry.expires_at = Some(end);
+            }
+        });
+        check(Some(Probe::Verified), &["reload-behind"], &world)
+    };
+    assert_eq!(ending(24 * 60 * 60), "");
+    assert_snapshot!(ending(24 * 60 * 60 - 1));
+    assert_snapshot!(ending(0));
+}

@@ -141,3 +141,43 @@ fn a_bundle_without_a_folder_is_looked_for_where_it_stands_here() {
     let shown = check(&SYNC, &["reload-behind"], &world);
     assert!(shown.contains("reload /home/ops/bundles/payments-2.0.0-two.signed.json"), "{shown}");
 }
+
+/// The fleet of other tests, in which the version 2.0.0 is one of two bundles and nodes run one each.
+fn two_bundles(seed: &str) -> World {
+    fleet(seed).signed("2.0.0", "ledger two").with(|w| {
+        let ledger = w.desired.catalogue.entries.last_mut().expect("just added");
+        "ledger".clone_into(&mut ledger.bundle_id);
+        w.desired.bundles.insert(node_id("reload-behind"), "payments".to_owned());
+        w.desired.bundles.insert(node_id("reload-current"), "ledger".to_owned());
+    })
+}
+
+#[test]
+fn each_node_is_given_its_own_bundle_of_a_version() {
+    let world = two_bundles("bundles");
+    let plan = planned(&SYNC, &["reload-behind", "reload-current"], &world).expect("a plan");
+    let given: Vec<_> = plan.targets().map(|t| (t.node.as_str(), t.after.content)).collect();
+    assert_eq!(
+        given,
+        [("reload-behind", Some(content("two"))), ("reload-current", Some(content("ledger two")))]
+    );
+    // A node of which the fleet file says nothing is still asked about.
+    assert_snapshot!(check(&SYNC, &["agent-behind"], &world));
+}
+
+#[test]
+fn a_pin_takes_the_bundle_that_all_its_nodes_run() {
+    let world = two_bundles("pins");
+    let plan = planned(&pin("2.0.0", true), &["reload-current"], &world).expect("a plan");
+    assert_eq!(plan.desired.expect("a pin").content, Some(content("ledger two")));
+    let mixed = planned(&pin("2.0.0", true), &["reload-behind", "reload-current"], &world);
+    assert_eq!(
+        mixed.expect_err("two bundles are meant").to_string(),
+        "version 2.0.0 names 2 signed bundles; say which by its content digest"
+    );
+    let none = planned(&pin("1.9.0", true), &["reload-current"], &world);
+    assert_eq!(
+        none.expect_err("the ledger has none").to_string(),
+        "no signed bundle of version 1.9.0 is known"
+    );
+}

@@ -69,6 +69,7 @@ async fn the_catalogue_remembers_each_bundle_once() {
         file: format!("{label}.signed.json"),
         local_path: path.map(str::to_owned),
         issued_at: Some("2026-02-28T10:00:00.000001Z".parse().expect("a moment")),
+        expires_at: path.map(|_| "2027-02-28T10:00:00Z".parse().expect("a moment")),
         key: "ops-2026".to_owned(),
         policies: 5,
         bytes: u64::MAX,

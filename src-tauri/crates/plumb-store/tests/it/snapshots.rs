@@ -193,3 +193,52 @@ async fn fleets_do_not_mix() {
     tx.commit().await.expect("commits");
     assert_eq!(latest(&cache).await, Some(first));
 }
+
+/// A look at one node between sweeps: the snapshot as it stands then, under an id of its own.
+fn looked_at(before: &Snapshot, id: u64, n: usize, label: &str, ms: i64) -> Snapshot {
+    let mut after = Snapshot { id: snapshot_id(id), ..before.clone() };
+    let seen = report(&node(n), label, ms, vec![reload(ms, label), reload(-5_000, "v2")]);
+    let seen = NodeObservation { attempted_at: Some(at(ms)), failure: None, report: Some(seen) };
+    after.nodes.insert(node(n), seen);
+    after
+}
+
+#[tokio::test]
+async fn a_look_at_one_node_is_no_sweep_over_the_fleet() {
+    let files = Files::new();
+    let cache = files.open(Kind::Cache).await;
+    let first = three(1, 0);
+    let amend = async |after: &Snapshot, ms: i64| {
+        let mut tx = cache.write().await.expect("begins");
+        let looked = [node(1)].into();
+        let states = plumb_fleet::assess(after, &crate::support::desired("v2"), at(ms));
+        let changed =
+            snapshots::amend(&mut tx, after, &states, Some(&first), &looked, at(ms)).await;
+        tx.commit().await.expect("commits");
+        changed.expect("keeps")
+    };
+    assert_eq!(amend(&looked_at(&first, 2, 1, "v3", 20_000), 20_000).await, None, "no sweep yet");
+    assert_eq!(latest(&cache).await, None);
+
+    insert(&cache, &first, None).await;
+    let second = looked_at(&first, 2, 1, "v3", 20_000);
+    // What the caller believes of other nodes is not what was seen of them.
+    let mut believed = second.clone();
+    believed.nodes.insert(node(0), looked_at(&first, 9, 0, "v9", 20_000).nodes[&node(0)].clone());
+    assert_eq!(amend(&believed, 20_000).await, Some([node(1)].into()));
+    assert_eq!(latest(&cache).await, Some(second.clone()));
+
+    let mut tx = cache.read().await.expect("begins");
+    let kept = sweeps::list(&mut tx, &fleet(), 10).await.expect("lists");
+    assert_eq!(kept.len(), 1, "{kept:?}");
+    assert_eq!(kept[0].meta, meta(&first), "the last sweep is as old as it was");
+    let log = snapshots::changes(&mut tx, &fleet(), &node(1), 10).await.expect("reads");
+    assert_eq!(log.iter().map(|line| line.at).collect::<Vec<_>>(), [at(20_000), at(0)]);
+    assert_eq!(snapshots::changes(&mut tx, &fleet(), &node(0), 10).await.expect("reads").len(), 1);
+    drop(tx);
+
+    // A process that remembers the sweep as it was finds every difference all the same.
+    let third = three(3, 30_000);
+    assert_eq!(insert(&cache, &third, Some(&first)).await, [node(1)]);
+    assert_eq!(latest(&cache).await, Some(third));
+}

@@ -148,6 +148,7 @@ pub(crate) fn desired(label: &str) -> Desired {
             since: None,
         }),
         nodes: BTreeMap::new(),
+        bundles: BTreeMap::new(),
         catalogue: plumb_fleet::Catalogue::default(),
         refused: std::collections::BTreeSet::new(),
         thresholds: plumb_fleet::Thresholds::default(),

@@ -1,7 +1,10 @@
 //! Signed JSON bundles: those Python signed, those we sign, and those that must be refused.
 
-use plumb_bundle::formats::signed_json::UnsignedBundle;
-use plumb_trust::{KeySet, SigningKey, TrustedKey, Verdict, sign_bundle, verify_signed_json_bytes};
+use plumb_bundle::{SignedJson, formats::signed_json::UnsignedBundle};
+use plumb_trust::{
+    KeySet, SigningKey, TrustedKey, Verdict, sign_bundle, verify_signed_json,
+    verify_signed_json_at, verify_signed_json_bytes,
+};
 
 use crate::{RSA, failure, seeded, shown};
 
@@ -145,4 +148,49 @@ fn private_keys_survive_their_pem() {
     );
     let short = SigningKey::generate_rsa(1024, &mut seeded(3)).expect_err("too short");
     assert_eq!(short.to_string(), "an RSA key of 1024 bits, less than the 2048 required");
+}
+
+#[test]
+fn a_signed_bundle_ends_at_the_moment_it_names() {
+    let mut keys = KeySet::new();
+    keys.add(RSA.trusted("ours", None).expect("a key")).expect("a free name");
+    let ends = |expires_at: &str, now: &str| {
+        let text = format!(
+            r#"{{"metadata":{{"bundle_id":"a","version":"1","issued_at":"2026-11-01T08:00:00Z",
+                "expires_at":{expires_at}}},"policies":[{{"id":"p","effect":"deny"}}]}}"#
+        );
+        let unsigned = SignedJson::read(text.as_bytes()).expect("a bundle").to_unsigned();
+        let file = sign_bundle(&unsigned, &RSA, "ours", &mut seeded(7)).expect("signs");
+        let bundle = SignedJson::read(&file).expect("a bundle");
+        assert!(verify_signed_json(&bundle, &keys).is_trusted(), "its signature never ends");
+        let verdict = verify_signed_json_at(&bundle, &keys, now.parse().expect("a moment"));
+        let said = verdict.failure().map(|check| format!("{}: {}", check.name, check.detail));
+        assert_eq!(verdict.is_trusted(), said.is_none());
+        assert_eq!(verdict.is_expired(), said.is_some());
+        said
+    };
+    let end = r#""2026-11-21T06:00:00Z""#;
+    assert_eq!(ends("null", "2099-01-01T00:00:00Z"), None);
+    assert_eq!(ends(end, "2026-11-21T05:59:59.999Z"), None);
+    assert_eq!(
+        ends(end, "2026-11-21T06:00:00Z").as_deref(),
+        Some("not expired: expired at 2026-11-21T06:00:00Z, it is 2026-11-21T06:00:00Z")
+    );
+    // As Python's `isoformat` writes it, and in another zone.
+    assert!(ends(r#""2026-11-21T06:00:00.000001""#, "2026-11-21T06:00:00Z").is_none());
+    assert!(ends(r#""2026-11-21T07:00:00+01:00""#, "2026-11-21T06:00:00Z").is_some());
+    for unreadable in [r#""soon""#, "1795240800", "{}", r#""""#] {
+        let said = ends(unreadable, "2026-01-01T00:00:00Z").expect("refused");
+        let expected = format!(
+            "not expired: expires_at is {unreadable}, which is no moment, so it counts as expired"
+        );
+        assert_eq!(said, expected);
+    }
+}
+
+#[test]
+fn a_bundle_nobody_signed_is_not_called_expired() {
+    let bundle = SignedJson::read(fixture!("unsigned.json").as_bytes()).expect("a bundle");
+    let verdict = verify_signed_json_at(&bundle, &keys(), jiff::Timestamp::MAX);
+    assert!(!verdict.is_trusted() && !verdict.is_expired());
 }

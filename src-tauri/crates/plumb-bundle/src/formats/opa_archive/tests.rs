@@ -132,3 +132,46 @@ fn a_small_file_that_unpacks_huge_is_a_bomb() {
     assert!(bytes.len() < 2 << 20, "a small file: {}", bytes.len());
     assert!(matches!(OpaArchive::read(&bytes), Err(ArchiveError::Bomb { .. })));
 }
+
+#[test]
+fn data_is_what_a_bundle_means_though_no_node_reports_it() {
+    let bundle = |changes: &[(&str, Option<&str>)]| {
+        let mut files = files("{}");
+        for (path, content) in changes {
+            match content {
+                Some(content) => files.insert((*path).to_owned(), content.as_bytes().to_vec()),
+                None => files.remove(*path),
+            };
+        }
+        Bundle::read(&write(&files).unwrap()).unwrap()
+    };
+    let base = bundle(&[]);
+    let told = |after: &Bundle| -> Vec<String> {
+        let diff = crate::diff::diff_data(&base.data, &after.data);
+        assert_eq!(diff.is_empty(), base.same_meaning(after), "{diff:?}");
+        assert_eq!(base.content, after.content, "a node reports its modules only");
+        diff.deltas.iter().map(|delta| format!("{:?} {}", delta.kind(), delta.id)).collect()
+    };
+    assert_eq!(base.data[0].text, r#"{"roles":[1,2.5]}"#);
+    let layout = bundle(&[("data.json", Some("{ \"roles\" : [1,2.50]\n}"))]);
+    assert_eq!(told(&layout), [""; 0], "layout is no content");
+    assert_eq!(
+        told(&bundle(&[("data.json", Some(r#"{"roles":[2,2.5]}"#))])),
+        ["Changed data.json"]
+    );
+    assert_eq!(
+        told(&bundle(&[("data.json", None), ("roles/data.yaml", Some("admins: [mara]\n"))])),
+        ["Removed data.json", "Added roles/data.yaml"]
+    );
+    assert_eq!(bundle(&[("data.json", None)]).data_digest(), None);
+    // Files that OPA would not load are no data.
+    assert_eq!(told(&bundle(&[("notes.json", Some("{}"))])), [""; 0]);
+    let broken = write(&{
+        let mut files = files("{}");
+        files.insert("data.json".to_owned(), b"{".to_vec());
+        files
+    });
+    let error = Bundle::read(&broken.unwrap()).unwrap_err();
+    let BundleError::Archive(error) = error else { panic!("{error}") };
+    assert_eq!(error.to_string(), "member \"data.json\" is not valid JSON");
+}

@@ -23,6 +23,10 @@ fn a_pack_names_itself() {
     assert_eq!(bundle.format, Format::PolicyPack);
     assert_eq!(bundle.policies[0].id, "opa/cos.abac.rego");
     assert_eq!(
+        bundle.data.iter().map(|f| f.path.as_str()).collect::<Vec<_>>(),
+        ["data/retention.json"]
+    );
+    assert_eq!(
         bytes,
         write(&manifest(r#"{"version":"0.1.0","id":"policy-pack-v0"}"#), &files()).unwrap()
     );

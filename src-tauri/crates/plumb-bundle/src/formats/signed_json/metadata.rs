@@ -5,10 +5,14 @@ use plumb_fleet::ids::Version;
 
 use super::{SignatureBlock, StructureError};
 use crate::{
-    bundle::Metadata,
+    bundle::{Expiry, Metadata},
+    canonical::canonical,
     json::{Value, parse},
     limits::POLICY_ID_BYTES_MAX,
 };
+
+/// How much of an expiry that is no moment is shown.
+const UNREADABLE_CHARACTERS_SHOWN: usize = 80;
 
 /// What a bundle says about itself.
 #[derive(Debug)]
@@ -48,7 +52,7 @@ pub(super) fn read(canonical: Option<&str>) -> Result<Fields, StructureError> {
         metadata: Metadata {
             description: text("description"),
             algorithm: text("algorithm"),
-            expires_at: text("expires_at").as_deref().and_then(moment),
+            expiry: expiry(&value),
             tags: tags(&value),
             text: canonical.to_owned(),
         },
@@ -61,6 +65,18 @@ fn required(metadata: &Value, field: &'static str) -> Result<String, StructureEr
         field,
         problem: "must be a text without unpaired surrogates".to_owned(),
     })
+}
+
+fn expiry(metadata: &Value) -> Expiry {
+    match metadata.get("expires_at") {
+        None | Some(Value::Null) => Expiry::Never,
+        Some(value) => match value.as_str().and_then(moment) {
+            Some(at) => Expiry::At(at),
+            None => Expiry::Unreadable(
+                canonical(value).chars().take(UNREADABLE_CHARACTERS_SHOWN).collect(),
+            ),
+        },
+    }
 }
 
 fn tags(metadata: &Value) -> Vec<String> {

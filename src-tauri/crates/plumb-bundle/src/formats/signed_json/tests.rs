@@ -169,7 +169,7 @@ fn a_draft_becomes_a_file_that_reads_back() {
     let unsigned = draft.build().unwrap();
     let read = SignedJson::read(&unsigned.to_file()).unwrap();
     assert_eq!(read.signed_hash(), unsigned.signed_hash());
-    assert_eq!(read.metadata().expires_at.unwrap().to_string(), "2027-11-21T05:35:42Z");
+    assert_eq!(read.metadata().expiry.at().unwrap().to_string(), "2027-11-21T05:35:42Z");
     let block = SignatureBlock {
         algorithm: SIGNATURE_ALGORITHM.to_owned(),
         key_id: Some("k".to_owned()),

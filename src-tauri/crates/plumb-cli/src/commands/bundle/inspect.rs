@@ -36,12 +36,21 @@ pub(crate) struct InspectDocument {
     pub(crate) content: String,
     pub(crate) bytes: usize,
     pub(crate) policies: Vec<PolicyOfBundle>,
+    /// Digest over the data files, where there are any.
+    pub(crate) data_digest: Option<String>,
+    pub(crate) data: Vec<DataOfBundle>,
     pub(crate) advice: Vec<Advice>,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct PolicyOfBundle {
     pub(crate) id: String,
+    pub(crate) digest: String,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct DataOfBundle {
+    pub(crate) path: String,
     pub(crate) digest: String,
 }
 
@@ -58,7 +67,17 @@ impl Inspect {
             .into_iter()
             .map(|found| Advice { policy: found.policy, detail: found.detail })
             .collect();
+        let data_digest = bundle.data_digest().map(|digest| digest.to_string());
         let document = InspectDocument {
+            data_digest,
+            data: bundle
+                .data
+                .iter()
+                .map(|file| DataOfBundle {
+                    path: file.path.clone(),
+                    digest: file.digest.to_string(),
+                })
+                .collect(),
             file: self.file.clone(),
             format: serde_json::to_value(bundle.format)
                 .ok()
@@ -86,6 +105,9 @@ impl Inspect {
             out.say(format!("{} {version} ({})", out.style.bold(&id), document.format));
             out.say(format!("  digest   {}", document.digest));
             out.say(format!("  content  {}", document.content));
+            if let Some(digest) = &document.data_digest {
+                out.say(format!("  data     {digest}"));
+            }
             out.say(format!("  {} bytes, {} policies", document.bytes, document.policies.len()));
             let mut table = Table::new(&["place", "policy", "digest"]);
             for (place, policy) in (1..).zip(&document.policies) {
@@ -93,6 +115,13 @@ impl Inspect {
                     Cell::from(u32::to_string(&place)),
                     Cell::from(&policy.id),
                     Cell::from(&policy.digest[..12]),
+                ]);
+            }
+            for file in &document.data {
+                table.row([
+                    Cell::from("data"),
+                    Cell::from(&file.path),
+                    Cell::from(&file.digest[..12]),
                 ]);
             }
             table.print(out);

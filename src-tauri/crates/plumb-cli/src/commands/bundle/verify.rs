@@ -1,6 +1,8 @@
-//! `bundle verify`: whether a trusted key signed exactly these bytes (R254-R256).
+//! `bundle verify`: whether a trusted key signed exactly these bytes (R254-R256), and whether they
+//! may still be taken.
 
 use clap::Args;
+use jiff::Timestamp;
 use plumb_app::error::chain;
 use plumb_bundle::{Format, OpaArchive, SignedJson};
 use plumb_trust::{KeySet, Outcome as CheckOutcome, TrustedKey, Verdict};
@@ -34,7 +36,10 @@ pub(crate) struct VerifyDocument {
     pub(crate) version: String,
     pub(crate) digest: String,
     pub(crate) content: String,
+    /// Validly signed by a trusted key, and not expired.
     pub(crate) trusted: bool,
+    /// Validly signed by a trusted key, but its `expires_at` has come or cannot be read.
+    pub(crate) expired: bool,
     /// The trusted key that signed it.
     pub(crate) key: Option<String>,
     pub(crate) checks: Vec<CheckLine>,
@@ -53,7 +58,7 @@ impl Verify {
         let keys = self.keys()?;
         let (bytes, bundle) = bundle(&self.file)?;
         let verdict = self.verdict(&bytes, &keys)?;
-        let trusted = verdict.is_trusted();
+        let (trusted, expired) = (verdict.is_trusted(), verdict.is_expired());
         let document = VerifyDocument {
             file: self.file.clone(),
             bundle_id: bundle.id,
@@ -61,13 +66,19 @@ impl Verify {
             digest: bundle.digest.to_string(),
             content: bundle.content.to_string(),
             trusted,
+            expired,
             key: verdict.key().map(|key| key.key_id.clone()),
             checks: verdict.checks().iter().map(line).collect(),
         };
         session.out.show(&document, |out| {
             let version = printable(&document.version);
             let yes = format!("{version} is validly signed");
-            out.say(out.style.verdict(trusted, &yes, &format!("{version} is not trusted")));
+            let no = if expired {
+                format!("{version} is validly signed, but expired")
+            } else {
+                format!("{version} is not trusted")
+            };
+            out.say(out.style.verdict(trusted, &yes, &no));
             for check in &document.checks {
                 out.say(format!(
                     "  {:<18}{:<8}{}",
@@ -97,7 +108,7 @@ impl Verify {
     fn verdict(&self, bytes: &[u8], keys: &KeySet) -> Result<Verdict, Failure> {
         match Format::of(bytes) {
             Format::SignedJson => SignedJson::read(bytes)
-                .map(|bundle| plumb_trust::verify_signed_json(&bundle, keys))
+                .map(|bundle| plumb_trust::verify_signed_json_at(&bundle, keys, Timestamp::now()))
                 .map_err(|error| bad(&self.file, &error)),
             Format::OpaArchive => OpaArchive::read(bytes)
                 .map(|archive| {
