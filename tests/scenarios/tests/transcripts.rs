@@ -26,6 +26,8 @@ struct Session {
     demo: Option<RunningDemo>,
     app: App,
     plan: Option<PlanView>,
+    /// What takes the run that ended last back.
+    undo: Option<ActionRequest>,
     shown: String,
 }
 
@@ -64,7 +66,8 @@ async fn play(script: &str) -> String {
         .expect("the demo starts");
     let app = App::open(AppOptions::command(data_dir(&folder))).await.expect("the files open");
     app.add_fleet(&demo.fleet_file.display().to_string()).await.expect("the fleet opens");
-    let mut session = Session { folder, demo: Some(demo), app, plan: None, shown: String::new() };
+    let mut session =
+        Session { folder, demo: Some(demo), app, plan: None, undo: None, shown: String::new() };
     for line in script.lines().filter(|line| !line.is_empty()) {
         writeln!(session.shown, "{line}").expect("writing to a string");
         if !line.starts_with('#')
@@ -107,11 +110,8 @@ impl Session {
     async fn step(&mut self, line: &str) -> Result<(), AppError> {
         let words: Vec<&str> = line.split_whitespace().collect();
         let request = |kind, version: Option<&str>, nodes| ActionRequest {
-            kind,
-            nodes,
             version: version.map(str::to_owned),
-            content: None,
-            force: false,
+            ..ActionRequest::new(kind, nodes)
         };
         match words.as_slice() {
             ["sweep"] => {
@@ -133,6 +133,21 @@ impl Session {
             }
             ["plan", "pin", version, selected @ ..] => {
                 self.plan(request(ActionKind::PinAndSync, Some(version), nodes(selected))).await?;
+            }
+            ["plan", "set", key, value, selected @ ..] => {
+                let set = ActionRequest {
+                    key: Some((*key).to_owned()),
+                    value: Some((*value).to_owned()),
+                    ..request(ActionKind::SetConfig, None, nodes(selected))
+                };
+                self.plan(set).await?;
+            }
+            ["plan", "unpin", selected @ ..] => {
+                self.plan(request(ActionKind::Unpin, None, nodes(selected))).await?;
+            }
+            ["undo"] => {
+                let undo = self.undo.take().expect("a run that can be undone");
+                self.plan(undo).await?;
             }
             ["plan", "resolve-conflict", version] => {
                 self.plan(request(ActionKind::ResolveConflict, Some(version), NodeSelection::All))
@@ -209,6 +224,9 @@ impl Session {
     async fn plan(&mut self, request: ActionRequest) -> Result<(), AppError> {
         let plan = self.app.prepare_plan(FLEET, &request).await?;
         self.say(format_args!("{}: {} of {} nodes", plan.title, plan.blast.nodes, plan.blast.of));
+        for line in &plan.pins {
+            self.say(line);
+        }
         for target in &plan.targets {
             let version =
                 |version: &Option<String>| version.clone().unwrap_or_else(|| "-".to_owned());
@@ -246,6 +264,7 @@ impl Session {
             self.say(format_args!("{:<14} {:?}", node.node, node.state));
         }
         self.say(format_args!("{:?}: {}", run.phase, run.summary));
+        self.undo = run.undo;
         Ok(())
     }
 }

@@ -7,6 +7,7 @@ use plumb_fleet::{
     Desired, DesiredVersion, Fleet, FleetId, InFlight, NodeApi, NodeId, Snapshot, SnapshotBuilder,
 };
 use plumb_journal::{NodePhase, fold};
+use plumb_runbook::{PinChange, PinTo};
 use plumb_store::SweepMeta;
 use tracing::warn;
 
@@ -87,11 +88,44 @@ impl App {
             plumb_store::desired::set(&mut record, fleet, None, Some(desired), now).await?;
         }
         record.commit().await?;
-        // The pin stands from here on; a failure to read it back must not say otherwise.
+        self.read_back(fleet).await;
+        Ok(())
+    }
+
+    /// Sets and lifts pins one by one, in one commit. Without a pin the fleet file counts.
+    pub(crate) async fn change_pins(
+        &self,
+        fleet: &FleetId,
+        pins: &PinChange,
+        operator: &str,
+    ) -> Result<(), AppError> {
+        let now = self.now();
+        let wanted = |pin: &PinTo| match pin {
+            PinTo::Lifted => None,
+            PinTo::Version { version, content } => Some(DesiredVersion {
+                version: version.clone(),
+                content: *content,
+                pinned_by: Some(operator.to_owned()),
+                since: Some(now),
+            }),
+        };
+        let whole = pins.fleet.iter().map(|pin| (None, pin));
+        let nodes = pins.nodes.iter().map(|(node, pin)| (Some(node), pin));
+        let mut record = self.record().write().await?;
+        for (node, pin) in whole.chain(nodes) {
+            let wanted = wanted(pin);
+            plumb_store::desired::set(&mut record, fleet, node, wanted.as_ref(), now).await?;
+        }
+        record.commit().await?;
+        self.read_back(fleet).await;
+        Ok(())
+    }
+
+    /// Pins stand once they are committed; a failure to read them back must not say otherwise.
+    async fn read_back(&self, fleet: &FleetId) {
         if let Err(error) = self.refresh_desired(fleet).await {
             warn!(%fleet, error = %error.message, "desired versions not read again");
         }
-        Ok(())
     }
 
     /// Reads desired versions again, for queries that follow.

@@ -2,6 +2,7 @@
 
 use camino::Utf8PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use plumb_app::views::plan::NodeSelection;
 
 use crate::commands::{
     agent, bundle, bundle_status, check_subscription, completion, config, credential, demo, doctor,
@@ -171,6 +172,14 @@ impl Nodes {
     /// The named nodes, or nothing for all.
     pub(crate) fn named(&self) -> Option<&[String]> {
         (!self.node.is_empty()).then_some(self.node.as_slice())
+    }
+
+    /// The same for an action.
+    pub(crate) fn selection(&self) -> NodeSelection {
+        match self.named() {
+            None => NodeSelection::All,
+            Some(nodes) => NodeSelection::Nodes { ids: nodes.to_vec() },
+        }
     }
 }
 

@@ -4,7 +4,6 @@ pub(crate) mod act;
 pub(crate) mod agent;
 pub(crate) mod bundle;
 pub(crate) mod bundle_status;
-pub(crate) mod change;
 pub(crate) mod check_subscription;
 pub(crate) mod completion;
 pub(crate) mod config;

@@ -78,3 +78,6 @@ pub const METRICS_ERRORS_MAX: usize = 100;
 pub const METRICS_SAMPLES_MAX: usize = 200_000;
 /// Labels of one sample.
 pub const METRICS_LABELS_MAX: usize = 64;
+
+/// Settings read of one agent's status: it has three.
+pub const SETTINGS_MAX: usize = 64;

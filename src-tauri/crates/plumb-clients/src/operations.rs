@@ -113,12 +113,8 @@ pub async fn config(
         NodeApi::Agent => {
             let answer = session.get(v1::path::CONFIG, DOCUMENT_BYTES_MAX).await?;
             let config: v1::Config = json(v1::path::CONFIG, &answer.body)?;
-            let text = |value: v1::ConfigValue| match value {
-                v1::ConfigValue::Flag(flag) => flag.to_string(),
-                v1::ConfigValue::Number(number) => number.to_string(),
-                v1::ConfigValue::Text(text) => said(&text),
-            };
-            Ok(config.settings.into_iter().map(|s| (said(&s.key), text(s.value))).collect())
+            let line = |s: v1::ConfigSetting| (said(&s.key), agent::setting_text(&s.value));
+            Ok(config.settings.into_iter().map(line).collect())
         }
         NodeApi::Opa => opa::config(&session).await,
     }

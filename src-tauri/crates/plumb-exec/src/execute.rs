@@ -7,9 +7,9 @@ use std::{
 
 use futures::{StreamExt as _, stream};
 use jiff::Timestamp;
-use plumb_fleet::{NamedContent, NodeId, RunId};
+use plumb_fleet::{NodeId, RunId};
 use plumb_journal::{EffectOutcome, Event, Outcome};
-use plumb_runbook::{ApprovedPlan, Effect, NodePlan, Plan, Running, Wave};
+use plumb_runbook::{ApprovedPlan, Effect, NodePlan, Plan, Wave};
 use tokio::{sync::OnceCell, time::Instant};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, instrument, warn};
@@ -17,6 +17,7 @@ use tracing::{info, instrument, warn};
 use crate::{
     limits::{LOOK_AGAIN_FIRST, LOOK_AGAIN_MAX, NODES_AT_ONCE},
     ports::{Clock, EffectHandler, Journal, JournalError, Observation},
+    proof::{must_load_again, only_told, otherwise, proof},
 };
 
 /// Carries out an approved plan and returns how it ended.
@@ -70,8 +71,8 @@ impl SentAt {
 
 /// Nodes whose arrival is worth waiting for.
 type Sent = BTreeMap<NodeId, SentAt>;
-/// When nodes had loaded last before they were asked to load again, by their own clocks.
-type LoadedBefore = BTreeMap<NodeId, Timestamp>;
+/// Nodes as they were before they were sent anything, where that decides something.
+type SeenBefore = BTreeMap<NodeId, Observation>;
 
 impl<H: EffectHandler, J: Journal, C: Clock> Execution<'_, H, J, C> {
     async fn perform(&self, approved: &ApprovedPlan) -> Result<Outcome, JournalError> {
@@ -94,9 +95,9 @@ impl<H: EffectHandler, J: Journal, C: Clock> Execution<'_, H, J, C> {
             if self.aborted().await? {
                 break;
             }
-            let loaded_before = self.loaded_before(wave).await;
-            let sent = self.act(wave).await?;
-            missing -= self.prove(wave, &sent, &loaded_before).await?;
+            let before = self.seen_before(wave).await;
+            let sent = self.act(wave, &before).await?;
+            missing -= self.prove(wave, &sent, &before).await?;
         }
         // An abort that came when everything had arrived aborted nothing.
         let outcome = if missing == 0 {
@@ -133,28 +134,43 @@ impl<H: EffectHandler, J: Journal, C: Clock> Execution<'_, H, J, C> {
         Ok(outcome)
     }
 
-    /// Sets the desired version, where the plan changes it; otherwise no node may be touched.
+    /// Sets the desired version and pins, where the plan changes them; otherwise no node may be
+    /// touched.
     async fn set_desired(&self, plan: &Plan) -> Result<bool, JournalError> {
-        let Some(change) = &plan.desired else { return Ok(true) };
-        if let Err(message) = self.handler.set_desired(change).await {
-            warn!(error = %message, "desired version not set");
-            let reason = format!("the desired version was not set: {message}");
-            let skipped = |target: &NodePlan| Event::EffectSkipped {
-                node: target.node.clone(),
-                index: 0,
-                reason: reason.clone(),
-            };
-            self.append(plan.targets().map(skipped).collect()).await?;
-            return Ok(false);
+        if let Some(change) = &plan.desired {
+            if let Err(message) = self.handler.set_desired(change).await {
+                return self.not_set(plan, "the desired version was not set", &message).await;
+            }
+            let (version, content) = (change.version.clone(), change.content);
+            self.append(vec![Event::DesiredSet { version, content }]).await?;
         }
-        let event = Event::DesiredSet { version: change.version.clone(), content: change.content };
-        self.append(vec![event]).await?;
+        if let Some(pins) = &plan.pins {
+            if let Err(message) = self.handler.change_pins(pins).await {
+                return self.not_set(plan, "the pins were not changed", &message).await;
+            }
+            self.append(vec![Event::PinsChanged { pins: pins.clone() }]).await?;
+        }
         Ok(true)
     }
 
-    async fn act(&self, wave: &Wave) -> Result<Sent, JournalError> {
+    async fn not_set(&self, plan: &Plan, what: &str, why: &str) -> Result<bool, JournalError> {
+        warn!(error = %why, "{what}");
+        let skipped = |target: &NodePlan| Event::EffectSkipped {
+            node: target.node.clone(),
+            index: 0,
+            reason: format!("{what}: {why}"),
+        };
+        self.append(plan.targets().map(skipped).collect()).await?;
+        Ok(false)
+    }
+
+    async fn act(&self, wave: &Wave, before: &SeenBefore) -> Result<Sent, JournalError> {
         // Made before they are polled: a closure inside the stream would hide that they can move between threads.
-        let nodes: Vec<_> = wave.nodes.iter().map(|target| self.act_on_node(target)).collect();
+        let nodes: Vec<_> = wave
+            .nodes
+            .iter()
+            .map(|target| self.act_on_node(target, before.get(&target.node)))
+            .collect();
         let results: Vec<Result<Option<(NodeId, SentAt)>, JournalError>> =
             stream::iter(nodes).buffer_unordered(NODES_AT_ONCE).collect().await;
         results.into_iter().filter_map(Result::transpose).collect()
@@ -163,8 +179,14 @@ impl<H: EffectHandler, J: Journal, C: Clock> Execution<'_, H, J, C> {
     async fn act_on_node(
         &self,
         target: &NodePlan,
+        before: Option<&Observation>,
     ) -> Result<Option<(NodeId, SentAt)>, JournalError> {
         let mut sent = None;
+        if let Some(reason) = before.and_then(|seen| otherwise(target, seen)) {
+            let node = target.node.clone();
+            self.append(vec![Event::EffectSkipped { node, index: 0, reason }]).await?;
+            return Ok(None);
+        }
         for (index, effect) in (0_u32..).zip(&target.effects) {
             let node = target.node.clone();
             if self.halt.is_cancelled() {
@@ -202,17 +224,15 @@ impl<H: EffectHandler, J: Journal, C: Clock> Execution<'_, H, J, C> {
         Ok(sent)
     }
 
-    async fn loaded_before(&self, wave: &Wave) -> LoadedBefore {
-        let again = wave.nodes.iter().filter(|target| must_load_again(target));
-        let nodes: Vec<NodeId> = again.map(|target| target.node.clone()).collect();
+    async fn seen_before(&self, wave: &Wave) -> SeenBefore {
+        let needed = |target: &&NodePlan| must_load_again(target) || only_told(target);
+        let nodes: Vec<NodeId> =
+            wave.nodes.iter().filter(needed).map(|target| target.node.clone()).collect();
         if nodes.is_empty() {
-            return LoadedBefore::new();
+            return SeenBefore::new();
         }
         let seen = self.handler.observe(&nodes).await;
-        let loaded = |(node, seen): (NodeId, Result<Observation, String>)| {
-            seen.ok().and_then(|seen| seen.loaded_at).map(|at| (node, at))
-        };
-        seen.into_iter().filter_map(loaded).collect()
+        seen.into_iter().filter_map(|(node, seen)| Some((node, seen.ok()?))).collect()
     }
 
     /// Looks until every node that was changed has arrived, or was looked at once more after its
@@ -221,7 +241,7 @@ impl<H: EffectHandler, J: Journal, C: Clock> Execution<'_, H, J, C> {
         &self,
         wave: &Wave,
         sent: &Sent,
-        loaded_before: &LoadedBefore,
+        before: &SeenBefore,
     ) -> Result<usize, JournalError> {
         let changed = wave.nodes.iter().filter(|target| sent.contains_key(&target.node));
         let mut waiting: BTreeMap<&NodeId, &NodePlan> =
@@ -243,7 +263,7 @@ impl<H: EffectHandler, J: Journal, C: Clock> Execution<'_, H, J, C> {
             for (node, target) in &waiting {
                 let observation =
                     seen.remove(*node).unwrap_or_else(|| Err("it was not looked at".to_owned()));
-                let before = loaded_before.get(*node).copied();
+                let before = before.get(*node).and_then(|seen| seen.loaded_at);
                 let (sent_at, late) = (sent[*node].clock, late.contains(*node));
                 if let Some(event) = judge(target, sent_at, before, observation, late) {
                     arrived +=
@@ -303,86 +323,5 @@ fn judge(
             arrived: false,
             detail: message,
         }),
-    }
-}
-
-/// What shows that everything asked of a node came to be, or else what is missing.
-fn proof(
-    target: &NodePlan,
-    seen: &Observation,
-    sent_at: Timestamp,
-    loaded_before: Option<Timestamp>,
-) -> Result<String, String> {
-    let pin = target.effects.iter().find_map(pin);
-    let holds = pin.is_none() || pin == seen.pinned;
-    if target.effects.iter().all(|effect| matches!(effect, Effect::Pin { .. })) {
-        // What runs does not change by a pin, so it shows nothing.
-        return if holds { Ok(pinned(seen)) } else { Err(pinned(seen)) };
-    }
-    let runs = Running { version: seen.version.clone(), content: seen.content };
-    if !arrived(&target.after, &runs) {
-        Err(format!("still runs {runs}"))
-    } else if !holds {
-        Err(format!("runs {runs}, but {}", pinned(seen)))
-    } else if !loaded_again(target, seen, sent_at, loaded_before) {
-        let what = if restarts(target) { "restart" } else { "load it anew" };
-        Err(format!("runs {runs}, but did not {what}"))
-    } else {
-        Ok(format!("runs {runs}"))
-    }
-}
-
-fn pin(effect: &Effect) -> Option<NamedContent> {
-    match effect {
-        Effect::Pin { version, content } => {
-            Some(NamedContent { version: version.clone(), content: *content })
-        }
-        _ => None,
-    }
-}
-
-fn pinned(seen: &Observation) -> String {
-    match &seen.pinned {
-        Some(pin) => format!("is pinned to {} {}", pin.version, pin.content.short()),
-        None => "tells no pin".to_owned(),
-    }
-}
-
-fn arrived(wanted: &Running, runs: &Running) -> bool {
-    (wanted.version.is_none() || wanted.version == runs.version)
-        && (wanted.content.is_none() || wanted.content == runs.content)
-}
-
-fn restarts(target: &NodePlan) -> bool {
-    target.effects.contains(&Effect::Restart)
-}
-
-/// Whether only another load shows arrival, since the content is the one that ran before. An
-/// unforced sync is not among them: a node that runs the content already confirms without loading.
-fn must_load_again(target: &NodePlan) -> bool {
-    let same = target.before.content == target.after.content;
-    let loads = |effect: &Effect| {
-        matches!(effect, Effect::Sync { force: true } | Effect::Reload { .. }) && same
-    };
-    restarts(target) || target.effects.iter().any(loads)
-}
-
-/// Another load than the one before, by the node's own clock. Where that is not known it is a load
-/// after the request (1 s resolution). Of a node that never tells, a restart is not proven, and a
-/// forced load is proven by the content alone.
-fn loaded_again(
-    target: &NodePlan,
-    seen: &Observation,
-    sent_at: Timestamp,
-    loaded_before: Option<Timestamp>,
-) -> bool {
-    if !must_load_again(target) {
-        return true;
-    }
-    match (seen.loaded_at, loaded_before) {
-        (None, None) => !restarts(target),
-        (None, Some(_)) => false,
-        (Some(loaded), Some(before)) => loaded != before,
-        (Some(loaded), None) => loaded.as_second() >= sent_at.as_second(),
     }
 }

@@ -1,11 +1,11 @@
 //! What the executor needs of the world.
 
-use std::future::Future;
+use std::{collections::BTreeMap, future::Future};
 
 use jiff::Timestamp;
 use plumb_fleet::{ContentDigest, NamedContent, NodeId, Version};
 use plumb_journal::{EffectOutcome, Event};
-use plumb_runbook::{DesiredChange, Effect};
+use plumb_runbook::{DesiredChange, Effect, PinChange};
 
 /// What a node was seen to run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +16,10 @@ pub struct Observation {
     pub loaded_at: Option<Timestamp>,
     /// What the node itself says it was told to run, where it remembers that.
     pub pinned: Option<NamedContent>,
+    /// The node itself says that it was told to run nothing.
+    pub unpinned: bool,
+    /// Its settings, where it tells them.
+    pub settings: BTreeMap<String, String>,
 }
 
 /// Carries effects out and looks at nodes.
@@ -25,6 +29,9 @@ pub trait EffectHandler: Send + Sync {
         &self,
         change: &DesiredChange,
     ) -> impl Future<Output = Result<(), String>> + Send;
+
+    /// Sets and lifts pins of the console. The error is a sentence for a person.
+    fn change_pins(&self, pins: &PinChange) -> impl Future<Output = Result<(), String>> + Send;
 
     /// Sends one effect to one node, once. `key` lets nodes that remember keys recognise it.
     fn perform(

@@ -31,6 +31,10 @@ pub struct NodeObservation {
     pub report: Option<NodeReport>,
 }
 
+/// Key in [`NodeReport::config`] of the version a node was told to run, told also where the pin has
+/// no content and so cannot be in [`NodeReport::pinned`].
+pub const PINNED_VERSION: &str = "pinned.version";
+
 /// What a node said of itself in one observation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NodeReport {

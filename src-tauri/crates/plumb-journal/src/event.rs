@@ -1,7 +1,7 @@
 //! What can happen in a run.
 
 use plumb_fleet::{ContentDigest, FleetId, NodeId, PlanHash, Version};
-use plumb_runbook::Effect;
+use plumb_runbook::{Effect, PinChange};
 use serde::{Deserialize, Serialize};
 
 /// One thing that happened, or is about to.
@@ -18,6 +18,10 @@ pub enum Event {
     DesiredSet {
         version: Version,
         content: Option<ContentDigest>,
+    },
+    /// Pins of the console were set and lifted as the plan says, before any node was touched.
+    PinsChanged {
+        pins: PinChange,
     },
     /// Intent: the effect is about to be sent.
     EffectStarted {

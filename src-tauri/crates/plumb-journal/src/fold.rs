@@ -19,6 +19,9 @@ pub struct RunState {
     pub started_at: Option<Timestamp>,
     pub ended_at: Option<Timestamp>,
     pub nodes: BTreeMap<NodeId, NodeRun>,
+    /// The desired version was set, or pins of the console were changed.
+    #[serde(default)]
+    pub pins_changed: bool,
     pub abort_requested: bool,
     pub outcome: Option<Outcome>,
 }
@@ -66,7 +69,7 @@ fn step(state: &mut RunState, entry: &Entry) {
             state.operator.clone_from(operator);
             state.started_at = Some(entry.body.at);
         }
-        Event::DesiredSet { .. } => {}
+        Event::DesiredSet { .. } | Event::PinsChanged { .. } => state.pins_changed = true,
         Event::EffectStarted { node, effect, .. } => {
             let node = state.nodes.entry(node.clone()).or_default();
             node.phase = NodePhase::Acting;

@@ -1,9 +1,11 @@
 //! What an operator asks for: a request to change something, before it is a plan.
 
-use std::fmt::Write as _;
+use std::{collections::BTreeMap, fmt::Write as _};
 
-use plumb_fleet::{ContentDigest, NodeId, Version};
+use plumb_fleet::{ContentDigest, NodeId, RunId, Version};
 use serde::{Deserialize, Serialize};
+
+use crate::{pins::PinChange, undo::Undo};
 
 /// A request to change something.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,6 +21,19 @@ pub enum Action {
     Restart,
     /// Settle on one version: pin it, then sync every node that runs another.
     ResolveConflict { to: Version, content: Option<ContentDigest> },
+    /// Lift pins, so that the fleet file counts again, and what nodes were told to run.
+    Unpin,
+    /// Change a setting; the value as it is typed.
+    SetConfig { key: String, value: String },
+    /// Take a run back: every node it touched to where it was, and the pins it replaced.
+    Undo {
+        run: RunId,
+        /// The title of what is taken back.
+        title: String,
+        nodes: BTreeMap<NodeId, Undo>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pins: Option<PinChange>,
+    },
 }
 
 impl Action {
@@ -33,6 +48,9 @@ impl Action {
             Self::Rollback { to: Some(version) } => format!("Roll back to {version}"),
             Self::Restart => "Restart policy engines".to_owned(),
             Self::ResolveConflict { to, .. } => format!("Resolve the conflict to {to}"),
+            Self::Unpin => "Lift pins".to_owned(),
+            Self::SetConfig { key, value } => format!("Set {key} to {value}"),
+            Self::Undo { title, .. } => format!("Undo: {title}"),
         }
     }
 
@@ -74,6 +92,13 @@ impl Action {
                     .unwrap_or_default();
                 vec![format!("{policy} rollback{to}{scope}")]
             }
+            Self::Unpin => vec![format!("{policy} unpin{scope}")],
+            Self::SetConfig { key, value } => vec![format!(
+                "{policy} config set {} {}{scope}",
+                shell_word(key),
+                shell_word(value)
+            )],
+            Self::Undo { run, .. } => vec![format!("plumb --fleet {fleet} runs undo {run}")],
             Self::Restart => {
                 vec![format!("plumb --fleet {fleet} service restart policy-engine{scope}")]
             }

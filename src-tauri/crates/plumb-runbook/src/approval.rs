@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     finding::{Finding, Severity},
-    plan::{NodePlan, Plan, Undo},
+    plan::{NodePlan, Plan},
+    undo::Undo,
 };
 
 /// Environments in which a phrase must be typed.
@@ -15,7 +16,7 @@ const PRODUCTION: [&str; 2] = ["production", "prod"];
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "level", rename_all = "snake_case")]
 pub enum Rung {
-    /// One node that a rollback takes back: start at once, offer the exact undo.
+    /// One node that has a way back: start at once, offer the exact undo.
     Undo,
     /// Reversible on many nodes, or another desired version: a dialog with the blast radius.
     Dialog,
@@ -35,9 +36,8 @@ pub fn rung(plan: &Plan) -> Rung {
     if is_production(&plan.environment) || irreversible {
         return Rung::Typed { phrase: format!("{} {count}", plan.fleet) };
     }
-    // A rollback takes back what a node runs, not a pin, be it here or on the node.
-    let rolls_back = |target: &NodePlan| matches!(target.undo, Undo::RollBackTo { .. });
-    if count <= 1 && plan.desired.is_none() && plan.targets().all(rolls_back) {
+    let leads_back = |target: &NodePlan| target.undo.is_possible();
+    if count <= 1 && plan.desired.is_none() && plan.targets().all(leads_back) {
         Rung::Undo
     } else {
         Rung::Dialog
@@ -48,11 +48,17 @@ pub fn rung(plan: &Plan) -> Rung {
 /// they are more. Nodes without a pin of their own are pinned here, with no effect on any of them.
 fn blast_radius(plan: &Plan) -> usize {
     let touched = plan.targets().count();
+    let all = touched + plan.left_out.len();
     let pinned = match &plan.desired {
         None => 0,
-        Some(change) => change.nodes.as_ref().map_or(touched + plan.left_out.len(), Vec::len),
+        Some(change) => change.nodes.as_ref().map_or(all, Vec::len),
     };
-    touched.max(pinned)
+    let lifted = plan.pins.as_ref().map_or(0, |pins| match pins.fleet {
+        // Every node without a pin of its own follows the fleet's; the fleet is more than one.
+        Some(_) => all.max(2),
+        None => pins.nodes.len(),
+    });
+    touched.max(pinned).max(lifted)
 }
 
 /// What an operator gave to start a plan.

@@ -6,7 +6,12 @@ use jiff::Timestamp;
 use plumb_fleet::{BundleDigest, CatalogueEntry, DesiredVersion, DriftState, NodeId};
 use serde::{Deserialize, Serialize};
 
-use crate::plan::{Effect, LeftOutReason, NodePlan, Plan, PlanInput};
+use crate::{
+    action::Action,
+    effect::Effect,
+    plan::{LeftOutReason, NodePlan, Plan, PlanInput},
+    undo::Undo,
+};
 
 /// Something wrong or odd, with what to do about it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -97,7 +102,7 @@ pub fn findings(
                 found.extend(probe_finding(target, path, probes.get(&target.node), input));
             }
         }
-        if let crate::plan::Undo::Impossible { reason } = &target.undo {
+        if let Undo::Impossible { reason } = &target.undo {
             found.push(Finding {
                 severity: Severity::Note,
                 code: FindingCode::NoUndo,
@@ -117,7 +122,9 @@ pub fn findings(
             });
         }
     }
-    found.extend(plan.left_out.iter().filter_map(|left| left_out_finding(left, input)));
+    found.extend(
+        plan.left_out.iter().filter_map(|left| left_out_finding(&plan.action, left, input)),
+    );
     found.extend(plan_wide(plan, input, now));
     found.extend(expiry_findings(plan, input, now));
     found.sort_by(|a, b| {
@@ -174,7 +181,11 @@ fn probe_finding(
     Some(Finding { severity, code, node: Some(target.node.clone()), message, remedy })
 }
 
-fn left_out_finding(left: &crate::plan::LeftOut, input: PlanInput<'_>) -> Option<Finding> {
+fn left_out_finding(
+    action: &Action,
+    left: &crate::plan::LeftOut,
+    input: PlanInput<'_>,
+) -> Option<Finding> {
     let state = input.assessment.nodes.get(&left.node).map(|verdict| verdict.state);
     let (severity, code, remedy) = match left.reason {
         LeftOutReason::AsWanted => return None,
@@ -183,7 +194,13 @@ fn left_out_finding(left: &crate::plan::LeftOut, input: PlanInput<'_>) -> Option
             FindingCode::NoAnswer,
             "it keeps what it runs; plan again when it answers",
         ),
-        LeftOutReason::CannotDo if state == Some(DriftState::InSync) => return None,
+        // What the console pinned for such a node is lifted here; the node itself holds no pin.
+        LeftOutReason::CannotDo if *action == Action::Unpin => {
+            (Severity::Note, FindingCode::CannotDo, "nothing has to be lifted on the node")
+        }
+        LeftOutReason::CannotDo if state == Some(DriftState::InSync) && moves(action) => {
+            return None;
+        }
         LeftOutReason::CannotDo => {
             (Severity::Warning, FindingCode::CannotDo, "change it where it runs")
         }
@@ -252,6 +269,11 @@ fn bundle_of<'a>(target: &NodePlan, input: PlanInput<'a>) -> Option<&'a Catalogu
         input.desired.offer(&target.node).resolve(&wish)
     };
     by_file.or_else(resolved).or_else(|| catalogue.with_content(content))
+}
+
+/// Whether an action is about what nodes run, so that a node in sync misses nothing.
+const fn moves(action: &Action) -> bool {
+    !matches!(action, Action::SetConfig { .. } | Action::Undo { .. })
 }
 
 fn plan_wide(plan: &Plan, input: PlanInput<'_>, now: Timestamp) -> Vec<Finding> {

@@ -5,14 +5,21 @@
 
 pub mod action;
 pub mod approval;
+pub mod effect;
 pub mod finding;
+pub mod pins;
 pub mod plan;
 mod render;
+mod told;
+pub mod undo;
 
 pub use action::{Action, shell_word};
 pub use approval::{ApprovalError, ApprovedPlan, Confirmation, Rung, approve, is_production, rung};
+pub use effect::Effect;
 pub use finding::{Finding, FindingCode, Probe, Severity, findings};
+pub use pins::{PinChange, PinTo};
 pub use plan::{
-    DesiredChange, Effect, LeftOut, LeftOutReason, NodePlan, Plan, PlanError, PlanInput, Running,
-    Undo, Wave, blast_lines, path_on_node, plan,
+    DesiredChange, LeftOut, LeftOutReason, NodePlan, Plan, PlanError, PlanInput, Running, Wave,
+    blast_lines, path_on_node, plan,
 };
+pub use undo::Undo;

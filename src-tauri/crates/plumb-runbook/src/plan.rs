@@ -4,55 +4,25 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use plumb_fleet::{
     Assessment, Capability, CatalogueEntry, ContentDigest, Desired, DesiredVersion, Digest,
-    DriftState, Fleet, NamedContent, Node, NodeApi, NodeId, NodeObservation, Offer, PlanHash,
-    Snapshot, Version, capabilities,
+    DriftState, Fleet, NamedContent, Node, NodeApi, NodeId, NodeObservation, NodeReport, Offer,
+    PlanHash, Snapshot, Version, capabilities,
 };
 use serde::{Deserialize, Serialize};
 
-use crate::action::Action;
+use crate::{
+    action::Action,
+    effect::Effect,
+    pins::{self, PinChange},
+    told,
+    undo::{self, Undo, undo_of, undo_of_pin},
+};
 
-/// Most effects in one plan: two for each node of the largest fleet, and one for the desired version.
-pub const EFFECTS_MAX: usize = 2 * plumb_fleet::fleet::NODES_MAX + 1;
+/// Most effects in one plan: three for each node of the largest fleet, and one for the desired version.
+pub const EFFECTS_MAX: usize = 3 * plumb_fleet::fleet::NODES_MAX + 1;
 /// How long a node may take to prove a sync or rollback by content, in seconds.
-const ARRIVAL_DEADLINE_S: u32 = 30;
+pub(crate) const ARRIVAL_DEADLINE_S: u32 = 30;
 /// A restart also has to start a process.
 const RESTART_DEADLINE_S: u32 = 60;
-
-/// One primitive thing the executor can do to a node.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "effect", rename_all = "snake_case", deny_unknown_fields)]
-pub enum Effect {
-    /// Ask the node to check the bundle at a path without loading it. Reads only.
-    Verify { path: String },
-    /// Load the bundle at a path. Undone by reloading the former file.
-    Reload { path: String },
-    /// Tell an agent which version it should run. Undone by the former pin.
-    Pin { version: Version, content: ContentDigest },
-    /// Make an agent take its pinned version. Undone by a rollback.
-    Sync { force: bool },
-    /// Make an agent return to last-known-good or a named version. Undone by a sync.
-    Rollback { to: Option<Version> },
-    /// Restart the policy process. Cannot be undone; a restart loses nothing that is on disk.
-    Restart,
-}
-
-impl Effect {
-    /// One sentence for a person.
-    pub fn sentence(&self) -> String {
-        match self {
-            Self::Verify { path } => format!("verify {path}"),
-            Self::Reload { path } => format!("reload {path}"),
-            Self::Pin { version, content } => format!("pin {version} ({})", content.short()),
-            Self::Sync { force: false } => "take the pinned version".to_owned(),
-            Self::Sync { force: true } => {
-                "take the pinned version, also if it already runs".to_owned()
-            }
-            Self::Rollback { to: None } => "return to last-known-good".to_owned(),
-            Self::Rollback { to: Some(to) } => format!("return to {to}"),
-            Self::Restart => "restart the policy process".to_owned(),
-        }
-    }
-}
 
 /// What a node runs, or is to run.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,19 +32,10 @@ pub struct Running {
     pub content: Option<ContentDigest>,
 }
 
-/// How a node's part of the plan is taken back.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "undo", rename_all = "snake_case", deny_unknown_fields)]
-pub enum Undo {
-    /// Roll back to the version that ran before.
-    RollBackTo {
-        version: Version,
-    },
-    /// Nothing has to be taken back.
-    Nothing,
-    Impossible {
-        reason: String,
-    },
+impl From<&NamedContent> for Running {
+    fn from(named: &NamedContent) -> Self {
+        Self { version: Some(named.version.clone()), content: Some(named.content) }
+    }
 }
 
 /// What is done to one node, in order; the first failure ends the node's part.
@@ -141,6 +102,12 @@ pub struct Plan {
     /// Whole fleet, or the selected nodes.
     pub whole_fleet: bool,
     pub desired: Option<DesiredChange>,
+    /// Pins of the console set and lifted before any node is touched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pins: Option<PinChange>,
+    /// Pins of the console that this plan replaces: its way back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pins_before: Option<PinChange>,
     pub waves: Vec<Wave>,
     pub left_out: Vec<LeftOut>,
 }
@@ -173,6 +140,12 @@ pub struct PlanInput<'a> {
     pub desired: &'a Desired,
 }
 
+impl<'a> PlanInput<'a> {
+    pub(crate) fn report(&self, node: &NodeId) -> Option<&'a NodeReport> {
+        self.snapshot.nodes.get(node).and_then(|seen| seen.report.as_ref())
+    }
+}
+
 impl Plan {
     /// Canonical bytes (RFC 8785): the same on every machine.
     pub fn canonical_bytes(&self) -> Vec<u8> {
@@ -190,7 +163,7 @@ impl Plan {
 
     /// Whether starting it would change nothing.
     pub fn is_empty(&self) -> bool {
-        self.desired.is_none() && self.targets().next().is_none()
+        self.desired.is_none() && self.pins.is_none() && self.targets().next().is_none()
     }
 }
 
@@ -205,10 +178,16 @@ pub fn plan(
     }
     let everything: BTreeSet<NodeId> = input.fleet.nodes.keys().cloned().collect();
     let nodes = selected.unwrap_or(&everything);
-    if nodes.is_empty() {
+    let change = desired_change(action, selected, nodes, input.desired)?;
+    let pins = match action {
+        Action::Unpin => pins::lifted(selected, input.desired),
+        Action::Undo { pins: Some(former), .. } => pins::remaining(former, input.desired),
+        _ => None,
+    };
+    // A run may have changed nothing but pins of the console.
+    if nodes.is_empty() && !matches!(action, Action::Undo { pins: Some(_), .. }) {
         return Err(PlanError::NothingSelected);
     }
-    let change = desired_change(action, selected, nodes, input.desired)?;
     let mut left_out = Vec::new();
     let mut targets = Vec::new();
     for id in nodes {
@@ -220,18 +199,21 @@ pub fn plan(
         }
     }
     let count = targets.iter().map(|target| target.effects.len()).sum::<usize>()
-        + usize::from(change.is_some());
+        + usize::from(change.is_some() || pins.is_some());
     if count > EFFECTS_MAX {
         return Err(PlanError::TooLarge { count, max: EFFECTS_MAX });
     }
-    let unchanged = |change: &DesiredChange| is_current(change, input.desired);
+    let change = change.filter(|change| !is_current(change, input.desired));
+    let replaced = change.as_ref().map(|change| pins::replaced_by(change, input.desired));
     Ok(Plan {
         format: 1,
         fleet: input.fleet.name.clone(),
         environment: input.fleet.environment.clone(),
         action: action.clone(),
         whole_fleet: selected.is_none(),
-        desired: change.filter(|change| !unchanged(change)),
+        pins_before: replaced.or_else(|| Some(pins::before(pins.as_ref()?, input.desired))),
+        desired: change,
+        pins,
         waves: if targets.is_empty() { Vec::new() } else { vec![Wave { nodes: targets }] },
         left_out,
     })
@@ -246,7 +228,12 @@ fn desired_change(
     let (version, content) = match action {
         Action::Pin { version, content, .. } => (version, content),
         Action::ResolveConflict { to, content } => (to, content),
-        Action::Sync { .. } | Action::Rollback { .. } | Action::Restart => return Ok(None),
+        Action::Sync { .. }
+        | Action::Rollback { .. }
+        | Action::Restart
+        | Action::Unpin
+        | Action::SetConfig { .. }
+        | Action::Undo { .. } => return Ok(None),
     };
     // Nodes of one bundle leave no doubt which one a version label is of.
     let mut bundles = nodes.iter().map(|node| desired.bundle_of(node));
@@ -291,7 +278,7 @@ fn is_current(change: &DesiredChange, desired: &Desired) -> bool {
     }
 }
 
-type Skip = (LeftOutReason, String);
+pub(crate) type Skip = (LeftOutReason, String);
 
 fn plan_node(
     action: &Action,
@@ -302,14 +289,17 @@ fn plan_node(
     let seen = input.snapshot.nodes.get(&node.id);
     let needed = match action {
         Action::Sync { .. } | Action::Pin { sync: true, .. } | Action::ResolveConflict { .. } => {
-            Capability::Sync
+            Some(Capability::Sync)
         }
-        Action::Pin { sync: false, .. } => Capability::Pin,
-        Action::Rollback { .. } => Capability::Rollback,
-        Action::Restart => Capability::Restart,
+        Action::Pin { sync: false, .. } | Action::Unpin => Some(Capability::Pin),
+        Action::Rollback { .. } => Some(Capability::Rollback),
+        Action::Restart => Some(Capability::Restart),
+        Action::SetConfig { .. } => Some(Capability::Config),
+        // It is another one for each node.
+        Action::Undo { .. } => None,
     };
     let abilities = capabilities(node.api);
-    if let Some(reason) = abilities.cannot.get(&needed) {
+    if let Some(reason) = needed.and_then(|needed| abilities.cannot.get(&needed)) {
         return Err((LeftOutReason::CannotDo, reason.clone()));
     }
     let before = answering(seen)?;
@@ -318,25 +308,11 @@ fn plan_node(
         Action::Pin { sync: true, .. } | Action::ResolveConflict { .. } => {
             sync_node(node, before, change, false, input)
         }
-        Action::Pin { sync: false, version, .. } => {
-            let content =
-                change.and_then(|change| change.content).ok_or_else(|| not_known(version))?;
-            not_refused(content, input.desired)?;
-            let named = NamedContent { version: version.clone(), content };
-            if pinned(seen) == Some(&named) {
-                let detail = format!("is pinned to {version} already");
-                return Err((LeftOutReason::AsWanted, detail));
-            }
-            Ok(NodePlan {
-                node: node.id.clone(),
-                after: before.clone(),
-                before,
-                effects: vec![Effect::Pin { version: version.clone(), content }],
-                undo: Undo::Nothing,
-                deadline_s: ARRIVAL_DEADLINE_S,
-            })
-        }
+        Action::Pin { sync: false, version, .. } => pin_node(node, before, version, change, input),
+        Action::Unpin => told::unpin(node, before, input),
+        Action::SetConfig { key, value } => told::set_config(node, before, key, value, input),
         Action::Rollback { to } => rollback_node(node, before, to.as_ref(), input),
+        Action::Undo { nodes, .. } => undo::undo_node(node, before, nodes.get(&node.id), input),
         Action::Restart => Ok(NodePlan {
             node: node.id.clone(),
             after: before.clone(),
@@ -348,12 +324,35 @@ fn plan_node(
     }
 }
 
+fn pin_node(
+    node: &Node,
+    before: Running,
+    version: &Version,
+    change: Option<&DesiredChange>,
+    input: PlanInput<'_>,
+) -> Result<NodePlan, Skip> {
+    let content = change.and_then(|change| change.content).ok_or_else(|| not_known(version))?;
+    not_refused(content, input.desired)?;
+    let report = input.report(&node.id);
+    if undo::pinned(report) == Some(&NamedContent { version: version.clone(), content }) {
+        return Err((LeftOutReason::AsWanted, format!("is pinned to {version} already")));
+    }
+    Ok(NodePlan {
+        node: node.id.clone(),
+        after: before.clone(),
+        undo: undo_of_pin(node, &before, report, input.desired),
+        before,
+        effects: vec![Effect::Pin { version: version.clone(), content }],
+        deadline_s: ARRIVAL_DEADLINE_S,
+    })
+}
+
 fn not_known(version: &Version) -> Skip {
     (LeftOutReason::NotKnown, format!("no signed bundle of version {version} is known"))
 }
 
 /// Refused content does not come back, whoever asks for it.
-fn not_refused(content: ContentDigest, desired: &Desired) -> Result<(), Skip> {
+pub(crate) fn not_refused(content: ContentDigest, desired: &Desired) -> Result<(), Skip> {
     if desired.refused.contains(&content) {
         let detail = format!("content {} is refused in this fleet", content.short());
         return Err((LeftOutReason::NotKnown, detail));
@@ -362,7 +361,10 @@ fn not_refused(content: ContentDigest, desired: &Desired) -> Result<(), Skip> {
 }
 
 /// The bundle a version names, when it names one.
-fn resolved<'a>(wanted: &DesiredVersion, offer: Offer<'a>) -> Result<&'a CatalogueEntry, Skip> {
+pub(crate) fn resolved<'a>(
+    wanted: &DesiredVersion,
+    offer: Offer<'a>,
+) -> Result<&'a CatalogueEntry, Skip> {
     offer.resolve(wanted).ok_or_else(|| {
         let contents: BTreeSet<ContentDigest> =
             offer.of_version(&wanted.version).map(|entry| entry.content).collect();
@@ -378,13 +380,6 @@ fn resolved<'a>(wanted: &DesiredVersion, offer: Offer<'a>) -> Result<&'a Catalog
         );
         (LeftOutReason::NotKnown, detail)
     })
-}
-
-/// What the node itself was told to run.
-fn pinned(seen: Option<&NodeObservation>) -> Option<&NamedContent> {
-    seen.and_then(|seen| seen.report.as_ref())
-        .and_then(|report| report.pinned.as_ref())
-        .map(|pinned| &pinned.value)
 }
 
 /// What an answering node runs; a silent one is left out.
@@ -427,7 +422,7 @@ fn sync_node(
     // A node that runs what is wanted but is pinned elsewhere would leave at its next poll.
     let named = NamedContent { version: entry.version.clone(), content: entry.content };
     let pinned_elsewhere = node.api == NodeApi::Agent
-        && pinned(input.snapshot.nodes.get(&node.id)).is_some_and(|pinned| *pinned != named);
+        && undo::pinned(input.report(&node.id)).is_some_and(|pinned| *pinned != named);
     if before == after && !force && !drifted && !pinned_elsewhere {
         return Err((
             LeftOutReason::AsWanted,
@@ -445,7 +440,7 @@ fn sync_node(
             vec![Effect::Verify { path: path.clone() }, Effect::Reload { path }]
         }
     };
-    let undo = undo_of(&node.id, &before, input.desired);
+    let undo = undo_of(node, &before, input.report(&node.id), input.desired);
     Ok(NodePlan {
         node: node.id.clone(),
         before,
@@ -464,36 +459,17 @@ pub fn path_on_node(node: &Node, entry: &CatalogueEntry) -> String {
     }
 }
 
-/// A rollback names a version only, so it undoes only where the version alone names what ran before.
-fn undo_of(node: &NodeId, before: &Running, desired: &Desired) -> Undo {
-    let Some(version) = &before.version else {
-        return Undo::Impossible { reason: "what ran before is not known".to_owned() };
-    };
-    let offer = desired.offer(node);
-    let mut known = offer.of_version(version);
-    let reason = if !known.any(|entry| Some(entry.content) == before.content) {
-        format!("what ran before as {version} is no signed bundle that is known here")
-    } else if before.content.is_some_and(|content| desired.refused.contains(&content)) {
-        format!("what ran before as {version} is refused in this fleet")
-    } else if resolved(&of_version(version), offer).is_err() {
-        format!("{version} names several signed bundles, and a rollback names only a version")
-    } else {
-        return Undo::RollBackTo { version: version.clone() };
-    };
-    Undo::Impossible { reason }
-}
-
 fn of_version(version: &Version) -> DesiredVersion {
     DesiredVersion { version: version.clone(), content: None, pinned_by: None, since: None }
 }
 
-fn rollback_node(
+pub(crate) fn rollback_node(
     node: &Node,
     before: Running,
     to: Option<&Version>,
     input: PlanInput<'_>,
 ) -> Result<NodePlan, Skip> {
-    let report = input.snapshot.nodes.get(&node.id).and_then(|seen| seen.report.as_ref());
+    let report = input.report(&node.id);
     let good = report.and_then(|report| report.last_known_good.as_ref()).map(|good| &good.value);
     let offer = input.desired.offer(&node.id);
     let (version, content) = match (to, good) {
@@ -530,7 +506,7 @@ fn rollback_node(
         let path = path_on_node(node, entry);
         vec![Effect::Verify { path: path.clone() }, Effect::Reload { path }]
     };
-    let undo = undo_of(&node.id, &before, input.desired);
+    let undo = undo_of(node, &before, input.report(&node.id), input.desired);
     Ok(NodePlan {
         node: node.id.clone(),
         before,

@@ -2,7 +2,11 @@
 
 use std::fmt;
 
-use crate::plan::{Plan, Running, Undo};
+use crate::{
+    pins::PinChange,
+    plan::{Plan, Running},
+    undo::Undo,
+};
 
 impl fmt::Display for Running {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -18,6 +22,18 @@ impl fmt::Display for Running {
 impl fmt::Display for Undo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Restore { runs, pinned } => {
+                write!(f, "bring back {}", Running::from(runs))?;
+                match pinned {
+                    Some(pin) if pin == runs => f.write_str(" and its pin"),
+                    Some(pin) => write!(f, " and the pin to {}", Running::from(pin)),
+                    None => f.write_str(" and lift the pin"),
+                }
+            }
+            Self::Load { runs } => write!(f, "load {} again", Running::from(runs)),
+            Self::Pin { pinned: Some(pin) } => write!(f, "pin {} again", Running::from(pin)),
+            Self::Pin { pinned: None } => f.write_str("lift the pin"),
+            Self::SetConfig { key, value } => write!(f, "set {key} to {value}"),
             Self::RollBackTo { version } => write!(f, "roll back to {version}"),
             Self::Nothing => f.write_str("nothing to undo"),
             Self::Impossible { reason } => write!(f, "cannot be undone: {reason}"),
@@ -40,6 +56,9 @@ impl fmt::Display for Plan {
                 Some(nodes) => count(nodes.len()),
             };
             writeln!(f, "pin    {}{content} for {scope}", change.version)?;
+        }
+        for line in self.pins.iter().flat_map(PinChange::lines) {
+            writeln!(f, "pins   {line}")?;
         }
         for (number, wave) in self.waves.iter().enumerate() {
             writeln!(f, "wave {} ({})", number + 1, count(wave.nodes.len()))?;

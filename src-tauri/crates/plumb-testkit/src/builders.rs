@@ -9,7 +9,7 @@ use plumb_fleet::{
     NodeId, NodeObservation, NodeReport, Observed, Ordering, ReloadEntry, Route, SignatureReport,
     Snapshot, Thresholds, Version, assess,
 };
-use plumb_runbook::{Effect, Plan, PlanInput};
+use plumb_runbook::{Effect, PinTo, Plan, PlanInput};
 
 use crate::{
     clock::{after, start},
@@ -200,7 +200,8 @@ impl World {
     /// Sets the desired version of the fleet.
     #[must_use]
     pub fn desired(mut self, label: &str) -> Self {
-        self.desired.fleet = Some(desired(label, None));
+        self.fleet.desired = Some(desired(label, None));
+        self.desired.fleet.clone_from(&self.fleet.desired);
         self.assessed()
     }
 
@@ -268,22 +269,40 @@ impl World {
                 since: Some(self.now),
             };
             match &change.nodes {
-                None => self.desired.fleet = Some(wanted),
+                None => {
+                    self.desired.nodes.clone_from(&self.fleet.desired_by_node);
+                    self.desired.fleet = Some(wanted);
+                }
                 Some(nodes) => {
                     let pins = nodes.iter().map(|node| (node.clone(), wanted.clone()));
                     self.desired.nodes.extend(pins);
                 }
             }
         }
+        self.carry_out_pins(plan);
         for target in plan.targets() {
             let seen = self.snapshot.nodes.get_mut(&target.node).expect("a target was seen");
             let report = seen.report.as_mut().expect("a target answered");
+            let runs = || {
+                let (version, content) = (target.after.version.clone()?, target.after.content?);
+                Some(observed(NamedContent { version, content }))
+            };
             for effect in &target.effects {
-                if let Effect::Pin { version, content } = effect {
-                    report.pinned = Some(observed(NamedContent {
-                        version: version.clone(),
-                        content: *content,
-                    }));
+                match effect {
+                    Effect::Pin { version, content } => {
+                        let pin = NamedContent { version: version.clone(), content: *content };
+                        report.pinned = Some(observed(pin));
+                    }
+                    Effect::Unpin { .. } => report.pinned = None,
+                    // An agent pins what it rolls back to.
+                    Effect::Rollback { .. } => report.pinned = runs(),
+                    Effect::SetConfig { key, value, .. } => {
+                        report.config.insert(key.clone(), value.clone());
+                    }
+                    Effect::Verify { .. }
+                    | Effect::Reload { .. }
+                    | Effect::Sync { .. }
+                    | Effect::Restart => {}
                 }
             }
             if let (Some(version), Some(content)) = (&target.after.version, target.after.content) {
@@ -299,6 +318,28 @@ impl World {
             );
         }
         self.assessed()
+    }
+
+    fn carry_out_pins(&mut self, plan: &Plan) {
+        let Some(pins) = &plan.pins else { return };
+        let wanted = |pin: &PinTo, file: Option<&DesiredVersion>| match pin {
+            PinTo::Lifted => file.cloned(),
+            PinTo::Version { version, content } => Some(DesiredVersion {
+                version: version.clone(),
+                content: *content,
+                pinned_by: Some("ops@example".to_owned()),
+                since: Some(self.now),
+            }),
+        };
+        if let Some(pin) = &pins.fleet {
+            self.desired.fleet = wanted(pin, self.fleet.desired.as_ref());
+        }
+        for (node, pin) in &pins.nodes {
+            match wanted(pin, self.fleet.desired_by_node.get(node)) {
+                Some(pin) => self.desired.nodes.insert(node.clone(), pin),
+                None => self.desired.nodes.remove(node),
+            };
+        }
     }
 
     /// Marks an accepted change of a node as in flight.

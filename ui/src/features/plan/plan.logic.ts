@@ -36,6 +36,9 @@ export const ASK: Record<ActionKind, { title: string; verb: string }> = {
   rollback: { title: 'Roll back', verb: 'Roll back' },
   restart: { title: 'Restart', verb: 'Restart' },
   resolve_conflict: { title: 'Bring nodes to one version', verb: 'Bring' },
+  unpin: { title: 'Lift pins', verb: 'Lift' },
+  set_config: { title: 'Change a setting', verb: 'Change' },
+  undo: { title: 'Undo a run', verb: 'Undo' },
 };
 
 const WEIGHT = { fatal: 0, warning: 1, note: 2 };

@@ -50,6 +50,7 @@ pub(super) async fn status(
         _ => Vec::new(),
     };
     let clock = core.now();
+    let told = settings(&core).settings;
     let book = core.book();
     Ok(Json(Status {
         agent_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -67,6 +68,7 @@ pub(super) async fn status(
         last_reload: book.history.ring().next().cloned(),
         fallback: book.fallback.clone(),
         fallback_active: book.fallback.is_some(),
+        settings: told.into_iter().map(|setting| (setting.key, setting.value)).collect(),
     }))
 }
 

@@ -7,13 +7,17 @@ use std::{
 
 use futures::{StreamExt as _, stream};
 use plumb_clients::{Attempt, HttpPool, Now, Operation, Outcome, operations::curl, perform};
-use plumb_fleet::{Assessment, DriftState, Fleet, Node, NodeId, Version, filter::Filter};
+use plumb_fleet::{
+    Assessment, DriftState, Fleet, FleetId, Node, NodeId, RunId, Version, filter::Filter,
+};
+use plumb_journal::{NodePhase, fold};
 use plumb_runbook::{
-    Action, Effect, Finding, NodePlan, Plan, Probe, Rung, Severity, blast_lines, findings, plan,
-    rung,
+    Action, Effect, Finding, NodePlan, PinChange, Plan, Probe, Rung, Severity, blast_lines,
+    findings, plan, rung,
 };
 
 use crate::{
+    actions::configure::{setting, wire_value},
     app::App,
     current::Current,
     error::{AppError, Code},
@@ -76,8 +80,11 @@ impl App {
         request: &ActionRequest,
     ) -> Result<Plan, AppError> {
         let assessment = current.assess(self.now());
-        let selected = select(current, &assessment, &request.nodes)?;
-        let action = action(request)?;
+        let action = self.action(current, request).await?;
+        let selected = match &action {
+            Action::Undo { nodes, .. } => Some(nodes.keys().cloned().collect()),
+            _ => select(current, &assessment, &request.nodes)?,
+        };
         let earlier = match action {
             Action::Rollback { to: None } => {
                 Some(self.with_earlier(current, selected.as_ref()).await?)
@@ -91,6 +98,53 @@ impl App {
                 error.to_string(),
                 "change the selection or the version and plan again",
             )
+        })
+    }
+
+    async fn action(&self, current: &Current, request: &ActionRequest) -> Result<Action, AppError> {
+        match request.kind {
+            ActionKind::Undo => self.undo_action(&current.fleet.name, request).await,
+            _ => action(request),
+        }
+    }
+
+    /// What takes a run back: the way back of every node it sent something to, and its pins.
+    async fn undo_action(
+        &self,
+        fleet: &FleetId,
+        request: &ActionRequest,
+    ) -> Result<Action, AppError> {
+        let wrong = |message: String, hint: &str| AppError::new(Code::Invalid, message, hint);
+        if request.nodes != NodeSelection::All {
+            return Err(wrong(
+                "an undo is for the nodes of its run".to_owned(),
+                "select all nodes; the run says which",
+            ));
+        }
+        let name = request.run.as_deref().unwrap_or_default();
+        let run: RunId = name.parse().map_err(|_| {
+            wrong(format!("{name:?} is not the id of a run"), "copy the id from the list of runs")
+        })?;
+        let (plan, entries) = self.run_record(run).await?;
+        if plan.fleet != *fleet {
+            let message = format!("run {run} is one of fleet {}", plan.fleet);
+            return Err(wrong(message, "name that fleet"));
+        }
+        if self.owns_run(run) {
+            let message = format!("run {run} is under way");
+            return Err(AppError::new(Code::Busy, message, "wait for its end, or abort it"));
+        }
+        let state = fold(&entries);
+        let touched = |target: &&NodePlan| {
+            let phase = state.nodes.get(&target.node).map(|node| node.phase);
+            !matches!(phase, None | Some(NodePhase::Waiting | NodePhase::Skipped))
+        };
+        let way_back = |target: &NodePlan| (target.node.clone(), target.undo.clone());
+        Ok(Action::Undo {
+            run,
+            title: plan.action.title(),
+            nodes: plan.targets().filter(touched).map(way_back).collect(),
+            pins: plan.pins_before.clone().filter(|_| state.pins_changed),
         })
     }
 
@@ -148,6 +202,10 @@ pub(crate) fn operation(effect: &Effect) -> Operation {
         }
         Effect::Sync { force } => Operation::Sync { force: *force },
         Effect::Rollback { to } => Operation::Rollback { to: to.clone() },
+        Effect::Unpin { .. } => Operation::Unpin,
+        Effect::SetConfig { key, value, .. } => {
+            Operation::ConfigSet { key: key.clone(), value: wire_value(value) }
+        }
         Effect::Restart => Operation::Restart,
     }
 }
@@ -218,6 +276,15 @@ fn action(request: &ActionRequest) -> Result<Action, AppError> {
         ActionKind::ResolveConflict => {
             Action::ResolveConflict { to: version()?, content: content()? }
         }
+        ActionKind::Unpin => Action::Unpin,
+        ActionKind::SetConfig => {
+            let given = |text: &Option<String>| text.clone().unwrap_or_default();
+            let (key, value) = setting(&given(&request.key), &given(&request.value))?;
+            Action::SetConfig { key, value }
+        }
+        ActionKind::Undo => {
+            return Err(AppError::new(Code::Invalid, "an undo is made of its run", "name the run"));
+        }
     })
 }
 
@@ -238,6 +305,7 @@ pub(crate) fn plan_view(
         environment: plan.environment.clone(),
         production: plumb_runbook::is_production(&plan.environment),
         action: prepared.request.clone(),
+        pins: pin_lines(plan),
         left_out: plan
             .left_out
             .iter()
@@ -263,6 +331,20 @@ pub(crate) fn plan_view(
         startable: !plan.is_empty() && !fatal,
         targets,
     }
+}
+
+/// What the plan changes in the console's record: the desired version and single pins.
+fn pin_lines(plan: &Plan) -> Vec<String> {
+    let desired = plan.desired.iter().map(|change| {
+        let content = change.content.map(|content| format!(" {}", content.short()));
+        let whose = match change.nodes.as_deref() {
+            None => "the fleet".to_owned(),
+            Some([node]) => node.to_string(),
+            Some(nodes) => format!("{} nodes", nodes.len()),
+        };
+        format!("pin {whose} to {}{}", change.version, content.unwrap_or_default())
+    });
+    desired.chain(plan.pins.iter().flat_map(PinChange::lines)).collect()
 }
 
 fn plan_target(target: &NodePlan, assessment: &Assessment) -> PlanTarget {

@@ -4,9 +4,9 @@ use std::{sync::Arc, time::Duration};
 
 use plumb_clients::{Attempt, Outcome, perform};
 use plumb_exec::{EffectHandler, Observation};
-use plumb_fleet::{DesiredVersion, FleetId, NodeId};
+use plumb_fleet::{DesiredVersion, FleetId, NodeId, snapshot::PINNED_VERSION};
 use plumb_journal::EffectOutcome;
-use plumb_runbook::{DesiredChange, Effect};
+use plumb_runbook::{DesiredChange, Effect, PinChange};
 
 use crate::{
     actions::prepare::operation,
@@ -46,6 +46,10 @@ impl EffectHandler for FleetEffects {
             .map_err(|error| error.message)
     }
 
+    async fn change_pins(&self, pins: &PinChange) -> Result<(), String> {
+        self.app.change_pins(self.name(), pins, &self.operator).await.map_err(|error| error.message)
+    }
+
     async fn perform(&self, node: &NodeId, effect: &Effect, key: &str) -> EffectOutcome {
         let Some(node) = self.loaded.fleet.nodes.get(node) else {
             return EffectOutcome::Refused {
@@ -77,7 +81,12 @@ impl EffectHandler for FleetEffects {
     }
 }
 
-fn observation(seen: Option<&plumb_fleet::NodeObservation>) -> Result<Observation, String> {
+/// What a report that read an agent's status holds in its settings.
+const STATUS_READ: &str = "agent.version";
+
+pub(crate) fn observation(
+    seen: Option<&plumb_fleet::NodeObservation>,
+) -> Result<Observation, String> {
     let Some(seen) = seen else { return Err("never seen".to_owned()) };
     if let Some(failure) = &seen.failure {
         return Err(failure.message.clone());
@@ -88,5 +97,10 @@ fn observation(seen: Option<&plumb_fleet::NodeObservation>) -> Result<Observatio
         content: report.content.as_ref().map(|c| c.value),
         loaded_at: report.loaded_at.as_ref().map(|at| at.value),
         pinned: report.pinned.as_ref().map(|pin| pin.value.clone()),
+        // A pin without a content is one, too; without its status an agent tells nothing of pins.
+        unpinned: report.pinned.is_none()
+            && report.config.contains_key(STATUS_READ)
+            && !report.config.contains_key(PINNED_VERSION),
+        settings: report.config.clone(),
     })
 }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use plumb_fleet::{NodeId, RunId};
 use plumb_journal::{Entry, NodePhase, NodeRun, Outcome, RunState, fold};
-use plumb_runbook::{Action, Plan, Undo};
+use plumb_runbook::{NodePlan, Plan};
 
 use crate::{
     app::App,
@@ -74,7 +74,7 @@ pub fn run_view(id: RunId, plan: &Plan, entries: &[Entry], alive: bool) -> RunVi
         total,
         journal_head: entries.last().map(|entry| entry.hash.to_string()).unwrap_or_default(),
         journal_events: u32::try_from(entries.len()).unwrap_or(u32::MAX),
-        undo: undo(plan, &nodes),
+        undo: undo(id, plan, &state),
         summary: summary(phase, arrived, total, failed, in_doubt),
         nodes,
     }
@@ -110,30 +110,16 @@ fn run_node(id: &NodeId, state: &RunState, alive: bool) -> RunNode {
     RunNode { node: id.to_string(), state, detail: node.detail.clone() }
 }
 
-/// The exact reverse: rolling every arrived node back to the one version that ran before.
-fn undo(plan: &Plan, nodes: &[RunNode]) -> Option<ActionRequest> {
-    if matches!(plan.action, Action::Restart) || plan.desired.is_some() {
-        return None;
-    }
-    let arrived: Vec<String> = nodes
-        .iter()
-        .filter(|node| node.state == RunNodeState::Arrived)
-        .map(|node| node.node.clone())
-        .collect();
-    let mut versions = plan
-        .targets()
-        .filter(|t| arrived.iter().any(|id| id == t.node.as_str()))
-        .map(|target| match &target.undo {
-            Undo::RollBackTo { version } => Some(version),
-            Undo::Nothing | Undo::Impossible { .. } => None,
-        });
-    let first = versions.next()??;
-    versions.all(|version| version == Some(first)).then(|| ActionRequest {
-        kind: ActionKind::Rollback,
-        nodes: NodeSelection::Nodes { ids: arrived },
-        version: Some(first.to_string()),
-        content: None,
-        force: false,
+/// The exact reverse: where a node arrived that has a way back, or pins of the console changed.
+fn undo(id: RunId, plan: &Plan, state: &RunState) -> Option<ActionRequest> {
+    let arrived = |target: &NodePlan| {
+        state.nodes.get(&target.node).is_some_and(|node| node.phase == NodePhase::Arrived)
+    };
+    let pins = state.pins_changed && plan.pins_before.is_some();
+    let leads_back = |target: &NodePlan| arrived(target) && target.undo.is_possible();
+    (pins || plan.targets().any(leads_back)).then(|| ActionRequest {
+        run: Some(id.to_string()),
+        ..ActionRequest::new(ActionKind::Undo, NodeSelection::All)
     })
 }
 
@@ -141,7 +127,7 @@ fn summary(phase: RunPhase, arrived: u32, total: u32, failed: u32, in_doubt: u32
     let mut text = match phase {
         RunPhase::Acting => format!("{arrived} of {total} nodes arrived, effects are being sent"),
         RunPhase::Proving => format!("{arrived} of {total} nodes arrived, waiting for the rest"),
-        RunPhase::Succeeded if total == 0 => "the desired version is set".to_owned(),
+        RunPhase::Succeeded if total == 0 => "the pins are set".to_owned(),
         RunPhase::Succeeded => format!("all {total} nodes arrived"),
         RunPhase::Incomplete => format!("{arrived} of {total} nodes arrived"),
         RunPhase::Aborted => format!("aborted; {arrived} of {total} nodes arrived"),

@@ -1,15 +1,15 @@
 //! Runs whose program ended in the middle: what was in doubt is settled by looking, never by sending again.
 
-use plumb_exec::Journal as _;
+use plumb_exec::{Journal as _, standing};
 use plumb_fleet::{FleetId, RunId, Snapshot};
 use plumb_journal::{Entry, Event, NodePhase, Outcome, fold, head};
-use plumb_runbook::{NodePlan, Plan, Running};
+use plumb_runbook::{NodePlan, Plan};
 use tracing::{info, warn};
 
 use crate::{
     app::{App, Loaded},
     error::{AppError, Code, chain},
-    ports::journal::StoreJournal,
+    ports::{effects::observation, journal::StoreJournal},
     topics::Topic,
 };
 
@@ -80,25 +80,27 @@ impl App {
 
 /// What the sweep saw of a node, compared with what the plan promised.
 fn seen(target: &NodePlan, snapshot: &Snapshot) -> Event {
-    let node = snapshot.nodes.get(&target.node);
-    let report = node.filter(|node| node.failure.is_none()).and_then(|node| node.report.as_ref());
-    let runs = Running {
-        version: report
-            .and_then(|report| report.version.as_ref())
-            .map(|version| version.value.clone()),
-        content: report.and_then(|report| report.content.as_ref()).map(|content| content.value),
-    };
-    let arrived = runs == target.after;
-    let detail = match (report, arrived) {
-        (None, _) => "does not answer; what it runs is not known".to_owned(),
-        (Some(_), true) => format!("runs {runs}"),
-        (Some(_), false) => format!("runs {runs}, planned was {}", target.after),
-    };
-    Event::NodeProven {
-        node: target.node.clone(),
-        version: runs.version,
-        content: runs.content,
-        arrived,
-        detail,
+    let node = target.node.clone();
+    match observation(snapshot.nodes.get(&target.node)) {
+        Err(_) => Event::NodeProven {
+            node,
+            version: None,
+            content: None,
+            arrived: false,
+            detail: "does not answer; what it runs is not known".to_owned(),
+        },
+        Ok(seen) => {
+            let (arrived, detail) = match standing(target, &seen) {
+                Ok(shown) => (true, shown),
+                Err(missing) => (false, format!("{missing}, planned was {}", target.after)),
+            };
+            Event::NodeProven {
+                node,
+                version: seen.version,
+                content: seen.content,
+                arrived,
+                detail,
+            }
+        }
     }
 }

@@ -21,6 +21,34 @@ pub struct ActionRequest {
     /// For `sync`: reload even where the desired content already runs.
     #[serde(default)]
     pub force: bool,
+    /// For `set_config`: the dotted key, for example `deployment.locking`.
+    #[serde(default)]
+    #[ts(optional = nullable)]
+    pub key: Option<String>,
+    /// For `set_config`: the value as it is typed.
+    #[serde(default)]
+    #[ts(optional = nullable)]
+    pub value: Option<String>,
+    /// For `undo`: the run to take back, which also says of which nodes; `nodes` is `all`.
+    #[serde(default)]
+    #[ts(optional = nullable)]
+    pub run: Option<String>,
+}
+
+impl ActionRequest {
+    /// A request of a kind for some nodes that says nothing further.
+    pub const fn new(kind: ActionKind, nodes: NodeSelection) -> Self {
+        Self {
+            kind,
+            nodes,
+            version: None,
+            content: None,
+            force: false,
+            key: None,
+            value: None,
+            run: None,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS, JsonSchema)]
@@ -35,6 +63,12 @@ pub enum ActionKind {
     Rollback,
     Restart,
     ResolveConflict,
+    /// Lift pins, so that the fleet file counts again.
+    Unpin,
+    /// Change a setting.
+    SetConfig,
+    /// Take a run back.
+    Undo,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, JsonSchema)]
@@ -65,6 +99,8 @@ pub struct PlanView {
     /// The environment is production, however it is spelt.
     pub production: bool,
     pub action: ActionRequest,
+    /// What changes in the console's own record before any node is touched, one line each.
+    pub pins: Vec<String>,
     pub targets: Vec<PlanTarget>,
     /// Nodes that were selected and left out, with the reason.
     pub left_out: Vec<LeftOut>,

@@ -70,7 +70,11 @@ async fn a_run_whose_program_ended_is_settled_by_the_next_sweep() {
     let view = app.run(&run).await.expect("a run");
     assert_eq!((view.phase, view.in_doubt, view.failed), (RunPhase::Interrupted, 0, 2), "{view:?}");
     assert!(view.ended_at_ms.is_some());
-    assert!(view.nodes.iter().all(|node| node.detail.starts_with("runs ")), "{:?}", view.nodes);
+    assert!(
+        view.nodes.iter().all(|node| node.detail.starts_with("still runs ")),
+        "{:?}",
+        view.nodes
+    );
     app.close().await;
 }
 

@@ -5,4 +5,5 @@ mod interrupted;
 mod offline;
 mod runs;
 mod sharing;
+mod undo;
 mod world;

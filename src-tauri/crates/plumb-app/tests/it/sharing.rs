@@ -18,11 +18,8 @@ async fn a_pin_by_one_process_is_seen_by_the_other() {
     let mut heard = window.subscribe();
 
     let pin = ActionRequest {
-        kind: ActionKind::Pin,
-        nodes: NodeSelection::All,
         version: Some("1.0.0".to_owned()),
-        content: None,
-        force: false,
+        ..ActionRequest::new(ActionKind::Pin, NodeSelection::All)
     };
     let plan = command.prepare_plan("eu", &pin).await.expect("a plan");
     let run = command.start_run("eu", &plan.hash, None).await.expect("a run");

@@ -148,11 +148,5 @@ pub(crate) fn states(view: &FleetView) -> Vec<(String, String)> {
 }
 
 pub(crate) fn sync_drifted() -> ActionRequest {
-    ActionRequest {
-        kind: ActionKind::Sync,
-        nodes: NodeSelection::Drifted,
-        version: None,
-        content: None,
-        force: false,
-    }
+    ActionRequest::new(ActionKind::Sync, NodeSelection::Drifted)
 }

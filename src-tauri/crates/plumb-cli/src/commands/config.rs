@@ -1,13 +1,16 @@
 //! `policy config`: settings of nodes (R033).
 
 use clap::{Args, Subcommand};
-use plumb_app::{actions::configure::NodeRequest, views::configure::NodeConfigView};
+use plumb_app::views::{
+    configure::NodeConfigView,
+    plan::{ActionKind, ActionRequest},
+};
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::{
     args::{Confirm, Nodes},
-    commands::change::change,
+    commands::act::act,
     exit::{Exit, Outcome},
     output::Output,
     session::Session,
@@ -62,8 +65,12 @@ impl Config {
 
 impl Set {
     pub(crate) async fn run(&self, session: Session<'_>) -> Outcome {
-        let request = NodeRequest::Set { key: self.key.clone(), value: self.value.clone() };
-        change(session, &self.nodes, &request, &self.confirm).await
+        let request = ActionRequest {
+            key: Some(self.key.clone()),
+            value: Some(self.value.clone()),
+            ..ActionRequest::new(ActionKind::SetConfig, self.nodes.selection())
+        };
+        act(session, request, &self.confirm).await
     }
 }
 

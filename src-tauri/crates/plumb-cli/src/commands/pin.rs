@@ -30,11 +30,12 @@ pub(crate) struct Pin {
 impl Pin {
     pub(crate) async fn run(&self, session: Session<'_>) -> Outcome {
         let request = ActionRequest {
-            kind: if self.sync { ActionKind::PinAndSync } else { ActionKind::Pin },
-            nodes: self.targets.selection(),
             version: Some(self.version.clone()),
             content: self.content.clone(),
-            force: false,
+            ..ActionRequest::new(
+                if self.sync { ActionKind::PinAndSync } else { ActionKind::Pin },
+                self.targets.selection(),
+            )
         };
         act(session, request, &self.confirm).await
     }

@@ -20,11 +20,9 @@ pub(crate) struct ResolveConflict {
 impl ResolveConflict {
     pub(crate) async fn run(&self, session: Session<'_>) -> Outcome {
         let request = ActionRequest {
-            kind: ActionKind::ResolveConflict,
-            nodes: NodeSelection::All,
             version: Some(self.to_version.clone()),
             content: self.content.clone(),
-            force: false,
+            ..ActionRequest::new(ActionKind::ResolveConflict, NodeSelection::All)
         };
         act(session, request, &self.confirm).await
     }

@@ -29,13 +29,7 @@ enum Restartable {
 impl Restart {
     pub(crate) async fn run(&self, session: Session<'_>) -> Outcome {
         let Restartable::PolicyEngine = self.service;
-        let request = ActionRequest {
-            kind: ActionKind::Restart,
-            nodes: self.targets.selection(),
-            version: None,
-            content: None,
-            force: false,
-        };
+        let request = ActionRequest::new(ActionKind::Restart, self.targets.selection());
         act(session, request, &self.confirm).await
     }
 }

@@ -24,11 +24,8 @@ pub(crate) struct Rollback {
 impl Rollback {
     pub(crate) async fn run(&self, session: Session<'_>) -> Outcome {
         let request = ActionRequest {
-            kind: ActionKind::Rollback,
-            nodes: self.targets.selection(),
             version: self.to_version.clone(),
-            content: None,
-            force: false,
+            ..ActionRequest::new(ActionKind::Rollback, self.targets.selection())
         };
         act(session, request, &self.confirm).await
     }

@@ -1,11 +1,16 @@
 //! `runs`: what was done to a fleet, and how it ended.
 
 use clap::{Args, Subcommand};
-use plumb_app::views::run::{RunPhase, RunView};
+use plumb_app::views::{
+    plan::{ActionKind, ActionRequest, NodeSelection},
+    run::{RunPhase, RunView},
+};
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::{
+    args::Confirm,
+    commands::act::act,
     exit::{Exit, Outcome},
     output::Output,
     session::Session,
@@ -32,6 +37,13 @@ enum Verb {
         #[arg(value_name = "ID")]
         id: String,
     },
+    /// Take a run back: its nodes to where they were, and the pins it replaced
+    Undo {
+        #[arg(value_name = "ID")]
+        id: String,
+        #[command(flatten)]
+        confirm: Confirm,
+    },
 }
 
 /// The newest runs of a fleet, newest first.
@@ -45,6 +57,13 @@ impl Runs {
     pub(crate) async fn run(&self, session: Session<'_>) -> Outcome {
         match &self.verb {
             None | Some(Verb::List) => list(session).await,
+            Some(Verb::Undo { id, confirm }) => {
+                let request = ActionRequest {
+                    run: Some(id.clone()),
+                    ..ActionRequest::new(ActionKind::Undo, NodeSelection::All)
+                };
+                act(session, request, confirm).await
+            }
             Some(Verb::Show { id }) => {
                 session
                     .with_app(async |app| {

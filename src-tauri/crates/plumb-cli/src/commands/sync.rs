@@ -24,11 +24,8 @@ pub(crate) struct Sync {
 impl Sync {
     pub(crate) async fn run(&self, session: Session<'_>) -> Outcome {
         let request = ActionRequest {
-            kind: ActionKind::Sync,
-            nodes: self.targets.selection(),
-            version: None,
-            content: None,
             force: self.force,
+            ..ActionRequest::new(ActionKind::Sync, self.targets.selection())
         };
         act(session, request, &self.confirm).await
     }

@@ -1,11 +1,11 @@
 //! `policy unpin`: lift a pin, so that the fleet file counts again.
 
 use clap::Args;
-use plumb_app::actions::configure::NodeRequest;
+use plumb_app::views::plan::{ActionKind, ActionRequest};
 
 use crate::{
     args::{Confirm, Nodes},
-    commands::change::change,
+    commands::act::act,
     exit::Outcome,
     session::Session,
 };
@@ -20,6 +20,7 @@ pub(crate) struct Unpin {
 
 impl Unpin {
     pub(crate) async fn run(&self, session: Session<'_>) -> Outcome {
-        change(session, &self.nodes, &NodeRequest::Unpin, &self.confirm).await
+        let request = ActionRequest::new(ActionKind::Unpin, self.nodes.selection());
+        act(session, request, &self.confirm).await
     }
 }

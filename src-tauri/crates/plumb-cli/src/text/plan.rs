@@ -25,6 +25,9 @@ pub(crate) fn preview(out: &Output, plan: &PlanView) {
     for line in &plan.blast.lines {
         out.say(format!("    {}", printable(line)));
     }
+    for line in &plan.pins {
+        out.say(format!("  {}", printable(line)));
+    }
     if !plan.targets.is_empty() {
         out.say("");
         targets(out, plan);
@@ -123,6 +126,15 @@ pub(crate) fn command_line(fleet: &str, request: &ActionRequest) -> String {
             Some(version) => format!("policy rollback --to-version {version}"),
             None => "policy rollback".to_owned(),
         },
+        ActionKind::Unpin => "policy unpin".to_owned(),
+        ActionKind::SetConfig => {
+            let word = |text: &Option<String>| shell_word(text.as_deref().unwrap_or_default());
+            format!("policy config set {} {}", word(&request.key), word(&request.value))
+        }
+        ActionKind::Undo => {
+            let run = request.run.as_deref().unwrap_or_default();
+            return format!("plumb --fleet {fleet} runs undo {}", shell_word(run));
+        }
         ActionKind::Restart => "service restart policy-engine".to_owned(),
         ActionKind::ResolveConflict => {
             return format!(

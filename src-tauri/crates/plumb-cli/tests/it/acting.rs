@@ -11,12 +11,9 @@ fn one_node_is_synced_at_once_and_its_journal_verifies() {
     assert!(said.stdout.contains("✓ arrived"), "{}", said.stdout);
     let undo =
         said.stdout.lines().find_map(|line| line.strip_prefix("undo: plumb ")).expect("an undo");
-    assert_eq!(undo, "--fleet demo policy rollback --to-version 1.9.0 --node us-gw-001");
-    // The undo works as printed, with the phrase that it asks for: 2.0.0 names two bundles here.
-    world.check(undo, 4);
-    let mut command = world.command();
-    command.args(undo.split(' ')).args(["--confirm", "demo 1"]);
-    world.check_command(&mut command, undo, 0);
+    assert!(undo.starts_with("--fleet demo runs undo "), "{undo}");
+    // The undo works as printed, and at once: it can be undone itself, by content.
+    assert!(world.check(undo, 0).stdout.contains("and its pin"));
     assert_eq!(
         world.document("policy version --node us-gw-001", 1, "versions")["nodes"][0]["version"],
         "1.9.0"
@@ -34,7 +31,7 @@ fn one_node_is_synced_at_once_and_its_journal_verifies() {
 }
 
 #[test]
-fn many_nodes_need_a_yes_and_the_irreversible_a_phrase() {
+fn many_nodes_need_a_yes_and_one_with_a_way_back_none() {
     let world = World::demo(7);
     let two = "policy sync --node us-gw-001 --node us-gw-002";
     let refused = world.check(two, 4);
@@ -42,14 +39,8 @@ fn many_nodes_need_a_yes_and_the_irreversible_a_phrase() {
     world.check(&format!("{two} --dry-run"), 0);
     let document = world.document(&format!("{two} --yes"), 0, "action");
     assert_eq!(document["run"]["phase"], "succeeded");
-    // The diverged one cannot be taken back by its version's name alone.
-    let refused = world.check("policy sync --force --node eu-gw-002 --yes", 4);
-    assert!(refused.stderr.contains("demo 1"), "{}", refused.stderr);
-    world.check_command(
-        world.command().args(["policy", "sync", "--node", "eu-gw-002", "--confirm", "demo 1"]),
-        "policy sync",
-        0,
-    );
+    // The diverged one shares its version with another bundle; its content leads back to it.
+    world.check("policy sync --force --node eu-gw-002", 0);
     assert!(
         world.check("policy sync --node eu-gw-002", 0).stdout.contains("nothing has to be done")
     );
@@ -70,12 +61,11 @@ fn a_pin_is_set_synced_and_lifted() {
         0,
     );
     assert!(world.check("policy version --node eu-gw-001", 1).stdout.contains("ahead"));
-    let mut command = world.command();
-    command.args(["policy", "sync", "--node", "eu-gw-001", "--confirm", "demo 1"]);
-    world.check_command(&mut command, "policy sync", 0);
+    world.check("policy sync --node eu-gw-001", 0);
     world.check("policy version --node eu-gw-001", 0);
-    let lifted = world.document("policy unpin --node eu-gw-001", 0, "change");
-    assert_eq!(lifted["change"]["complete"], true);
+    let lifted = world.document("policy unpin --node eu-gw-001", 0, "action");
+    assert_eq!(lifted["run"]["phase"], "succeeded");
+    assert_eq!(lifted["plan"]["pins"][0], "lift the pin of eu-gw-001");
     assert!(world.check("policy version --node eu-gw-001", 1).stdout.contains("behind"));
     world.check("policy rollback --node eu-gw-001", 0);
     world.check("policy pin --version 7.7.7 --all-nodes --yes", 2);
@@ -108,14 +98,21 @@ fn settings_are_set_and_the_former_value_is_told() {
     let world = World::demo(9);
     let said = world
         .check("policy opa config set bundle.polling.min_delay_seconds 10 --node eu-gw-001", 0);
-    assert!(said.stdout.contains("undo: plumb --fleet demo policy config set"), "{}", said.stdout);
+    assert!(said.stdout.contains("undo: plumb --fleet demo runs undo "), "{}", said.stdout);
+    assert!(said.stdout.contains("bundle.polling.min_delay_seconds is 10"), "{}", said.stdout);
     world.check("policy opa config set bundle.polling.max_delay_seconds 30 --node eu-gw-001", 0);
     let shown =
         world.check("policy config get bundle.polling.max_delay_seconds --node eu-gw-001", 0);
     assert!(shown.stdout.contains("= 30"), "{}", shown.stdout);
     let change =
-        world.document("policy config set deployment.locking true --node eu-gw-001", 0, "change");
-    assert_eq!(change["change"]["nodes"][0]["outcome"], "done");
+        world.document("policy config set deployment.locking true --node eu-gw-001", 0, "action");
+    assert_eq!(change["run"]["nodes"][0]["state"], "arrived");
+    let again = world.check("policy config set deployment.locking true --node eu-gw-001", 0);
+    assert!(again.stdout.contains("nothing has to be done"), "{}", again.stdout);
+    let run = change["run"]["id"].as_str().expect("an id");
+    world.check(&format!("runs undo {run}"), 0);
+    let shown = world.check("policy config get deployment.locking --node eu-gw-001", 0);
+    assert!(shown.stdout.contains("= false"), "{}", shown.stdout);
     world.check("policy config set deployment.locking perhaps --node eu-gw-001", 2);
     world.check("policy config set no.such.key 1 --node eu-gw-001", 2);
     world.check("policy config set deployment.locking true --all-nodes", 4);

@@ -2,14 +2,15 @@
 
 use plumb_fleet::{
     BundleDigest, ContentDigest, FailureKind, NodeFailure, NodeReport, Observed, Ordering, Policy,
-    PolicyRef, ReloadEntry, ReloadStats, SignatureReport, snapshot::NamedContent,
+    PolicyRef, ReloadEntry, ReloadStats, SignatureReport,
+    snapshot::{NamedContent, PINNED_VERSION},
 };
 use plumb_wire::v1;
 
 use crate::{
     error::{failure, malformed},
     http::{Answer, Session, json},
-    limits::{DOCUMENT_BYTES_MAX, HISTORY_ENTRIES_MAX, POLICIES_BYTES_MAX},
+    limits::{DOCUMENT_BYTES_MAX, HISTORY_ENTRIES_MAX, POLICIES_BYTES_MAX, SETTINGS_MAX},
     node::{add_gap, empty_report, nothing_read, said, take_clock, take_version, version_label},
     nodes::{
         loose::Number,
@@ -132,6 +133,9 @@ fn describe(report: &mut NodeReport, status: &v1::Status) {
     let mut tell = |key: &str, value: String| {
         report.config.insert(key.to_owned(), value);
     };
+    for (key, value) in status.settings.iter().take(SETTINGS_MAX) {
+        tell(&said(key), setting_text(value));
+    }
     tell("agent.version", said(&status.agent_version));
     tell("agent.field_compatible", status.mode.field_compatible.to_string());
     tell("agent.insecure_behind_proxy", status.mode.insecure_behind_proxy.to_string());
@@ -155,13 +159,22 @@ fn describe(report: &mut NodeReport, status: &v1::Status) {
         .to_owned(),
     );
     if let Some(pin) = &status.pinned {
-        tell("pinned.version", said(&pin.version));
+        tell(PINNED_VERSION, said(&pin.version));
     }
     if let Some(good) = &status.last_known_good {
         tell("last_known_good.path", said(&good.path));
     }
     if let Some(bundle) = &status.bundle {
         tell("bundle.path", said(&bundle.path));
+    }
+}
+
+/// The value of a setting as it is typed.
+pub(crate) fn setting_text(value: &v1::ConfigValue) -> String {
+    match value {
+        v1::ConfigValue::Flag(flag) => flag.to_string(),
+        v1::ConfigValue::Number(number) => number.to_string(),
+        v1::ConfigValue::Text(text) => said(text),
     }
 }
 

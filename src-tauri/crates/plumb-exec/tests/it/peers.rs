@@ -13,7 +13,8 @@ use plumb_journal::{
     ChainVerdict, EffectOutcome, Entry, Event, Head, Outcome, RunState, fold, verify,
 };
 use plumb_runbook::{
-    Action, ApprovedPlan, Confirmation, DesiredChange, Effect, Plan, Rung, approve, plan, rung,
+    Action, ApprovedPlan, Confirmation, DesiredChange, Effect, PinChange, Plan, Rung, approve,
+    plan, rung,
 };
 use plumb_testkit::{
     builders::{World, node_id},
@@ -105,13 +106,12 @@ impl Story {
                 version: target.before.version.clone(),
                 content: target.before.content,
                 loaded_at: Some(after(-3_600)),
-                pinned: None,
+                ..told_before(world, &target.node)
             },
             promised: Observation {
                 version: target.after.version.clone(),
                 content: target.after.content,
-                loaded_at: None,
-                pinned: None,
+                ..told_before(world, &target.node)
             },
             arrival: None,
         };
@@ -131,6 +131,14 @@ impl Story {
             appends: Mutex::default(),
             began: Instant::now(),
         }
+    }
+
+    /// Changes what a node was told before the run, behind the back of the plan.
+    pub(crate) fn told_meanwhile(&self, name: &str, effect: &Effect) {
+        self.peer(name, |peer| {
+            tell(&mut peer.runs, effect);
+            tell(&mut peer.promised, effect);
+        });
     }
 
     pub(crate) fn peer(&self, name: &str, change: impl FnOnce(&mut Peer)) {
@@ -165,13 +173,45 @@ impl Story {
         locked(&self.log).push(line);
     }
 
-    fn pins_only(&self) -> bool {
-        let pins = |effect: &Effect| matches!(effect, Effect::Pin { .. });
-        self.approved.plan().targets().all(|target| target.effects.iter().all(pins))
+    fn told_only(&self) -> bool {
+        self.approved.plan().targets().all(|target| target.effects.iter().all(tells))
     }
 
     fn sent(&self) -> usize {
         locked(&self.log).iter().filter(|line| line.starts_with("send")).count()
+    }
+}
+
+/// Whether an effect is about what a node is told and keeps.
+fn tells(effect: &Effect) -> bool {
+    matches!(effect, Effect::Pin { .. } | Effect::Unpin { .. } | Effect::SetConfig { .. })
+}
+
+fn tell(seen: &mut Observation, effect: &Effect) {
+    match effect {
+        Effect::Pin { version, content } => {
+            seen.pinned = Some(NamedContent { version: version.clone(), content: *content });
+            seen.unpinned = false;
+        }
+        Effect::Unpin { .. } => (seen.pinned, seen.unpinned) = (None, true),
+        Effect::SetConfig { key, value, .. } => {
+            seen.settings.insert(key.clone(), value.clone());
+        }
+        _ => {}
+    }
+}
+
+/// What a node of the world was told before the run.
+fn told_before(world: &World, node: &NodeId) -> Observation {
+    let report = world.snapshot.nodes[node].report.as_ref();
+    let pinned = report.and_then(|report| report.pinned.clone()).map(|pin| pin.value);
+    Observation {
+        version: None,
+        content: None,
+        loaded_at: None,
+        unpinned: pinned.is_none(),
+        pinned,
+        settings: report.map(|report| report.config.clone()).unwrap_or_default(),
     }
 }
 
@@ -220,6 +260,7 @@ fn line(event: &Event) -> String {
             format!("run by {operator}, {targets} nodes")
         }
         Event::DesiredSet { version, .. } => format!("desired {version}"),
+        Event::PinsChanged { pins } => format!("pins {}", pins.lines().join(", ")),
         Event::EffectStarted { node, index, .. } => format!("intent {node}/{index}"),
         Event::EffectFinished { node, index, outcome } => {
             format!("outcome {node}/{index}: {}", outcome.message())
@@ -242,6 +283,14 @@ impl EffectHandler for Story {
         Ok(())
     }
 
+    async fn change_pins(&self, pins: &PinChange) -> Result<(), String> {
+        if let Some(message) = &self.desired_error {
+            return Err(message.clone());
+        }
+        self.say(format!("change pins: {}", pins.lines().join(", ")));
+        Ok(())
+    }
+
     async fn perform(&self, node: &NodeId, effect: &Effect, key: &str) -> EffectOutcome {
         let index = key.rsplit('/').next().unwrap_or_default();
         self.say(format!("send {node}/{index}"));
@@ -254,21 +303,17 @@ impl EffectHandler for Story {
         };
         tokio::time::sleep(wait).await;
         let verify = matches!(effect, Effect::Verify { .. });
-        let pin = match effect {
-            Effect::Pin { version, content } => {
-                Some(NamedContent { version: version.clone(), content: *content })
-            }
-            _ => None,
-        };
-        let changes = !verify && (pin.is_none() || self.pins_only());
-        if let Some(pin) = pin
+        let changes = !verify && (!tells(effect) || self.told_only());
+        if tells(effect)
             && matches!(answer, Answer::Accepts | Answer::Refuses | Answer::DoubtTaken)
+            && !(self.told_only() && answer == Answer::Refuses)
         {
             let mut peers = locked(&self.peers);
             let peer = peers.get_mut(node).expect("a target");
-            (peer.runs.pinned, peer.promised.pinned) = (Some(pin.clone()), Some(pin));
+            tell(&mut peer.runs, effect);
+            tell(&mut peer.promised, effect);
         }
-        if changes && !self.pins_only() && matches!(answer, Answer::Accepts | Answer::DoubtTaken) {
+        if changes && !self.told_only() && matches!(answer, Answer::Accepts | Answer::DoubtTaken) {
             let now = self.now();
             let mut peers = locked(&self.peers);
             let peer = peers.get_mut(node).expect("a target");

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use insta::assert_snapshot;
 use plumb_fleet::NodeApi;
 use plumb_journal::{NodePhase, Outcome};
-use plumb_runbook::Action;
+use plumb_runbook::{Action, Effect};
 use plumb_testkit::builders::{World, content, named, node_id, observed, report, version};
 
 use crate::peers::{Answer, Story};
@@ -248,7 +248,7 @@ async fn a_pin_alone_is_proven_by_the_pin_the_node_tells() {
     let told = format!("is pinned to 1.9.0 {}", content("one").short());
     assert_eq!(pinned_alone(Answer::Accepts).await, (NodePhase::Arrived, told.clone()));
     assert_eq!(pinned_alone(Answer::DoubtTaken).await, (NodePhase::Arrived, told));
-    let none = "tells no pin".to_owned();
+    let none = "has no pin".to_owned();
     assert_eq!(pinned_alone(Answer::DoubtLost).await, (NodePhase::Failed, none.clone()));
     assert_eq!(pinned_alone(Answer::AcceptsOnly).await, (NodePhase::Failed, none));
 }
@@ -266,7 +266,8 @@ async fn a_sync_is_proven_only_where_the_pin_holds_too() {
     story.peer("agent", |peer| peer.answer = Answer::AcceptsOnly);
     let outcome = story.go().await;
     let (state, _) = story.checked(&outcome);
-    let runs = format!("runs 2.0.0 {}, but tells no pin", content("two").short());
+    let runs =
+        format!("runs 2.0.0 {}, but is pinned to 1.9.0 7692c3ad3540", content("two").short());
     assert_eq!(state.nodes[&node_id("agent")].detail, runs);
     assert_eq!(outcome.ok(), Some(Outcome::Incomplete));
 }
@@ -335,4 +336,71 @@ async fn a_thousand_nodes_are_brought_home_together() {
     assert_eq!(outcome.ok(), Some(Outcome::Succeeded));
     assert_eq!(state.nodes.len(), 1_002);
     assert!(story.elapsed() < Duration::from_secs(5), "{:?}", story.elapsed());
+}
+
+/// An agent that is pinned and tells its settings.
+fn told(seed: &str) -> World {
+    let mut report = report("agent", NodeApi::Agent, "1.9.0", "one");
+    report.pinned = Some(observed(named("1.9.0", "one")));
+    report.config.insert("deployment.locking".to_owned(), "false".to_owned());
+    World::new(seed).signed("1.9.0", "one").reporting(report).with(|w| {
+        let pin = plumb_testkit::builders::desired("1.9.0", None);
+        w.desired.fleet =
+            Some(plumb_fleet::DesiredVersion { pinned_by: Some("ops@example".to_owned()), ..pin });
+    })
+}
+
+fn lock() -> Action {
+    Action::SetConfig { key: "deployment.locking".to_owned(), value: "true".to_owned() }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_setting_is_proven_by_what_the_node_tells_afterwards() {
+    let story = Story::new("setting", &lock(), &told("setting"));
+    let outcome = story.go().await;
+    let (_, log) = story.checked(&outcome);
+    assert_eq!(outcome.ok(), Some(Outcome::Succeeded));
+    assert_snapshot!(log);
+    let story = Story::new("kept", &lock(), &told("kept"));
+    story.peer("agent", |peer| peer.answer = Answer::AcceptsOnly);
+    let outcome = story.go().await;
+    let (state, _) = story.checked(&outcome);
+    assert_eq!(outcome.ok(), Some(Outcome::Incomplete));
+    assert_eq!(state.nodes[&node_id("agent")].detail, "deployment.locking is false");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lifted_pin_is_proven_and_the_console_lifts_its_own_first() {
+    let story = Story::new("unpin", &Action::Unpin, &told("unpin"));
+    let outcome = story.go().await;
+    let (state, log) = story.checked(&outcome);
+    assert_eq!(outcome.ok(), Some(Outcome::Succeeded));
+    assert!(state.pins_changed);
+    assert_snapshot!(log);
+    let mut story = Story::new("unlifted", &Action::Unpin, &told("unlifted"));
+    story.desired_error = Some("the store is read-only".to_owned());
+    let outcome = story.go().await;
+    let (_, log) = story.checked(&outcome);
+    assert_eq!(outcome.ok(), Some(Outcome::Incomplete));
+    assert!(!log.contains("send"), "{log}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_changed_since_it_was_planned_is_left_alone() {
+    let key = "bundle.polling.min_delay_seconds".to_owned();
+    let (before, value) = (Some("5".to_owned()), "10".to_owned());
+    let action = Action::SetConfig { key: key.clone(), value: value.clone() };
+    let world = told("meanwhile").with(|w| {
+        let seen = w.snapshot.nodes.get_mut(&node_id("agent")).expect("there");
+        seen.report.as_mut().expect("told").config.insert(key.clone(), "5".to_owned());
+    });
+    let story = Story::new("meanwhile", &action, &world);
+    story.told_meanwhile("agent", &Effect::SetConfig { key, value: "7".to_owned(), before });
+    let outcome = story.go().await;
+    let (state, log) = story.checked(&outcome);
+    assert_eq!(outcome.ok(), Some(Outcome::Incomplete));
+    assert!(!log.contains("send"), "{log}");
+    let node = &state.nodes[&node_id("agent")];
+    assert_eq!(node.phase, NodePhase::Skipped);
+    assert_eq!(node.detail, "bundle.polling.min_delay_seconds is 7, no longer 5 as planned");
 }

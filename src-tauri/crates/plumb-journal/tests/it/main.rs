@@ -1,10 +1,12 @@
 //! What a journal proves: no edit goes unseen, and every prefix amounts to something.
 
+use std::collections::BTreeMap;
+
 use plumb_fleet::{FleetId, PlanHash, RunId};
 use plumb_journal::{
     ChainVerdict, EffectOutcome, Entry, Event, Head, NodePhase, Outcome, fold, head, verify,
 };
-use plumb_runbook::Effect;
+use plumb_runbook::{Effect, PinChange, PinTo};
 use plumb_testkit::{
     builders::{content, node_id, version},
     clock::after,
@@ -72,6 +74,9 @@ fn any_event() -> impl Strategy<Value = Event> {
     prop_oneof![
         Just(started()),
         Just(Event::DesiredSet { version: version("2.0.0"), content: None }),
+        Just(Event::PinsChanged {
+            pins: PinChange { fleet: Some(PinTo::Lifted), nodes: BTreeMap::new() }
+        }),
         (node.clone(), 0_u32..3).prop_map(|(node, index)| effect(node, index)),
         (node.clone(), outcome).prop_map(|(node, outcome)| finished(node, outcome)),
         node.clone().prop_map(|node| Event::EffectSkipped {

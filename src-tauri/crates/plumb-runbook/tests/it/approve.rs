@@ -1,6 +1,6 @@
 //! The ladder of confirmation, and what the gate refuses.
 
-use plumb_fleet::NodeApi;
+use plumb_fleet::{DesiredVersion, NodeApi};
 use plumb_runbook::{
     Action, ApprovalError, Confirmation, Finding, FindingCode, Plan, Rung, Severity, approve,
     is_production, rung,
@@ -42,19 +42,35 @@ fn a_pin_counts_the_nodes_it_is_set_for_not_only_those_it_touches() {
 }
 
 #[test]
-fn only_what_a_rollback_takes_back_starts_at_once() {
+fn only_what_has_a_way_back_and_keeps_the_desired_version_starts_at_once() {
     let world = fleet("undo");
-    // A rollback of the node takes no change of the desired version back.
     check(&pin("1.9.0", true), &["agent-current"], &world, &Rung::Dialog);
     check(&pin("1.9.0", false), &["agent-current"], &world, &Rung::Dialog);
-    // The desired version stays; the pin on the node is not taken back by a rollback.
+    // The desired version stays, and the undo brings the node's own pin back.
     let pinned = fleet("pin").with(|w| {
         let wanted = desired("1.9.0", Some(content("one")));
         w.desired.nodes.insert(node_id("agent-current"), wanted);
     });
     let plan = planned(&pin("1.9.0", false), &["agent-current"], &pinned).expect("a plan");
     assert_eq!((plan.desired.as_ref(), plan.targets().count()), (None, 1));
-    assert_eq!(rung(&plan), Rung::Dialog);
+    assert_eq!(rung(&plan), Rung::Undo);
+}
+
+#[test]
+fn lifted_pins_of_one_node_start_at_once_and_those_of_a_fleet_do_not() {
+    let world = fleet("unpin").with(|w| {
+        let wanted = DesiredVersion {
+            pinned_by: Some("ops@example".to_owned()),
+            ..desired("1.9.0", Some(content("one")))
+        };
+        w.desired.nodes.insert(node_id("reload-behind"), wanted.clone());
+        w.desired.fleet = Some(wanted);
+    });
+    check(&Action::Unpin, &["reload-behind"], &world, &Rung::Undo);
+    check(&Action::Unpin, &[], &world, &Rung::Dialog);
+    let set = Action::SetConfig { key: "deployment.locking".to_owned(), value: "true".to_owned() };
+    // The former value is not told here, so nothing leads back to it.
+    check(&set, &["agent-current"], &world, &typed("payments-eu 1"));
 }
 
 #[test]

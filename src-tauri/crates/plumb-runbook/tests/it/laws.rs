@@ -2,13 +2,22 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use plumb_fleet::{FailureKind, NodeApi, NodeId, NodeObservation, SignatureReport, Snapshot};
-use plumb_runbook::{Action, Confirmation, Plan, Rung, Severity, approve, findings, plan, rung};
-use plumb_testkit::builders::{
-    World, content, desired, failure, named, node_id, observed, reloaded, report, version,
+use plumb_fleet::{
+    ContentDigest, DesiredVersion, FailureKind, NamedContent, NodeApi, NodeId, NodeObservation,
+    SignatureReport, Snapshot, Version,
+};
+use plumb_runbook::{
+    Action, Confirmation, Plan, Rung, Severity, Undo, approve, findings, plan, rung,
+};
+use plumb_testkit::{
+    builders::{
+        World, content, desired, failure, named, node_id, observed, reloaded, report, version,
+    },
+    ids::SeededIds,
 };
 use proptest::prelude::*;
 
+const LOCKING: &str = "deployment.locking";
 const RUNNING: [(&str, &str); 5] = [
     ("1.9.0", "one"),
     ("2.0.0", "two"),
@@ -24,6 +33,10 @@ struct Facts {
     good: Option<usize>,
     pinned: Option<usize>,
     history: Vec<usize>,
+    /// Whether it is locked, where it tells.
+    locking: Option<bool>,
+    /// What the console pinned for it.
+    wish: Option<usize>,
     silent: bool,
     tampered: bool,
 }
@@ -35,18 +48,14 @@ fn facts() -> impl Strategy<Value = Facts> {
         any.clone(),
         prop::option::of(any.clone()),
         prop::option::of(any.clone()),
-        prop::collection::vec(any, 0..3),
+        prop::collection::vec(any.clone(), 0..3),
+        prop::option::of(prop::bool::ANY),
+        prop::option::weighted(0.3, any),
         prop::bool::weighted(0.1),
         prop::bool::weighted(0.1),
     )
-        .prop_map(|(api, runs, good, pinned, history, silent, tampered)| Facts {
-            api,
-            runs,
-            good,
-            pinned,
-            history,
-            silent,
-            tampered,
+        .prop_map(|(api, runs, good, pinned, history, locking, wish, silent, tampered)| {
+            Facts { api, runs, good, pinned, history, locking, wish, silent, tampered }
         })
 }
 
@@ -54,8 +63,8 @@ fn world() -> impl Strategy<Value = World> {
     let signed = prop::sample::subsequence(vec![0, 1, 2, 4], 0..=4);
     let wanted = prop::option::of(0..RUNNING.len());
     let refused = prop::option::weighted(0.2, 0..RUNNING.len());
-    (prop::collection::vec(facts(), 1..8), signed, wanted, refused).prop_map(
-        |(nodes, signed, wanted, refused)| {
+    (prop::collection::vec(facts(), 1..8), signed, wanted, any::<bool>(), refused).prop_map(
+        |(nodes, signed, wanted, pinned, refused)| {
             let mut world = World::new("laws");
             for (label, word) in signed.into_iter().map(|index| RUNNING[index]) {
                 world = world.signed(label, word);
@@ -64,14 +73,24 @@ fn world() -> impl Strategy<Value = World> {
                 world = add(world, &format!("n{number}"), facts);
             }
             world.with(|w| {
-                w.desired.fleet = wanted.map(|index| {
+                let wanted = wanted.map(|index| {
                     let (label, word) = RUNNING[index];
                     desired(label, (index % 2 == 0).then(|| content(word)))
                 });
+                if pinned {
+                    w.desired.fleet = wanted.map(by_an_operator);
+                } else {
+                    w.fleet.desired.clone_from(&wanted);
+                    w.desired.fleet = wanted;
+                }
                 w.desired.refused.extend(refused.map(|index| content(RUNNING[index].1)));
             })
         },
     )
+}
+
+fn by_an_operator(wanted: DesiredVersion) -> DesiredVersion {
+    DesiredVersion { pinned_by: Some("ops@example".to_owned()), ..wanted }
 }
 
 fn add(world: World, name: &str, facts: &Facts) -> World {
@@ -82,6 +101,9 @@ fn add(world: World, name: &str, facts: &Facts) -> World {
     if api == NodeApi::Agent {
         report.last_known_good = facts.good.map(named);
         report.pinned = facts.pinned.map(named);
+        report
+            .config
+            .extend(facts.locking.map(|locking| (LOCKING.to_owned(), locking.to_string())));
     }
     report.history = facts.history.iter().map(|index| reloaded(RUNNING[*index].0, 60)).collect();
     if facts.tampered {
@@ -89,6 +111,10 @@ fn add(world: World, name: &str, facts: &Facts) -> World {
         report.signature = Some(observed(SignatureReport::Invalid { reason }));
     }
     world.reporting(report).with(|w| {
+        if let Some(index) = facts.wish {
+            let wish = by_an_operator(desired(RUNNING[index].0, None));
+            w.desired.nodes.insert(node_id(name), wish);
+        }
         if facts.silent {
             let seen = w.snapshot.nodes.get_mut(&node_id(name)).expect("just added");
             seen.failure = Some(failure(FailureKind::TimedOut, "no answer"));
@@ -110,6 +136,11 @@ fn convergent() -> impl Strategy<Value = Action> {
             .clone()
             .prop_map(|label| Action::ResolveConflict { to: version(label), content: None }),
         label.prop_map(|label| Action::Rollback { to: Some(version(label)) }),
+        Just(Action::Unpin),
+        any::<bool>().prop_map(|locking| Action::SetConfig {
+            key: LOCKING.to_owned(),
+            value: locking.to_string()
+        }),
     ]
 }
 
@@ -129,6 +160,34 @@ fn half(world: &World) -> BTreeSet<NodeId> {
 fn planned(action: &Action, whole: bool, world: &World) -> Option<Plan> {
     let half = half(world);
     plan(action, (!whole).then_some(&half), world.input()).ok()
+}
+
+/// The action that takes a whole plan back.
+fn undo_of(plan: &Plan) -> Action {
+    let undo = plan.targets().map(|target| (target.node.clone(), target.undo.clone()));
+    Action::Undo {
+        run: SeededIds::new("undo").run(),
+        title: plan.action.title(),
+        nodes: undo.collect(),
+        pins: plan.pins_before.clone(),
+    }
+}
+
+/// What a node was told to run, and its settings.
+fn told(world: &World, node: &NodeId) -> Option<(Option<NamedContent>, BTreeMap<String, String>)> {
+    let report = world.snapshot.nodes[node].report.clone()?;
+    Some((report.pinned.map(|pin| pin.value), report.config))
+}
+
+type Wish = (Version, Option<ContentDigest>, bool);
+
+/// What the console wants, and whether it is pinned, without the times.
+fn wishes(world: &World) -> (Option<Wish>, BTreeMap<NodeId, Wish>) {
+    let wish = |wanted: &DesiredVersion| {
+        (wanted.version.clone(), wanted.content, wanted.pinned_by.is_some())
+    };
+    let nodes = world.desired.nodes.iter().map(|(node, wanted)| (node.clone(), wish(wanted)));
+    (world.desired.fleet.as_ref().map(wish), nodes.collect())
 }
 
 proptest! {
@@ -198,18 +257,45 @@ proptest! {
     }
 
     #[test]
-    fn a_promised_undo_leads_back(world in world(), action in convergent()) {
-        use plumb_runbook::Undo;
-        let Some(first) = planned(&action, true, &world) else { return Ok(()) };
-        let after = world.carried_out(&first);
-        for target in first.targets() {
-            if let Undo::RollBackTo { version } = &target.undo {
-                let undo = Action::Rollback { to: Some(version.clone()) };
-                let node = BTreeSet::from([target.node.clone()]);
-                let plan = plan(&undo, Some(&node), after.input()).expect("a promised undo is one");
-                let back = plan.targets().next().map_or(&target.after, |back| &back.after);
-                prop_assert_eq!(back, &target.before);
+    fn a_promised_undo_leads_back(world in world(), action in convergent(), whole: bool) {
+        let Some(first) = planned(&action, whole, &world) else { return Ok(()) };
+        let undo = undo_of(&first);
+        let after = world.clone().carried_out(&first);
+        let touched: BTreeSet<NodeId> = first.targets().map(|target| target.node.clone()).collect();
+        // A run that did nothing offers no undo.
+        let Ok(plan) = plan(&undo, Some(&touched), after.input()) else {
+            prop_assert!(first.is_empty());
+            return Ok(());
+        };
+        let back = after.carried_out(&plan);
+        for target in first.targets().filter(|target| target.undo.is_possible()) {
+            prop_assert_eq!(told(&back, &target.node), told(&world, &target.node), "{}\n{}", first, plan);
+            if !matches!(target.undo, Undo::Pin { .. }) {
+                let runs = |world: &World| world.snapshot.nodes[&target.node].report.clone().map(|r| (r.version.map(|v| v.value), r.content.map(|c| c.value)));
+                prop_assert_eq!(runs(&back), runs(&world));
             }
+        }
+        prop_assert_eq!(wishes(&back), wishes(&world));
+        let again = plumb_runbook::plan(&undo, Some(&touched), back.input()).expect("it was possible before");
+        prop_assert!(again.is_empty(), "{plan}\n{again}");
+    }
+
+    #[test]
+    fn what_agents_ran_before_from_a_known_bundle_always_has_a_way_back(
+        world in world(),
+        action in convergent(),
+    ) {
+        let Some(plan) = planned(&action, true, &world) else { return Ok(()) };
+        for target in plan.targets().filter(|target| target.after != target.before) {
+            let (Some(version), Some(content)) = (&target.before.version, target.before.content) else {
+                continue;
+            };
+            let mut known = world.desired.catalogue.of_version(version);
+            let pin = world.snapshot.nodes[&target.node].report.as_ref().and_then(|r| r.pinned.as_ref());
+            let mut named = pin.iter().map(|pin| pin.value.content).chain([content]);
+            let refused = named.any(|content| world.desired.refused.contains(&content));
+            let way_back = known.any(|entry| entry.content == content) && !refused;
+            prop_assert_eq!(target.undo.is_possible(), way_back, "{}", plan);
         }
     }
 

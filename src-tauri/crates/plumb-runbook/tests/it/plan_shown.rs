@@ -98,6 +98,56 @@ fn an_undo_is_only_promised_where_the_version_names_what_ran() {
 }
 
 #[test]
+fn a_setting_is_changed_only_where_it_differs_and_can_be() {
+    let lock = Action::SetConfig { key: "deployment.locking".to_owned(), value: "true".to_owned() };
+    let locked = |name: &str, value: &str| {
+        let mut report = report(name, NodeApi::Agent, "2.0.0", "two");
+        report.config.insert("deployment.locking".to_owned(), value.to_owned());
+        report
+    };
+    let world = fleet("setting")
+        .reporting(locked("agent-locked", "true"))
+        .reporting(locked("agent-open", "false"));
+    assert_snapshot!(check(&lock, &[], &world));
+}
+
+#[test]
+fn pins_are_lifted_here_and_on_nodes_that_hold_one() {
+    let pinned = |name: &str| {
+        let mut report = report(name, NodeApi::Agent, "2.0.0", "two");
+        report.pinned = Some(observed(named("2.0.0", "two")));
+        report
+    };
+    // Told a version without a content: there is no telling that again.
+    let mut named_only = report("agent-by-name", NodeApi::Agent, "2.0.0", "two");
+    named_only.config.insert("pinned.version".to_owned(), "2.0.0".to_owned());
+    let world = fleet("unpin").reporting(pinned("agent-pinned")).reporting(named_only).with(|w| {
+        let by = Some("ops@example".to_owned());
+        let wanted = plumb_testkit::builders::desired("2.0.0", Some(content("two")));
+        w.desired.fleet = Some(plumb_fleet::DesiredVersion { pinned_by: by, ..wanted });
+    });
+    assert_snapshot!(check(&Action::Unpin, &[], &world));
+}
+
+#[test]
+fn an_undo_brings_agents_back_by_content_and_then_to_their_former_pin() {
+    let mut agent = report("agent-behind", NodeApi::Agent, "1.9.0", "one");
+    agent.pinned = Some(observed(named("2.0.0", "two")));
+    let world = fleet("back").reporting(agent);
+    let first = planned(&SYNC, &[], &world).expect("a plan");
+    let nodes = first.targets().map(|target| (target.node.clone(), target.undo.clone()));
+    let undo = Action::Undo {
+        run: plumb_testkit::ids::SeededIds::new("back").run(),
+        title: first.action.title(),
+        nodes: nodes.collect(),
+        pins: None,
+    };
+    let touched: Vec<&str> = first.targets().map(|target| target.node.as_str()).collect();
+    let after = world.carried_out(&first);
+    assert_snapshot!(check(&undo, &touched, &after));
+}
+
+#[test]
 fn refused_content_does_not_come_back() {
     let world = fleet("refused").with(|w| {
         w.desired.refused.insert(content("one"));

@@ -1,5 +1,7 @@
 //! What the agent answers: may grow fields, so readers ignore what they do not know.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -28,6 +30,10 @@ pub struct Status {
     /// What the agent runs instead of the bundle it should run, and why.
     pub fallback: Option<Fallback>,
     pub fallback_active: bool,
+    /// Values of the settings by their dotted keys, as `GET config` tells them; absent from agents
+    /// that do not tell them here.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub settings: BTreeMap<String, ConfigValue>,
 }
 
 /// The bundle in force.

@@ -10,7 +10,7 @@ export const fail = (code: AppError['code'], message: string, hint: string): nev
   throw { code, message, hint } satisfies AppError;
 };
 
-const VERB: Record<ActionKind, string> = { sync: 'Sync', pin: 'Pin', pin_and_sync: 'Pin and sync', rollback: 'Roll back', restart: 'Restart', resolve_conflict: 'Resolve conflict on' };
+const VERB: Record<ActionKind, string> = { sync: 'Sync', pin: 'Pin', pin_and_sync: 'Pin and sync', rollback: 'Roll back', restart: 'Restart', resolve_conflict: 'Resolve conflict on', unpin: 'Lift pins of', set_config: 'Change a setting of', undo: 'Undo the run on' };
 
 function selected(fleet: FakeFleet, request: ActionRequest): FakeNode[] {
   const selection = request.nodes;
@@ -91,6 +91,7 @@ export function planFor(fleet: FakeFleet, request: ActionRequest): PlanView {
     environment: fleet.summary.environment,
     production,
     action: request,
+    pins: [],
     targets,
     left_out: left,
     findings,

@@ -133,13 +133,7 @@ async fn job(out: &Output, app: &App, fleet_file: &str) -> Result<HeadlessDocume
 }
 
 async fn bring_back(out: &Output, app: &App, fleet: &str) -> Result<RunView, Failure> {
-    let request = ActionRequest {
-        kind: ActionKind::Sync,
-        nodes: NodeSelection::Drifted,
-        version: None,
-        content: None,
-        force: false,
-    };
+    let request = ActionRequest::new(ActionKind::Sync, NodeSelection::Drifted);
     let plan = app.prepare_plan(fleet, &request).await?;
     out.say("4. the plan");
     preview(out, &plan);

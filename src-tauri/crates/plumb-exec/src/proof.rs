@@ -1,0 +1,144 @@
+//! What of a later observation shows that a node did what it was asked.
+
+use jiff::Timestamp;
+use plumb_fleet::NamedContent;
+use plumb_runbook::{Effect, NodePlan, Running};
+
+use crate::ports::Observation;
+
+/// What shows that everything asked of a node came to be, or else what is missing.
+pub(crate) fn proof(
+    target: &NodePlan,
+    seen: &Observation,
+    sent_at: Timestamp,
+    loaded_before: Option<Timestamp>,
+) -> Result<String, String> {
+    let shown = standing(target, seen)?;
+    if !only_told(target) && !loaded_again(target, seen, sent_at, loaded_before) {
+        let what = if restarts(target) { "restart" } else { "load it anew" };
+        return Err(format!("{shown}, but did not {what}"));
+    }
+    Ok(shown)
+}
+
+/// Whether a node stands as its part of a plan wants it, with what shows it; whatever brought it
+/// there.
+pub fn standing(target: &NodePlan, seen: &Observation) -> Result<String, String> {
+    let runs = Running { version: seen.version.clone(), content: seen.content };
+    // What runs does not change by a pin or a setting, so it shows nothing.
+    let content_counts = !only_told(target);
+    if content_counts && !arrived(&target.after, &runs) {
+        return Err(format!("still runs {runs}"));
+    }
+    let told = told(target, seen);
+    match (content_counts, told) {
+        (true, Ok(_)) => Ok(format!("runs {runs}")),
+        (true, Err(missing)) => Err(format!("runs {runs}, but {missing}")),
+        (false, told) => told,
+    }
+}
+
+/// Whether the effects are about what a node is told and keeps, not about what it runs.
+pub(crate) fn only_told(target: &NodePlan) -> bool {
+    target.effects.iter().all(|effect| {
+        matches!(effect, Effect::Pin { .. } | Effect::Unpin { .. } | Effect::SetConfig { .. })
+    })
+}
+
+/// Whether the node keeps the last pin and the settings it was told.
+fn told(target: &NodePlan, seen: &Observation) -> Result<String, String> {
+    let mut shown = Vec::new();
+    for effect in &target.effects {
+        if let Effect::SetConfig { key, value, .. } = effect {
+            let line = setting(key, seen);
+            if seen.settings.get(key) != Some(value) {
+                return Err(line);
+            }
+            shown.push(line);
+        }
+    }
+    let pin = target.effects.iter().rev().find_map(|effect| match effect {
+        Effect::Pin { version, content } => {
+            let named = NamedContent { version: version.clone(), content: *content };
+            Some(seen.pinned.as_ref() == Some(&named))
+        }
+        Effect::Unpin { .. } => Some(seen.unpinned),
+        _ => None,
+    });
+    match pin {
+        Some(false) => return Err(pinned(seen)),
+        Some(true) => shown.push(pinned(seen)),
+        None => {}
+    }
+    Ok(shown.join(", "))
+}
+
+/// Why a node is not as it was when its part was planned, for what depends on that alone.
+pub(crate) fn otherwise(target: &NodePlan, seen: &Observation) -> Option<String> {
+    if !only_told(target) {
+        return None;
+    }
+    target.effects.first().and_then(|effect| match effect {
+        Effect::SetConfig { key, before: Some(before), .. } => {
+            let now = seen.settings.get(key)?;
+            (now != before).then(|| format!("{key} is {now}, no longer {before} as planned"))
+        }
+        Effect::Unpin { from: Some(from) } => (seen.pinned.as_ref() != Some(from))
+            .then(|| format!("{}, no longer to {} as planned", pinned(seen), from.version)),
+        _ => None,
+    })
+}
+
+fn setting(key: &str, seen: &Observation) -> String {
+    match seen.settings.get(key) {
+        Some(value) => format!("{key} is {value}"),
+        None => format!("tells no {key}"),
+    }
+}
+
+fn pinned(seen: &Observation) -> String {
+    match &seen.pinned {
+        Some(pin) => format!("is pinned to {} {}", pin.version, pin.content.short()),
+        None if seen.unpinned => "has no pin".to_owned(),
+        None => "tells no pin".to_owned(),
+    }
+}
+
+fn arrived(wanted: &Running, runs: &Running) -> bool {
+    (wanted.version.is_none() || wanted.version == runs.version)
+        && (wanted.content.is_none() || wanted.content == runs.content)
+}
+
+fn restarts(target: &NodePlan) -> bool {
+    target.effects.contains(&Effect::Restart)
+}
+
+/// Whether only another load shows arrival, since the content is the one that ran before. An
+/// unforced sync is not among them: a node that runs the content already confirms without loading.
+pub(crate) fn must_load_again(target: &NodePlan) -> bool {
+    let same = target.before.content == target.after.content;
+    let loads = |effect: &Effect| {
+        matches!(effect, Effect::Sync { force: true } | Effect::Reload { .. }) && same
+    };
+    restarts(target) || target.effects.iter().any(loads)
+}
+
+/// Another load than the one before, by the node's own clock. Where that is not known it is a load
+/// after the request (1 s resolution). Of a node that never tells, a restart is not proven, and a
+/// forced load is proven by the content alone.
+fn loaded_again(
+    target: &NodePlan,
+    seen: &Observation,
+    sent_at: Timestamp,
+    loaded_before: Option<Timestamp>,
+) -> bool {
+    if !must_load_again(target) {
+        return true;
+    }
+    match (seen.loaded_at, loaded_before) {
+        (None, None) => !restarts(target),
+        (None, Some(_)) => false,
+        (Some(loaded), Some(before)) => loaded != before,
+        (Some(loaded), None) => loaded.as_second() >= sent_at.as_second(),
+    }
+}
