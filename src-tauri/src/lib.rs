@@ -1,6 +1,7 @@
 //! The Plumbline window: builder, state and the list of commands.
 
 mod commands;
+mod dialog;
 mod measure;
 
 use std::sync::Arc;
@@ -51,6 +52,7 @@ pub fn run() -> anyhow::Result<()> {
     .context("opening the console's files")?;
     let closing = app.clone();
     tauri::Builder::default()
+        .plugin(tauri_plugin_dialog::init())
         .manage(app)
         .manage(Measurement::new(arguments.measure_start))
         .invoke_handler(tauri::generate_handler![
@@ -63,12 +65,19 @@ pub fn run() -> anyhow::Result<()> {
             commands::fleet::refresh,
             commands::fleet::chart_svg,
             commands::drift::drift,
+            commands::drift::moments,
             commands::drift::policy_text_diff,
+            commands::plans::bundle_choices,
             commands::plans::prepare_plan,
             commands::plans::start_run,
             commands::runs::run,
             commands::runs::runs,
+            commands::runs::live_run,
             commands::runs::abort_run,
+            commands::files::choose_fleet_file,
+            commands::files::choose_import_file,
+            commands::files::choose_place,
+            commands::files::save_text,
             commands::settings::settings,
             commands::settings::add_fleet,
             commands::settings::remove_fleet,
@@ -81,17 +90,7 @@ pub fn run() -> anyhow::Result<()> {
             commands::window::visible,
             commands::window::quit,
         ])
-        .setup(|tauri| {
-            let handle = tauri.handle().clone();
-            WebviewWindowBuilder::new(&handle, "main", WebviewUrl::default())
-                .title("Plumbline")
-                .inner_size(1280.0, 800.0)
-                .min_inner_size(960.0, 600.0)
-                .build()?;
-            let app = tauri.state::<App>().inner().clone();
-            tauri::async_runtime::spawn(forward_topics(app, handle));
-            Ok(())
-        })
+        .setup(|tauri| Ok(show(tauri)?))
         .build(tauri::generate_context!())
         .context("opening the window")?
         .run(move |_, event| {
@@ -99,6 +98,19 @@ pub fn run() -> anyhow::Result<()> {
                 tauri::async_runtime::block_on(closing.close());
             }
         });
+    Ok(())
+}
+
+/// Shows the one window and begins to tell it what changes.
+fn show(tauri: &tauri::App) -> tauri::Result<()> {
+    let handle = tauri.handle().clone();
+    WebviewWindowBuilder::new(&handle, "main", WebviewUrl::default())
+        .title("Plumbline")
+        .inner_size(1280.0, 800.0)
+        .min_inner_size(960.0, 600.0)
+        .build()?;
+    let app = tauri.state::<App>().inner().clone();
+    tauri::async_runtime::spawn(forward_topics(app, handle));
     Ok(())
 }
 
