@@ -59,6 +59,14 @@ describe('the frame', () => {
     await expect.element(heading('Drift')).toBeVisible();
   });
 
+  it('leaves the filter with Escape also where nothing matches', async () => {
+    await openWindow({ hash: 'fleet?filter=zzz' });
+    await expect.element(page.getByText('No node matches the filter')).toBeVisible();
+    await page.getByRole('textbox', { name: 'Filter nodes' }).click();
+    await userEvent.keyboard('{Escape}2');
+    await expect.element(heading('Drift')).toBeVisible();
+  });
+
   it('switches fleets', async () => {
     await openWindow();
     await page.getByRole('button', { name: 'Fleet: demo' }).click();
