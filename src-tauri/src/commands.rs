@@ -1,6 +1,7 @@
 //! Doors from the page to the use cases, one file per feature, three lines a command.
 
 pub(crate) mod drift;
+pub(crate) mod files;
 pub(crate) mod fleet;
 pub(crate) mod plans;
 pub(crate) mod runs;

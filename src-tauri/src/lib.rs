@@ -1,6 +1,7 @@
 //! The Plumbline window: builder, state and the list of commands.
 
 mod commands;
+mod dialog;
 mod measure;
 
 use std::sync::Arc;
@@ -12,6 +13,8 @@ use plumb_app::{App, AppOptions, error::AppError};
 use tauri::{Emitter as _, Manager as _, RunEvent, WebviewUrl, WebviewWindowBuilder};
 
 use crate::measure::Measurement;
+
+type Opening = tauri::async_runtime::JoinHandle<anyhow::Result<App>>;
 
 /// Plumbline: the operations console for policy fleets.
 #[derive(Debug, Parser)]
@@ -42,6 +45,7 @@ pub fn run() -> anyhow::Result<()> {
     // Files and fleets are read while the window and its processes come up.
     let opening = tauri::async_runtime::spawn(open(data_dir, arguments.fleet_file));
     tauri::Builder::default()
+        .plugin(tauri_plugin_dialog::init())
         .manage(Measurement::new(arguments.measure_start))
         .invoke_handler(tauri::generate_handler![
             commands::fleet::shell,
@@ -54,12 +58,19 @@ pub fn run() -> anyhow::Result<()> {
             commands::fleet::refresh,
             commands::fleet::chart_svg,
             commands::drift::drift,
+            commands::drift::moments,
             commands::drift::policy_text_diff,
+            commands::plans::bundle_choices,
             commands::plans::prepare_plan,
             commands::plans::start_run,
             commands::runs::run,
             commands::runs::runs,
+            commands::runs::live_run,
             commands::runs::abort_run,
+            commands::files::choose_fleet_file,
+            commands::files::choose_import_file,
+            commands::files::choose_place,
+            commands::files::save_text,
             commands::settings::settings,
             commands::settings::add_fleet,
             commands::settings::remove_fleet,
@@ -72,20 +83,7 @@ pub fn run() -> anyhow::Result<()> {
             commands::window::visible,
             commands::window::quit,
         ])
-        .setup(move |tauri| {
-            let handle = tauri.handle().clone();
-            let window = WebviewWindowBuilder::new(&handle, "main", WebviewUrl::default())
-                .title("Plumbline")
-                .inner_size(1280.0, 800.0)
-                .min_inner_size(960.0, 600.0)
-                .build()?;
-            draw_in_software(&window)?;
-            // The page's first question waits for the end of this.
-            let app = tauri::async_runtime::block_on(opening)??;
-            tauri.manage(app.clone());
-            tauri::async_runtime::spawn(forward_topics(app, handle));
-            Ok(())
-        })
+        .setup(move |tauri| Ok(show(tauri, opening)?))
         .build(tauri::generate_context!())
         .context("opening the window")?
         .run(move |tauri, event| {
@@ -126,6 +124,22 @@ async fn open(data_dir: Utf8PathBuf, fleet_file: Option<Utf8PathBuf>) -> anyhow:
         app.add_fleet(file.as_str()).await.map_err(told).context("opening the fleet file")?;
     }
     Ok(app)
+}
+
+/// Shows the one window, waits for the console's files, which were opened meanwhile, and begins to tell it what changes.
+fn show(tauri: &tauri::App, opening: Opening) -> anyhow::Result<()> {
+    let handle = tauri.handle().clone();
+    let window = WebviewWindowBuilder::new(&handle, "main", WebviewUrl::default())
+        .title("Plumbline")
+        .inner_size(1280.0, 800.0)
+        .min_inner_size(960.0, 600.0)
+        .build()?;
+    draw_in_software(&window)?;
+    // The page's first question waits for the end of this.
+    let app = tauri::async_runtime::block_on(opening)??;
+    tauri.manage(app.clone());
+    tauri::async_runtime::spawn(forward_topics(app, handle));
+    Ok(())
 }
 
 /// Tells the page which of its views are out of date.

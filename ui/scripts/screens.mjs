@@ -55,6 +55,8 @@ const SCENES = [
   ['drift-behind', '?fleet=payments-eu', '#/drift', steps(press(']', '['), press('j', 'j'))],
   ['drift-same', '?fleet=demo', '#/drift', async (page) => page.getByRole('button', { name: /baseline/ }).last().click()],
   ['drift-menu', '?fleet=demo', '#/drift', button(/^baseline/)],
+  ['drift-moments', '?fleet=demo', '#/drift?past=yes', null],
+  ['drift-moment', '?fleet=demo', '#/drift', steps(press('m', 'ArrowDown', 'Enter'))],
   ['drift-failed', '?fleet=unreadable-store', '#/drift', null],
   ['plan-dialog', '?fleet=demo', '', button('Plan sync of')],
   ['plan-typed', '?fleet=payments-eu', '', button('Plan sync of')],
@@ -63,11 +65,15 @@ const SCENES = [
   ['run-live', '?fleet=payments-eu&tick=60000', '', steps(button('Plan sync of'), async (page) => page.getByRole('textbox', { name: /^Type/ }).fill((await page.getByText(/^payments-eu \d+$/).first().textContent()) ?? ''), press('Control+Enter'))],
   ['run-half', '?fleet=payments-eu&tick=450', '', steps(button('Plan sync of'), async (page) => page.getByRole('textbox', { name: /^Type/ }).fill((await page.getByText(/^payments-eu \d+$/).first().textContent()) ?? ''), press('Control+Enter'), async (page) => page.waitForTimeout(3200))],
   ['run-undo', '?fleet=demo&tick=80', '#/fleet?node=osl-gw-2', steps(press('s'), async (page) => page.waitForTimeout(900))],
+  ['runs', '?fleet=demo&tick=20', '#/fleet?node=osl-gw-2', steps(press('s'), async (page) => page.waitForTimeout(600), press('h'))],
+  ['runs-none', '?fleet=demo', '', press('h')],
   ['settings', '?fleet=demo', '#/settings', null],
   ['settings-keyring', '?fleet=demo&keyring=The%20keyring%20cannot%20be%20used%3A%20no%20Secret%20Service%20on%20this%20machine.%20Keep%20the%20token%20in%20PLUMB_TOKEN%20instead.', '#/settings', null],
   ['settings-import', '?fleet=demo', '#/settings?import=new', null],
   ['settings-import-diff', '?fleet=demo', '#/settings?import=demo', steps(async (page) => page.getByRole('textbox', { name: 'Nodes' }).fill('[{"targets":["fra-gw-1:8443","fra-gw-3:8443","fra-gw-4:8443"]}]'), press('Control+Enter'))],
   ['settings-add', '?fleet=demo', '#/settings?add=yes', null],
+  ['settings-import-new', '?fleet=demo', '#/settings?import=new', steps(async (page) => page.getByLabel('Name of the fleet').fill('fresh'), button('Choose a file'), press('Control+Enter'), button('Choose…'))],
+  ['node-copy', '?fleet=demo', '#/fleet?node=fra-pay-2', button('Copy as: the reload')],
   ['settings-secret', '?fleet=demo', '#/settings', button(/Set the secret/)],
   ['help', '?fleet=demo', '#/help', null],
   ['help-search', '?fleet=demo', '#/help?topic=drift-states', steps(press('/'), type('rollback'))],
@@ -79,7 +85,7 @@ const SCENES = [
 ];
 
 const only = process.argv[2] ?? '';
-const looks = (process.argv[3] ?? '1280x800-dark,1920x1080-dark,1280x800-light').split(',');
+const looks = (process.argv[3] ?? '1280x800-dark,1920x1080-dark,1280x800-light,1920x1080-light,1280x800-contrast,1920x1080-contrast').split(',');
 const server = await preview({ root, mode: 'fake', build: { outDir: 'dist-fake' }, preview: { port: 4199, strictPort: true }, logLevel: 'error' });
 const browser = await playwright.launch({ executablePath, args: ['--no-sandbox', '--force-color-profile=srgb'] });
 const complaints = [];

@@ -3,7 +3,7 @@
 use plumb_app::{
     App,
     error::AppError,
-    views::drift::{Baseline, DriftView, TextDiffView},
+    views::drift::{Baseline, DriftView, MomentsView, TextDiffView},
 };
 use tauri::State;
 
@@ -15,6 +15,15 @@ pub(crate) async fn drift(
     group: Option<String>,
 ) -> Result<DriftView, AppError> {
     app.drift(&fleet, &baseline, group.as_deref()).await
+}
+
+#[tauri::command]
+pub(crate) async fn moments(
+    app: State<'_, App>,
+    fleet: String,
+    named: String,
+) -> Result<MomentsView, AppError> {
+    app.moments(&fleet, &named).await
 }
 
 #[tauri::command]

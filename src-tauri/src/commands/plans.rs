@@ -4,11 +4,20 @@ use plumb_app::{
     App,
     error::AppError,
     views::{
+        bundles::BundleChoice,
         plan::{ActionRequest, PlanView},
         run::RunView,
     },
 };
 use tauri::State;
+
+#[tauri::command]
+pub(crate) async fn bundle_choices(
+    app: State<'_, App>,
+    fleet: String,
+) -> Result<Vec<BundleChoice>, AppError> {
+    app.bundle_choices(&fleet).await
+}
 
 #[tauri::command]
 pub(crate) async fn prepare_plan(

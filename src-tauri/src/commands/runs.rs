@@ -14,6 +14,14 @@ pub(crate) async fn runs(app: State<'_, App>, fleet: String) -> Result<Vec<RunVi
 }
 
 #[tauri::command]
+pub(crate) async fn live_run(
+    app: State<'_, App>,
+    fleet: String,
+) -> Result<Option<String>, AppError> {
+    app.live_run(&fleet).await
+}
+
+#[tauri::command]
 pub(crate) async fn abort_run(app: State<'_, App>, id: String) -> Result<(), AppError> {
     app.abort_run(&id)
 }

@@ -41,8 +41,9 @@ pub(crate) async fn save_import(
     app: State<'_, App>,
     name: String,
     toml: String,
+    file: Option<String>,
 ) -> Result<ShellView, AppError> {
-    app.save_import(&name, &toml).await
+    app.save_import(&name, &toml, file.as_deref()).await
 }
 
 #[tauri::command]

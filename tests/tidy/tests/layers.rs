@@ -65,6 +65,7 @@ const WORLDS: &[(&str, &[&str])] = &[
     ("sqlx", &["plumb-store"]),
     ("tauri", &["plumb-desktop"]),
     ("tauri-build", &["plumb-desktop"]),
+    ("tauri-plugin-dialog", &["plumb-desktop"]),
     ("axum", &["plumb-agent", "plumb-demo"]),
 ];
 

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { page, userEvent } from 'vitest/browser';
+import { createFake } from '$lib/api/fake';
 import { expectAccessible, openWindow } from './window.kit';
 
 const grid = () => page.getByRole('grid', { name: 'Nodes' });
@@ -140,7 +141,88 @@ describe('drift', () => {
   });
 });
 
+describe('a moment in the past', () => {
+  it('is chosen by keys alone and becomes the baseline', async () => {
+    await openWindow({ hash: 'drift' });
+    await expect.element(page.getByRole('button', { name: /^baseline desired/ })).toBeVisible();
+    await userEvent.keyboard('m');
+    await expect.element(dialog().getByRole('option', { name: /v41/ })).toBeVisible();
+    await expectAccessible();
+    await userEvent.keyboard('osl');
+    await expect.element(dialog().getByRole('option', { name: /v41.*osl/ })).toBeVisible();
+    await userEvent.keyboard('{ArrowDown}{Enter}');
+    await expect.element(dialog()).not.toBeInTheDocument();
+    await expect.element(page.getByRole('button', { name: /^baseline osl-\S+ at 2026-/ })).toBeVisible();
+  });
+
+  it('whose policies are gone says so and is not chosen', async () => {
+    await openWindow({ hash: 'drift?past=yes' });
+    const gone = dialog().getByRole('option', { name: /policies not kept/ });
+    await gone.click({ force: true });
+    await expect.element(dialog()).toBeVisible();
+    expect(gone.element().getAttribute('aria-disabled')).toBe('true');
+  });
+});
+
+describe('runs', () => {
+  it('that another process carries out are picked up, followed and told', async () => {
+    const { api } = await openWindow();
+    await expect.element(grid()).toBeVisible();
+    const plan = await api.preparePlan('demo', { kind: 'sync', nodes: { select: 'drifted' }, force: false });
+    await api.startRun('demo', plan.hash, null);
+    await expect.element(page.getByRole('region', { name: /^Run r-/ })).toBeVisible();
+    await expect.element(page.getByText(/of 6 arrived/).first()).toBeVisible();
+  });
+
+  it('are picked up by a window that opens while one goes on', async () => {
+    const api = createFake({ fleet: 'demo', tickMs: 60_000 });
+    const plan = await api.preparePlan('demo', { kind: 'sync', nodes: { select: 'drifted' }, force: false });
+    await api.startRun('demo', plan.hash, null);
+    await openWindow({ api });
+    await expect.element(page.getByRole('region', { name: /^Run r-/ })).toBeVisible();
+    await expect.element(page.getByRole('button', { name: 'Abort' })).toBeVisible();
+  });
+
+  it('of before are listed and looked at without being told again', async () => {
+    const api = createFake({ fleet: 'demo', tickMs: 1 });
+    const plan = await api.preparePlan('demo', { kind: 'sync', nodes: { select: 'nodes', ids: ['osl-gw-2'] }, force: false });
+    const run = await api.startRun('demo', plan.hash, null);
+    await expect.poll(async () => (await api.run(run.id)).ended_at_ms).not.toBeNull();
+    await openWindow({ api });
+    await expect.element(grid()).toBeVisible();
+    await page.getByRole('button', { name: 'Runs', exact: true }).click();
+    await expect.element(dialog().getByRole('option', { name: /Sync osl-gw-2 to v42/ })).toBeVisible();
+    await expectAccessible();
+    await userEvent.keyboard('{Enter}');
+    await expect.element(page.getByRole('region', { name: `Run ${run.id}` })).toBeVisible();
+    expect(page.getByRole('button', { name: /^Undo/ }).elements()).toEqual([]);
+  });
+});
+
 describe('settings', () => {
+  it('takes the path of a fleet file from the system dialog', async () => {
+    const { changes } = await openWindow({ hash: 'settings?add=yes' });
+    await dialog().getByRole('button', { name: 'Choose…' }).click();
+    await expect.element(dialog().getByLabelText('Path of the fleet file')).toHaveValue('/home/ops/fleets/payments-eu.toml');
+    await userEvent.keyboard('{Control>}{Enter}{/Control}');
+    await expect.poll(() => changes).toEqual(['addFleet']);
+  });
+
+  it('imports a chosen file and saves the new fleet where it was chosen', async () => {
+    const saved: unknown[] = [];
+    const fake = createFake({ fleet: 'demo' });
+    const api = { ...fake, saveImport: (...given: Parameters<typeof fake.saveImport>) => (saved.push(given[2]), fake.saveImport(...given)) };
+    await openWindow({ api, hash: 'settings?import=new' });
+    await dialog().getByLabelText('Name of the fleet').fill('fresh');
+    await dialog().getByRole('button', { name: 'Choose a file…' }).click();
+    await expect.element(dialog().getByRole('textbox', { name: 'Nodes' })).toHaveValue('[{"targets":["fra-gw-1:8443","new-1:8443"]}]');
+    await userEvent.keyboard('{Control>}{Enter}{/Control}');
+    await dialog().getByRole('button', { name: 'Choose…' }).click();
+    await expect.element(dialog().getByLabelText('File of the new fleet')).toHaveValue('/home/ops/fleets/fresh.toml');
+    await userEvent.keyboard('{Control>}{Enter}{/Control}');
+    await expect.poll(() => saved).toEqual(['/home/ops/fleets/fresh.toml']);
+  });
+
   it('stores a secret without ever showing it', async () => {
     const { changes } = await openWindow({ hash: 'settings' });
     await page.getByRole('button', { name: 'Set the secret of edge' }).click();

@@ -3,6 +3,7 @@ import Clock from '@lucide/svelte/icons/clock';
 import Contrast from '@lucide/svelte/icons/contrast';
 import Diff from '@lucide/svelte/icons/diff';
 import Keyboard from '@lucide/svelte/icons/keyboard';
+import ListChecks from '@lucide/svelte/icons/list-checks';
 import LayoutGrid from '@lucide/svelte/icons/layout-grid';
 import LogOut from '@lucide/svelte/icons/log-out';
 import Server from '@lucide/svelte/icons/server';
@@ -20,7 +21,7 @@ interface Everywhere {
   shared: Session;
   shell: ShellView | undefined;
   open: (fleet: string) => void;
-  show: (what: 'palette' | 'line' | 'keys') => void;
+  show: (what: 'palette' | 'line' | 'keys' | 'runs') => void;
 }
 
 const ICONS = { fleet: LayoutGrid, drift: Diff, settings: Settings, help: CircleQuestionMark };
@@ -56,6 +57,7 @@ export function everywhere({ shared, shell, open, show }: Everywhere): Action[] 
       },
     },
     ...(planner.undo === null ? [] : [{ id: 'app.undo', title: `Undo: ${planner.undo.title}`, word: 'undo the last run', group: 'Run', icon: Undo2, keys: ['u'], run: () => planner.runUndo() }]),
+    { id: 'app.runs', title: 'Runs of this fleet…', group: 'Run', icon: ListChecks, keys: ['h'], disabled: shell?.fleet == null ? 'Open a fleet first.' : undefined, run: () => show('runs') },
     { id: 'app.clock', title: prefs.utc ? 'Show local time' : 'Show UTC', word: 'UTC/local', group: 'Window', icon: Clock, keys: ['z'], run: () => prefs.toggleUtc() },
     {
       id: 'app.theme',

@@ -23,10 +23,15 @@ describe('every screen and state is accessible', () => {
     ['node policies', { hash: 'fleet?node=fra-pay-2&tab=policies' }, () => page.getByRole('region', { name: /24 policies/ })],
     ['drift', { hash: 'drift' }, () => page.getByRole('region', { name: /side by side/ })],
     ['drift, light', { hash: 'drift', theme: 'light' }, () => page.getByRole('region', { name: /side by side/ })],
+    ['drift, high contrast', { hash: 'drift', theme: 'contrast' }, () => page.getByRole('region', { name: /side by side/ })],
+    ['drift, moments', { hash: 'drift?past=yes', theme: 'light' }, () => page.getByRole('option', { name: /v41/ })],
+    ['node, high contrast', { hash: 'fleet?node=fra-pay-2', theme: 'contrast' }, () => page.getByRole('button', { name: 'Roll back…' })],
     ['drift, failed', { hash: 'drift', fleet: 'unreadable-store' }, () => page.getByText(/database disk image/)],
     ['settings', { hash: 'settings' }, () => page.getByRole('region', { name: 'Credentials' })],
+    ['settings, high contrast', { hash: 'settings', theme: 'contrast' }, () => page.getByRole('region', { name: 'Bundles of demo' })],
     ['settings, light', { hash: 'settings', theme: 'light', keyringProblem: 'no Secret Service' }, () => page.getByText('no Secret Service', { exact: true })],
     ['import', { hash: 'settings?import=new' }, () => page.getByRole('dialog', { name: /Import nodes/ })],
+    ['help, high contrast', { hash: 'help', theme: 'contrast' }, () => page.getByRole('heading', { name: 'Getting started' })],
     ['help', { hash: 'help' }, () => page.getByRole('heading', { name: 'Getting started' })],
     ['hostile names', { fleet: 'hostile', hash: 'fleet?node=plain-1' }, () => page.getByText('<img src=x onerror=alert(1)>').first()],
   ];
@@ -50,6 +55,14 @@ describe('the frame', () => {
     await expect.element(page.getByRole('grid', { name: 'Nodes' })).toBeVisible();
     await userEvent.keyboard('/22');
     await expect.element(page.getByRole('textbox', { name: 'Filter nodes' })).toHaveValue('22');
+    await userEvent.keyboard('{Escape}2');
+    await expect.element(heading('Drift')).toBeVisible();
+  });
+
+  it('leaves the filter with Escape also where nothing matches', async () => {
+    await openWindow({ hash: 'fleet?filter=zzz' });
+    await expect.element(page.getByText('No node matches the filter')).toBeVisible();
+    await page.getByRole('textbox', { name: 'Filter nodes' }).click();
     await userEvent.keyboard('{Escape}2');
     await expect.element(heading('Drift')).toBeVisible();
   });

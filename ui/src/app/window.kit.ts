@@ -16,12 +16,12 @@ export interface Calls {
 
 const CHANGES = new Set(['startRun', 'abortRun', 'addFleet', 'removeFleet', 'saveImport', 'setSecret', 'deleteSecret', 'refresh']);
 
-export async function openWindow(options: Partial<FakeOptions> & { hash?: string; theme?: string; size?: [number, number] } = {}): Promise<Calls> {
-  const { hash = '', theme = 'dark', size = [1280, 800], ...rest } = options;
+export async function openWindow(options: Partial<FakeOptions> & { api?: Api; hash?: string; theme?: string; size?: [number, number] } = {}): Promise<Calls> {
+  const { api: given, hash = '', theme = 'dark', size = [1280, 800], ...rest } = options;
   await page.viewport(...size);
   localStorage.setItem('plumbline.prefs', JSON.stringify({ theme, utc: true }));
   history.replaceState(null, '', `#/${hash}`);
-  const fake = createFake({ fleet: 'demo', tickMs: 20, ...rest });
+  const fake = given ?? createFake({ fleet: 'demo', tickMs: 20, ...rest });
   const changes: string[] = [];
   const api = new Proxy(fake, {
     get(target, name: keyof Api) {

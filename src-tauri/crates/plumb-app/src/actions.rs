@@ -5,6 +5,7 @@ pub mod credentials;
 pub mod enrol;
 pub mod evaluate;
 pub mod fetch;
+pub mod files;
 pub mod observe;
 pub mod prepare;
 pub mod start;

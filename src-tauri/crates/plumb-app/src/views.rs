@@ -22,7 +22,7 @@ pub const PAGE_ROWS_MAX: u32 = 500;
 mod tests {
     use ts_rs::{Config, ExportError, TS};
 
-    use super::{drift, fleet, node, plan, run, settings, shell};
+    use super::{bundles, drift, fleet, node, plan, run, settings, shell};
     use crate::{error::AppError, topics::Topic};
 
     /// Writes every type that crosses IPC, with what it is made of, into one file. One test, since
@@ -44,12 +44,15 @@ mod tests {
             write::<drift::Baseline>,
             write::<drift::DriftView>,
             write::<drift::TextDiffView>,
+            write::<drift::MomentsView>,
+            write::<bundles::BundleChoice>,
             write::<plan::ActionRequest>,
             write::<plan::PlanView>,
             write::<run::RunView>,
             write::<settings::SettingsView>,
             write::<settings::ImportPreview>,
             write::<settings::ImportFormat>,
+            write::<settings::ChosenText>,
             write::<AppError>,
             write::<Topic>,
         ] {

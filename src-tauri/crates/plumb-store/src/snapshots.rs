@@ -476,3 +476,44 @@ pub async fn changes(
         })
         .collect()
 }
+
+/// A moment from which nodes ran another content than before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContentMoment {
+    pub at: Timestamp,
+    /// The first of the nodes by name.
+    pub node: NodeId,
+    /// How many nodes were seen with this content first at this moment.
+    pub nodes: u32,
+    pub version: Option<Version>,
+    pub content: ContentDigest,
+}
+
+/// The newest moments from which nodes of a fleet ran another content, newest first. Only nodes whose
+/// names contain `named` count; an empty text stands for all.
+pub async fn moments(
+    conn: &mut SqliteConnection,
+    fleet: &FleetId,
+    named: &str,
+    limit: usize,
+) -> Result<Vec<ContentMoment>, StoreError> {
+    let (fleet, limit) = (fleet.as_str(), rows(limit));
+    let found = sqlx::query_file!("queries/node_change/moments.sql", fleet, named, limit)
+        .fetch_all(&mut *conn)
+        .await;
+    let found = attempt(conn, "reading what nodes ran earlier", found).await?;
+    found
+        .into_iter()
+        .map(|row| {
+            Ok(ContentMoment {
+                at: from_ms(row.changed_at_ms)?,
+                node: NodeId::new(row.node)
+                    .map_err(|e| StoreError::malformed("node name")(e.into()))?,
+                nodes: u32::try_from(row.nodes)
+                    .map_err(|e| StoreError::malformed("count")(e.into()))?,
+                version: row.label.map(to_version).transpose()?,
+                content: to_content(&row.digest)?,
+            })
+        })
+        .collect()
+}

@@ -9,7 +9,7 @@ use serde_json::json;
 use tempfile::TempDir;
 
 const SIZES: [(u32, u32); 2] = [(1280, 800), (1920, 1080)];
-const THEMES: [&str; 2] = ["dark", "light"];
+const THEMES: [&str; 3] = ["dark", "light", "contrast"];
 /// Lets fonts, charts and the end of a transition settle before the picture.
 const SETTLE: Duration = Duration::from_millis(700);
 

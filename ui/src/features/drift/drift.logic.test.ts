@@ -1,12 +1,17 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { baselineKey, ink, readBaseline, selectionOf } from './drift.logic';
+import { baselineKey, baselineWords, ink, readBaseline, selectionOf } from './drift.logic';
 
 describe('baselines in the address', () => {
   it.each([{ kind: 'desired' }, { kind: 'majority' }, { kind: 'node', id: 'a b' }, { kind: 'bundle', content: 'ff' }, { kind: 'moment', id: 'a b', at_ms: 5 }] as const)('$kind comes back as it was', (baseline) => {
     expect(readBaseline(baselineKey(baseline))).toEqual(baseline);
   });
-  it('reads nonsense as what is desired', () => expect([readBaseline('node'), readBaseline('rm'), readBaseline(null)].map((of) => of.kind)).toEqual(['desired', 'desired', 'desired']));
+  it('reads nonsense as what is desired', () => expect([readBaseline('node'), readBaseline('rm'), readBaseline('moment soon gw-1')].map((of) => of.kind)).toEqual(['desired', 'desired', 'desired']));
+});
+
+it('tells a moment in the clock of the window', () => {
+  const then = { kind: 'moment', id: 'gw-1', at_ms: Date.UTC(2026, 2, 1, 8) } as const;
+  expect([baselineWords(then, 'gw-1 at 2026-03-01T08:00:00Z', true), baselineWords({ kind: 'desired' }, 'desired v42', true)]).toEqual(['gw-1 at 2026-03-01 08:00:00 UTC', 'desired v42']);
 });
 
 describe('colours of text', () => {

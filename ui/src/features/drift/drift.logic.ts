@@ -1,5 +1,6 @@
 //! Baselines in the address, policies as a list, text as coloured pieces.
 import { exactly } from '$lib/domain/filter.logic';
+import { moment } from '$lib/domain/words.logic';
 import type { Baseline, DiffPiece, DriftView, GroupView, NodeSelection, PolicyChange, PolicyDiffLine } from '$lib/api/api';
 
 /** A baseline as one word for the address. */
@@ -17,13 +18,21 @@ export function baselineKey(baseline: Baseline): string {
   }
 }
 
+/** What the menu of baselines offers: those the backend names, and the way to those of the past. */
+export type Offered = Baseline | 'past';
+
+/** A baseline in words; moments are told in the clock of the window. */
+export function baselineWords(baseline: Baseline, label: string, utc: boolean): string {
+  return baseline.kind === 'moment' && Number.isFinite(baseline.at_ms) ? `${baseline.id} at ${moment(baseline.at_ms, utc)}` : label;
+}
+
 export function readBaseline(text: string | null): Baseline {
   const [kind = '', ...rest] = (text ?? '').split(' ');
   const value = rest.join(' ');
   if (kind === 'majority') return { kind };
   if (kind === 'node' && value !== '') return { kind, id: value };
   if (kind === 'bundle' && value !== '') return { kind, content: value };
-  if (kind === 'moment' && rest.length > 1) return { kind, at_ms: Number(rest[0]), id: rest.slice(1).join(' ') };
+  if (kind === 'moment' && rest.length > 1 && /^-?\d+$/.test(rest[0] ?? '')) return { kind, at_ms: Number(rest[0]), id: rest.slice(1).join(' ') };
   return { kind: 'desired' };
 }
 

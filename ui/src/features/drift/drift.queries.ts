@@ -10,6 +10,14 @@ export const driftQuery = (api: Api, fleet: string, baseline: Baseline, group: s
     meta: { topics: [{ topic: 'fleet', fleet }] satisfies Subscription[] },
   });
 
+export const momentsQuery = (api: Api, fleet: string, named: string) =>
+  queryOptions({
+    queryKey: ['moments', fleet, named],
+    queryFn: () => api.moments(fleet, named),
+    placeholderData: keepPreviousData,
+    meta: { topics: [{ topic: 'fleet', fleet }] satisfies Subscription[] },
+  });
+
 export const textQuery = (api: Api, fleet: string, from: string | null, to: string | null, policy: string) =>
   queryOptions({
     // Contents are named by digest: the answer to this question never changes.

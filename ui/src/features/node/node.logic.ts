@@ -11,6 +11,26 @@ export function strip(reloads: readonly ReloadView[]): StripCell[] {
   return cells.slice(-STRIP_MAX);
 }
 
+/** Text of a node as a field: quoted where it must be, and never a formula of a spreadsheet. */
+function field(text: string): string {
+  const calm = /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
+  return /[",\r\n]/.test(calm) ? `"${calm.replaceAll('"', '""')}"` : calm;
+}
+
+const instant = (ms: number): string => (Number.isNaN(new Date(ms).getTime()) ? '' : new Date(ms).toISOString());
+
+/** Reload attempts as CSV, oldest first, with times in UTC. */
+export function reloadsCsv(reloads: readonly ReloadView[]): string {
+  const lines = reloads.map((reload) => [instant(reload.at_ms), field(reload.version ?? ''), reload.success ? 'ok' : 'failed', String(reload.duration_ms), String(reload.policies), reload.gap_before ? 'yes' : 'no', field(reload.error ?? '')].join(','));
+  return ['at,version,outcome,duration_ms,policies,gap_before,error', ...lines, ''].join('\n');
+}
+
+/** A word as a shell reads it. */
+const word = (text: string): string => (/^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`);
+
+/** The same reloads from the command line. */
+export const reloadsCli = (fleet: string, node: string): string => `plumb --fleet ${word(fleet)} policy status --node ${word(node)} --json`;
+
 const CHANGING = ['sync', 'pin', 'rollback', 'restart'];
 const WORDS: Record<string, string> = {
   sync: 'Sync',

@@ -19,10 +19,17 @@ describe('plans', () => {
     const finding = { code: 'c', node: null, message: 'm', remedy: 'r' };
     expect(byWeight([{ ...finding, severity: 'note' }, { ...finding, severity: 'fatal' }, { ...finding, severity: 'warning' }]).map((entry) => entry.severity)).toEqual(['fatal', 'warning', 'note']);
   });
-  it('offer signed bundles, never what was tampered with', async () => {
-    const choices = versionChoices(await fake.drift('demo', { kind: 'desired' }, null));
-    expect(choices.map((choice) => choice.version)).toEqual(['v42', 'v41', 'v43-rc1', 'v42']);
-    expect(choices.some((choice) => choice.content?.startsWith('41d0'))).toBe(false);
+  it('offer signed bundles, and name why another content cannot be chosen', async () => {
+    const bundles = await fake.bundleChoices('demo');
+    const choices = versionChoices(bundles, 'pin_and_sync');
+    expect(choices.filter((choice) => choice.refused === undefined).map((choice) => choice.version)).toEqual(['v43-rc1', 'v42', 'v42', 'v41']);
+    expect(choices.find((choice) => choice.content.startsWith('41d0'))?.refused).toContain('signed by a key this fleet trusts');
+    expect(choices.find((choice) => choice.desired)?.detail).toBe('signed by signer-2026a · 24 policies · 6 nodes run it');
+  });
+  it('roll back by version only where a version names one bundle', async () => {
+    const bundles = await fake.bundleChoices('demo');
+    const free = (kind: 'rollback' | 'pin') => versionChoices(bundles, kind).filter((choice) => choice.refused === undefined).map((choice) => choice.version);
+    expect([free('rollback'), free('pin')]).toEqual([['v43-rc1', 'v41'], ['v43-rc1', 'v42', 'v42', 'v41']]);
   });
 });
 

@@ -1,32 +1,42 @@
 //! What plan and run say, without drawing them.
-import type { ActionKind, DriftView, FindingView, PlanView, RunNode, RunNodeState, RunPhase, RunView } from '$lib/api/api';
-import { shortDigest } from '$lib/domain/words.logic';
+import type { ActionKind, BundleChoice, FindingView, PlanView, RunNode, RunNodeState, RunPhase, RunView } from '$lib/api/api';
+import { plural } from '$lib/domain/words.logic';
 
 export interface VersionChoice {
   key: string;
   version: string;
-  content: string | null;
+  content: string;
+  /** What is known of it, in words. */
   detail: string;
+  /** Where its file is, for who wants to look. */
+  file: string | null;
+  desired: boolean;
+  /** Why it cannot be chosen for this action. */
+  refused: string | undefined;
 }
 
-/** Versions that can be named: signed bundles at hand first, then what groups of nodes run. */
-export function versionChoices(view: DriftView): VersionChoice[] {
-  const found = new Map<string, VersionChoice>();
-  const running = new Map(view.groups.map((group) => [group.content, group]));
-  for (const choice of view.choices) {
-    if (choice.baseline.kind !== 'bundle') continue;
-    const content = choice.baseline.content;
-    // The label reads "signed v42 · 9f3a1c07b2de"; a group that runs it knows the version exactly.
-    const version = running.get(content)?.version ?? /^signed (.+?)(?: · |$)/.exec(choice.label)?.[1];
-    if (version === undefined) continue;
-    const count = running.get(content)?.count ?? 0;
-    found.set(content, { key: content, version, content, detail: `${shortDigest(content)} · signed · ${count === 0 ? 'no node runs it' : `${count} run it`}` });
-  }
-  for (const group of view.groups) {
-    if (group.version === null || group.content === null || found.has(group.content) || group.state === 'tampered') continue;
-    found.set(group.content, { key: group.content, version: group.version, content: group.content, detail: `${shortDigest(group.content)} · ${group.count} run it` });
-  }
-  return [...found.values()];
+/** What nodes can be brought to: every content that is known, and why some of them cannot be chosen. */
+export function versionChoices(bundles: readonly BundleChoice[], kind: ActionKind): VersionChoice[] {
+  return bundles.map((bundle) => {
+    const { signed } = bundle;
+    const running = bundle.nodes === 0 ? 'no node runs it' : `${plural(bundle.nodes, 'node')} ${bundle.nodes === 1 ? 'runs' : 'run'} it`;
+    return {
+      key: `${bundle.version} ${bundle.content}`,
+      version: bundle.version ?? 'not known',
+      content: bundle.content,
+      detail: signed === null ? `not signed by a trusted key · ${running}` : `signed by ${signed.key} · ${plural(signed.policies, 'policy', 'policies')} · ${running}`,
+      file: signed === null ? null : (signed.local_path ?? signed.file),
+      desired: bundle.desired,
+      refused:
+        signed === null
+          ? 'Nodes are only brought to bundles that are signed by a key this fleet trusts.'
+          : bundle.refused
+            ? 'This content is refused in this fleet.'
+            : kind === 'rollback' && bundle.shares_version
+              ? 'Several signed bundles have this version, and a rollback names only the version: pin this content instead.'
+              : undefined,
+    };
+  });
 }
 
 export const ASK: Record<ActionKind, { title: string; verb: string }> = {

@@ -9,10 +9,18 @@ export const runQuery = (api: Api, id: string) =>
     meta: { topics: [{ topic: 'run', id }] satisfies Subscription[] },
   });
 
-/** Versions nodes can be brought to: what the baselines offer. */
-export const versionsQuery = (api: Api, fleet: string) =>
+/** Runs of a fleet, newest first. */
+export const runsQuery = (api: Api, fleet: string) =>
   queryOptions({
-    queryKey: ['versions', fleet],
-    queryFn: () => api.drift(fleet, { kind: 'desired' }, null),
-    meta: { topics: [{ topic: 'fleet', fleet }] satisfies Subscription[] },
+    queryKey: ['runs', fleet],
+    queryFn: () => api.runs(fleet),
+    meta: { topics: [{ topic: 'run' }, { topic: 'fleet', fleet }] satisfies Subscription[] },
+  });
+
+/** The run that goes on in a fleet, whoever carries it out. */
+export const liveRunQuery = (api: Api, fleet: string) =>
+  queryOptions({
+    queryKey: ['live run', fleet],
+    queryFn: () => api.liveRun(fleet),
+    meta: { topics: [{ topic: 'run' }, { topic: 'fleet', fleet }] satisfies Subscription[] },
   });

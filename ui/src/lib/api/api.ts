@@ -3,12 +3,15 @@ import type {
   ActionRequest,
   AppError,
   Baseline,
+  BundleChoice,
+  ChosenText,
   DriftView,
   FleetPage,
   FleetView,
   ImportFormat,
   ImportPreview,
   LogLine,
+  MomentsView,
   NodeNames,
   NodeView,
   PlanView,
@@ -34,18 +37,31 @@ export interface Api {
   /** Newest lines first; an empty filter, an empty level and an age of 0 ask for everything. */
   nodeLogs(fleet: string, id: string, filter: string, level: string, maxAgeS: number): Promise<LogLine[]>;
   drift(fleet: string, baseline: Baseline, group: string | null): Promise<DriftView>;
+  /** Moments of the past that are kept: of nodes whose names contain `named`. */
+  moments(fleet: string, named: string): Promise<MomentsView>;
   policyTextDiff(fleet: string, from: string | null, to: string | null, policy: string): Promise<TextDiffView>;
+  /** What nodes can be brought to, with the signed bundle that holds it. */
+  bundleChoices(fleet: string): Promise<BundleChoice[]>;
   preparePlan(fleet: string, request: ActionRequest): Promise<PlanView>;
   startRun(fleet: string, planHash: string, typed: string | null): Promise<RunView>;
   run(id: string): Promise<RunView>;
   runs(fleet: string): Promise<RunView[]>;
+  /** Id of the newest run that some process carries out now. */
+  liveRun(fleet: string): Promise<string | null>;
   abortRun(id: string): Promise<void>;
   refresh(fleet: string): Promise<void>;
   settings(): Promise<SettingsView>;
   addFleet(path: string): Promise<ShellView>;
   removeFleet(name: string): Promise<ShellView>;
   previewImport(fleet: string | null, format: ImportFormat, text: string, name: string): Promise<ImportPreview>;
-  saveImport(name: string, toml: string): Promise<ShellView>;
+  /** Writes a new fleet to `file`, or to the data folder where none is given. */
+  saveImport(name: string, toml: string, file: string | null): Promise<ShellView>;
+  /** The system's file dialog; nothing when it was closed without a choice. */
+  chooseFleetFile(): Promise<string | null>;
+  chooseImportFile(): Promise<ChosenText | null>;
+  choosePlace(name: string): Promise<string | null>;
+  /** Asks where to, writes the text there and tells the path. */
+  saveText(name: string, text: string): Promise<string | null>;
   setSecret(name: string, secret: string): Promise<void>;
   deleteSecret(name: string): Promise<void>;
   startDemo(): Promise<ShellView>;

@@ -60,6 +60,40 @@ export type BlastRadius = { nodes: number, of: number,
 lines: Array<string>, };
 
 /**
+ * A content that nodes can be brought to, or that some run already.
+ */
+export type BundleChoice = { version: string | null, content: string, 
+/**
+ * The signed bundle that holds it; nothing where none is known here.
+ */
+signed: SignedBundle | null, 
+/**
+ * Nodes that run it as far as is known.
+ */
+nodes: number, 
+/**
+ * It is what the fleet should run.
+ */
+desired: boolean, 
+/**
+ * Nodes were refused this content in this fleet.
+ */
+refused: boolean, 
+/**
+ * Another signed bundle goes by the same version.
+ */
+shares_version: boolean, };
+
+/**
+ * A file that was chosen, with what stands in it.
+ */
+export type ChosenText = { 
+/**
+ * Name of the file without its folder.
+ */
+name: string, text: string, };
+
+/**
  * Codes the interfaces branch on.
  */
 export type Code = "not_found" | "invalid" | "unreachable" | "outdated" | "confirmation" | "busy" | "keyring" | "other";
@@ -155,6 +189,15 @@ filter: string, sort: FleetSort, descending: boolean, offset: number,
  * Rows wanted, at most [`super::PAGE_ROWS_MAX`].
  */
 limit: number, };
+
+/**
+ * How a fleet is looked at and whom it trusts, as its file says.
+ */
+export type FleetRules = { fleet: string, sweep_interval_s: number, deadline_s: number, thresholds: ThresholdsView, 
+/**
+ * Names of the keys whose signatures count.
+ */
+trusted_keys: Array<string>, };
 
 export type FleetSort = "state" | "name" | "version" | "content" | "digest_age" | "load_age" | "last_reload" | "latency";
 
@@ -254,6 +297,32 @@ cells: string,
 matched: string, };
 
 export type Mode = "live" | "cache";
+
+/**
+ * A moment from which nodes ran another content than before.
+ */
+export type MomentView = { 
+/**
+ * The first of the nodes by name; it stands for all of them as a baseline.
+ */
+node: string, 
+/**
+ * How many nodes were seen with this content first at this moment.
+ */
+nodes: number, at_ms: number, version: string | null, content: string, 
+/**
+ * Its policies are kept here, so it can be compared policy by policy.
+ */
+readable: boolean, };
+
+/**
+ * Moments of the past that nodes can be compared with, newest first.
+ */
+export type MomentsView = { moments: Array<MomentView>, 
+/**
+ * There are older ones that are not listed.
+ */
+cut: boolean, };
 
 /**
  * One thing a node can or cannot be asked.
@@ -450,7 +519,15 @@ keyring_problem: string | null,
 /**
  * Folders of the two database files.
  */
-cache_file: string, record_file: string, };
+cache_file: string, record_file: string, 
+/**
+ * How long sweeps, changes and reloads stay in the cache.
+ */
+kept_days: number, 
+/**
+ * What the file of the open fleet says beside its nodes; nothing where none is open.
+ */
+open: FleetRules | null, };
 
 export type SeverityView = "note" | "warning" | "fatal";
 
@@ -476,6 +553,27 @@ export type SignatureView = {
  * `valid`, `invalid`, `unsigned`.
  */
 verdict: string, detail: string, };
+
+/**
+ * A bundle of the catalogue, verified with a trusted key.
+ */
+export type SignedBundle = { 
+/**
+ * Of the file's bytes.
+ */
+digest: string, 
+/**
+ * File name below a node's bundle folder.
+ */
+file: string, 
+/**
+ * Path on this machine, where the file is at hand.
+ */
+local_path: string | null, 
+/**
+ * The trusted key that verified it.
+ */
+key: string, policies: number, issued_at_ms: number | null, };
 
 export type StateCount = { state: DriftStateView, count: number, };
 

@@ -5,7 +5,7 @@ import { FLEET_NAMES, START_MS, fleetNamed, forgetFleets, type FakeFleet } from 
 import { textDiff } from './fake/policies';
 import { FakeRuns, fail, planFor } from './fake/runs';
 import { CREDENTIALS, chart, importPreview, logLines, rawAnswers } from './fake/settings';
-import { driftView, fleetView, nodeNames, nodeView } from './fake/views';
+import { bundleChoices, driftView, fleetView, momentsView, nodeNames, nodeView } from './fake/views';
 
 export interface FakeOptions {
   /** Fleet that is open; nothing for a first run. */
@@ -82,11 +82,14 @@ export function createFake(options: FakeOptions): Api {
       return logLines(node).filter((line) => (!filter || line.message.toLowerCase().includes(filter.toLowerCase())) && (!level || rank.indexOf(line.level) >= rank.indexOf(level)));
     }),
     drift: (fleet, baseline, group) => ask(fleet, (found) => driftView(found, baseline, group)),
+    moments: (fleet, part) => ask(fleet, (found) => momentsView(found, part)),
     policyTextDiff: (fleet, from, to, policy) => ask(fleet, () => textDiff(from, to, policy)),
+    bundleChoices: (fleet) => ask(fleet, bundleChoices),
     preparePlan: (fleet, request) => ask(fleet, (found) => runs.remember(planFor(found, request))),
     startRun: (fleet, planHash, typed) => ask(fleet, (found) => runs.start(found, planHash, typed)),
     run: (id) => answer(() => runs.get(id)),
     runs: (fleet) => answer(() => runs.list(fleet)),
+    liveRun: (fleet) => answer(() => runs.live(fleet)),
     abortRun: (id) => answer(() => runs.abort(id)),
     refresh: (fleet) => answer(() => {
       const found = named(fleet);
@@ -99,6 +102,8 @@ export function createFake(options: FakeOptions): Api {
       keyring_problem: options.keyringProblem ?? null,
       cache_file: '/home/ops/.cache/plumbline/cache.sqlite',
       record_file: '/home/ops/.local/share/plumbline/record.sqlite',
+      kept_days: 30,
+      open: open === null || fleetNamed(open) === undefined ? null : { fleet: open, sweep_interval_s: 30, deadline_s: 5, thresholds: { digest_age_s: 600, load_age_s: 172_800 }, trusted_keys: ['signer-2026a', 'signer-2025b'] },
     })),
     addFleet: (path) => answer(() => {
       if (path.includes('nope')) return fail('invalid', `${path} could not be read: no such file`, 'Give the full path of a fleet file.');
@@ -118,6 +123,10 @@ export function createFake(options: FakeOptions): Api {
       if (!names.includes(name) && FLEET_NAMES.includes(name)) names = [...names, name];
       return shell();
     }),
+    chooseFleetFile: () => answer(() => '/home/ops/fleets/payments-eu.toml'),
+    chooseImportFile: () => answer(() => ({ name: 'nodes.json', text: '[{"targets":["fra-gw-1:8443","new-1:8443"]}]' })),
+    choosePlace: (name) => answer(() => `/home/ops/fleets/${name}`),
+    saveText: (name) => answer(() => `/home/ops/${name}`),
     setSecret: (name) => answer(() => {
       if (options.keyringProblem) fail('keyring', options.keyringProblem, 'Use an environment variable instead.');
       for (const credential of credentials) if (credential.name === name) credential.status = 'present';

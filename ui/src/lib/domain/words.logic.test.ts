@@ -1,9 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { age, clockTime, count, duration, longAge, moment, plural, share, shortDigest, visible } from './words.logic';
+import { age, clockTime, count, duration, longAge, moment, plural, share, shortDigest, span, visible } from './words.logic';
 
 const NOW = Date.UTC(2026, 10, 21, 2, 14, 37);
 const SECOND = 1000;
 const HOUR = 3_600_000;
+
+it.each([[0, '0 s'], [30, '30 s'], [600, '10 min'], [5_400, '1 h 30 min'], [172_800, '2 d']])('a setting of %d s reads %s', (seconds, told) => expect(span(seconds)).toBe(told));
 
 describe('ages', () => {
   it.each([

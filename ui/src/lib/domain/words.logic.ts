@@ -41,6 +41,18 @@ export function longAge(sinceMs: number | null, nowMs: number): string {
   return age(sinceMs, nowMs);
 }
 
+/** A length of time of a setting, exact in its largest units: `30 s`, `10 min`, `2 d`, `1 h 30 min`. */
+export function span(seconds: number): string {
+  const parts: string[] = [];
+  let rest = Math.max(0, Math.round(seconds));
+  for (const [size, word] of [[DAY, 'd'], [HOUR, 'h'], [MINUTE, 'min'], [1, 's']] as const) {
+    const whole = Math.floor(rest / size);
+    if (whole > 0) parts.push(`${count(whole)} ${word}`);
+    rest -= whole * size;
+  }
+  return parts.length === 0 ? '0 s' : parts.join(' ');
+}
+
 export function duration(ms: number): string {
   if (ms < 10) return `${ms.toFixed(1)} ms`;
   if (ms < 1000) return `${Math.round(ms)} ms`;

@@ -14,10 +14,10 @@ export class Planner {
   stage = $state.raw<Stage>({ at: 'closed' });
   starting = $state(false);
   startError = $state.raw<AppError | null>(null);
-  /** The run that is shown; a window follows one at a time. */
-  followed = $state.raw<{ id: string; expanded: boolean } | null>(null);
+  /** The run that is shown; a window follows one at a time. A former one is only looked at: its end is not told again. */
+  followed = $state.raw<{ id: string; expanded: boolean; former?: boolean } | null>(null);
   /** The exact reverse of the newest finished run, while there is one. */
-  undo = $state.raw<{ request: ActionRequest; fleet: string; title: string } | null>(null);
+  undo = $state.raw<{ run: string; request: ActionRequest; fleet: string; title: string } | null>(null);
   #asked = 0;
 
   /** Name of the open fleet; empty where none is open. */
@@ -78,11 +78,21 @@ export class Planner {
     }
   }
 
+  /** Shows a run that goes on but was not started in this window, unless one is shown that goes on too. */
+  pickUp(id: string): void {
+    if (this.followed === null || this.followed.former === true) this.followed = { id, expanded: false };
+  }
+
+  /** Shows a run of the list; one that goes on is followed to its end. */
+  look(run: RunView): void {
+    this.followed = { id: run.id, expanded: true, former: run.ended_at_ms !== null || run.phase === 'interrupted' };
+  }
+
   /** Hears that the followed run ended; offers its exact reverse. */
   ended(run: RunView): void {
     const { undo } = run;
     const bad = run.phase !== 'succeeded';
-    this.undo = undo ? { request: undo, fleet: run.fleet, title: run.title } : null;
+    this.undo = undo ? { run: run.id, request: undo, fleet: run.fleet, title: run.title } : null;
     // The unfolded panel tells the end and offers the undo itself.
     if (this.followed?.id === run.id && this.followed.expanded) return;
     this.toasts.say(`${run.title}: ${run.arrived} of ${run.total} arrived`, {

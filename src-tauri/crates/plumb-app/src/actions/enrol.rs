@@ -8,6 +8,7 @@ use plumb_fleet::{
 };
 
 use crate::{
+    actions::files::{not_written, write_durably},
     app::App,
     error::{AppError, Code, chain},
     fleets,
@@ -130,8 +131,13 @@ impl App {
     }
 
     /// Writes a previewed fleet file and opens it. A fleet on the list keeps its file; a new one gets
-    /// a file in the data folder.
-    pub async fn save_import(&self, name: &str, toml: &str) -> Result<ShellView, AppError> {
+    /// the file that is named, which must not be there yet, or else one in the data folder.
+    pub async fn save_import(
+        &self,
+        name: &str,
+        toml: &str,
+        file: Option<&str>,
+    ) -> Result<ShellView, AppError> {
         let fleet = Fleet::parse(toml).map_err(|error| {
             AppError::new(Code::Invalid, chain(&error), "preview the import again")
         })?;
@@ -142,10 +148,11 @@ impl App {
                 "preview the import again",
             ));
         }
-        let path = self.file_of(name);
-        let seen =
-            self.0.previewed.lock().expect("no panic while previews are held").get(name).copied();
-        if seen != Some(digest_of(&path).await?) {
+        let path = match file {
+            Some(file) => self.new_file(name, file).await?,
+            None => self.file_of(name),
+        };
+        if file.is_none() && !self.is_as_previewed(name, digest_of(&path).await?) {
             return Err(AppError::new(
                 Code::Outdated,
                 format!("{path} is not the file that the preview was made from"),
@@ -156,15 +163,35 @@ impl App {
         tokio::task::spawn_blocking(move || write_durably(&file, &text))
             .await
             .map_err(|error| AppError::new(Code::Other, chain(&error), "try again"))?
-            .map_err(|error| {
-                AppError::new(
-                    Code::Other,
-                    format!("{path} could not be written: {error}"),
-                    "look at the folder's rights and disk",
-                )
-            })?;
+            .map_err(|error| not_written(&path, &error))?;
         self.enlist(&fleet.name, &path).await?;
         self.open_fleet(name).await
+    }
+
+    /// Whether the file of a fleet is as it was when its import was last previewed.
+    fn is_as_previewed(&self, name: &str, now: Option<Digest>) -> bool {
+        let previewed = self.0.previewed.lock().expect("no panic while previews are held");
+        previewed.get(name).is_some_and(|then| *then == now)
+    }
+
+    /// A chosen place for the file of a fleet that is not on the list.
+    async fn new_file(&self, name: &str, file: &str) -> Result<Utf8PathBuf, AppError> {
+        if let Ok(state) = self.state(name) {
+            return Err(AppError::new(
+                Code::Invalid,
+                format!("the fleet {name} is on the list with its file {}", state.file),
+                "save it without choosing a place, or give the new fleet another name",
+            ));
+        }
+        let path = absolute(file)?;
+        match digest_of(&path).await? {
+            None => Ok(path),
+            Some(_) => Err(AppError::new(
+                Code::Invalid,
+                format!("{path} is there already"),
+                "choose a name that is free; what is in that file stays",
+            )),
+        }
     }
 
     /// Where the file of a fleet is, or would be for one that is not on the list.
@@ -228,16 +255,4 @@ fn absolute(path: &str) -> Result<Utf8PathBuf, AppError> {
     };
     let full = std::path::absolute(path).map_err(|error| wrong(error.to_string()))?;
     Utf8PathBuf::from_path_buf(full).map_err(|_| wrong("is not UTF-8".to_owned()))
-}
-
-/// Temporary file, fsync, rename, fsync of the folder: the old file or the new one, never a part.
-fn write_durably(path: &Utf8Path, text: &str) -> std::io::Result<()> {
-    use std::io::Write as _;
-    let folder = path.parent().unwrap_or(Utf8Path::new("."));
-    std::fs::create_dir_all(folder)?;
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
-    file.write_all(text.as_bytes())?;
-    file.as_file().sync_all()?;
-    file.persist(path).map_err(|error| error.error)?;
-    std::fs::File::open(folder)?.sync_all()
 }

@@ -1,8 +1,14 @@
 //! Distribution status: the bundle each node loaded, whose signature it has and how old it is.
 
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet},
+};
+
 use jiff::Timestamp;
 use plumb_fleet::{
-    Caution, FailureKind, NodeId, NodeObservation, NodeReport, SignatureReport, cautions,
+    Assessment, CatalogueEntry, Caution, ContentDigest, FailureKind, NodeId, NodeObservation,
+    NodeReport, SignatureReport, Version, cautions,
 };
 
 use crate::{
@@ -11,7 +17,7 @@ use crate::{
     error::AppError,
     queries::versions::{state_of, sweep_view},
     views::{
-        bundles::{BundleStatusView, NodeBundle},
+        bundles::{BundleChoice, BundleStatusView, NodeBundle, SignedBundle},
         convert::{duration_words, ms, reload, signature},
     },
 };
@@ -48,6 +54,63 @@ impl App {
             healthy: nodes.iter().all(|node| node.healthy),
             nodes,
         })
+    }
+
+    /// The signed bundles a fleet knows, newest first, then what nodes run that none of them holds.
+    pub async fn bundle_choices(&self, fleet: &str) -> Result<Vec<BundleChoice>, AppError> {
+        let current = self.current(fleet).await?;
+        Ok(choices(&current, &current.assess(self.now())))
+    }
+}
+
+fn choices(current: &Current, assessment: &Assessment) -> Vec<BundleChoice> {
+    let running = |content: ContentDigest| {
+        let groups = assessment.groups.iter().filter(|group| group.content == Some(content));
+        u32::try_from(groups.map(|group| group.nodes.len()).sum::<usize>()).unwrap_or(u32::MAX)
+    };
+    let catalogue = &current.desired.catalogue;
+    let wanted =
+        current.desired.fleet.as_ref().and_then(|wanted| catalogue.offer(None).resolve(wanted));
+    let choice = |version: Option<&Version>, content, signed| BundleChoice {
+        version: version.map(ToString::to_string),
+        content: ContentDigest::to_string(&content),
+        signed,
+        nodes: running(content),
+        desired: wanted.is_some_and(|wanted| wanted.content == content),
+        refused: current.desired.refused.contains(&content),
+        shares_version: version.is_some_and(|version| {
+            catalogue.of_version(version).any(|entry| entry.content != content)
+        }),
+    };
+    // One content may stand in several files; the first by name stands for it, as in a plan.
+    let mut bundles: BTreeMap<(&Version, ContentDigest), &CatalogueEntry> = BTreeMap::new();
+    for entry in &catalogue.entries {
+        let kept = bundles.entry((&entry.version, entry.content)).or_insert(entry);
+        if (&entry.file, entry.digest) < (&kept.file, kept.digest) {
+            *kept = entry;
+        }
+    }
+    let mut signed: Vec<&CatalogueEntry> = bundles.into_values().collect();
+    signed.sort_by_key(|entry| Reverse(entry.issued_at));
+    let known: BTreeSet<ContentDigest> = signed.iter().map(|entry| entry.content).collect();
+    let others = assessment.groups.iter().filter_map(|group| {
+        group.content.filter(|content| !known.contains(content)).map(|content| (group, content))
+    });
+    signed
+        .iter()
+        .map(|entry| choice(Some(&entry.version), entry.content, Some(signed_bundle(entry))))
+        .chain(others.map(|(group, content)| choice(group.version.as_ref(), content, None)))
+        .collect()
+}
+
+fn signed_bundle(entry: &CatalogueEntry) -> SignedBundle {
+    SignedBundle {
+        digest: entry.digest.to_string(),
+        file: entry.file.clone(),
+        local_path: entry.local_path.clone(),
+        key: entry.key.clone(),
+        policies: entry.policies,
+        issued_at_ms: entry.issued_at.map(ms),
     }
 }
 

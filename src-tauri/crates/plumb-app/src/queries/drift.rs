@@ -17,14 +17,18 @@ use crate::{
     current::Current,
     error::{AppError, Code},
     queries::fleet::common_state,
+    views::convert::ms,
     views::drift::{
         Baseline, BaselineChoice, BaselineView, DiffPiece, DiffRow, DiffRowKind, DiffSide,
-        DriftView, GroupView, PolicyChange, PolicyDiffLine, PolicyDiffView, TextDiffView,
+        DriftView, GroupView, MomentView, MomentsView, PolicyChange, PolicyDiffLine,
+        PolicyDiffView, TextDiffView,
     },
 };
 
 /// Names of a group's nodes that are sent; the count says how many there are.
 const GROUP_NODES_SHOWN: usize = 200;
+/// Moments of the past that are listed: more than anybody looks through, and one screen of a node's life.
+const MOMENTS_LISTED_MAX: usize = 200;
 
 impl App {
     /// Groups of nodes and the differences of one of them from the baseline.
@@ -73,6 +77,31 @@ impl App {
             groups,
             diff,
         })
+    }
+
+    /// The moments of the past that are kept for a fleet: of nodes whose names contain `named`.
+    pub async fn moments(&self, fleet: &str, named: &str) -> Result<MomentsView, AppError> {
+        let name = self.current(fleet).await?.fleet.name.clone();
+        let mut conn = self.cache().read().await?;
+        let mut found =
+            plumb_store::snapshots::moments(&mut conn, &name, named, MOMENTS_LISTED_MAX + 1)
+                .await?;
+        let cut = found.len() > MOMENTS_LISTED_MAX;
+        found.truncate(MOMENTS_LISTED_MAX);
+        let contents = found.iter().map(|moment| moment.content).collect();
+        let missing = plumb_store::contents::missing(&mut conn, &contents).await?;
+        let moments = found
+            .into_iter()
+            .map(|moment| MomentView {
+                node: moment.node.to_string(),
+                nodes: moment.nodes,
+                at_ms: ms(moment.at),
+                version: moment.version.map(|version| version.to_string()),
+                readable: !missing.contains(&moment.content),
+                content: moment.content.to_string(),
+            })
+            .collect();
+        Ok(MomentsView { moments, cut })
     }
 
     /// One policy of two contents side by side.
@@ -206,7 +235,8 @@ impl App {
                 }
             }
             Baseline::Moment { id, at_ms } => {
-                let id = node_id(id)?;
+                // The past is what is kept, also of nodes that left the fleet since.
+                let id = once_a_node(id)?;
                 let at = Timestamp::from_millisecond(*at_ms).map_err(|error| {
                     AppError::new(Code::Invalid, error.to_string(), "name a moment in this era")
                 })?;
@@ -220,6 +250,17 @@ impl App {
             }
         })
     }
+}
+
+/// The name of a node that is or once was in the fleet.
+fn once_a_node(id: &str) -> Result<NodeId, AppError> {
+    NodeId::new(id).map_err(|error| {
+        AppError::new(
+            Code::Invalid,
+            format!("{id:?} is not the name of a node: {error}"),
+            "choose a moment from the list",
+        )
+    })
 }
 
 struct ResolvedBaseline {
@@ -257,9 +298,14 @@ fn choices(current: &Current, chosen: &Baseline) -> Vec<BaselineChoice> {
         baseline: Baseline::Bundle { content: entry.content.to_string() },
         label: format!("signed {} · {}", entry.version, entry.content.short()),
     }));
-    if let Baseline::Node { id } | Baseline::Moment { id, .. } = chosen {
-        choices.push(BaselineChoice { baseline: chosen.clone(), label: format!("node {id}") });
-    }
+    let label = match chosen {
+        Baseline::Node { id } => Some(format!("node {id}")),
+        Baseline::Moment { id, at_ms } => {
+            Timestamp::from_millisecond(*at_ms).ok().map(|at| format!("{id} at {at:.0}"))
+        }
+        Baseline::Desired | Baseline::Majority | Baseline::Bundle { .. } => None,
+    };
+    choices.extend(label.map(|label| BaselineChoice { baseline: chosen.clone(), label }));
     choices
 }
 

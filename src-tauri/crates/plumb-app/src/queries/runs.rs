@@ -37,6 +37,18 @@ impl App {
         Ok(run_view(id, &plan, &entries, self.owns_run(id)))
     }
 
+    /// The newest run of a fleet that some process carries out now, this one or another.
+    pub async fn live_run(&self, fleet: &str) -> Result<Option<String>, AppError> {
+        let state = self.state(fleet)?;
+        let mut conn = self.record().read().await?;
+        let open = plumb_store::runs::unfinished(&mut conn).await?;
+        Ok(open
+            .into_iter()
+            .rev()
+            .find(|run| run.fleet == state.name && self.owns_run(run.id))
+            .map(|run| run.id.to_string()))
+    }
+
     /// The newest runs of a fleet.
     pub async fn runs(&self, fleet: &str) -> Result<Vec<RunView>, AppError> {
         let mut views = Vec::new();

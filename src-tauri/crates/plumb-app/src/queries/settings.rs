@@ -9,7 +9,11 @@ use crate::{
     app::App,
     error::AppError,
     queries::shell::summary,
-    views::settings::{CredentialView, SettingsView},
+    tasks::watch::KEPT,
+    views::{
+        fleet::ThresholdsView,
+        settings::{CredentialView, FleetRules, SettingsView},
+    },
 };
 
 impl App {
@@ -47,6 +51,24 @@ impl App {
             keyring_problem,
             cache_file: self.cache().path().display().to_string(),
             record_file: self.record().path().display().to_string(),
+            kept_days: u32::try_from(KEPT.as_hours() / 24).unwrap_or(u32::MAX),
+            open: self.open_rules(),
+        })
+    }
+
+    fn open_rules(&self) -> Option<FleetRules> {
+        let open = self.0.open_fleet.read().expect("no panic while the choice is held").clone()?;
+        let (_, loaded) = self.loaded(open.as_str()).ok()?;
+        let file = &loaded.fleet;
+        Some(FleetRules {
+            fleet: file.name.to_string(),
+            sweep_interval_s: file.sweep_interval_s,
+            deadline_s: file.deadline_s,
+            thresholds: ThresholdsView {
+                digest_age_s: file.thresholds.digest_age_s,
+                load_age_s: file.thresholds.load_age_s,
+            },
+            trusted_keys: file.trusted_keys.iter().map(|key| key.id.clone()).collect(),
         })
     }
 

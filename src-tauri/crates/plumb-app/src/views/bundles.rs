@@ -2,6 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::Serialize;
+use ts_rs::TS;
 
 use super::{
     fleet::{DriftStateView, ReloadView},
@@ -61,4 +62,38 @@ pub struct SubscriptionView {
     pub why: String,
     /// What to do where it is not healthy.
     pub remedy: Option<String>,
+}
+
+/// A content that nodes can be brought to, or that some run already.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
+#[ts(export_to = "bindings.ts")]
+pub struct BundleChoice {
+    pub version: Option<String>,
+    pub content: String,
+    /// The signed bundle that holds it; nothing where none is known here.
+    pub signed: Option<SignedBundle>,
+    /// Nodes that run it as far as is known.
+    pub nodes: u32,
+    /// It is what the fleet should run.
+    pub desired: bool,
+    /// Nodes were refused this content in this fleet.
+    pub refused: bool,
+    /// Another signed bundle goes by the same version.
+    pub shares_version: bool,
+}
+
+/// A bundle of the catalogue, verified with a trusted key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
+#[ts(export_to = "bindings.ts")]
+pub struct SignedBundle {
+    /// Of the file's bytes.
+    pub digest: String,
+    /// File name below a node's bundle folder.
+    pub file: String,
+    /// Path on this machine, where the file is at hand.
+    pub local_path: Option<String>,
+    /// The trusted key that verified it.
+    pub key: String,
+    pub policies: u32,
+    pub issued_at_ms: Option<i64>,
 }

@@ -58,6 +58,30 @@ pub struct BaselineChoice {
     pub label: String,
 }
 
+/// Moments of the past that nodes can be compared with, newest first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
+#[ts(export_to = "bindings.ts")]
+pub struct MomentsView {
+    pub moments: Vec<MomentView>,
+    /// There are older ones that are not listed.
+    pub cut: bool,
+}
+
+/// A moment from which nodes ran another content than before.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
+#[ts(export_to = "bindings.ts")]
+pub struct MomentView {
+    /// The first of the nodes by name; it stands for all of them as a baseline.
+    pub node: String,
+    /// How many nodes were seen with this content first at this moment.
+    pub nodes: u32,
+    pub at_ms: i64,
+    pub version: Option<String>,
+    pub content: String,
+    /// Its policies are kept here, so it can be compared policy by policy.
+    pub readable: bool,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, TS, JsonSchema)]
 #[ts(export_to = "bindings.ts")]
 pub struct GroupView {

@@ -14,6 +14,22 @@ pub struct SettingsView {
     /// Folders of the two database files.
     pub cache_file: String,
     pub record_file: String,
+    /// How long sweeps, changes and reloads stay in the cache.
+    pub kept_days: u32,
+    /// What the file of the open fleet says beside its nodes; nothing where none is open.
+    pub open: Option<FleetRules>,
+}
+
+/// How a fleet is looked at and whom it trusts, as its file says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS, JsonSchema)]
+#[ts(export_to = "bindings.ts")]
+pub struct FleetRules {
+    pub fleet: String,
+    pub sweep_interval_s: u32,
+    pub deadline_s: u32,
+    pub thresholds: super::fleet::ThresholdsView,
+    /// Names of the keys whose signatures count.
+    pub trusted_keys: Vec<String>,
 }
 
 /// One credential reference of the open fleets.
@@ -41,6 +57,15 @@ pub struct ImportPreview {
     pub problems: Vec<String>,
     /// The file as it would be written.
     pub toml: String,
+}
+
+/// A file that was chosen, with what stands in it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
+#[ts(export_to = "bindings.ts")]
+pub struct ChosenText {
+    /// Name of the file without its folder.
+    pub name: String,
+    pub text: String,
 }
 
 /// Where nodes are imported from.

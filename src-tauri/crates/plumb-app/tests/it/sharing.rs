@@ -6,7 +6,7 @@ use plumb_app::{
     views::plan::{ActionKind, ActionRequest, NodeSelection},
 };
 
-use crate::world::{World, page};
+use crate::world::{World, page, sync_drifted};
 
 #[tokio::test]
 async fn a_pin_by_one_process_is_seen_by_the_other() {
@@ -42,6 +42,37 @@ async fn a_pin_by_one_process_is_seen_by_the_other() {
         .expect("within a look");
     assert!(pinned_by.is_some());
     assert_eq!(window.runs("eu").await.expect("runs").len(), 1);
+    window.close().await;
+    command.close().await;
+}
+
+#[tokio::test]
+async fn a_run_of_one_process_is_picked_up_by_the_other_while_it_goes_on() {
+    let mut world = World::start(&[("gw-1", "v1.signed.json")]).await;
+    let command = world.app().await;
+    command.sweep("eu").await.expect("a sweep");
+    let window =
+        App::open(AppOptions::window(world.path("data"))).await.expect("the files open twice");
+    let mut heard = window.subscribe();
+    assert_eq!(window.live_run("eu").await.expect("readable"), None);
+    let plan = command.prepare_plan("eu", &sync_drifted()).await.expect("a plan");
+    // From now on the node takes requests and never answers: the run lasts until its deadline.
+    let address = world.agents[0].1.address();
+    world.stop_agents().await;
+    let silent = std::net::TcpListener::bind(address).expect("the address is free");
+    let run = command.start_run("eu", &plan.hash, None).await.expect("a run");
+
+    assert_eq!(window.live_run("eu").await.expect("readable"), Some(run.id.clone()));
+    let told = async {
+        let wanted = Topic::Run { id: run.id.clone() };
+        while !heard.recv().await.expect("the window announces").contains(&wanted) {}
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(20), told).await.expect("within a look");
+    drop(silent);
+    command.finished(&run.id).await.expect("a run");
+    assert_eq!(window.live_run("eu").await.expect("readable"), None);
+    let former = window.runs("eu").await.expect("runs");
+    assert_eq!(former.iter().map(|run| run.id.as_str()).collect::<Vec<_>>(), [run.id.as_str()]);
     window.close().await;
     command.close().await;
 }

@@ -254,7 +254,7 @@ impl Import {
                 let saved = preview.problems.is_empty() && !self.dry_run;
                 if saved {
                     agree(session.out, self.yes)?;
-                    app.save_import(&name, &preview.toml).await?;
+                    app.save_import(&name, &preview.toml, None).await?;
                 }
                 let exit = if preview.problems.is_empty() { Exit::Fine } else { Exit::Usage };
                 let document = ImportDocument { fleet: name.clone(), preview, saved };

@@ -242,3 +242,40 @@ async fn a_look_at_one_node_is_no_sweep_over_the_fleet() {
     assert_eq!(insert(&cache, &third, Some(&first)).await, [node(1)]);
     assert_eq!(latest(&cache).await, Some(third));
 }
+
+#[tokio::test]
+async fn moments_of_the_past_are_those_at_which_contents_changed() {
+    let files = Files::new();
+    let cache = files.open(Kind::Cache).await;
+    let ran = |n: u64, ms: i64, labels: [&str; 3]| {
+        let reports = (0_usize..)
+            .zip(labels)
+            .map(|(index, label)| report(&node(index), label, ms, Vec::new()));
+        snapshot(n, ms, reports)
+    };
+    let first = ran(1, 0, ["v1", "v1", "v1"]);
+    let mut silent = ran(2, 30_000, ["v1", "v1", "v1"]);
+    let unanswered = silent.nodes.get_mut(&node(1)).expect("there");
+    unanswered.failure =
+        Some(NodeFailure { kind: FailureKind::TimedOut, message: "timed out".to_owned() });
+    unanswered.report = None;
+    let third = ran(3, 60_000, ["v2", "v2", "v1"]);
+    insert(&cache, &first, None).await;
+    insert(&cache, &silent, Some(&first)).await;
+    insert(&cache, &third, Some(&silent)).await;
+
+    let mut tx = cache.read().await.expect("begins");
+    let line = |ms, n, nodes, label: &str| snapshots::ContentMoment {
+        at: at(ms),
+        node: node(n),
+        nodes,
+        version: Some(version(label)),
+        content: content(label),
+    };
+    let all = snapshots::moments(&mut tx, &fleet(), "", 10).await.expect("reads");
+    assert_eq!(all, [line(60_000, 0, 2, "v2"), line(0, 0, 3, "v1")]);
+    let one = snapshots::moments(&mut tx, &fleet(), node(2).as_str(), 10).await.expect("reads");
+    assert_eq!(one, [line(0, 2, 1, "v1")], "it never changed, answered or not");
+    let cut = snapshots::moments(&mut tx, &fleet(), "", 1).await.expect("reads");
+    assert_eq!(cut.len(), 1);
+}

@@ -139,6 +139,11 @@ export class FakeRuns {
     return [...this.#runs.values()].map(({ view }) => view).filter((view) => view.fleet === fleet).reverse();
   }
 
+  /** The newest run that goes on. */
+  live(fleet: string): string | null {
+    return this.list(fleet).find((run) => run.ended_at_ms === null)?.id ?? null;
+  }
+
   get(id: string): RunView {
     return this.#runs.get(id)?.view ?? fail('not_found', `there is no run ${id}`, 'It may belong to another machine.');
   }

@@ -1,9 +1,9 @@
 //! Views of the fake's fleets, as the backend would compute them.
 import { matches, parse } from '$lib/domain/filter.logic';
 import { STATES, lookOf } from '$lib/domain/states';
-import type { Baseline, BaselineChoice, DesiredView, DriftView, FleetPage, FleetView, GroupView, NodeAction, NodeNames, NodeRow, NodeView, VersionShare } from '../api';
+import type { Baseline, BaselineChoice, BundleChoice, DesiredView, DriftView, FleetPage, FleetView, GroupView, MomentView, MomentsView, NodeAction, NodeNames, NodeRow, NodeView, VersionShare } from '../api';
 import { START_MS, bundleDigest, type FakeFleet, type FakeNode } from './fleets';
-import { CONTENTS, V42, contentOf, policyDiff } from './policies';
+import { CONTENTS, TAMPERED, V41, V42, V43, contentOf, policyDiff, type Content } from './policies';
 import { digest } from './seed';
 
 export const DESIRED: DesiredView = { version: 'v42', content: V42.digest, pinned_by: 'mira', since_ms: START_MS - 3 * 86_400_000 };
@@ -154,9 +154,11 @@ export function driftView(fleet: FakeFleet, baseline: Baseline, group: string | 
     { baseline: { kind: 'majority' }, label: 'what most nodes run' },
     ...CONTENTS.filter((content) => content.signed).map((content): BaselineChoice => ({ baseline: { kind: 'bundle', content: content.digest }, label: `signed ${content.version} · ${content.digest.slice(0, 12)}` })),
     ...(baseline.kind === 'node' ? [{ baseline, label: `node ${baseline.id}` }] : []),
+    ...(baseline.kind === 'moment' ? [{ baseline, label: `${baseline.id} at ${new Date(baseline.at_ms).toISOString()}` }] : []),
   ];
+  const then = baseline.kind === 'moment' ? momentsView(fleet, baseline.id).moments.find((entry) => entry.at_ms <= baseline.at_ms) : undefined;
   const against =
-    baseline.kind === 'node' ? (fleet.nodes.find((node) => node.id === baseline.id)?.content ?? null) : baseline.kind === 'bundle' ? baseline.content : baseline.kind === 'majority' ? (majority?.content ?? null) : DESIRED.content;
+    then !== undefined ? then.content : baseline.kind === 'node' ? (fleet.nodes.find((node) => node.id === baseline.id)?.content ?? null) : baseline.kind === 'bundle' ? baseline.content : baseline.kind === 'majority' ? (majority?.content ?? null) : DESIRED.content;
   const known = contentOf(against);
   const groups: GroupView[] = shares(fleet.nodes).map((share, index) => {
     const nodes = fleet.nodes.filter((node) => node.version === share.version && node.content === share.content);
@@ -179,4 +181,41 @@ export function driftView(fleet: FakeFleet, baseline: Baseline, group: string | 
     groups,
     diff: chosen ? policyDiff(chosen.key, against, chosen.content) : null,
   };
+}
+
+const DAY_MS = 86_400_000;
+
+/** What the fake's nodes ran in the last weeks: one rollout after the other, and what went wrong. */
+export function momentsView(fleet: FakeFleet, named: string): MomentsView {
+  const found = fleet.nodes.filter((node) => node.id.includes(named));
+  const told = (daysAgo: number, of: Content, nodes: readonly FakeNode[], readable = true): MomentView[] =>
+    nodes[0] === undefined ? [] : [{ node: nodes[0].id, nodes: nodes.length, at_ms: START_MS - Math.round(daysAgo * DAY_MS), version: of.version, content: of.digest, readable }];
+  return {
+    moments: [
+      ...told(0.02, TAMPERED, found.filter((node) => node.state === 'tampered')),
+      ...told(1.4, V42, found.filter((node) => node.state !== 'behind')),
+      ...told(3.1, V43, found.filter((node) => node.state === 'ahead')),
+      ...told(12.6, V41, found),
+      ...told(26.9, { ...V41, version: 'v40', digest: digest('v40') }, found, false),
+    ],
+    cut: false,
+  };
+}
+
+export function bundleChoices(fleet: FakeFleet): BundleChoice[] {
+  const running = (content: string): number => fleet.nodes.filter((node) => node.content === content).length;
+  const issued = new Map([['v43-rc1', 2], ['v42', 9], ['v41', 40]]);
+  return CONTENTS.filter((content) => content.signed || running(content.digest) > 0)
+    .map((content): BundleChoice => ({
+      version: content.version,
+      content: content.digest,
+      signed: content.signed
+        ? { digest: bundleDigest(content.digest), file: `${content.version}.signed.json`, local_path: `/srv/bundles/${content.version}.signed.json`, key: 'signer-2026a', policies: content.order.length, issued_at_ms: START_MS - (issued.get(content.version) ?? 60) * DAY_MS }
+        : null,
+      nodes: running(content.digest),
+      desired: content.digest === DESIRED.content,
+      refused: false,
+      shares_version: CONTENTS.some((other) => other.signed && other.version === content.version && other.digest !== content.digest),
+    }))
+    .sort((a, b) => Number(b.signed !== null) - Number(a.signed !== null) || (b.signed?.issued_at_ms ?? 0) - (a.signed?.issued_at_ms ?? 0));
 }

@@ -1,0 +1,79 @@
+//! Files a person chose in the system's dialog: read under a limit, written whole or not at all.
+
+use std::io::Read as _;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use plumb_fleet::fleet::FLEET_FILE_BYTES_MAX;
+
+use crate::{
+    error::{AppError, Code, chain},
+    views::settings::ChosenText,
+};
+
+/// The text of a chosen file, at most as large as a fleet file may be.
+pub async fn read_chosen(path: Utf8PathBuf) -> Result<ChosenText, AppError> {
+    let file = path.clone();
+    let text = tokio::task::spawn_blocking(move || read_under_limit(&file))
+        .await
+        .map_err(|error| AppError::new(Code::Other, chain(&error), "try again"))??;
+    let name = path.file_name().unwrap_or(path.as_str()).to_owned();
+    Ok(ChosenText { name, text })
+}
+
+fn read_under_limit(path: &Utf8Path) -> Result<String, AppError> {
+    let unreadable = |error: std::io::Error| {
+        AppError::new(
+            Code::Invalid,
+            format!("{path} could not be read: {error}"),
+            "choose another file, or paste its text",
+        )
+    };
+    let file = std::fs::File::open(path).map_err(unreadable)?;
+    let mut bytes = Vec::new();
+    // One byte more than allowed tells a full file from one that is too large.
+    let limit = FLEET_FILE_BYTES_MAX as u64 + 1;
+    file.take(limit).read_to_end(&mut bytes).map_err(unreadable)?;
+    if bytes.len() > FLEET_FILE_BYTES_MAX {
+        return Err(AppError::new(
+            Code::Invalid,
+            format!("{path} is larger than {FLEET_FILE_BYTES_MAX} bytes"),
+            "import it in parts",
+        ));
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        AppError::new(
+            Code::Invalid,
+            format!("{path} is not text in UTF-8: {}", error.utf8_error()),
+            "save it as UTF-8 and choose it again",
+        )
+    })
+}
+
+/// Writes a text where a person chose; the dialog has asked before it named a file that is there.
+pub async fn write_chosen(path: Utf8PathBuf, text: String) -> Result<(), AppError> {
+    let file = path.clone();
+    tokio::task::spawn_blocking(move || write_durably(&file, &text))
+        .await
+        .map_err(|error| AppError::new(Code::Other, chain(&error), "try again"))?
+        .map_err(|error| not_written(&path, &error))
+}
+
+pub(crate) fn not_written(path: &Utf8Path, error: &std::io::Error) -> AppError {
+    AppError::new(
+        Code::Other,
+        format!("{path} could not be written: {error}"),
+        "look at the folder's rights and disk",
+    )
+}
+
+/// Temporary file, fsync, rename, fsync of the folder: the old file or the new one, never a part.
+pub(crate) fn write_durably(path: &Utf8Path, text: &str) -> std::io::Result<()> {
+    use std::io::Write as _;
+    let folder = path.parent().unwrap_or(Utf8Path::new("."));
+    std::fs::create_dir_all(folder)?;
+    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    file.write_all(text.as_bytes())?;
+    file.as_file().sync_all()?;
+    file.persist(path).map_err(|error| error.error)?;
+    std::fs::File::open(folder)?.sync_all()
+}
