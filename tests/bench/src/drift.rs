@@ -50,7 +50,7 @@ pub fn judged(world: &World) -> (Assessment, Vec<ContentDelta>) {
     let assessment = assess(&world.snapshot, &world.desired, world.now);
     let mut lists = assessment.groups.iter().filter_map(|group| {
         let seen = world.snapshot.nodes.get(group.nodes.first()?)?;
-        Some(seen.report.as_ref()?.policies.as_ref()?.value.as_slice())
+        Some(seen.report.as_deref()?.policies.as_ref()?.value.as_slice())
     });
     let baseline: &[PolicyRef] = lists.next().unwrap_or_default();
     let deltas = lists.map(|policies| delta(baseline, policies)).collect();
@@ -72,7 +72,7 @@ fn forced(world: &World) -> Plan {
 fn subjects(world: &World) -> Vec<FilterSubject<'_>> {
     let subject = |(node, verdict): (&NodeId, &Verdict)| {
         let node: &Node = &world.fleet.nodes[node];
-        let report = world.snapshot.nodes[&node.id].report.as_ref();
+        let report = world.snapshot.nodes[&node.id].report.as_deref();
         FilterSubject {
             id: &node.id,
             api: node.api,

@@ -80,7 +80,7 @@ fn check(seen: &Current) -> Result<()> {
         .nodes
         .values()
         .filter(|node| node.failure.is_none())
-        .filter_map(|node| node.report.as_ref())
+        .filter_map(|node| node.report.as_deref())
         .filter(|report| report.gaps.is_empty() && report.content.is_some())
         .count();
     ensure!(complete == NODES, "only {complete} of {NODES} nodes answered everything");

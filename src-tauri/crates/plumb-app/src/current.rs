@@ -65,6 +65,6 @@ impl Current {
     }
 
     pub fn report(&self, node: &NodeId) -> Option<&plumb_fleet::NodeReport> {
-        self.snapshot.nodes.get(node)?.report.as_ref()
+        self.snapshot.nodes.get(node)?.report.as_deref()
     }
 }

@@ -23,7 +23,7 @@ impl App {
         let mut conn = self.cache().read().await?;
         for (id, seen) in &mut snapshot.nodes {
             let chosen = selected.is_none_or(|selected| selected.contains(id));
-            let Some(report) = seen.report.as_mut().filter(|_| chosen) else { continue };
+            let Some(report) = seen.report.as_deref().filter(|_| chosen) else { continue };
             if report.api != NodeApi::Reload || report.last_known_good.is_some() {
                 continue;
             }
@@ -38,7 +38,9 @@ impl App {
                 let other = signed && Some(content) != now;
                 other.then_some((NamedContent { version, content }, change.at))
             });
-            report.last_known_good = earlier.map(|(good, at)| Observed::new(good, SOURCE, at));
+            if let Some(report) = seen.report_mut() {
+                report.last_known_good = earlier.map(|(good, at)| Observed::new(good, SOURCE, at));
+            }
         }
         Ok(Current { snapshot: Arc::new(snapshot), ..current.clone() })
     }

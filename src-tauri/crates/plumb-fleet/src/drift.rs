@@ -112,7 +112,7 @@ pub fn drift(
     if let Some(change) = desired.in_flight.get(node)
         && now < change.deadline
         && !(seen.failure.is_none()
-            && seen.report.as_ref().is_some_and(|r| {
+            && seen.report.as_deref().is_some_and(|r| {
                 r.at > change.since
                     && compare(node, r, desired, majority, now).state == DriftState::InSync
             }))

@@ -24,7 +24,7 @@ pub fn groups(snapshot: &Snapshot) -> Vec<Group> {
     let mut by_key: BTreeMap<(Option<&Version>, Option<ContentDigest>), Vec<NodeId>> =
         BTreeMap::new();
     for (id, seen) in &snapshot.nodes {
-        let report = seen.report.as_ref();
+        let report = seen.report.as_deref();
         let version = report.and_then(|r| r.version.as_ref()).map(|v| &v.value);
         let content = report.and_then(|r| r.content.as_ref()).map(|c| c.value);
         by_key.entry((version, content)).or_default().push(id.clone());

@@ -1,6 +1,6 @@
 //! The result of one sweep: partial and dated by construction.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -27,8 +27,8 @@ pub struct NodeObservation {
     pub attempted_at: Option<Timestamp>,
     /// Why the newest attempt has no report, or nothing when it has.
     pub failure: Option<NodeFailure>,
-    /// The newest report ever received.
-    pub report: Option<NodeReport>,
+    /// The newest report ever received; shared, so that the next snapshot takes it over without copying.
+    pub report: Option<Arc<NodeReport>>,
 }
 
 /// Key in [`NodeReport::config`] of the version a node was told to run, told also where the pin has
@@ -194,7 +194,7 @@ impl SnapshotBuilder {
             *node = NodeObservation {
                 attempted_at: Some(report.at),
                 failure: None,
-                report: Some(report),
+                report: Some(Arc::new(report)),
             };
         }
     }
@@ -209,6 +209,13 @@ impl SnapshotBuilder {
 
     pub fn finish(self, id: SnapshotId, taken_at: Timestamp) -> Snapshot {
         Snapshot { id, fleet: self.fleet, taken_at, nodes: self.nodes }
+    }
+}
+
+impl NodeObservation {
+    /// The newest report to change; a copy of it where another snapshot holds it too.
+    pub fn report_mut(&mut self) -> Option<&mut NodeReport> {
+        self.report.as_mut().map(Arc::make_mut)
     }
 }
 

@@ -111,7 +111,7 @@ pub fn findings(
                 remedy: "be sure of this node before you start".to_owned(),
             });
         }
-        let report = input.snapshot.nodes.get(&target.node).and_then(|seen| seen.report.as_ref());
+        let report = input.snapshot.nodes.get(&target.node).and_then(|seen| seen.report.as_deref());
         if report.is_some_and(|report| report.unauthenticated_reload) {
             found.push(Finding {
                 severity: Severity::Warning,

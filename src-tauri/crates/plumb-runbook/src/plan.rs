@@ -142,7 +142,7 @@ pub struct PlanInput<'a> {
 
 impl<'a> PlanInput<'a> {
     pub(crate) fn report(&self, node: &NodeId) -> Option<&'a NodeReport> {
-        self.snapshot.nodes.get(node).and_then(|seen| seen.report.as_ref())
+        self.snapshot.nodes.get(node).and_then(|seen| seen.report.as_deref())
     }
 }
 

@@ -152,10 +152,11 @@ fn rings<'a>(
 ) -> Vec<Ring<'a>> {
     let mut rings = Vec::new();
     for (name, seen) in &snapshot.nodes {
-        let Some(report) = seen.report.as_ref().filter(|report| !report.history.is_empty()) else {
+        let Some(report) = seen.report.as_deref().filter(|report| !report.history.is_empty())
+        else {
             continue;
         };
-        let before = previous.and_then(|p| p.nodes.get(name)).and_then(|p| p.report.as_ref());
+        let before = previous.and_then(|p| p.nodes.get(name)).and_then(|p| p.report.as_deref());
         if before.is_some_and(|before| before.history == report.history) {
             continue;
         }

@@ -7,7 +7,10 @@
 //! their index), and a row a node (2 MB), which is under 50 MB of the 200 allowed. The first three days measured 4.4 MB
 //! (`cargo run --release -p plumb-store --example speed -- month` runs all of it).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use jiff::Timestamp;
 use plumb_fleet::{
@@ -170,7 +173,7 @@ async fn keep_reports(
     let mut all: Vec<LatestRow> = Vec::new();
     for (name, seen) in &snapshot.nodes {
         let Some(report) = &seen.report else { continue };
-        let before = previous.and_then(|p| p.nodes.get(name)).and_then(|p| p.report.as_ref());
+        let before = previous.and_then(|p| p.nodes.get(name)).and_then(|p| p.report.as_deref());
         if before.is_some_and(|before| same_shape(report, before)) {
             continue;
         }
@@ -247,7 +250,7 @@ async fn keep_seen(
     sweep_id: i64,
     nodes: &BTreeMap<String, i64>,
 ) -> Result<Vec<i64>, StoreError> {
-    let reports = || snapshot.nodes.values().filter_map(|seen| seen.report.as_ref());
+    let reports = || snapshot.nodes.values().filter_map(|seen| seen.report.as_deref());
     let labels = reports().filter_map(|r| r.version.as_ref()).map(|v| &v.value).collect();
     let versions = intern::versions(conn, labels).await?;
     let digests = reports().filter_map(|r| r.content.as_ref()).map(|c| c.value).collect();
@@ -257,7 +260,7 @@ async fn keep_seen(
         .nodes
         .iter()
         .map(|(name, seen)| {
-            let report = seen.report.as_ref();
+            let report = seen.report.as_deref();
             let moving = report.map(Moving::of).unwrap_or_default();
             (
                 nodes[name.as_str()],
@@ -421,7 +424,7 @@ fn observation(
         }
     }
     let attempted_at = row.attempted_at_ms.map(from_ms).transpose()?;
-    Ok((name, NodeObservation { attempted_at, failure, report }))
+    Ok((name, NodeObservation { attempted_at, failure, report: report.map(Arc::new) }))
 }
 
 /// One line of the log of a node.

@@ -1,6 +1,9 @@
 //! Fleets as a test wants them: nodes, what they run, what is signed and what is desired.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use jiff::Timestamp;
 use plumb_fleet::{
@@ -209,8 +212,11 @@ impl World {
     #[must_use]
     pub fn reporting(mut self, report: NodeReport) -> Self {
         let node = node(report.node.as_str(), report.api);
-        let seen =
-            NodeObservation { attempted_at: Some(report.at), failure: None, report: Some(report) };
+        let seen = NodeObservation {
+            attempted_at: Some(report.at),
+            failure: None,
+            report: Some(Arc::new(report)),
+        };
         self.snapshot.nodes.insert(node.id.clone(), seen);
         self.fleet.nodes.insert(node.id.clone(), node);
         self.assessed()
@@ -282,7 +288,7 @@ impl World {
         self.carry_out_pins(plan);
         for target in plan.targets() {
             let seen = self.snapshot.nodes.get_mut(&target.node).expect("a target was seen");
-            let report = seen.report.as_mut().expect("a target answered");
+            let report = seen.report_mut().expect("a target answered");
             let runs = || {
                 let (version, content) = (target.after.version.clone()?, target.after.content?);
                 Some(observed(NamedContent { version, content }))

@@ -73,7 +73,7 @@ fn moved(seen: &mut NodeObservation, index: usize, now: Timestamp) {
         let kind = plumb_fleet::FailureKind::TimedOut;
         seen.failure = Some(failure(kind, "no answer within 5 s"));
     }
-    let Some(report) = &mut seen.report else { return };
+    let Some(report) = seen.report_mut() else { return };
     report.at = now;
     if let Some(confirmed) = &mut report.confirmed_at
         && !index.is_multiple_of(STALE_ONE_IN)

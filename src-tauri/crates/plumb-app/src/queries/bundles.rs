@@ -121,7 +121,7 @@ fn node_bundle(
     now: Timestamp,
 ) -> NodeBundle {
     let seen = current.snapshot.nodes.get(id);
-    let report = seen.and_then(|seen| seen.report.as_ref());
+    let report = seen.and_then(|seen| seen.report.as_deref());
     let problems = problems(current, seen, now);
     NodeBundle {
         node: id.to_string(),

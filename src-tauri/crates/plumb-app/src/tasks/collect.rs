@@ -215,7 +215,7 @@ impl App {
         for (id, node) in &snapshot.nodes {
             if node.failure.is_none()
                 && let Some(content) =
-                    node.report.as_ref().and_then(|report| report.content.as_ref())
+                    node.report.as_deref().and_then(|report| report.content.as_ref())
             {
                 carriers.entry(content.value).or_default().push(id.clone());
             }

@@ -97,7 +97,7 @@ pub fn node_row(
     now: Timestamp,
 ) -> NodeRow {
     let node = fleet.nodes.get(id);
-    let report = seen.and_then(|seen| seen.report.as_ref());
+    let report = seen.and_then(|seen| seen.report.as_deref());
     let cautions = report
         .map(|report| plumb_fleet::cautions(report, fleet.thresholds, now))
         .unwrap_or_default();

@@ -203,7 +203,7 @@ fn tell(seen: &mut Observation, effect: &Effect) {
 
 /// What a node of the world was told before the run.
 fn told_before(world: &World, node: &NodeId) -> Observation {
-    let report = world.snapshot.nodes[node].report.as_ref();
+    let report = world.snapshot.nodes[node].report.as_deref();
     let pinned = report.and_then(|report| report.pinned.clone()).map(|pin| pin.value);
     Observation {
         version: None,

@@ -392,7 +392,7 @@ async fn what_changed_since_it_was_planned_is_left_alone() {
     let action = Action::SetConfig { key: key.clone(), value: value.clone() };
     let world = told("meanwhile").with(|w| {
         let seen = w.snapshot.nodes.get_mut(&node_id("agent")).expect("there");
-        seen.report.as_mut().expect("told").config.insert(key.clone(), "5".to_owned());
+        seen.report_mut().expect("told").config.insert(key.clone(), "5".to_owned());
     });
     let story = Story::new("meanwhile", &action, &world);
     story.told_meanwhile("agent", &Effect::SetConfig { key, value: "7".to_owned(), before });

@@ -147,7 +147,7 @@ proptest! {
             if verdict.state != DriftState::InSync {
                 continue;
             }
-            let report = world.snapshot.nodes[id].report.as_ref().expect("it answered");
+            let report = world.snapshot.nodes[id].report.as_deref().expect("it answered");
             let (version, content) = (
                 &report.version.as_ref().expect("known").value,
                 report.content.as_ref().expect("known").value,

@@ -175,7 +175,7 @@ fn undo_of(plan: &Plan) -> Action {
 
 /// What a node was told to run, and its settings.
 fn told(world: &World, node: &NodeId) -> Option<(Option<NamedContent>, BTreeMap<String, String>)> {
-    let report = world.snapshot.nodes[node].report.clone()?;
+    let report = world.snapshot.nodes[node].report.as_deref()?.clone();
     Some((report.pinned.map(|pin| pin.value), report.config))
 }
 
@@ -271,7 +271,7 @@ proptest! {
         for target in first.targets().filter(|target| target.undo.is_possible()) {
             prop_assert_eq!(told(&back, &target.node), told(&world, &target.node), "{}\n{}", first, plan);
             if !matches!(target.undo, Undo::Pin { .. }) {
-                let runs = |world: &World| world.snapshot.nodes[&target.node].report.clone().map(|r| (r.version.map(|v| v.value), r.content.map(|c| c.value)));
+                let runs = |world: &World| world.snapshot.nodes[&target.node].report.as_deref().cloned().map(|r| (r.version.map(|v| v.value), r.content.map(|c| c.value)));
                 prop_assert_eq!(runs(&back), runs(&world));
             }
         }
@@ -291,7 +291,7 @@ proptest! {
                 continue;
             };
             let mut known = world.desired.catalogue.of_version(version);
-            let pin = world.snapshot.nodes[&target.node].report.as_ref().and_then(|r| r.pinned.as_ref());
+            let pin = world.snapshot.nodes[&target.node].report.as_deref().and_then(|r| r.pinned.as_ref());
             let mut named = pin.iter().map(|pin| pin.value.content).chain([content]);
             let refused = named.any(|content| world.desired.refused.contains(&content));
             let way_back = known.any(|entry| entry.content == content) && !refused;

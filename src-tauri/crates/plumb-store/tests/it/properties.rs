@@ -164,7 +164,11 @@ fn report() -> impl Strategy<Value = NodeReport> {
 
 fn observation() -> impl Strategy<Value = NodeObservation> {
     (option::of(ours()), option::of(failure()), option::of(report())).prop_map(
-        |(attempted_at, failure, report)| NodeObservation { attempted_at, failure, report },
+        |(attempted_at, failure, report)| NodeObservation {
+            attempted_at,
+            failure,
+            report: report.map(std::sync::Arc::new),
+        },
     )
 }
 
@@ -175,7 +179,7 @@ fn nodes() -> impl Strategy<Value = BTreeMap<NodeId, NodeObservation>> {
             .zip(seen)
             .map(|(name, mut seen)| {
                 let name = NodeId::new(name).expect("a name");
-                if let Some(report) = &mut seen.report {
+                if let Some(report) = seen.report_mut() {
                     report.node = name.clone();
                 }
                 (name, seen)

@@ -63,7 +63,8 @@ async fn a_change_is_told_and_logged_whatever_the_caller_remembers() {
     insert(&cache, &first, None).await;
     // Another process stores a change in between; the window still remembers the first.
     let mut second = three(2, 30_000);
-    let changed = second.nodes.get_mut(&node(1)).and_then(|n| n.report.as_mut()).expect("there");
+    let changed =
+        second.nodes.get_mut(&node(1)).and_then(NodeObservation::report_mut).expect("there");
     changed.version = Some(Observed::new(version("v1"), "/status", at(30_000)));
     assert_eq!(insert(&cache, &second, Some(&first)).await, [node(1)]);
     let third = three(3, 60_000);
@@ -156,7 +157,7 @@ async fn lists_of_policies_are_kept_once_and_can_be_left_out() {
     let cache = files.open(Kind::Cache).await;
     let mut first = three(1, 0);
     // Claims the same content with other policies: kept as told.
-    let liar = first.nodes.get_mut(&node(1)).and_then(|n| n.report.as_mut()).expect("there");
+    let liar = first.nodes.get_mut(&node(1)).and_then(NodeObservation::report_mut).expect("there");
     liar.policies.as_mut().expect("there").value = policies(2);
     insert(&cache, &first, None).await;
     assert_eq!(latest(&cache).await, Some(first.clone()));
@@ -169,10 +170,12 @@ async fn lists_of_policies_are_kept_once_and_can_be_left_out() {
     let brief = snapshots::latest_with(&mut tx, &fleet(), Policies::Without).await.expect("reads");
     let (brief, _) = brief.expect("there");
     drop(tx);
-    assert!(brief.nodes.values().all(|n| n.report.as_ref().is_some_and(|r| r.policies.is_none())));
+    assert!(
+        brief.nodes.values().all(|n| n.report.as_deref().is_some_and(|r| r.policies.is_none()))
+    );
     // A brief one is a good enough memory: nothing is told to have changed.
     let mut second = three(2, 30_000);
-    second.nodes.get_mut(&node(1)).and_then(|n| n.report.as_mut()).expect("there").policies =
+    second.nodes.get_mut(&node(1)).and_then(NodeObservation::report_mut).expect("there").policies =
         Some(Observed::new(policies(2), "/rules", at(30_000)));
     assert_eq!(insert(&cache, &second, Some(&brief)).await, Vec::<NodeId>::new());
     assert_eq!(latest(&cache).await, Some(second));
@@ -198,7 +201,11 @@ async fn fleets_do_not_mix() {
 fn looked_at(before: &Snapshot, id: u64, n: usize, label: &str, ms: i64) -> Snapshot {
     let mut after = Snapshot { id: snapshot_id(id), ..before.clone() };
     let seen = report(&node(n), label, ms, vec![reload(ms, label), reload(-5_000, "v2")]);
-    let seen = NodeObservation { attempted_at: Some(at(ms)), failure: None, report: Some(seen) };
+    let seen = NodeObservation {
+        attempted_at: Some(at(ms)),
+        failure: None,
+        report: Some(std::sync::Arc::new(seen)),
+    };
     after.nodes.insert(node(n), seen);
     after
 }

@@ -133,7 +133,14 @@ pub(crate) fn snapshot(
         .map(|report| {
             let name = report.node.clone();
             let attempted_at = Some(report.at);
-            (name, NodeObservation { attempted_at, failure: None, report: Some(report) })
+            (
+                name,
+                NodeObservation {
+                    attempted_at,
+                    failure: None,
+                    report: Some(std::sync::Arc::new(report)),
+                },
+            )
         })
         .collect();
     Snapshot { id: snapshot_id(id), fleet: fleet(), taken_at: at(ms), nodes }
