@@ -66,6 +66,7 @@ const WORLDS: &[(&str, &[&str])] = &[
     ("tauri", &["plumb-desktop"]),
     ("tauri-build", &["plumb-desktop"]),
     ("axum", &["plumb-agent", "plumb-demo"]),
+    ("regorus", &["plumb-decide"]),
 ];
 
 /// What a crate without I/O has no use for.
