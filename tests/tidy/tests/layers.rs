@@ -10,6 +10,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     // A signature over a bundle is checked against the bundle's own bytes and manifest.
     ("plumb-trust", &["plumb-fleet", "plumb-bundle"]),
     ("plumb-decide", &["plumb-fleet", "plumb-bundle"]),
+    ("plumb-worker", &["plumb-fleet", "plumb-decide"]),
     ("plumb-runbook", &["plumb-fleet", "plumb-bundle", "plumb-trust"]),
     ("plumb-journal", &["plumb-fleet", "plumb-runbook"]),
     ("plumb-charts", &["plumb-fleet"]),
@@ -67,6 +68,8 @@ const WORLDS: &[(&str, &[&str])] = &[
     ("tauri-build", &["plumb-desktop"]),
     ("axum", &["plumb-agent", "plumb-demo"]),
     ("regorus", &["plumb-decide"]),
+    ("nix", &["plumb-worker"]),
+    ("seccompiler", &["plumb-worker"]),
 ];
 
 /// What a crate without I/O has no use for.

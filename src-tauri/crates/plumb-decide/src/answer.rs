@@ -107,6 +107,8 @@ pub enum ProcessEnd {
     Garbage { message: String },
     #[error("answered with {bytes} bytes, more than the limit of {bytes_max}")]
     AnswerTooLong { bytes: u64, bytes_max: u64 },
+    #[error("ended {times} times over this policy, so the rest was not tried")]
+    TooOften { times: usize },
     #[error("was stopped because the program is closing")]
     Closing,
 }

@@ -28,8 +28,9 @@ pub const OUTPUT_BYTES_MAX: usize = 1 << 20;
 /// Segments of an entry point, and its length: it stands in tables and messages.
 pub const ENTRYPOINT_SEGMENTS_MAX: usize = 32;
 pub const ENTRYPOINT_BYTES_MAX: usize = 512;
-/// Longest message of the engine that is kept: it quotes the policy's own text.
+/// Longest message of the engine that is kept, and its longest line: it quotes the policy's text.
 pub const MESSAGE_BYTES_MAX: usize = 2_000;
+pub const MESSAGE_LINE_BYTES_MAX: usize = 160;
 /// One decision. A large policy takes a millisecond; a caller over HTTP waits a few seconds.
 pub const DECISION_TIME_MAX: Duration = Duration::from_millis(500);
 /// Steps of the engine between two looks at the clock: a look costs 25 ns, a step about as much.

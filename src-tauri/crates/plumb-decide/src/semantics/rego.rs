@@ -78,7 +78,8 @@ impl RegoSource {
         Digest::of(lines.concat().as_bytes())
     }
 
-    fn check_sizes(&self) -> Result<(), Reason> {
+    /// Whether all of it is within the limits. Cheap: nothing is parsed.
+    pub fn check(&self) -> Result<(), Reason> {
         at_most(Part::Modules, self.modules.len(), MODULES_MAX)?;
         for module in &self.modules {
             at_most(Part::Module, module.text.len(), MODULE_BYTES_MAX)?;
@@ -98,6 +99,18 @@ pub struct Question {
     pub now: Timestamp,
 }
 
+impl Question {
+    /// Whether the input is within the limits.
+    pub fn check(&self) -> Result<(), Reason> {
+        check_document(Part::Input, &self.input, INPUT_BYTES_MAX)
+    }
+
+    /// The size of the input as compact JSON.
+    pub fn bytes(&self) -> usize {
+        bytes_of(&self.input)
+    }
+}
+
 /// A policy ready to be asked, from any number of threads.
 #[derive(Debug)]
 pub struct RegoPolicy {
@@ -108,7 +121,7 @@ pub struct RegoPolicy {
 impl RegoPolicy {
     /// Checks, parses and compiles. An `Err` is the answer to every question to this source.
     pub fn prepare(source: &RegoSource) -> Result<Self, Reason> {
-        source.check_sizes()?;
+        source.check()?;
         let engine = guarded(|| engine::Compiled::new(source))?;
         Ok(Self { engine, digest: source.digest() })
     }
@@ -126,8 +139,7 @@ impl RegoPolicy {
     /// The answer, within `limit` of evaluation time. The limit is looked at between the engine's
     /// steps: one call of a builtin over a large value may overrun it.
     pub fn ask(&self, question: &Question, limit: Duration) -> Answer {
-        let asked = check_document(Part::Input, &question.input, INPUT_BYTES_MAX)
-            .and_then(|()| guarded(|| self.engine.ask(question, limit)));
+        let asked = question.check().and_then(|()| guarded(|| self.engine.ask(question, limit)));
         asked.unwrap_or_else(|reason| Answer::NotEvaluated { reason })
     }
 }

@@ -20,8 +20,8 @@ use super::{
 use crate::{
     answer::{Answer, Part, Reason},
     limits::{
-        MESSAGE_BYTES_MAX, MODULE_BYTES_MAX, MODULE_COLUMNS_MAX, MODULE_LINES_MAX,
-        OUTPUT_BYTES_MAX, STEPS_BETWEEN_LOOKS,
+        MESSAGE_BYTES_MAX, MESSAGE_LINE_BYTES_MAX, MODULE_BYTES_MAX, MODULE_COLUMNS_MAX,
+        MODULE_LINES_MAX, OUTPUT_BYTES_MAX, STEPS_BETWEEN_LOOKS,
     },
 };
 
@@ -155,8 +155,13 @@ fn answer(value: &Value) -> Result<Answer, Reason> {
     }
 }
 
-/// A message of the engine within bounds.
+/// A message of the engine within bounds: it quotes lines of the policy, which may be long.
 pub(super) fn short(text: &str) -> String {
-    let end = text.floor_char_boundary(MESSAGE_BYTES_MAX);
-    text.trim().get(..end.min(text.trim().len())).unwrap_or_default().to_owned()
+    let cut = |text: &str, bytes_max| {
+        let end = text.floor_char_boundary(bytes_max);
+        if end < text.len() { format!("{} ...", &text[..end]) } else { text.to_owned() }
+    };
+    let lines: Vec<String> =
+        text.trim().lines().map(|line| cut(line.trim_end(), MESSAGE_LINE_BYTES_MAX)).collect();
+    cut(&lines.join("\n"), MESSAGE_BYTES_MAX)
 }
