@@ -10,6 +10,7 @@
 //! The one clock is the engine's own, for its time limit; what a policy sees as the time is an
 //! argument.
 
+mod archive;
 mod builtins;
 mod cache;
 mod engine;

@@ -13,7 +13,7 @@ use regorus::{Engine, LimitError, PolicyLengthConfig, Value, utils::limits::Exec
 
 use super::{
     Question, RegoSource, RegoVersion, at_most,
-    builtins::{NOW, Refused, refused},
+    builtins::{NOW, Refused, differing, refused},
     bytes_of,
     scan::scan,
 };
@@ -28,10 +28,8 @@ use crate::{
 /// Modules and data, analysed once; a question is asked of a clone, which shares them.
 pub(super) struct Compiled {
     engine: Engine,
-    /// Named in the modules, so replaced for every question.
+    /// Named in the modules.
     refused: Vec<Refused>,
-    /// Whether a module asks for the time.
-    asks_time: bool,
 }
 
 impl fmt::Debug for Compiled {
@@ -55,7 +53,7 @@ impl Compiled {
                 |refused| refused.reason(),
             )
         })?;
-        Ok(Self { engine, refused, asks_time: names.contains(NOW) })
+        Ok(Self { engine, refused })
     }
 
     pub(super) fn refused(&self) -> Vec<&'static str> {
@@ -87,7 +85,10 @@ impl Compiled {
     /// Gives the clone its clock and its traps; tells which trap was the first to be reached.
     fn replace_builtins(&self, engine: &mut Engine, question: &Question) -> Arc<OnceLock<Refused>> {
         let reached = Arc::new(OnceLock::new());
-        for refused in self.refused.iter().copied() {
+        // What differs is replaced whether it is named or not: `rand["intn"]` is a call, too. What is
+        // missing and written like that is an error of the engine, never an answer.
+        let missing = self.refused.iter().copied().filter(|refused| !refused.differs);
+        for refused in missing.chain(differing()) {
             let reached = Arc::clone(&reached);
             let trap = move |_: Vec<Value>| {
                 let _ = reached.set(refused);
@@ -97,13 +98,11 @@ impl Compiled {
                 .add_extension(refused.name.to_owned(), refused.arguments, Box::new(trap))
                 .expect("each name is on the list once");
         }
-        if self.asks_time {
-            let now = Value::from(question.now.as_nanosecond());
-            let clock = move |_: Vec<Value>| Ok(now.clone());
-            engine
-                .add_extension(NOW.to_owned(), 0, Box::new(clock))
-                .expect("the clock is on no other list");
-        }
+        let now = Value::from(question.now.as_nanosecond());
+        let clock = move |_: Vec<Value>| Ok(now.clone());
+        engine
+            .add_extension(NOW.to_owned(), 0, Box::new(clock))
+            .expect("the clock is on no other list");
         reached
     }
 }

@@ -64,6 +64,7 @@ fn a_package_and_data_can_be_asked_too() {
 fn the_time_is_the_one_of_the_question() {
     let noon = 1_772_366_400_000_000_000_i64;
     assert_eq!(ask(&format!("allow if time.now_ns() == {noon}")), Answer::Allow);
+    assert_eq!(ask(&format!("allow if time[\"now_ns\"]() == {noon}")), Answer::Allow);
     assert_eq!(ask("allow if time.clock(time.now_ns()) == [12, 0, 0]"), Answer::Allow);
 }
 
@@ -97,6 +98,15 @@ fn a_missing_function_is_named_and_never_an_answer() {
 }
 
 #[test]
+fn a_missing_function_in_another_spelling_is_no_answer_either() {
+    for text in ["allow if not http[\"send\"](input)", "allow if http[\"send\"](input) == 1"] {
+        let asked = ask(text);
+        let told = matches!(asked, Answer::Error { .. } | Answer::NotEvaluated { .. });
+        assert!(told, "{text}: {asked:?}");
+    }
+}
+
+#[test]
 fn a_missing_function_that_is_not_reached_does_no_harm() {
     let text = "allow if input.user == \"ada\"\nother := http.send({\"url\": \"x\"})";
     assert_eq!(ask(text), Answer::Allow);
@@ -106,7 +116,12 @@ fn a_missing_function_that_is_not_reached_does_no_harm() {
 
 #[test]
 fn an_answer_by_chance_or_by_machine_is_none() {
-    for text in ["rand.intn(\"a\", 2) >= 0", "opa.runtime().version", "uuid.rfc4122(\"a\")"] {
+    for text in [
+        "rand.intn(\"a\", 2) >= 0",
+        "rand[\"intn\"](\"a\", 2) >= 0",
+        "opa.runtime().version",
+        "uuid.rfc4122(\"a\")",
+    ] {
         let reason = not_evaluated(ask(&format!("allow if {text}")));
         assert!(matches!(reason, Reason::DiffersByMachine { .. }), "{text}: {reason}");
     }
