@@ -3,7 +3,7 @@
 mod commands;
 mod measure;
 
-use std::sync::Arc;
+use std::{process::ExitCode, sync::Arc};
 
 use anyhow::Context as _;
 use camino::Utf8PathBuf;
@@ -29,7 +29,10 @@ struct Arguments {
 }
 
 /// Opens the store, shows the window on the last known fleet, and sweeps afterwards.
-pub fn run() -> anyhow::Result<()> {
+pub fn run() -> anyhow::Result<ExitCode> {
+    if let Some(ended) = plumb_app::run_evaluation_process_if_asked() {
+        return Ok(ended);
+    }
     let arguments = Arguments::parse();
     tracing_subscriber::fmt()
         .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
@@ -99,7 +102,7 @@ pub fn run() -> anyhow::Result<()> {
                 tauri::async_runtime::block_on(closing.close());
             }
         });
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Tells the page which of its views are out of date.

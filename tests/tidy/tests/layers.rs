@@ -32,13 +32,24 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "plumb-clients",
             "plumb-store",
             "plumb-exec",
+            "plumb-worker",
         ],
     ),
     ("plumb-desktop", &["plumb-app"]),
     // Bundles are built, signed and verified offline, with no console behind them.
     ("plumb-cli", &["plumb-app", "plumb-agent", "plumb-demo", "plumb-bundle", "plumb-trust"]),
     // Digests and versions are fleet's types everywhere.
-    ("plumb-agent", &["plumb-wire", "plumb-fleet", "plumb-bundle", "plumb-trust", "plumb-decide"]),
+    (
+        "plumb-agent",
+        &[
+            "plumb-wire",
+            "plumb-fleet",
+            "plumb-bundle",
+            "plumb-trust",
+            "plumb-decide",
+            "plumb-worker",
+        ],
+    ),
     ("plumb-demo", &["plumb-agent", "plumb-fleet", "plumb-bundle", "plumb-trust", "plumb-wire"]),
     (
         "plumb-testkit",
