@@ -4,7 +4,7 @@ mod commands;
 mod dialog;
 mod measure;
 
-use std::sync::Arc;
+use std::{process::ExitCode, sync::Arc};
 
 use anyhow::Context as _;
 use camino::Utf8PathBuf;
@@ -32,7 +32,10 @@ struct Arguments {
 }
 
 /// Opens the store, shows the window on the last known fleet, and sweeps afterwards.
-pub fn run() -> anyhow::Result<()> {
+pub fn run() -> anyhow::Result<ExitCode> {
+    if let Some(ended) = plumb_app::run_evaluation_process_if_asked() {
+        return Ok(ended);
+    }
     let arguments = Arguments::parse();
     tracing_subscriber::fmt()
         .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
@@ -93,7 +96,7 @@ pub fn run() -> anyhow::Result<()> {
                 tauri::async_runtime::block_on(app.close());
             }
         });
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Keeps WebKitGTK from the graphics driver: text and cells gain nothing from it, while a driver without the right

@@ -3,6 +3,7 @@
 //! A benchmark is a module with `run(&mut Report) -> anyhow::Result<()>` and a line in [`BENCHES`].
 
 pub mod agent;
+pub mod decisions;
 pub mod drift;
 pub mod fleets;
 pub mod reference;
@@ -29,6 +30,7 @@ pub const BENCHES: &[Bench] = &[
     Bench { name: "sweep", run: sweep::run },
     Bench { name: "drift", run: drift::run },
     Bench { name: "agent", run: agent::run },
+    Bench { name: "decisions", run: decisions::run },
     Bench { name: "window", run: window::run },
 ];
 

@@ -10,6 +10,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     // A signature over a bundle is checked against the bundle's own bytes and manifest.
     ("plumb-trust", &["plumb-fleet", "plumb-bundle"]),
     ("plumb-decide", &["plumb-fleet", "plumb-bundle"]),
+    ("plumb-worker", &["plumb-fleet", "plumb-decide"]),
     ("plumb-runbook", &["plumb-fleet", "plumb-bundle", "plumb-trust"]),
     ("plumb-journal", &["plumb-fleet", "plumb-runbook"]),
     ("plumb-charts", &["plumb-fleet"]),
@@ -31,13 +32,24 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "plumb-clients",
             "plumb-store",
             "plumb-exec",
+            "plumb-worker",
         ],
     ),
     ("plumb-desktop", &["plumb-app"]),
     // Bundles are built, signed and verified offline, with no console behind them.
     ("plumb-cli", &["plumb-app", "plumb-agent", "plumb-demo", "plumb-bundle", "plumb-trust"]),
     // Digests and versions are fleet's types everywhere.
-    ("plumb-agent", &["plumb-wire", "plumb-fleet", "plumb-bundle", "plumb-trust", "plumb-decide"]),
+    (
+        "plumb-agent",
+        &[
+            "plumb-wire",
+            "plumb-fleet",
+            "plumb-bundle",
+            "plumb-trust",
+            "plumb-decide",
+            "plumb-worker",
+        ],
+    ),
     ("plumb-demo", &["plumb-agent", "plumb-fleet", "plumb-bundle", "plumb-trust", "plumb-wire"]),
     (
         "plumb-testkit",
@@ -67,6 +79,9 @@ const WORLDS: &[(&str, &[&str])] = &[
     ("tauri-build", &["plumb-desktop"]),
     ("tauri-plugin-dialog", &["plumb-desktop"]),
     ("axum", &["plumb-agent", "plumb-demo"]),
+    ("regorus", &["plumb-decide"]),
+    ("nix", &["plumb-worker"]),
+    ("seccompiler", &["plumb-worker"]),
 ];
 
 /// What a crate without I/O has no use for.

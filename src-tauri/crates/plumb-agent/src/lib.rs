@@ -8,6 +8,7 @@ mod chain;
 mod config;
 mod core;
 mod durable;
+pub mod engine;
 mod error;
 mod find;
 mod guard;

@@ -55,3 +55,11 @@ pub(crate) const WATCH_SETTLE: Duration = Duration::from_millis(150);
 pub(crate) const POLL_DELAY_S_MAX: u64 = 86_400;
 /// Longest capability id answered.
 pub(crate) const CAPABILITY_BYTES_MAX: usize = 1_024;
+
+/// Stack of a thread that evaluates: accepted bracket depths need a quarter of it unoptimised.
+pub(crate) const ENGINE_STACK_BYTES: usize = 32 << 20;
+/// Threads that evaluate; more than an agent beside a service is given cores.
+pub(crate) const ENGINE_THREADS_MAX: usize = 32;
+/// Questions that wait for a thread: at 20 us each a queue of 20 ms, beyond which waiting only
+/// makes every answer late.
+pub(crate) const ENGINE_QUEUE_MAX: usize = 1_024;

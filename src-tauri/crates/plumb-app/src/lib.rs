@@ -19,3 +19,6 @@ mod wishes;
 
 pub use app::{App, AppOptions};
 pub use current::{Current, Sweep};
+/// Every program that evaluates policies of others starts itself again to do so: this is the first
+/// thing its main function asks, before anything is opened.
+pub use plumb_worker::child::run_if_asked as run_evaluation_process_if_asked;

@@ -20,6 +20,9 @@ pub use schemas::schemas;
 
 /// Reads the arguments of this process, does what they say, and tells how it ended.
 pub fn run() -> ExitCode {
+    if let Some(ended) = plumb_app::run_evaluation_process_if_asked() {
+        return ended;
+    }
     let arguments = Arguments::parse();
     let out = Output::new(&arguments.global);
     // A server tells what it does; a command tells what went wrong.

@@ -1,3 +1,4 @@
 //! One file per way of deciding.
 
 pub mod first_match;
+pub mod rego;

@@ -6,6 +6,10 @@ use anyhow::{Context as _, Result, bail};
 use bench_tests::{BENCHES, Bench, reference, report::Report};
 
 fn main() -> Result<ExitCode> {
+    // This program is its own evaluation process.
+    if let Some(ended) = plumb_worker::child::run_if_asked() {
+        return Ok(ended);
+    }
     let name = env::args().nth(1);
     let is_chosen = |bench: &&Bench| name.as_deref().is_none_or(|name| name == bench.name);
     let chosen: Vec<&Bench> = BENCHES.iter().filter(is_chosen).collect();

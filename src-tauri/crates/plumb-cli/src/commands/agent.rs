@@ -1,5 +1,7 @@
 //! `agent serve`: the service beside a policy engine.
 
+mod supervise;
+
 use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Subcommand, ValueEnum};
@@ -84,6 +86,12 @@ pub(crate) struct Serve {
     /// Do not reload when a *.signed.json changes
     #[arg(long, env = "PLUMB_AGENT_NO_WATCH")]
     no_watch: bool,
+    /// Start the agent again at once when it crashes; --listen needs a port for that
+    #[arg(long)]
+    supervised: bool,
+    /// Also stop when standard input is closed
+    #[arg(long, hide = true)]
+    until_stdin_ends: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -123,6 +131,15 @@ impl Agent {
 
 impl Serve {
     async fn run(&self, session: Session<'_>) -> Outcome {
+        if self.supervised {
+            if self.listen.port() == 0 {
+                return Err(Failure::usage(
+                    "a supervised agent has to come back where it was",
+                    "give --listen a port other than 0",
+                ));
+            }
+            return supervise::supervise(session.out).await;
+        }
         let config = self.config()?;
         let authenticated = config.token.is_some()
             || config.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
@@ -143,7 +160,10 @@ impl Serve {
                 session.out.note("it has no verified bundle yet; its log says why");
             }
         }
-        stop.await;
+        tokio::select! {
+            () = stop => {}
+            () = end_of_input(), if self.until_stdin_ends => {}
+        }
         session.out.note("stopping; requests in flight finish");
         agent.shutdown().await;
         Ok(Exit::Fine)
@@ -195,6 +215,12 @@ impl Serve {
         }
         Ok(Some(SecretString::from(text.to_owned())))
     }
+}
+
+/// The end of standard input; whatever comes before it is not looked at.
+async fn end_of_input() {
+    // An input that cannot be read is as good as closed: whoever held it is not there.
+    let _ = tokio::io::copy(&mut tokio::io::stdin(), &mut tokio::io::sink()).await;
 }
 
 /// Loud, on standard error: what makes this agent less safe than it could be.

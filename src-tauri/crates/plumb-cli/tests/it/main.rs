@@ -3,6 +3,7 @@
 mod acting;
 mod bundles;
 mod contract;
+mod evaluation_process;
 mod fleets;
 mod looks;
 mod reading;

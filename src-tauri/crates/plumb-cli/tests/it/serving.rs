@@ -165,3 +165,67 @@ fn the_whole_job_without_a_window() {
         assert_eq!(document["drift"]["after"][state], Value::Null, "{state}");
     }
 }
+
+/// The process that a process started, once it is there.
+#[cfg(target_os = "linux")]
+fn child_of(id: u32) -> u32 {
+    loop {
+        let threads = std::fs::read_dir(format!("/proc/{id}/task")).expect("it runs");
+        let children = threads.filter_map(|thread| {
+            std::fs::read_to_string(thread.ok()?.path().join("children")).ok()
+        });
+        let first = children.collect::<String>();
+        if let Some(child) = first.split_whitespace().next() {
+            return child.parse().expect("an id");
+        }
+        std::thread::yield_now();
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn version(address: &str) -> Option<Value> {
+    TcpStream::connect(address).ok()?;
+    Some(ask(address, "GET", "/rules/summary", None, "").1["version"].clone())
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_supervised_agent_that_is_ended_answers_again_within_a_second() {
+    let world = World::empty();
+    signed(&world);
+    let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr();
+    let address = free.expect("an address").to_string();
+    let words: Vec<&str> = "agent serve --bundle production-v1.signed.json --state-dir state \
+                            --trust s=signer.pub.pem --no-watch --no-polling --supervised --listen"
+        .split_whitespace()
+        .chain([address.as_str()])
+        .collect();
+    let served = Served::start(&world, &words, "agent-started");
+    let before = version(&address).expect("it answers");
+    // Only what was kept can answer afterwards.
+    world.file("production-v1.signed.json", "{}");
+    let agent = child_of(served.child.id());
+    let killed = Command::new("kill").args(["-ABRT", &agent.to_string()]).status();
+    assert!(killed.is_ok_and(|status| status.success()));
+    let began = std::time::Instant::now();
+    let after = loop {
+        match version(&address) {
+            Some(version) if child_of(served.child.id()) != agent => break version,
+            _ => std::thread::yield_now(),
+        }
+    };
+    assert!(began.elapsed().as_secs_f64() < 1.0, "{:?}", began.elapsed());
+    assert_eq!(after, before);
+    let said = served.stop();
+    assert!(said.contains("the agent crashed") && said.contains("stopping"), "{said}");
+    assert!(version(&address).is_none(), "the agent ended with its parent");
+}
+
+#[test]
+fn an_agent_that_cannot_run_is_not_started_again() {
+    let world = World::empty();
+    signed(&world);
+    let serve = "agent serve --supervised --bundle production-v1.signed.json";
+    world.check(&format!("{serve} --trust s=missing.pem --listen 127.0.0.1:1"), 2);
+    world.check(&format!("{serve} --trust s=signer.pub.pem --listen 127.0.0.1:0"), 2);
+}

@@ -1,0 +1,102 @@
+//! The embedded engine: Rego of a verified bundle, answered in this process.
+//!
+//! A [`LoadedPolicy`] is proof: it is made of an archive whose signature was checked against the
+//! agent's keys here, and whose modules were parsed, compiled and probed in the evaluation process
+//! before this one touched them. It is asked on threads of its own, with a stack of known size and
+//! limits on time and input; a panic of the engine ends one question. What no guard stops is a
+//! stack that overflows on an input nobody probed: that ends the agent, and whoever supervises it
+//! starts it again.
+
+mod threads;
+
+use std::sync::Arc;
+
+use plumb_bundle::OpaArchive;
+use plumb_decide::{Answer, Question, Reason, RegoPolicy, RegoSource};
+use plumb_fleet::BundleDigest;
+use plumb_trust::{KeySet, Verdict, verify_opa_bundle};
+use plumb_worker::WorkerPool;
+
+pub use threads::{EngineThreads, EngineUnavailable};
+
+/// Why a bundle is not loaded.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    #[error("the bundle's signature is refused: {check}")]
+    Untrusted { check: String },
+    #[error("the bundle's policy is refused")]
+    Policy(#[source] Reason),
+    #[error("probe {number} is answered otherwise than it has to be: {answer:?}")]
+    Probe { number: usize, answer: Answer },
+}
+
+/// A question whose answer is known, asked before a bundle is put in force.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Probe {
+    pub question: Question,
+    /// Nothing where any answer will do, as long as there is one.
+    pub expected: Option<Answer>,
+}
+
+/// A policy of a verified bundle that passed the evaluation process.
+#[derive(Debug, Clone)]
+pub struct LoadedPolicy {
+    policy: Arc<RegoPolicy>,
+    verdict: Arc<Verdict>,
+    digest: BundleDigest,
+}
+
+impl LoadedPolicy {
+    /// Verifies, then parses, compiles and probes in the evaluation process, and only then here.
+    pub async fn load(
+        archive: &OpaArchive,
+        keys: &KeySet,
+        pool: &WorkerPool,
+        probes: &[Probe],
+    ) -> Result<Self, EngineError> {
+        let verdict = verify_opa_bundle(archive, keys, None);
+        if !verdict.is_trusted() {
+            let failure = verdict.failure();
+            let check = failure.map_or_else(
+                || "no check passed".to_owned(),
+                |check| format!("{}: {}", check.name, check.detail),
+            );
+            return Err(EngineError::Untrusted { check });
+        }
+        let source = RegoSource::of_archive(archive).map_err(EngineError::Policy)?;
+        let questions: Vec<Question> = probes.iter().map(|probe| probe.question.clone()).collect();
+        let passed = pool.prepare(&source, &questions).await.map_err(EngineError::Policy)?;
+        for (number, (probe, answer)) in probes.iter().zip(passed.probes).enumerate() {
+            check_probe(number + 1, probe, answer)?;
+        }
+        let prepared = tokio::task::spawn_blocking(move || RegoPolicy::prepare(&source)).await;
+        let policy = prepared
+            .unwrap_or_else(|error| Err(Reason::Panicked { message: error.to_string() }))
+            .map_err(EngineError::Policy)?;
+        let (policy, verdict) = (Arc::new(policy), Arc::new(verdict));
+        Ok(Self { policy, verdict, digest: archive.digest() })
+    }
+
+    /// SHA-256 of the archive.
+    pub fn digest(&self) -> BundleDigest {
+        self.digest
+    }
+
+    /// The checks that carried the bundle.
+    pub fn verdict(&self) -> &Verdict {
+        &self.verdict
+    }
+
+    /// Functions named in the policy whose call is answered as *not evaluated here*.
+    pub fn refused_builtins(&self) -> Vec<&'static str> {
+        self.policy.refused_builtins()
+    }
+}
+
+fn check_probe(number: usize, probe: &Probe, answer: Answer) -> Result<(), EngineError> {
+    let refused = match &probe.expected {
+        Some(expected) => *expected != answer,
+        None => matches!(answer, Answer::NotEvaluated { .. } | Answer::Error { .. }),
+    };
+    if refused { Err(EngineError::Probe { number, answer }) } else { Ok(()) }
+}

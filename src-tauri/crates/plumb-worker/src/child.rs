@@ -1,0 +1,155 @@
+//! The child's side: read a call, answer it, nothing else.
+
+mod guards;
+
+use std::{
+    io::{self, Stdout},
+    process::ExitCode,
+    sync::mpsc::{Receiver, sync_channel},
+    thread,
+    time::Duration,
+};
+
+use plumb_decide::{Prepared, Question, Reason, RegoSource};
+use plumb_fleet::ids::Digest;
+
+use crate::{
+    call::{Call, Reply},
+    frame::{FrameError, read_call, write_reply},
+    limits::STACK_BYTES,
+};
+use guards::Held;
+
+/// The hidden subcommand that makes this program the evaluation process.
+pub const SUBCOMMAND: &str = "eval-worker";
+
+/// Calls read ahead: one is worked on, and the parent sends the next only after its answers.
+const CALLS_AHEAD_MAX: usize = 1;
+
+/// Runs the evaluation process if the arguments of this one ask for it, and tells how it ended. The
+/// first thing a program does: whatever it opened before would be taken away here.
+pub fn run_if_asked() -> Option<ExitCode> {
+    let mut arguments = std::env::args_os().skip(1);
+    (arguments.next()? == SUBCOMMAND).then(|| {
+        let limits: Option<Vec<u64>> = arguments
+            .map(|argument| argument.to_str().and_then(|text| text.parse().ok()))
+            .collect();
+        match limits.as_deref() {
+            Some([memory_mb, processor_s]) => run(*memory_mb, *processor_s),
+            // Only a person sees this: the program itself always gives both.
+            _ => end("it is started by this program only, with its limits"),
+        }
+    })
+}
+
+/// Takes everything away from this process that it does not need, then answers calls from standard
+/// input until that is closed.
+fn run(memory_mb: u64, processor_s: u64) -> ExitCode {
+    let held = match Held::before_threads(memory_mb, processor_s) {
+        Ok(held) => held,
+        Err(error) => return end(&error.to_string()),
+    };
+    let (calls, next) = sync_channel(CALLS_AHEAD_MAX);
+    let (ready, start) = sync_channel::<(Held, Stdout)>(1);
+    let (started, is_started) = sync_channel(1);
+    let evaluation = thread::Builder::new().stack_size(STACK_BYTES).spawn(move || {
+        let _ = started.send(());
+        if let Ok((held, out)) = start.recv() {
+            evaluate(&next, &held, out);
+        }
+        // The parent is gone or no longer listens; the other thread waits for it in vain.
+        std::process::exit(0);
+    });
+    if let Err(error) = evaluation {
+        return end(&format!("its thread does not start: {error}"));
+    }
+    // A thread on its way in asks the system for its own stack: without that an overflow is told
+    // as a plain violation.
+    if is_started.recv().is_err() {
+        return end("its thread did not start");
+    }
+    let guards = match held.after_threads() {
+        Ok(guards) => guards,
+        Err(error) => return end(&error.to_string()),
+    };
+    let mut out = io::stdout();
+    if write_reply(&mut out, &Reply::Ready { guards }).is_err() || ready.send((held, out)).is_err()
+    {
+        return ExitCode::SUCCESS;
+    }
+    // Reading here and evaluating there: the end of the parent ends an evaluation at once.
+    let mut input = io::stdin().lock();
+    loop {
+        match read_call::<Call>(&mut input) {
+            Ok(call) => {
+                if calls.send(call).is_err() {
+                    return ExitCode::SUCCESS;
+                }
+            }
+            Err(FrameError::Closed) => return ExitCode::SUCCESS,
+            Err(error) => return end(&error.to_string()),
+        }
+    }
+}
+
+fn end(why: &str) -> ExitCode {
+    use io::Write as _;
+    // Standard error is all that is left to tell; without it the exit code stays.
+    let _ = writeln!(io::stderr(), "{SUBCOMMAND}: {why}");
+    ExitCode::FAILURE
+}
+
+fn evaluate(calls: &Receiver<Call>, held: &Held, mut out: Stdout) {
+    let mut prepared = Prepared::default();
+    while let Ok(call) = calls.recv() {
+        let done = match call {
+            Call::Prepare { source } => prepare(&mut prepared, held, &source, &mut out),
+            Call::Ask { digest, questions, limit_ms } => {
+                let limit = Duration::from_millis(limit_ms);
+                ask(&mut prepared, held, digest, &questions, limit, &mut out)
+            }
+        };
+        if done.is_err() {
+            return;
+        }
+    }
+}
+
+fn prepare(
+    prepared: &mut Prepared,
+    held: &Held,
+    source: &RegoSource,
+    out: &mut Stdout,
+) -> Result<(), FrameError> {
+    held.next_step();
+    let reply = match prepared.policy(source) {
+        Ok(policy) => Reply::Prepared {
+            refused_builtins: policy.refused_builtins().into_iter().map(str::to_owned).collect(),
+        },
+        Err(reason) => Reply::Refused { reason },
+    };
+    write_reply(out, &reply)
+}
+
+fn ask(
+    prepared: &mut Prepared,
+    held: &Held,
+    digest: Digest,
+    questions: &[Question],
+    limit: Duration,
+    out: &mut Stdout,
+) -> Result<(), FrameError> {
+    let policy: Result<_, Reason> = match prepared.get(digest) {
+        Some(policy) => policy,
+        None => return write_reply(out, &Reply::Unknown),
+    };
+    for question in questions {
+        held.next_step();
+        let answer = match &policy {
+            Ok(policy) => policy.ask(question, limit),
+            Err(reason) => plumb_decide::Answer::NotEvaluated { reason: reason.clone() },
+        };
+        write_reply(out, &Reply::Answer { answer })?;
+    }
+    Ok(())
+}

@@ -1,0 +1,5 @@
+//! The pool with real processes, and with processes that break every rule.
+
+mod hostile;
+mod life;
+mod world;
