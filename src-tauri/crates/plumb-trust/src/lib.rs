@@ -11,6 +11,10 @@ pub use random::Fill;
 pub use schemes::{
     opa_jwt::{sign_opa_files, verify_opa_bundle},
     rsa_pss::{sign_bundle, verify_signed_json, verify_signed_json_bytes},
+    sigstore::{
+        Artifact, CheckOutcome, Expectation, ExpectedSigner, Identity, Profile, Report,
+        SigstoreCheck, SigstoreKey, SigstoreRoot, VerifyAttestation,
+    },
 };
 pub use signing::{SignError, SigningKey};
 pub use verdict::{Check, CheckName, KeyUse, Outcome, Verdict};

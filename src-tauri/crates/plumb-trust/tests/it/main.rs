@@ -2,6 +2,7 @@
 
 mod opa_jwt;
 mod rsa_pss;
+mod sigstore;
 
 use std::sync::LazyLock;
 
