@@ -1,12 +1,17 @@
 //! Bytes, keys and a time in; a verdict out; pure.
 
 pub mod keys;
+pub mod policy;
 pub mod random;
 pub mod schemes;
 pub mod signing;
 pub mod verdict;
 
 pub use keys::{JwtAlgorithm, KeyError, KeySet, TrustedKey};
+pub use policy::{
+    Kept, NotTrusted, PolicyError, PolicyVerdict, Signed, Simulation, SimulationError, TrustPolicy,
+    Window, simulate,
+};
 pub use random::Fill;
 pub use schemes::{
     opa_jwt::{sign_opa_files, verify_opa_bundle},

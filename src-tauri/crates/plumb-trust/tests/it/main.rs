@@ -1,6 +1,7 @@
 //! What a verdict says about bundles of every kind.
 
 mod opa_jwt;
+mod policy;
 mod rsa_pss;
 mod sigstore;
 

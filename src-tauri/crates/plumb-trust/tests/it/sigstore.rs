@@ -3,6 +3,7 @@
 mod faults;
 mod kinds;
 mod mutations;
+mod real;
 mod traps;
 
 use std::sync::LazyLock;

@@ -1,7 +1,6 @@
 //! What is said to be signed: the artifact itself, or a statement about it.
 
 use plumb_bundle::json::{Value, parse};
-use plumb_fleet::ids::Digest;
 use sigstore_types::{DsseEnvelope, HashAlgorithm, MessageSignature};
 
 use super::Artifact;
@@ -54,8 +53,9 @@ pub(super) fn subject(artifact: Artifact<'_>, envelope: &DsseEnvelope) -> Result
         return Err(format!("{version:?} is not a statement this version knows"));
     }
     let digest = artifact.sha256();
+    let own = digests(artifact);
     let subjects = statement.get("subject").and_then(Value::as_array).unwrap_or_default();
-    let about = |subject: &&Value| sha256_of(subject) == Some(digest);
+    let about = |subject: &&Value| is_about(subject, &own);
     let Some(found) = subjects.iter().find(about) else {
         let count = subjects.len();
         return Err(format!("none of {count} subjects is sha256:{digest}"));
@@ -65,6 +65,20 @@ pub(super) fn subject(artifact: Artifact<'_>, envelope: &DsseEnvelope) -> Result
     Ok(format!("{name:?} in a statement of type {predicate:?}"))
 }
 
-fn sha256_of(subject: &Value) -> Option<Digest> {
-    subject.get("digest")?.get("sha256")?.as_str()?.parse().ok()
+/// The digests of an artifact under the names that statements use.
+fn digests(artifact: Artifact<'_>) -> Vec<(&'static str, String)> {
+    let mut digests = vec![("sha256", artifact.sha256().to_hex())];
+    if let Artifact::Bytes(bytes) = artifact {
+        digests.push(("sha384", hex::encode(sigstore_crypto::sha384(bytes).as_bytes())));
+        digests.push(("sha512", hex::encode(sigstore_crypto::sha512(bytes).as_bytes())));
+    }
+    digests
+}
+
+/// Whether a subject names the artifact: one known digest fits, and none that is known differs.
+fn is_about(subject: &Value, own: &[(&'static str, String)]) -> bool {
+    let stated = |name: &str| subject.get("digest")?.get(name)?.as_str();
+    let found: Vec<bool> =
+        own.iter().filter_map(|(name, own)| Some(stated(name)? == own.as_str())).collect();
+    !found.is_empty() && found.iter().all(|fits| *fits)
 }

@@ -254,6 +254,11 @@ impl Report {
             && passed(SigstoreCheck::BundleMaterial)
     }
 
+    /// How many checks passed: the report of the signer meant has the most.
+    pub(crate) fn passed(&self) -> usize {
+        self.checks.values().filter(|(outcome, _)| *outcome == CheckOutcome::Passed).count()
+    }
+
     /// Every check there is, in the same order for every bundle.
     pub fn checks(&self) -> Vec<Checked> {
         let checked = |name: &SigstoreCheck| {

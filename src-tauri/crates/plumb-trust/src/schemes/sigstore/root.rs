@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use plumb_fleet::ids::Digest;
 use sigstore_crypto::VerificationKey;
 use sigstore_trust_root::{
-    CertificateAuthority, CertificateTransparencyLog, TimestampAuthority, TransparencyLog,
-    TrustedRoot,
+    CertificateAuthority, CertificateTransparencyLog, SigstoreInstance, TimestampAuthority,
+    TransparencyLog, TrustedRoot,
 };
 use sigstore_types::{DerCertificate, LogKeyId, TimeRange, TsaAuthority};
 use sigstore_verify::Verifier;
@@ -62,6 +62,18 @@ impl SigstoreRoot {
         let text = std::str::from_utf8(bytes).map_err(|_| format("not UTF-8".to_owned()))?;
         let listed = TrustedRoot::from_json(text).map_err(|error| format(error.to_string()))?;
         Self::of(id.into(), listed)
+    }
+
+    /// The root of the public-good instance, as it was when this program was built.
+    pub fn public_good() -> Result<Self, RootError> {
+        let json = SigstoreInstance::PublicGood.embedded_trusted_root_json();
+        Self::read("public good", json.as_bytes())
+    }
+
+    /// The root of the public staging instance, as it was when this program was built.
+    pub fn staging() -> Result<Self, RootError> {
+        let json = SigstoreInstance::Staging.embedded_trusted_root_json();
+        Self::read("staging", json.as_bytes())
     }
 
     fn of(id: String, listed: TrustedRoot) -> Result<Self, RootError> {
