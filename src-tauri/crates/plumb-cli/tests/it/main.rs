@@ -8,4 +8,5 @@ mod looks;
 mod reading;
 mod schema;
 mod serving;
+mod trusting;
 mod world;
