@@ -8,6 +8,7 @@ pub mod fleets;
 pub mod reference;
 pub mod report;
 pub mod sweep;
+pub mod verification;
 pub mod window;
 
 mod console;
@@ -29,6 +30,7 @@ pub const BENCHES: &[Bench] = &[
     Bench { name: "sweep", run: sweep::run },
     Bench { name: "drift", run: drift::run },
     Bench { name: "agent", run: agent::run },
+    Bench { name: "verification", run: verification::run },
     Bench { name: "window", run: window::run },
 ];
 
