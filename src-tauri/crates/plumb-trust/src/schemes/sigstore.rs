@@ -278,7 +278,8 @@ impl Judge<'_> {
         }
         self.promises(report, &known);
         self.when(report);
-        for (entry, raw) in known.iter().zip(entries) {
+        for entry in &known {
+            let raw = entry.entry;
             report.pass(Check::LogKnown, entry.url);
             report.settle(Check::LogInclusionProof, entry.inclusion());
             if raw.inclusion_proof.is_some() {

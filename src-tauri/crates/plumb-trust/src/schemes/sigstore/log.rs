@@ -14,7 +14,7 @@ const CHECKPOINT_BYTES_MAX: usize = 32 << 10;
 
 /// An entry whose log is known.
 pub(super) struct KnownEntry<'a> {
-    entry: &'a TransparencyLogEntry,
+    pub(super) entry: &'a TransparencyLogEntry,
     pub(super) url: &'a str,
     window: Option<sigstore_types::TimeRange>,
     key: VerificationKey,
