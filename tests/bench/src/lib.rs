@@ -9,6 +9,7 @@ pub mod fleets;
 pub mod reference;
 pub mod report;
 pub mod sweep;
+pub mod verification;
 pub mod window;
 
 mod console;
@@ -31,6 +32,7 @@ pub const BENCHES: &[Bench] = &[
     Bench { name: "drift", run: drift::run },
     Bench { name: "agent", run: agent::run },
     Bench { name: "decisions", run: decisions::run },
+    Bench { name: "verification", run: verification::run },
     Bench { name: "window", run: window::run },
 ];
 

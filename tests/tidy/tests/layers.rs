@@ -51,6 +51,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
         ],
     ),
     ("plumb-demo", &["plumb-agent", "plumb-fleet", "plumb-bundle", "plumb-trust", "plumb-wire"]),
+    // It shares nothing with the verifier that its bundles are judged by.
+    ("plumb-pki", &[]),
     (
         "plumb-testkit",
         &[
@@ -67,6 +69,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
 
 /// What tests may use beyond that and `plumb-testkit`: a real peer on loopback.
 const TESTS_MAY_USE: &[(&str, &[&str])] = &[
+    ("plumb-trust", &["plumb-pki"]),
+    ("plumb-cli", &["plumb-pki"]),
     ("plumb-clients", &["plumb-agent", "plumb-demo"]),
     ("plumb-app", &["plumb-agent", "plumb-demo"]),
 ];

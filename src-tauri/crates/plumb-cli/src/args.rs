@@ -7,7 +7,7 @@ use plumb_app::views::plan::NodeSelection;
 use crate::commands::{
     agent, bundle, bundle_status, check_subscription, completion, config, credential, demo, doctor,
     drift, evaluate, fleet, help, journal, logs, opa, pin, resolve_conflict, restart, rollback,
-    runs, status, sync, unpin, version,
+    runs, status, sync, trust, unpin, verify_bundle, version,
 };
 
 /// Plumbline on a terminal: see the drift of a policy fleet and bring it back.
@@ -69,6 +69,11 @@ pub(crate) enum Command {
     /// Signed bundles offline: the same as `policy bundle`
     #[command(subcommand)]
     Bundle(Bundle),
+    /// Verify an artifact by its Sigstore bundle, offline
+    VerifyBundle(verify_bundle::VerifyBundle),
+    /// Trusted roots and keys
+    #[command(subcommand)]
+    Trust(trust::Trust),
     /// Policy processes
     #[command(subcommand)]
     Service(Service),

@@ -24,7 +24,9 @@ pub(crate) mod rollback;
 pub(crate) mod runs;
 pub(crate) mod status;
 pub(crate) mod sync;
+pub(crate) mod trust;
 pub(crate) mod unpin;
+pub(crate) mod verify_bundle;
 pub(crate) mod version;
 
 use crate::{
@@ -40,6 +42,8 @@ pub(crate) async fn run(arguments: &Arguments, out: &Output) -> Outcome {
     match &arguments.command {
         Command::Policy(policy) => self::policy(session, policy).await,
         Command::Bundle(bundle) => self::bundle(session, bundle).await,
+        Command::VerifyBundle(verify) => verify.run(session),
+        Command::Trust(trust) => trust.run(session),
         Command::Service(Service::Restart(restart)) => restart.run(session).await,
         Command::Doctor(doctor) => doctor.run(session).await,
         Command::Drift(drift) => drift.run(session).await,

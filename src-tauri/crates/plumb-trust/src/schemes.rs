@@ -2,3 +2,4 @@
 
 pub mod opa_jwt;
 pub mod rsa_pss;
+pub mod sigstore;

@@ -19,7 +19,7 @@ use plumb_bundle::{Bundle, limits::BUNDLE_BYTES_MAX};
 use crate::exit::Failure;
 
 /// Reads a file of at most the size a bundle may have.
-fn read(path: &str) -> Result<Vec<u8>, Failure> {
+pub(crate) fn read(path: &str) -> Result<Vec<u8>, Failure> {
     let failed = |error: std::io::Error| {
         Failure::usage(format!("{path} could not be read: {error}"), "give the path of a file")
     };

@@ -9,4 +9,5 @@ mod looks;
 mod reading;
 mod schema;
 mod serving;
+mod trusting;
 mod world;

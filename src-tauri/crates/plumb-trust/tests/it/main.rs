@@ -1,7 +1,9 @@
 //! What a verdict says about bundles of every kind.
 
 mod opa_jwt;
+mod policy;
 mod rsa_pss;
+mod sigstore;
 
 use std::sync::LazyLock;
 

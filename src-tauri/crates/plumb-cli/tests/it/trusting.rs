@@ -1,0 +1,119 @@
+//! Sigstore bundles and trust policies on the command line.
+
+use jiff::Timestamp;
+use plumb_pki::{Fault, Issued, Material, Pki, Recipe};
+
+use crate::world::World;
+
+fn signed_at() -> Timestamp {
+    "2025-03-01T12:00:00Z".parse().expect("a time")
+}
+
+fn recipe() -> Recipe {
+    Recipe::new(*b"package gateway\n", signed_at())
+}
+
+/// The files of something issued, under a name.
+fn files(world: &World, name: &str, issued: &Issued) {
+    world.file(&format!("{name}.rego"), &String::from_utf8_lossy(&issued.artifact));
+    world.file(&format!("{name}.sigstore.json"), &issued.bundle_json());
+    world.file(&format!("{name}.root.json"), &issued.trusted_root_json());
+    if let Some(pem) = &issued.key_pem {
+        world.file(&format!("{name}.pub.pem"), pem);
+    }
+}
+
+fn words(name: &str, issued: &Issued) -> String {
+    format!(
+        "verify-bundle --bundle {name}.sigstore.json --trusted-root {name}.root.json \
+         --certificate-identity {} --certificate-oidc-issuer {}",
+        issued.identity, issued.issuer
+    )
+}
+
+#[test]
+fn a_bundle_is_verified_with_the_words_of_the_conformance_suite() {
+    let world = World::empty();
+    let pki = Pki::new(signed_at()).expect("keys can be made");
+    let issued = pki.issue(&recipe()).expect("a bundle");
+    files(&world, "pack", &issued);
+    let words = words("pack", &issued);
+    let document = world.document(&format!("{words} pack.rego"), 0, "attestation");
+    assert_eq!(document["valid"], true);
+    assert_eq!(document["certificate"]["identity"], issued.identity.as_str());
+    assert_eq!(document["times"][0]["by"], "https://rekor.example.com");
+    let checks = document["checks"].as_array().expect("checks");
+    assert!(checks.iter().any(|c| c["name"] == "log.checkpoint" && c["outcome"] == "passed"));
+    let digest = document["artifact"].as_str().expect("a digest");
+    world.check(&format!("{words} sha256:{digest}"), 0);
+    let other = "0".repeat(64);
+    let said = world.check(&format!("{words} sha256:{other}"), 1).stdout;
+    assert!(said.contains("artifact.digest") && said.contains("failed"), "{said}");
+    world.check(&format!("{words} sha256:abc"), 2);
+    world.check(&format!("{words} nowhere.rego"), 2);
+    // Without the root of this instance nobody in the bundle is known.
+    let public = words.replace("--trusted-root pack.root.json ", "");
+    let document = world.document(&format!("{public} pack.rego"), 1, "attestation");
+    assert_eq!(document["root"], "public good");
+    let pattern = words.replace("certificate-identity ", "certificate-identity-pattern ");
+    world.check(&format!("{pattern} pack.rego"), 0);
+    world.check(&format!("{words} --profile timestamp-only pack.rego"), 1);
+    world.check("verify-bundle --bundle pack.sigstore.json pack.rego", 2);
+}
+
+#[test]
+fn a_key_signs_without_a_certificate() {
+    let world = World::empty();
+    let pki = Pki::new(signed_at()).expect("keys can be made");
+    let keyed = Recipe { material: Material::Key, ..recipe() };
+    files(&world, "pack", &pki.issue(&keyed).expect("a bundle"));
+    let broken = keyed.broken(Fault::CheckpointOfAnotherLog);
+    files(&world, "bad", &pki.issue(&broken).expect("a bundle"));
+    let words = |name: &str| {
+        format!(
+            "verify-bundle --bundle {name}.sigstore.json --trusted-root {name}.root.json \
+             --key {name}.pub.pem {name}.rego"
+        )
+    };
+    let document = world.document(&words("pack"), 0, "attestation");
+    assert!(document["key"].is_string() && document["certificate"].is_null());
+    let said = world.check(&words("bad"), 1).stdout;
+    let line = said.lines().find(|line| line.contains("log.checkpoint")).unwrap_or_default();
+    assert!(line.contains("failed"), "{said}");
+    world.check(&words("pack").replace("pack.pub.pem", "pack.rego"), 2);
+}
+
+#[test]
+fn retiring_a_key_names_what_would_stop_verifying() {
+    let world = World::empty();
+    let pki = Pki::new(signed_at()).expect("keys can be made");
+    let issued = pki.issue(&recipe()).expect("a bundle");
+    files(&world, "pack", &issued);
+    let keyed = Recipe { material: Material::Key, ..recipe() };
+    files(&world, "old", &pki.issue(&keyed).expect("a bundle"));
+    let policy = format!(
+        "[[root]]\nid = \"ours\"\nfile = \"pack.root.json\"\n\n\
+         [[key]]\nid = \"release-2024\"\nfile = \"old.pub.pem\"\nfrom = \"2024-01-01T00:00:00Z\"\n\n\
+         [[identity]]\nname = \"{}\"\nissuer = \"{}\"\n",
+        issued.identity, issued.issuer
+    );
+    world.file("trust.toml", &policy);
+    let kept = "[[kept]]\nnode = \"gw-1\"\nrole = \"active\"\nartifact = \"pack.rego\"\nattestation = \"pack.sigstore.json\"\n\n\
+                [[kept]]\nnode = \"gw-1\"\nrole = \"lkg\"\nartifact = \"old.rego\"\nattestation = \"old.sigstore.json\"\n";
+    world.file("kept.toml", kept);
+    let words =
+        |key: &str| format!("trust simulate --policy trust.toml --kept kept.toml --retire {key}");
+    let document = world.document(&words("release-2024"), 1, "trust-simulation");
+    assert_eq!(document["broken"][0]["node"], "gw-1");
+    assert_eq!(document["broken"][0]["role"], "lkg");
+    assert_eq!(document["unaffected"], 1);
+    let said = world.check(&words("release-2024"), 1).stdout;
+    assert!(said.contains("1 would stop verifying") && said.contains("lkg"), "{said}");
+    assert_eq!(world.document(&words("ours"), 1, "trust-simulation")["unaffected"], 0);
+    let said = world.check(&words("nobody"), 2).stderr;
+    assert!(said.contains("release-2024"), "{said}");
+    // A policy without a name would trust everybody the root knows.
+    world.file("trust.toml", "[[root]]\nid = \"ours\"\nfile = \"pack.root.json\"\n");
+    let said = world.check(&words("ours"), 2).stderr;
+    assert!(said.contains("identity"), "{said}");
+}
