@@ -40,8 +40,8 @@ pub(crate) enum LoadError {
     Path(#[from] PathError),
     #[error("the bundle is refused")]
     Bundle(#[from] BundleError),
-    #[error("{0}")]
-    Untrusted(String),
+    #[error("{failure}")]
+    Untrusted { failure: String, checks: Vec<SignatureCheck> },
     #[error("the bundle's policies cannot be decided by")]
     Rules(#[from] RuleError),
     #[error("the bundle is {found}, not {wanted}")]
@@ -49,6 +49,19 @@ pub(crate) enum LoadError {
 }
 
 impl LoadError {
+    /// The checks that were made, when the bytes were turned away because of one.
+    pub(crate) fn failed_checks(&self) -> Vec<(&str, bool)> {
+        match self {
+            Self::Untrusted { checks, .. } => {
+                checks.iter().map(|check| (check.name.as_str(), check.passed)).collect()
+            }
+            Self::Bundle(BundleError::Structure(StructureError::NoSignature)) => {
+                vec![("signature present", false)]
+            }
+            _ => Vec::new(),
+        }
+    }
+
     /// Whether there is no such file as far as a caller may know.
     pub(crate) fn is_missing(&self) -> bool {
         matches!(self, Self::Path(error) if error.is_missing())
@@ -59,14 +72,14 @@ impl LoadError {
         match self {
             Self::Bundle(BundleError::Structure(error)) => error.to_string(),
             Self::Bundle(_) | Self::Path(_) | Self::Rules(_) | Self::Other { .. } => chain(self),
-            Self::Untrusted(_) => "Bundle verification failed".to_owned(),
+            Self::Untrusted { .. } => "Bundle verification failed".to_owned(),
         }
     }
 
     /// The text with what a person needs to find the cause.
     pub(crate) fn full_text(&self) -> String {
         match self {
-            Self::Untrusted(check) => format!("Bundle verification failed: {check}"),
+            Self::Untrusted { failure, .. } => format!("Bundle verification failed: {failure}"),
             other => other.field_text(),
         }
     }
@@ -150,11 +163,12 @@ fn verify(bytes: &[u8], checks: Checks<'_>) -> (BundleDigest, Result<Loaded, Loa
         return (digest, Err(BundleError::from(StructureError::NoSignature).into()));
     }
     if !verdict.is_trusted() {
-        let check = verdict.failure().map_or_else(
+        let failure = verdict.failure().map_or_else(
             || "no check passed".to_owned(),
             |check| format!("{}: {}", check.name, check.detail),
         );
-        return (digest, Err(LoadError::Untrusted(check)));
+        let checks = checks_of(&verdict);
+        return (digest, Err(LoadError::Untrusted { failure, checks }));
     }
     let rules = match rules {
         Ok(rules) => rules,
@@ -189,14 +203,16 @@ fn signature_status(verdict: &Verdict) -> SignatureStatus {
         },
         scheme: key.map_or_else(String::new, |key| key.scheme.to_owned()),
         key: key.map_or_else(String::new, |key| key.key_id.clone()),
-        checks: verdict
-            .checks()
-            .iter()
-            .map(|check| SignatureCheck {
-                name: check.name.to_string(),
-                passed: check.outcome == Outcome::Passed,
-                detail: Some(check.detail.clone()),
-            })
-            .collect(),
+        checks: checks_of(verdict),
     }
+}
+
+fn checks_of(verdict: &Verdict) -> Vec<SignatureCheck> {
+    let made = verdict.checks().iter();
+    made.map(|check| SignatureCheck {
+        name: check.name.to_string(),
+        passed: check.outcome == Outcome::Passed,
+        detail: Some(check.detail.clone()),
+    })
+    .collect()
 }

@@ -73,7 +73,7 @@ impl LogRing {
 }
 
 /// Escapes control characters, so that a file name cannot forge a second line, and cuts the rest.
-fn printable(line: &str) -> String {
+pub(crate) fn printable(line: &str) -> String {
     let mut out = String::with_capacity(line.len());
     for c in line.chars() {
         if out.len() > LOG_LINE_BYTES_MAX {

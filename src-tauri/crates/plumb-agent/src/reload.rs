@@ -12,10 +12,13 @@ use plumb_wire::v1::{LogLevel, ReloadRecord, Trigger};
 use tokio::sync::{MutexGuard, oneshot};
 
 use crate::{
+    alerts::AlertRule,
     core::{Core, InForce},
     find::Wanted,
+    history::counts,
     keeper::Job,
     load::{LoadError, Loaded, Read, load},
+    logs::printable,
     problem::Fault,
     roots::BundlePath,
 };
@@ -154,6 +157,7 @@ impl Core {
             digest: digest.map(|digest| digest.to_string()),
             content: None,
         };
+        self.count(begun, &result);
         match &result {
             Ok(now) => {
                 record.version = Some(now.version().to_owned());
@@ -181,6 +185,11 @@ impl Core {
                 record.error = Some(text);
             }
         }
+        if self.config.alerts.is_some()
+            && let Err(error) = &result
+        {
+            self.alert(error, &record);
+        }
         // A missing file is no attempt to the field's service.
         let kept =
             !(self.config.field_compatible && result.as_ref().is_err_and(LoadError::is_missing));
@@ -190,7 +199,38 @@ impl Core {
                 self.keep(Job::Line(line));
             }
         }
+        self.alerts.look();
         Attempt { record, result }
+    }
+
+    /// Both are told each time: the next look may come after the next success.
+    fn alert(&self, error: &LoadError, record: &ReloadRecord) {
+        let text = |text: String| format!("{}: {text}", record.path.as_deref().unwrap_or_default());
+        let full = printable(&text(error.full_text()));
+        if counts(record.trigger) {
+            self.alerts.happened(AlertRule::ReloadFailed, full.clone(), record.timestamp);
+        }
+        if !error.failed_checks().is_empty() {
+            self.alerts.happened(AlertRule::PackRefused, full, record.timestamp);
+        }
+    }
+
+    fn count(&self, begun: Instant, result: &Result<Arc<InForce>, LoadError>) {
+        let now = self.now();
+        self.pack.reloaded(begun.elapsed());
+        let checks: Vec<(&str, bool)> = match result {
+            Ok(now) => {
+                let checks = now.bundle.signature.checks.iter();
+                checks.map(|check| (check.name.as_str(), check.passed)).collect()
+            }
+            Err(error) => error.failed_checks(),
+        };
+        if result.is_err() && !checks.is_empty() {
+            self.pack.refused();
+        }
+        for (check, passed) in checks {
+            self.pack.verified(check, passed, now);
+        }
     }
 
     /// The error as this answer style words it.
