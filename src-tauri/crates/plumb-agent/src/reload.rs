@@ -165,24 +165,20 @@ impl Core {
                 record.content = Some(now.bundle.content.to_string());
                 let count = record.policies_loaded;
                 let version = now.version();
-                self.log(
-                    LogLevel::Info,
-                    &format!(
-                        "Hot-reload successful: v{version} ({duration_ms:.2}ms, {count} policies)"
-                    ),
+                let line = format!(
+                    "Hot-reload successful: v{version} ({duration_ms:.2}ms, {count} policies)"
                 );
+                self.logs.write_reload(&line, &record);
             }
             Err(error) => {
                 let text = self.error_text(error, path);
-                self.log(
-                    LogLevel::Error,
-                    &format!("Hot-reload failed: {text} ({duration_ms:.2}ms)"),
-                );
+                record.error = Some(text.clone());
+                let line = format!("Hot-reload failed: {text} ({duration_ms:.2}ms)");
+                self.logs.write_reload(&line, &record);
                 let full = error.full_text();
                 if full != text {
                     self.log(LogLevel::Warn, &format!("{}: {full}", path.display()));
                 }
-                record.error = Some(text);
             }
         }
         if self.config.alerts.is_some()
