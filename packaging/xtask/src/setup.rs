@@ -52,6 +52,10 @@ const PACKAGES: &[Package] = &[
     package("imagemagick", Sign::Program("import"), Purpose::Test),
     package("chromium", Sign::Program("chromium"), Purpose::Test),
     package("curl", Sign::Program("curl"), Purpose::Test),
+    // Only promtool, amtool and systemd-analyze are used. Debian starts the services of the first two where systemd runs.
+    package("prometheus", Sign::Program("promtool"), Purpose::Test),
+    package("prometheus-alertmanager", Sign::Program("amtool"), Purpose::Test),
+    package("systemd", Sign::Program("systemd-analyze"), Purpose::Test),
 ];
 
 /// Both build with the Rust of the workspace: three and a half and one and a half minutes on two idle cores. Nextest

@@ -7,7 +7,7 @@ use clap::ValueEnum;
 
 use crate::{
     apps,
-    cmd::{cargo, npm},
+    cmd::{cargo, npm, on_path},
     session::Session,
     setup::{self, Purpose},
     steps::Steps,
@@ -52,6 +52,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         steps.run("clippy", clippy());
     }
     if wanted(Part::Unit) {
+        readers(&mut steps);
         steps.run("nextest", nextest("not package(e2e-tests)"));
     }
     if wanted(Part::Doc) {
@@ -67,6 +68,21 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         stories(&mut steps)?;
     }
     Ok(steps.finish())
+}
+
+/// Programs that tests of `packaging` hand files to; where one is missing, its tests pass without it.
+fn readers(steps: &mut Steps) {
+    for (program, files) in [
+        ("promtool", "rules, dashboard and metrics"),
+        ("amtool", "the example of routes"),
+        ("systemd-analyze", "the unit of the agent"),
+    ] {
+        if !on_path(program) {
+            steps.note(format!(
+                "{files} were NOT checked: {program} is not there, see `cargo xtask setup`"
+            ));
+        }
+    }
 }
 
 fn page(steps: &mut Steps) {

@@ -77,7 +77,8 @@ const TESTS_MAY_USE: &[(&str, &[&str])] = &[
 
 /// One crate per outside world.
 const WORLDS: &[(&str, &[&str])] = &[
-    ("reqwest", &["plumb-clients"]),
+    // The agent asks its pack source and tells its alert receiver; nodes are asked by plumb-clients only.
+    ("reqwest", &["plumb-clients", "plumb-agent"]),
     ("sqlx", &["plumb-store"]),
     ("tauri", &["plumb-desktop"]),
     ("tauri-build", &["plumb-desktop"]),

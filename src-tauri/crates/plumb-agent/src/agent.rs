@@ -17,6 +17,7 @@ use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt as _;
 
 use crate::{
+    alerts,
     chain::chain,
     config::{AgentConfig, TrustKey},
     core::{Core, Parts},
@@ -93,6 +94,7 @@ impl Agent {
         if core.config.polling.is_some() && !core.config.field_compatible {
             core.tracker.spawn(tasks::poll(Arc::clone(&core)));
         }
+        start_alerts(&core, address);
         let router = router(Arc::clone(&core));
         let server = tokio::spawn(serve(
             Arc::clone(&core),
@@ -111,8 +113,7 @@ impl RunningAgent {
 
     /// Base URL of the agent.
     pub fn url(&self) -> String {
-        let scheme = if self.core.config.tls.is_some() { "https" } else { "http" };
-        format!("{scheme}://{}", self.address)
+        url(&self.core, self.address)
     }
 
     /// Answers a request without a socket, as it would over one that shows no client certificate.
@@ -157,6 +158,20 @@ impl Drop for RunningAgent {
     fn drop(&mut self) {
         self.core.stop.cancel();
     }
+}
+
+fn url(core: &Core, address: SocketAddr) -> String {
+    let scheme = if core.config.tls.is_some() { "https" } else { "http" };
+    format!("{scheme}://{address}")
+}
+
+/// Watches the conditions and sends alerts, when somebody wants them.
+fn start_alerts(core: &Arc<Core>, address: SocketAddr) {
+    let Some(config) = &core.config.alerts else { return };
+    let receiver = config.check().expect("the configuration was checked at the start");
+    core.tracker.spawn(alerts::watch(Arc::clone(core), config.clone()));
+    let agent_url = url(core, address);
+    core.tracker.spawn(alerts::push(Arc::clone(core), config.clone(), receiver, agent_url));
 }
 
 fn read_keys(trust: &[TrustKey]) -> Result<KeySet, AgentError> {

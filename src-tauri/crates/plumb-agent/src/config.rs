@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use plumb_wire::v1::{Authentication, NoBundle};
 use secrecy::SecretString;
 
-use crate::{error::AgentError, limits::POLL_DELAY_S_MAX, load::BundleShare};
+use crate::{alerts::AlertConfig, error::AgentError, limits::POLL_DELAY_S_MAX, load::BundleShare};
 
 /// Port the field's service listens on (R232).
 pub const PORT: u16 = 8083;
@@ -45,6 +45,8 @@ pub struct AgentConfig {
     /// Reload when a `*.signed.json` below the roots changes.
     pub watch: bool,
     pub clock: Clock,
+    /// Where alerts are pushed to; nothing means nowhere.
+    pub alerts: Option<AlertConfig>,
     /// Bundles shared with other agents of this process.
     pub share: Option<BundleShare>,
 }
@@ -66,6 +68,7 @@ impl AgentConfig {
             polling: Some(Polling::default()),
             watch: true,
             clock: Clock::system(),
+            alerts: None,
             share: None,
         }
     }
@@ -92,6 +95,9 @@ impl AgentConfig {
         }
         if self.trust.is_empty() {
             return Err(AgentError::NoTrust);
+        }
+        if let Some(alerts) = &self.alerts {
+            alerts.check().map_err(|message| AgentError::Setting { message })?;
         }
         if let Some(polling) = self.polling {
             polling.check().map_err(|message| AgentError::Setting { message })?;

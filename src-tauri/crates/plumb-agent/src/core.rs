@@ -19,6 +19,7 @@ use tokio::sync::{Mutex as Turn, Notify, Semaphore, mpsc};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
+    alerts::Alerts,
     config::{AgentConfig, Polling},
     durable::{Durable, StateDir},
     find::Listing,
@@ -27,6 +28,7 @@ use crate::{
     limits::VERIFICATIONS_MAX,
     load::{Checks, Loaded},
     logs::LogRing,
+    metrics::{PackMetrics, Traffic},
     replay::Replays,
     roots::{BundlePath, Roots},
     rules::Rules,
@@ -50,6 +52,9 @@ pub(crate) struct Core {
     pub(crate) listing: Mutex<Listing>,
     pub(crate) logs: LogRing,
     pub(crate) requests: RequestCounts,
+    pub(crate) traffic: Traffic,
+    pub(crate) pack: PackMetrics,
+    pub(crate) alerts: Alerts,
     pub(crate) replays: Replays,
     pub(crate) verifications: Semaphore,
     pub(crate) keeper: mpsc::Sender<Job>,
@@ -142,6 +147,9 @@ impl Core {
             listing: Mutex::default(),
             logs: LogRing::default(),
             requests: RequestCounts::default(),
+            traffic: Traffic::default(),
+            pack: PackMetrics::default(),
+            alerts: Alerts::default(),
             replays: Replays::default(),
             verifications: Semaphore::new(VERIFICATIONS_MAX),
             keeper: parts.keeper,

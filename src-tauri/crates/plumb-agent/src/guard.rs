@@ -47,6 +47,7 @@ pub(crate) async fn guard(
             response.headers_mut().insert(IDEMPOTENT_REPLAYED, replayed);
         }
     }
+    core.traffic.answered(&method, &path, response.status());
     tracing::debug!(%method, path, status = response.status().as_u16(), request = id, "answered");
     if !core.config.field_compatible
         && let Ok(id) = HeaderValue::from_str(&id)

@@ -58,7 +58,7 @@ pub(crate) struct Line {
 }
 
 /// An agent's own start is no reload attempt and does not count as one.
-fn counts(trigger: Trigger) -> bool {
+pub(crate) fn counts(trigger: Trigger) -> bool {
     !matches!(trigger, Trigger::Start | Trigger::Restart)
 }
 
@@ -92,6 +92,17 @@ impl History {
     /// The full history, newest first.
     pub(crate) fn all(&self) -> impl Iterator<Item = &ReloadRecord> {
         self.all.iter().rev()
+    }
+
+    /// Reload attempts, newest first, without the agent's own starts.
+    pub(crate) fn attempts(&self) -> impl Iterator<Item = &ReloadRecord> + Clone {
+        self.all.iter().rev().filter(|record| counts(record.trigger))
+    }
+
+    /// Failed attempts since the last success; an agent's own failed start is none.
+    pub(crate) fn consecutive_failures(&self) -> u64 {
+        let since = self.all().take_while(|record| !record.success);
+        since.filter(|record| counts(record.trigger)).count() as u64
     }
 
     pub(crate) fn totals(&self) -> Totals {

@@ -4,6 +4,7 @@
 //! field-compatible mode exactly as it was seen, and below `/v1/agent` what [`plumb_wire::v1`] says.
 
 mod agent;
+mod alerts;
 mod chain;
 mod config;
 mod core;
@@ -32,7 +33,9 @@ mod tasks;
 mod tls;
 
 pub use agent::{Agent, RunningAgent};
+pub use alerts::{AlertConfig, AlertKind, AlertRule, AlertSeverity};
 pub use config::{AgentConfig, BUNDLE_VARIABLE, Clock, PORT, Polling, TlsConfig, TrustKey};
 pub use error::AgentError;
 pub use load::BundleShare;
+pub use metrics::{FetchOutcome, Kind, Metric, PackMetrics, PackOrigin, metrics};
 pub use plumb_wire::v1::NoBundle;

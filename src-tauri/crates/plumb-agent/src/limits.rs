@@ -51,6 +51,18 @@ pub(crate) const PARALLEL_BYTES_MIN: usize = 256 << 10;
 pub(crate) const WATCH_QUEUE_MAX: usize = 64;
 /// A writer closes and renames within this time; one reload for all of it.
 pub(crate) const WATCH_SETTLE: Duration = Duration::from_millis(150);
+/// Named checks whose outcome is remembered; verification knows about two dozen.
+pub(crate) const CHECKS_MAX: usize = 64;
+/// Alerts that wait for a receiver that is away; there are ten rules, so this is many rounds of all.
+pub(crate) const ALERTS_WAITING_MAX: usize = 64;
+/// A receiver that takes longer is away.
+pub(crate) const ALERT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Longest delay between two attempts to send, so that a receiver that is back is found soon.
+pub(crate) const ALERT_RETRY_MAX: Duration = Duration::from_mins(1);
+/// An Alertmanager ends what it has not heard of for five minutes.
+pub(crate) const ALERT_REPEAT: Duration = Duration::from_mins(1);
+/// Of a receiver's answer; one line of JSON says whether it took the alert.
+pub(crate) const ALERT_ANSWER_BYTES_MAX: usize = 4 << 10;
 /// Longest polling delay: a day.
 pub(crate) const POLL_DELAY_S_MAX: u64 = 86_400;
 /// Longest capability id answered.

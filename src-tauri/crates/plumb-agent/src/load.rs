@@ -40,8 +40,8 @@ pub(crate) enum LoadError {
     Path(#[from] PathError),
     #[error("the bundle is refused")]
     Bundle(#[from] BundleError),
-    #[error("{0}")]
-    Untrusted(String),
+    #[error("{failure}")]
+    Untrusted { failure: String, checks: Vec<SignatureCheck> },
     #[error("the bundle {0}")]
     Expired(#[from] Expired),
     #[error("the bundle's policies cannot be decided by")]
@@ -51,6 +51,19 @@ pub(crate) enum LoadError {
 }
 
 impl LoadError {
+    /// The checks that were made, when the bytes were turned away because of one.
+    pub(crate) fn failed_checks(&self) -> Vec<(&str, bool)> {
+        match self {
+            Self::Untrusted { checks, .. } => {
+                checks.iter().map(|check| (check.name.as_str(), check.passed)).collect()
+            }
+            Self::Bundle(BundleError::Structure(StructureError::NoSignature)) => {
+                vec![("signature present", false)]
+            }
+            _ => Vec::new(),
+        }
+    }
+
     /// Whether there is no such file as far as a caller may know.
     pub(crate) fn is_missing(&self) -> bool {
         matches!(self, Self::Path(error) if error.is_missing())
@@ -61,7 +74,7 @@ impl LoadError {
         match self {
             Self::Bundle(BundleError::Structure(error)) => error.to_string(),
             Self::Bundle(_) | Self::Path(_) | Self::Rules(_) | Self::Other { .. } => chain(self),
-            Self::Untrusted(_) => "Bundle verification failed".to_owned(),
+            Self::Untrusted { .. } => "Bundle verification failed".to_owned(),
             // Not documented; said as the documented ones are.
             Self::Expired(expired) => format!("Bundle {expired}"),
         }
@@ -70,7 +83,7 @@ impl LoadError {
     /// The text with what a person needs to find the cause.
     pub(crate) fn full_text(&self) -> String {
         match self {
-            Self::Untrusted(check) => format!("Bundle verification failed: {check}"),
+            Self::Untrusted { failure, .. } => format!("Bundle verification failed: {failure}"),
             other => other.field_text(),
         }
     }
@@ -154,11 +167,12 @@ fn verify(bytes: &[u8], checks: Checks<'_>) -> (BundleDigest, Result<Loaded, Loa
         return (digest, Err(BundleError::from(StructureError::NoSignature).into()));
     }
     if !verdict.is_trusted() {
-        let check = verdict.failure().map_or_else(
+        let failure = verdict.failure().map_or_else(
             || "no check passed".to_owned(),
             |check| format!("{}: {}", check.name, check.detail),
         );
-        return (digest, Err(LoadError::Untrusted(check)));
+        let checks = checks_of(&verdict);
+        return (digest, Err(LoadError::Untrusted { failure, checks }));
     }
     let rules = match rules {
         Ok(rules) => rules,
@@ -193,14 +207,16 @@ fn signature_status(verdict: &Verdict) -> SignatureStatus {
         },
         scheme: key.map_or_else(String::new, |key| key.scheme.to_owned()),
         key: key.map_or_else(String::new, |key| key.key_id.clone()),
-        checks: verdict
-            .checks()
-            .iter()
-            .map(|check| SignatureCheck {
-                name: check.name.to_string(),
-                passed: check.outcome == Outcome::Passed,
-                detail: Some(check.detail.clone()),
-            })
-            .collect(),
+        checks: checks_of(verdict),
     }
+}
+
+fn checks_of(verdict: &Verdict) -> Vec<SignatureCheck> {
+    let made = verdict.checks().iter();
+    made.map(|check| SignatureCheck {
+        name: check.name.to_string(),
+        passed: check.outcome == Outcome::Passed,
+        detail: Some(check.detail.clone()),
+    })
+    .collect()
 }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use jiff::Timestamp;
-use plumb_wire::v1::{LogLevel, LogLine, Logs, LogsQuery};
+use plumb_wire::v1::{LogLevel, LogLine, Logs, LogsQuery, ReloadRecord};
 
 use crate::limits::{LOG_LINE_BYTES_MAX, LOG_LINES_DEFAULT, LOG_LINES_MAX};
 
@@ -33,6 +33,38 @@ impl LogRing {
             LogLevel::Info => tracing::info!("{line}"),
             LogLevel::Debug => tracing::debug!("{line}"),
         }
+        self.keep(at, level, line);
+    }
+
+    /// The line of a reload, with what it says as fields beside it for a collector.
+    pub(crate) fn write_reload(&self, line: &str, reload: &ReloadRecord) {
+        let line = printable(line);
+        let trigger = serde_json::to_value(reload.trigger).unwrap_or_default();
+        macro_rules! event {
+            ($level:ident) => {
+                tracing::$level!(
+                    event.kind = "reload",
+                    event.success = reload.success,
+                    event.version = reload.version.as_deref(),
+                    event.digest = reload.digest.as_deref(),
+                    event.trigger = trigger.as_str(),
+                    event.duration_ms = reload.duration_ms,
+                    event.policies = reload.policies_loaded,
+                    event.error = reload.error.as_deref(),
+                    "{line}"
+                )
+            };
+        }
+        let level = if reload.success { LogLevel::Info } else { LogLevel::Error };
+        if reload.success {
+            event!(info);
+        } else {
+            event!(error);
+        }
+        self.keep(reload.timestamp, level, line);
+    }
+
+    fn keep(&self, at: Timestamp, level: LogLevel, line: String) {
         let mut kept = self.lock();
         if kept.lines.len() == LOG_LINES_MAX {
             kept.lines.pop_front();
@@ -73,7 +105,7 @@ impl LogRing {
 }
 
 /// Escapes control characters, so that a file name cannot forge a second line, and cuts the rest.
-fn printable(line: &str) -> String {
+pub(crate) fn printable(line: &str) -> String {
     let mut out = String::with_capacity(line.len());
     for c in line.chars() {
         if out.len() > LOG_LINE_BYTES_MAX {

@@ -1,83 +1,144 @@
-//! `GET /metrics`: the seven documented series, and in field-compatible mode three more.
+//! `GET /metrics`: the series of the table, and in field-compatible mode exactly what the field prints.
 
-use std::fmt::Write as _;
+mod pack;
+mod table;
+mod traffic;
 
-use plumb_bundle::canonical::python_repr;
+use std::{fmt::Write as _, sync::Arc};
 
-use crate::{core::Core, rules::Rules, stats::Stats};
+use jiff::Timestamp;
+
+pub(crate) use pack::CheckSeen;
+pub use pack::{FetchOutcome, PackMetrics, PackOrigin};
+pub use table::{Kind, Metric, metrics};
+pub(crate) use traffic::{DecisionOutcome, Traffic};
+
+use self::{
+    pack::PackSeen,
+    table::{FIELD, ROWS},
+};
+use crate::{
+    core::{Core, InForce},
+    stats::Stats,
+};
 
 /// The text a scrape gets.
 pub(crate) fn text(core: &Core) -> String {
-    let field = core.config.field_compatible;
-    let stats = core.stats();
-    let now = core.in_force.load_full();
+    let seen = Seen::of(core);
     let mut out = Text::default();
-    if field {
-        out.head("requests_total", "counter", "Total number of requests by endpoint");
-        for (endpoint, count) in core.requests.read() {
-            out.line(&format!("requests_total{{endpoint=\"{endpoint}\"}}"), count);
-        }
-        out.head("uptime_seconds", "gauge", "Service uptime in seconds");
-        out.line("uptime_seconds", python_repr(core.uptime().as_secs_f64()));
-        out.head("rules_loaded", "gauge", "Number of loaded policy rules");
-        out.line("rules_loaded", core.with_rules(|rules, _| rules.map_or(0, Rules::len)));
+    let rows = if core.config.field_compatible { FIELD } else { ROWS };
+    for row in rows {
+        let mut lines = Lines::default();
+        (row.read)(&seen, &mut lines);
+        out.family(&row.metric, &lines);
     }
-    let version = now.as_ref().map(|now| now.version().to_owned());
-    let version = version.or_else(|| field.then(|| "0.0.0".to_owned()));
-    let bundle_version = |out: &mut Text| {
-        if let Some(version) = &version {
-            out.head("bundle_version", "gauge", "Current policy bundle version");
-            out.line(&format!("bundle_version{{version=\"{}\"}}", label(version)), 1);
-        }
-    };
-    if field {
-        bundle_version(&mut out);
-    }
-    reloads(&mut out, &stats);
-    if !field {
-        bundle_version(&mut out);
-    }
-    if let Some(now) = &now {
-        let help = "Unix timestamp when bundle was loaded";
-        out.head("bundle_loaded_timestamp", "gauge", help);
-        out.line("bundle_loaded_timestamp", now.loaded_at.as_second());
-    }
-    if !field {
+    if !core.config.field_compatible {
         // Text format 0.0.4 asks for it; the field's service leaves it out.
         out.0.push('\n');
     }
     out.0
 }
 
-fn reloads(out: &mut Text, stats: &Stats) {
-    out.head("reload_total", "counter", "Total number of bundle reload attempts");
-    out.line("reload_total", stats.total);
-    out.head("reload_success_total", "counter", "Total number of successful bundle reloads");
-    out.line("reload_success_total", stats.succeeded);
-    out.head("reload_failure_total", "counter", "Total number of failed bundle reloads");
-    out.line("reload_failure_total", stats.total - stats.succeeded);
-    out.head("reload_success_rate", "gauge", "Percentage of successful reloads");
-    out.line("reload_success_rate", python_repr(stats.success_rate()));
-    out.head("reload_duration_seconds", "gauge", "Average reload duration in seconds");
-    out.line("reload_duration_seconds", python_repr(stats.average_ms() / 1_000.0));
+/// Everything rows are read from, taken once, so that one scrape does not contradict itself.
+struct Seen<'a> {
+    core: &'a Core,
+    stats: Stats,
+    in_force: Option<Arc<InForce>>,
+    pack: PackSeen,
+    /// Newest success and newest failure, starts of the agent included.
+    last_success: Option<Timestamp>,
+    last_failure: Option<Timestamp>,
+    consecutive_failures: u64,
+    now: Timestamp,
+}
+
+impl<'a> Seen<'a> {
+    fn of(core: &'a Core) -> Self {
+        let (last_success, last_failure, consecutive_failures) = {
+            let book = core.book();
+            let newest = |success: bool| {
+                let found = book.history.all().find(|record| record.success == success);
+                found.map(|record| record.timestamp)
+            };
+            (newest(true), newest(false), book.history.consecutive_failures())
+        };
+        Self {
+            core,
+            stats: core.stats(),
+            in_force: core.in_force.load_full(),
+            pack: core.pack.read(),
+            last_success,
+            last_failure,
+            consecutive_failures,
+            now: core.now(),
+        }
+    }
+
+    /// Seconds since the source last offered what is in force; nothing while there is no bundle.
+    fn digest_age_s(&self) -> Option<f64> {
+        self.in_force.as_ref().map(|_| seconds_between(self.core.confirmed_at(), self.now))
+    }
+}
+
+/// Never negative: a clock that was set back shows an age of nothing.
+pub(crate) fn seconds_between(earlier: Timestamp, later: Timestamp) -> f64 {
+    ((later.as_microsecond() - earlier.as_microsecond()) as f64 / 1e6).max(0.0)
+}
+
+/// The samples of one metric.
+#[derive(Default)]
+struct Lines {
+    lines: Vec<Line>,
+    /// Its head is printed even without a sample, as the field does for one of them.
+    head_alone: bool,
+}
+
+struct Line {
+    suffix: &'static str,
+    labels: String,
+    value: String,
+}
+
+impl Lines {
+    fn one(&mut self, value: impl std::fmt::Display) {
+        self.with(&[], value);
+    }
+
+    fn with(&mut self, labels: &[(&str, &str)], value: impl std::fmt::Display) {
+        self.suffixed("", labels, value);
+    }
+
+    fn suffixed(
+        &mut self,
+        suffix: &'static str,
+        labels: &[(&str, &str)],
+        value: impl std::fmt::Display,
+    ) {
+        let shown: Vec<String> =
+            labels.iter().map(|(name, value)| format!("{name}=\"{}\"", label(value))).collect();
+        let labels =
+            if shown.is_empty() { String::new() } else { format!("{{{}}}", shown.join(",")) };
+        self.lines.push(Line { suffix, labels, value: value.to_string() });
+    }
 }
 
 #[derive(Default)]
 struct Text(String);
 
 impl Text {
-    fn head(&mut self, name: &str, kind: &str, help: &str) {
+    /// A metric with its samples; one without any is left out.
+    fn family(&mut self, metric: &Metric, lines: &Lines) {
+        if lines.lines.is_empty() && !lines.head_alone {
+            return;
+        }
         if !self.0.is_empty() {
             self.0.push_str("\n\n");
         }
-        let _ = write!(
-            self.0,
-            "# HELP unison_policy_{name} {help}\n# TYPE unison_policy_{name} {kind}"
-        );
-    }
-
-    fn line(&mut self, series: &str, value: impl std::fmt::Display) {
-        let _ = write!(self.0, "\nunison_policy_{series} {value}");
+        let (name, kind) = (metric.name, metric.kind.name());
+        let _ = write!(self.0, "# HELP {name} {}\n# TYPE {name} {kind}", metric.help);
+        for Line { suffix, labels, value } in &lines.lines {
+            let _ = write!(self.0, "\n{name}{suffix}{labels} {value}");
+        }
     }
 }
 

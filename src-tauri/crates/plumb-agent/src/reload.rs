@@ -12,10 +12,13 @@ use plumb_wire::v1::{LogLevel, ReloadRecord, Trigger};
 use tokio::sync::{MutexGuard, oneshot};
 
 use crate::{
+    alerts::AlertRule,
     core::{Core, InForce},
     find::Wanted,
+    history::counts,
     keeper::Job,
     load::{LoadError, Loaded, Read, load},
+    logs::printable,
     problem::Fault,
     roots::BundlePath,
 };
@@ -166,6 +169,7 @@ impl Core {
             digest: digest.map(|digest| digest.to_string()),
             content: None,
         };
+        self.count(begun, &result);
         match &result {
             Ok(now) => {
                 record.version = Some(now.version().to_owned());
@@ -173,25 +177,26 @@ impl Core {
                 record.content = Some(now.bundle.content.to_string());
                 let count = record.policies_loaded;
                 let version = now.version();
-                self.log(
-                    LogLevel::Info,
-                    &format!(
-                        "Hot-reload successful: v{version} ({duration_ms:.2}ms, {count} policies)"
-                    ),
+                let line = format!(
+                    "Hot-reload successful: v{version} ({duration_ms:.2}ms, {count} policies)"
                 );
+                self.logs.write_reload(&line, &record);
             }
             Err(error) => {
                 let text = self.error_text(error, path);
-                self.log(
-                    LogLevel::Error,
-                    &format!("Hot-reload failed: {text} ({duration_ms:.2}ms)"),
-                );
+                record.error = Some(text.clone());
+                let line = format!("Hot-reload failed: {text} ({duration_ms:.2}ms)");
+                self.logs.write_reload(&line, &record);
                 let full = error.full_text();
                 if full != text {
                     self.log(LogLevel::Warn, &format!("{}: {full}", path.display()));
                 }
-                record.error = Some(text);
             }
+        }
+        if self.config.alerts.is_some()
+            && let Err(error) = &result
+        {
+            self.alert(error, &record);
         }
         // A missing file is no attempt to the field's service.
         let kept =
@@ -202,7 +207,38 @@ impl Core {
                 self.keep(Job::Line(line));
             }
         }
+        self.alerts.look();
         Attempt { record, result }
+    }
+
+    /// Both are told each time: the next look may come after the next success.
+    fn alert(&self, error: &LoadError, record: &ReloadRecord) {
+        let text = |text: String| format!("{}: {text}", record.path.as_deref().unwrap_or_default());
+        let full = printable(&text(error.full_text()));
+        if counts(record.trigger) {
+            self.alerts.happened(AlertRule::ReloadFailed, full.clone(), record.timestamp);
+        }
+        if !error.failed_checks().is_empty() {
+            self.alerts.happened(AlertRule::PackRefused, full, record.timestamp);
+        }
+    }
+
+    fn count(&self, begun: Instant, result: &Result<Arc<InForce>, LoadError>) {
+        let now = self.now();
+        self.pack.reloaded(begun.elapsed());
+        let checks: Vec<(&str, bool)> = match result {
+            Ok(now) => {
+                let checks = now.bundle.signature.checks.iter();
+                checks.map(|check| (check.name.as_str(), check.passed)).collect()
+            }
+            Err(error) => error.failed_checks(),
+        };
+        if result.is_err() && !checks.is_empty() {
+            self.pack.refused();
+        }
+        for (check, passed) in checks {
+            self.pack.verified(check, passed, now);
+        }
     }
 
     /// The error as this answer style words it.

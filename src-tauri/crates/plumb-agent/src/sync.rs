@@ -12,6 +12,7 @@ use crate::{
     durable::Durable,
     find::{FindError, Wanted},
     load::LoadError,
+    metrics::FetchOutcome,
     problem::Fault,
     reload::{Attempt, Fetched, Turn, blocking, expect},
 };
@@ -194,7 +195,7 @@ impl Core {
             if let Ok(now) = attempt.result {
                 let since = self.now();
                 self.log(LogLevel::Warn, &format!("Fallback to {}: {reason}", wanted.shown()));
-                self.book().fallback = Some(Fallback { since, reason });
+                self.fall_back(Fallback { since, reason });
                 return Some(now);
             }
         }
@@ -212,12 +213,22 @@ impl Core {
         let begun = Instant::now();
         let target = match self.target().await {
             Ok(target) => target,
-            Err(error) => return self.source_missing(&error.to_string()),
+            Err(error) => {
+                self.pack.fetched(begun.elapsed(), FetchOutcome::Failed);
+                return self.source_missing(&error.to_string());
+            }
         };
         let Fetched { digest, result } = self.fetch(target.path.clone()).await;
         let is_target =
             |now: &InForce| target.wanted.as_ref().is_none_or(|wanted| wanted.is(&now.bundle));
-        if self.confirm_if_same(digest).is_some_and(|now| is_target(&now)) {
+        let same = self.confirm_if_same(digest).is_some_and(|now| is_target(&now));
+        let outcome = match digest {
+            None => FetchOutcome::Failed,
+            Some(_) if same => FetchOutcome::Unchanged,
+            Some(_) => FetchOutcome::Fresh,
+        };
+        self.pack.fetched(begun.elapsed(), outcome);
+        if same {
             return self.settled();
         }
         if let Err(error) = &result
@@ -244,8 +255,17 @@ impl Core {
         }
     }
 
+    /// Something else answers than what should run.
+    pub(crate) fn fall_back(&self, fallback: Fallback) {
+        self.book().fallback = Some(fallback);
+        self.pack.fallback(true);
+        self.alerts.look();
+    }
+
     /// What should run does.
     pub(crate) fn settled(&self) {
+        self.pack.fallback(false);
+        self.alerts.look();
         let mut book = self.book();
         book.fallback = None;
         book.missing = false;

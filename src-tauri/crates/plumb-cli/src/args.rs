@@ -103,6 +103,25 @@ pub(crate) enum Command {
     Help(help::Help),
 }
 
+/// How a server writes its log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// A line for people
+    #[default]
+    Text,
+    /// One JSON object a line, for a collector
+    Json,
+}
+
+impl Command {
+    pub(crate) fn log_format(&self) -> LogFormat {
+        match self {
+            Self::Agent(agent) => agent.log_format(),
+            _ => LogFormat::Text,
+        }
+    }
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Policy {
     /// Versions and contents nodes run

@@ -9,11 +9,19 @@ mod schemas;
 mod session;
 mod text;
 
-use std::process::ExitCode;
+use std::{
+    fmt::{self, Debug},
+    process::ExitCode,
+};
 
 use clap::Parser as _;
+use tracing::field::Field;
+use tracing_subscriber::fmt::format::{Writer, debug_fn};
 
-use crate::{args::Arguments, output::Output};
+use crate::{
+    args::{Arguments, LogFormat},
+    output::Output,
+};
 
 pub use exit::Exit;
 pub use schemas::schemas;
@@ -27,7 +35,8 @@ pub fn run() -> ExitCode {
     let out = Output::new(&arguments.global);
     // A server tells what it does; a command tells what went wrong.
     let server = matches!(arguments.command, args::Command::Agent(_));
-    log(arguments.global.verbose.saturating_add(u8::from(server)));
+    let format = arguments.command.log_format();
+    log(arguments.global.verbose.saturating_add(u8::from(server)), format);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -48,7 +57,7 @@ pub fn run() -> ExitCode {
 }
 
 /// What the program tells of itself, on standard error. `RUST_LOG` beats `-v`.
-fn log(verbose: u8) {
+fn log(verbose: u8, format: LogFormat) {
     let level = match verbose {
         0 => "error",
         1 => "info",
@@ -57,9 +66,23 @@ fn log(verbose: u8) {
     };
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(level));
-    tracing_subscriber::fmt()
+    let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
-        .with_ansi(false)
-        .init();
+        .with_ansi(false);
+    match format {
+        LogFormat::Text => log.fmt_fields(debug_fn(readable)).init(),
+        LogFormat::Json => {
+            log.json().flatten_event(true).with_current_span(false).with_span_list(false).init();
+        }
+    }
+}
+
+/// Fields below `event.` repeat what the message says, for collectors; people read the message.
+fn readable(writer: &mut Writer<'_>, field: &Field, value: &dyn Debug) -> fmt::Result {
+    match field.name() {
+        "message" => write!(writer, "{value:?}"),
+        name if name.starts_with("event.") => Ok(()),
+        name => write!(writer, " {name}={value:?}"),
+    }
 }

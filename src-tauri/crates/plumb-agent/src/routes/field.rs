@@ -11,15 +11,18 @@ use axum::{
 };
 use jiff::Timestamp;
 use plumb_decide::{Decision, Request};
-use plumb_wire::v1::{Authentication, LogLevel, NoBundle};
+use plumb_wire::v1::{Authentication, Fallback, LogLevel, NoBundle};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::{raw_json, read_json};
+use super::{
+    raw_json, read_json,
+    reload::{Entry, entry},
+};
 use crate::{
     core::{Core, InForce, RequestCounts},
     limits::CAPABILITY_BYTES_MAX,
-    metrics,
+    metrics::{self, CheckSeen, DecisionOutcome, PackOrigin, seconds_between},
     problem::Fault,
     rules::{Rules, list},
     shape::{field_moment, metadata_text},
@@ -38,6 +41,8 @@ pub(super) async fn health(State(core): State<Arc<Core>>) -> Json<Value> {
         return Json(json!({ "status": "ok", "service": "unison-policy" }));
     }
     let warnings = warnings(&core);
+    let fallback = core.book().fallback.clone();
+    let policy = policy_health(&core);
     Json(json!({
         "status": "ok",
         "service": "plumb-agent",
@@ -46,9 +51,53 @@ pub(super) async fn health(State(core): State<Arc<Core>>) -> Json<Value> {
         "no_bundle": core.no_bundle(),
         "authentication": core.config.authentication(),
         "insecure_behind_proxy": core.config.insecure_behind_proxy,
-        "fallback": core.book().fallback,
+        "fallback": fallback,
         "warnings": warnings,
+        "policy": policy,
     }))
+}
+
+/// What `/healthz` says of the policies, on top of whether the process lives (R182). Ages are in
+/// seconds by the agent's clock, nothing while there is no bundle.
+#[derive(Debug, Serialize)]
+struct PolicyHealth {
+    version: Option<String>,
+    digest: Option<String>,
+    content: Option<String>,
+    /// Since the source last offered exactly this digest.
+    digest_age_s: Option<u64>,
+    /// Since the bundle was loaded.
+    load_age_s: Option<u64>,
+    last_reload: Option<Entry>,
+    consecutive_failures: u64,
+    fallback_active: bool,
+    fallback: Option<Fallback>,
+    /// Each check, as it came out the last time it was made.
+    verification: Vec<CheckSeen>,
+    source: PackOrigin,
+}
+
+fn policy_health(core: &Core) -> PolicyHealth {
+    let now = core.now();
+    let in_force = core.in_force.load_full();
+    let pack = core.pack.read();
+    let whole_s = |since| seconds_between(since, now).floor();
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "never negative")]
+    let age_s = |since: Timestamp| in_force.as_ref().map(|_| whole_s(since) as u64);
+    let book = core.book();
+    PolicyHealth {
+        version: in_force.as_ref().map(|now| now.version().to_owned()),
+        digest: in_force.as_ref().map(|now| now.bundle.digest.to_string()),
+        content: in_force.as_ref().map(|now| now.bundle.content.to_string()),
+        digest_age_s: age_s(core.confirmed_at()),
+        load_age_s: in_force.as_ref().and_then(|now| age_s(now.loaded_at)),
+        last_reload: book.history.all().next().map(|record| entry(core, record)),
+        consecutive_failures: book.history.consecutive_failures(),
+        fallback_active: pack.fallback_active,
+        fallback: book.fallback.clone(),
+        verification: pack.checks.into_iter().map(|(check, _)| check).collect(),
+        source: pack.origin.unwrap_or_else(|| PackOrigin::File(book.source.display().to_string())),
+    }
 }
 
 /// What an operator should not find out by accident.
@@ -260,6 +309,13 @@ pub(super) async fn evaluate(
     let request = Request::new(body.capability_id).with_context(Value::Object(body.context));
     let (decision, policy_version) =
         core.with_rules(|rules, now| (decide(&core, rules, &request), version_of(now)));
+    core.traffic.decided(match &decision {
+        Err(_) => DecisionOutcome::Unavailable,
+        // What has to be confirmed is not allowed yet.
+        Ok(decision) if decision.require_confirmation => DecisionOutcome::Confirm,
+        Ok(decision) if !decision.allowed => DecisionOutcome::Deny,
+        Ok(_) => DecisionOutcome::Allow,
+    });
     let capability_id = request.capability_id;
     Ok(Json(Answer { capability_id, decision: decision?, policy_version }))
 }

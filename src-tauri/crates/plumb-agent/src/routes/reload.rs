@@ -41,7 +41,7 @@ struct Answer {
 
 /// One entry of the documented history.
 #[derive(Debug, Serialize)]
-struct Entry {
+pub(super) struct Entry {
     timestamp: String,
     version: Option<String>,
     success: bool,
@@ -178,7 +178,7 @@ pub(super) async fn stats(State(core): State<Arc<Core>>) -> Json<Value> {
     }))
 }
 
-fn entry(core: &Core, record: &ReloadRecord) -> Entry {
+pub(super) fn entry(core: &Core, record: &ReloadRecord) -> Entry {
     Entry {
         timestamp: moment(core, record.timestamp),
         version: record.version.clone(),

@@ -1,11 +1,13 @@
 //! The agent as its clients see it, over HTTP on loopback, and its embedded engine.
 
 mod access;
+mod alerts;
 mod bundles;
 mod documented;
 mod durability;
 mod engine;
 mod field;
 mod load;
+mod metrics;
 mod own_api;
 mod world;

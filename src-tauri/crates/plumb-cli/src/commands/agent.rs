@@ -6,14 +6,15 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Subcommand, ValueEnum};
 use plumb_agent::{
-    Agent as Service, AgentConfig, AgentError, BUNDLE_VARIABLE, NoBundle, PORT, Polling, TlsConfig,
-    TrustKey,
+    Agent as Service, AgentConfig, AgentError, AlertConfig, AlertKind, BUNDLE_VARIABLE, NoBundle,
+    PORT, Polling, TlsConfig, TrustKey,
 };
 use schemars::JsonSchema;
 use secrecy::SecretString;
 use serde::Serialize;
 
 use crate::{
+    args::LogFormat,
     commands::{demo::stop_signal, fleet::read_text},
     exit::{Exit, Failure, Outcome},
     output::Output,
@@ -92,6 +93,21 @@ pub(crate) struct Serve {
     /// Also stop when standard input is closed
     #[arg(long, hide = true)]
     until_stdin_ends: bool,
+    /// How the log on standard error is written
+    #[arg(long, value_enum, env = "PLUMB_AGENT_LOG_FORMAT", default_value_t = LogFormat::Text)]
+    log_format: LogFormat,
+    /// Push alerts to this receiver; the path of its API is added where it is missing
+    #[arg(long, value_name = "URL", env = "PLUMB_AGENT_ALERT_URL")]
+    alert_url: Option<String>,
+    /// Whose API the receiver speaks
+    #[arg(long, value_enum, env = "PLUMB_AGENT_ALERT_KIND", default_value_t = Receiver::Alertmanager)]
+    alert_kind: Receiver,
+    /// File with the bearer token the receiver wants
+    #[arg(long, value_name = "FILE", env = "PLUMB_AGENT_ALERT_TOKEN_FILE", requires = "alert_url")]
+    alert_token_file: Option<String>,
+    /// Name of this node in alerts; its address without it
+    #[arg(long, value_name = "NAME", env = "PLUMB_AGENT_ALERT_NODE", requires = "alert_url")]
+    alert_node: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -100,6 +116,15 @@ enum WithoutBundle {
     Deny,
     /// Everything is allowed, as the field's service does
     Allow,
+}
+
+/// Who takes alerts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Receiver {
+    /// Prometheus' Alertmanager, API v2
+    Alertmanager,
+    /// A hub with the alert_ingest_tool
+    Hub,
 }
 
 /// Printed once the agent answers.
@@ -123,6 +148,11 @@ fn trust_key(text: &str) -> Result<TrustKey, String> {
 }
 
 impl Agent {
+    pub(crate) fn log_format(&self) -> LogFormat {
+        let Self::Serve(serve) = self;
+        serve.log_format
+    }
+
     pub(crate) async fn run(&self, session: Session<'_>) -> Outcome {
         let Self::Serve(serve) = self;
         serve.run(session).await
@@ -143,7 +173,11 @@ impl Serve {
         let config = self.config()?;
         let authenticated = config.token.is_some()
             || config.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
-        warn(session.out, &config, authenticated);
+        // A collector reads the same warnings from the agent's own log, one object a line.
+        let for_people = self.log_format == LogFormat::Text;
+        if for_people {
+            warn(session.out, &config, authenticated);
+        }
         let stop = stop_signal()?;
         let agent = Service::start(config).await.map_err(|error| not_started(&error))?;
         let started = AgentStarted {
@@ -156,7 +190,7 @@ impl Serve {
             session.out.document_line(&started);
         } else {
             session.out.say(format!("the agent answers at {}", started.url));
-            if started.loaded_at.is_none() {
+            if started.loaded_at.is_none() && for_people {
                 session.out.note("it has no verified bundle yet; its log says why");
             }
         }
@@ -164,7 +198,9 @@ impl Serve {
             () = stop => {}
             () = end_of_input(), if self.until_stdin_ends => {}
         }
-        session.out.note("stopping; requests in flight finish");
+        if for_people {
+            session.out.note("stopping; requests in flight finish");
+        }
         agent.shutdown().await;
         Ok(Exit::Fine)
     }
@@ -194,7 +230,22 @@ impl Serve {
             max_delay_s: self.poll_max_delay,
         });
         config.watch = !self.no_watch;
+        config.alerts = self.alerts()?;
         Ok(config)
+    }
+
+    fn alerts(&self) -> Result<Option<AlertConfig>, Failure> {
+        let Some(url) = &self.alert_url else { return Ok(None) };
+        let kind = match self.alert_kind {
+            Receiver::Alertmanager => AlertKind::Alertmanager,
+            Receiver::Hub => AlertKind::Hub,
+        };
+        let mut alerts = AlertConfig::new(url, kind);
+        alerts.node.clone_from(&self.alert_node);
+        if let Some(file) = &self.alert_token_file {
+            alerts.token = Some(token_in(&read_text(file, TOKEN_BYTES_MAX)?)?);
+        }
+        Ok(Some(alerts))
     }
 
     /// From a file or the environment, never an argument: arguments are seen by every user.
@@ -206,14 +257,7 @@ impl Serve {
                 Err(_) => return Ok(None),
             },
         };
-        let text = text.trim();
-        if text.is_empty() {
-            return Err(Failure::usage(
-                "the token is empty",
-                "give one, or leave it out on loopback",
-            ));
-        }
-        Ok(Some(SecretString::from(text.to_owned())))
+        token_in(&text).map(Some)
     }
 }
 
@@ -221,6 +265,14 @@ impl Serve {
 async fn end_of_input() {
     // An input that cannot be read is as good as closed: whoever held it is not there.
     let _ = tokio::io::copy(&mut tokio::io::stdin(), &mut tokio::io::sink()).await;
+}
+
+fn token_in(text: &str) -> Result<SecretString, Failure> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Err(Failure::usage("the token is empty", "give one, or leave it out on loopback"));
+    }
+    Ok(SecretString::from(text.to_owned()))
 }
 
 /// Loud, on standard error: what makes this agent less safe than it could be.

@@ -74,7 +74,7 @@ fn a_failure_is_one_document_too() {
 fn every_topic_and_command_has_help() {
     let world = World::empty();
     let topics = world.check("help topics", 0).stdout;
-    for topic in ["command-line", "drift-states", "fleet-file"] {
+    for topic in ["command-line", "drift-states", "fleet-file", "metrics"] {
         assert!(topics.contains(topic), "{topics}");
         assert!(world.check(&format!("help {topic}"), 0).stdout.starts_with("# "));
     }

@@ -1,8 +1,10 @@
 //! The doors to agent and demo, and the scripts of the field against an agent (R287-R291).
 
 use std::{
+    fs,
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::TcpStream,
+    path::Path,
     process::{Child, ChildStdout, Command, Stdio},
 };
 
@@ -170,9 +172,9 @@ fn the_whole_job_without_a_window() {
 #[cfg(target_os = "linux")]
 fn child_of(id: u32) -> u32 {
     loop {
-        let threads = std::fs::read_dir(format!("/proc/{id}/task")).expect("it runs");
+        let threads = fs::read_dir(format!("/proc/{id}/task")).expect("it runs");
         let children = threads.filter_map(|thread| {
-            std::fs::read_to_string(thread.ok()?.path().join("children")).ok()
+            fs::read_to_string(thread.ok()?.path().join("children")).ok()
         });
         let first = children.collect::<String>();
         if let Some(child) = first.split_whitespace().next() {
@@ -228,4 +230,73 @@ fn an_agent_that_cannot_run_is_not_started_again() {
     let serve = "agent serve --supervised --bundle production-v1.signed.json";
     world.check(&format!("{serve} --trust s=missing.pem --listen 127.0.0.1:1"), 2);
     world.check(&format!("{serve} --trust s=signer.pub.pem --listen 127.0.0.1:0"), 2);
+}
+
+/// R280: the field's line, and one object a line for a collector.
+#[test]
+fn a_collector_gets_one_object_a_line_and_people_the_fields_words() {
+    let reload = |format: &str| {
+        let world = World::empty();
+        signed(&world);
+        let serve = ["agent", "serve", "--listen", "127.0.0.1:0", "--no-watch", "--no-polling"];
+        let bundle = ["--bundle", "production-v2.signed.json", "--trust", "s=signer.pub.pem"];
+        let format = ["--log-format", format];
+        let args: Vec<&str> = [&serve[..], &bundle, &format].concat();
+        let served = Served::start(&world, &args, "agent-started");
+        let address = served.first["listen"].as_str().expect("an address").to_owned();
+        ask(&address, "POST", "/reload", Some(crate::world::CANARY), "{}");
+        let missing = r#"{"bundle_path": "none.signed.json"}"#;
+        ask(&address, "POST", "/reload", Some(crate::world::CANARY), missing);
+        served.stop()
+    };
+    let said = reload("json");
+    let lines: Vec<Value> = said
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")))
+        .collect();
+    let by_request = |success: bool| {
+        let found = lines.iter().find(|line| {
+            line["event.kind"] == "reload"
+                && line["event.trigger"] == "request"
+                && line["event.success"] == success
+        });
+        found.unwrap_or_else(|| panic!("no such line in {said}")).clone()
+    };
+    let good = by_request(true);
+    let message = good["message"].as_str().expect("a message");
+    let (head, tail) = message.split_once('(').expect("a duration");
+    assert_eq!(head, "Hot-reload successful: v2.0.0 ");
+    assert!(tail.ends_with("ms, 1 policies)"), "{message}");
+    assert_eq!((&good["level"], &good["event.version"]), (&"INFO".into(), &"2.0.0".into()));
+    assert!(good["timestamp"].is_string() && good["event.duration_ms"].is_number());
+    let bad = by_request(false);
+    assert_eq!(bad["level"], "ERROR");
+    assert!(bad["message"].to_string().contains("Hot-reload failed: Bundle file not found"));
+
+    let said = reload("text");
+    let line = said.lines().find(|line| line.contains("Hot-reload successful: v2.0.0 ("));
+    let line = line.expect("the line of the reload");
+    assert!(line.contains(" INFO ") && line.ends_with("ms, 1 policies)"), "{line}");
+}
+
+/// Every setting of the packaged environment files is one of `agent serve`, so that none is ignored.
+#[test]
+fn packaged_settings_are_flags_of_the_agent() {
+    let packaging = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../packaging/agent");
+    let help = World::empty().check("agent serve --help", 0).stdout;
+    let mut seen = 0;
+    for file in ["plumb-agent.env", "kubernetes/config-map.yaml"] {
+        let text = fs::read_to_string(packaging.join(file)).expect("readable");
+        for line in text.lines() {
+            let name =
+                line.trim_start_matches([' ', '#']).split([':', '=']).next().unwrap_or_default();
+            let is_setting = name.starts_with("PLUMB_") || name.starts_with("UNISON_");
+            if !is_setting || name.contains(' ') {
+                continue;
+            }
+            seen += 1;
+            assert!(help.contains(&format!("[env: {name}=")), "{file}: {name} is no setting");
+        }
+    }
+    assert!(seen > 20, "both files were read");
 }

@@ -1,0 +1,10 @@
+//! What lies in `packaging/observability` and `packaging/agent`, checked by the programs that read it.
+
+mod alertmanager;
+mod dashboard;
+mod manifests;
+mod programs;
+mod queries;
+mod rules;
+mod scrape;
+mod unit;
