@@ -37,7 +37,19 @@ const MAY_USE: &[(&str, &[&str])] = &[
     // Bundles are built, signed and verified offline, with no console behind them.
     ("plumb-cli", &["plumb-app", "plumb-agent", "plumb-demo", "plumb-bundle", "plumb-trust"]),
     // Digests and versions are fleet's types everywhere.
-    ("plumb-agent", &["plumb-wire", "plumb-fleet", "plumb-bundle", "plumb-trust", "plumb-decide"]),
+    (
+        "plumb-agent",
+        &[
+            "plumb-wire",
+            "plumb-serve",
+            "plumb-fleet",
+            "plumb-bundle",
+            "plumb-trust",
+            "plumb-decide",
+        ],
+    ),
+    ("plumb-serve", &["plumb-fleet"]),
+    ("plumb-hub", &["plumb-wire", "plumb-serve", "plumb-fleet", "plumb-bundle"]),
     ("plumb-demo", &["plumb-agent", "plumb-fleet", "plumb-bundle", "plumb-trust", "plumb-wire"]),
     (
         "plumb-testkit",
@@ -55,17 +67,19 @@ const MAY_USE: &[(&str, &[&str])] = &[
 
 /// What tests may use beyond that and `plumb-testkit`: a real peer on loopback.
 const TESTS_MAY_USE: &[(&str, &[&str])] = &[
+    ("plumb-agent", &["plumb-hub"]),
     ("plumb-clients", &["plumb-agent", "plumb-demo"]),
     ("plumb-app", &["plumb-agent", "plumb-demo"]),
 ];
 
 /// One crate per outside world.
 const WORLDS: &[(&str, &[&str])] = &[
-    ("reqwest", &["plumb-clients"]),
+    // An agent asks its registry for packs; whoever asks nodes is plumb-clients.
+    ("reqwest", &["plumb-clients", "plumb-agent"]),
     ("sqlx", &["plumb-store"]),
     ("tauri", &["plumb-desktop"]),
     ("tauri-build", &["plumb-desktop"]),
-    ("axum", &["plumb-agent", "plumb-demo"]),
+    ("axum", &["plumb-agent", "plumb-demo", "plumb-hub", "plumb-serve"]),
 ];
 
 /// What a crate without I/O has no use for.

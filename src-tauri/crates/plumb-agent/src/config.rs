@@ -8,10 +8,16 @@ use std::{
 };
 
 use jiff::Timestamp;
+use plumb_serve::TlsConfig;
 use plumb_wire::v1::{Authentication, NoBundle};
 use secrecy::SecretString;
 
-use crate::{error::AgentError, limits::POLL_DELAY_S_MAX, load::BundleShare};
+use crate::{
+    error::AgentError,
+    fetch::{Activate, FetchConfig, PackVerifier},
+    limits::POLL_DELAY_S_MAX,
+    load::BundleShare,
+};
 
 /// Port the field's service listens on (R232).
 pub const PORT: u16 = 8083;
@@ -47,6 +53,8 @@ pub struct AgentConfig {
     pub clock: Clock,
     /// Bundles shared with other agents of this process.
     pub share: Option<BundleShare>,
+    /// Policy packs from a registry, beside the bundle.
+    pub packs: Option<PackFetching>,
 }
 
 impl AgentConfig {
@@ -67,6 +75,7 @@ impl AgentConfig {
             watch: true,
             clock: Clock::system(),
             share: None,
+            packs: None,
         }
     }
 
@@ -93,6 +102,9 @@ impl AgentConfig {
         if self.trust.is_empty() {
             return Err(AgentError::NoTrust);
         }
+        if let Some(packs) = &self.packs {
+            packs.config.check()?;
+        }
         if let Some(polling) = self.polling {
             polling.check().map_err(|message| AgentError::Setting { message })?;
         }
@@ -113,23 +125,20 @@ fn is_loopback(address: IpAddr) -> bool {
     address.is_loopback()
 }
 
+/// Where packs come from, who judges them, and who brings them into force.
+#[derive(Debug, Clone)]
+pub struct PackFetching {
+    pub config: FetchConfig,
+    pub verifier: Arc<dyn PackVerifier>,
+    pub activate: Arc<dyn Activate>,
+}
+
 /// A public key and the name it is known by.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TrustKey {
     pub id: String,
     /// PEM file.
     pub pem: PathBuf,
-}
-
-/// Files for TLS.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TlsConfig {
-    /// PEM chain, leaf first.
-    pub certificate: PathBuf,
-    /// PEM private key.
-    pub key: PathBuf,
-    /// PEM certificates that client certificates have to descend from.
-    pub client_ca: Option<PathBuf>,
 }
 
 /// Bounds of the random delay between two looks at the source.

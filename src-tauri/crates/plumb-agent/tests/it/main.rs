@@ -4,6 +4,7 @@ mod access;
 mod bundles;
 mod documented;
 mod durability;
+mod fetch;
 mod field;
 mod load;
 mod own_api;
