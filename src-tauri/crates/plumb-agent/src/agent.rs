@@ -199,6 +199,7 @@ async fn start_packs(core: &Arc<Core>, source: Arc<dyn PackSource>) -> Result<Fe
         clock: core.config.clock.clone(),
         share: Box::new(rand::random::<f64>),
         log: Arc::new(move |level, line| logging.log(level, line)),
+        observe: packs.observe,
     };
     Fetcher::start(packs.config, parts).await.map_err(|error| {
         core.stop.cancel();

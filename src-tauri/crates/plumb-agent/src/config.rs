@@ -14,7 +14,7 @@ use secrecy::SecretString;
 
 use crate::{
     error::AgentError,
-    fetch::{Activate, FetchConfig, PackVerifier},
+    fetch::{Activate, EventSink, FetchConfig, PackVerifier},
     limits::POLL_DELAY_S_MAX,
     load::BundleShare,
 };
@@ -126,11 +126,18 @@ fn is_loopback(address: IpAddr) -> bool {
 }
 
 /// Where packs come from, who judges them, and who brings them into force.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct PackFetching {
     pub config: FetchConfig,
     pub verifier: Arc<dyn PackVerifier>,
     pub activate: Arc<dyn Activate>,
+    pub observe: EventSink,
+}
+
+impl fmt::Debug for PackFetching {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PackFetching").field("config", &self.config).finish_non_exhaustive()
+    }
 }
 
 /// A public key and the name it is known by.

@@ -29,7 +29,7 @@ use super::{
     metrics::Metrics,
     pack::Activate,
     source::{Answer, PackSource},
-    status::{Attempt, FetchStatus, FetchTrigger},
+    status::{Attempt, FetchEvent, FetchStatus, FetchTrigger},
     store::{PackStore, StoreError},
     verify::PackVerifier,
 };
@@ -47,6 +47,9 @@ pub enum FetchError {
 /// Takes every line of a log.
 pub type LogSink = Arc<dyn Fn(LogLevel, &str) + Send + Sync>;
 
+/// Takes every event; it must not wait.
+pub type EventSink = Arc<dyn Fn(FetchEvent<'_>) + Send + Sync>;
+
 /// The outside of a fetcher.
 pub struct FetchParts {
     pub source: Arc<dyn PackSource>,
@@ -58,6 +61,7 @@ pub struct FetchParts {
     pub share: Box<dyn FnMut() -> f64 + Send>,
     /// Takes every line of the log.
     pub log: LogSink,
+    pub observe: EventSink,
 }
 
 impl fmt::Debug for FetchParts {
@@ -75,6 +79,7 @@ pub(crate) struct Shared {
     pub(crate) clock: Clock,
     pub(crate) share: Mutex<Box<dyn FnMut() -> f64 + Send>>,
     pub(crate) log: LogSink,
+    pub(crate) observe: EventSink,
     pub(crate) status: watch::Sender<FetchStatus>,
     pub(crate) metrics: Metrics,
     pub(crate) alerts: mpsc::Sender<Alert>,
@@ -86,6 +91,20 @@ pub(crate) struct Shared {
 impl Shared {
     pub(crate) fn share(&self) -> f64 {
         (self.share.lock().unwrap_or_else(PoisonError::into_inner))()
+    }
+
+    pub(crate) fn observe(&self, event: FetchEvent<'_>) {
+        (self.observe)(event);
+    }
+
+    /// Remembers whether what is in force is not what the registry offers.
+    pub(crate) fn fallback(&self, active: bool) {
+        let changed = self
+            .status
+            .send_if_modified(|status| std::mem::replace(&mut status.fallback, active) != active);
+        if changed {
+            self.observe(FetchEvent::Fallback(active));
+        }
     }
 
     pub(crate) fn elapsed(&self) -> Duration {
@@ -158,6 +177,7 @@ impl Fetcher {
             clock: parts.clock,
             share: Mutex::new(parts.share),
             log: parts.log,
+            observe: parts.observe,
             status: watch::Sender::new(FetchStatus { pack, ..FetchStatus::default() }),
             metrics: Metrics::default(),
             alerts: alert_queue,

@@ -1,5 +1,7 @@
 //! What a fetcher tells about itself.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use plumb_fleet::Digest;
 use serde::Serialize;
@@ -46,6 +48,19 @@ pub struct Attempt {
     pub result: Ended,
     pub cause: Option<Cause>,
     pub text: Option<String>,
+}
+
+/// Something that happened, for whoever counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FetchEvent<'a> {
+    /// A look ended. `took` counts from the request, or from the answer to a long poll.
+    Looked { took: Duration, result: Ended, cause: Option<Cause> },
+    /// Bytes were verified, with this result.
+    Verified(&'a VerificationReport),
+    /// The engine took a pack, or did not.
+    Reloaded { took: Duration, taken: bool },
+    /// Whether what is in force is not what the registry offers.
+    Fallback(bool),
 }
 
 /// Everything a health endpoint shows.

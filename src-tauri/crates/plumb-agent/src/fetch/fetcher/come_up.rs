@@ -74,7 +74,9 @@ impl Worker {
         }
         let correlation = correlation();
         let (record, examined) = self.examine_again(record).await;
-        let (Examined { pack, bundle, report }, late) = examined?;
+        let late = examined.as_ref().is_ok_and(|(_, late)| *late);
+        let examined = self.seen(examined.map(|(examined, _)| examined))?;
+        let Examined { pack, bundle, report } = examined;
         if late {
             let text = format!(
                 "Pack {} is trusted as of {}, when it was stored, and no longer now; it stays until a newer one comes",
@@ -97,7 +99,7 @@ impl Worker {
             let text = format!("Last-known-good pack {} is in force", record.digest.short());
             (self.shared.log)(LogLevel::Warn, &text);
         }
-        self.shared.status.send_modify(|status| status.fallback = fallback);
+        self.shared.fallback(fallback);
         let slot = slot.clone();
         let kept = self.store(move |store| {
             store.restore_from(&slot)?;

@@ -30,7 +30,7 @@ use crate::{
         limits::ACTIVATION_TIMEOUT,
         pack::VerifiedPack,
         source::{Answer, Ask},
-        status::{ActivePack, Attempt, Ended, FetchTrigger},
+        status::{ActivePack, Attempt, Ended, FetchEvent, FetchTrigger},
         store::{PackStore, Record, StoreError},
     },
 };
@@ -236,7 +236,7 @@ impl Worker {
             (examined, tar, attestation)
         })
         .await;
-        let Examined { pack, bundle, report } = examined?;
+        let Examined { pack, bundle, report } = self.seen(examined)?;
         let carried_by = report.carried_by.clone();
         let digest = pack.digest().0;
         let mut record = Record {
@@ -264,8 +264,31 @@ impl Worker {
         Ok(carried_by)
     }
 
+    /// Tells what verification found, whatever it was.
+    pub(super) fn seen(
+        &self,
+        examined: Result<Examined, FetchFailure>,
+    ) -> Result<Examined, FetchFailure> {
+        match &examined {
+            Ok(examined) => self.shared.observe(FetchEvent::Verified(&examined.report)),
+            Err(FetchFailure::Untrusted { report, .. }) => {
+                self.shared.observe(FetchEvent::Verified(report));
+            }
+            Err(_) => {}
+        }
+        examined
+    }
+
     /// Hands a pack to the engine, within its time, and survives its bugs.
     pub(super) async fn activate(&self, pack: &VerifiedPack) -> Result<(), FetchFailure> {
+        let begun = Instant::now();
+        let activated = self.activate_within(pack).await;
+        let (took, taken) = (begun.elapsed(), activated.is_ok());
+        self.shared.observe(FetchEvent::Reloaded { took, taken });
+        activated
+    }
+
+    async fn activate_within(&self, pack: &VerifiedPack) -> Result<(), FetchFailure> {
         let activating = AssertUnwindSafe(self.shared.activate.activate(pack)).catch_unwind();
         let reason = match timeout(ACTIVATION_TIMEOUT, activating).await {
             Ok(Ok(Ok(_))) => return Ok(()),
@@ -340,9 +363,10 @@ impl Worker {
         self.shared.status.send_modify(|status| {
             status.confirmed_at = Some(now);
             status.consecutive_failures = 0;
-            status.fallback = false;
             status.last = Some(attempt.clone());
         });
+        self.shared.fallback(false);
+        self.shared.observe(FetchEvent::Looked { took, result, cause: None });
         self.write_down(&attempt, found.digest, found.carried_by, took).await;
         (attempt, pause)
     }
@@ -385,10 +409,14 @@ impl Worker {
         };
         self.shared.status.send_modify(|status| {
             status.consecutive_failures = self.memory.failures;
-            // What came and was refused is newer than what is in force.
-            status.fallback |= cause.stage() != Stage::Fetch && status.active.is_some();
             status.last = Some(attempt.clone());
         });
+        if cause.stage() != Stage::Fetch && self.shared.status.borrow().active.is_some() {
+            // What came and was refused is newer than what is in force.
+            self.shared.fallback(true);
+        }
+        let cause_seen = Some(cause);
+        self.shared.observe(FetchEvent::Looked { took, result: Ended::Failed, cause: cause_seen });
         self.tell(cause, correlation, digest, message);
         self.write_down(&attempt, digest, None, took).await;
         (attempt, pause)

@@ -19,6 +19,7 @@ fn with_packs(bundles: &crate::world::World, world: &World, registry: &Registry)
         config: world.config(registry.url()),
         verifier: KeyVerifier::new(),
         activate: Arc::clone(&world.engine) as Arc<dyn Activate>,
+        observe: Arc::new(|_| ()),
     });
     config
 }

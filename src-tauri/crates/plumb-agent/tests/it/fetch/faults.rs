@@ -211,17 +211,52 @@ async fn what_is_held_is_asked_for_by_its_etag_also_after_a_restart() {
 
 #[tokio::test]
 async fn retry_after_is_honoured_whoever_asks() {
-    let world = World::new();
-    let (registry, fetcher) = with_a_good_pack(&world).await;
-    let asked = registry.asked().len();
+    // Seconds, and a moment five minutes after the clock's.
     for retry_after in ["120", "Fri, 20 Nov 2026 08:05:00 GMT"] {
+        let world = World::new();
+        let (registry, fetcher) = with_a_good_pack(&world).await;
         registry.answer(Script::status(503, &[("retry-after", retry_after)]));
-        if asked == registry.asked().len() {
-            assert_eq!(fetcher.look().await.expect("asked").cause, Some(Cause::RegistryError));
-        }
-        assert_eq!(fetcher.look().await, None);
-        assert_eq!(registry.asked().len(), asked + 1);
+        let attempt = fetcher.look().await.expect("asked");
+        assert_eq!(attempt.cause, Some(Cause::RegistryError));
+        let asked = registry.asked().len();
+        registry.answer(Script::honest(&newer()));
+        assert_eq!(fetcher.look().await, None, "{retry_after}");
+        assert_eq!(registry.asked().len(), asked);
+        fetcher.shutdown().await;
     }
+}
+
+#[tokio::test]
+async fn the_audit_log_is_bounded_and_a_torn_line_costs_only_itself() {
+    let world = World::new();
+    let path = world.folder.path().join("audit.jsonl");
+    std::fs::write(&path, b"{\"torn").expect("writable");
+    let (registry, fetcher) = with_a_good_pack(&world).await;
+    let lines = world.audit();
+    let mut lines = lines.lines();
+    assert_eq!(lines.next(), Some("{\"torn"));
+    let line: serde_json::Value =
+        serde_json::from_str(lines.next().expect("a line")).expect("JSON");
+    assert_eq!((&line["result"], &line["pack"]), (&"activated".into(), &ID.into()));
+    assert_eq!(line["digest"], Digest::of(&tar("true")).to_hex());
+    assert_eq!(line["carried_by"], "signer");
+    std::fs::write(&path, vec![b'x'; 8 << 20]).expect("writable");
+    fetcher.look().await.expect("asked");
+    assert_eq!(world.audit().lines().count(), 1);
+    let older = world.folder.path().join("audit.older.jsonl");
+    assert_eq!(std::fs::metadata(older).expect("set aside").len(), 8 << 20);
+    drop(registry);
+    fetcher.shutdown().await;
+}
+
+/// What cannot be written down is counted, and policies are fetched all the same.
+#[tokio::test]
+async fn an_audit_log_that_cannot_be_written_stops_nothing() {
+    let world = World::new();
+    std::fs::create_dir(world.folder.path().join("audit.jsonl")).expect("a folder in the way");
+    let (_registry, fetcher) = with_a_good_pack(&world).await;
+    assert!(fetcher.metrics().contains("policy_audit_lines_lost_total 1"));
+    assert!(world.log().contains("audit log of fetches cannot be written"), "{}", world.log());
     fetcher.shutdown().await;
 }
 
@@ -304,6 +339,36 @@ async fn two_agents_on_one_folder() {
     assert!(refused.to_string().contains("give each agent a folder of its own"), "{refused}");
     fetcher.shutdown().await;
     world.start(world.config(registry.url())).await.shutdown().await;
+}
+
+#[tokio::test]
+async fn whoever_counts_is_told_everything_once() {
+    let world = World::new();
+    let (registry, fetcher) = with_a_good_pack(&world).await;
+    assert_eq!(world.take_events(), ["trusted true", "taken true", "Activated -"]);
+    fetcher.look().await.expect("asked");
+    assert_eq!(world.take_events(), ["Current -"]);
+    let by = Vouching { stranger: true, ..Vouching::default() };
+    registry.answer(Script::vouched(&newer(), attest(&newer(), by)));
+    for fallback in [Some("fallback true"), None] {
+        fetcher.look().await.expect("asked");
+        let expected: Vec<_> = [Some("trusted false"), fallback, Some("Failed bad_signature")]
+            .into_iter()
+            .flatten()
+            .collect();
+        assert_eq!(world.take_events(), expected);
+    }
+    world.engine.react(&newer(), Reaction::Refuse);
+    registry.answer(Script::honest(&newer()));
+    fetcher.look().await.expect("asked");
+    assert_eq!(world.take_events(), ["trusted true", "taken false", "Failed activation_refused"]);
+    registry.answer(Script::honest(&tar("true")));
+    fetcher.look().await.expect("asked");
+    assert_eq!(world.take_events(), ["fallback false", "Current -"]);
+    fetcher.shutdown().await;
+    let fetcher = world.start(world.config(registry.url())).await;
+    assert_eq!(world.take_events(), ["trusted true", "taken true"]);
+    fetcher.shutdown().await;
 }
 
 #[tokio::test]

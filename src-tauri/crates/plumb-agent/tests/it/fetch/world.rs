@@ -10,9 +10,9 @@ use jiff::Timestamp;
 use plumb_agent::{
     Clock,
     fetch::{
-        Activate, Activated, FetchConfig, FetchParts, FetchStatus, Fetcher, HttpSource, NamedCheck,
-        PackSource, PackVerifier, RealDisk, Refusal, Refused, Signed, VerificationReport,
-        VerifiedPack,
+        Activate, Activated, Cause, FetchConfig, FetchEvent, FetchParts, FetchStatus, Fetcher,
+        HttpSource, NamedCheck, PackSource, PackVerifier, RealDisk, Refusal, Refused, Signed,
+        VerificationReport, VerifiedPack,
     },
 };
 use plumb_bundle::{
@@ -190,6 +190,7 @@ pub(crate) struct World {
     pub(crate) folder: TempDir,
     pub(crate) engine: Arc<Engine>,
     log: Arc<Mutex<Vec<String>>>,
+    events: Arc<Mutex<Vec<String>>>,
     now: Arc<Mutex<Timestamp>>,
 }
 
@@ -200,6 +201,7 @@ impl World {
             folder: TempDir::new().expect("a temporary folder"),
             engine: Arc::default(),
             log: Arc::default(),
+            events: Arc::default(),
             now: Arc::new(Mutex::new(now)),
         }
     }
@@ -217,6 +219,11 @@ impl World {
         self.log.lock().expect("no panic inside").join("\n")
     }
 
+    /// What happened since the last call, in order, without durations.
+    pub(crate) fn take_events(&self) -> Vec<String> {
+        std::mem::take(&mut *self.events.lock().expect("no panic inside"))
+    }
+
     pub(crate) fn audit(&self) -> String {
         std::fs::read_to_string(self.folder.path().join("audit.jsonl")).unwrap_or_default()
     }
@@ -229,7 +236,7 @@ impl World {
     }
 
     pub(crate) fn parts(&self, source: Arc<dyn PackSource>) -> FetchParts {
-        let log = Arc::clone(&self.log);
+        let (log, events) = (Arc::clone(&self.log), Arc::clone(&self.events));
         FetchParts {
             source,
             verifier: KeyVerifier::new(),
@@ -239,6 +246,17 @@ impl World {
             share: Box::new(|| 1.0),
             log: Arc::new(move |level, line| {
                 log.lock().expect("no panic inside").push(format!("{level:?} {line}"));
+            }),
+            observe: Arc::new(move |event| {
+                let text = match event {
+                    FetchEvent::Looked { result, cause, .. } => {
+                        format!("{result:?} {}", cause.map_or("-", Cause::as_str))
+                    }
+                    FetchEvent::Verified(report) => format!("trusted {}", report.is_trusted()),
+                    FetchEvent::Reloaded { taken, .. } => format!("taken {taken}"),
+                    FetchEvent::Fallback(active) => format!("fallback {active}"),
+                };
+                events.lock().expect("no panic inside").push(text);
             }),
         }
     }
