@@ -35,7 +35,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ),
     ("plumb-desktop", &["plumb-app"]),
     // Bundles are built, signed and verified offline, with no console behind them.
-    ("plumb-cli", &["plumb-app", "plumb-agent", "plumb-demo", "plumb-bundle", "plumb-trust"]),
+    (
+        "plumb-cli",
+        &["plumb-app", "plumb-agent", "plumb-demo", "plumb-hub", "plumb-bundle", "plumb-trust"],
+    ),
     // Digests and versions are fleet's types everywhere.
     (
         "plumb-agent",

@@ -1,5 +1,7 @@
 //! `agent serve`: the service beside a policy engine.
 
+mod packs;
+
 use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Subcommand, ValueEnum};
@@ -10,6 +12,8 @@ use plumb_agent::{
 use schemars::JsonSchema;
 use secrecy::SecretString;
 use serde::Serialize;
+
+use packs::PackFlags;
 
 use crate::{
     commands::{demo::stop_signal, fleet::read_text},
@@ -84,6 +88,8 @@ pub(crate) struct Serve {
     /// Do not reload when a *.signed.json changes
     #[arg(long, env = "PLUMB_AGENT_NO_WATCH")]
     no_watch: bool,
+    #[command(flatten)]
+    packs: PackFlags,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -174,6 +180,9 @@ impl Serve {
             max_delay_s: self.poll_max_delay,
         });
         config.watch = !self.no_watch;
+        if let Some(packs) = self.packs.config(self.state_dir.as_deref())? {
+            return Err(no_verifier(packs.pack_id()));
+        }
         Ok(config)
     }
 
@@ -195,6 +204,16 @@ impl Serve {
         }
         Ok(Some(SecretString::from(text.to_owned())))
     }
+}
+
+/// Packs are only ever taken when somebody can tell who signed them.
+fn no_verifier(pack: &str) -> Failure {
+    Failure::usage(
+        format!(
+            "nothing here can verify the attestation of {pack} yet, so it would never be taken"
+        ),
+        "leave --pack-url out",
+    )
 }
 
 /// Loud, on standard error: what makes this agent less safe than it could be.

@@ -19,7 +19,7 @@ use plumb_bundle::{Bundle, limits::BUNDLE_BYTES_MAX};
 use crate::exit::Failure;
 
 /// Reads a file of at most the size a bundle may have.
-fn read(path: &str) -> Result<Vec<u8>, Failure> {
+pub(crate) fn read(path: &str) -> Result<Vec<u8>, Failure> {
     let failed = |error: std::io::Error| {
         Failure::usage(format!("{path} could not be read: {error}"), "give the path of a file")
     };
@@ -46,7 +46,7 @@ fn bad(path: &str, error: &dyn std::error::Error) -> Failure {
 }
 
 /// Writes a file whole or not at all; nobody ever reads half of it.
-fn write(path: &str, bytes: &[u8]) -> Result<(), Failure> {
+pub(crate) fn write(path: &str, bytes: &[u8]) -> Result<(), Failure> {
     let target = Path::new(path);
     let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty());
     let written =
