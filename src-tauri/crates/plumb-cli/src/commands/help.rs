@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// Help texts, the same as in the window, by topic.
-const TOPICS: [(&str, &str); 8] = [
+const TOPICS: [(&str, &str); 9] = [
     ("actions", include_str!("../../../../../assets/help/actions.md")),
     ("command-line", include_str!("../../../../../assets/help/command-line.md")),
     ("credentials", include_str!("../../../../../assets/help/credentials.md")),
@@ -19,6 +19,7 @@ const TOPICS: [(&str, &str); 8] = [
     ("fleet-file", include_str!("../../../../../assets/help/fleet-file.md")),
     ("getting-started", include_str!("../../../../../assets/help/getting-started.md")),
     ("keys", include_str!("../../../../../assets/help/keys.md")),
+    ("policy-packs", include_str!("../../../../../assets/help/policy-packs.md")),
     ("troubleshooting", include_str!("../../../../../assets/help/troubleshooting.md")),
 ];
 

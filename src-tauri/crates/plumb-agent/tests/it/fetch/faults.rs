@@ -341,6 +341,20 @@ async fn two_agents_on_one_folder() {
     world.start(world.config(registry.url())).await.shutdown().await;
 }
 
+/// The help has a line for each cause, and for no other.
+#[test]
+fn the_help_says_what_to_do_about_each_cause() {
+    let help = include_str!("../../../../../../assets/help/policy-packs.md");
+    let (_, matrix) = help.split_once("| Cause |").expect("a matrix");
+    let (matrix, _) = matrix.split_once("\n\n").expect("it ends");
+    let cells = matrix.lines().skip(2).filter_map(|line| line.split('|').nth(1));
+    let mut told: Vec<&str> = cells.flat_map(|cell| cell.split('`').skip(1).step_by(2)).collect();
+    let mut known: Vec<&str> = Cause::ALL.iter().map(|cause| cause.as_str()).collect();
+    told.sort_unstable();
+    known.sort_unstable();
+    assert_eq!(told, known);
+}
+
 #[tokio::test]
 async fn whoever_counts_is_told_everything_once() {
     let world = World::new();
