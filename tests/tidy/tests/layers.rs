@@ -37,12 +37,16 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ),
     ("plumb-desktop", &["plumb-app"]),
     // Bundles are built, signed and verified offline, with no console behind them.
-    ("plumb-cli", &["plumb-app", "plumb-agent", "plumb-demo", "plumb-bundle", "plumb-trust"]),
+    (
+        "plumb-cli",
+        &["plumb-app", "plumb-agent", "plumb-demo", "plumb-hub", "plumb-bundle", "plumb-trust"],
+    ),
     // Digests and versions are fleet's types everywhere.
     (
         "plumb-agent",
         &[
             "plumb-wire",
+            "plumb-serve",
             "plumb-fleet",
             "plumb-bundle",
             "plumb-trust",
@@ -50,6 +54,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "plumb-worker",
         ],
     ),
+    ("plumb-serve", &["plumb-fleet"]),
+    ("plumb-hub", &["plumb-wire", "plumb-serve", "plumb-fleet", "plumb-bundle"]),
     ("plumb-demo", &["plumb-agent", "plumb-fleet", "plumb-bundle", "plumb-trust", "plumb-wire"]),
     // It shares nothing with the verifier that its bundles are judged by.
     ("plumb-pki", &[]),
@@ -71,6 +77,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
 const TESTS_MAY_USE: &[(&str, &[&str])] = &[
     ("plumb-trust", &["plumb-pki"]),
     ("plumb-cli", &["plumb-pki"]),
+    ("plumb-agent", &["plumb-hub"]),
     ("plumb-clients", &["plumb-agent", "plumb-demo"]),
     ("plumb-app", &["plumb-agent", "plumb-demo"]),
 ];
@@ -83,7 +90,7 @@ const WORLDS: &[(&str, &[&str])] = &[
     ("tauri", &["plumb-desktop"]),
     ("tauri-build", &["plumb-desktop"]),
     ("tauri-plugin-dialog", &["plumb-desktop"]),
-    ("axum", &["plumb-agent", "plumb-demo"]),
+    ("axum", &["plumb-agent", "plumb-demo", "plumb-hub", "plumb-serve"]),
     ("regorus", &["plumb-decide"]),
     ("nix", &["plumb-worker"]),
     ("seccompiler", &["plumb-worker"]),

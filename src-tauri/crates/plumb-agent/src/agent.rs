@@ -10,6 +10,7 @@ use std::{
 use axum::{Router, body::Body, extract::Request, http::Response};
 use jiff::Timestamp;
 use notify::Watcher;
+use plumb_serve::{Serving, serve};
 use plumb_trust::{KeySet, TrustedKey};
 use plumb_wire::v1::{Authentication, LogLevel, Trigger};
 use tokio::{net::TcpListener, sync::mpsc, task::JoinHandle};
@@ -19,17 +20,17 @@ use tower::ServiceExt as _;
 use crate::{
     alerts,
     chain::chain,
-    config::{AgentConfig, TrustKey},
+    config::{AgentConfig, PackFetching, TrustKey},
     core::{Core, Parts},
     durable::{Durable, SetAside, StateDir},
     error::AgentError,
+    fetch::{Alert, FetchParts, Fetcher, HttpSource, PackSource, RealDisk},
     history::History,
     keeper::{self, STORE_FOLDER},
-    limits::KEEPER_QUEUE_MAX,
+    limits::{CONNECTIONS_MAX, KEEPER_QUEUE_MAX},
     roots::Roots,
     routes::{router, warnings},
-    serve::serve,
-    tasks, tls,
+    tasks,
 };
 
 /// The service beside a policy engine.
@@ -43,6 +44,7 @@ pub struct RunningAgent {
     router: Router,
     server: Option<JoinHandle<()>>,
     keeper: Option<JoinHandle<()>>,
+    packs: Option<Fetcher>,
     /// Follows the folders for as long as it lives.
     watcher: Option<Box<dyn Watcher + Send + Sync>>,
 }
@@ -60,7 +62,8 @@ impl Agent {
         config.check()?;
         let keys = read_keys(&config.trust)?;
         let roots = Roots::open(&config.roots())?;
-        let tls = config.tls.as_ref().map(tls::server).transpose()?;
+        let tls = config.tls.as_ref().map(plumb_serve::server).transpose()?;
+        let source = config.packs.as_ref().map(|packs| pack_source(&config, packs)).transpose()?;
         let (store, state) = open_state(&config)?;
         let (keeper_queue, jobs) = mpsc::channel(KEEPER_QUEUE_MAX);
         let listen = config.listen;
@@ -88,6 +91,10 @@ impl Agent {
             let turn = core.turn.lock().await;
             core.come_up(&turn, Trigger::Start).await;
         }
+        let packs = match source {
+            Some(source) => Some(start_packs(&core, source).await?),
+            None => None,
+        };
         let watcher = (core.config.watch && !core.config.field_compatible)
             .then(|| tasks::watch(&core))
             .flatten();
@@ -96,13 +103,14 @@ impl Agent {
         }
         start_alerts(&core, address);
         let router = router(Arc::clone(&core));
-        let server = tokio::spawn(serve(
-            Arc::clone(&core),
+        let serving = Serving {
             listener,
-            tls.map(TlsAcceptor::from),
-            router.clone(),
-        ));
-        Ok(RunningAgent { core, address, router, server: Some(server), keeper, watcher })
+            tls: tls.map(TlsAcceptor::from),
+            router: router.clone(),
+            connections_max: CONNECTIONS_MAX,
+        };
+        let server = tokio::spawn(serve(serving, core.stop.clone()));
+        Ok(RunningAgent { core, address, router, server: Some(server), keeper, packs, watcher })
     }
 }
 
@@ -134,6 +142,16 @@ impl RunningAgent {
         self.core.loaded_at()
     }
 
+    /// The fetcher of packs, where there is one.
+    pub fn packs(&self) -> Option<&Fetcher> {
+        self.packs.as_ref()
+    }
+
+    /// The alerts of the fetcher, for the one who sends them on; `None` when they were taken already.
+    pub fn pack_alerts(&mut self) -> Option<mpsc::Receiver<Alert>> {
+        self.packs.as_mut()?.alerts()
+    }
+
     /// Stops: no new connections, requests in flight finish, history and state reach the disk.
     pub async fn shutdown(mut self) {
         self.core.log(LogLevel::Info, "Stopping");
@@ -142,6 +160,9 @@ impl RunningAgent {
         self.core.tracker.close();
         if let Some(server) = self.server.take() {
             let _ = server.await;
+        }
+        if let Some(packs) = self.packs.take() {
+            packs.shutdown().await;
         }
         self.core.tracker.wait().await;
         if let Some(keeper) = self.keeper.take() {
@@ -172,6 +193,36 @@ fn start_alerts(core: &Arc<Core>, address: SocketAddr) {
     core.tracker.spawn(alerts::watch(Arc::clone(core), config.clone()));
     let agent_url = url(core, address);
     core.tracker.spawn(alerts::push(Arc::clone(core), config.clone(), receiver, agent_url));
+}
+
+fn pack_source(
+    config: &AgentConfig,
+    packs: &PackFetching,
+) -> Result<Arc<dyn PackSource>, AgentError> {
+    Ok(Arc::new(HttpSource::new(&packs.config, config.clock.clone())?))
+}
+
+/// Starts the fetcher; where it cannot be, the agent gives back what it holds already.
+async fn start_packs(core: &Arc<Core>, source: Arc<dyn PackSource>) -> Result<Fetcher, AgentError> {
+    let packs = core.config.packs.clone().expect("a source is only made for packs");
+    let logging = Arc::clone(core);
+    let parts = FetchParts {
+        source,
+        verifier: packs.verifier,
+        activate: packs.activate,
+        disk: Arc::new(RealDisk),
+        clock: core.config.clock.clone(),
+        share: Box::new(rand::random::<f64>),
+        log: Arc::new(move |level, line| logging.log(level, line)),
+        observe: packs.observe,
+    };
+    Fetcher::start(packs.config, parts).await.map_err(|error| {
+        core.stop.cancel();
+        if let Some(state) = &core.state_dir {
+            state.release();
+        }
+        error.into()
+    })
 }
 
 fn read_keys(trust: &[TrustKey]) -> Result<KeySet, AgentError> {

@@ -8,10 +8,17 @@ use std::{
 };
 
 use jiff::Timestamp;
+use plumb_serve::TlsConfig;
 use plumb_wire::v1::{Authentication, NoBundle};
 use secrecy::SecretString;
 
-use crate::{alerts::AlertConfig, error::AgentError, limits::POLL_DELAY_S_MAX, load::BundleShare};
+use crate::{
+    alerts::AlertConfig,
+    error::AgentError,
+    fetch::{Activate, EventSink, FetchConfig, PackVerifier},
+    limits::POLL_DELAY_S_MAX,
+    load::BundleShare,
+};
 
 /// Port the field's service listens on (R232).
 pub const PORT: u16 = 8083;
@@ -49,6 +56,8 @@ pub struct AgentConfig {
     pub alerts: Option<AlertConfig>,
     /// Bundles shared with other agents of this process.
     pub share: Option<BundleShare>,
+    /// Policy packs from a registry, beside the bundle.
+    pub packs: Option<PackFetching>,
 }
 
 impl AgentConfig {
@@ -70,6 +79,7 @@ impl AgentConfig {
             clock: Clock::system(),
             alerts: None,
             share: None,
+            packs: None,
         }
     }
 
@@ -99,6 +109,9 @@ impl AgentConfig {
         if let Some(alerts) = &self.alerts {
             alerts.check().map_err(|message| AgentError::Setting { message })?;
         }
+        if let Some(packs) = &self.packs {
+            packs.config.check()?;
+        }
         if let Some(polling) = self.polling {
             polling.check().map_err(|message| AgentError::Setting { message })?;
         }
@@ -119,23 +132,27 @@ fn is_loopback(address: IpAddr) -> bool {
     address.is_loopback()
 }
 
+/// Where packs come from, who judges them, and who brings them into force.
+#[derive(Clone)]
+pub struct PackFetching {
+    pub config: FetchConfig,
+    pub verifier: Arc<dyn PackVerifier>,
+    pub activate: Arc<dyn Activate>,
+    pub observe: EventSink,
+}
+
+impl fmt::Debug for PackFetching {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PackFetching").field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
 /// A public key and the name it is known by.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TrustKey {
     pub id: String,
     /// PEM file.
     pub pem: PathBuf,
-}
-
-/// Files for TLS.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TlsConfig {
-    /// PEM chain, leaf first.
-    pub certificate: PathBuf,
-    /// PEM private key.
-    pub key: PathBuf,
-    /// PEM certificates that client certificates have to descend from.
-    pub client_ca: Option<PathBuf>,
 }
 
 /// Bounds of the random delay between two looks at the source.

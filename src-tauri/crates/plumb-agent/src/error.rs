@@ -2,6 +2,8 @@
 
 use std::{io, net::SocketAddr, path::PathBuf};
 
+use crate::fetch::{FetchError, FetchSettingError, SourceError};
+
 /// Why an agent does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum AgentError {
@@ -42,26 +44,22 @@ pub enum AgentError {
     },
     #[error("state folder {path} is used by another agent", path = path.display())]
     StateInUse { path: PathBuf },
-    #[error("TLS: reading {path}", path = path.display())]
-    ReadTls {
-        path: PathBuf,
-        #[source]
-        error: io::Error,
-    },
-    #[error("TLS: {path} holds no usable PEM", path = path.display())]
-    Pem {
-        path: PathBuf,
-        #[source]
-        error: rustls_pki_types::pem::Error,
-    },
-    #[error("TLS: certificate and key cannot be used")]
-    Tls(#[source] rustls::Error),
-    #[error("TLS: client CA cannot be used")]
-    ClientCa(#[source] rustls::server::VerifierBuilderError),
+    #[error(transparent)]
+    Tls(#[from] plumb_serve::TlsError),
+    #[error(transparent)]
+    Packs(#[from] FetchError),
+    #[error(transparent)]
+    PackSource(#[from] SourceError),
     #[error("listening on {listen}")]
     Listen {
         listen: SocketAddr,
         #[source]
         error: io::Error,
     },
+}
+
+impl From<FetchSettingError> for AgentError {
+    fn from(error: FetchSettingError) -> Self {
+        Self::Packs(FetchError::Setting(error))
+    }
 }

@@ -5,15 +5,15 @@ use std::{panic::AssertUnwindSafe, sync::Arc};
 use axum::{
     body::{Body, Bytes, to_bytes},
     extract::{Request, State},
-    http::{HeaderMap, HeaderName, HeaderValue, Response, header},
+    http::{HeaderMap, HeaderName, HeaderValue, Response},
     middleware::Next,
 };
 use futures::FutureExt as _;
+use plumb_serve::{Bearer, Peer, shows};
 use plumb_wire::v1::{Authentication, IDEMPOTENT_REPLAYED, LogLevel, REQUEST_ID};
-use secrecy::ExposeSecret as _;
 use tokio::time::timeout;
 
-use crate::{core::Core, limits::REQUEST_TIMEOUT, problem::Fault, serve::Peer};
+use crate::{core::Core, limits::REQUEST_TIMEOUT, problem::Fault};
 
 const ID_BYTES_MAX: usize = 128;
 
@@ -84,26 +84,14 @@ pub(crate) async fn credential(
     let Some(token) = &core.config.token else {
         return Err(Fault::unauthenticated("this needs a client certificate"));
     };
-    let shown = request.headers().get(header::AUTHORIZATION);
-    let Some(shown) = shown else {
-        return Err(Fault::unauthenticated("this needs a bearer token"));
-    };
-    let bearer = shown
-        .as_bytes()
-        .split_at_checked(7)
-        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case(b"bearer "));
-    if bearer.is_some_and(|(_, shown)| same(shown, token.expose_secret().as_bytes())) {
-        return Ok(next.run(request).await);
+    match shows(request.headers(), token) {
+        Bearer::Right => Ok(next.run(request).await),
+        Bearer::Missing => Err(Fault::unauthenticated("this needs a bearer token")),
+        Bearer::Wrong => {
+            core.log(LogLevel::Warn, &format!("{}: wrong bearer token", request.uri().path()));
+            Err(Fault::unauthenticated("the bearer token is not accepted"))
+        }
     }
-    core.log(LogLevel::Warn, &format!("{}: wrong bearer token", request.uri().path()));
-    Err(Fault::unauthenticated("the bearer token is not accepted"))
-}
-
-/// Compares in constant time; hashing first hides the length too.
-fn same(shown: &[u8], expected: &[u8]) -> bool {
-    let (shown, expected) =
-        (plumb_fleet::Digest::of(shown.trim_ascii()), plumb_fleet::Digest::of(expected));
-    aws_lc_rs::constant_time::verify_slices_are_equal(shown.as_bytes(), expected.as_bytes()).is_ok()
 }
 
 /// The whole body, within a limit.

@@ -8,15 +8,8 @@ pub(crate) const BODY_BYTES_MAX: usize = 64 << 10;
 pub(crate) const LARGE_BODY_BYTES_MAX: usize = 4 << 20;
 /// A 64 MB bundle from a slow disk takes seconds; a request that takes longer is stuck.
 pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
-/// A client that needs longer for its headers only holds the connection open.
-pub(crate) const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
-pub(crate) const TLS_HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Open connections of one agent; a console holds one, a load test some hundreds.
 pub(crate) const CONNECTIONS_MAX: usize = 1_024;
-/// How long a stop waits for requests in flight before it cuts them.
-pub(crate) const STOP_TIMEOUT: Duration = Duration::from_secs(5);
-/// Pause after `accept` failed for want of file descriptors.
-pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Length of the documented history (R229).
 pub(crate) const RING_ENTRIES: usize = 10;

@@ -6,8 +6,8 @@ use plumb_app::views::plan::NodeSelection;
 
 use crate::commands::{
     agent, bundle, bundle_status, check_subscription, completion, config, credential, demo, doctor,
-    drift, evaluate, fleet, help, journal, logs, opa, pin, resolve_conflict, restart, rollback,
-    runs, status, sync, trust, unpin, verify_bundle, version,
+    drift, evaluate, fleet, help, journal, logs, opa, packs, pin, resolve_conflict, restart,
+    rollback, runs, status, sync, trust, unpin, verify_bundle, version,
 };
 
 /// Plumbline on a terminal: see the drift of a policy fleet and bring it back.
@@ -136,6 +136,9 @@ pub(crate) enum Policy {
     /// Open Policy Agent: bundles and configuration
     #[command(subcommand)]
     Opa(opa::Opa),
+    /// Policy packs: make, publish and serve them
+    #[command(subcommand)]
+    Packs(packs::Packs),
     /// Make nodes take the desired version
     Sync(sync::Sync),
     /// Set the desired version

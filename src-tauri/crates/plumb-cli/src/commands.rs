@@ -17,6 +17,7 @@ pub(crate) mod help;
 pub(crate) mod journal;
 pub(crate) mod logs;
 pub(crate) mod opa;
+pub(crate) mod packs;
 pub(crate) mod pin;
 pub(crate) mod resolve_conflict;
 pub(crate) mod restart;
@@ -65,6 +66,7 @@ async fn policy(session: Session<'_>, policy: &Policy) -> Outcome {
         Policy::Status(status) => status.run(session).await,
         Policy::Bundle(bundle) => self::bundle(session, bundle).await,
         Policy::Opa(opa) => opa.run(session).await,
+        Policy::Packs(packs) => packs.run(session).await,
         Policy::Sync(sync) => sync.run(session).await,
         Policy::Pin(pin) => pin.run(session).await,
         Policy::Unpin(unpin) => unpin.run(session).await,

@@ -6,6 +6,7 @@ mod bundles;
 mod documented;
 mod durability;
 mod engine;
+mod fetch;
 mod field;
 mod load;
 mod metrics;

@@ -1,5 +1,6 @@
 //! `agent serve`: the service beside a policy engine.
 
+mod packs;
 mod supervise;
 
 use std::{net::SocketAddr, path::PathBuf};
@@ -12,6 +13,8 @@ use plumb_agent::{
 use schemars::JsonSchema;
 use secrecy::SecretString;
 use serde::Serialize;
+
+use packs::PackFlags;
 
 use crate::{
     args::LogFormat,
@@ -108,6 +111,8 @@ pub(crate) struct Serve {
     /// Name of this node in alerts; its address without it
     #[arg(long, value_name = "NAME", env = "PLUMB_AGENT_ALERT_NODE", requires = "alert_url")]
     alert_node: Option<String>,
+    #[command(flatten)]
+    packs: PackFlags,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -231,6 +236,9 @@ impl Serve {
         });
         config.watch = !self.no_watch;
         config.alerts = self.alerts()?;
+        if let Some(packs) = self.packs.config(self.state_dir.as_deref())? {
+            return Err(no_verifier(packs.pack_id()));
+        }
         Ok(config)
     }
 
@@ -273,6 +281,16 @@ fn token_in(text: &str) -> Result<SecretString, Failure> {
         return Err(Failure::usage("the token is empty", "give one, or leave it out on loopback"));
     }
     Ok(SecretString::from(text.to_owned()))
+}
+
+/// Packs are only ever taken when somebody can tell who signed them.
+fn no_verifier(pack: &str) -> Failure {
+    Failure::usage(
+        format!(
+            "nothing here can verify the attestation of {pack} yet, so it would never be taken"
+        ),
+        "leave --pack-url out",
+    )
 }
 
 /// Loud, on standard error: what makes this agent less safe than it could be.

@@ -46,7 +46,7 @@ fn bad(path: &str, error: &dyn std::error::Error) -> Failure {
 }
 
 /// Writes a file whole or not at all; nobody ever reads half of it.
-fn write(path: &str, bytes: &[u8]) -> Result<(), Failure> {
+pub(crate) fn write(path: &str, bytes: &[u8]) -> Result<(), Failure> {
     let target = Path::new(path);
     let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty());
     let written =

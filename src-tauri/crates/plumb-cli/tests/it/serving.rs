@@ -146,6 +146,70 @@ fn an_agent_that_would_be_exposed_is_refused() {
     world.check_command(&mut command, "agent serve", 2);
 }
 
+/// A folder with a pack in it, served from the tar that `build` makes.
+#[test]
+fn packs_are_built_published_and_served() {
+    let world = World::empty();
+    fs::create_dir_all(world.path().join("source/opa")).expect("writable");
+    fs::create_dir(world.path().join("packs")).expect("writable");
+    world.file("source/README.md", "Policy pack\n");
+    let build = "policy packs build source --id policy-pack-v0 --version 0.1.0 --out pack.tar";
+    let said = world.check(build, 2).stderr;
+    assert!(said.contains("holds no Rego module"), "{said}");
+    world.file("source/opa/cos.abac.rego", "package cos.abac\ndefault allow := false\n");
+    let built = world.document(build, 0, "bundle-written");
+    assert_eq!(world.document(build, 0, "bundle-written"), built, "the same bytes again");
+    world.file(
+        "attestation.json",
+        r#"{"mediaType": "application/vnd.dev.sigstore.bundle.v0.3+json"}"#,
+    );
+    let publish = "policy packs publish pack.tar --id policy-pack-v0 --dir packs";
+    let said = world.check(publish, 0).stderr;
+    assert!(said.contains("without --attestation agents refuse it"), "{said}");
+    let attested = format!("{publish} --attestation attestation.json");
+    let published = world.document(&attested, 0, "pack-published");
+    assert_eq!(published["digest"], built["digest"]);
+    world.check("policy packs publish source/README.md --id p --dir packs", 2);
+    world.check("policy packs publish pack.tar --id ../p --dir packs", 2);
+    let words = ["policy", "packs", "serve", "--dir", "packs", "--listen", "127.0.0.1:0"];
+    let served = Served::start(&world, &words, "packs-started");
+    assert_eq!(served.first["packs"][0]["digest"], built["digest"]);
+    let address = served.first["listen"].as_str().expect("an address").to_owned();
+    let path = "/v1/policy/packs/policy-pack-v0/attestation";
+    let (status, document) = ask(&address, "GET", path, None, "");
+    assert_eq!((status, document["mediaType"].is_string()), (200, true));
+    assert_eq!(ask(&address, "GET", "/v1/policy/packs/other", None, "").0, 404);
+    served.stop();
+    let said = world.check("policy packs serve --dir packs --listen 0.0.0.0:0", 2).stderr;
+    assert!(said.contains("neither a token nor client certificates"), "{said}");
+    world.check("policy packs serve --dir missing", 2);
+}
+
+#[test]
+fn settings_of_packs_that_cannot_work_are_refused_with_the_reason() {
+    let world = World::empty();
+    world.file("token", "let-me-read\n");
+    world.file("empty", "\n");
+    let refused = |flags: &str, reason: &str| {
+        let words = format!("agent serve --bundle b.json --trust s=s.pem {flags}");
+        let said = world.check(&words, 2).stderr;
+        assert!(said.contains(reason), "{flags}: {said}");
+    };
+    let url = "--pack-url https://hub.example/v1/policy/packs/policy-pack-v0";
+    refused(url, "give --pack-dir or --state-dir");
+    refused("--pack-url hub --pack-dir p", "is no URL");
+    refused("--pack-url ftp://hub/p --pack-dir p", "https:// or http://");
+    refused("--pack-url https://hub/ --pack-dir p", "must end with the name of the pack");
+    refused("--pack-url https://u:p@hub/p --pack-dir p", "no user, password, query or fragment");
+    refused(&format!("{url} --pack-dir p --pack-interval 0"), "between 1 and 86400 seconds");
+    refused(&format!("{url} --pack-dir p --pack-mode often"), "poll, long-poll or push");
+    refused(&format!("{url} --pack-dir p --pack-token-file empty"), "is empty");
+    refused("--pack-url http://hub/p --pack-dir p --pack-token-file token", "plain HTTP");
+    refused("--pack-url http://hub/p --pack-dir p --pack-ca ca.pem", "needs https://");
+    refused(&format!("{url} --pack-dir p --pack-client-cert c.pem"), "--pack-client-key");
+    refused("--pack-dir p", "--pack-url");
+}
+
 #[test]
 fn the_demo_says_one_line_and_stops_when_told() {
     let world = World::empty();
@@ -173,9 +237,8 @@ fn the_whole_job_without_a_window() {
 fn child_of(id: u32) -> u32 {
     loop {
         let threads = fs::read_dir(format!("/proc/{id}/task")).expect("it runs");
-        let children = threads.filter_map(|thread| {
-            fs::read_to_string(thread.ok()?.path().join("children")).ok()
-        });
+        let children = threads
+            .filter_map(|thread| fs::read_to_string(thread.ok()?.path().join("children")).ok());
         let first = children.collect::<String>();
         if let Some(child) = first.split_whitespace().next() {
             return child.parse().expect("an id");

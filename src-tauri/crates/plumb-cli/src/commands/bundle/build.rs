@@ -83,8 +83,24 @@ impl Build {
 
 /// Tells what was written, read back as a reader would.
 pub(super) fn written(session: Session<'_>, file: &str, bytes: &[u8], signed: bool) -> Outcome {
+    let document = describe(file, bytes, signed)?;
+    session.out.show(&document, |out| {
+        let next = if signed { "" } else { "; sign it: plumb policy bundle sign" };
+        out.say(format!(
+            "wrote {file}: {} {}, {} policies, content {}{next}",
+            document.bundle_id,
+            document.version,
+            document.policies,
+            &document.content[..12]
+        ));
+    });
+    Ok(Exit::Fine)
+}
+
+/// What a written file holds, read back as a reader would.
+pub(crate) fn describe(file: &str, bytes: &[u8], signed: bool) -> Result<WrittenDocument, Failure> {
     let bundle = Bundle::read(bytes).map_err(|error| bad(file, &error))?;
-    let document = WrittenDocument {
+    Ok(WrittenDocument {
         file: file.to_owned(),
         bundle_id: bundle.id,
         version: bundle.version.to_string(),
@@ -93,18 +109,7 @@ pub(super) fn written(session: Session<'_>, file: &str, bytes: &[u8], signed: bo
         policies: bundle.policies.len(),
         bytes: bytes.len(),
         signed,
-    };
-    session.out.show(&document, |out| {
-        let next = if signed { "" } else { "; sign it: plumb policy bundle sign" };
-        out.say(format!(
-            "wrote {file}: {} {}, {} policies, content {}{next}",
-            document.bundle_id,
-            document.version,
-            document.policies,
-            bundle.content.short()
-        ));
-    });
-    Ok(Exit::Fine)
+    })
 }
 
 fn policies(path: &str) -> Result<Vec<Value>, Failure> {

@@ -16,35 +16,45 @@ use tokio::{
     time::{sleep, timeout},
 };
 use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
-use crate::{
-    core::Core,
-    limits::{ACCEPT_PAUSE, CONNECTIONS_MAX, HEADER_TIMEOUT, STOP_TIMEOUT, TLS_HANDSHAKE_TIMEOUT},
-};
+use crate::limits::{ACCEPT_PAUSE, HEADER_TIMEOUT, STOP_TIMEOUT, TLS_HANDSHAKE_TIMEOUT};
 
 /// Who is at the other end of a connection.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Peer {
+pub struct Peer {
     /// It showed a certificate that descends from the client CA.
-    pub(crate) certified: bool,
+    pub certified: bool,
 }
 
-/// Serves until the agent stops.
-pub(crate) async fn serve(
-    core: Arc<Core>,
-    listener: TcpListener,
-    tls: Option<TlsAcceptor>,
-    router: Router,
-) {
-    let open = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+/// What is served where.
+pub struct Serving {
+    pub listener: TcpListener,
+    pub tls: Option<TlsAcceptor>,
+    /// Every request carries a [`Peer`] among its extensions.
+    pub router: Router,
+    /// Open connections at once; the next ones wait to be accepted.
+    pub connections_max: usize,
+}
+
+impl std::fmt::Debug for Serving {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Serving").field("listener", &self.listener).finish_non_exhaustive()
+    }
+}
+
+/// Serves until it is stopped; requests in flight finish.
+pub async fn serve(serving: Serving, stop: CancellationToken) {
+    let Serving { listener, tls, router, connections_max } = serving;
+    let open = Arc::new(Semaphore::new(connections_max));
     let graceful = GracefulShutdown::new();
     loop {
         let permit =
             Arc::clone(&open).acquire_owned().await.expect("the semaphore is never closed");
         let stream = tokio::select! {
             biased;
-            () = core.stop.cancelled() => break,
+            () = stop.cancelled() => break,
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => stream,
                 Err(error) => {
@@ -56,14 +66,14 @@ pub(crate) async fn serve(
             },
         };
         let watcher = graceful.watcher();
-        let (tls, router, core) = (tls.clone(), router.clone(), Arc::clone(&core));
+        let (tls, router, stop) = (tls.clone(), router.clone(), stop.clone());
         let connection = async move {
             let _permit = permit;
             let _ = stream.set_nodelay(true);
             match tls {
                 None => answer(stream, Peer { certified: false }, router, watcher).await,
                 Some(tls) => {
-                    let Some((stream, peer)) = handshake(&core, &tls, stream).await else { return };
+                    let Some((stream, peer)) = handshake(&stop, &tls, stream).await else { return };
                     answer(stream, peer, router, watcher).await;
                 }
             }
@@ -77,13 +87,13 @@ pub(crate) async fn serve(
 }
 
 async fn handshake(
-    core: &Core,
+    stop: &CancellationToken,
     tls: &TlsAcceptor,
     stream: TcpStream,
 ) -> Option<(tokio_rustls::server::TlsStream<TcpStream>, Peer)> {
     let shaken = tokio::select! {
         shaken = timeout(TLS_HANDSHAKE_TIMEOUT, tls.accept(stream)) => shaken,
-        () = core.stop.cancelled() => return None,
+        () = stop.cancelled() => return None,
     };
     match shaken {
         Ok(Ok(stream)) => {

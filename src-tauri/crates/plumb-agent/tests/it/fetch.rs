@@ -1,0 +1,11 @@
+//! Packs from a registry: what is taken, what is refused, and what answers meanwhile.
+
+mod agent;
+mod deaths;
+mod faults;
+mod following;
+mod hour;
+mod registry;
+mod sim;
+mod store;
+mod world;

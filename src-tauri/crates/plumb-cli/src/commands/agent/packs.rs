@@ -1,0 +1,115 @@
+//! Flags of `agent serve` for policy packs from a registry.
+
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use clap::Args;
+use plumb_agent::fetch::{ClientTls, FetchConfig, FetchMode};
+use secrecy::SecretString;
+
+use super::TOKEN_BYTES_MAX;
+use crate::{commands::fleet::read_text, exit::Failure};
+
+/// Environment variable that holds the token shown to the registry.
+const TOKEN_VARIABLE: &str = "PLUMB_AGENT_PACK_TOKEN";
+/// Folder of packs below the state folder, where none is given.
+const FOLDER: &str = "packs";
+
+#[derive(Debug, Args)]
+#[expect(clippy::struct_field_names, reason = "clap names the flags after the fields")]
+pub(super) struct PackFlags {
+    /// Address of a policy pack, as in <https://hub.example/v1/policy/packs/policy-pack-v0>
+    #[arg(long, value_name = "URL", env = "PLUMB_AGENT_PACK_URL")]
+    pack_url: Option<String>,
+    /// Longest time between two looks at the registry; up to a fifth less, at random
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        env = "PLUMB_AGENT_PACK_INTERVAL",
+        default_value_t = 20,
+        requires = "pack_url"
+    )]
+    pack_interval: u64,
+    /// How a new pack is learned of: poll, long-poll or push
+    #[arg(long, value_name = "MODE", env = "PLUMB_AGENT_PACK_MODE", default_value_t = FetchMode::Poll, requires = "pack_url")]
+    pack_mode: FetchMode,
+    /// Folder of this agent's packs; packs/ in the state folder without it
+    #[arg(long, value_name = "DIR", env = "PLUMB_AGENT_PACK_DIR", requires = "pack_url")]
+    pack_dir: Option<PathBuf>,
+    /// PEM certificates the registry's has to descend from, instead of the system's
+    #[arg(long, value_name = "FILE", env = "PLUMB_AGENT_PACK_CA", requires = "pack_url")]
+    pack_ca: Option<PathBuf>,
+    /// PEM chain of the certificate shown to the registry, leaf first
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "PLUMB_AGENT_PACK_CLIENT_CERT",
+        requires = "pack_client_key"
+    )]
+    pack_client_cert: Option<PathBuf>,
+    /// PEM private key of that certificate
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "PLUMB_AGENT_PACK_CLIENT_KEY",
+        requires = "pack_client_cert"
+    )]
+    pack_client_key: Option<PathBuf>,
+    /// File with the bearer token shown to the registry; or in PLUMB_AGENT_PACK_TOKEN
+    #[arg(long, value_name = "FILE", env = "PLUMB_AGENT_PACK_TOKEN_FILE", requires = "pack_url")]
+    pack_token_file: Option<String>,
+}
+
+impl PackFlags {
+    /// The settings of a fetcher, where packs are asked for.
+    pub(super) fn config(&self, state_dir: Option<&Path>) -> Result<Option<FetchConfig>, Failure> {
+        let Some(url) = &self.pack_url else { return Ok(None) };
+        let bad = |error: plumb_agent::fetch::FetchSettingError| {
+            Failure::usage(error.to_string(), "see: plumb agent serve --help")
+        };
+        let folder = match (&self.pack_dir, state_dir) {
+            (Some(folder), _) => folder.clone(),
+            (None, Some(state)) => state.join(FOLDER),
+            (None, None) => {
+                return Err(Failure::usage(
+                    "packs need a folder, so that a restart finds the last good one",
+                    "give --pack-dir or --state-dir",
+                ));
+            }
+        };
+        let mut config = FetchConfig::new(url, folder).map_err(bad)?;
+        config.interval = Duration::from_secs(self.pack_interval);
+        config.mode = self.pack_mode;
+        config.ca.clone_from(&self.pack_ca);
+        config.client_tls = match (&self.pack_client_cert, &self.pack_client_key) {
+            (Some(certificate), Some(key)) => {
+                Some(ClientTls { certificate: certificate.clone(), key: key.clone() })
+            }
+            _ => None,
+        };
+        config.token = self.token()?;
+        config.check().map_err(bad)?;
+        Ok(Some(config))
+    }
+
+    /// From a file or the environment, never an argument: arguments are seen by every user.
+    fn token(&self) -> Result<Option<SecretString>, Failure> {
+        let text = match &self.pack_token_file {
+            Some(file) => read_text(file, TOKEN_BYTES_MAX)?,
+            None => match std::env::var(TOKEN_VARIABLE) {
+                Ok(text) => text,
+                Err(_) => return Ok(None),
+            },
+        };
+        let text = text.trim();
+        if text.is_empty() {
+            return Err(Failure::usage(
+                "the token for the pack registry is empty",
+                "give one, or leave it out",
+            ));
+        }
+        Ok(Some(SecretString::from(text.to_owned())))
+    }
+}

@@ -1,0 +1,5 @@
+//! The pack endpoint as its readers see it.
+
+mod contract;
+mod following;
+mod world;

@@ -1,0 +1,11 @@
+//! Inbound HTTP: accept, TLS, client certificates, bearer tokens, and a stop that lets requests
+//! finish. The same for every server of ours.
+
+mod bearer;
+mod connections;
+mod limits;
+mod tls;
+
+pub use bearer::{Bearer, shows};
+pub use connections::{Peer, Serving, serve};
+pub use tls::{TlsConfig, TlsError, server};
