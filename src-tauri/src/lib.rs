@@ -2,6 +2,7 @@
 
 mod commands;
 mod dialog;
+mod environment;
 mod measure;
 
 use std::{process::ExitCode, sync::Arc};
@@ -37,6 +38,7 @@ pub fn run() -> anyhow::Result<ExitCode> {
         return Ok(ended);
     }
     let arguments = Arguments::parse();
+    environment::settle().context("starting again with the settings that WebKit reads")?;
     tracing_subscriber::fmt()
         .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
         .with_writer(std::io::stderr)
@@ -99,24 +101,6 @@ pub fn run() -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Keeps WebKitGTK from the graphics driver: text and cells gain nothing from it, while a driver without the right
-/// buffers shows an empty window, and a software one costs 70 MB.
-#[cfg(target_os = "linux")]
-fn draw_in_software(window: &tauri::WebviewWindow) -> tauri::Result<()> {
-    use webkit2gtk::{HardwareAccelerationPolicy, SettingsExt as _, WebViewExt as _};
-    window.with_webview(|webview| {
-        if let Some(settings) = webview.inner().settings() {
-            settings.set_hardware_acceleration_policy(HardwareAccelerationPolicy::Never);
-        }
-    })
-}
-
-#[cfg(not(target_os = "linux"))]
-#[expect(clippy::unnecessary_wraps, reason = "one signature on every system")]
-fn draw_in_software(_: &tauri::WebviewWindow) -> tauri::Result<()> {
-    Ok(())
-}
-
 async fn open(data_dir: Utf8PathBuf, fleet_file: Option<Utf8PathBuf>) -> anyhow::Result<App> {
     let told = |error: AppError| anyhow::anyhow!("{}; {}", error.message, error.hint);
     let app = App::open(AppOptions::window(data_dir))
@@ -132,12 +116,11 @@ async fn open(data_dir: Utf8PathBuf, fleet_file: Option<Utf8PathBuf>) -> anyhow:
 /// Shows the one window, waits for the console's files, which were opened meanwhile, and begins to tell it what changes.
 fn show(tauri: &tauri::App, opening: Opening) -> anyhow::Result<()> {
     let handle = tauri.handle().clone();
-    let window = WebviewWindowBuilder::new(&handle, "main", WebviewUrl::default())
+    WebviewWindowBuilder::new(&handle, "main", WebviewUrl::default())
         .title("Plumbline")
         .inner_size(1280.0, 800.0)
         .min_inner_size(960.0, 600.0)
         .build()?;
-    draw_in_software(&window)?;
     // The page's first question waits for the end of this.
     let app = tauri::async_runtime::block_on(opening)??;
     tauri.manage(app.clone());

@@ -31,8 +31,9 @@ pub(crate) async fn fleet_overview(
 }
 
 #[tauri::command]
-pub(crate) async fn node_names(app: State<'_, App>, fleet: String) -> Result<NodeNames, AppError> {
-    app.node_names(&fleet).await
+#[expect(clippy::needless_pass_by_value, reason = "Tauri hands its state over by value")]
+pub(crate) fn node_names(app: State<'_, App>, fleet: String) -> Result<NodeNames, AppError> {
+    app.node_names(&fleet)
 }
 
 #[tauri::command]

@@ -123,6 +123,7 @@ pub(crate) struct FleetState {
     /// Set once the signed bundles beside the file are verified and in the catalogue.
     pub bundles: OnceCell<()>,
     pub current: Mutex<Option<Current>>,
+    pub reading: tokio::sync::Mutex<()>,
     /// Snapshots are stored one at a time, each over the one before.
     pub storing: tokio::sync::Mutex<()>,
     pub sweeping: AtomicBool,
@@ -353,10 +354,16 @@ impl App {
         if !self.0.options.sweep_on_period {
             self.bundles_known(&state).await?;
         }
-        if let Some(current) = &*state.current.lock().expect("no panic while a fleet is held") {
-            return Ok(current.clone());
+        let held = || state.current.lock().expect("no panic while a fleet is held").clone();
+        if let Some(current) = held() {
+            return Ok(current);
         }
-        self.read_current(&state, &loaded).await
+        // A window asks several questions at once at its start; the store is read for the first of them.
+        let _one_at_a_time = state.reading.lock().await;
+        match held() {
+            Some(current) => Ok(current),
+            None => self.read_current(&state, &loaded).await,
+        }
     }
 
     /// Reads the newest snapshot and desired versions from the store and keeps them for queries.

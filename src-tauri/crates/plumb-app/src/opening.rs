@@ -102,6 +102,7 @@ impl App {
             loaded,
             bundles: OnceCell::new(),
             current: Mutex::default(),
+            reading: tokio::sync::Mutex::default(),
             storing: tokio::sync::Mutex::default(),
             sweeping: AtomicBool::new(false),
             swept: AtomicBool::new(false),

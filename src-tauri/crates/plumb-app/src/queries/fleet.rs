@@ -34,7 +34,7 @@ impl App {
     }
 
     /// Ids behind the cells of the matrix.
-    pub async fn node_names(&self, fleet: &str) -> Result<NodeNames, AppError> {
+    pub fn node_names(&self, fleet: &str) -> Result<NodeNames, AppError> {
         let (_, loaded) = self.loaded(fleet)?;
         let ids = loaded.fleet.nodes.keys().map(ToString::to_string).collect();
         Ok(NodeNames { members: members(&loaded.fleet), ids })

@@ -25,7 +25,7 @@ async fn a_sweep_names_who_differs_and_how() {
     let expected = [("gw-1", "InSync"), ("gw-2", "Behind"), ("gw-3", "Diverged")];
     assert_eq!(states(&view), expected.map(|(id, state)| (id.to_owned(), state.to_owned())));
     assert_eq!((view.matrix.cells.as_str(), view.matrix.matched.as_str()), (".bd", ""));
-    assert_eq!(app.node_names("eu").await.expect("names").ids, ["gw-1", "gw-2", "gw-3"]);
+    assert_eq!(app.node_names("eu").expect("names").ids, ["gw-1", "gw-2", "gw-3"]);
     assert_eq!(view.versions.iter().map(|share| share.count).sum::<u32>(), 3);
 
     let drifted = app.fleet_overview("eu", &page("state:drifted")).await.expect("a view");
@@ -103,7 +103,7 @@ async fn an_import_never_overwrites_what_was_written_since_its_preview() {
         app.preview_import(Some("eu"), ImportFormat::Csv, nodes, "eu").await.expect("a preview");
     app.save_import("eu", &preview.toml, None).await.expect("saved");
     let view = app.fleet_overview("eu", &page("")).await.expect("a view");
-    let names = app.node_names("eu").await.expect("names");
+    let names = app.node_names("eu").expect("names");
     assert_eq!(names.ids, ["gw-9"]);
     assert_eq!(names.members, view.members, "the names are of the nodes that are shown");
     app.close().await;
