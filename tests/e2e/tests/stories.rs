@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use e2e_tests::{
     Demo, Launch, Window,
     window::{CONTROL, ENTER, quoted},
@@ -20,18 +20,6 @@ fn row(node: &str) -> String {
 /// Waits until the row of a node shows a word.
 async fn row_says(window: &Window, node: &str, word: &str) -> Result<()> {
     window.find(&format!("{}[contains(., {})]", row(node), quoted(word))).await.map(drop)
-}
-
-/// Starts the plan in the open dialog as its rung of the ladder asks for.
-async fn apply_plan(window: &Window) -> Result<()> {
-    let dialog = window.find("//dialog | //*[@role='dialog']").await?;
-    if dialog.text().await?.contains("to go on") {
-        let field = window.find("//input[starts-with(@aria-label, 'Type ')]").await?;
-        let label = field.attr("aria-label").await?.context("the field says what to type")?;
-        let phrase = label.trim_start_matches("Type ").trim_end_matches(" to go on").to_owned();
-        field.send_keys(&phrase).await?;
-    }
-    window.chord(&[CONTROL], ENTER).await
 }
 
 #[tokio::test]
@@ -58,7 +46,7 @@ async fn the_diverged_node_is_found_by_its_diff_and_brought_back() -> Result<()>
         ))
         .await?;
     window.press('s').await?;
-    apply_plan(&window).await?;
+    // One node with a known way back: the lowest rung of the ladder asks nothing and offers the undo.
     window.see("1 of 1 arrived").await?;
     row_says(&window, DIVERGED, "In sync").await?;
     window.quit().await

@@ -77,7 +77,7 @@ pub struct Metadata {
 
 /// A file of an archive that its policies read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DataFile {
+pub struct BaseDocument {
     pub path: String,
     /// Of the text, so that the layout of a JSON file is no content.
     pub digest: Digest,
@@ -101,7 +101,7 @@ pub struct Bundle {
     pub policies: Vec<Policy>,
     /// Data files by path. They decide as much as policies do, but a node does not say which it has,
     /// so they are no part of `content`; see [`Bundle::data_digest`].
-    pub data: Vec<DataFile>,
+    pub data: Vec<BaseDocument>,
     pub format: Format,
     pub metadata: Metadata,
     /// Size of the file.

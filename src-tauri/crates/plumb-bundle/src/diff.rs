@@ -8,7 +8,7 @@ use plumb_fleet::{
 };
 use serde::Serialize;
 
-use crate::bundle::DataFile;
+use crate::bundle::BaseDocument;
 
 /// A policy on one side of a comparison.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -93,7 +93,7 @@ pub fn diff_refs(before: &[PolicyRef], after: &[PolicyRef], ordering: Ordering) 
 }
 
 /// Compares the data files of two archives, which are told apart by their paths.
-pub fn diff_data(before: &[DataFile], after: &[DataFile]) -> PolicyDiff {
+pub fn diff_data(before: &[BaseDocument], after: &[BaseDocument]) -> PolicyDiff {
     let before: Vec<Line<'_>> = before.iter().map(|f| (f.path.as_str(), f.digest)).collect();
     let after: Vec<Line<'_>> = after.iter().map(|f| (f.path.as_str(), f.digest)).collect();
     compare(&before, &after, Ordering::Unordered)

@@ -13,7 +13,7 @@ pub mod text_diff;
 #[doc(hidden)]
 pub mod fuzz;
 
-pub use bundle::{Bundle, BundleError, DataFile, Expiry, Format, Metadata};
+pub use bundle::{BaseDocument, Bundle, BundleError, Expiry, Format, Metadata};
 pub use formats::{
     archive::ArchiveError,
     opa_archive::OpaArchive,

@@ -56,7 +56,7 @@ async fn a_run_of_one_process_is_picked_up_by_the_other_while_it_goes_on() {
     let mut heard = window.subscribe();
     assert_eq!(window.live_run("eu").await.expect("readable"), None);
     let plan = command.prepare_plan("eu", &sync_drifted()).await.expect("a plan");
-    // From now on the node takes requests and never answers: the run lasts until its deadline.
+    // From now on the node takes requests and never answers: the run would last until its deadline.
     let address = world.agents[0].1.address();
     world.stop_agents().await;
     let silent = std::net::TcpListener::bind(address).expect("the address is free");
@@ -69,6 +69,8 @@ async fn a_run_of_one_process_is_picked_up_by_the_other_while_it_goes_on() {
     };
     tokio::time::timeout(std::time::Duration::from_secs(20), told).await.expect("within a look");
     drop(silent);
+    // Nobody waits for a node that will not come back.
+    command.abort_run(&run.id).expect("its owner may end it");
     command.finished(&run.id).await.expect("a run");
     assert_eq!(window.live_run("eu").await.expect("readable"), None);
     let former = window.runs("eu").await.expect("runs");

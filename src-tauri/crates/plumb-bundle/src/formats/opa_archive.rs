@@ -13,7 +13,7 @@ use plumb_fleet::{
 
 use super::archive::{self, ArchiveError, Members};
 use crate::{
-    bundle::{Bundle, DataFile, Format, Metadata},
+    bundle::{BaseDocument, Bundle, Format, Metadata},
     canonical::canonical,
     json::{Value, parse},
 };
@@ -159,7 +159,7 @@ pub(super) fn modules(files: &Members) -> Result<Vec<Policy>, ArchiveError> {
 pub(super) fn data_files(
     files: &Members,
     is_data: impl Fn(&str) -> bool,
-) -> Result<Vec<DataFile>, ArchiveError> {
+) -> Result<Vec<BaseDocument>, ArchiveError> {
     let found = files.iter().filter(|(path, _)| is_data(path));
     let read = found.map(|(path, content)| {
         let text = if has_extension(path, &["json"]) {
@@ -169,7 +169,7 @@ pub(super) fn data_files(
             let text = std::str::from_utf8(content);
             text.map_err(|_| ArchiveError::NotText { path: path.clone() })?.to_owned()
         };
-        Ok(DataFile { path: path.clone(), digest: Digest::of(text.as_bytes()), text })
+        Ok(BaseDocument { path: path.clone(), digest: Digest::of(text.as_bytes()), text })
     });
     read.collect()
 }

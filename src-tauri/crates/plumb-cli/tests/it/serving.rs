@@ -55,19 +55,30 @@ impl Served {
 
 /// One HTTP/1.1 request with the bytes a script's curl sends.
 fn ask(address: &str, method: &str, path: &str, token: Option<&str>, body: &str) -> (u16, Value) {
-    let mut stream = TcpStream::connect(address).expect("the agent listens");
+    try_ask(address, method, path, token, body).expect("an answer")
+}
+
+/// As [`ask`], of an agent that may end meanwhile.
+fn try_ask(
+    address: &str,
+    method: &str,
+    path: &str,
+    token: Option<&str>,
+    body: &str,
+) -> std::io::Result<(u16, Value)> {
+    let mut stream = TcpStream::connect(address)?;
     let token = token.map(|token| format!("Authorization: Bearer {token}\r\n")).unwrap_or_default();
     write!(
         stream,
         "{method} {path} HTTP/1.1\r\nHost: agent\r\nConnection: close\r\nContent-Type: application/json\r\n{token}Content-Length: {}\r\n\r\n{body}",
         body.len()
-    )
-    .expect("written");
+    )?;
     let mut text = String::new();
-    stream.read_to_string(&mut text).expect("an answer");
-    let status = text.split(' ').nth(1).and_then(|code| code.parse().ok()).expect("a status");
+    stream.read_to_string(&mut text)?;
+    let status = text.split(' ').nth(1).and_then(|code| code.parse().ok());
+    let status = status.ok_or(std::io::ErrorKind::UnexpectedEof)?;
     let body = text.split("\r\n\r\n").nth(1).unwrap_or_default();
-    (status, serde_json::from_str(body).unwrap_or(Value::Null))
+    Ok((status, serde_json::from_str(body).unwrap_or(Value::Null)))
 }
 
 fn signed(world: &World) {
@@ -249,8 +260,8 @@ fn child_of(id: u32) -> u32 {
 
 #[cfg(target_os = "linux")]
 fn version(address: &str) -> Option<Value> {
-    TcpStream::connect(address).ok()?;
-    Some(ask(address, "GET", "/rules/summary", None, "").1["version"].clone())
+    let (_, summary) = try_ask(address, "GET", "/rules/summary", None, "").ok()?;
+    Some(summary["version"].clone())
 }
 
 #[test]

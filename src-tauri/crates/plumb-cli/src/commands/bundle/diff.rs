@@ -45,7 +45,7 @@ pub(crate) struct BundleDiffDocument {
     pub(crate) unchanged: usize,
     pub(crate) policies: Vec<BundleDelta>,
     /// Data files that differ; archives only.
-    pub(crate) data: Vec<DataDelta>,
+    pub(crate) data: Vec<DocumentDelta>,
     pub(crate) text: Option<TextDiffView>,
 }
 
@@ -69,7 +69,7 @@ pub(crate) struct BundleDelta {
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
-pub(crate) struct DataDelta {
+pub(crate) struct DocumentDelta {
     pub(crate) path: String,
     /// `added`, `removed` or `changed`.
     pub(crate) change: String,
@@ -113,7 +113,7 @@ impl Diff {
             data: diff_data(&before.data, &after.data)
                 .deltas
                 .iter()
-                .map(|delta| DataDelta {
+                .map(|delta| DocumentDelta {
                     path: delta.id.clone(),
                     change: word(delta.kind()).to_owned(),
                 })

@@ -38,7 +38,7 @@ pub(crate) struct InspectDocument {
     pub(crate) policies: Vec<PolicyOfBundle>,
     /// Digest over the data files, where there are any.
     pub(crate) data_digest: Option<String>,
-    pub(crate) data: Vec<DataOfBundle>,
+    pub(crate) data: Vec<DocumentsOfBundle>,
     pub(crate) advice: Vec<Advice>,
 }
 
@@ -49,7 +49,7 @@ pub(crate) struct PolicyOfBundle {
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
-pub(crate) struct DataOfBundle {
+pub(crate) struct DocumentsOfBundle {
     pub(crate) path: String,
     pub(crate) digest: String,
 }
@@ -73,7 +73,7 @@ impl Inspect {
             data: bundle
                 .data
                 .iter()
-                .map(|file| DataOfBundle {
+                .map(|file| DocumentsOfBundle {
                     path: file.path.clone(),
                     digest: file.digest.to_string(),
                 })
