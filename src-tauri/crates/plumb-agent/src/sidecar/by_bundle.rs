@@ -114,17 +114,21 @@ impl ByBundle {
         while Instant::now() < deadline {
             // An OPA that may still be busy with the refused one has to ask again first.
             let settled = !self.offer.was_sent(refused) || self.offer.was_answered_in(turn);
-            if let Ok(Ok(status)) = timeout_at(deadline, self.opa.status(&self.name)).await
-                && settled
-                && status.revision.as_deref() == Some(&former.revision)
-            {
-                if status.fault.is_none() {
-                    return Return::Answers;
+            match timeout_at(deadline, self.opa.status(&self.name)).await {
+                Ok(Ok(status))
+                    if settled && status.revision.as_deref() == Some(&former.revision) =>
+                {
+                    if status.fault.is_none() {
+                        return Return::Answers;
+                    }
+                    if nudged.elapsed() >= NUDGE_PAUSE {
+                        self.offer.nudge();
+                        nudged = Instant::now();
+                    }
                 }
-                if nudged.elapsed() >= NUDGE_PAUSE {
-                    self.offer.nudge();
-                    nudged = Instant::now();
-                }
+                // Waiting shows nothing where nothing is told.
+                Ok(Err(failure)) if !failure.is_passing() => return Return::Awaited,
+                _ => {}
             }
             sleep(LOOK_PAUSE).await;
         }

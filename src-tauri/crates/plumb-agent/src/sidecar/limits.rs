@@ -18,7 +18,7 @@ pub(super) const DOUBT: Duration = Duration::from_millis(1_500);
 /// A held request is let go this often while an old error is to be cleared.
 pub(super) const NUDGE_PAUSE: Duration = Duration::from_secs(1);
 /// How often it is looked whether OPA still has what was put there: an OPA that restarts is empty.
-pub(super) const PRESENCE_PAUSE: Duration = Duration::from_secs(5);
+pub(super) const PRESENCE_PAUSE: Duration = Duration::from_secs(2);
 
 /// Longest status that is read.
 pub(super) const STATUS_BYTES_MAX: usize = 8 << 20;
