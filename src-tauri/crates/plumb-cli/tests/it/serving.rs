@@ -211,6 +211,40 @@ fn settings_of_packs_that_cannot_work_are_refused_with_the_reason() {
 }
 
 #[test]
+fn settings_of_an_opa_that_cannot_work_are_refused_with_the_reason() {
+    let world = World::empty();
+    world.file("empty", "\n");
+    world.file("none.json", r#"{"probes":[]}"#);
+    world.file("wrong.json", r#"{"probes":[{"path":"cos/abac/allow","expects":true}]}"#);
+    world.file("probes.json", r#"{"probes":[{"path":"cos/abac/allow","expect":true}]}"#);
+    let refused = |flags: &str, reason: &str| {
+        let words = format!(
+            "agent serve --bundle b.json --trust s=s.pem --pack-url https://hub.example/v1/policy/packs/p --pack-dir p {flags}"
+        );
+        let said = world.check(&words, 2).stderr;
+        assert!(said.contains(reason), "{flags}: {said}");
+    };
+    let url = "--opa-url http://127.0.0.1:8181";
+    refused("--opa-url opa", "is no URL");
+    refused("--opa-url http://127.0.0.1:8181/v1", "host and port alone");
+    refused("--opa-url http://opa.example:8181 --opa-mode put", "use https://");
+    refused("--opa-url https://opa.example:8181", "--opa-mode put");
+    refused(&format!("{url} --opa-mode push"), "bundle or put");
+    refused(&format!("{url} --opa-bundle-listen 0.0.0.0:8182"), "is not loopback");
+    refused(&format!("{url} --opa-token-file empty"), "the token for OPA is empty");
+    refused(&format!("{url} --opa-probes none.json"), "0 probes");
+    refused(&format!("{url} --opa-probes wrong.json"), "unknown field `expects`");
+    refused(&format!("{url} --opa-probes missing.json"), "missing.json");
+    refused("--opa-mode put", "--opa-url");
+    // What is sound gets as far as packs themselves do.
+    refused(&format!("{url} --opa-probes probes.json"), "verify the attestation");
+    let alone = "agent serve --bundle b.json --trust s=s.pem --opa-url http://127.0.0.1:8181";
+    assert!(world.check(alone, 2).stderr.contains("--pack-url"));
+    let help = world.check("help opa-sidecar", 0).stdout;
+    assert!(help.contains("mixed_for_ms") && help.contains("--opa-mode put"), "{help}");
+}
+
+#[test]
 fn the_demo_says_one_line_and_stops_when_told() {
     let world = World::empty();
     let served = Served::start(&world, &["demo", "--nodes", "3"], "demo-started");
