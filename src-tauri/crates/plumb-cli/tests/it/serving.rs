@@ -16,14 +16,14 @@ use crate::{
 };
 
 /// A program that runs until it is told to stop.
-struct Served {
+pub(crate) struct Served {
     child: Child,
     first: Value,
     _rest: BufReader<ChildStdout>,
 }
 
 impl Served {
-    fn start(world: &World, words: &[&str], schema: &str) -> Self {
+    pub(crate) fn start(world: &World, words: &[&str], schema: &str) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_plumb"));
         command.args(words).arg("--json").current_dir(world.path()).stdin(Stdio::null());
         command.env("PLUMBLINE_DATA_DIR", world.path().join("data"));
@@ -41,8 +41,12 @@ impl Served {
         Self { child, first, _rest: rest }
     }
 
+    pub(crate) fn url(&self) -> &str {
+        self.first["url"].as_str().expect("an address")
+    }
+
     /// Asks it to stop and gives back what it said on standard error.
-    fn stop(mut self) -> String {
+    pub(crate) fn stop(mut self) -> String {
         let stopped = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status();
         assert!(stopped.is_ok_and(|status| status.success()));
         let status = self.child.wait().expect("it ends");
@@ -55,22 +59,34 @@ impl Served {
 
 /// One HTTP/1.1 request with the bytes a script's curl sends.
 fn ask(address: &str, method: &str, path: &str, token: Option<&str>, body: &str) -> (u16, Value) {
-    let mut stream = TcpStream::connect(address).expect("the agent listens");
+    try_ask(address, method, path, token, body).expect("an answer")
+}
+
+/// The same to an agent that may just be ending.
+fn try_ask(
+    address: &str,
+    method: &str,
+    path: &str,
+    token: Option<&str>,
+    body: &str,
+) -> Option<(u16, Value)> {
+    let mut stream = TcpStream::connect(address).ok()?;
     let token = token.map(|token| format!("Authorization: Bearer {token}\r\n")).unwrap_or_default();
     write!(
         stream,
         "{method} {path} HTTP/1.1\r\nHost: agent\r\nConnection: close\r\nContent-Type: application/json\r\n{token}Content-Length: {}\r\n\r\n{body}",
         body.len()
     )
-    .expect("written");
+    .ok()?;
     let mut text = String::new();
-    stream.read_to_string(&mut text).expect("an answer");
-    let status = text.split(' ').nth(1).and_then(|code| code.parse().ok()).expect("a status");
+    stream.read_to_string(&mut text).ok()?;
+    let status = text.split(' ').nth(1)?.parse().ok()?;
     let body = text.split("\r\n\r\n").nth(1).unwrap_or_default();
-    (status, serde_json::from_str(body).unwrap_or(Value::Null))
+    Some((status, serde_json::from_str(body).unwrap_or(Value::Null)))
 }
 
-fn signed(world: &World) {
+/// Two versions of a signed bundle, and the key.
+pub(crate) fn signed(world: &World) {
     world.file("policies.json", r#"[{"id": "payments", "effect": "deny"}]"#);
     world.check("bundle keygen --out signer.pem --bits 2048", 0);
     for (version, file) in [("1.0.0", "production-v1"), ("2.0.0", "production-v2")] {
@@ -283,8 +299,8 @@ fn child_of(id: u32) -> u32 {
 
 #[cfg(target_os = "linux")]
 fn version(address: &str) -> Option<Value> {
-    TcpStream::connect(address).ok()?;
-    Some(ask(address, "GET", "/rules/summary", None, "").1["version"].clone())
+    let (_, summary) = try_ask(address, "GET", "/rules/summary", None, "")?;
+    Some(summary["version"].clone())
 }
 
 #[test]
