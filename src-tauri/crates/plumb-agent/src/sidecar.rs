@@ -17,7 +17,16 @@ mod opa;
 mod probe;
 mod status;
 
-use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    io,
+    net::SocketAddr,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use futures::future::BoxFuture;
 use plumb_bundle::formats::pack::OpaForm;
@@ -35,7 +44,7 @@ use by_bundle::ByBundle;
 use by_put::ByPut;
 use failure::OpaFailure;
 use journal::Journal;
-use limits::{CONNECTIONS_MAX, LOOK_PAUSE, PRESENCE_PAUSE, RETURN_TIMEOUT};
+use limits::{CONNECTIONS_MAX, LOOK_PAUSE, PRESENCE_PAUSE, REACH_AGAIN, RETURN_TIMEOUT};
 use offer::Offer;
 use opa::Opa;
 
@@ -93,6 +102,15 @@ pub struct SidecarReport {
     pub restoring: bool,
 }
 
+/// Until when what may take.
+#[derive(Debug, Clone, Copy)]
+struct Times {
+    /// OPA has to have answered something.
+    reach_by: Instant,
+    /// The pack has to be in force.
+    deadline: Instant,
+}
+
 enum Way {
     Bundle(ByBundle),
     Put(ByPut),
@@ -104,6 +122,8 @@ struct Inner {
     way: Mutex<Way>,
     report: watch::Sender<SidecarReport>,
     log: LogSink,
+    /// OPA did not answer at all when it was last needed.
+    away: AtomicBool,
     stop: CancellationToken,
     tracker: TaskTracker,
 }
@@ -149,6 +169,7 @@ impl Sidecar {
             way: Mutex::new(way),
             report: watch::Sender::new(report),
             log,
+            away: AtomicBool::new(false),
             stop,
             tracker,
         });
@@ -231,16 +252,17 @@ impl Inner {
             given => given.to_vec(),
         };
         let revision = form.revision.clone();
+        let times = self.times(deadline);
         match &mut *way {
             Way::Bundle(way) => {
-                let result = match way.activate(form, &probes, deadline, &cancel).await {
+                let result = match way.activate(form, &probes, times, &cancel).await {
                     Ok(()) => Ok(self.taken(revision, None)),
                     Err((failure, returned)) => Err(self.refused(&failure, returned)),
                 };
                 let _ = answer.send(result);
             }
             Way::Put(way) => {
-                self.change_by_put(way, &form, &probes, deadline, &cancel, answer).await;
+                self.change_by_put(way, &form, &probes, times, &cancel, answer).await;
             }
         }
     }
@@ -250,7 +272,7 @@ impl Inner {
         way: &mut ByPut,
         form: &OpaForm,
         probes: &[OpaProbe],
-        deadline: Instant,
+        times: Times,
         cancel: &CancellationToken,
         answer: oneshot::Sender<Result<Activated, Refused>>,
     ) {
@@ -259,7 +281,7 @@ impl Inner {
             let _ = answer.send(Err(self.refused(&OpaFailure::StillRestoring, Return::Awaited)));
             return;
         }
-        let failure = match way.activate(form, probes, deadline, cancel).await {
+        let failure = match way.activate(form, probes, times, cancel).await {
             Ok(changed) => {
                 let _ = answer.send(Ok(self.taken(form.revision.clone(), Some(changed.mixed))));
                 return;
@@ -347,6 +369,12 @@ impl Inner {
         }
     }
 
+    fn times(&self, deadline: Instant) -> Times {
+        let soon = Instant::now() + REACH_AGAIN;
+        let away = self.away.load(Ordering::Relaxed);
+        Times { reach_by: if away { soon.min(deadline) } else { deadline }, deadline }
+    }
+
     fn taken(&self, revision: String, mixed: Option<Duration>) -> Activated {
         let mixed_for_ms = mixed.map(|mixed| u64::try_from(mixed.as_millis()).unwrap_or(u64::MAX));
         let detail = match mixed_for_ms {
@@ -354,6 +382,7 @@ impl Inner {
             Some(ms) => format!("OPA decides by {revision}, mixed_for_ms={ms}"),
         };
         (self.log)(LogLevel::Info, &detail);
+        self.away.store(false, Ordering::Relaxed);
         self.report.send_modify(|report| {
             *report = SidecarReport {
                 mode: report.mode,
@@ -367,6 +396,7 @@ impl Inner {
 
     fn refused(&self, failure: &OpaFailure, returned: Return) -> Refused {
         let refused = refusal(failure, Some(returned));
+        self.away.store(failure.is_away(), Ordering::Relaxed);
         self.report.send_modify(|report| {
             report.refusal = Some(refused.reason.clone());
             report.fault = failure.fault().cloned();

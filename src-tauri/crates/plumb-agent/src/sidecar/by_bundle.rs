@@ -7,6 +7,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    Times,
     failure::{OpaFailure, Return},
     limits::{DOUBT, LOOK_PAUSE, NUDGE_PAUSE, RETURN_TIMEOUT},
     offer::{Offer, Offered},
@@ -31,7 +32,7 @@ impl ByBundle {
         &self,
         form: OpaForm,
         probes: &[OpaProbe],
-        deadline: Instant,
+        times: Times,
         cancel: &CancellationToken,
     ) -> Result<(), (OpaFailure, Return)> {
         let former = self.offer.current();
@@ -41,14 +42,26 @@ impl ByBundle {
         self.offer.set(Some(Arc::clone(&fresh)));
         let taken = tokio::select! {
             () = cancel.cancelled() => Err(OpaFailure::Cancelled),
-            taken = self.until_taken(&fresh, before, probes, deadline) => taken,
+            taken = self.until_taken(&fresh, before, probes, times) => taken,
         };
         match taken {
             Ok(()) => Ok(()),
+            // The last good pack is to be there for an OPA that comes up later.
+            Err(failure) if former.is_none() && !failure.is_judgement() => {
+                Err((failure, Return::Offered))
+            }
             Err(failure) => {
                 let turn = self.offer.set(former.clone());
-                let Some(former) = former else { return Err((failure, Return::Nothing)) };
-                Err((failure, self.until_back(&former, &fresh, turn).await))
+                let returned = match former {
+                    None => Return::Nothing,
+                    Some(_)
+                        if failure.is_away() || matches!(failure, OpaFailure::NotAsked { .. }) =>
+                    {
+                        Return::Awaited
+                    }
+                    Some(former) => self.until_back(&former, &fresh, turn).await,
+                };
+                Err((failure, returned))
             }
         }
     }
@@ -58,8 +71,9 @@ impl ByBundle {
         fresh: &Offered,
         before: Option<BundleStatus>,
         probes: &[OpaProbe],
-        deadline: Instant,
+        times: Times,
     ) -> Result<(), OpaFailure> {
+        let Times { mut reach_by, deadline } = times;
         let mut judge = Judge { stale: before, suspect: None };
         let mut nudged = Instant::now();
         let asked = self.offer.asked();
@@ -67,9 +81,13 @@ impl ByBundle {
         loop {
             match timeout_at(deadline, self.opa.status(&self.name)).await {
                 Err(_) => return Err(self.not_in_time(fresh, asked, last)),
+                Ok(Err(failure)) if failure.is_away() && Instant::now() >= reach_by => {
+                    return Err(failure);
+                }
                 Ok(Err(failure)) if failure.is_passing() => last = failure,
                 Ok(Err(failure)) => return Err(failure),
                 Ok(Ok(status)) => {
+                    reach_by = deadline;
                     let current = status.revision.as_deref() == Some(&fresh.revision);
                     if current && status.fault.is_none() {
                         break;

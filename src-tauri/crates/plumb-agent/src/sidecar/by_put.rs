@@ -9,6 +9,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    Times,
     failure::OpaFailure,
     journal::{Journal, Placed},
     limits::{LOOK_PAUSE, RETRY_PAUSE_MAX},
@@ -42,13 +43,14 @@ impl ByPut {
         &mut self,
         form: &OpaForm,
         probes: &[OpaProbe],
-        deadline: Instant,
+        times: Times,
         cancel: &CancellationToken,
     ) -> Result<Changed, OpaFailure> {
+        let Times { reach_by, deadline } = times;
         let wanted = Placed::wanted(form, self.journal.held())?;
         let former = tokio::select! {
             () = cancel.cancelled() => return Err(OpaFailure::Cancelled),
-            former = self.read_patiently(&wanted, deadline) => former?,
+            former = self.read_patiently(&wanted, reach_by) => former?,
         };
         if !same(&former, &wanted) {
             self.journal.begin(former.clone()).map_err(OpaFailure::Journal)?;

@@ -66,6 +66,17 @@ impl OpaFailure {
         matches!(self, Self::Unreachable { .. } | Self::Late { .. } | Self::Busy { .. })
     }
 
+    /// Whether OPA did not answer at all.
+    pub(super) fn is_away(&self) -> bool {
+        matches!(self, Self::Unreachable { .. })
+    }
+
+    /// Whether OPA judged the pack, and not only the circumstances.
+    pub(super) fn is_judgement(&self) -> bool {
+        !self.is_passing()
+            && !matches!(self, Self::NotAsked { .. } | Self::NotActivated { .. } | Self::NoStatus)
+    }
+
     /// What OPA itself said, where it said something.
     pub(super) fn fault(&self) -> Option<&OpaFault> {
         match self {
@@ -83,6 +94,8 @@ pub enum Return {
     Answers,
     /// It is offered or written again as soon as OPA answers; that was not seen yet.
     Awaited,
+    /// There was nothing before, and OPA said nothing against the pack: it stays on offer.
+    Offered,
     /// There was nothing before.
     Nothing,
 }
@@ -92,6 +105,7 @@ impl fmt::Display for Return {
         f.write_str(match self {
             Self::Answers => "the former pack answers",
             Self::Awaited => "OPA was not yet seen to be back at the former pack; that goes on",
+            Self::Offered => "there was no pack before, so this one stays on offer",
             Self::Nothing => "there was no pack before",
         })
     }

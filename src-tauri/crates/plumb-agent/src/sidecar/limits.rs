@@ -6,6 +6,9 @@ use std::time::Duration;
 pub(super) const DEADLINE: Duration = Duration::from_secs(20);
 /// How long the return to the former pack is waited for before that is said; it goes on after that.
 pub(super) const RETURN_TIMEOUT: Duration = Duration::from_secs(8);
+/// How long an OPA that was away the last time is waited for: a fetcher that starts tries up to four
+/// packs, one after the other, and tries again later anyway.
+pub(super) const REACH_AGAIN: Duration = Duration::from_secs(1);
 /// One request to OPA; one that takes longer is tried again within the deadline.
 pub(super) const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 /// Pause between two looks at the status: a status is 50 to 100 kB.

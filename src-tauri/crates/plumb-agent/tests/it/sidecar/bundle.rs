@@ -149,12 +149,12 @@ async fn an_opa_that_never_asks_is_told_from_one_that_refuses() {
     let mut setting = Setting::new(&wanted, &pack("1", "true", 365)).await;
     opa.start();
     setting.begin().await;
-    let why = setting.refused(&pack("2", "true", 365)).await;
+    let why = setting.report().refusal.expect("refused");
     assert!(
         why.contains("OPA never asked for /bundles/policy-pack-v0 at http://127.0.0.1:"),
         "{why}"
     );
-    assert!(why.ends_with("there was no pack before"), "{why}");
+    assert!(why.ends_with("there was no pack before, so this one stays on offer"), "{why}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -170,4 +170,23 @@ async fn an_agent_that_restarts_finds_opa_where_it_was() {
     setting.told(|report| report.in_force.is_some()).await;
     assert_eq!(opa.activations(), 1, "the same pack makes the same bundle, which OPA has already");
     assert_eq!(setting.decision("cos/abac/allow").await, json!(true));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_opa_that_comes_up_after_the_agent_gets_the_pack_all_the_same() {
+    let mut opa = Opa::new();
+    let url = opa.url();
+    let mut wanted = Wanted::new(&url, OpaMode::Bundle);
+    wanted.limit = Duration::from_secs(3);
+    let mut setting = Setting::new(&wanted, &pack("1", "true", 365)).await;
+    opa.downloads(setting.sidecar.bundle_address().expect("it listens"), ID);
+    setting.begin().await;
+    let report = setting.report();
+    assert!(report.refusal.is_some_and(|why| why.contains("OPA cannot be reached")));
+    assert_eq!(report.returned, Some(Return::Offered));
+    // The registry may be down by now: what was verified is there.
+    opa.start();
+    setting.until_decision("cos/abac/allow", &json!(true)).await;
+    setting.taken(&pack("1", "true", 365)).await;
+    assert_eq!(opa.activations(), 1);
 }
