@@ -25,11 +25,13 @@ mod store;
 mod verify;
 
 pub use alert::{Alert, Severity};
+pub(crate) use config::is_loopback;
 pub use config::{ClientTls, FetchConfig, FetchMode, FetchSettingError};
 pub use decide::{Held, Memory, Outcome, Pace, Seen, Step};
 pub use digest::{DigestFieldError, read_digest_field};
 pub use disk::{Disk, DiskFile, DiskLock, RealDisk};
 pub use failure::{Cause, FetchFailure, Stage};
+pub(crate) use fetcher::on_blocking_thread;
 pub use fetcher::{EventSink, FetchError, FetchParts, Fetcher, LogSink};
 pub use pack::{Activate, Activated, Refused, VerifiedPack};
 pub use source::{Answer, Ask, Attestation, HttpSource, PackSource, Pieces, SourceError};

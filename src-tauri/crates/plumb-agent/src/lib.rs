@@ -27,6 +27,7 @@ mod roots;
 mod routes;
 mod rules;
 mod shape;
+pub mod sidecar;
 mod stats;
 mod sync;
 mod tasks;

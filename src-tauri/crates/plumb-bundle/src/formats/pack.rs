@@ -1,6 +1,8 @@
 //! Policy packs: a deterministic tar with `opa/*.rego`, `data/*.json`, `README.md`, `signing/` and
 //! a `manifest.json` whose `digest` names the pack.
 
+mod opa_form;
+
 use plumb_fleet::{
     content::{Ordering, content_digest},
     ids::{BundleDigest, Digest},
@@ -15,6 +17,7 @@ use crate::{
     canonical::canonical,
     json::{Layout, Value, parse, print},
 };
+pub use opa_form::{BUNDLE_MEDIA_TYPE, Document, OpaForm};
 
 /// The manifest's name in a pack.
 pub const MANIFEST: &str = "manifest.json";

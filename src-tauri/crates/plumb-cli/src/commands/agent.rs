@@ -1,5 +1,6 @@
 //! `agent serve`: the service beside a policy engine.
 
+mod opa;
 mod packs;
 mod supervise;
 
@@ -14,6 +15,7 @@ use schemars::JsonSchema;
 use secrecy::SecretString;
 use serde::Serialize;
 
+use opa::OpaFlags;
 use packs::PackFlags;
 
 use crate::{
@@ -113,6 +115,8 @@ pub(crate) struct Serve {
     alert_node: Option<String>,
     #[command(flatten)]
     packs: PackFlags,
+    #[command(flatten)]
+    opa: OpaFlags,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -237,6 +241,7 @@ impl Serve {
         config.watch = !self.no_watch;
         config.alerts = self.alerts()?;
         if let Some(packs) = self.packs.config(self.state_dir.as_deref())? {
+            self.opa.config(packs.pack_id(), &packs.folder)?;
             return Err(no_verifier(packs.pack_id()));
         }
         Ok(config)

@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// Help texts, the same as in the window, by topic.
-const TOPICS: [(&str, &str); 10] = [
+const TOPICS: [(&str, &str); 11] = [
     ("actions", include_str!("../../../../../assets/help/actions.md")),
     ("command-line", include_str!("../../../../../assets/help/command-line.md")),
     ("credentials", include_str!("../../../../../assets/help/credentials.md")),
@@ -20,6 +20,7 @@ const TOPICS: [(&str, &str); 10] = [
     ("getting-started", include_str!("../../../../../assets/help/getting-started.md")),
     ("keys", include_str!("../../../../../assets/help/keys.md")),
     ("metrics", include_str!("../../../../../assets/help/metrics.md")),
+    ("opa-sidecar", include_str!("../../../../../assets/help/opa-sidecar.md")),
     ("policy-packs", include_str!("../../../../../assets/help/policy-packs.md")),
     ("troubleshooting", include_str!("../../../../../assets/help/troubleshooting.md")),
 ];

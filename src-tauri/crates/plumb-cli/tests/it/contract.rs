@@ -109,3 +109,38 @@ fn the_help_names_only_commands_that_exist() {
         assert_eq!(ended.status.code(), Some(0), "{line}");
     }
 }
+
+/// R272-R275: the guided entries are there, and what they tell to type exists.
+#[test]
+fn the_guided_entries_name_checks_and_commands_that_exist() {
+    let text =
+        fs::read_to_string(folder().join("../../help/troubleshooting.md")).expect("readable");
+    let checks = World::empty().check("doctor --list", 0).stdout;
+    for title in [
+        "## A reload takes long",
+        "## Bundle verification failed",
+        "## Bundle contains no policies",
+        "## Requests fail while a node reloads",
+    ] {
+        let entry = text.split_once(title).unwrap_or_else(|| panic!("{title}")).1;
+        let entry = entry.split("\n## ").next().expect("the entry itself");
+        let named: Vec<&str> = entry
+            .split(|c: char| c.is_whitespace() || c == '`')
+            .filter(|word| word.starts_with("check.policy."))
+            .collect();
+        assert!(!named.is_empty(), "{title} tells what to check");
+        for check in named {
+            assert!(checks.contains(check), "{title}: {check}");
+        }
+        for code in entry.split('`').skip(1).step_by(2).filter(|code| code.starts_with("plumb ")) {
+            let is_verb = |word: &&str| word.chars().all(|c| c.is_ascii_lowercase() || c == '-');
+            let verb: Vec<&str> = code
+                .split_whitespace()
+                .skip(1)
+                .take_while(|word| is_verb(word) && !word.starts_with('-'))
+                .collect();
+            let ended = plumb().args(&verb).arg("--help").output().expect("the program starts");
+            assert_eq!(ended.status.code(), Some(0), "{title}: {code}");
+        }
+    }
+}

@@ -4,6 +4,7 @@ mod acting;
 mod bundles;
 mod contract;
 mod evaluation_process;
+mod examples;
 mod fleets;
 mod looks;
 mod reading;

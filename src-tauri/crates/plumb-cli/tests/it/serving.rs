@@ -16,14 +16,14 @@ use crate::{
 };
 
 /// A program that runs until it is told to stop.
-struct Served {
+pub(crate) struct Served {
     child: Child,
     first: Value,
     _rest: BufReader<ChildStdout>,
 }
 
 impl Served {
-    fn start(world: &World, words: &[&str], schema: &str) -> Self {
+    pub(crate) fn start(world: &World, words: &[&str], schema: &str) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_plumb"));
         command.args(words).arg("--json").current_dir(world.path()).stdin(Stdio::null());
         command.env("PLUMBLINE_DATA_DIR", world.path().join("data"));
@@ -41,8 +41,12 @@ impl Served {
         Self { child, first, _rest: rest }
     }
 
+    pub(crate) fn url(&self) -> &str {
+        self.first["url"].as_str().expect("an address")
+    }
+
     /// Asks it to stop and gives back what it said on standard error.
-    fn stop(mut self) -> String {
+    pub(crate) fn stop(mut self) -> String {
         let stopped = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status();
         assert!(stopped.is_ok_and(|status| status.success()));
         let status = self.child.wait().expect("it ends");
@@ -81,7 +85,8 @@ fn try_ask(
     Ok((status, serde_json::from_str(body).unwrap_or(Value::Null)))
 }
 
-fn signed(world: &World) {
+/// Two versions of a signed bundle, and the key.
+pub(crate) fn signed(world: &World) {
     world.file("policies.json", r#"[{"id": "payments", "effect": "deny"}]"#);
     world.check("bundle keygen --out signer.pem --bits 2048", 0);
     for (version, file) in [("1.0.0", "production-v1"), ("2.0.0", "production-v2")] {
@@ -219,6 +224,40 @@ fn settings_of_packs_that_cannot_work_are_refused_with_the_reason() {
     refused("--pack-url http://hub/p --pack-dir p --pack-ca ca.pem", "needs https://");
     refused(&format!("{url} --pack-dir p --pack-client-cert c.pem"), "--pack-client-key");
     refused("--pack-dir p", "--pack-url");
+}
+
+#[test]
+fn settings_of_an_opa_that_cannot_work_are_refused_with_the_reason() {
+    let world = World::empty();
+    world.file("empty", "\n");
+    world.file("none.json", r#"{"probes":[]}"#);
+    world.file("wrong.json", r#"{"probes":[{"path":"cos/abac/allow","expects":true}]}"#);
+    world.file("probes.json", r#"{"probes":[{"path":"cos/abac/allow","expect":true}]}"#);
+    let refused = |flags: &str, reason: &str| {
+        let words = format!(
+            "agent serve --bundle b.json --trust s=s.pem --pack-url https://hub.example/v1/policy/packs/p --pack-dir p {flags}"
+        );
+        let said = world.check(&words, 2).stderr;
+        assert!(said.contains(reason), "{flags}: {said}");
+    };
+    let url = "--opa-url http://127.0.0.1:8181";
+    refused("--opa-url opa", "is no URL");
+    refused("--opa-url http://127.0.0.1:8181/v1", "host and port alone");
+    refused("--opa-url http://opa.example:8181 --opa-mode put", "use https://");
+    refused("--opa-url https://opa.example:8181", "--opa-mode put");
+    refused(&format!("{url} --opa-mode push"), "bundle or put");
+    refused(&format!("{url} --opa-bundle-listen 0.0.0.0:8182"), "is not loopback");
+    refused(&format!("{url} --opa-token-file empty"), "the token for OPA is empty");
+    refused(&format!("{url} --opa-probes none.json"), "0 probes");
+    refused(&format!("{url} --opa-probes wrong.json"), "unknown field `expects`");
+    refused(&format!("{url} --opa-probes missing.json"), "missing.json");
+    refused("--opa-mode put", "--opa-url");
+    // What is sound gets as far as packs themselves do.
+    refused(&format!("{url} --opa-probes probes.json"), "verify the attestation");
+    let alone = "agent serve --bundle b.json --trust s=s.pem --opa-url http://127.0.0.1:8181";
+    assert!(world.check(alone, 2).stderr.contains("--pack-url"));
+    let help = world.check("help opa-sidecar", 0).stdout;
+    assert!(help.contains("mixed_for_ms") && help.contains("--opa-mode put"), "{help}");
 }
 
 #[test]
