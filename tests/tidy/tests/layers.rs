@@ -77,7 +77,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
 const TESTS_MAY_USE: &[(&str, &[&str])] = &[
     ("plumb-trust", &["plumb-pki"]),
     ("plumb-cli", &["plumb-pki"]),
-    ("plumb-agent", &["plumb-hub"]),
+    ("plumb-agent", &["plumb-hub", "plumb-pki"]),
     ("plumb-clients", &["plumb-agent", "plumb-demo"]),
     ("plumb-app", &["plumb-agent", "plumb-demo"]),
 ];

@@ -6,6 +6,7 @@ mod faults;
 mod following;
 mod hour;
 mod registry;
+mod sigstore;
 mod sim;
 mod store;
 mod world;
