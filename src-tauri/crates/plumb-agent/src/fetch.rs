@@ -31,6 +31,7 @@ pub use decide::{Held, Memory, Outcome, Pace, Seen, Step};
 pub use digest::{DigestFieldError, read_digest_field};
 pub use disk::{Disk, DiskFile, DiskLock, RealDisk};
 pub use failure::{Cause, FetchFailure, Stage};
+pub(crate) use fetcher::FetchHandle;
 pub use fetcher::{EventSink, FetchError, FetchParts, Fetcher, LogSink};
 pub use pack::{Activate, Activated, Refused, VerifiedPack};
 pub use sigstore::SigstoreVerifier;

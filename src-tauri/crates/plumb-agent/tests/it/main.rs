@@ -11,4 +11,5 @@ mod field;
 mod load;
 mod metrics;
 mod own_api;
+mod packs;
 mod world;

@@ -40,9 +40,9 @@ pub(crate) struct Serve {
     /// Address and port to listen on
     #[arg(long, value_name = "ADDRESS", env = "PLUMB_AGENT_LISTEN", default_value_t = SocketAddr::from(([127, 0, 0, 1], PORT)))]
     listen: SocketAddr,
-    /// The default bundle
-    #[arg(long, value_name = "FILE", env = BUNDLE_VARIABLE)]
-    bundle: PathBuf,
+    /// The default bundle; not looked at where packs are run
+    #[arg(long, value_name = "FILE", env = BUNDLE_VARIABLE, required_unless_present = "pack_url")]
+    bundle: Option<PathBuf>,
     /// Folder bundles may stand in; the default bundle's folder without it; may be repeated
     #[arg(
         long = "bundle-root",
@@ -211,7 +211,8 @@ impl Serve {
     }
 
     fn config(&self) -> Result<AgentConfig, Failure> {
-        let mut config = AgentConfig::new(self.bundle.clone(), self.trust.clone());
+        let mut config =
+            AgentConfig::new(self.bundle.clone().unwrap_or_default(), self.trust.clone());
         config.listen = self.listen;
         config.bundle_roots.clone_from(&self.bundle_roots);
         config.state_dir.clone_from(&self.state_dir);
@@ -236,9 +237,7 @@ impl Serve {
         });
         config.watch = !self.no_watch;
         config.alerts = self.alerts()?;
-        if let Some(packs) = self.packs.config(self.state_dir.as_deref())? {
-            return Err(no_verifier(packs.pack_id()));
-        }
+        config.packs = self.packs.fetching(self.state_dir.as_deref())?;
         Ok(config)
     }
 
@@ -281,16 +280,6 @@ fn token_in(text: &str) -> Result<SecretString, Failure> {
         return Err(Failure::usage("the token is empty", "give one, or leave it out on loopback"));
     }
     Ok(SecretString::from(text.to_owned()))
-}
-
-/// Packs are only ever taken when somebody can tell who signed them.
-fn no_verifier(pack: &str) -> Failure {
-    Failure::usage(
-        format!(
-            "nothing here can verify the attestation of {pack} yet, so it would never be taken"
-        ),
-        "leave --pack-url out",
-    )
 }
 
 /// Loud, on standard error: what makes this agent less safe than it could be.
