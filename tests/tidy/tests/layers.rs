@@ -56,7 +56,18 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ),
     ("plumb-serve", &["plumb-fleet"]),
     ("plumb-hub", &["plumb-wire", "plumb-serve", "plumb-fleet", "plumb-bundle"]),
-    ("plumb-demo", &["plumb-agent", "plumb-fleet", "plumb-bundle", "plumb-trust", "plumb-wire"]),
+    (
+        "plumb-demo",
+        &[
+            "plumb-agent",
+            "plumb-hub",
+            "plumb-pki",
+            "plumb-fleet",
+            "plumb-bundle",
+            "plumb-trust",
+            "plumb-wire",
+        ],
+    ),
     // It shares nothing with the verifier that its bundles are judged by.
     ("plumb-pki", &[]),
     (

@@ -1,6 +1,12 @@
 //! Which engine answers by a pack, and the one in this process.
 
-use std::{io, num::NonZero, sync::Arc, thread, time::Duration};
+use std::{
+    io,
+    num::NonZero,
+    sync::{Arc, OnceLock},
+    thread,
+    time::Duration,
+};
 
 use jiff::Timestamp;
 use plumb_decide::{Answer, Entrypoint, Question, Reason};
@@ -114,19 +120,27 @@ impl EmbeddedSettings {
 pub(crate) struct EmbeddedEngine {
     pub(crate) settings: EmbeddedSettings,
     pub(crate) threads: EngineThreads,
-    pool: WorkerPool,
+    /// Begun with the first pack of Rego: an agent of first-match lists needs no process.
+    pool: OnceLock<WorkerPool>,
+    stop: CancellationToken,
 }
 
 impl EmbeddedEngine {
-    /// Starts threads and evaluation process; both end with `stop`.
+    /// Starts the threads; the evaluation process, once there is one, ends with `stop`.
     pub(crate) fn start(settings: EmbeddedSettings, stop: CancellationToken) -> io::Result<Self> {
         let threads = EngineThreads::start(settings.threads.min(ENGINE_THREADS_MAX))?;
-        let options = PoolOptions {
-            program: settings.program.clone(),
-            limits: ProcessLimits::default(),
-            size: POOL_SIZE,
-        };
-        Ok(Self { settings, threads, pool: WorkerPool::start(options, stop) })
+        Ok(Self { settings, threads, pool: OnceLock::new(), stop })
+    }
+
+    fn pool(&self) -> &WorkerPool {
+        self.pool.get_or_init(|| {
+            let options = PoolOptions {
+                program: self.settings.program.clone(),
+                limits: ProcessLimits::default(),
+                size: POOL_SIZE,
+            };
+            WorkerPool::start(options, self.stop.clone())
+        })
     }
 
     /// Tries a pack in the evaluation process, and then asks it the same here, before anybody else can.
@@ -136,7 +150,7 @@ impl EmbeddedEngine {
         now: Timestamp,
     ) -> Result<LoadedPolicy, EngineError> {
         let probes = self.settings.probes(now);
-        let policy = LoadedPolicy::load_pack(pack, &self.pool, &probes).await?;
+        let policy = LoadedPolicy::load_pack(pack, self.pool(), &probes).await?;
         self.probe(&policy, now).await?;
         Ok(policy)
     }
@@ -158,6 +172,8 @@ impl EmbeddedEngine {
 
     /// Waits until the evaluation process has ended.
     pub(crate) async fn close(&self) {
-        self.pool.close().await;
+        if let Some(pool) = self.pool.get() {
+            pool.close().await;
+        }
     }
 }

@@ -47,7 +47,7 @@ struct IdentityFile {
 pub(in crate::commands) fn read_policy(path: &str) -> Result<TrustPolicy, Failure> {
     let file: PolicyFile = toml_file(path)?;
     let refused = |error: &dyn std::error::Error| {
-        Failure::usage(format!("{}: {}", path, chain(error)), "mend the policy")
+        Failure::usage(format!("{path}: {}", chain(error)), "mend the policy")
     };
     let mut policy = TrustPolicy::new(file.profile);
     for root in file.root {
@@ -71,7 +71,7 @@ pub(in crate::commands) fn read_policy(path: &str) -> Result<TrustPolicy, Failur
                 NameRule::Pattern(NamePattern::new(&pattern).map_err(|error| refused(&error))?)
             }
             _ => {
-                let message = format!("{}: an identity has a name or a pattern", path);
+                let message = format!("{path}: an identity has a name or a pattern");
                 return Err(Failure::usage(message, "give one of the two"));
             }
         };
