@@ -207,10 +207,21 @@ impl<'a> Fleet<'a> {
     /// It fetches this release; what comes later it takes at once where it is the desired one, and
     /// else when it is told to.
     async fn runs(&self, id: &str, release: Release) -> Result<RunningAgent> {
-        self.registry.offer(&self.files.bundle(release)).await?;
-        let looks = if release == Release::Desired { Looks::AtOnce } else { Looks::Rarely };
-        let agent = Agent::start(self.agent(id, looks)?).await?;
-        look(&agent, Ended::Activated).await?;
+        // What is desired came after a trial of the candidate and a return to the old one, so a pin
+        // to either is honoured from the agent's own store.
+        let (looks, releases) = match release {
+            Release::Desired => {
+                (Looks::AtOnce, vec![Release::Candidate, Release::Old, Release::Desired])
+            }
+            other => (Looks::Rarely, vec![other]),
+        };
+        let config = self.agent(id, looks)?;
+        self.registry.offer(&self.files.bundle(releases[0])).await?;
+        let agent = Agent::start(config).await?;
+        for release in releases {
+            self.registry.offer(&self.files.bundle(release)).await?;
+            look(&agent, Ended::Activated).await?;
+        }
         Ok(agent)
     }
 

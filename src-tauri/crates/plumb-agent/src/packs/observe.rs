@@ -120,6 +120,10 @@ impl Core {
 
     fn failed(&self, cause: Cause, took: Duration, attempt: &Attempt, digest: Option<Digest>) {
         self.pack.failed(cause);
+        if cause == Cause::TakenBack && attempt.trigger == FetchTrigger::Rollback {
+            // What was taken back is the last one that anybody should return to.
+            self.book().durable.last_known_good = None;
+        }
         let asked = matches!(
             attempt.trigger,
             FetchTrigger::Request | FetchTrigger::Sync | FetchTrigger::Rollback
@@ -173,7 +177,11 @@ impl Core {
         let reason = reason.and_then(|attempt| {
             Some(format!("{}: {}", attempt.cause?.as_str(), attempt.text.unwrap_or_default()))
         });
-        let reason = reason.unwrap_or_else(|| "the active pack could not be used".to_owned());
+        let reason = reason.unwrap_or_else(|| {
+            // At a start the door to the fetcher is not open yet.
+            let cause = self.book().told.and_then(|told| told.cause).map_or("start", Cause::as_str);
+            format!("{cause}: the active pack could not be used")
+        });
         self.fall_back(Fallback { since: self.now(), reason: printable(&reason) });
     }
 

@@ -259,6 +259,7 @@ async fn a_pack_that_fails_decisions_is_taken_back() {
     assert_eq!(status["bundle"]["version"], "1", "{status}");
     let reason = status["fallback"]["reason"].as_str().expect("a reason");
     assert!(reason.contains("taken_back") && reason.contains("of 22"), "{reason}");
+    assert_eq!(status["last_known_good"], Value::Null, "nobody returns to it by a rollback");
     // It is not taken again, and another one is.
     let again = node.post("/v1/agent/sync", "{}").await;
     assert_eq!(again.status, 422);

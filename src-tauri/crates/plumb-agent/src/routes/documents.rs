@@ -24,7 +24,7 @@ struct Body {
 }
 
 /// `POST /v1/data/{path}`: `{"input": ...}` in, `{"result": ...}` out, `{}` when it is undefined.
-pub(super) async fn data(
+pub(super) async fn ask(
     State(core): State<Arc<Core>>,
     Path(path): Path<String>,
     body: Bytes,
