@@ -56,7 +56,18 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ),
     ("plumb-serve", &["plumb-fleet"]),
     ("plumb-hub", &["plumb-wire", "plumb-serve", "plumb-fleet", "plumb-bundle"]),
-    ("plumb-demo", &["plumb-agent", "plumb-fleet", "plumb-bundle", "plumb-trust", "plumb-wire"]),
+    (
+        "plumb-demo",
+        &[
+            "plumb-agent",
+            "plumb-hub",
+            "plumb-pki",
+            "plumb-fleet",
+            "plumb-bundle",
+            "plumb-trust",
+            "plumb-wire",
+        ],
+    ),
     // It shares nothing with the verifier that its bundles are judged by.
     ("plumb-pki", &[]),
     (
@@ -77,7 +88,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
 const TESTS_MAY_USE: &[(&str, &[&str])] = &[
     ("plumb-trust", &["plumb-pki"]),
     ("plumb-cli", &["plumb-pki"]),
-    ("plumb-agent", &["plumb-hub"]),
+    ("plumb-agent", &["plumb-hub", "plumb-pki"]),
     ("plumb-clients", &["plumb-agent", "plumb-demo"]),
     ("plumb-app", &["plumb-agent", "plumb-demo"]),
 ];

@@ -15,6 +15,7 @@ use plumb_trust::{KeySet, TrustedKey};
 use plumb_wire::v1::{Authentication, LogLevel, Trigger};
 use tokio::{net::TcpListener, sync::mpsc, task::JoinHandle};
 use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
 use crate::{
@@ -28,6 +29,8 @@ use crate::{
     history::History,
     keeper::{self, STORE_FOLDER},
     limits::{CONNECTIONS_MAX, KEEPER_QUEUE_MAX},
+    metrics::PackOrigin,
+    packs::{EmbeddedEngine, PackActivation, PackEngine, TrialLimits, observer, watch},
     roots::Roots,
     routes::{router, warnings},
     tasks,
@@ -65,6 +68,8 @@ impl Agent {
         let tls = config.tls.as_ref().map(plumb_serve::server).transpose()?;
         let source = config.packs.as_ref().map(|packs| pack_source(&config, packs)).transpose()?;
         let (store, state) = open_state(&config)?;
+        let stop = CancellationToken::new();
+        let engine = start_engine(&config, &stop)?;
         let (keeper_queue, jobs) = mpsc::channel(KEEPER_QUEUE_MAX);
         let listen = config.listen;
         let listener = TcpListener::bind(listen)
@@ -82,23 +87,23 @@ impl Agent {
                 durable: state.durable,
                 history: state.history,
                 keeper: keeper_queue,
+                engine,
+                stop,
             },
         );
         announce(&core, address, &state.notes);
         let keeper =
             core.state_dir.is_some().then(|| tokio::spawn(keeper::run(Arc::clone(&core), jobs)));
-        {
+        let packs = if let Some(source) = source {
+            Some(start_packs(&core, source).await?)
+        } else {
             let turn = core.turn.lock().await;
             core.come_up(&turn, Trigger::Start).await;
-        }
-        let packs = match source {
-            Some(source) => Some(start_packs(&core, source).await?),
-            None => None,
+            None
         };
-        let watcher = (core.config.watch && !core.config.field_compatible)
-            .then(|| tasks::watch(&core))
-            .flatten();
-        if core.config.polling.is_some() && !core.config.field_compatible {
+        let follows = packs.is_none() && !core.config.field_compatible;
+        let watcher = (core.config.watch && follows).then(|| tasks::watch(&core)).flatten();
+        if core.config.polling.is_some() && follows {
             core.tracker.spawn(tasks::poll(Arc::clone(&core)));
         }
         start_alerts(&core, address);
@@ -165,6 +170,9 @@ impl RunningAgent {
             packs.shutdown().await;
         }
         self.core.tracker.wait().await;
+        if let Some(engine) = &self.core.engine {
+            engine.close().await;
+        }
         if let Some(keeper) = self.keeper.take() {
             let _ = keeper.await;
         }
@@ -209,20 +217,41 @@ async fn start_packs(core: &Arc<Core>, source: Arc<dyn PackSource>) -> Result<Fe
     let parts = FetchParts {
         source,
         verifier: packs.verifier,
-        activate: packs.activate,
+        activate: Arc::new(PackActivation::new(Arc::clone(core), &packs.engine)),
         disk: Arc::new(RealDisk),
         clock: core.config.clock.clone(),
         share: Box::new(rand::random::<f64>),
         log: Arc::new(move |level, line| logging.log(level, line)),
-        observe: packs.observe,
+        observe: observer(core, packs.observe),
     };
-    Fetcher::start(packs.config, parts).await.map_err(|error| {
+    core.pack.comes_from(PackOrigin::Pack(core.packs_url()));
+    let limits = match &packs.engine {
+        PackEngine::Embedded(settings) => settings.trial,
+        PackEngine::Beside(_) => TrialLimits::default(),
+    };
+    let started = Fetcher::start(packs.config, parts).await.map_err(|error| {
         core.stop.cancel();
         if let Some(state) = &core.state_dir {
             state.release();
         }
-        error.into()
-    })
+        AgentError::from(error)
+    });
+    let fetcher = started?;
+    // The first of its kind: an agent starts one fetcher.
+    let _ = core.packs.set(fetcher.handle());
+    core.tracker.spawn(watch(Arc::clone(core), limits));
+    Ok(fetcher)
+}
+
+fn start_engine(
+    config: &AgentConfig,
+    stop: &CancellationToken,
+) -> Result<Option<EmbeddedEngine>, AgentError> {
+    let Some(PackFetching { engine: PackEngine::Embedded(settings), .. }) = &config.packs else {
+        return Ok(None);
+    };
+    let started = EmbeddedEngine::start((**settings).clone(), stop.clone());
+    started.map(Some).map_err(|error| AgentError::Engine { error })
 }
 
 fn read_keys(trust: &[TrustKey]) -> Result<KeySet, AgentError> {

@@ -15,9 +15,10 @@ use secrecy::SecretString;
 use crate::{
     alerts::AlertConfig,
     error::AgentError,
-    fetch::{Activate, EventSink, FetchConfig, PackVerifier},
+    fetch::{EventSink, FetchConfig, PackVerifier},
     limits::POLL_DELAY_S_MAX,
     load::BundleShare,
+    packs::PackEngine,
 };
 
 /// Port the field's service listens on (R232).
@@ -56,7 +57,7 @@ pub struct AgentConfig {
     pub alerts: Option<AlertConfig>,
     /// Bundles shared with other agents of this process.
     pub share: Option<BundleShare>,
-    /// Policy packs from a registry, beside the bundle.
+    /// Policy packs from a registry, instead of the default bundle.
     pub packs: Option<PackFetching>,
 }
 
@@ -103,7 +104,15 @@ impl AgentConfig {
         if exposed && self.tls.is_none() && !self.insecure_behind_proxy {
             return Err(AgentError::PlainText { listen: self.listen });
         }
-        if self.trust.is_empty() {
+        if self.packs.is_some() && self.field_compatible {
+            let message =
+                "an agent that answers as the field's service takes no packs: leave one of \
+                           the two out"
+                    .to_owned();
+            return Err(AgentError::Setting { message });
+        }
+        // A pack of Rego is carried by its attestation alone.
+        if self.trust.is_empty() && self.packs.is_none() {
             return Err(AgentError::NoTrust);
         }
         if let Some(alerts) = &self.alerts {
@@ -120,6 +129,9 @@ impl AgentConfig {
 
     /// The folders bundles may stand in.
     pub(crate) fn roots(&self) -> Vec<PathBuf> {
+        if self.bundle_roots.is_empty() && self.packs.is_some() {
+            return Vec::new();
+        }
         if self.bundle_roots.is_empty() {
             let folder = self.bundle.parent().filter(|folder| !folder.as_os_str().is_empty());
             return vec![folder.unwrap_or(Path::new(".")).to_path_buf()];
@@ -137,7 +149,7 @@ fn is_loopback(address: IpAddr) -> bool {
 pub struct PackFetching {
     pub config: FetchConfig,
     pub verifier: Arc<dyn PackVerifier>,
-    pub activate: Arc<dyn Activate>,
+    pub engine: PackEngine,
     pub observe: EventSink,
 }
 

@@ -3,7 +3,7 @@
 use std::{
     path::PathBuf,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicI64, AtomicU64, Ordering},
     },
     time::Duration,
@@ -12,9 +12,9 @@ use std::{
 use arc_swap::ArcSwapOption;
 use jiff::Timestamp;
 use plumb_decide::Reading;
-use plumb_fleet::BundleDigest;
+use plumb_fleet::{BundleDigest, Digest};
 use plumb_trust::KeySet;
-use plumb_wire::v1::{Fallback, LastKnownGood, LogLevel, NoBundle};
+use plumb_wire::v1::{Fallback, LastKnownGood, LogLevel, NoBundle, SignatureStatus};
 use tokio::sync::{Mutex as Turn, Notify, Semaphore, mpsc};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -22,6 +22,7 @@ use crate::{
     alerts::Alerts,
     config::{AgentConfig, Polling},
     durable::{Durable, StateDir},
+    fetch::{FetchHandle, VerificationReport},
     find::Listing,
     history::History,
     keeper::Job,
@@ -29,6 +30,7 @@ use crate::{
     load::{Checks, Loaded},
     logs::LogRing,
     metrics::{PackMetrics, Traffic},
+    packs::{EmbeddedEngine, Told, Trials},
     replay::Replays,
     roots::{BundlePath, Roots},
     rules::Rules,
@@ -58,6 +60,12 @@ pub(crate) struct Core {
     pub(crate) replays: Replays,
     pub(crate) verifications: Semaphore,
     pub(crate) keeper: mpsc::Sender<Job>,
+    /// The door to the fetcher of packs, once it runs.
+    pub(crate) packs: OnceLock<FetchHandle>,
+    /// What evaluates Rego in this process, where packs are brought into force here.
+    pub(crate) engine: Option<EmbeddedEngine>,
+    /// The newest change, while it still has to prove itself.
+    pub(crate) trial: Trials,
     pub(crate) settings_changed: Notify,
     pub(crate) tracker: TaskTracker,
     pub(crate) stop: CancellationToken,
@@ -71,19 +79,67 @@ pub(crate) struct Core {
 #[derive(Debug)]
 pub(crate) struct InForce {
     pub(crate) bundle: Arc<Loaded>,
-    pub(crate) path: BundlePath,
+    pub(crate) place: Place,
     pub(crate) loaded_at: Timestamp,
     /// Rules put in their place in memory (field-compatible mode only).
     pub(crate) replaced: Option<Arc<Rules>>,
 }
 
+/// Where what is in force came from.
+#[derive(Debug, Clone)]
+pub(crate) enum Place {
+    File(BundlePath),
+    Pack(Arc<PackPlace>),
+}
+
+/// The pack that what is in force came in.
+#[derive(Debug)]
+pub(crate) struct PackPlace {
+    /// Its address; carries no credential.
+    pub(crate) url: String,
+    pub(crate) digest: Digest,
+    /// What its attestation was found to be.
+    pub(crate) report: VerificationReport,
+}
+
+impl Place {
+    pub(crate) fn shown(&self) -> String {
+        match self {
+            Self::File(path) => path.shown.display().to_string(),
+            Self::Pack(pack) => pack.url.clone(),
+        }
+    }
+}
+
 impl InForce {
-    pub(crate) fn rules(&self) -> &Rules {
-        self.replaced.as_deref().unwrap_or(&self.bundle.rules)
+    /// The first-match rules that answer, where it is those.
+    pub(crate) fn rules(&self) -> Option<&Rules> {
+        self.replaced.as_deref().or_else(|| self.bundle.rules())
     }
 
     pub(crate) fn version(&self) -> &str {
-        self.bundle.document.version().as_str()
+        self.bundle.version()
+    }
+
+    /// The pack it came in.
+    pub(crate) fn pack(&self) -> Option<&PackPlace> {
+        match &self.place {
+            Place::Pack(pack) => Some(pack),
+            Place::File(_) => None,
+        }
+    }
+
+    /// What carried it: the signature inside, and the attestation beside it.
+    pub(crate) fn signature(&self) -> SignatureStatus {
+        let mut status = self.bundle.signature.clone();
+        let Some(pack) = self.pack() else { return status };
+        let mut checks = pack.report.made();
+        checks.append(&mut status.checks);
+        status.checks = checks;
+        if self.bundle.rules().is_none() {
+            status.key = pack.report.carried_by.clone().unwrap_or_default();
+        }
+        status
     }
 
     /// The name a rollback would find it by.
@@ -92,7 +148,43 @@ impl InForce {
             version: self.version().to_owned(),
             digest: self.bundle.digest.to_string(),
             content: self.bundle.content.to_string(),
-            path: self.path.shown.display().to_string(),
+            path: self.place.shown(),
+        }
+    }
+}
+
+/// What answers requests, held as it was when it was asked for: a reload in the middle is not seen.
+#[derive(Debug, Clone)]
+pub(crate) enum Answering {
+    Nothing,
+    /// Unsigned rules put in place in memory (field-compatible mode only).
+    Local(Arc<Rules>),
+    InForce(Arc<InForce>),
+}
+
+impl Answering {
+    /// The first-match rules, where it is those.
+    pub(crate) fn rules(&self) -> Option<&Rules> {
+        match self {
+            Self::Nothing => None,
+            Self::Local(rules) => Some(rules),
+            Self::InForce(now) => now.rules(),
+        }
+    }
+
+    pub(crate) fn in_force(&self) -> Option<&InForce> {
+        match self {
+            Self::InForce(now) => Some(now),
+            Self::Nothing | Self::Local(_) => None,
+        }
+    }
+
+    /// Policies that decide: rules, or Rego modules.
+    pub(crate) fn count(&self) -> usize {
+        match (self.rules(), self.in_force()) {
+            (Some(rules), _) => rules.len(),
+            (None, Some(now)) => now.bundle.refs.len(),
+            (None, None) => 0,
         }
     }
 }
@@ -111,6 +203,8 @@ pub(crate) struct Book {
     pub(crate) source: PathBuf,
     /// Rules put in place while there is no bundle (field-compatible mode only).
     pub(crate) local_rules: Option<Arc<Rules>>,
+    /// The failure of a look at the registry that was last told, so that a lasting one is told once.
+    pub(crate) told: Option<Told>,
 }
 
 /// What `Core::new` is made of besides the configuration.
@@ -123,6 +217,8 @@ pub(crate) struct Parts {
     pub(crate) durable: Durable,
     pub(crate) history: History,
     pub(crate) keeper: mpsc::Sender<Job>,
+    pub(crate) engine: Option<EmbeddedEngine>,
+    pub(crate) stop: CancellationToken,
 }
 
 impl Core {
@@ -153,9 +249,12 @@ impl Core {
             replays: Replays::default(),
             verifications: Semaphore::new(VERIFICATIONS_MAX),
             keeper: parts.keeper,
+            packs: OnceLock::new(),
+            engine: parts.engine,
+            trial: Trials::default(),
             settings_changed: Notify::new(),
             tracker: TaskTracker::new(),
-            stop: CancellationToken::new(),
+            stop: parts.stop,
             started_us: AtomicI64::new(started_us),
             confirmed_us: AtomicI64::new(started_us),
             swap_ns: AtomicU64::new(0),
@@ -186,16 +285,12 @@ impl Core {
         if self.config.field_compatible { NoBundle::Allow } else { self.config.no_bundle }
     }
 
-    /// Reads the rules that answer requests, and the bundle they are of.
-    pub(crate) fn with_rules<T>(
-        &self,
-        read: impl FnOnce(Option<&Rules>, Option<&InForce>) -> T,
-    ) -> T {
+    /// What answers requests at this moment.
+    pub(crate) fn answering(&self) -> Answering {
         if let Some(now) = self.in_force.load_full() {
-            return read(Some(now.rules()), Some(&now));
+            return Answering::InForce(now);
         }
-        let local = self.book().local_rules.clone();
-        read(local.as_deref(), None)
+        self.book().local_rules.clone().map_or(Answering::Nothing, Answering::Local)
     }
 
     /// Polling delays in force, or nothing when the agent does not poll.

@@ -1,7 +1,7 @@
 //! The embedded engine: Rego of a verified bundle, answered in this process.
 //!
 //! A [`LoadedPolicy`] is proof: it is made of an archive whose signature was checked against the
-//! agent's keys here, and whose modules were parsed, compiled and probed in the evaluation process
+//! agent's keys here, or of a pack whose attestation was, and its modules were parsed, compiled and probed in the evaluation process
 //! before this one touched them. It is asked on threads of its own, with a stack of known size and
 //! limits on time and input; a panic of the engine ends one question. What no guard stops is a
 //! stack that overflows on an input nobody probed: that ends the agent, and whoever supervises it
@@ -17,6 +17,7 @@ use plumb_fleet::BundleDigest;
 use plumb_trust::{KeySet, Verdict, verify_opa_bundle};
 use plumb_worker::WorkerPool;
 
+use crate::fetch::{VerificationReport, VerifiedPack};
 pub use threads::{EngineThreads, EngineUnavailable};
 
 /// Why a bundle is not loaded.
@@ -42,8 +43,17 @@ pub struct Probe {
 #[derive(Debug, Clone)]
 pub struct LoadedPolicy {
     policy: Arc<RegoPolicy>,
-    verdict: Arc<Verdict>,
+    vouched: Arc<Vouched>,
     digest: BundleDigest,
+}
+
+/// What carried a policy.
+#[derive(Debug)]
+pub enum Vouched {
+    /// The signature inside an OPA bundle.
+    Signature(Verdict),
+    /// The attestation beside a pack.
+    Attestation(VerificationReport),
 }
 
 impl LoadedPolicy {
@@ -64,6 +74,31 @@ impl LoadedPolicy {
             return Err(EngineError::Untrusted { check });
         }
         let source = RegoSource::of_archive(archive).map_err(EngineError::Policy)?;
+        Self::pass(source, pool, probes, Vouched::Signature(verdict), archive.digest()).await
+    }
+
+    /// The same for a pack, which only the fetcher makes and only of one that is attested.
+    pub async fn load_pack(
+        pack: &VerifiedPack,
+        pool: &WorkerPool,
+        probes: &[Probe],
+    ) -> Result<Self, EngineError> {
+        let report = pack.report().clone();
+        if !report.is_trusted() {
+            return Err(EngineError::Untrusted { check: report.refusal_text() });
+        }
+        let source = RegoSource::of_pack(pack.pack()).map_err(EngineError::Policy)?;
+        let digest = BundleDigest(pack.digest());
+        Self::pass(source, pool, probes, Vouched::Attestation(report), digest).await
+    }
+
+    async fn pass(
+        source: RegoSource,
+        pool: &WorkerPool,
+        probes: &[Probe],
+        vouched: Vouched,
+        digest: BundleDigest,
+    ) -> Result<Self, EngineError> {
         let questions: Vec<Question> = probes.iter().map(|probe| probe.question.clone()).collect();
         let passed = pool.prepare(&source, &questions).await.map_err(EngineError::Policy)?;
         for (number, (probe, answer)) in probes.iter().zip(passed.probes).enumerate() {
@@ -73,18 +108,17 @@ impl LoadedPolicy {
         let policy = prepared
             .unwrap_or_else(|error| Err(Reason::Panicked { message: error.to_string() }))
             .map_err(EngineError::Policy)?;
-        let (policy, verdict) = (Arc::new(policy), Arc::new(verdict));
-        Ok(Self { policy, verdict, digest: archive.digest() })
+        Ok(Self { policy: Arc::new(policy), vouched: Arc::new(vouched), digest })
     }
 
-    /// SHA-256 of the archive.
+    /// SHA-256 of the archive or pack.
     pub fn digest(&self) -> BundleDigest {
         self.digest
     }
 
-    /// The checks that carried the bundle.
-    pub fn verdict(&self) -> &Verdict {
-        &self.verdict
+    /// What carried it.
+    pub fn vouched(&self) -> &Vouched {
+        &self.vouched
     }
 
     /// Functions named in the policy whose call is answered as *not evaluated here*.
@@ -93,7 +127,7 @@ impl LoadedPolicy {
     }
 }
 
-fn check_probe(number: usize, probe: &Probe, answer: Answer) -> Result<(), EngineError> {
+pub(crate) fn check_probe(number: usize, probe: &Probe, answer: Answer) -> Result<(), EngineError> {
     let refused = match &probe.expected {
         Some(expected) => *expected != answer,
         None => matches!(answer, Answer::NotEvaluated { .. } | Answer::Error { .. }),

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::PathBuf, time::SystemTime};
 use plumb_wire::v1::{BundlesFound, FoundBundle, LastKnownGood, Pin};
 
 use crate::{
-    core::Core,
+    core::{Core, Place},
     load::{Loaded, load},
     roots::{BundlePath, Roots},
 };
@@ -57,7 +57,7 @@ impl From<&LastKnownGood> for Wanted {
 
 impl Wanted {
     pub(crate) fn is(&self, loaded: &Loaded) -> bool {
-        self.version == loaded.document.version().as_str()
+        self.version == loaded.version()
             && self.digest.as_ref().is_none_or(|digest| *digest == loaded.digest.to_string())
             && self.content.as_ref().is_none_or(|content| *content == loaded.content.to_string())
     }
@@ -99,8 +99,9 @@ impl Core {
         if let Some(now) = self.in_force.load_full()
             && wanted.is(&now.bundle)
             && (wanted.digest.is_some() || wanted.content.is_some())
+            && let Place::File(path) = &now.place
         {
-            return Ok(now.path.clone());
+            return Ok(path.clone());
         }
         let stored = self.store.as_ref().map(Roots::list).unwrap_or_default().0;
         let found = self.matching(&self.roots.list().0, wanted);
@@ -170,12 +171,11 @@ impl Core {
 }
 
 fn describe(loaded: &Loaded, found: &mut FoundBundle) {
-    let document = &loaded.document;
     found.verified = true;
-    found.bundle_id = Some(document.id().to_owned());
-    found.version = Some(document.version().to_string());
+    found.bundle_id = Some(loaded.id().to_owned());
+    found.version = Some(loaded.version().to_owned());
     found.content = Some(loaded.content.to_string());
-    found.issued_at = document.issued_at();
+    found.issued_at = loaded.issued_at();
     found.policies_count = u32::try_from(loaded.refs.len()).ok();
     found.key = Some(loaded.signature.key.clone());
 }

@@ -48,6 +48,9 @@ pub(crate) async fn guard(
         }
     }
     core.traffic.answered(&method, &path, response.status());
+    if response.status().is_server_error() {
+        core.trial.look();
+    }
     tracing::debug!(%method, path, status = response.status().as_u16(), request = id, "answered");
     if !core.config.field_compatible
         && let Ok(id) = HeaderValue::from_str(&id)

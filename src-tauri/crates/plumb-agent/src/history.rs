@@ -57,9 +57,10 @@ pub(crate) struct Line {
     totals: Totals,
 }
 
-/// An agent's own start is no reload attempt and does not count as one.
+/// An agent's own start is no reload attempt and does not count as one, and neither is a registry
+/// that did not answer.
 pub(crate) fn counts(trigger: Trigger) -> bool {
-    !matches!(trigger, Trigger::Start | Trigger::Restart)
+    !matches!(trigger, Trigger::Start | Trigger::Restart | Trigger::Fetch)
 }
 
 impl History {

@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 
 use crate::{
     chain::chain,
-    core::{Core, InForce},
+    core::{Core, InForce, Place},
     durable::write_durably,
     history::{HistoryFile, Line},
     roots::SIGNED_SUFFIX,
@@ -90,14 +90,16 @@ fn write(core: &Core, history: &mut HistoryFile, batch: Vec<Job>) {
 /// Copies the file of a bundle in force, if it still has the bytes that were verified.
 fn store(core: &Core, in_force: &InForce) -> Result<(), String> {
     let Some(dir) = &core.state_dir else { return Ok(()) };
+    // Packs are kept by their own store.
+    let Place::File(path) = &in_force.place else { return Ok(()) };
     let folder = dir.path().join(STORE_FOLDER);
     let name = format!("{}{SIGNED_SUFFIX}", in_force.bundle.digest);
     if folder.join(&name).exists() {
         return Ok(());
     }
-    let bytes = in_force.path.read().map_err(|error| chain(&error))?;
+    let bytes = path.read().map_err(|error| chain(&error))?;
     if plumb_fleet::Digest::of(&bytes) != in_force.bundle.digest.0 {
-        return Err(format!("{} changed after it was loaded", in_force.path.shown.display()));
+        return Err(format!("{} changed after it was loaded", path.shown.display()));
     }
     write_durably(&folder, &name, &bytes).map_err(|error| chain(&error))
 }

@@ -6,31 +6,122 @@ use std::{
     thread,
 };
 
+use jiff::Timestamp;
 use plumb_bundle::{
-    BundleError, SignedJson,
+    Bundle, BundleError, SignedJson,
     formats::signed_json::{StructureError, content_of},
 };
 use plumb_decide::{Reading, RuleError};
 use plumb_fleet::{BundleDigest, ContentDigest, Digest, PolicyRef};
 use plumb_trust::{Expired, KeySet, Outcome, Verdict, verify_signed_json};
-use plumb_wire::v1::{SignatureCheck, SignatureStatus, SignatureVerdict};
+use plumb_wire::v1::{Ordering, SignatureCheck, SignatureStatus, SignatureVerdict};
 
 use crate::{
     chain::chain,
+    engine::LoadedPolicy,
     limits::PARALLEL_BYTES_MIN,
     roots::{BundlePath, PathError},
     rules::Rules,
 };
 
-/// A bundle whose signature was verified.
+/// Policies whose signature was verified.
 #[derive(Debug)]
 pub(crate) struct Loaded {
-    pub(crate) document: SignedJson,
+    pub(crate) policies: Policies,
     pub(crate) digest: BundleDigest,
     pub(crate) content: ContentDigest,
     pub(crate) refs: Vec<PolicyRef>,
-    pub(crate) rules: Rules,
     pub(crate) signature: SignatureStatus,
+}
+
+/// The two kinds of policies, by how a request is answered.
+#[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "one of them lives at a time, behind an `Arc`")]
+pub(crate) enum Policies {
+    /// A signed JSON bundle: the first rule that matches decides.
+    FirstMatch { document: SignedJson, rules: Rules },
+    /// Rego modules and their data.
+    Rego { bundle: Arc<Bundle>, engine: Engine },
+}
+
+/// Where Rego is evaluated.
+#[derive(Debug)]
+pub(crate) enum Engine {
+    /// In this process.
+    Here(LoadedPolicy),
+    /// In an engine beside the agent, which answers for itself.
+    Beside,
+}
+
+impl Loaded {
+    pub(crate) fn id(&self) -> &str {
+        match &self.policies {
+            Policies::FirstMatch { document, .. } => document.id(),
+            Policies::Rego { bundle, .. } => &bundle.id,
+        }
+    }
+
+    pub(crate) fn version(&self) -> &str {
+        match &self.policies {
+            Policies::FirstMatch { document, .. } => document.version().as_str(),
+            Policies::Rego { bundle, .. } => bundle.version.as_str(),
+        }
+    }
+
+    pub(crate) fn issued_at(&self) -> Option<Timestamp> {
+        match &self.policies {
+            Policies::FirstMatch { document, .. } => document.issued_at(),
+            Policies::Rego { bundle, .. } => bundle.issued_at,
+        }
+    }
+
+    pub(crate) fn issuer(&self) -> Option<&str> {
+        match &self.policies {
+            Policies::FirstMatch { document, .. } => document.issuer(),
+            Policies::Rego { bundle, .. } => bundle.issuer.as_deref(),
+        }
+    }
+
+    /// Size of the file they came in.
+    pub(crate) fn bytes(&self) -> u64 {
+        match &self.policies {
+            Policies::FirstMatch { document, .. } => document.bytes() as u64,
+            Policies::Rego { bundle, .. } => bundle.bytes as u64,
+        }
+    }
+
+    pub(crate) fn ordering(&self) -> Ordering {
+        match &self.policies {
+            Policies::FirstMatch { .. } => Ordering::ByPosition,
+            Policies::Rego { .. } => Ordering::Unordered,
+        }
+    }
+
+    /// The text of each policy, in the order of `refs`.
+    pub(crate) fn texts(&self) -> Vec<&str> {
+        match &self.policies {
+            Policies::FirstMatch { document, .. } => {
+                document.policies().map(|(_, _, text)| text).collect()
+            }
+            Policies::Rego { bundle, .. } => {
+                bundle.policies.iter().map(|policy| policy.text.as_str()).collect()
+            }
+        }
+    }
+
+    pub(crate) fn document(&self) -> Option<&SignedJson> {
+        match &self.policies {
+            Policies::FirstMatch { document, .. } => Some(document),
+            Policies::Rego { .. } => None,
+        }
+    }
+
+    pub(crate) fn rules(&self) -> Option<&Rules> {
+        match &self.policies {
+            Policies::FirstMatch { rules, .. } => Some(rules),
+            Policies::Rego { .. } => None,
+        }
+    }
 }
 
 /// Why a path gave no verified bundle.
@@ -132,7 +223,7 @@ pub(crate) fn load(path: &BundlePath, checks: Checks<'_>) -> Read {
     }
 }
 
-fn load_bytes(bytes: Vec<u8>, checks: Checks<'_>) -> Read {
+pub(crate) fn load_bytes(bytes: Vec<u8>, checks: Checks<'_>) -> Read {
     let Some(share) = checks.share else {
         let (digest, result) = verify(&bytes, checks);
         return Read { bytes, digest: Some(digest), result: result.map(Arc::new) };
@@ -180,7 +271,8 @@ fn verify(bytes: &[u8], checks: Checks<'_>) -> (BundleDigest, Result<Loaded, Loa
     };
     let content = content_of(&refs);
     let signature = signature_status(&verdict);
-    (digest, Ok(Loaded { document, digest, content, refs, rules, signature }))
+    let policies = Policies::FirstMatch { document, rules };
+    (digest, Ok(Loaded { policies, digest, content, refs, signature }))
 }
 
 fn join<A: Send, B>(parallel: bool, a: impl FnOnce() -> A + Send, b: impl FnOnce() -> B) -> (A, B) {

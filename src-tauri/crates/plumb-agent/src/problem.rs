@@ -51,6 +51,20 @@ impl Fault {
         let detail = "there is no verified bundle in force";
         Self::new(StatusCode::SERVICE_UNAVAILABLE, problem::NO_BUNDLE, detail)
     }
+    /// The registry gave no usable answer; what runs did not change.
+    pub(crate) fn source(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_GATEWAY, problem::SOURCE, detail)
+    }
+    /// What is in force answers this elsewhere, or otherwise.
+    pub(crate) fn not_here(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, problem::NOT_HERE, detail)
+    }
+    pub(crate) fn not_evaluated(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, problem::NOT_EVALUATED, detail)
+    }
+    pub(crate) fn busy(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, problem::BUSY, detail)
+    }
     pub(crate) fn locked() -> Self {
         let detail =
             "another change is being made and deployment.locking is on; try again after it";

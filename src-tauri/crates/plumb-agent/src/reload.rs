@@ -13,7 +13,7 @@ use tokio::sync::{MutexGuard, oneshot};
 
 use crate::{
     alerts::AlertRule,
-    core::{Core, InForce},
+    core::{Core, InForce, Place},
     find::Wanted,
     history::counts,
     keeper::Job,
@@ -34,7 +34,7 @@ pub(crate) struct Attempt {
 #[derive(Debug)]
 pub(crate) struct Ready {
     pub(crate) bundle: Arc<Loaded>,
-    pub(crate) path: BundlePath,
+    pub(crate) place: Place,
 }
 
 /// What was read without being judged: the bytes' digest, and the bundle or why not.
@@ -72,7 +72,7 @@ impl Core {
             let Read { bytes, digest, result } = load(&path, core.checks());
             let result = result
                 .and_then(|bundle| core.unexpired(bundle))
-                .map(|bundle| Ready { bundle, path });
+                .map(|bundle| Ready { bundle, place: Place::File(path) });
             let _ = reply.send(Fetched { digest, result });
             drop(bytes);
         })
@@ -82,9 +82,11 @@ impl Core {
     /// Refuses a bundle whose end has come. Nothing documented or seen of the field's service refuses
     /// one, so an agent that answers as it does takes it. Bundles that agents share are judged here,
     /// each time, and not when they were verified.
-    fn unexpired(&self, bundle: Arc<Loaded>) -> Result<Arc<Loaded>, LoadError> {
-        if !self.config.field_compatible {
-            plumb_trust::check_expiry(&bundle.document.metadata().expiry, self.now())?;
+    pub(crate) fn unexpired(&self, bundle: Arc<Loaded>) -> Result<Arc<Loaded>, LoadError> {
+        if !self.config.field_compatible
+            && let Some(document) = bundle.document()
+        {
+            plumb_trust::check_expiry(&document.metadata().expiry, self.now())?;
         }
         Ok(bundle)
     }
@@ -114,13 +116,17 @@ impl Core {
     /// Swaps. The bundle that was in force is freed on another thread.
     pub(crate) fn put_in_force(self: &Arc<Self>, ready: Ready) -> Arc<InForce> {
         let now = self.now();
-        let Ready { bundle, path } = ready;
-        let next = Arc::new(InForce { bundle, path, loaded_at: now, replaced: None });
+        let Ready { bundle, place } = ready;
+        let from_file = matches!(place, Place::File(_));
+        let next = Arc::new(InForce { bundle, place, loaded_at: now, replaced: None });
         let begun = Instant::now();
         let previous = self.in_force.swap(Some(Arc::clone(&next)));
         let swap_ns = u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
         self.swap_ns.store(swap_ns, Ordering::Relaxed);
-        self.confirm(now);
+        if from_file {
+            // Reading a file is asking its source; a pack is confirmed by its registry.
+            self.confirm(now);
+        }
         let same = previous.as_ref().is_some_and(|was| was.bundle.digest == next.bundle.digest);
         {
             let mut book = self.book();
@@ -274,7 +280,7 @@ pub(crate) fn expect(ready: Ready, wanted: Option<&Wanted>) -> Result<Ready, Loa
             wanted: wanted.shown(),
             found: format!(
                 "{} with content {}",
-                ready.bundle.document.version(),
+                ready.bundle.version(),
                 ready.bundle.content.short()
             ),
         }),

@@ -1,5 +1,6 @@
 //! Which path is answered by what, and in which of the two styles.
 
+mod documents;
 mod field;
 mod reload;
 mod v1;
@@ -36,7 +37,9 @@ pub(crate) fn router(core: Arc<Core>) -> Router {
         let rules = post(field::replace_rules).layer(DefaultBodyLimit::max(LARGE_BODY_BYTES_MAX));
         mutating = mutating.route("/rules", rules);
     } else {
-        router = router.merge(v1_reading());
+        let large = DefaultBodyLimit::max(LARGE_BODY_BYTES_MAX);
+        let ask = post(documents::ask).layer(large);
+        router = router.merge(v1_reading()).route("/v1/data/{*path}", ask);
         mutating = mutating
             .merge(v1_mutating())
             .route("/rules", post(field::refuse_rules))

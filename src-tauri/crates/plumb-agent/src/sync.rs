@@ -48,7 +48,7 @@ impl Core {
         Ok(pinned)
     }
 
-    async fn set_pin(self: &Arc<Self>, pin: Option<Pin>) -> Result<Pinned, Fault> {
+    pub(crate) async fn set_pin(self: &Arc<Self>, pin: Option<Pin>) -> Result<Pinned, Fault> {
         let previous = self.book().durable.pinned.clone();
         let change = pin.clone();
         self.write_state(move |state| state.pinned = change).await?;
@@ -75,6 +75,9 @@ impl Core {
 
     /// Takes the bundle the node should run now.
     pub(crate) async fn sync(self: &Arc<Self>, force: bool) -> Result<Reloaded, Fault> {
+        if let Some(packs) = self.packs.get() {
+            return self.sync_pack(packs).await;
+        }
         let turn = self.take_turn().await?;
         let begun = Instant::now();
         let default = self.book().durable.pinned.is_none();
@@ -101,6 +104,9 @@ impl Core {
 
     /// Returns to an earlier bundle and pins it, so that neither poll nor watch moves on from it.
     pub(crate) async fn rollback(self: &Arc<Self>, to: Option<String>) -> Result<Reloaded, Fault> {
+        if let Some(packs) = self.packs.get() {
+            return self.roll_pack_back(packs, to).await;
+        }
         let turn = self.take_turn().await?;
         let begun = Instant::now();
         let wanted = self.earlier(to)?;
@@ -122,7 +128,7 @@ impl Core {
         self.answered(attempt, begun)
     }
 
-    fn earlier(&self, to: Option<String>) -> Result<Wanted, Fault> {
+    pub(crate) fn earlier(&self, to: Option<String>) -> Result<Wanted, Fault> {
         let Some(version) = to else {
             let good = self.book().durable.last_known_good.clone();
             return good
@@ -145,6 +151,9 @@ impl Core {
 
     /// Drops everything held in memory and starts again from disk.
     pub(crate) async fn restart(self: &Arc<Self>) -> Result<Restarted, Fault> {
+        if let Some(packs) = self.packs.get() {
+            return self.restart_packs(packs).await;
+        }
         let turn = self.take_turn().await?;
         self.log(LogLevel::Info, "Restart requested");
         {
@@ -317,13 +326,13 @@ impl Core {
         }
     }
 
-    fn reloaded(&self, now: &InForce, changed: bool, begun: Instant) -> Reloaded {
+    pub(crate) fn reloaded(&self, now: &InForce, changed: bool, begun: Instant) -> Reloaded {
         Reloaded {
             changed,
             version: now.version().to_owned(),
             digest: now.bundle.digest.to_string(),
             content: now.bundle.content.to_string(),
-            path: now.path.shown.display().to_string(),
+            path: now.place.shown(),
             policies_loaded: u32::try_from(now.bundle.refs.len()).unwrap_or(u32::MAX),
             duration_ms: (begun.elapsed().as_secs_f64() * 1e5).round() / 100.0,
             loaded_at: now.loaded_at,

@@ -6,6 +6,7 @@ mod fleet_file;
 mod keys;
 mod nodes;
 mod opa;
+mod packs;
 mod policies;
 mod real_opa;
 mod scale;
@@ -67,6 +68,7 @@ pub struct RunningDemo {
     agents: Vec<RunningAgent>,
     others: Vec<broken::Listening>,
     opa: Option<real_opa::RealOpa>,
+    registry: packs::Registry,
     _lock: fs::File,
 }
 
@@ -82,7 +84,8 @@ impl DemoFleet {
             let folder = folder.clone();
             tokio::task::spawn_blocking(move || bundles::make(&folder)).await??
         };
-        let mut fleet = nodes::Fleet::new(&files);
+        let registry = packs::Registry::start(&files).await?;
+        let mut fleet = nodes::Fleet::new(&files, &registry);
         fleet.start_mixed(options.nodes).await?;
         let opa = match real_opa::program() {
             Some(program) if options.nodes >= NODES => Some(fleet.start_opa(&program).await?),
@@ -94,7 +97,7 @@ impl DemoFleet {
         let fleet_file = folder.join("fleet.toml");
         write_whole(&fleet_file, &text).context("the fleet file")?;
         let desired = files.desired;
-        Ok(RunningDemo { fleet_file, nodes, desired, agents, others, opa, _lock: lock })
+        Ok(RunningDemo { fleet_file, nodes, desired, agents, others, opa, registry, _lock: lock })
     }
 }
 
@@ -103,6 +106,7 @@ impl RunningDemo {
     pub async fn shutdown(self) {
         drop((self.others, self.opa));
         futures::future::join_all(self.agents.into_iter().map(RunningAgent::shutdown)).await;
+        self.registry.shutdown().await;
     }
 }
 
@@ -111,7 +115,7 @@ fn prepare(state_dir: &Path) -> Result<fs::File> {
     fs::create_dir_all(state_dir).context("the state folder cannot be made")?;
     let lock = fs::File::create(state_dir.join("demo.lock")).context("the state folder")?;
     lock.try_lock().context("another demo runs with this state folder")?;
-    for left in ["nodes", "bundles"] {
+    for left in ["nodes", "bundles", "packs"] {
         remove(&state_dir.join(left))?;
     }
     match fs::remove_file(state_dir.join("fleet.toml")) {

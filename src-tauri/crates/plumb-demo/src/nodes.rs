@@ -1,7 +1,6 @@
 //! The mixed nodes and how each of them came to its state.
 
 use std::{
-    fs,
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -12,10 +11,10 @@ use std::{
 use anyhow::{Context as _, Result, ensure};
 use axum::{
     body::{Body, to_bytes},
-    http::{Request, StatusCode, header},
+    http::{Request, StatusCode},
 };
 use jiff::{SignedDuration, Timestamp};
-use plumb_agent::{Agent, AgentConfig, Clock, RunningAgent};
+use plumb_agent::{Agent, AgentConfig, Clock, RunningAgent, fetch::Ended};
 use plumb_fleet::{DriftState, NodeApi};
 use secrecy::SecretString;
 use serde_json::{Value, json};
@@ -25,6 +24,7 @@ use crate::{
     broken::Listening,
     bundles::Files,
     opa,
+    packs::{Looks, Registry, look},
     policies::Release,
     real_opa::{self, RealOpa},
 };
@@ -37,6 +37,7 @@ const ANSWER_BYTES_MAX: usize = 1 << 20;
 #[derive(Debug)]
 pub(crate) struct Fleet<'a> {
     pub(crate) files: &'a Files,
+    registry: &'a Registry,
     pub(crate) nodes: Vec<DemoNode>,
     pub(crate) agents: Vec<RunningAgent>,
     pub(crate) others: Vec<Listening>,
@@ -77,18 +78,35 @@ const MIXED: [(&str, &str, &str, DriftState, Story); crate::NODES] = [
 ];
 
 impl<'a> Fleet<'a> {
-    pub(crate) fn new(files: &'a Files) -> Self {
-        Self { files, nodes: Vec::new(), agents: Vec::new(), others: Vec::new() }
+    pub(crate) fn new(files: &'a Files, registry: &'a Registry) -> Self {
+        Self { files, registry, nodes: Vec::new(), agents: Vec::new(), others: Vec::new() }
     }
 
-    /// Starts the first so many of the mixed nodes.
+    /// Starts the first so many of the mixed nodes: those that fetched something else than what is
+    /// desired before it was published, and then the others.
     pub(crate) async fn start_mixed(&mut self, count: usize) -> Result<()> {
-        for (id, region, role, state, story) in MIXED.into_iter().take(count) {
-            let (api, group, url) =
-                self.start(id, story).await.with_context(|| format!("demo node {id}"))?;
-            self.nodes.push(DemoNode { id: id.to_owned(), api, url, state, region, role, group });
+        let mut started = Vec::new();
+        let (late, early): (Vec<_>, Vec<_>) =
+            MIXED.into_iter().take(count).enumerate().partition(|(_, (.., story))| story.is_late());
+        for (index, entry) in early {
+            started.push((index, self.start_one(entry).await?));
         }
+        self.registry.offer(&self.files.bundle(Release::Desired)).await?;
+        for (index, entry) in late {
+            started.push((index, self.start_one(entry).await?));
+        }
+        started.sort_by_key(|(index, _)| *index);
+        self.nodes.extend(started.into_iter().map(|(_, node)| node));
         Ok(())
+    }
+
+    async fn start_one(
+        &mut self,
+        (id, region, role, state, story): (&str, &'static str, &'static str, DriftState, Story),
+    ) -> Result<DemoNode> {
+        let (api, group, url) =
+            self.start(id, story).await.with_context(|| format!("demo node {id}"))?;
+        Ok(DemoNode { id: id.to_owned(), api, url, state, region, role, group })
     }
 
     /// Starts a real Open Policy Agent.
@@ -108,7 +126,7 @@ impl<'a> Fleet<'a> {
 
     async fn start(&mut self, id: &str, story: Story) -> Result<(NodeApi, &'static str, String)> {
         let agent = match story {
-            Story::Runs(release) => Agent::start(self.agent(id, release)).await?,
+            Story::Runs(release) => self.runs(id, release).await?,
             Story::RefusedStranger => self.refused_stranger(id).await?,
             Story::SourceSilent => self.source_silent(id).await?,
             Story::Field(release) => {
@@ -152,17 +170,25 @@ impl<'a> Fleet<'a> {
         (api, group, url)
     }
 
-    fn agent(&self, id: &str, release: Release) -> AgentConfig {
+    /// An agent that runs the packs of the registry. Bundles beside it can still be verified.
+    fn agent(&self, id: &str, looks: Looks) -> Result<AgentConfig> {
+        let mut config = self.plain(Release::Desired);
+        config.bundle_roots = vec![self.files.bundles.clone()];
+        let folder = self.node_folder(id);
+        config.packs = Some(self.registry.fetching(folder.join("packs"), looks)?);
+        config.state_dir = Some(folder);
+        Ok(config)
+    }
+
+    fn plain(&self, release: Release) -> AgentConfig {
         let mut config = AgentConfig::new(self.files.bundle(release), vec![self.files.trust()]);
-        config.state_dir = Some(self.node_folder(id));
         config.token = Some(SecretString::from(self.files.token.as_str()));
         config
     }
 
-    /// A light agent that keeps nothing on disk.
+    /// A light agent that keeps nothing on disk, and so runs a bundle and no packs.
     pub(crate) fn light(&self, release: Release) -> AgentConfig {
-        let mut config = self.agent("", release);
-        config.state_dir = None;
+        let mut config = self.plain(release);
         config.watch = false;
         config.polling = None;
         config
@@ -178,20 +204,34 @@ impl<'a> Fleet<'a> {
         self.files.folder.join("nodes").join(id)
     }
 
-    async fn refused_stranger(&self, id: &str) -> Result<RunningAgent> {
-        let own = self.node_folder(id).join("inbox");
-        fs::create_dir_all(&own)?;
-        let offered = own.join("payments-2.0.0.signed.json");
-        fs::copy(&self.files.strange, &offered)?;
-        let mut config = self.agent(id, Release::Old);
-        config.bundle_roots = vec![self.files.bundles.clone(), own];
+    /// It fetches this release; what comes later it takes at once where it is the desired one, and
+    /// else when it is told to.
+    async fn runs(&self, id: &str, release: Release) -> Result<RunningAgent> {
+        // What is desired came after a trial of the candidate and a return to the old one, so a pin
+        // to either is honoured from the agent's own store.
+        let (looks, releases) = match release {
+            Release::Desired => {
+                (Looks::AtOnce, vec![Release::Candidate, Release::Old, Release::Desired])
+            }
+            other => (Looks::Rarely, vec![other]),
+        };
+        let config = self.agent(id, looks)?;
+        self.registry.offer(&self.files.bundle(releases[0])).await?;
         let agent = Agent::start(config).await?;
-        let body = json!({ "bundle_path": offered });
-        let (status, answer) = self.post(&agent, "/reload", &body).await?;
-        ensure!(
-            status == StatusCode::INTERNAL_SERVER_ERROR,
-            "a stranger's bundle got in: {answer}"
-        );
+        for release in releases {
+            self.registry.offer(&self.files.bundle(release)).await?;
+            look(&agent, Ended::Activated).await?;
+        }
+        Ok(agent)
+    }
+
+    /// It refused a pack by somebody it does not know, and kept what it had.
+    async fn refused_stranger(&self, id: &str) -> Result<RunningAgent> {
+        let agent = self.runs(id, Release::Old).await?;
+        self.registry.offer_by_stranger(&self.files.strange).await?;
+        look(&agent, Ended::Failed).await.context("a stranger's pack got in")?;
+        self.registry.offer(&self.files.bundle(Release::Old)).await?;
+        look(&agent, Ended::Current).await?;
         Ok(agent)
     }
 
@@ -199,28 +239,22 @@ impl<'a> Fleet<'a> {
     async fn source_silent(&self, id: &str) -> Result<RunningAgent> {
         let present = Arc::new(AtomicBool::new(false));
         let clock = Arc::clone(&present);
-        let mut config = self.agent(id, Release::Desired);
-        config.watch = false;
-        config.polling = None;
+        let mut config = self.agent(id, Looks::Rarely)?;
         config.clock = Clock::new(move || {
             let now = Timestamp::now();
             if clock.load(Ordering::Acquire) { now } else { now - STALE }
         });
         let agent = Agent::start(config).await?;
+        look(&agent, Ended::Activated).await?;
         present.store(true, Ordering::Release);
         Ok(agent)
     }
+}
 
-    async fn post(
-        &self,
-        agent: &RunningAgent,
-        path: &str,
-        body: &Value,
-    ) -> Result<(StatusCode, String)> {
-        let request = Request::post(path)
-            .header(header::AUTHORIZATION, format!("Bearer {}", self.files.token))
-            .body(Body::from(body.to_string()))?;
-        answer(agent, request).await
+impl Story {
+    /// Whether it needs the desired release to be the one on offer.
+    fn is_late(self) -> bool {
+        matches!(self, Self::Runs(Release::Desired) | Self::SourceSilent)
     }
 }
 

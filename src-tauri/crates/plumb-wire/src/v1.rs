@@ -84,6 +84,14 @@ pub mod problem {
     pub const BUNDLE_REFUSED: &str = "urn:plumbline:agent:bundle-refused";
     /// There is no verified bundle in force.
     pub const NO_BUNDLE: &str = "urn:plumbline:agent:no-bundle";
+    /// The pack registry gave no usable answer; what runs did not change.
+    pub const SOURCE: &str = "urn:plumbline:agent:source-unavailable";
+    /// What is in force does not answer this question, or not here.
+    pub const NOT_HERE: &str = "urn:plumbline:agent:not-answered-here";
+    /// The policy could not be evaluated for this request: neither allow nor deny.
+    pub const NOT_EVALUATED: &str = "urn:plumbline:agent:not-evaluated";
+    /// More decisions are asked for than can be made in time.
+    pub const BUSY: &str = "urn:plumbline:agent:busy";
     /// Deployment locking is on: the pinned bundle may not change.
     pub const LOCKED: &str = "urn:plumbline:agent:locked";
     /// The idempotency key was used for another request.

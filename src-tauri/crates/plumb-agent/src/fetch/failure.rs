@@ -76,18 +76,7 @@ causes! {
     Disk = "disk", Store, Operator;
     ActivationRefused = "activation_refused", Activate, Operator;
     ActivationTimedOut = "activation_timed_out", Activate, Operator;
-}
-
-impl Cause {
-    /// The counter that grows with it; its label is `cause`.
-    pub const fn metric(self) -> &'static str {
-        match self.stage() {
-            Stage::Fetch => "policy_fetch_failure_total",
-            Stage::Verify => "policy_verification_failure_total",
-            Stage::Store => "policy_store_failure_total",
-            Stage::Activate => "policy_reload_failure_total",
-        }
-    }
+    TakenBack = "taken_back", Activate, Operator;
 }
 
 impl Serialize for Cause {
@@ -141,6 +130,8 @@ pub enum FetchFailure {
     ActivationRefused { reason: String },
     #[error("the engine did not take the pack within {limit_s} s")]
     ActivationTimedOut { limit_s: u64 },
+    #[error("the pack was taken back after it came into force: {reason}; publish another")]
+    TakenBack { reason: String },
 }
 
 impl FetchFailure {
@@ -176,6 +167,7 @@ impl FetchFailure {
             Self::Store(_) => Cause::Disk,
             Self::ActivationRefused { .. } => Cause::ActivationRefused,
             Self::ActivationTimedOut { .. } => Cause::ActivationTimedOut,
+            Self::TakenBack { .. } => Cause::TakenBack,
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod come_up;
 mod examine;
+mod handle;
 mod worker;
 
 use std::{
@@ -9,6 +10,8 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+pub(crate) use handle::FetchHandle;
+use plumb_fleet::Digest;
 use plumb_wire::v1::LogLevel;
 use tokio::{
     sync::{mpsc, oneshot, watch},
@@ -27,7 +30,7 @@ use super::{
     follow,
     limits::{ALERTS_MAX, QUEUE_MAX},
     metrics::Metrics,
-    pack::Activate,
+    pack::{Activate, VerifiedPack},
     source::{Answer, PackSource},
     status::{Attempt, FetchEvent, FetchStatus, FetchTrigger},
     store::{PackStore, StoreError},
@@ -127,8 +130,23 @@ pub(crate) enum Work {
     Ask,
     /// The registry says that it offers this, as `sha256:<hex>`.
     Told { digest: String },
+    /// Take the stored pack that is wanted.
+    Restore { wants: Wants },
+    /// Go back from the pack in force to the one before it, and do not take it again.
+    TakeBack { digest: Digest, reason: String },
+    /// Begin again from the stored packs.
+    Again,
     /// A long poll was answered; with the condition it was asked under.
     Answered { asked_with: Option<String>, answer: Result<Answer, FetchFailure> },
+}
+
+/// Which stored pack is wanted.
+pub(crate) struct Wants(pub(crate) Box<dyn Fn(&VerifiedPack) -> bool + Send + Sync>);
+
+impl fmt::Debug for Wants {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Wants")
+    }
 }
 
 /// What came of a job, and how the next long poll is asked.
@@ -190,7 +208,7 @@ impl Fetcher {
             (shared.log)(LogLevel::Warn, &text);
         }
         let mut worker = Worker::new(Arc::clone(&shared), store, audit);
-        worker.come_up().await;
+        worker.come_up(FetchTrigger::Start).await;
         let (jobs, queue) = mpsc::channel(QUEUE_MAX);
         let tracker = TaskTracker::new();
         match shared.config.mode {
@@ -218,9 +236,9 @@ impl Fetcher {
         self.alerts.take()
     }
 
-    /// Counters and gauges as text for Prometheus.
-    pub fn metrics(&self) -> String {
-        self.shared.metrics.text(&self.shared.status.borrow(), self.shared.clock.now())
+    /// Alerts nobody took in time, and audit lines that could not be written, so far.
+    pub fn lost(&self) -> (u64, u64) {
+        self.shared.metrics.lost()
     }
 
     /// Failures of one cause so far.
@@ -231,15 +249,12 @@ impl Fetcher {
     /// Looks now, after what is queued already; `None` when the registry asked to be left alone, or
     /// the fetcher stops.
     pub async fn look(&self) -> Option<Attempt> {
-        let (done, answer) = oneshot::channel();
-        let job = Job {
-            trigger: FetchTrigger::Request,
-            correlation: correlation(),
-            work: Work::Ask,
-            done: Some(done),
-        };
-        self.jobs.send(job).await.ok()?;
-        answer.await.ok()?.attempt
+        self.handle().look(FetchTrigger::Request).await
+    }
+
+    /// A door for those who only ask.
+    pub(crate) fn handle(&self) -> FetchHandle {
+        FetchHandle::new(self.jobs.clone(), self.status(), self.shared.config.url().to_string())
     }
 
     /// Stops: what is being brought into force is finished, and the store is given back.

@@ -60,6 +60,12 @@ pub trait Activate: Send + Sync + fmt::Debug {
     /// Compiles, probes and swaps, and returns once the engine answers by the pack. On a refusal, and
     /// when the future is dropped before it is done, what was in force before still is.
     fn activate<'a>(&'a self, pack: &'a VerifiedPack) -> BoxFuture<'a, Result<Activated, Refused>>;
+
+    /// Says why a sound pack is not what this node should run, as under a pin; then it is neither
+    /// stored nor activated.
+    fn accepts(&self, _pack: &VerifiedPack) -> Result<(), Refused> {
+        Ok(())
+    }
 }
 
 /// The engine answers by the pack.

@@ -17,6 +17,11 @@ pub enum FetchTrigger {
     LongPoll,
     Push,
     Request,
+    /// An operator told the agent to take what it should run.
+    Sync,
+    /// An operator, or the agent itself, went back to an earlier pack.
+    Rollback,
+    Restart,
 }
 
 /// The pack in force.
@@ -36,6 +41,8 @@ pub enum Ended {
     /// The registry offers what is in force.
     Current,
     Activated,
+    /// The registry offers something else than what this node is told to run.
+    HeldBack,
     Failed,
 }
 
@@ -53,12 +60,13 @@ pub struct Attempt {
 /// Something that happened, for whoever counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FetchEvent<'a> {
-    /// A look ended. `took` counts from the request, or from the answer to a long poll.
-    Looked { took: Duration, result: Ended, cause: Option<Cause> },
+    /// A look ended. `took` counts from the request, or from the answer to a long poll. `digest` is
+    /// that of the pack that came, where one came.
+    Looked { took: Duration, attempt: &'a Attempt, digest: Option<Digest> },
     /// Bytes were verified, with this result.
     Verified(&'a VerificationReport),
     /// The engine took a pack, or did not.
-    Reloaded { took: Duration, taken: bool },
+    Reloaded { took: Duration, taken: bool, trigger: FetchTrigger },
     /// Whether what is in force is not what the registry offers.
     Fallback(bool),
 }

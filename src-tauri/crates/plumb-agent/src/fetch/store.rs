@@ -65,6 +65,8 @@ pub struct PackStore {
     generation: u64,
     /// The active pack, once the engine took it: only then it is worth keeping as last-known-good.
     acknowledged: Option<(u64, Digest)>,
+    /// The name below `lkg/` of the pack that was active before the newest one.
+    former: Option<String>,
     _lock: Box<dyn DiskLock>,
 }
 
@@ -91,7 +93,8 @@ impl PackStore {
             }
         }
         let folder = folder.to_owned();
-        let mut store = Self { disk, folder, generation: 0, acknowledged: None, _lock: lock };
+        let mut store =
+            Self { disk, folder, generation: 0, acknowledged: None, former: None, _lock: lock };
         let newest = store.kept()?.first().and_then(|name| generation_of(name)).unwrap_or(0);
         let active = store.load(&Slot::Active).map_or(0, |record| record.generation);
         store.generation = newest.max(active);
@@ -119,7 +122,8 @@ impl PackStore {
     pub fn admit(&mut self, record: &mut Record) -> Result<(), StoreError> {
         record.generation = self.generation + 1;
         let fresh = self.folder.join(format!("{ACTIVE}{PART}"));
-        let written = self.write(&fresh, &record.to_bytes()).and_then(|()| self.keep_former());
+        let written = self.write(&fresh, &record.to_bytes());
+        let written = written.and_then(|()| self.keep_former());
         if let Err(error) = written {
             // What cannot be removed now is removed at the next start or write.
             let _ = self.disk.remove(&fresh);
@@ -147,7 +151,10 @@ impl PackStore {
     pub fn restore(&mut self) -> Result<(), StoreError> {
         let active = self.folder.join(ACTIVE);
         self.acknowledged = None;
-        for name in self.kept()? {
+        let mut names = self.kept()?;
+        // What answered last is not always the newest: an operator may have gone further back.
+        names.sort_by_key(|name| self.former.as_ref() != Some(name));
+        for name in names {
             let slot = Slot::LastKnownGood(name);
             match self.load(&slot) {
                 Ok(record) => {
@@ -179,6 +186,15 @@ impl PackStore {
         self.place(&fresh).inspect_err(|_| {
             let _ = self.disk.remove(&fresh);
         })
+    }
+
+    /// Makes the pack of a slot the active one, and keeps the one that was.
+    pub fn exchange(&mut self, slot: &Slot) -> Result<(), StoreError> {
+        if *slot == Slot::Active {
+            return Ok(());
+        }
+        self.keep_former()?;
+        self.restore_from(slot)
     }
 
     /// Names of the kept packs, the newest first.
@@ -218,10 +234,12 @@ impl PackStore {
 
     /// Gives the acknowledged active pack a second name below `lkg/`, durably, before its own name is
     /// taken from it.
-    fn keep_former(&self) -> Result<(), StoreError> {
+    fn keep_former(&mut self) -> Result<(), StoreError> {
         let Some((generation, digest)) = self.acknowledged else { return Ok(()) };
         let lkg = self.folder.join(LKG);
-        let kept = lkg.join(format!("{generation:010}-{digest}{PACK}"));
+        let name = format!("{generation:010}-{digest}{PACK}");
+        let kept = lkg.join(&name);
+        self.former = Some(name);
         self.second_name(&self.folder.join(ACTIVE), &kept)?;
         self.disk.sync_folder(&lkg).map_err(|error| failed("syncing", &lkg, error))
     }

@@ -4,6 +4,7 @@ use std::{borrow::Cow, fmt};
 
 use jiff::Timestamp;
 use plumb_fleet::Digest;
+use plumb_wire::v1::SignatureCheck;
 use serde::Serialize;
 
 /// Somebody who can tell whether an attestation vouches for a pack.
@@ -72,6 +73,16 @@ impl VerificationReport {
             && self.carried_by.is_some()
             && self.checks.iter().any(|check| check.passed == Some(true))
             && self.checks.iter().all(|check| check.passed != Some(false))
+    }
+
+    /// The checks that were made, as the agent's contract tells them.
+    pub(crate) fn made(&self) -> Vec<SignatureCheck> {
+        let made = self.checks.iter().filter_map(|check| {
+            let passed = check.passed?;
+            let detail = Some(check.detail.clone());
+            Some(SignatureCheck { name: check.name.to_string(), passed, detail })
+        });
+        made.collect()
     }
 
     /// Why it is refused; a report that is not trusted and gives no reason is a bad signature.

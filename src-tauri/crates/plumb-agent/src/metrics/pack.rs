@@ -9,7 +9,7 @@ use std::{
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::limits::CHECKS_MAX;
+use crate::{fetch::Cause, limits::CHECKS_MAX};
 
 /// What a look at the source came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -62,6 +62,7 @@ struct Counts {
     reload: Buckets,
     checks: BTreeMap<String, Checked>,
     refused: u64,
+    failures: BTreeMap<Cause, u64>,
     fallback_active: bool,
     fallback_activations: u64,
     origin: Option<PackOrigin>,
@@ -89,6 +90,7 @@ impl Default for PackMetrics {
             reload: Buckets::new(&RELOAD_BOUNDS),
             checks: BTreeMap::new(),
             refused: 0,
+            failures: Cause::ALL.iter().map(|cause| (*cause, 0)).collect(),
             fallback_active: false,
             fallback_activations: 0,
             origin: None,
@@ -126,6 +128,11 @@ impl PackMetrics {
         self.lock().refused += 1;
     }
 
+    /// A pack did not come into force, for this reason.
+    pub fn failed(&self, cause: Cause) {
+        *self.lock().failures.entry(cause).or_default() += 1;
+    }
+
     /// A reload ended, one way or the other.
     pub fn reloaded(&self, took: Duration) {
         self.lock().reload.observe(took);
@@ -159,6 +166,7 @@ impl PackMetrics {
                 })
                 .collect(),
             refused: counts.refused,
+            failures: counts.failures.iter().map(|(cause, n)| (cause.as_str(), *n)).collect(),
             fallback_active: counts.fallback_active,
             fallback_activations: counts.fallback_activations,
             origin: counts.origin.clone(),
@@ -181,6 +189,8 @@ pub(crate) struct PackSeen {
     /// Each check with how often it failed.
     pub(crate) checks: Vec<(CheckSeen, u64)>,
     pub(crate) refused: u64,
+    /// Packs that did not come into force, by cause.
+    pub(crate) failures: Vec<(&'static str, u64)>,
     pub(crate) fallback_active: bool,
     pub(crate) fallback_activations: u64,
     pub(crate) origin: Option<PackOrigin>,

@@ -3,7 +3,6 @@
 use plumb_bundle::canonical::python_repr;
 
 use super::{Lines, Seen, pack::Buckets};
-use crate::rules::Rules;
 
 /// What a number means over time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -265,6 +264,18 @@ pub(super) const ROWS: &[Row] = &[
         |seen, out| out.one(seen.pack.refused),
     ),
     row(
+        "plumb_agent_pack_failures_total",
+        Kind::Counter,
+        "looks",
+        &["cause"],
+        "Looks at the registry and stored packs that brought nothing into force, by cause",
+        |seen, out| {
+            for (cause, count) in &seen.pack.failures {
+                out.with(&[("cause", cause)], count);
+            }
+        },
+    ),
+    row(
         "plumb_agent_fallback_active",
         Kind::Gauge,
         "1 yes, 0 no",
@@ -356,7 +367,7 @@ pub(super) const FIELD: &[Row] = &[
         "rules",
         &[],
         "Number of loaded policy rules",
-        |seen, out| out.one(seen.core.with_rules(|rules, _| rules.map_or(0, Rules::len))),
+        |seen, out| out.one(seen.core.answering().count()),
     ),
     BUNDLE_VERSION,
     RELOAD_TOTAL,

@@ -20,9 +20,12 @@ use super::{
     reload::{Entry, entry},
 };
 use crate::{
-    core::{Core, InForce, RequestCounts},
+    core::{Answering, Core, InForce, RequestCounts},
+    decisions::{count, decide},
     limits::CAPABILITY_BYTES_MAX,
-    metrics::{self, CheckSeen, DecisionOutcome, PackOrigin, seconds_between},
+    load::{Loaded, Policies},
+    metrics::{self, CheckSeen, PackOrigin, seconds_between},
+    packs::PackHealth,
     problem::Fault,
     rules::{Rules, list},
     shape::{field_moment, metadata_text},
@@ -75,12 +78,15 @@ struct PolicyHealth {
     /// Each check, as it came out the last time it was made.
     verification: Vec<CheckSeen>,
     source: PackOrigin,
+    /// The registry and the pack in force, where packs are run.
+    pack: Option<PackHealth>,
 }
 
 fn policy_health(core: &Core) -> PolicyHealth {
     let now = core.now();
     let in_force = core.in_force.load_full();
     let pack = core.pack.read();
+    let pack_health = core.pack_health();
     let whole_s = |since| seconds_between(since, now).floor();
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "never negative")]
     let age_s = |since: Timestamp| in_force.as_ref().map(|_| whole_s(since) as u64);
@@ -97,6 +103,7 @@ fn policy_health(core: &Core) -> PolicyHealth {
         fallback: book.fallback.clone(),
         verification: pack.checks.into_iter().map(|(check, _)| check).collect(),
         source: pack.origin.unwrap_or_else(|| PackOrigin::File(book.source.display().to_string())),
+        pack: pack_health,
     }
 }
 
@@ -168,16 +175,20 @@ pub(super) async fn metrics(State(core): State<Arc<Core>>) -> Response<Body> {
 pub(super) async fn bundle(State(core): State<Arc<Core>>) -> Json<Value> {
     let Some(now) = core.in_force.load_full() else {
         let source = if core.config.field_compatible { "yaml_file" } else { "none" };
-        let count = core.with_rules(|rules, _| rules.map_or(0, Rules::len));
+        let count = core.answering().count();
         return Json(json!({ "bundle_loaded": false, "rules_count": count, "source": source }));
     };
-    let document = &now.bundle.document;
+    let bundle = &now.bundle;
+    let issued_at = match bundle.document() {
+        Some(document) => metadata_text(document, "issued_at"),
+        None => bundle.issued_at().map(|at| at.to_string()),
+    };
     let mut body = json!({
         "bundle_loaded": true,
-        "bundle_id": document.id(),
-        "version": document.version(),
-        "issued_at": metadata_text(document, "issued_at"),
-        "issuer": document.issuer(),
+        "bundle_id": bundle.id(),
+        "version": bundle.version(),
+        "issued_at": issued_at,
+        "issuer": bundle.issuer(),
         "loaded_at": moment(&core, now.loaded_at),
         "policies_count": now.bundle.refs.len(),
         "signature_verified": true,
@@ -192,20 +203,38 @@ pub(super) async fn bundle(State(core): State<Arc<Core>>) -> Json<Value> {
 /// `GET /bundle/policies`.
 pub(super) async fn policies(State(core): State<Arc<Core>>) -> Response<Body> {
     let Some(now) = core.in_force.load_full() else {
-        let rules = shown(&core);
+        let rules = shown(&core.answering());
         return raw_json([b"{\"source\":\"yaml_rules\",\"rules\":", &rules[..], b"}"].concat());
     };
-    let id = json!(now.bundle.document.id()).to_string();
-    let policies = list(now.bundle.document.policies().map(|(_, _, text)| text));
-    let head = format!("{{\"source\":\"signed_bundle\",\"bundle_id\":{id},\"policies\":");
+    let id = json!(now.bundle.id()).to_string();
+    let (source, policies) = match &now.bundle.policies {
+        Policies::FirstMatch { .. } => ("signed_bundle", list(now.bundle.texts().into_iter())),
+        Policies::Rego { .. } => ("policy_pack", modules(&now.bundle)),
+    };
+    let head = format!("{{\"source\":\"{source}\",\"bundle_id\":{id},\"policies\":");
     raw_json([head.as_bytes(), &policies[..], b"}"].concat())
 }
 
-fn shown(core: &Core) -> Bytes {
-    core.with_rules(|rules, now| {
-        let document = now.map(|now| &now.bundle.document);
-        rules.map_or_else(|| Bytes::from_static(b"[]"), |rules| rules.shown(document))
-    })
+fn shown(answering: &Answering) -> Bytes {
+    match (answering.rules(), answering.in_force()) {
+        (Some(rules), now) => rules.shown(now.and_then(|now| now.bundle.document())),
+        (None, Some(now)) => modules(&now.bundle),
+        (None, None) => Bytes::from_static(b"[]"),
+    }
+}
+
+/// Rego modules, which have no form of the field's own.
+fn modules(bundle: &Loaded) -> Bytes {
+    let texts = bundle.texts();
+    list(bundle.refs.iter().zip(texts).map(|(policy, text)| {
+        json!({
+            "id": policy.id,
+            "language": "rego",
+            "digest": policy.digest.to_hex(),
+            "text": text,
+        })
+        .to_string()
+    }))
 }
 
 fn version_of(now: Option<&InForce>) -> String {
@@ -215,11 +244,9 @@ fn version_of(now: Option<&InForce>) -> String {
 /// `GET /rules`: what is really in force.
 pub(super) async fn rules(State(core): State<Arc<Core>>) -> Response<Body> {
     RequestCounts::count(&core.requests.rules);
-    let (rules, count, version) = core.with_rules(|rules, now| {
-        let document = now.map(|now| &now.bundle.document);
-        let shown = rules.map_or_else(|| Bytes::from_static(b"[]"), |rules| rules.shown(document));
-        (shown, rules.map_or(0, Rules::len), version_of(now))
-    });
+    let answering = core.answering();
+    let (rules, count) = (shown(&answering), answering.count());
+    let version = version_of(answering.in_force());
     let tail = format!(",\"count\":{count},\"policy_version\":{}}}", json!(version));
     raw_json([b"{\"ok\":true,\"rules\":", &rules[..], tail.as_bytes()].concat())
 }
@@ -227,11 +254,13 @@ pub(super) async fn rules(State(core): State<Arc<Core>>) -> Response<Body> {
 /// `GET /rules/summary`.
 pub(super) async fn rules_summary(State(core): State<Arc<Core>>) -> Json<Value> {
     RequestCounts::count(&core.requests.rules_summary);
-    let (count, path) = core.with_rules(|rules, now| {
-        let path = now.map(|now| now.path.shown.display().to_string());
-        (rules.map_or(0, Rules::len), path)
+    let answering = core.answering();
+    let count = answering.count();
+    let path = answering.in_force().map(|now| now.place.shown());
+    let path = path.unwrap_or_else(|| match core.packs.get() {
+        Some(packs) => packs.url().to_owned(),
+        None => core.config.bundle.display().to_string(),
     });
-    let path = path.unwrap_or_else(|| core.config.bundle.display().to_string());
     Json(json!({ "count": count, "path": path }))
 }
 
@@ -262,7 +291,7 @@ pub(super) async fn replace_rules(
         Some(now) => {
             let next = InForce {
                 bundle: Arc::clone(&now.bundle),
-                path: now.path.clone(),
+                place: now.place.clone(),
                 loaded_at: now.loaded_at,
                 replaced: prepared,
             };
@@ -307,30 +336,12 @@ pub(super) async fn evaluate(
         return Err(Fault::bad_request(text));
     }
     let request = Request::new(body.capability_id).with_context(Value::Object(body.context));
-    let (decision, policy_version) =
-        core.with_rules(|rules, now| (decide(&core, rules, &request), version_of(now)));
-    core.traffic.decided(match &decision {
-        Err(_) => DecisionOutcome::Unavailable,
-        // What has to be confirmed is not allowed yet.
-        Ok(decision) if decision.require_confirmation => DecisionOutcome::Confirm,
-        Ok(decision) if !decision.allowed => DecisionOutcome::Deny,
-        Ok(_) => DecisionOutcome::Allow,
-    });
+    let answering = core.answering();
+    let decision = decide(&core, &answering, &request).await;
+    let policy_version = version_of(answering.in_force());
+    count(&core, &decision);
     let capability_id = request.capability_id;
     Ok(Json(Answer { capability_id, decision: decision?, policy_version }))
-}
-
-/// A decision by the rules in force, or what is told without any.
-pub(super) fn decide(
-    core: &Core,
-    rules: Option<&Rules>,
-    request: &Request,
-) -> Result<Decision, Fault> {
-    match rules {
-        Some(rules) => Ok(rules.evaluate(request, core.now())),
-        None if core.no_bundle() == NoBundle::Allow => Ok(Decision::default_allow()),
-        None => Err(Fault::no_bundle()),
-    }
 }
 
 fn moment(core: &Core, at: Timestamp) -> String {

@@ -57,6 +57,18 @@ pub(super) async fn reload(
 ) -> Result<Response<Body>, Fault> {
     RequestCounts::count(&core.requests.reload);
     let requested = read_path(&body)?.bundle_path.filter(|path| !path.is_empty());
+    if let Some(packs) = core.packs.get() {
+        if let Some(path) = requested.filter(|path| path != packs.url()) {
+            return Err(Fault::forbidden(format!(
+                "this agent runs the pack {} and loads no file; leave bundle_path {path:?} out to \
+                 look there now",
+                packs.url()
+            )));
+        }
+        let (packs, change) = (packs.clone(), Arc::clone(&core));
+        let record = to_the_end(&core, async move { change.reload_pack(&packs).await }).await?;
+        return Ok(documented(record));
+    }
     let change = change(Arc::clone(&core), requested.map(PathBuf::from));
     let attempt = to_the_end(&core, change).await?;
     Ok(answer(&core, attempt))
@@ -119,6 +131,19 @@ fn answer(core: &Core, attempt: Attempt) -> Response<Body> {
     (status, Json(answer)).into_response()
 }
 
+/// An attempt at a pack in the documented words.
+fn documented(record: ReloadRecord) -> Response<Body> {
+    let status = if record.success { StatusCode::OK } else { StatusCode::INTERNAL_SERVER_ERROR };
+    let answer = Answer {
+        success: record.success,
+        version: record.version,
+        duration_ms: record.duration_ms,
+        policies_loaded: record.policies_loaded,
+        error: record.error,
+    };
+    (status, Json(answer)).into_response()
+}
+
 /// `POST /bundle/verify`.
 pub(super) async fn verify(
     State(core): State<Arc<Core>>,
@@ -140,13 +165,13 @@ pub(super) async fn verify(
 }
 
 fn verified(loaded: &Loaded) -> Value {
-    let document = &loaded.document;
+    let issued_at = loaded.document().map(|document| metadata_text(document, "issued_at"));
     json!({
         "valid": true,
-        "bundle_id": document.id(),
-        "version": document.version(),
-        "issued_at": metadata_text(document, "issued_at"),
-        "issuer": document.issuer(),
+        "bundle_id": loaded.id(),
+        "version": loaded.version(),
+        "issued_at": issued_at,
+        "issuer": loaded.issuer(),
         "policies_count": loaded.refs.len(),
     })
 }

@@ -18,10 +18,11 @@ use plumb_wire::v1::{
 use plumb_wire::v1::{LogLevel, Policies, PolicyText};
 use serde_json::Value;
 
-use super::{field::decide, read_json, to_the_end};
+use super::{read_json, to_the_end};
 use crate::{
     config::Polling,
     core::{Core, InForce},
+    decisions::decide,
     limits::{CAPABILITY_BYTES_MAX, HISTORY_ENTRIES_DEFAULT},
     problem::Fault,
     reload::blocking,
@@ -61,7 +62,7 @@ pub(super) async fn status(
         pinned: book.durable.pinned.clone(),
         last_known_good: book.durable.last_known_good.clone(),
         content: now.as_ref().map(|now| now.bundle.content.to_string()),
-        ordering: Ordering::ByPosition,
+        ordering: now.as_ref().map_or(Ordering::ByPosition, |now| now.bundle.ordering()),
         policies,
         mode: mode(&core),
         reloads: book.history.totals().as_reloads(),
@@ -73,21 +74,21 @@ pub(super) async fn status(
 }
 
 fn bundle_status(core: &Core, now: &InForce) -> BundleStatus {
-    let document = &now.bundle.document;
+    let bundle = &now.bundle;
     BundleStatus {
-        id: document.id().to_owned(),
-        version: document.version().to_string(),
+        id: bundle.id().to_owned(),
+        version: bundle.version().to_owned(),
         digest: now.bundle.digest.to_string(),
         content: now.bundle.content.to_string(),
-        ordering: Ordering::ByPosition,
-        path: now.path.shown.display().to_string(),
-        bytes: document.bytes() as u64,
+        ordering: bundle.ordering(),
+        path: now.place.shown(),
+        bytes: bundle.bytes(),
         policies_count: u32::try_from(now.bundle.refs.len()).unwrap_or(u32::MAX),
-        issued_at: document.issued_at(),
-        issuer: document.issuer().map(str::to_owned),
+        issued_at: bundle.issued_at(),
+        issuer: bundle.issuer().map(str::to_owned),
         loaded_at: now.loaded_at,
         confirmed_at: core.confirmed_at(),
-        signature: now.bundle.signature.clone(),
+        signature: now.signature(),
     }
 }
 
@@ -106,7 +107,7 @@ fn mode(core: &Core) -> Mode {
 pub(super) async fn policies(State(core): State<Arc<Core>>) -> Json<Policies> {
     let now = core.in_force.load_full();
     let policies = now.as_ref().map_or_else(Vec::new, |now| {
-        let texts = now.bundle.document.policies().map(|(_, _, text)| text);
+        let texts = now.bundle.texts();
         now.bundle
             .refs
             .iter()
@@ -121,7 +122,7 @@ pub(super) async fn policies(State(core): State<Arc<Core>>) -> Json<Policies> {
     Json(Policies {
         version: now.as_ref().map(|now| now.version().to_owned()),
         content: now.as_ref().map(|now| now.bundle.content.to_string()),
-        ordering: Ordering::ByPosition,
+        ordering: now.as_ref().map_or(Ordering::ByPosition, |now| now.bundle.ordering()),
         policies,
     })
 }
@@ -296,29 +297,29 @@ pub(super) async fn evaluate(
         return Err(Fault::bad_request(text));
     }
     // One snapshot for all, so that a reload in the middle is not seen.
-    let evaluated = core.with_rules(|rules, now| {
-        let results = asked.requests.into_iter().map(|case| {
-            let EvaluateCase { capability_id, context } = case;
-            let context = Value::Object(context.into_iter().collect());
-            let request = Request::new(capability_id).with_context(context);
-            let decision = decide(&core, rules, &request)?;
-            Ok(Evaluation {
-                capability_id: request.capability_id,
-                policy: decision.matched.as_ref().map(|matched| matched.id.clone()),
-                decision: Decision {
-                    allowed: decision.allowed,
-                    require_confirmation: decision.require_confirmation,
-                    reason: decision.reason,
-                    suggested_alternative: decision.suggested_alternative,
-                    risk_level: decision.risk_level,
-                },
-            })
+    let answering = core.answering();
+    let mut results = Vec::with_capacity(asked.requests.len());
+    for EvaluateCase { capability_id, context } in asked.requests {
+        let context = Value::Object(context.into_iter().collect());
+        let request = Request::new(capability_id).with_context(context);
+        let decision = decide(&core, &answering, &request).await?;
+        results.push(Evaluation {
+            capability_id: request.capability_id,
+            policy: decision.matched.as_ref().map(|matched| matched.id.clone()),
+            decision: Decision {
+                allowed: decision.allowed,
+                require_confirmation: decision.require_confirmation,
+                reason: decision.reason,
+                suggested_alternative: decision.suggested_alternative,
+                risk_level: decision.risk_level,
+            },
         });
-        Ok::<_, Fault>(Evaluated {
-            results: results.collect::<Result<_, Fault>>()?,
-            policy_version: now.map_or_else(|| "0.0.0".to_owned(), |now| now.version().to_owned()),
-            content: now.map(|now| now.bundle.content.to_string()),
-        })
-    })?;
+    }
+    let now = answering.in_force();
+    let evaluated = Evaluated {
+        results,
+        policy_version: now.map_or_else(|| "0.0.0".to_owned(), |now| now.version().to_owned()),
+        content: now.map(|now| now.bundle.content.to_string()),
+    };
     Ok(super::raw_json(serde_json::to_vec(&evaluated).expect("an evaluation always serialises")))
 }

@@ -2,7 +2,9 @@
 
 use std::{sync::LazyLock, time::Duration};
 
-use plumb_agent::engine::{EngineError, EngineThreads, EngineUnavailable, LoadedPolicy, Probe};
+use plumb_agent::engine::{
+    EngineError, EngineThreads, EngineUnavailable, LoadedPolicy, Probe, Vouched,
+};
 use plumb_bundle::{
     OpaArchive,
     formats::{archive::Members, opa_archive},
@@ -81,7 +83,8 @@ async fn a_verified_bundle_that_passed_is_asked_in_process() {
     let probes = [probe(json!({ "user": "eve" }), Some(Answer::Deny)), probe(json!({}), None)];
     let policy = load(&archive, &probes).await.unwrap();
     assert_eq!(policy.digest(), archive.digest());
-    assert!(policy.verdict().is_trusted());
+    let carried = matches!(policy.vouched(), Vouched::Signature(v) if v.is_trusted());
+    assert!(carried);
     let threads = EngineThreads::start(2).unwrap();
     let ask = |user: &str| threads.ask(&policy, question(json!({ "user": user })), SECOND);
     assert_eq!(ask("ada").await, Ok(Answer::Allow));

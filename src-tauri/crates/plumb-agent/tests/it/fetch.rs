@@ -6,6 +6,7 @@ mod faults;
 mod following;
 mod hour;
 pub(crate) mod registry;
+mod sigstore;
 mod sim;
 mod store;
 pub(crate) mod world;

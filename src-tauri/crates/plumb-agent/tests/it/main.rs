@@ -11,5 +11,6 @@ mod field;
 mod load;
 mod metrics;
 mod own_api;
+mod packs;
 mod sidecar;
 mod world;

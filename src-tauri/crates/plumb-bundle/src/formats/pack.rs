@@ -1,5 +1,8 @@
 //! Policy packs: a deterministic tar with `opa/*.rego`, `data/*.json`, `README.md`, `signing/` and
 //! a `manifest.json` whose `digest` names the pack.
+//!
+//! Our extension: instead of modules a pack may hold exactly one signed JSON bundle, as
+//! `policies/<name>.signed.json`, so that one registry serves fleets of both kinds.
 
 mod opa_form;
 
@@ -11,9 +14,10 @@ use plumb_fleet::{
 use super::{
     archive::{self, ArchiveError, Members},
     opa_archive::{data_files, has_extension, is_data, modules, version_or_digest},
+    signed_json::SignedJson,
 };
 use crate::{
-    bundle::{Bundle, Format, Metadata},
+    bundle::{Bundle, BundleError, Format, Metadata},
     canonical::canonical,
     json::{Layout, Value, parse, print},
 };
@@ -21,6 +25,9 @@ pub use opa_form::{BUNDLE_MEDIA_TYPE, Document, OpaForm};
 
 /// The manifest's name in a pack.
 pub const MANIFEST: &str = "manifest.json";
+/// Where the signed JSON bundle of a pack stands.
+const SIGNED_FOLDER: &str = "policies/";
+const SIGNED_ENDING: &str = ".signed.json";
 
 /// A policy pack, unpacked in memory.
 #[derive(Debug, Clone)]
@@ -74,8 +81,29 @@ impl PolicyPack {
         described_digest(&self.files)
     }
 
-    /// The domain form: one policy for each Rego module and the data files, as for an OPA bundle.
+    /// The signed JSON bundle it holds instead of modules, with its name; its own signature is still
+    /// to be checked. More than one, or one beside modules, is refused: nobody could say which decides.
+    pub fn signed_bundle(&self) -> Result<Option<(&str, &[u8])>, ArchiveError> {
+        let signed = |path: &str| path.starts_with(SIGNED_FOLDER) && path.ends_with(SIGNED_ENDING);
+        let mut found = self.files.iter().filter(|(path, _)| signed(path));
+        let Some((path, bytes)) = found.next() else { return Ok(None) };
+        let refused =
+            |path: &str, problem: String| ArchiveError::Content { path: path.to_owned(), problem };
+        if let Some((second, _)) = found.next() {
+            return Err(refused(second, format!("is a second bundle beside {path:?}")));
+        }
+        if let Some(module) = self.files.keys().find(|path| has_extension(path, &["rego"])) {
+            return Err(refused(path, format!("stands beside the module {module:?}")));
+        }
+        Ok(Some((path, bytes)))
+    }
+
+    /// The domain form: one policy for each Rego module and the data files, as for an OPA bundle; or
+    /// the policies of its signed JSON bundle, as they are in the bundle itself.
     pub fn to_bundle(&self) -> Result<Bundle, ArchiveError> {
+        if let Some((path, bytes)) = self.signed_bundle()? {
+            return self.of_signed(path, bytes);
+        }
         let policies = modules(&self.files)?;
         if policies.is_empty() {
             return Err(ArchiveError::Empty);
@@ -107,6 +135,28 @@ impl PolicyPack {
             metadata: Metadata { text: canonical(&self.manifest), ..Metadata::default() },
             bytes: self.bytes,
         })
+    }
+}
+
+impl PolicyPack {
+    fn of_signed(&self, path: &str, bytes: &[u8]) -> Result<Bundle, ArchiveError> {
+        let refused = |problem: String| ArchiveError::Content { path: path.to_owned(), problem };
+        let document = SignedJson::read(bytes).map_err(|error| refused(told(&error)))?;
+        let claimed = self.manifest.get("version").and_then(Value::as_str);
+        if let Some(claimed) = claimed.filter(|claimed| *claimed != document.version().as_str()) {
+            let own = document.version();
+            return Err(refused(format!("is version {own:?}, and {MANIFEST} says {claimed:?}")));
+        }
+        let bundle = document.to_bundle(self.digest);
+        Ok(Bundle { format: Format::PolicyPack, bytes: self.bytes, ..bundle })
+    }
+}
+
+/// An error of another kind of bundle, with its cause.
+fn told(error: &BundleError) -> String {
+    match std::error::Error::source(error) {
+        Some(cause) => format!("{error}: {cause}"),
+        None => error.to_string(),
     }
 }
 

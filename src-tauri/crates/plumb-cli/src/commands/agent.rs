@@ -4,12 +4,12 @@ mod opa;
 mod packs;
 mod supervise;
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 
 use clap::{Args, Subcommand, ValueEnum};
 use plumb_agent::{
-    Agent as Service, AgentConfig, AgentError, AlertConfig, AlertKind, BUNDLE_VARIABLE, NoBundle,
-    PORT, Polling, TlsConfig, TrustKey,
+    Agent as Service, AgentConfig, AgentError, AlertConfig, AlertKind, BUNDLE_VARIABLE, LogLevel,
+    NoBundle, PORT, PackEngine, Polling, TlsConfig, TrustKey, fetch::LogSink, sidecar::Sidecar,
 };
 use schemars::JsonSchema;
 use secrecy::SecretString;
@@ -42,9 +42,9 @@ pub(crate) struct Serve {
     /// Address and port to listen on
     #[arg(long, value_name = "ADDRESS", env = "PLUMB_AGENT_LISTEN", default_value_t = SocketAddr::from(([127, 0, 0, 1], PORT)))]
     listen: SocketAddr,
-    /// The default bundle
-    #[arg(long, value_name = "FILE", env = BUNDLE_VARIABLE)]
-    bundle: PathBuf,
+    /// The default bundle; not looked at where packs are run
+    #[arg(long, value_name = "FILE", env = BUNDLE_VARIABLE, required_unless_present = "pack_url")]
+    bundle: Option<PathBuf>,
     /// Folder bundles may stand in; the default bundle's folder without it; may be repeated
     #[arg(
         long = "bundle-root",
@@ -179,7 +179,8 @@ impl Serve {
             }
             return supervise::supervise(session.out).await;
         }
-        let config = self.config()?;
+        let mut config = self.config()?;
+        let sidecar = self.beside(&mut config).await?;
         let authenticated = config.token.is_some()
             || config.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
         // A collector reads the same warnings from the agent's own log, one object a line.
@@ -211,11 +212,35 @@ impl Serve {
             session.out.note("stopping; requests in flight finish");
         }
         agent.shutdown().await;
+        if let Some(sidecar) = sidecar {
+            sidecar.shutdown().await;
+        }
         Ok(Exit::Fine)
     }
 
+    /// The OPA beside the agent that decides by its packs, where one is named.
+    async fn beside(&self, config: &mut AgentConfig) -> Result<Option<Arc<Sidecar>>, Failure> {
+        let Some(packs) = &mut config.packs else { return Ok(None) };
+        let Some(opa) = self.opa.config(packs.config.pack_id(), &packs.config.folder)? else {
+            return Ok(None);
+        };
+        let log: LogSink = Arc::new(|level, line| match level {
+            LogLevel::Error => tracing::error!("{line}"),
+            LogLevel::Warn => tracing::warn!("{line}"),
+            LogLevel::Info => tracing::info!("{line}"),
+            LogLevel::Debug => tracing::debug!("{line}"),
+        });
+        let sidecar = Sidecar::start(opa, log).await.map_err(|error| {
+            Failure::usage(plumb_app::error::chain(&error), "see: plumb help opa-sidecar")
+        })?;
+        let sidecar = Arc::new(sidecar);
+        packs.engine = PackEngine::Beside(sidecar.clone());
+        Ok(Some(sidecar))
+    }
+
     fn config(&self) -> Result<AgentConfig, Failure> {
-        let mut config = AgentConfig::new(self.bundle.clone(), self.trust.clone());
+        let mut config =
+            AgentConfig::new(self.bundle.clone().unwrap_or_default(), self.trust.clone());
         config.listen = self.listen;
         config.bundle_roots.clone_from(&self.bundle_roots);
         config.state_dir.clone_from(&self.state_dir);
@@ -240,10 +265,7 @@ impl Serve {
         });
         config.watch = !self.no_watch;
         config.alerts = self.alerts()?;
-        if let Some(packs) = self.packs.config(self.state_dir.as_deref())? {
-            self.opa.config(packs.pack_id(), &packs.folder)?;
-            return Err(no_verifier(packs.pack_id()));
-        }
+        config.packs = self.packs.fetching(self.state_dir.as_deref())?;
         Ok(config)
     }
 
@@ -286,16 +308,6 @@ fn token_in(text: &str) -> Result<SecretString, Failure> {
         return Err(Failure::usage("the token is empty", "give one, or leave it out on loopback"));
     }
     Ok(SecretString::from(text.to_owned()))
-}
-
-/// Packs are only ever taken when somebody can tell who signed them.
-fn no_verifier(pack: &str) -> Failure {
-    Failure::usage(
-        format!(
-            "nothing here can verify the attestation of {pack} yet, so it would never be taken"
-        ),
-        "leave --pack-url out",
-    )
 }
 
 /// Loud, on standard error: what makes this agent less safe than it could be.

@@ -11,8 +11,9 @@ use crate::{
 };
 
 /// Help texts, the same as in the window, by topic.
-const TOPICS: [(&str, &str); 11] = [
+const TOPICS: [(&str, &str); 12] = [
     ("actions", include_str!("../../../../../assets/help/actions.md")),
+    ("agent", include_str!("../../../../../assets/help/agent.md")),
     ("command-line", include_str!("../../../../../assets/help/command-line.md")),
     ("credentials", include_str!("../../../../../assets/help/credentials.md")),
     ("drift-states", include_str!("../../../../../assets/help/drift-states.md")),
@@ -75,5 +76,63 @@ impl Help {
                 .clone();
         }
         Ok(command.render_long_help().to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fmt::Write as _, fs, path::Path};
+
+    use super::*;
+
+    const BEGIN: &str = "<!-- settings: begin -->\n";
+    const END: &str = "<!-- settings: end -->";
+
+    /// Every flag of `agent serve` as a row.
+    fn settings() -> String {
+        let mut command = Arguments::command();
+        command.build();
+        let agent = command.find_subcommand("agent").expect("a command");
+        let serve = agent.find_subcommand("serve").expect("a command");
+        let mut table = "| Flag | Environment | Default | Means |\n|---|---|---|---|\n".to_owned();
+        for flag in serve.get_arguments() {
+            let Some(long) = flag.get_long().filter(|long| *long != "help") else { continue };
+            if flag.is_hide_set() || flag.is_global_set() {
+                continue;
+            }
+            let takes_value = flag.get_action().takes_values();
+            let names = flag.get_value_names().unwrap_or_default();
+            let value = if takes_value && !names.is_empty() {
+                format!(" {}", names[0])
+            } else {
+                String::new()
+            };
+            let env = flag.get_env().map(|env| format!("`{}`", env.display())).unwrap_or_default();
+            let default: Vec<_> =
+                flag.get_default_values().iter().map(|v| v.to_string_lossy()).collect();
+            let default = if takes_value && !default.is_empty() {
+                format!("`{}`", default.join(", "))
+            } else {
+                String::new()
+            };
+            let help = flag.get_help().map(ToString::to_string).unwrap_or_default();
+            let help = help.replace('|', "\\|").replace(['<', '>'], "");
+            let _ = writeln!(table, "| `--{long}{value}` | {env} | {default} | {help} |");
+        }
+        table
+    }
+
+    #[test]
+    fn the_agent_help_lists_every_setting() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../assets/help/agent.md");
+        let text = fs::read_to_string(&path).expect("readable");
+        let (head, rest) = text.split_once(BEGIN).expect("a place for the table");
+        let (_, tail) = rest.split_once(END).expect("its end");
+        let expected = format!("{head}{BEGIN}{}{END}{tail}", settings());
+        if std::env::var_os("PLUMB_REGENERATE").is_some() {
+            fs::write(&path, &expected).expect("writable");
+        } else {
+            assert!(text == expected, "run the tests with PLUMB_REGENERATE=1");
+        }
     }
 }

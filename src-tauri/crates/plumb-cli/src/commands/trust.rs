@@ -1,18 +1,15 @@
 //! `trust`: roots and keys that rotate. `trust simulate` says what would stop verifying.
 
-use std::path::Path;
+pub(super) mod policy;
 
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
 use plumb_app::error::chain;
-use plumb_trust::{
-    Artifact, Identity, Kept, NotTrusted, Profile, Signed, SigstoreRoot, Simulation, TrustPolicy,
-    Window,
-    schemes::sigstore::{NamePattern, NameRule},
-    simulate,
-};
+use plumb_trust::{Artifact, Kept, NotTrusted, Signed, Simulation, simulate};
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize};
+
+use policy::{beside, toml_file};
 
 use super::{
     bundle::read,
@@ -41,37 +38,6 @@ pub(crate) struct Simulate {
     /// What is in use and what is kept, in TOML
     #[arg(long, value_name = "FILE")]
     kept: String,
-}
-
-/// A trust policy as people write it. Files are looked up beside it.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct PolicyFile {
-    #[serde(default)]
-    profile: Profile,
-    #[serde(default)]
-    root: Vec<MaterialFile>,
-    #[serde(default)]
-    key: Vec<MaterialFile>,
-    #[serde(default)]
-    identity: Vec<IdentityFile>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct MaterialFile {
-    id: String,
-    file: String,
-    from: Option<Timestamp>,
-    until: Option<Timestamp>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct IdentityFile {
-    name: Option<String>,
-    pattern: Option<String>,
-    issuer: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -127,7 +93,7 @@ impl Trust {
 
 impl Simulate {
     fn run(&self, session: Session<'_>) -> Outcome {
-        let policy = self.policy()?;
+        let policy = policy::read_policy(&self.policy)?;
         let entries: KeptFile = toml_file(&self.kept)?;
         let contents: Vec<Content> = entries
             .kept
@@ -168,42 +134,6 @@ impl Simulate {
         });
         Ok(Exit::fine_if(fine))
     }
-
-    fn policy(&self) -> Result<TrustPolicy, Failure> {
-        let file: PolicyFile = toml_file(&self.policy)?;
-        let refused = |error: &dyn std::error::Error| {
-            Failure::usage(format!("{}: {}", self.policy, chain(error)), "mend the policy")
-        };
-        let mut policy = TrustPolicy::new(file.profile);
-        for root in file.root {
-            let window = Window { from: root.from, until: root.until };
-            let bytes = read(&beside(&self.policy, &root.file))?;
-            SigstoreRoot::read(&root.id, &bytes)
-                .map_err(|error| refused(&error))
-                .and_then(|read| policy.add_root(read, window).map_err(|error| refused(&error)))?;
-        }
-        for key in file.key {
-            let window = Window { from: key.from, until: key.until };
-            let pem = read(&beside(&self.policy, &key.file))?;
-            policy
-                .add_key(&key.id, &String::from_utf8_lossy(&pem), window)
-                .map_err(|error| refused(&error))?;
-        }
-        for identity in file.identity {
-            let name = match (identity.name, identity.pattern) {
-                (Some(name), None) => NameRule::Exact(name),
-                (None, Some(pattern)) => {
-                    NameRule::Pattern(NamePattern::new(&pattern).map_err(|error| refused(&error))?)
-                }
-                _ => {
-                    let message = format!("{}: an identity has a name or a pattern", self.policy);
-                    return Err(Failure::usage(message, "give one of the two"));
-                }
-            };
-            policy.add_identity(Identity { name, issuer: identity.issuer });
-        }
-        policy.checked().map_err(|error| refused(&error))
-    }
 }
 
 impl Content {
@@ -241,19 +171,6 @@ fn content(list: &str, entry: &KeptEntry) -> Result<Content, Failure> {
             "give artifact and attestation, or bundle",
         )),
     }
-}
-
-/// A path as it is written in a file: beside that file, where it is not absolute.
-fn beside(file: &str, path: &str) -> String {
-    let folder = Path::new(file).parent().unwrap_or(Path::new(""));
-    folder.join(path).display().to_string()
-}
-
-fn toml_file<T: DeserializeOwned>(path: &str) -> Result<T, Failure> {
-    let bytes = read(path)?;
-    toml::from_str(&String::from_utf8_lossy(&bytes)).map_err(|error| {
-        Failure::usage(format!("{path}: {}", error.to_string().trim_end()), "mend that place")
-    })
 }
 
 impl From<Simulation> for SimulationDocument {

@@ -413,3 +413,76 @@ fn packaged_settings_are_flags_of_the_agent() {
     }
     assert!(seen > 20, "both files were read");
 }
+
+/// The built program, its evaluation process and a registry on loopback.
+#[test]
+fn an_agent_runs_a_pack_of_rego_that_was_signed_by_whom_it_trusts() {
+    use plumb_pki::{Pki, Recipe};
+    let world = World::empty();
+    world.file(
+        "probes.json",
+        r#"{"probes": [{"path": "cos/abac/allow", "input": {}, "expect": false}]}"#,
+    );
+    let signed_at = jiff::Timestamp::now() - jiff::SignedDuration::from_hours(2);
+    let pki = Pki::new(signed_at).expect("an authority");
+    world.file("root.json", &pki.trusted_root().to_string());
+    let known = Recipe::new(Vec::new(), signed_at);
+    world.file(
+        "trust.toml",
+        &format!(
+            "[[root]]\nid = \"test\"\nfile = \"root.json\"\n[[identity]]\nname = \"{}\"\nissuer = \"{}\"\n",
+            known.identity, known.issuer
+        ),
+    );
+    fs::create_dir_all(world.path().join("source/opa")).expect("writable");
+    world.file(
+        "source/opa/cos.abac.rego",
+        "package cos.abac\ndefault allow := false\nallow if input.n == 1\n",
+    );
+    world.check("policy packs build source --id pack-v0 --version 0.1.0 --out pack.tar", 0);
+    let tar = fs::read(world.path().join("pack.tar")).expect("built");
+    let issued = pki.issue(&Recipe::new(tar, signed_at)).expect("a bundle");
+    world.file("pack.sigstore.json", &issued.bundle_json());
+    fs::create_dir(world.path().join("registry")).expect("writable");
+    world.check(
+        "policy packs publish pack.tar --id pack-v0 --dir registry --attestation pack.sigstore.json",
+        0,
+    );
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let config = plumb_hub::HubConfig::new(world.path().join("registry"));
+    let hub = runtime.block_on(plumb_hub::serve_packs(config)).expect("a hub");
+    let url = hub.pack_url("pack-v0");
+
+    let serve = format!("agent serve --listen 127.0.0.1:0 --pack-url {url} --state-dir state");
+    let said = world.check(&serve, 2).stderr;
+    assert!(said.contains("--pack-trust"), "{said}");
+    world.file("nobody.toml", "[[root]]\nid = \"test\"\nfile = \"root.json\"\n");
+    let said = world.check(&format!("{serve} --pack-trust nobody.toml"), 2).stderr;
+    assert!(said.contains("identity"), "{said}");
+    let said = world.check(&format!("{serve} --pack-trust trust.toml --pack-decision a//b"), 2);
+    assert!(said.stderr.contains("--pack-decision"), "{}", said.stderr);
+
+    let words = format!("{serve} --pack-trust trust.toml --pack-probes probes.json");
+    let words: Vec<&str> = words.split(' ').collect();
+    let served = Served::start(&world, &words, "agent-started");
+    let address = served.first["listen"].as_str().expect("an address").to_owned();
+    let decide = |n: u8| {
+        ask(
+            &address,
+            "POST",
+            "/v1/data/cos/abac/allow",
+            None,
+            &format!("{{\"input\": {{\"n\": {n}}}}}"),
+        )
+    };
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    while decide(1).0 == 503 {
+        assert!(std::time::Instant::now() < deadline, "no pack came into force");
+    }
+    assert_eq!(decide(1), (200, serde_json::json!({ "result": true })));
+    assert_eq!(decide(2), (200, serde_json::json!({ "result": false })));
+    let (_, health) = ask(&address, "GET", "/healthz", None, "");
+    assert_eq!(health["policy"]["source"]["location"], url.as_str());
+    served.stop();
+    runtime.block_on(hub.shutdown());
+}

@@ -87,7 +87,13 @@ async fn agents_tell_the_drift_they_were_given() {
         assert_eq!((version, same), expected, "{}", node.id);
     }
     let refused = get(&of(&demo, "us-gw-001").url, "/reload/history").await;
-    assert_eq!(refused["history"][0]["error"], "Bundle verification failed");
+    let error = refused["history"][0]["error"].as_str().expect("an error");
+    assert!(error.starts_with("Bundle verification failed: wrong_identity"), "{error}");
+    // All of them run attested packs.
+    let status = get(&of(&demo, "eu-gw-001").url, "/v1/agent/status").await;
+    let checks = status["bundle"]["signature"]["checks"].as_array().expect("checks");
+    let made = |name: &str| checks.iter().any(|c| c["name"] == name && c["passed"] == true);
+    assert!(made("identity.san") && made("log.inclusion_proof"), "{checks:?}");
     let stale = get(&of(&demo, "us-gw-003").url, "/v1/agent/status").await;
     let moment = |value: &Value| -> jiff::Timestamp {
         value.as_str().expect("a moment").parse().expect("a moment")

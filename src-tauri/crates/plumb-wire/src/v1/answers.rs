@@ -192,6 +192,8 @@ pub enum Trigger {
     /// A file below the roots changed.
     Watch,
     Poll,
+    /// A look at the pack registry that brought no pack; no reload was tried.
+    Fetch,
 }
 
 /// The policies really in force, with their text.

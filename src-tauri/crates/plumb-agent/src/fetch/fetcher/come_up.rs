@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use plumb_fleet::Digest;
 use plumb_wire::v1::LogLevel;
 use tokio::time::Instant;
 
 use super::{
-    correlation,
+    Wants, correlation,
     examine::{Examined, examine, is_expired},
     on_blocking_thread,
     worker::{Lost, Worker},
@@ -16,19 +17,31 @@ use crate::{
     fetch::{
         decide::Held,
         failure::FetchFailure,
+        limits::TAKEN_BACK_MAX,
         pack::VerifiedPack,
-        status::FetchTrigger,
+        status::{Attempt, Ended, FetchEvent, FetchTrigger},
         store::{Record, Slot, StoreError},
     },
 };
 
+/// How a stored pack is brought back.
+#[derive(Debug)]
+struct Back {
+    slot: Slot,
+    trigger: FetchTrigger,
+    /// It answers instead of something that should.
+    fallback: bool,
+    /// What was active before is worth keeping.
+    keeps: bool,
+}
+
 impl Worker {
     /// Brings the active pack into force, or else the newest last-known-good one that will do.
-    pub(super) async fn come_up(&mut self) {
+    pub(super) async fn come_up(&mut self, trigger: FetchTrigger) {
         let slots = match self.store(|store| store.slots()).await {
             Ok(slots) => slots,
             Err(error) => {
-                self.start_failed(FetchFailure::Store(error), None).await;
+                self.start_failed(trigger, FetchFailure::Store(error), None).await;
                 return;
             }
         };
@@ -42,14 +55,16 @@ impl Worker {
                     continue;
                 }
                 Err(error) => {
-                    self.start_failed(FetchFailure::Store(error), None).await;
+                    self.start_failed(trigger, FetchFailure::Store(error), None).await;
                     continue;
                 }
             };
             let digest = record.digest;
-            match self.bring_back(record, &slot).await {
-                Ok(()) => return,
-                Err(failure) => self.start_failed(failure, Some(digest)).await,
+            let fallback = slot != Slot::Active;
+            let back = Back { slot, trigger, fallback, keeps: false };
+            match self.bring_back(record, back, None).await {
+                Ok(_) => return,
+                Err(failure) => self.start_failed(trigger, failure, Some(digest)).await,
             }
         }
         let text = format!(
@@ -59,15 +74,27 @@ impl Worker {
         (self.shared.log)(LogLevel::Warn, &text);
     }
 
-    async fn start_failed(&mut self, failure: FetchFailure, digest: Option<plumb_fleet::Digest>) {
+    async fn start_failed(
+        &mut self,
+        trigger: FetchTrigger,
+        failure: FetchFailure,
+        digest: Option<Digest>,
+    ) {
         let lost = Lost { failure, digest };
-        self.lost(FetchTrigger::Start, &correlation(), lost, std::time::Duration::ZERO).await;
+        self.lost(trigger, &correlation(), lost, std::time::Duration::ZERO).await;
         // What failed at the start says nothing about the registry.
         self.memory.failures = 0;
         self.shared.status.send_modify(|status| status.consecutive_failures = 0);
     }
 
-    async fn bring_back(&mut self, record: Record, slot: &Slot) -> Result<(), FetchFailure> {
+    /// Brings a stored pack into force. `false` when it is sound and not the one that is wanted.
+    async fn bring_back(
+        &mut self,
+        record: Record,
+        back: Back,
+        wants: Option<&Wants>,
+    ) -> Result<bool, FetchFailure> {
+        let Back { slot, trigger, fallback, keeps } = back;
         let pack_id = self.shared.config.pack_id().to_owned();
         if record.pack != pack_id {
             return Err(FetchFailure::WrongPack { wanted: pack_id, found: record.pack });
@@ -75,8 +102,27 @@ impl Worker {
         let correlation = correlation();
         let (record, examined) = self.examine_again(record).await;
         let late = examined.as_ref().is_ok_and(|(_, late)| *late);
-        let examined = self.seen(examined.map(|(examined, _)| examined))?;
-        let Examined { pack, bundle, report } = examined;
+        let examined = examined.map(|(examined, _)| examined);
+        let etag = record.etag.clone();
+        let pack = |Examined { pack, bundle, report }| VerifiedPack {
+            id: pack_id.clone(),
+            etag: etag.clone(),
+            pack,
+            bundle,
+            report,
+            correlation: correlation.clone(),
+        };
+        let pack = match examined {
+            Ok(examined) => {
+                let pack = pack(examined);
+                if wants.is_some_and(|Wants(wants)| !wants(&pack)) {
+                    return Ok(false);
+                }
+                self.shared.observe(FetchEvent::Verified(pack.report()));
+                pack
+            }
+            Err(failure) => return self.seen(Err(failure)).map(|_| false),
+        };
         if late {
             let text = format!(
                 "Pack {} is trusted as of {}, when it was stored, and no longer now; it stays until a newer one comes",
@@ -85,24 +131,23 @@ impl Worker {
             );
             (self.shared.log)(LogLevel::Error, &text);
         }
-        let etag = record.etag.clone();
-        let pack = VerifiedPack { id: pack_id, etag, pack, bundle, report, correlation };
         let begun = Instant::now();
-        self.activate(&pack).await?;
+        self.activate(&pack, trigger).await?;
         self.in_force(&pack, begun.elapsed());
         self.memory.held = Some(Held { digest: record.digest, etag: record.etag.clone() });
         // The stored pack is whole; its ETag will do.
         self.memory.full_at = Some(std::time::Duration::ZERO);
-        let fallback = *slot != Slot::Active;
         if fallback {
-            self.shared.metrics.fell_back();
             let text = format!("Last-known-good pack {} is in force", record.digest.short());
             (self.shared.log)(LogLevel::Warn, &text);
         }
         self.shared.fallback(fallback);
-        let slot = slot.clone();
         let kept = self.store(move |store| {
-            store.restore_from(&slot)?;
+            if keeps {
+                store.exchange(&slot)?;
+            } else {
+                store.restore_from(&slot)?;
+            }
             store.acknowledge(&record);
             Ok::<_, StoreError>(())
         });
@@ -111,7 +156,88 @@ impl Worker {
             let text = format!("The active pack cannot be replaced on disk: {}", chain(&error));
             (self.shared.log)(LogLevel::Error, &text);
         }
-        Ok(())
+        Ok(true)
+    }
+
+    /// Brings the best stored pack that is wanted into force; nothing when none is.
+    pub(super) async fn restore(
+        &mut self,
+        trigger: FetchTrigger,
+        wants: &Wants,
+    ) -> Option<Attempt> {
+        self.go_back(trigger, wants, true).await
+    }
+
+    /// Goes back from the pack in force to the newest other one that is still sound, and remembers
+    /// not to take it again. The reason is told as a failure, whether or not there was a way back.
+    pub(super) async fn take_back(&mut self, digest: Digest, reason: String) -> Option<Attempt> {
+        if self.memory.held.as_ref().is_none_or(|held| held.digest != digest) {
+            return None;
+        }
+        let other = Wants(Box::new(move |pack: &VerifiedPack| pack.digest() != digest));
+        let back = self.go_back(FetchTrigger::Rollback, &other, false).await;
+        let returned = back.is_some_and(|attempt| attempt.result == Ended::Activated);
+        let reason = if returned {
+            if self.taken_back.len() == TAKEN_BACK_MAX {
+                self.taken_back.pop_front();
+            }
+            self.taken_back.push_back((digest, reason.clone()));
+            reason
+        } else {
+            format!("{reason}; there is no earlier pack to return to, so it stays")
+        };
+        let lost = Lost { failure: FetchFailure::TakenBack { reason }, digest: Some(digest) };
+        let id = correlation();
+        let told = self.lost(FetchTrigger::Rollback, &id, lost, std::time::Duration::ZERO).await;
+        Some(told.0)
+    }
+
+    /// Begins again from the stored packs; what is in force stays until one of them is.
+    pub(super) async fn again(&mut self, trigger: FetchTrigger) -> Option<Attempt> {
+        self.come_up(trigger).await;
+        self.shared.status.borrow().last.clone()
+    }
+
+    async fn go_back(
+        &mut self,
+        trigger: FetchTrigger,
+        wants: &Wants,
+        keeps: bool,
+    ) -> Option<Attempt> {
+        let slots = self.store(|store| store.slots()).await.ok()?;
+        let correlation = correlation();
+        for slot in slots {
+            let wanted = slot.clone();
+            // One that cannot be read is not the one that is wanted.
+            let Ok(record) = self.store(move |store| store.load(&wanted)).await else { continue };
+            let digest = record.digest;
+            // The one who asked for it says whether it stands for something else.
+            let back = Back { slot, trigger, fallback: false, keeps };
+            match self.bring_back(record, back, Some(wants)).await {
+                Ok(false) => {}
+                Ok(true) => {
+                    let attempt = Attempt {
+                        at: self.shared.clock.now(),
+                        trigger,
+                        correlation,
+                        result: Ended::Activated,
+                        cause: None,
+                        text: None,
+                    };
+                    self.write_down(&attempt, Some(digest), None, std::time::Duration::ZERO).await;
+                    return Some(attempt);
+                }
+                Err(failure) => {
+                    let lost = Lost { failure, digest: Some(digest) };
+                    let zero = std::time::Duration::ZERO;
+                    let attempt = self.lost(trigger, &correlation, lost, zero).await.0;
+                    if trigger != FetchTrigger::Rollback {
+                        return Some(attempt);
+                    }
+                }
+            }
+        }
+        None
     }
 
     /// Verifies a stored pack as of now and, when only time speaks against it, as of the moment it was

@@ -1,6 +1,7 @@
 //! The one task that works off the queue: one look, and one reload, at a time.
 
 use std::{
+    collections::VecDeque,
     panic::AssertUnwindSafe,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -43,6 +44,8 @@ pub(super) struct Worker {
     store: Arc<Mutex<PackStore>>,
     audit: Arc<Mutex<AuditLog>>,
     pub(super) memory: Memory,
+    /// Packs that were taken back, the newest last, with the reason.
+    pub(super) taken_back: VecDeque<(Digest, String)>,
     pace: Pace,
 }
 
@@ -59,6 +62,13 @@ impl From<FetchFailure> for Lost {
     }
 }
 
+/// What became of a pack that passed every check.
+#[derive(Debug)]
+enum Admitted {
+    InForce { carried_by: Option<String> },
+    HeldBack { reason: String },
+}
+
 /// A look that went well.
 #[derive(Debug, Default)]
 struct Found {
@@ -66,6 +76,8 @@ struct Found {
     waited: bool,
     /// Something new is in force.
     activated: bool,
+    /// Why what came is not to be run here.
+    held_back: Option<String>,
     /// What carried the verification of it.
     carried_by: Option<String>,
     digest: Option<Digest>,
@@ -79,6 +91,7 @@ impl Worker {
             store: Arc::new(Mutex::new(store)),
             audit: Arc::new(Mutex::new(audit)),
             memory: Memory::default(),
+            taken_back: VecDeque::new(),
             pace,
         }
     }
@@ -106,7 +119,12 @@ impl Worker {
                     done: None,
                 },
             };
-            let (attempt, pause) = self.attend(job.trigger, &job.correlation, job.work).await;
+            let (attempt, pause) = match job.work {
+                Work::Restore { wants } => (self.restore(job.trigger, &wants).await, None),
+                Work::TakeBack { digest, reason } => (self.take_back(digest, reason).await, None),
+                Work::Again => (self.again(job.trigger).await, None),
+                work => self.attend(job.trigger, &job.correlation, work).await,
+            };
             if let Some(pause) = pause.filter(|_| polls) {
                 wake = Instant::now() + pause;
             }
@@ -139,11 +157,13 @@ impl Worker {
                     answer = source.pack(&ask) => answer,
                     () = self.shared.stop.cancelled() => return (None, None),
                 };
-                self.take(correlation, ask.etag.as_deref(), answer).await
+                self.take(trigger, correlation, ask.etag.as_deref(), answer).await
             }
             Work::Answered { asked_with, answer } => {
-                self.take(correlation, asked_with.as_deref(), answer).await
+                self.take(trigger, correlation, asked_with.as_deref(), answer).await
             }
+            // Told apart by the one who calls: they ask nobody.
+            Work::Restore { .. } | Work::TakeBack { .. } | Work::Again => return (None, None),
         };
         let took = begun.elapsed();
         let (attempt, pause) = match looked {
@@ -161,6 +181,7 @@ impl Worker {
     /// Judges an answer and, when it is something new, brings it into force.
     async fn take(
         &mut self,
+        trigger: FetchTrigger,
         correlation: &str,
         asked_with: Option<&str>,
         answer: Result<Answer, FetchFailure>,
@@ -189,16 +210,25 @@ impl Worker {
                     let digest = Some(found);
                     return Ok(Found { full: true, waited, digest, ..Found::default() });
                 }
+                if let Some((_, reason)) = self.taken_back.iter().find(|(was, _)| *was == found) {
+                    let reason = reason.clone();
+                    return Err(lost(FetchFailure::TakenBack { reason }));
+                }
                 let attestation = match attestation {
                     Some(attestation) => attestation,
                     None => {
                         self.attestation(correlation, found, etag.as_deref()).await.map_err(lost)?
                     }
                 };
-                let admitted = self.admit(correlation, etag, bytes, attestation).await;
-                let carried_by = admitted.map_err(lost)?;
+                let admitted = self.admit(trigger, correlation, etag, bytes, attestation).await;
                 let digest = Some(found);
-                Ok(Found { full: true, waited, activated: true, carried_by, digest })
+                let found = Found { full: true, waited, digest, ..Found::default() };
+                Ok(match admitted.map_err(lost)? {
+                    Admitted::InForce { carried_by } => {
+                        Found { activated: true, carried_by, ..found }
+                    }
+                    Admitted::HeldBack { reason } => Found { held_back: Some(reason), ..found },
+                })
             }
         }
     }
@@ -221,11 +251,12 @@ impl Worker {
     /// Signature, unpacking, store, activation; the former pack on disk again when the engine refuses.
     async fn admit(
         &mut self,
+        trigger: FetchTrigger,
         correlation: &str,
         etag: Option<String>,
         tar: Vec<u8>,
         attestation: Vec<u8>,
-    ) -> Result<Option<String>, FetchFailure> {
+    ) -> Result<Admitted, FetchFailure> {
         let begun = Instant::now();
         let verifier = Arc::clone(&self.shared.verifier);
         let now = self.shared.clock.now();
@@ -239,8 +270,19 @@ impl Worker {
         let Examined { pack, bundle, report } = self.seen(examined)?;
         let carried_by = report.carried_by.clone();
         let digest = pack.digest().0;
+        let pack = VerifiedPack {
+            id: id.clone(),
+            etag: etag.clone(),
+            pack,
+            bundle,
+            report,
+            correlation: correlation.to_owned(),
+        };
+        if let Err(refused) = self.shared.activate.accepts(&pack) {
+            return Ok(Admitted::HeldBack { reason: refused.reason });
+        }
         let mut record = Record {
-            pack: id.clone(),
+            pack: id,
             digest,
             etag: etag.clone(),
             verified_at: now,
@@ -252,16 +294,14 @@ impl Worker {
             .store(move |store| store.admit(&mut record).map(|()| record))
             .await
             .map_err(FetchFailure::Store)?;
-        let correlation = correlation.to_owned();
-        let pack = VerifiedPack { id, etag: etag.clone(), pack, bundle, report, correlation };
-        if let Err(failure) = self.activate(&pack).await {
+        if let Err(failure) = self.activate(&pack, trigger).await {
             self.return_to_former().await;
             return Err(failure);
         }
         self.store(move |store| store.acknowledge(&record)).await;
         self.in_force(&pack, begun.elapsed());
         self.memory.held = Some(Held { digest, etag });
-        Ok(carried_by)
+        Ok(Admitted::InForce { carried_by })
     }
 
     /// Tells what verification found, whatever it was.
@@ -280,11 +320,15 @@ impl Worker {
     }
 
     /// Hands a pack to the engine, within its time, and survives its bugs.
-    pub(super) async fn activate(&self, pack: &VerifiedPack) -> Result<(), FetchFailure> {
+    pub(super) async fn activate(
+        &self,
+        pack: &VerifiedPack,
+        trigger: FetchTrigger,
+    ) -> Result<(), FetchFailure> {
         let begun = Instant::now();
         let activated = self.activate_within(pack).await;
         let (took, taken) = (begun.elapsed(), activated.is_ok());
-        self.shared.observe(FetchEvent::Reloaded { took, taken });
+        self.shared.observe(FetchEvent::Reloaded { took, taken, trigger });
         activated
     }
 
@@ -303,7 +347,6 @@ impl Worker {
     }
 
     async fn return_to_former(&mut self) {
-        self.shared.metrics.fell_back();
         match self.store(PackStore::restore).await {
             Ok(()) | Err(StoreError::NoFormer) => {}
             Err(error) => {
@@ -327,7 +370,6 @@ impl Worker {
             pack.correlation()
         );
         (self.shared.log)(LogLevel::Info, &text);
-        self.shared.metrics.activated();
         self.shared.status.send_modify(|status| {
             status.active = Some(ActivePack {
                 digest: pack.digest(),
@@ -349,8 +391,11 @@ impl Worker {
         let outcome = Outcome::Current { full: found.full, waited: found.waited };
         let pause =
             self.memory.after(&self.pace, outcome, self.shared.elapsed(), self.shared.share());
-        self.shared.metrics.fetched(took);
-        let result = if found.activated { Ended::Activated } else { Ended::Current };
+        let result = match (&found.held_back, found.activated) {
+            (Some(_), _) => Ended::HeldBack,
+            (None, true) => Ended::Activated,
+            (None, false) => Ended::Current,
+        };
         let now = self.shared.clock.now();
         let attempt = Attempt {
             at: now,
@@ -358,15 +403,18 @@ impl Worker {
             correlation: correlation.to_owned(),
             result,
             cause: None,
-            text: None,
+            text: found.held_back,
         };
         self.shared.status.send_modify(|status| {
-            status.confirmed_at = Some(now);
+            if result != Ended::HeldBack {
+                status.confirmed_at = Some(now);
+            }
             status.consecutive_failures = 0;
             status.last = Some(attempt.clone());
         });
         self.shared.fallback(false);
-        self.shared.observe(FetchEvent::Looked { took, result, cause: None });
+        let (attempt_seen, digest) = (&attempt, found.digest);
+        self.shared.observe(FetchEvent::Looked { took, attempt: attempt_seen, digest });
         self.write_down(&attempt, found.digest, found.carried_by, took).await;
         (attempt, pause)
     }
@@ -393,7 +441,6 @@ impl Worker {
         };
         let pause =
             self.memory.after(&self.pace, outcome, self.shared.elapsed(), self.shared.share());
-        self.shared.metrics.fetched(took);
         self.shared.metrics.failed(cause);
         let message = chain(&failure);
         let what = if cause.stage() == Stage::Fetch { "Pack fetch" } else { "Hot-reload" };
@@ -415,8 +462,7 @@ impl Worker {
             // What came and was refused is newer than what is in force.
             self.shared.fallback(true);
         }
-        let cause_seen = Some(cause);
-        self.shared.observe(FetchEvent::Looked { took, result: Ended::Failed, cause: cause_seen });
+        self.shared.observe(FetchEvent::Looked { took, attempt: &attempt, digest });
         self.tell(cause, correlation, digest, message);
         self.write_down(&attempt, digest, None, took).await;
         (attempt, pause)
@@ -444,7 +490,7 @@ impl Worker {
     }
 
     /// A line for the audit log. That it cannot be written stops no policies, and is counted.
-    async fn write_down(
+    pub(super) async fn write_down(
         &self,
         attempt: &Attempt,
         digest: Option<Digest>,
@@ -463,6 +509,7 @@ impl Worker {
                 result: match attempt.result {
                     Ended::Current => "current",
                     Ended::Activated => "activated",
+                    Ended::HeldBack => "held_back",
                     Ended::Failed => "failed",
                 },
                 digest: digest.map(Digest::to_hex),

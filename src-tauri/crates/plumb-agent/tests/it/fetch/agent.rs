@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use plumb_agent::{Agent, AgentConfig, AgentError, PackFetching, fetch::Activate};
+use plumb_agent::{Agent, AgentConfig, AgentError, PackEngine, PackFetching, fetch::Activate};
 use plumb_fleet::Digest;
 
 use crate::{
@@ -18,7 +18,7 @@ fn with_packs(bundles: &crate::world::World, world: &World, registry: &Registry)
     config.packs = Some(PackFetching {
         config: world.config(registry.url()),
         verifier: KeyVerifier::new(),
-        activate: Arc::clone(&world.engine) as Arc<dyn Activate>,
+        engine: PackEngine::Beside(Arc::clone(&world.engine) as Arc<dyn Activate>),
         observe: Arc::new(|_| ()),
     });
     config

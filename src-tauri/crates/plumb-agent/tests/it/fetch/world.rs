@@ -249,8 +249,8 @@ impl World {
             }),
             observe: Arc::new(move |event| {
                 let text = match event {
-                    FetchEvent::Looked { result, cause, .. } => {
-                        format!("{result:?} {}", cause.map_or("-", Cause::as_str))
+                    FetchEvent::Looked { attempt, .. } => {
+                        format!("{:?} {}", attempt.result, attempt.cause.map_or("-", Cause::as_str))
                     }
                     FetchEvent::Verified(report) => format!("trusted {}", report.is_trusted()),
                     FetchEvent::Reloaded { taken, .. } => format!("taken {taken}"),

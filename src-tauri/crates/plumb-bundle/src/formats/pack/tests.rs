@@ -73,3 +73,35 @@ fn manifests_are_read_strictly() {
     empty.insert(MANIFEST.to_owned(), br#"{"digest":{"algorithm":"sha256","value":""}}"#.to_vec());
     assert_eq!(PolicyPack::read(&archive::write(&empty).unwrap()).unwrap().claimed_digest(), None);
 }
+
+const SIGNED: &str = r#"{"metadata":{"bundle_id":"payments","version":"2.0.0","issued_at":"2026-10-12T09:00:00Z"},"policies":[{"id":"b","effect":"deny","description":"b"},{"id":"a","effect":"allow","description":"a"}]}"#;
+
+fn with_signed(more: &[(&str, &str)], manifest_text: &str) -> Result<PolicyPack, String> {
+    let files = [("policies/p.signed.json", SIGNED)].iter().chain(more);
+    let files = files.map(|(path, text)| ((*path).to_owned(), text.as_bytes().to_vec()));
+    let bytes = write(&manifest(manifest_text), &files.collect()).unwrap();
+    let pack = PolicyPack::read(&bytes).unwrap();
+    pack.to_bundle().map(|_| pack).map_err(|error| error.to_string())
+}
+
+#[test]
+fn a_pack_of_a_signed_bundle_has_the_content_of_the_bundle() {
+    let pack = with_signed(&[("README.md", "read me")], r#"{"id":"p"}"#).unwrap();
+    let bundle = pack.to_bundle().unwrap();
+    let alone = Bundle::read(SIGNED.as_bytes()).unwrap();
+    assert_eq!((bundle.content, bundle.ordering), (alone.content, Ordering::ByPosition));
+    assert_eq!((&bundle.id, &bundle.version), (&alone.id, &alone.version));
+    assert_eq!((bundle.digest, bundle.format), (pack.digest(), Format::PolicyPack));
+    assert_eq!(pack.signed_bundle().unwrap().unwrap().1, SIGNED.as_bytes());
+}
+
+#[test]
+fn a_pack_that_could_mean_two_things_is_refused() {
+    let check = |more: &[(&str, &str)], manifest_text: &str, wanted: &str| {
+        let error = with_signed(more, manifest_text).unwrap_err();
+        assert!(error.contains(wanted), "{error}");
+    };
+    check(&[("policies/q.signed.json", SIGNED)], "{}", "second bundle");
+    check(&[("opa/a.rego", "package a")], "{}", "beside the module \"opa/a.rego\"");
+    check(&[], r#"{"version":"1.9.0"}"#, "manifest.json says \"1.9.0\"");
+}

@@ -2,18 +2,29 @@
 
 use std::{
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
 use clap::Args;
-use plumb_agent::fetch::{ClientTls, FetchConfig, FetchMode};
+use plumb_agent::{
+    EmbeddedSettings, PackEngine, PackFetching,
+    fetch::{ClientTls, EventSink, FetchConfig, FetchMode, SigstoreVerifier},
+};
 use secrecy::SecretString;
+use serde::Deserialize;
 
 use super::TOKEN_BYTES_MAX;
-use crate::{commands::fleet::read_text, exit::Failure};
+use crate::{
+    commands::{fleet::read_text, trust::policy::read_policy},
+    exit::{Exit, Failure},
+};
 
 /// Environment variable that holds the token shown to the registry.
 const TOKEN_VARIABLE: &str = "PLUMB_AGENT_PACK_TOKEN";
+/// Longest file of probes, and how many a pack is asked.
+const PROBES_BYTES_MAX: u64 = 256 << 10;
+const PROBES_MAX: usize = 64;
 /// Folder of packs below the state folder, where none is given.
 const FOLDER: &str = "packs";
 
@@ -60,11 +71,91 @@ pub(super) struct PackFlags {
     /// File with the bearer token shown to the registry; or in PLUMB_AGENT_PACK_TOKEN
     #[arg(long, value_name = "FILE", env = "PLUMB_AGENT_PACK_TOKEN_FILE", requires = "pack_url")]
     pack_token_file: Option<String>,
+    /// Who is trusted to sign packs: roots, keys and names, in the TOML of `trust simulate`
+    #[arg(long, value_name = "FILE", env = "PLUMB_AGENT_PACK_TRUST", requires = "pack_url")]
+    pack_trust: Option<String>,
+    /// What `POST /evaluate` asks a pack of Rego
+    #[arg(
+        long,
+        value_name = "PATH",
+        env = "PLUMB_AGENT_PACK_DECISION",
+        default_value = "cos/abac/allow",
+        requires = "pack_url"
+    )]
+    pack_decision: String,
+    /// Questions a pack must answer before it counts: {"probes": [{"path", "input", "expect"}]}
+    #[arg(long, value_name = "FILE", env = "PLUMB_AGENT_PACK_PROBES", requires = "pack_url")]
+    pack_probes: Option<String>,
+}
+
+/// A file of probes.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ProbeFile {
+    probes: Vec<ProbeEntry>,
+}
+
+/// One question, and its answer where only one will do.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ProbeEntry {
+    path: String,
+    #[serde(default)]
+    input: serde_json::Value,
+    expect: Option<serde_json::Value>,
 }
 
 impl PackFlags {
+    /// Where packs come from, who may sign them and what answers by them; nothing without packs.
+    pub(super) fn fetching(
+        &self,
+        state_dir: Option<&Path>,
+    ) -> Result<Option<PackFetching>, Failure> {
+        let Some(config) = self.config(state_dir)? else { return Ok(None) };
+        let Some(trust) = &self.pack_trust else {
+            return Err(Failure::usage(
+                format!(
+                    "nobody is trusted to sign {}, so it would never be taken",
+                    config.pack_id()
+                ),
+                "give --pack-trust FILE; see: plumb help agent",
+            ));
+        };
+        let verifier = Arc::new(SigstoreVerifier::new(read_policy(trust)?));
+        let engine = PackEngine::Embedded(Box::new(self.engine()?));
+        let observe: EventSink = Arc::new(|_| ());
+        Ok(Some(PackFetching { config, verifier, engine, observe }))
+    }
+
+    fn engine(&self) -> Result<EmbeddedSettings, Failure> {
+        let mut settings = EmbeddedSettings::of_this_program().map_err(|error| {
+            let text =
+                format!("this program cannot find itself to start its evaluation process: {error}");
+            Failure::new(Exit::Internal, text, "start it by its path")
+        })?;
+        settings.decide_by(&self.pack_decision).map_err(|problem| {
+            Failure::usage(format!("--pack-decision: {problem}"), "write it as cos/abac/allow")
+        })?;
+        let Some(file) = &self.pack_probes else { return Ok(settings) };
+        let hint = "write it as {\"probes\": [{\"path\": \"cos/abac/allow\", \"input\": {}, \"expect\": true}]}";
+        let refused = |problem: String| Failure::usage(format!("{file}: {problem}"), hint);
+        let text = read_text(file, PROBES_BYTES_MAX)?;
+        let read: ProbeFile =
+            serde_json::from_str(&text).map_err(|error| refused(error.to_string()))?;
+        if read.probes.is_empty() || read.probes.len() > PROBES_MAX {
+            let count = read.probes.len();
+            return Err(refused(format!("has {count} probes; 1 to {PROBES_MAX} are asked")));
+        }
+        for (index, ProbeEntry { path, input, expect }) in read.probes.into_iter().enumerate() {
+            settings
+                .probe(&path, input, expect)
+                .map_err(|problem| refused(format!("probe {}: {problem}", index + 1)))?;
+        }
+        Ok(settings)
+    }
+
     /// The settings of a fetcher, where packs are asked for.
-    pub(super) fn config(&self, state_dir: Option<&Path>) -> Result<Option<FetchConfig>, Failure> {
+    fn config(&self, state_dir: Option<&Path>) -> Result<Option<FetchConfig>, Failure> {
         let Some(url) = &self.pack_url else { return Ok(None) };
         let bad = |error: plumb_agent::fetch::FetchSettingError| {
             Failure::usage(error.to_string(), "see: plumb agent serve --help")

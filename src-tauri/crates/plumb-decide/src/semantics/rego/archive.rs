@@ -1,7 +1,7 @@
 //! What of an OPA bundle decides: its modules, its data and the language they are in.
 
 use plumb_bundle::{
-    OpaArchive,
+    OpaArchive, PolicyPack,
     formats::opa_archive::{MANIFEST, SIGNATURES},
 };
 use serde_json::{Map, Value};
@@ -10,6 +10,14 @@ use super::{Module, RegoSource, RegoVersion};
 use crate::answer::Reason;
 
 impl RegoSource {
+    /// The source of a policy pack: what OPA would decide by, were the pack given to it.
+    pub fn of_pack(pack: &PolicyPack) -> Result<Self, Reason> {
+        let form = pack.to_opa().map_err(|error| wrong("the pack", &error.to_string()))?;
+        let archive = OpaArchive::read(&form.archive)
+            .map_err(|error| wrong("the pack", &error.to_string()))?;
+        Self::of_archive(&archive)
+    }
+
     /// The source of a bundle, as OPA would load it. What OPA reads and this program does not, such
     /// as data in YAML, is refused: leaving it out would answer something else.
     pub fn of_archive(archive: &OpaArchive) -> Result<Self, Reason> {
@@ -122,6 +130,21 @@ mod tests {
         assert_eq!(source.data, json!({ "app": { "limit": 3, "users": ["ada"] } }));
         assert_eq!(source.modules[0].name, "app/rbac.rego");
         assert_eq!(source.version, RegoVersion::V1);
+    }
+
+    #[test]
+    fn a_pack_is_asked_as_opa_would_be() {
+        let files = [
+            ("opa/cos.abac.rego", "package cos.abac\nallow := true"),
+            ("data/purpose-tags.json", "[\"fraud\"]"),
+            ("README.md", "read me"),
+        ];
+        let files = files.map(|(path, text)| (path.to_owned(), text.as_bytes().to_vec()));
+        let manifest = plumb_bundle::json::parse(b"{\"id\":\"p\"}").unwrap();
+        let tar = plumb_bundle::formats::pack::write(&manifest, &files.into()).unwrap();
+        let source = RegoSource::of_pack(&PolicyPack::read(&tar).unwrap()).unwrap();
+        assert_eq!(source.data, json!({ "cos": { "purpose_tags": ["fraud"] } }));
+        assert_eq!(source.modules[0].name, "opa/cos.abac.rego");
     }
 
     #[test]
