@@ -81,3 +81,5 @@ pub const METRICS_LABELS_MAX: usize = 64;
 
 /// Settings read of one agent's status: it has three.
 pub const SETTINGS_MAX: usize = 64;
+/// Checks of one verification that are kept: Sigstore has 27.
+pub const CHECKS_MAX: usize = 64;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use plumb_fleet::{
-    Assessment, Digest, DriftState, Fleet, NodeId,
+    Assessment, Digest, DriftState, Fleet, NodeId, Verified,
     filter::{Filter, FilterSubject},
 };
 
@@ -34,6 +34,7 @@ impl App {
     }
 
     /// Ids behind the cells of the matrix.
+    #[expect(clippy::unused_async, reason = "asked like every other query")]
     pub async fn node_names(&self, fleet: &str) -> Result<NodeNames, AppError> {
         let (_, loaded) = self.loaded(fleet)?;
         let ids = loaded.fleet.nodes.keys().map(ToString::to_string).collect();
@@ -132,6 +133,7 @@ pub(crate) fn subject<'a>(
         last_reload_failed: report
             .and_then(|r| r.history.first())
             .is_some_and(|entry| !entry.success),
+        verified: report.map_or(Verified::NotTold, Verified::of),
     }
 }
 

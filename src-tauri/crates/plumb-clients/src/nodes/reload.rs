@@ -243,6 +243,7 @@ fn read_entry(entry: wire::HistoryEntry) -> Result<ReloadEntry, String> {
             .and_then(|count| u32::try_from(count).ok())
             .unwrap_or(0),
         error: entry.error.map(|error| said(&error)),
+        trigger: None,
     })
 }
 

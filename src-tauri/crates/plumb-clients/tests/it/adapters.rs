@@ -57,6 +57,7 @@ cases! {
     opa_with_hostile_names: Opa hostile_names;
     the_agent_in_good_health: Agent ok;
     the_agent_with_an_invalid_signature: Agent invalid_signature;
+    an_agent_that_refused_a_pack: Agent refused_pack;
     a_newer_agent_with_a_broken_digest: Agent newer_and_broken;
     an_agent_that_is_only_a_reload_service: Agent old_agent;
 }
