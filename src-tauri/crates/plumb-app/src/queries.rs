@@ -7,6 +7,7 @@ pub mod doctor;
 pub mod drift;
 pub mod fleet;
 pub mod journal;
+pub mod kept;
 pub mod node;
 pub(crate) mod reloads;
 pub mod runs;

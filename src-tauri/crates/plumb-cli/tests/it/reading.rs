@@ -56,7 +56,7 @@ fn bundles_of_nodes() {
     let text = world.check("policy bundle status --all-nodes", 1).stdout;
     assert!(text.contains("unhealthy") && text.contains("confirmed the digest"), "{text}");
     let view = world.document("policy bundle status --all-nodes", 1, "bundle-status");
-    assert_eq!(view["nodes"].as_array().map(Vec::len), Some(9));
+    assert_eq!(view["nodes"].as_array().map(Vec::len), Some(17));
     let opa = world.document("policy opa bundle-status", 0, "bundle-status");
     assert_eq!(opa["nodes"][0]["api"], "opa");
     let none = World::demo(1).check("policy opa bundle-status", 0).stdout;

@@ -123,6 +123,7 @@ fn standing() -> impl Strategy<Value = Standing> {
     )
 }
 
+#[expect(clippy::too_many_lines, reason = "one strategy for every part of a report")]
 fn report() -> impl Strategy<Value = NodeReport> {
     let identity = (
         prop::sample::select(vec![NodeApi::Reload, NodeApi::Opa, NodeApi::Agent]),
