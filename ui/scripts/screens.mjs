@@ -45,6 +45,8 @@ const SCENES = [
   ['fleet-no-match', '?fleet=demo', '#/fleet?filter=region:atlantis', null],
   ['fleet-filter-error', '?fleet=demo', '#/fleet?filter=state:broken', null],
   ['fleet-hostile', '?fleet=hostile', '#/fleet?node=%3Cimg%20src%3Dx%20onerror%3Dalert(1)%3E', null],
+  ['node-refused', '?fleet=demo', '#/fleet?node=fra-pay-1', null],
+  ['fleet-unverified', '?fleet=payments-eu', '#/fleet?filter=verified:no', null],
   ['node-opa', '?fleet=demo', '#/fleet?node=fra-opa-1', null],
   ['node-logs', '?fleet=demo', '#/fleet?node=fra-pay-1&tab=logs', null],
   ['node-raw', '?fleet=demo', '#/fleet?node=fra-pay-2&tab=raw', null],

@@ -81,6 +81,7 @@ fn subjects(world: &World) -> Vec<FilterSubject<'_>> {
             version: report.and_then(|r| r.version.as_ref()).map(|version| &version.value),
             content: report.and_then(|r| r.content.as_ref()).map(|content| content.value),
             last_reload_failed: false,
+            verified: plumb_fleet::Verified::NotTold,
         }
     };
     world.assessment.nodes.iter().map(subject).collect()

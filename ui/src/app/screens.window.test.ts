@@ -17,6 +17,8 @@ describe('every screen and state is accessible', () => {
     ['fleet, stale and noticed', { fleet: 'all-dead', notices: ['A damaged file was set aside'] }, () => page.getByText(/The last known fleet/)],
     ['fleet, nothing matches', { hash: 'fleet?filter=zzz' }, () => page.getByText('No node matches the filter')],
     ['node', { hash: 'fleet?node=fra-pay-2' }, () => page.getByRole('button', { name: 'Roll back…' })],
+    ['node, refused', { hash: 'fleet?node=fra-pay-1' }, () => page.getByRole('region', { name: 'Verification' })],
+    ['node, refused, high contrast', { hash: 'fleet?node=fra-pay-1', theme: 'contrast' }, () => page.getByRole('region', { name: 'Way back' })],
     ['node, light', { hash: 'fleet?node=osl-pay-2', theme: 'light' }, () => page.getByRole('button', { name: 'Roll back…' })],
     ['node logs', { hash: 'fleet?node=fra-pay-1&tab=logs' }, () => page.getByText('swap finished')],
     ['node raw', { hash: 'fleet?node=fra-pay-2&tab=raw' }, () => page.getByRole('heading', { name: '/readyz' })],
@@ -39,6 +41,25 @@ describe('every screen and state is accessible', () => {
     await openWindow(options);
     await expect.element(seen() as ReturnType<typeof heading>).toBeVisible();
     await expectAccessible();
+  });
+});
+
+describe('verification', () => {
+  it('is asked for by the filter and told check by check', async () => {
+    await openWindow({ hash: 'fleet?filter=verified:no' });
+    await expect.element(heading('2 nodes')).toBeVisible();
+    await page.getByText('fra-pay-1').first().click();
+    const part = page.getByRole('region', { name: 'Verification' });
+    await expect.element(part.getByText('27 checks: 2 failed, 21 passed, 4 not made')).toBeVisible();
+    await expect.element(part.getByText('identity.san', { exact: true })).toBeVisible();
+    await expect.element(part.getByText('4 failures in a row')).toBeVisible();
+    await expect.element(page.getByRole('region', { name: 'Way back' }).getByText('ready', { exact: true })).toBeVisible();
+  });
+
+  it('warns of reloads without a credential, and names those not started here', async () => {
+    await openWindow({ hash: 'fleet?node=fra-pay-2' });
+    await expect.element(page.getByRole('img', { name: 'Reload needs no credential' }).first()).toBeVisible();
+    await expect.element(page.getByRole('region', { name: 'Reload history' }).getByText(/\d+ not started here/).first()).toBeVisible();
   });
 });
 

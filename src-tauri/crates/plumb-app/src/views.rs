@@ -13,6 +13,7 @@ pub mod plan;
 pub mod run;
 pub mod settings;
 pub mod shell;
+pub mod verification;
 pub mod versions;
 
 /// Most rows of one page.

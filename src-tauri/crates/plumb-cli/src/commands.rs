@@ -44,7 +44,7 @@ pub(crate) async fn run(arguments: &Arguments, out: &Output) -> Outcome {
         Command::Policy(policy) => self::policy(session, policy).await,
         Command::Bundle(bundle) => self::bundle(session, bundle).await,
         Command::VerifyBundle(verify) => verify.run(session),
-        Command::Trust(trust) => trust.run(session),
+        Command::Trust(trust) => trust.run(session).await,
         Command::Service(Service::Restart(restart)) => restart.run(session).await,
         Command::Doctor(doctor) => doctor.run(session).await,
         Command::Drift(drift) => drift.run(session).await,

@@ -5,7 +5,7 @@ use plumb_fleet::{Node, NodeApi, NodeId, NodeReport, Ordering, Route};
 
 use crate::{
     http::Answer,
-    limits::{EXCERPT_CHARS_MAX, GAPS_MAX, HISTORY_ENTRIES_MAX, METRICS_ERRORS_MAX},
+    limits::{CHECKS_MAX, EXCERPT_CHARS_MAX, GAPS_MAX, HISTORY_ENTRIES_MAX, METRICS_ERRORS_MAX},
     node::empty_report,
     nodes::{agent, opa, reload},
     operations::{self, Operation, Outcome},
@@ -148,6 +148,15 @@ fn check(report: &NodeReport) {
     }
     for entry in &report.history {
         entry.error.iter().for_each(|error| printable(error));
+    }
+    if let Some(seen) = &report.verification {
+        assert!(seen.value.checks.len() <= CHECKS_MAX, "checks are bounded");
+        let words = [&seen.value.carried_by, &seen.value.origin, &seen.value.fallback];
+        words.into_iter().flatten().for_each(|text| printable(text));
+        for check in &seen.value.checks {
+            printable(&check.name);
+            check.detail.iter().for_each(|detail| printable(detail));
+        }
     }
     for (key, value) in &report.config {
         printable(value);

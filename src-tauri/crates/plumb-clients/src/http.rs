@@ -19,6 +19,7 @@ pub(crate) use session::{Answer, Call, SendError, Session, endpoint, json};
 use crate::{
     content::{ContentCache, InForceByNode},
     credentials::TokenSource,
+    nodes::open_reload::OpenReloads,
 };
 use client::Clients;
 use tunnel::Tunnels;
@@ -43,6 +44,7 @@ struct Inner {
     tokens: TokenSource,
     contents: ContentCache,
     in_force: InForceByNode,
+    open_reloads: OpenReloads,
     /// Bytes of bodies being read now, over all nodes.
     reading: Arc<AtomicUsize>,
     folder: PathBuf,
@@ -58,6 +60,7 @@ impl HttpPool {
                 tokens,
                 contents: ContentCache::new(),
                 in_force: InForceByNode::default(),
+                open_reloads: OpenReloads::default(),
                 reading: Arc::new(AtomicUsize::new(0)),
                 folder: folder.into(),
             }),
@@ -78,6 +81,10 @@ impl HttpPool {
 
     pub(crate) fn in_force(&self) -> &InForceByNode {
         &self.inner.in_force
+    }
+
+    pub(crate) fn open_reloads(&self) -> &OpenReloads {
+        &self.inner.open_reloads
     }
 
     pub(crate) fn contents(&self) -> &ContentCache {

@@ -81,3 +81,8 @@ pub const METRICS_LABELS_MAX: usize = 64;
 
 /// Settings read of one agent's status: it has three.
 pub const SETTINGS_MAX: usize = 64;
+/// Checks of one verification that are kept: Sigstore has 27.
+pub const CHECKS_MAX: usize = 64;
+/// How long it is remembered whether a node's reload asks for a credential: a gateway is put before a
+/// node by people, not by the minute.
+pub const OPEN_RELOAD_TTL_S: i64 = 3_600;

@@ -77,6 +77,8 @@ pub(crate) fn empty_report(node: &Node, ordering: Ordering, at: Timestamp) -> No
         loaded_at: None,
         confirmed_at: None,
         signature: None,
+        verification: None,
+        standing: None,
         last_known_good: None,
         pinned: None,
         ready: None,

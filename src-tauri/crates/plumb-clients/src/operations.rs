@@ -57,6 +57,7 @@ pub async fn perform(
         body: request.body,
         idempotency_key: attempt.idempotency_key.filter(|_| node.api == NodeApi::Agent),
         bytes_max: ANSWER_BYTES_MAX,
+        shows_token: true,
     };
     let outcome = match session.send(&call).await {
         Ok(answer) => read_outcome(node.api, operation, request.path, &answer),
@@ -205,6 +206,7 @@ async fn post(
         body: Some(serde_json::to_vec(body).expect("a request always serialises")),
         idempotency_key: None,
         bytes_max: DOCUMENT_BYTES_MAX,
+        shows_token: true,
     };
     let answer = session.send(&call).await.map_err(SendError::into_failure)?;
     if answer.status.is_success() {

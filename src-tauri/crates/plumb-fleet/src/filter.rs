@@ -7,6 +7,7 @@
 //! | `version:2.0` | a version that starts so; `version:"2.0.0"` is exact |
 //! | `content:9f86d0` | a content digest that starts so |
 //! | `api:agent` `reload:failed` | the node API; the newest reload failed |
+//! | `verified:no` | what runs, or was offered last, was not verified; also `yes` and `unknown` |
 //! | `region:eu` | a label that starts so; `region:"eu"` is exact; also an id that holds `region:eu` |
 //! | `web !region:eu` | a `!` inverts its word |
 //! | `!web region:eu` | a `!` at the start inverts the whole line |
@@ -19,6 +20,7 @@ use crate::{
     drift::DriftState,
     ids::{ContentDigest, NodeId, Version},
     node::NodeApi,
+    verification::Verified,
 };
 
 /// Longest filter line, in bytes: more than fits a line, less than a mistake with the clipboard.
@@ -34,6 +36,7 @@ pub struct FilterSubject<'a> {
     pub version: Option<&'a Version>,
     pub content: Option<ContentDigest>,
     pub last_reload_failed: bool,
+    pub verified: Verified,
 }
 
 /// A filter line, read.
@@ -60,6 +63,8 @@ pub enum FilterError {
     Api { column: usize, word: String },
     #[error("column {column}: {word:?}: only reload:failed is known")]
     Reload { column: usize, word: String },
+    #[error("column {column}: {word:?}: verified is one of yes, no, unknown")]
+    Verified { column: usize, word: String },
     #[error("column {column}: {word:?} is not of the form label=value")]
     Label { column: usize, word: String },
 }
@@ -87,6 +92,7 @@ enum Term {
     Content(Vec<u8>),
     Api(NodeApi),
     ReloadFailed,
+    Verified(Verified),
     Label {
         key: String,
         value: Value,
@@ -163,6 +169,7 @@ impl Term {
             }
             Self::Api(api) => subject.api == *api,
             Self::ReloadFailed => subject.last_reload_failed,
+            Self::Verified(verified) => subject.verified == *verified,
             Self::Label { key, value, written } => {
                 subject
                     .labels
@@ -360,6 +367,9 @@ fn term(piece: &Piece<'_>, place: Place<'_>) -> Result<Term, FilterError> {
             .ok_or(FilterError::Api { column, word }),
         "reload" if value.eq_ignore_ascii_case("failed") => Ok(Term::ReloadFailed),
         "reload" => Err(FilterError::Reload { column, word }),
+        "verified" => Verified::from_name(value)
+            .map(Term::Verified)
+            .ok_or(FilterError::Verified { column, word }),
         _ => {
             Ok(Term::Label { key: key.to_owned(), value: compared, written: Needle::new(written) })
         }

@@ -13,7 +13,9 @@ pub mod ids;
 pub mod import;
 pub mod node;
 pub mod observed;
+pub mod reload;
 pub mod snapshot;
+pub mod verification;
 
 pub use content::{Ordering, Policy, PolicyRef, content_digest};
 pub use desired::{
@@ -32,7 +34,9 @@ pub use node::{
     Capabilities, Capability, CredentialRef, Node, NodeApi, Route, TlsFiles, capabilities,
 };
 pub use observed::Observed;
+pub use reload::ReloadTrigger;
 pub use snapshot::{
     Content, FailureKind, NamedContent, NodeFailure, NodeObservation, NodeReport, ReloadEntry,
     ReloadStats, ReportGap, SignatureReport, Snapshot, SnapshotBuilder,
 };
+pub use verification::{CheckOutcome, CheckSeen, DecisionCounts, Standing, Verification, Verified};

@@ -10,6 +10,8 @@ use crate::{
     ids::{BundleDigest, ContentDigest, FleetId, NodeId, SnapshotId, Version},
     node::NodeApi,
     observed::Observed,
+    reload::ReloadTrigger,
+    verification::{Standing, Verification},
 };
 
 /// One pass over a fleet. Every node is present; what could not be read is a value.
@@ -55,6 +57,11 @@ pub struct NodeReport {
     /// When the source of the bundle last confirmed this digest; absent where the node API cannot tell.
     pub confirmed_at: Option<Observed<Timestamp>>,
     pub signature: Option<Observed<SignatureReport>>,
+    /// How the node verified what its source offers, where it tells.
+    #[serde(default)]
+    pub verification: Option<Observed<Verification>>,
+    #[serde(default)]
+    pub standing: Option<Observed<Standing>>,
     /// The bundle the node would fall back to, where the node API tells (rollback readiness).
     pub last_known_good: Option<Observed<NamedContent>>,
     /// What the node itself was told to run, where the node API remembers pins.
@@ -111,6 +118,8 @@ pub struct ReloadEntry {
     pub duration_us: u64,
     pub policies: u32,
     pub error: Option<String>,
+    #[serde(default)]
+    pub trigger: Option<ReloadTrigger>,
 }
 
 /// Reload counters as the node tells them; they may saturate or fall (conflict C6).
@@ -189,8 +198,11 @@ impl SnapshotBuilder {
     }
 
     /// Takes a report. A node that is not of the fleet is ignored.
-    pub fn report(&mut self, report: NodeReport) {
+    pub fn report(&mut self, mut report: NodeReport) {
         if let Some(node) = self.nodes.get_mut(&report.node) {
+            if let Some(before) = &node.report {
+                report.count_around_reload(before);
+            }
             *node = NodeObservation {
                 attempted_at: Some(report.at),
                 failure: None,

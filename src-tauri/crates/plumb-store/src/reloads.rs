@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use plumb_fleet::{
-    FleetId, NodeId, NodeReport, ReloadEntry, Snapshot, Version, health::HISTORY_RING,
+    FleetId, NodeId, NodeReport, ReloadEntry, ReloadTrigger, Snapshot, Version,
+    health::HISTORY_RING,
 };
 use sqlx::SqliteConnection;
 
@@ -48,6 +49,7 @@ pub async fn of_node(
                 policies: u32::try_from(row.policies)
                     .map_err(|e| StoreError::malformed("count of policies")(e.into()))?,
                 error: row.message,
+                trigger: row.asked_by.as_deref().and_then(ReloadTrigger::from_name),
             };
             Ok(KeptReload { entry, gap_before: row.gap_before != 0 })
         })
@@ -175,7 +177,7 @@ fn rings<'a>(
 }
 
 /// One entry, in the order in which the statements name its places.
-type EntryRow = (i64, i64, i64, Option<i64>, i64, i64, i64, Option<i64>, i64);
+type EntryRow = (i64, i64, i64, Option<i64>, i64, i64, i64, Option<i64>, i64, Option<&'static str>);
 
 async fn merge_some(conn: &mut SqliteConnection, rings: &[Ring<'_>]) -> Result<(), StoreError> {
     let all = || rings.iter().flat_map(|ring| &ring.entries);
@@ -197,6 +199,7 @@ async fn merge_some(conn: &mut SqliteConnection, rings: &[Ring<'_>]) -> Result<(
                 entry.policies.into(),
                 entry.error.as_deref().map(|message| errors[message]),
                 0,
+                entry.trigger.map(ReloadTrigger::name),
             )
         }));
     }

@@ -1,7 +1,11 @@
 //! A report in three parts: its shape, which many nodes share, what is a node's own, and what moves with every sweep.
 
 use jiff::Timestamp;
-use plumb_fleet::{NodeId, NodeReport, Observed, ReloadEntry, ReloadStats, Version};
+use plumb_fleet::{
+    DecisionCounts, NodeId, NodeReport, Observed, ReloadEntry, ReloadStats, ReloadTrigger,
+    Standing, Version,
+};
+use serde::{Deserialize, Serialize};
 
 use crate::{
     error::StoreError,
@@ -18,6 +22,7 @@ pub(crate) struct Moving {
     pub(crate) confirmed_rest_ns: Option<i64>,
     pub(crate) clock_skew_ms: Option<i64>,
     pub(crate) moments: Option<String>,
+    pub(crate) standing: Option<String>,
 }
 
 impl Moving {
@@ -33,7 +38,36 @@ impl Moving {
             confirmed_rest_ns: confirmed.map(|(_, rest)| rest),
             clock_skew_ms: report.clock_skew_ms,
             moments: Some(to_json(&moments)),
+            standing: report.standing.as_ref().map(|standing| to_json(&to_row(standing.value))),
         }
+    }
+}
+
+/// A standing as it is stored: failures in a row, fallback since, newest check, decisions (all, failed),
+/// decisions around the newest reload.
+type StandingRow =
+    (u64, Option<Timestamp>, Option<Timestamp>, Option<(u64, u64)>, Option<(u64, u64)>);
+
+fn to_row(standing: Standing) -> StandingRow {
+    let counts = |counts: DecisionCounts| (counts.all, counts.failed);
+    (
+        standing.consecutive_failures,
+        standing.fallback_since,
+        standing.verified_at,
+        standing.decisions.map(counts),
+        standing.around_reload.map(counts),
+    )
+}
+
+fn from_row(row: StandingRow) -> Standing {
+    let counts = |(all, failed)| DecisionCounts { all, failed };
+    let (consecutive_failures, fallback_since, verified_at, decisions, around_reload) = row;
+    Standing {
+        consecutive_failures,
+        fallback_since,
+        verified_at,
+        decisions: decisions.map(counts),
+        around_reload: around_reload.map(counts),
     }
 }
 
@@ -46,8 +80,23 @@ pub(crate) struct Own {
     pub(crate) loaded_rest_ns: Option<i64>,
 }
 
-/// A reload as the ring is stored: moment, nanoseconds left over, version, success, microseconds, policies, error.
-type RingRow<V, E> = (i64, i64, Option<V>, bool, u64, u32, Option<E>);
+/// A reload as the ring is stored: moment, nanoseconds left over, version, success, microseconds, policies, error,
+/// and who asked, which older files lack.
+#[derive(Serialize, Deserialize)]
+struct RingRow<V, E>(
+    i64,
+    i64,
+    Option<V>,
+    bool,
+    u64,
+    u32,
+    Option<E>,
+    #[serde(default = "nobody")] Option<ReloadTrigger>,
+);
+
+const fn nobody() -> Option<ReloadTrigger> {
+    None
+}
 
 impl Own {
     pub(crate) fn of(report: &NodeReport) -> Self {
@@ -57,7 +106,7 @@ impl Own {
             .map(|e| {
                 let (ms, rest) = to_exact(e.at);
                 let (version, error) = (e.version.as_ref(), e.error.as_deref());
-                (ms, rest, version, e.success, e.duration_us, e.policies, error)
+                RingRow(ms, rest, version, e.success, e.duration_us, e.policies, error, e.trigger)
             })
             .collect();
         let stats = report.stats.as_ref().map(|stats| {
@@ -97,6 +146,8 @@ pub(crate) fn shape(report: &NodeReport) -> String {
         loaded_at: blank(report.loaded_at.as_ref(), Timestamp::UNIX_EPOCH),
         confirmed_at: blank(report.confirmed_at.as_ref(), Timestamp::UNIX_EPOCH),
         signature: told(report.signature.as_ref()),
+        verification: told(report.verification.as_ref()),
+        standing: blank(report.standing.as_ref(), Standing::default()),
         last_known_good: told(report.last_known_good.as_ref()),
         pinned: told(report.pinned.as_ref()),
         ready: told(report.ready.as_ref()),
@@ -129,6 +180,9 @@ pub(crate) fn restore(
         let ms = needed(moving.confirmed_at_ms)?;
         confirmed.value = from_exact(ms, needed(moving.confirmed_rest_ns)?)?;
     }
+    if let Some(standing) = &mut report.standing {
+        standing.value = from_row(from_json("standing", needed(moving.standing.as_deref())?)?);
+    }
     if let Some(loaded) = &mut report.loaded_at {
         loaded.value = from_exact(needed(own.loaded_at_ms)?, needed(own.loaded_rest_ns)?)?;
     }
@@ -157,9 +211,9 @@ fn needed<T>(part: Option<T>) -> Result<T, StoreError> {
 fn ring(history: &str) -> Result<Vec<ReloadEntry>, StoreError> {
     let rows: Vec<RingRow<Version, String>> = from_json("ring of reloads", history)?;
     rows.into_iter()
-        .map(|(ms, rest, version, success, duration_us, policies, error)| {
+        .map(|RingRow(ms, rest, version, success, duration_us, policies, error, trigger)| {
             let at = from_exact(ms, rest)?;
-            Ok(ReloadEntry { at, version, success, duration_us, policies, error })
+            Ok(ReloadEntry { at, version, success, duration_us, policies, error, trigger })
         })
         .collect()
 }
@@ -191,6 +245,8 @@ pub(crate) fn same_shape(a: &NodeReport, b: &NodeReport) -> bool {
         loaded_at,
         confirmed_at,
         signature,
+        verification,
+        standing,
         ready,
         stats,
         history,
@@ -212,6 +268,8 @@ pub(crate) fn same_shape(a: &NodeReport, b: &NodeReport) -> bool {
         && same(loaded_at.as_ref(), b.loaded_at.as_ref())
         && same_source(confirmed_at.as_ref(), b.confirmed_at.as_ref())
         && same(signature.as_ref(), b.signature.as_ref())
+        && same(verification.as_ref(), b.verification.as_ref())
+        && same_source(standing.as_ref(), b.standing.as_ref())
         && same(ready.as_ref(), b.ready.as_ref())
         && same(stats.as_ref(), b.stats.as_ref())
         && *history == b.history
@@ -237,6 +295,8 @@ fn moments(report: &NodeReport) -> impl Iterator<Item = Timestamp> {
         at(report.loaded_at.as_ref()),
         at(report.confirmed_at.as_ref()),
         at(report.signature.as_ref()),
+        at(report.verification.as_ref()),
+        at(report.standing.as_ref()),
         at(report.ready.as_ref()),
         at(report.stats.as_ref()),
         at(report.uptime_s.as_ref()),
@@ -261,6 +321,8 @@ fn for_each_moment(report: &mut NodeReport, mut visit: impl FnMut(&mut Timestamp
         at(report.loaded_at.as_mut()),
         at(report.confirmed_at.as_mut()),
         at(report.signature.as_mut()),
+        at(report.verification.as_mut()),
+        at(report.standing.as_mut()),
         at(report.ready.as_mut()),
         at(report.stats.as_mut()),
         at(report.uptime_s.as_mut()),

@@ -241,6 +241,7 @@ type SeenRow<'a> = (
     Option<&'static str>,
     Option<i64>,
     Option<i64>,
+    Option<String>,
 );
 
 async fn keep_seen(
@@ -277,6 +278,7 @@ async fn keep_seen(
                 assessment.nodes.get(name).map(|verdict| verdict.state.name()),
                 report.and_then(|r| r.version.as_ref()).map(|v| versions[v.value.as_str()]),
                 report.and_then(|r| r.content.as_ref()).map(|c| contents[&c.value]),
+                moving.standing,
             )
         })
         .collect();
@@ -313,6 +315,7 @@ struct SeenNode {
     stats: Option<String>,
     loaded_at_ms: Option<i64>,
     loaded_rest_ns: Option<i64>,
+    standing: Option<String>,
 }
 
 /// Whether reports carry their lists of policies, which are most of the memory of a large fleet.
@@ -404,6 +407,7 @@ fn observation(
         confirmed_rest_ns: row.confirmed_rest_ns,
         clock_skew_ms: row.clock_skew_ms,
         moments: row.moments,
+        standing: row.standing,
     };
     let own = Own {
         history: row.history,

@@ -93,6 +93,8 @@ pub fn silent_report(name: &str, api: NodeApi) -> NodeReport {
         loaded_at: None,
         confirmed_at: None,
         signature: None,
+        verification: None,
+        standing: None,
         last_known_good: None,
         pinned: None,
         ready: None,
@@ -140,6 +142,7 @@ pub fn reloaded(label: &str, seconds_ago: i64) -> ReloadEntry {
         duration_us: 1_300,
         policies: 5,
         error: None,
+        trigger: None,
     }
 }
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { baselineKey, baselineWords, ink, readBaseline, selectionOf } from './drift.logic';
+import { baselineKey, baselineWords, ink, readBaseline, selectionOf, verificationDetail } from './drift.logic';
 
 describe('baselines in the address', () => {
   it.each([{ kind: 'desired' }, { kind: 'majority' }, { kind: 'node', id: 'a b' }, { kind: 'bundle', content: 'ff' }, { kind: 'moment', id: 'a b', at_ms: 5 }] as const)('$kind comes back as it was', (baseline) => {
@@ -32,7 +32,9 @@ describe('colours of text', () => {
 });
 
 describe('groups as selections', () => {
-  const group = { key: 'k', letter: 'B', version: 'v41', content: 'ff', count: 2, nodes: ['a', 'b'], state: 'behind' as const, note: null, is_baseline: false };
+  const group = { key: 'k', letter: 'B', version: 'v41', content: 'ff', count: 2, nodes: ['a', 'b'], state: 'behind' as const, note: null, unverified: 0, verification_unknown: 0, failed_checks: [], is_baseline: false };
   it('names nodes while all names are known', () => expect(selectionOf(group)).toEqual({ select: 'nodes', ids: ['a', 'b'] }));
   it('filters where names were cut', () => expect(selectionOf({ ...group, count: 900 })).toEqual({ select: 'filter', filter: 'version:"v41" content:ff' }));
+  it('says which checks failed on how many nodes', () =>
+    expect([verificationDetail(group), verificationDetail({ ...group, unverified: 1, verification_unknown: 1, failed_checks: [{ name: 'identity.san', nodes: 1 }] })]).toEqual(['', `1 of ${group.count} · failed: identity.san on 1 · 1 do not tell`]));
 });

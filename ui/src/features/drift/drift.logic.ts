@@ -1,6 +1,6 @@
 //! Baselines in the address, policies as a list, text as coloured pieces.
 import { exactly } from '$lib/domain/filter.logic';
-import { moment } from '$lib/domain/words.logic';
+import { count, moment, visible } from '$lib/domain/words.logic';
 import type { Baseline, DiffPiece, DriftView, GroupView, NodeSelection, PolicyChange, PolicyDiffLine } from '$lib/api/api';
 
 /** A baseline as one word for the address. */
@@ -114,4 +114,15 @@ export function ink(pieces: readonly DiffPiece[], language: string): Inked[] {
     }
   }
   return out;
+}
+
+/** Which nodes of a group are not verified and which checks failed on them; empty where nothing is odd. */
+export function verificationDetail(group: GroupView): string {
+  const checks = group.failed_checks.slice(0, 3).map((check) => `${visible(check.name)} on ${count(check.nodes)}`);
+  const parts = [
+    group.unverified > 0 ? `${count(group.unverified)} of ${count(group.count)}` : '',
+    checks.length > 0 ? `failed: ${checks.join(', ')}` : '',
+    group.verification_unknown > 0 && group.verification_unknown < group.count ? `${count(group.verification_unknown)} do not tell` : '',
+  ];
+  return parts.filter((part) => part !== '').join(' · ');
 }

@@ -19,6 +19,7 @@ export const COLUMNS: readonly Column[] = [
   { sort: null, key: 'labels', word: 'Labels', numeric: false },
   { sort: 'version', key: 'version', word: 'Version', numeric: false },
   { sort: 'content', key: 'content', word: 'Content', numeric: false },
+  { sort: null, key: 'verified', word: 'Verified', numeric: false },
   { sort: 'digest_age', key: 'digest', word: 'Digest age', numeric: true },
   { sort: 'load_age', key: 'load', word: 'Load age', numeric: true },
   { sort: 'last_reload', key: 'reload', word: 'Last reload', numeric: true },

@@ -11,6 +11,14 @@ export function strip(reloads: readonly ReloadView[]): StripCell[] {
   return cells.slice(-STRIP_MAX);
 }
 
+const STARTED: Record<ReloadView['origin'], string> = { here: 'started here', own: 'by the node itself', elsewhere: 'not started here', not_known: '' };
+
+/** Who started a reload, on a line of its own; nothing where nobody knows. */
+export function startedBy(reload: ReloadView): string {
+  const word = STARTED[reload.origin];
+  return word === '' ? '' : `\n${word}${reload.trigger === null ? '' : ` (${reload.trigger})`}`;
+}
+
 /** Text of a node as a field: quoted where it must be, and never a formula of a spreadsheet. */
 function field(text: string): string {
   const calm = /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
@@ -21,8 +29,8 @@ const instant = (ms: number): string => (Number.isNaN(new Date(ms).getTime()) ? 
 
 /** Reload attempts as CSV, oldest first, with times in UTC. */
 export function reloadsCsv(reloads: readonly ReloadView[]): string {
-  const lines = reloads.map((reload) => [instant(reload.at_ms), field(reload.version ?? ''), reload.success ? 'ok' : 'failed', String(reload.duration_ms), String(reload.policies), reload.gap_before ? 'yes' : 'no', field(reload.error ?? '')].join(','));
-  return ['at,version,outcome,duration_ms,policies,gap_before,error', ...lines, ''].join('\n');
+  const lines = reloads.map((reload) => [instant(reload.at_ms), field(reload.version ?? ''), reload.success ? 'ok' : 'failed', String(reload.duration_ms), String(reload.policies), reload.gap_before ? 'yes' : 'no', reload.origin, reload.trigger ?? '', field(reload.error ?? '')].join(','));
+  return ['at,version,outcome,duration_ms,policies,gap_before,started,trigger,error', ...lines, ''].join('\n');
 }
 
 /** A word as a shell reads it. */

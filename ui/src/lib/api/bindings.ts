@@ -84,6 +84,10 @@ refused: boolean,
  */
 shares_version: boolean, };
 
+export type CheckLine = { name: string, outcome: CheckWord, detail: string | null, };
+
+export type CheckWord = "passed" | "failed" | "not_made";
+
 /**
  * A file that was chosen, with what stands in it.
  */
@@ -161,6 +165,11 @@ groups: Array<GroupView>,
  * Differences of the chosen group from the baseline; nothing when no group is chosen.
  */
 diff: PolicyDiffView | null, };
+
+/**
+ * A check that failed on some nodes of a group.
+ */
+export type FailedCheck = { name: string, nodes: number, };
 
 /**
  * A figure with its source and age.
@@ -258,7 +267,19 @@ nodes: Array<string>, state: DriftStateView,
 /**
  * For example `same version, other content`.
  */
-note: string | null, is_baseline: boolean, };
+note: string | null, 
+/**
+ * Nodes whose verification failed, or whose content carries no valid signature.
+ */
+unverified: number, 
+/**
+ * Nodes that tell of no verification.
+ */
+verification_unknown: number, 
+/**
+ * Checks that failed, most nodes first.
+ */
+failed_checks: Array<FailedCheck>, is_baseline: boolean, };
 
 /**
  * Where nodes are imported from.
@@ -372,6 +393,18 @@ failure: string | null,
  */
 seen_at_ms: number | null, attempted_at_ms: number | null, digest_age_over: boolean, load_age_over: boolean, 
 /**
+ * What it runs, and was offered last, was verified.
+ */
+verified: VerifiedView, 
+/**
+ * Why it counts as not verified.
+ */
+unverified: string | null, 
+/**
+ * A reload needs no credential (R279).
+ */
+open_reload: boolean, 
+/**
  * Other oddities, one sentence each.
  */
 cautions: Array<string>, };
@@ -385,7 +418,7 @@ export type NodeView = { row: NodeRow,
 /**
  * Base URL; never with credentials.
  */
-url: string, bundle_id: string | null, bundle_digest: string | null, desired: DesiredView | null, signature: SignatureView | null, 
+url: string, bundle_id: string | null, bundle_digest: string | null, desired: DesiredView | null, signature: SignatureView | null, verification: VerificationView | null, readiness: ReadinessView | null, 
 /**
  * How the content differs from what is desired, in words such as `1 changed, 1 moved`.
  */
@@ -483,13 +516,59 @@ status: number,
 body: string, truncated: boolean, at_ms: number, };
 
 /**
+ * A node's way back: proven before it is needed.
+ */
+export type ReadinessView = { 
+/**
+ * Path, digest and signature are known.
+ */
+ready: boolean, 
+/**
+ * How a rollback of this node would be done.
+ */
+driver: string, version: string | null, content: string | null, 
+/**
+ * Of the file's bytes.
+ */
+digest: string | null, 
+/**
+ * As the node sees it.
+ */
+path: string | null, 
+/**
+ * What proved its signature here.
+ */
+verified_by: string | null, 
+/**
+ * Where it is known from.
+ */
+source: string | null, 
+/**
+ * Why it is not ready.
+ */
+problem: string | null, };
+
+/**
+ * Who started a reload (R281).
+ */
+export type ReloadOrigin = "here" | "own" | "elsewhere" | "not_known";
+
+/**
  * One reload attempt.
  */
 export type ReloadView = { at_ms: number, version: string | null, success: boolean, duration_ms: number, policies: number, error: string | null, 
 /**
  * Attempts before this one may be missing: the node's ring was replaced or the node restarted.
  */
-gap_before: boolean, };
+gap_before: boolean, 
+/**
+ * Who asked, where the node tells: `poll`, `sync` and so on.
+ */
+trigger: string | null, origin: ReloadOrigin, 
+/**
+ * It took more than three times what is documented for its size (R284).
+ */
+slow: string | null, };
 
 export type RunNode = { node: string, state: RunNodeState, detail: string, };
 
@@ -601,6 +680,40 @@ export type ThresholdsView = { digest_age_s: number, load_age_s: number, };
  * Something stored that changed.
  */
 export type Topic = { "topic": "shell" } | { "topic": "fleet", fleet: string, } | { "topic": "node", fleet: string, node: string, } | { "topic": "run", id: string, };
+
+/**
+ * What a node says of the newest verification.
+ */
+export type VerificationView = { verified: VerifiedView, 
+/**
+ * In the node's order.
+ */
+checks: Array<CheckLine>, 
+/**
+ * Key or certificate, log and time.
+ */
+carried_by: string | null, 
+/**
+ * Where packs or bundles come from.
+ */
+origin: string | null, 
+/**
+ * Why the node runs something else than it should.
+ */
+fallback: string | null, fallback_since_ms: number | null, consecutive_failures: number, 
+/**
+ * When the newest check was made, by the node's clock.
+ */
+verified_at_ms: number | null, 
+/**
+ * The document this was read from, and when.
+ */
+source: string, at_ms: number, };
+
+/**
+ * Whether what a node runs, and what it was offered last, was verified.
+ */
+export type VerifiedView = "no" | "unknown" | "yes";
 
 /**
  * Nodes that run one content under one version.

@@ -10,6 +10,7 @@ const node: Filterable = {
   version: 'v41',
   content: '77b0c1d2e3f4aabb',
   last_reload: { success: false },
+  verified: 'no',
   labels: [{ name: 'region', value: 'eu' }, { name: 'role', value: 'payment gateway' }],
 };
 
@@ -38,6 +39,9 @@ describe('filter line', () => {
     ['version:v4 content:77B0', true],
     ['version:"v4"', false],
     ['reload:failed', true],
+    ['verified:no', true],
+    ['verified:YES', false],
+    ['verified:maybe', '"verified:maybe": verified is one of yes, no, unknown'],
     ['role:"payment gateway"', true],
     ['"payment gate"', true],
     ['-f egw17', true],

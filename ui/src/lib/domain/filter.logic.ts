@@ -1,6 +1,6 @@
 //! The filter line: how it is read, and how clicks change it. The backend applies it; this mirrors
 //! `plumb-fleet/src/filter.rs`, so that chips know what is asked and the fake answers alike.
-import type { DriftStateView } from '$lib/api/api';
+import type { DriftStateView, VerifiedView } from '$lib/api/api';
 import { DRIFTED, STATES } from './states';
 
 export interface Word {
@@ -29,8 +29,10 @@ export interface Filterable {
   content: string | null;
   labels: { name: string; value: string }[];
   last_reload: { success: boolean } | null;
+  verified: VerifiedView;
 }
 
+const VERIFIED = ['yes', 'no', 'unknown'];
 const APIS = ['reload', 'opa', 'agent'];
 
 /** Words of a line; a part in double quotes keeps its spaces, and `\\` escapes within it. */
@@ -84,6 +86,7 @@ function wrong(word: Word): string | null {
   if (key === 'content' && !/^[0-9a-f]{1,64}$/i.test(value)) return `"${word.written}": a content digest is 1 to 64 hex digits`;
   if (key === 'api' && !APIS.includes(value.toLowerCase())) return `"${word.written}": a node API is one of ${APIS.join(', ')}`;
   if (key === 'reload' && value.toLowerCase() !== 'failed') return `"${word.written}": only reload:failed is known`;
+  if (key === 'verified' && !VERIFIED.includes(value.toLowerCase())) return `"${word.written}": verified is one of ${VERIFIED.join(', ')}`;
   return null;
 }
 
@@ -154,6 +157,8 @@ function through(word: Word, node: Filterable): boolean {
       return node.api === word.value.toLowerCase();
     case 'reload':
       return node.last_reload?.success === false;
+    case 'verified':
+      return node.verified === word.value.toLowerCase();
     default:
       return node.labels.some((label) => label.name.toLowerCase() === word.key && is(word, label.value)) || holds(node.id, `${word.key}:${word.value}`);
   }

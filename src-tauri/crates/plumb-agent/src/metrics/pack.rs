@@ -1,7 +1,7 @@
 //! Counters around packs and bundles: fetches, checks, refusals, reloads and the way back.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -61,6 +61,9 @@ struct Counts {
     fetch_failures_in_a_row: u64,
     reload: Buckets,
     checks: BTreeMap<String, Checked>,
+    /// Checks that the newest verification did not make.
+    not_made: BTreeSet<String>,
+    carried_by: Option<String>,
     refused: u64,
     failures: BTreeMap<Cause, u64>,
     fallback_active: bool,
@@ -89,6 +92,8 @@ impl Default for PackMetrics {
             fetch_failures_in_a_row: 0,
             reload: Buckets::new(&RELOAD_BOUNDS),
             checks: BTreeMap::new(),
+            not_made: BTreeSet::new(),
+            carried_by: None,
             refused: 0,
             failures: Cause::ALL.iter().map(|cause| (*cause, 0)).collect(),
             fallback_active: false,
@@ -114,6 +119,7 @@ impl PackMetrics {
     /// limit are left out.
     pub fn verified(&self, check: &str, passed: bool, at: Timestamp) {
         let mut counts = self.lock();
+        counts.not_made.remove(check);
         if !counts.checks.contains_key(check) && counts.checks.len() >= CHECKS_MAX {
             return;
         }
@@ -121,6 +127,20 @@ impl PackMetrics {
             counts.checks.entry(check.to_owned()).or_insert(Checked { passed, at, failures: 0 });
         (seen.passed, seen.at) = (passed, at);
         seen.failures += u64::from(!passed);
+    }
+
+    /// A named check was not made, because one before it failed or there was nothing to check. What it
+    /// said before is no longer shown as its last word.
+    pub fn not_made(&self, check: &str) {
+        let mut counts = self.lock();
+        if counts.not_made.len() < CHECKS_MAX {
+            counts.not_made.insert(check.to_owned());
+        }
+    }
+
+    /// Key or certificate, log and time that carried the newest verification; nothing when it failed.
+    pub fn carried(&self, by: Option<String>) {
+        self.lock().carried_by = by;
     }
 
     /// Bytes were turned away because a check failed.
@@ -165,6 +185,8 @@ impl PackMetrics {
                     (CheckSeen { check, passed: seen.passed, at: seen.at }, seen.failures)
                 })
                 .collect(),
+            not_made: counts.not_made.iter().cloned().collect(),
+            carried_by: counts.carried_by.clone(),
             refused: counts.refused,
             failures: counts.failures.iter().map(|(cause, n)| (cause.as_str(), *n)).collect(),
             fallback_active: counts.fallback_active,
@@ -188,6 +210,8 @@ pub(crate) struct PackSeen {
     pub(crate) reload: Buckets,
     /// Each check with how often it failed.
     pub(crate) checks: Vec<(CheckSeen, u64)>,
+    pub(crate) not_made: Vec<String>,
+    pub(crate) carried_by: Option<String>,
     pub(crate) refused: u64,
     /// Packs that did not come into force, by cause.
     pub(crate) failures: Vec<(&'static str, u64)>,
@@ -295,6 +319,17 @@ mod tests {
         metrics.verified("digest", true, at());
         let seen = metrics.read().checks;
         assert_eq!(seen, [(CheckSeen { check: "digest".to_owned(), passed: true, at: at() }, 1)]);
+    }
+
+    #[test]
+    fn a_check_that_was_not_made_stands_apart_until_it_is_made() {
+        let metrics = PackMetrics::default();
+        metrics.verified("signature", true, at());
+        metrics.not_made("signature");
+        metrics.not_made("log.entry");
+        assert_eq!(metrics.read().not_made, ["log.entry", "signature"]);
+        metrics.verified("signature", true, at());
+        assert_eq!(metrics.read().not_made, ["log.entry"]);
     }
 
     #[test]

@@ -10,10 +10,11 @@ use axum::{
 };
 use plumb_decide::Request;
 use plumb_wire::v1::{
-    BundleStatus, BundlesFound, Config, ConfigChange, ConfigKey, ConfigSetting, ConfigValue,
-    Decision, EVALUATE_REQUESTS_MAX, EvaluateCase, EvaluateRequest, Evaluated, Evaluation,
-    HISTORY_ENTRIES_MAX, History, HistoryQuery, Logs, LogsQuery, Mode, Ordering, PinRequest,
-    Pinned, PolicyRef, Reloaded, Restarted, RollbackRequest, Status, StatusQuery, SyncRequest,
+    BundleStatus, BundlesFound, CheckSeen, Config, ConfigChange, ConfigKey, ConfigSetting,
+    ConfigValue, Decision, DecisionTotals, EVALUATE_REQUESTS_MAX, EvaluateCase, EvaluateRequest,
+    Evaluated, Evaluation, HISTORY_ENTRIES_MAX, History, HistoryQuery, Logs, LogsQuery, Mode,
+    Ordering, Origin, PinRequest, Pinned, PolicyRef, PolicyStanding, Reloaded, Restarted,
+    RollbackRequest, Status, StatusQuery, SyncRequest,
 };
 use plumb_wire::v1::{LogLevel, Policies, PolicyText};
 use serde_json::Value;
@@ -21,9 +22,10 @@ use serde_json::Value;
 use super::{read_json, to_the_end};
 use crate::{
     config::Polling,
-    core::{Core, InForce},
+    core::{Book, Core, InForce},
     decisions::decide,
     limits::{CAPABILITY_BYTES_MAX, HISTORY_ENTRIES_DEFAULT},
+    metrics::PackOrigin,
     problem::Fault,
     reload::blocking,
 };
@@ -69,8 +71,40 @@ pub(super) async fn status(
         last_reload: book.history.ring().next().cloned(),
         fallback: book.fallback.clone(),
         fallback_active: book.fallback.is_some(),
+        policy: Some(standing(&core, &book)),
         settings: told.into_iter().map(|setting| (setting.key, setting.value)).collect(),
     }))
+}
+
+/// The part of `policy` in `/healthz` that a console keeps.
+fn standing(core: &Core, book: &Book) -> PolicyStanding {
+    let seen = core.pack.read();
+    let made = |check: &str| seen.not_made.iter().all(|name| name != check);
+    let mut verification: Vec<CheckSeen> = seen
+        .checks
+        .iter()
+        .filter(|(check, _)| made(&check.check))
+        .map(|(check, _)| CheckSeen {
+            check: check.check.clone(),
+            passed: Some(check.passed),
+            at: Some(check.at),
+        })
+        .collect();
+    let not_made = |check: &String| CheckSeen { check: check.clone(), passed: None, at: None };
+    verification.extend(seen.not_made.iter().map(not_made));
+    let file = || PackOrigin::File(book.source.display().to_string());
+    let (kind, location) = match seen.origin.clone().unwrap_or_else(file) {
+        PackOrigin::File(location) => ("file", location),
+        PackOrigin::Pack(location) => ("pack", location),
+    };
+    let (failed, all) = core.traffic.decision_errors();
+    PolicyStanding {
+        verification,
+        carried_by: seen.carried_by.clone(),
+        source: Origin { kind: kind.to_owned(), location },
+        consecutive_failures: book.history.consecutive_failures(),
+        decisions: Some(DecisionTotals { all, failed }),
+    }
 }
 
 fn bundle_status(core: &Core, now: &InForce) -> BundleStatus {

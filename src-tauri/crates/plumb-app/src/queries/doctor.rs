@@ -1,20 +1,23 @@
 //! Checks of a fleet against its newest snapshot, each with evidence and what to do.
 
+mod findings;
+
 use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::Timestamp;
-use plumb_fleet::{
-    Assessment, Caution, DriftState, Group, NodeId, NodeReport, SignatureReport, Version, cautions,
-};
+use plumb_fleet::{Assessment, DriftState, Group, NodeId, Version};
 
+use self::findings::{Known, finding};
 use crate::{
     app::App,
     current::Current,
     error::{AppError, Code},
-    queries::versions::{Bundles, sweep_view},
+    queries::{
+        reloads::OurReloads,
+        versions::{Bundles, sweep_view},
+    },
     views::{
-        convert::{duration_words, ms},
-        doctor::{CheckResult, CheckView, DoctorView, EvidenceLine},
+        convert::ms,
+        doctor::{CheckResult, CheckSeverity, CheckView, DoctorView, EvidenceLine},
     },
 };
 
@@ -31,20 +34,36 @@ pub enum Check {
     DigestAge,
     LoadAge,
     ReloadFailures,
+    ReloadFailuresConsecutive,
+    ReloadFailureRate,
+    ReloadErrors,
+    ReloadDuration,
+    ForeignReloads,
     Signature,
+    Verification,
+    Fallback,
+    RollbackReadiness,
     Reachability,
     ClockSkew,
     UnauthenticatedReload,
 }
 
 impl Check {
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 17] = [
         Self::VersionConsistency,
         Self::ContentConsistency,
         Self::DigestAge,
         Self::LoadAge,
         Self::ReloadFailures,
+        Self::ReloadFailuresConsecutive,
+        Self::ReloadFailureRate,
+        Self::ReloadErrors,
+        Self::ReloadDuration,
+        Self::ForeignReloads,
         Self::Signature,
+        Self::Verification,
+        Self::Fallback,
+        Self::RollbackReadiness,
         Self::Reachability,
         Self::ClockSkew,
         Self::UnauthenticatedReload,
@@ -58,7 +77,15 @@ impl Check {
             Self::DigestAge => "check.policy.digest-age",
             Self::LoadAge => "check.policy.load-age",
             Self::ReloadFailures => "check.policy.reload-failures",
+            Self::ReloadFailuresConsecutive => "check.policy.reload-failures-consecutive",
+            Self::ReloadFailureRate => "check.policy.reload-failure-rate",
+            Self::ReloadErrors => "check.policy.reload-server-errors",
+            Self::ReloadDuration => "check.policy.reload-duration",
+            Self::ForeignReloads => "check.policy.reloads-not-started-here",
             Self::Signature => "check.policy.signature",
+            Self::Verification => "check.policy.verification",
+            Self::Fallback => "check.policy.fallback",
+            Self::RollbackReadiness => "check.policy.rollback-readiness",
             Self::Reachability => "check.policy.reachability",
             Self::ClockSkew => "check.policy.clock-skew",
             Self::UnauthenticatedReload => "check.policy.unauthenticated-reload",
@@ -75,18 +102,55 @@ impl Check {
             Self::ContentConsistency => "Equal versions have equal content",
             Self::DigestAge => "Sources confirm what nodes run",
             Self::LoadAge => "Bundles were loaded lately",
-            Self::ReloadFailures => "The last reload succeeded",
+            Self::ReloadFailures => "No reload failed lately",
+            Self::ReloadFailuresConsecutive => "Reloads do not keep failing",
+            Self::ReloadFailureRate => "Reloads seldom fail",
+            Self::ReloadErrors => "No decision is lost around a reload",
+            Self::ReloadDuration => "Reloads take what their size explains",
+            Self::ForeignReloads => "Reloads were started here, or by the node itself",
             Self::Signature => "What runs is validly signed",
+            Self::Verification => "What is offered and run was verified",
+            Self::Fallback => "Nodes run what they should, not a fallback",
+            Self::RollbackReadiness => "Every node has a proven way back",
             Self::Reachability => "Nodes answer",
             Self::ClockSkew => "Clocks agree",
             Self::UnauthenticatedReload => "Reloads ask for a credential",
         }
     }
 
-    /// Whether a finding fails the check or only warns.
-    const fn severity(self) -> CheckResult {
+    /// How urgent a finding is.
+    pub const fn severity(self) -> CheckSeverity {
         match self {
-            Self::LoadAge | Self::ClockSkew | Self::UnauthenticatedReload => CheckResult::Warning,
+            Self::ReloadFailures | Self::ForeignReloads | Self::ReloadDuration => {
+                CheckSeverity::Info
+            }
+            Self::DigestAge
+            | Self::LoadAge
+            | Self::ClockSkew
+            | Self::UnauthenticatedReload
+            | Self::Fallback
+            | Self::RollbackReadiness
+            | Self::VersionConsistency
+            | Self::ContentConsistency
+            | Self::Reachability => CheckSeverity::Warning,
+            Self::ReloadFailuresConsecutive
+            | Self::ReloadFailureRate
+            | Self::ReloadErrors
+            | Self::Signature
+            | Self::Verification => CheckSeverity::Page,
+        }
+    }
+
+    /// Whether a finding fails the check or only warns.
+    const fn found(self) -> CheckResult {
+        match self {
+            Self::LoadAge
+            | Self::ClockSkew
+            | Self::UnauthenticatedReload
+            | Self::ReloadFailures
+            | Self::ReloadDuration
+            | Self::ForeignReloads
+            | Self::RollbackReadiness => CheckResult::Warning,
             _ => CheckResult::Failed,
         }
     }
@@ -111,6 +175,27 @@ impl Check {
             Self::Signature => {
                 "replace what runs by a signed bundle: plumb policy sync --node NODE, and find out who changed it"
             }
+            Self::ReloadFailuresConsecutive | Self::ReloadFailureRate => {
+                "the node keeps what ran before; read why it refuses the new bundle: plumb policy logs --node NODE --filter reload, then sign it again or roll the source back"
+            }
+            Self::ReloadErrors => {
+                "this should not happen: compare its reload duration with 100 ms, look whether one process serves it, and report it as a bug with the node's log and metrics (R275)"
+            }
+            Self::ReloadDuration => {
+                "look for a large bundle (over 10 MB), a slow disk or a network file system; make the bundle smaller or keep it on a local disk (R272)"
+            }
+            Self::ForeignReloads => {
+                "find out who or what asked: a schedule, a file watcher or another person; if nobody should, close the reload endpoint"
+            }
+            Self::Verification => {
+                "see which check failed: plumb policy status --node NODE; a wrong key, a transfer that changed bytes, or a change after signing: sign again and compare digests (R273)"
+            }
+            Self::Fallback => {
+                "what should run was refused or cannot be had: plumb policy status --node NODE says why; mend the source, the node follows by itself"
+            }
+            Self::RollbackReadiness => {
+                "give the fleet file the folder of signed bundles that nodes ran before, or name a version when you roll back: plumb policy rollback --to VERSION"
+            }
             Self::Reachability => {
                 "look at the node, its address and the way there; its last known state stays shown with its age"
             }
@@ -130,7 +215,18 @@ impl App {
         let wanted = wanted(names)?;
         let current = self.current(fleet).await?;
         let now = self.now();
-        let checks = examine(&current, &wanted, now);
+        let earlier = if wanted.contains(&Check::RollbackReadiness) {
+            self.with_earlier(&current, None).await?
+        } else {
+            Current::clone(&current)
+        };
+        let ours = if wanted.contains(&Check::ForeignReloads) {
+            self.our_reloads(fleet).await?
+        } else {
+            OurReloads::default()
+        };
+        let known = Known { current: &current, earlier: &earlier, ours: &ours, now };
+        let checks = examine(known, &wanted);
         Ok(DoctorView {
             fleet: current.fleet.name.to_string(),
             now_ms: ms(now),
@@ -161,7 +257,8 @@ fn wanted(names: &[String]) -> Result<Vec<Check>, AppError> {
 }
 
 /// Runs checks over one snapshot.
-fn examine(current: &Current, checks: &[Check], now: Timestamp) -> Vec<CheckView> {
+fn examine(known: Known<'_>, checks: &[Check]) -> Vec<CheckView> {
+    let Known { current, now, .. } = known;
     let assessment = current.assess(now);
     let bundles = Bundles::of(current);
     let told = current.snapshot.nodes.values().any(|node| node.report.is_some());
@@ -180,9 +277,9 @@ fn examine(current: &Current, checks: &[Check], now: Timestamp) -> Vec<CheckView
                 Check::VersionConsistency => version_consistency(&bundles, &assessment),
                 Check::ContentConsistency => content_consistency(current, &bundles, &assessment),
                 Check::Reachability => reachability(current, &assessment),
-                _ => per_node(*check, current, &assessment, now),
+                _ => per_node(*check, known, &assessment),
             };
-            let result = if evidence.is_empty() { CheckResult::Passed } else { check.severity() };
+            let result = if evidence.is_empty() { CheckResult::Passed } else { check.found() };
             view(*check, result, summary, evidence)
         })
         .collect()
@@ -198,6 +295,7 @@ fn view(
     CheckView {
         name: check.name().to_owned(),
         title: check.title().to_owned(),
+        severity: check.severity(),
         result,
         summary,
         evidence,
@@ -295,17 +393,16 @@ fn reachability(current: &Current, assessment: &Assessment) -> (String, Vec<Evid
 
 fn per_node(
     check: Check,
-    current: &Current,
+    known: Known<'_>,
     assessment: &Assessment,
-    now: Timestamp,
 ) -> (String, Vec<EvidenceLine>) {
     let mut evidence = Vec::new();
     let mut told = 0_usize;
-    for (id, seen) in &current.snapshot.nodes {
+    for (id, seen) in &known.current.snapshot.nodes {
         let Some(report) = &seen.report else { continue };
         told += 1;
         if let Some(detail) =
-            finding(check, current, report, now).or_else(|| tampered(check, assessment, id))
+            finding(check, known, report).or_else(|| tampered(check, assessment, id))
         {
             evidence.push(EvidenceLine { node: Some(id.to_string()), detail });
         }
@@ -316,45 +413,6 @@ fn per_node(
         format!("{} of {told} nodes", evidence.len())
     };
     (summary, evidence)
-}
-
-fn finding(check: Check, current: &Current, report: &NodeReport, now: Timestamp) -> Option<String> {
-    let odd = cautions(report, current.fleet.thresholds, now);
-    let words = |age_s: i64| duration_words(age_s);
-    match check {
-        Check::DigestAge => odd.iter().find_map(|caution| match caution {
-            Caution::DigestAge { age_s } => {
-                Some(format!("its source last confirmed the digest {} ago", words(*age_s)))
-            }
-            _ => None,
-        }),
-        Check::LoadAge => odd.iter().find_map(|caution| match caution {
-            Caution::LoadAge { age_s } => Some(format!("loaded {} ago", words(*age_s))),
-            _ => None,
-        }),
-        Check::ClockSkew => odd.iter().find_map(|caution| match caution {
-            Caution::ClockSkew { skew_ms } => {
-                let way = if *skew_ms < 0 { "behind" } else { "ahead of" };
-                Some(format!("its clock is {} {way} ours", words(skew_ms.abs() / 1_000)))
-            }
-            _ => None,
-        }),
-        Check::UnauthenticatedReload => report
-            .unauthenticated_reload
-            .then(|| "accepts a reload from anybody who reaches it".to_owned()),
-        Check::ReloadFailures => {
-            let failures = report.history.iter().take_while(|entry| !entry.success).count();
-            let newest = report.history.first().filter(|_| failures > 0)?;
-            let why = newest.error.as_deref().unwrap_or("the node does not say why");
-            Some(format!("the newest {failures} reloads failed, the last: {why}"))
-        }
-        Check::Signature => match report.signature.as_ref().map(|seen| &seen.value) {
-            Some(SignatureReport::Invalid { reason }) => Some(format!("invalid: {reason}")),
-            Some(SignatureReport::Unsigned) => Some("what runs carries no signature".to_owned()),
-            Some(SignatureReport::Valid { .. }) | None => None,
-        },
-        Check::VersionConsistency | Check::ContentConsistency | Check::Reachability => None,
-    }
 }
 
 /// A node may call valid what is no signed bundle at all: the comparison by content says so.

@@ -16,7 +16,7 @@ use crate::{
     app::App,
     current::Current,
     error::{AppError, Code},
-    queries::fleet::common_state,
+    queries::{fleet::common_state, verification::GroupVerification},
     views::convert::ms,
     views::drift::{
         Baseline, BaselineChoice, BaselineView, DiffPiece, DiffRow, DiffRowKind, DiffSide,
@@ -42,7 +42,7 @@ impl App {
         let now = self.now();
         let assessment = current.assess(now);
         let base = self.resolve_baseline(&current, &assessment, baseline).await?;
-        let groups = group_views(&assessment, base.content);
+        let groups = group_views(&current, &assessment, base.content);
         let diff = match group {
             None => None,
             Some(key) => {
@@ -321,7 +321,11 @@ fn letter(index: usize) -> String {
     if index < 26 { letter.to_string() } else { format!("{letter}{}", index / 26) }
 }
 
-fn group_views(assessment: &Assessment, baseline: Option<ContentDigest>) -> Vec<GroupView> {
+fn group_views(
+    current: &Current,
+    assessment: &Assessment,
+    baseline: Option<ContentDigest>,
+) -> Vec<GroupView> {
     assessment
         .groups
         .iter()
@@ -335,6 +339,7 @@ fn group_views(assessment: &Assessment, baseline: Option<ContentDigest>) -> Vec<
                         && other.content != group.content
                 });
             let is_baseline = group.content.is_some() && group.content == baseline;
+            let verified = GroupVerification::of(current, group);
             GroupView {
                 key: group_key(group),
                 letter: letter(index),
@@ -348,6 +353,9 @@ fn group_views(assessment: &Assessment, baseline: Option<ContentDigest>) -> Vec<
                     .map(ToString::to_string)
                     .collect(),
                 state: common_state(assessment, &group.nodes).into(),
+                unverified: verified.unverified,
+                verification_unknown: verified.unknown,
+                failed_checks: verified.failed_checks,
                 note: (twin && !is_baseline).then(|| "same version, other content".to_owned()),
                 is_baseline,
             }

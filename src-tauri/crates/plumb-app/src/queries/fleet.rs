@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use plumb_fleet::{
-    Assessment, Digest, DriftState, Fleet, NodeId,
+    Assessment, Digest, DriftState, Fleet, NodeId, Verified,
     filter::{Filter, FilterSubject},
 };
 
@@ -132,6 +132,7 @@ pub(crate) fn subject<'a>(
         last_reload_failed: report
             .and_then(|r| r.history.first())
             .is_some_and(|entry| !entry.success),
+        verified: report.map_or(Verified::NotTold, Verified::of),
     }
 }
 

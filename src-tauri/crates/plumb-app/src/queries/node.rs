@@ -13,9 +13,15 @@ use crate::{
     app::App,
     current::Current,
     error::AppError,
+    queries::{
+        reloads::{OurReloads, judge},
+        verification::{readiness, verification_view},
+    },
     views::{
         convert::{duration_words, ms, node_row, reload, signature},
+        fleet::ReloadView,
         node::{ConfigLine, Figure, GapView, NodeAction, NodeView, PolicyLine},
+        verification::ReadinessView,
     },
 };
 
@@ -30,6 +36,8 @@ impl App {
         let current = self.current(fleet).await?;
         let reloads = self.reloads(&current, &node.id).await?;
         let report = current.report(&node.id);
+        let ours = self.our_reloads(fleet).await?;
+        let ready = self.readiness(&current, node).await?;
         let content =
             report.and_then(|report| report.content.as_ref()).map(|content| content.value);
         let policies = match content {
@@ -58,6 +66,8 @@ impl App {
                 .map(|digest| digest.value.to_string()),
             desired: current.desired.of(&node.id).map(Into::into),
             signature: report.and_then(signature),
+            verification: report.and_then(verification_view),
+            readiness: ready,
             difference,
             actions: if read_only { Vec::new() } else { actions(&current, node) },
             policies: policies
@@ -65,11 +75,7 @@ impl App {
                 .into_iter()
                 .map(|policy| PolicyLine { id: policy.id, digest: policy.digest.to_string() })
                 .collect(),
-            reloads: reloads
-                .iter()
-                .rev()
-                .map(|kept| reload(&kept.entry, kept.gap_before))
-                .collect(),
+            reloads: reload_views(&reloads, &node.id, &current, &ours),
             figures: report.map(|report| figures(report, &current, now)).unwrap_or_default(),
             config: report
                 .into_iter()
@@ -87,6 +93,17 @@ impl App {
             previous,
             next,
         })
+    }
+
+    /// A node's way back, also of one that keeps none itself.
+    async fn readiness(
+        &self,
+        current: &Current,
+        node: &Node,
+    ) -> Result<Option<ReadinessView>, AppError> {
+        let selected = [node.id.clone()].into();
+        let earlier = self.with_earlier(current, Some(&selected)).await?;
+        Ok(earlier.report(&node.id).map(|report| readiness(current, node, report)))
     }
 
     pub(crate) async fn reloads(
@@ -142,6 +159,21 @@ impl App {
         .collect();
         Ok((!parts.is_empty()).then(|| parts.join(", ")))
     }
+}
+
+/// Oldest first.
+fn reload_views(
+    reloads: &[KeptReload],
+    node: &NodeId,
+    current: &Current,
+    ours: &OurReloads,
+) -> Vec<ReloadView> {
+    let judged = |kept: &KeptReload| {
+        let mut view = reload(&kept.entry, kept.gap_before);
+        judge(&mut view, &kept.entry, node, current, ours);
+        view
+    };
+    reloads.iter().rev().map(judged).collect()
 }
 
 fn neighbours(current: &Current, id: &NodeId) -> (Option<String>, Option<String>) {

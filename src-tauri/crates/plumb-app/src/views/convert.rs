@@ -3,13 +3,14 @@
 use jiff::Timestamp;
 use plumb_fleet::{
     Caution, DesiredVersion, DriftState, FailureKind, Fleet, NodeId, NodeObservation, NodeReport,
-    ReloadEntry, SignatureReport, Verdict,
+    ReloadEntry, SignatureReport, Verdict, Verified,
 };
 
 use super::{
-    fleet::{DesiredView, DriftStateView, LabelView, NodeRow, ReloadView},
+    fleet::{DesiredView, DriftStateView, LabelView, NodeRow, ReloadOrigin, ReloadView},
     node::SignatureView,
 };
+use crate::queries::verification::unverified;
 
 impl From<DriftState> for DriftStateView {
     fn from(state: DriftState) -> Self {
@@ -70,6 +71,9 @@ pub fn reload(entry: &ReloadEntry, gap_before: bool) -> ReloadView {
         policies: entry.policies,
         error: entry.error.clone(),
         gap_before,
+        trigger: entry.trigger.map(|trigger| trigger.name().to_owned()),
+        origin: ReloadOrigin::NotKnown,
+        slow: None,
     }
 }
 
@@ -124,6 +128,9 @@ pub fn node_row(
         attempted_at_ms: seen.and_then(|seen| seen.attempted_at).map(ms),
         digest_age_over: cautions.iter().any(|c| matches!(c, Caution::DigestAge { .. })),
         load_age_over: cautions.iter().any(|c| matches!(c, Caution::LoadAge { .. })),
+        verified: report.map_or(Verified::NotTold, Verified::of).into(),
+        unverified: report.and_then(unverified),
+        open_reload: report.is_some_and(|report| report.unauthenticated_reload),
         cautions: cautions.iter().filter_map(caution).collect(),
     }
 }

@@ -22,6 +22,8 @@ pub struct CheckView {
     /// For example `check.policy.version-consistency`.
     pub name: String,
     pub title: String,
+    /// How urgent it is where it did not pass (conflict C2).
+    pub severity: CheckSeverity,
     pub result: CheckResult,
     /// One sentence.
     pub summary: String,
@@ -39,6 +41,15 @@ pub enum CheckResult {
     Failed,
     /// Nothing is known to judge by.
     NotKnown,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CheckSeverity {
+    Info,
+    Warning,
+    /// Somebody has to be called.
+    Page,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
-use super::fleet::DriftStateView;
+use super::{fleet::DriftStateView, verification::FailedCheck};
 
 /// What nodes are compared with.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, JsonSchema)]
@@ -97,6 +97,12 @@ pub struct GroupView {
     pub state: DriftStateView,
     /// For example `same version, other content`.
     pub note: Option<String>,
+    /// Nodes whose verification failed, or whose content carries no valid signature.
+    pub unverified: u32,
+    /// Nodes that tell of no verification.
+    pub verification_unknown: u32,
+    /// Checks that failed, most nodes first.
+    pub failed_checks: Vec<FailedCheck>,
     pub is_baseline: bool,
 }
 

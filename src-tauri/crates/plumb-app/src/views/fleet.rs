@@ -4,6 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
+use super::verification::VerifiedView;
+
 /// What part of the table is asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, TS, JsonSchema)]
 #[ts(export_to = "bindings.ts")]
@@ -157,6 +159,12 @@ pub struct NodeRow {
     pub attempted_at_ms: Option<i64>,
     pub digest_age_over: bool,
     pub load_age_over: bool,
+    /// What it runs, and was offered last, was verified.
+    pub verified: VerifiedView,
+    /// Why it counts as not verified.
+    pub unverified: Option<String>,
+    /// A reload needs no credential (R279).
+    pub open_reload: bool,
     /// Other oddities, one sentence each.
     pub cautions: Vec<String>,
 }
@@ -180,5 +188,26 @@ pub struct ReloadView {
     pub error: Option<String>,
     /// Attempts before this one may be missing: the node's ring was replaced or the node restarted.
     pub gap_before: bool,
+    /// Who asked, where the node tells: `poll`, `sync` and so on.
+    pub trigger: Option<String>,
+    pub origin: ReloadOrigin,
+    /// It took more than three times what is documented for its size (R284).
+    pub slow: Option<String>,
 }
+
+/// Who started a reload (R281).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, TS, JsonSchema)]
+#[ts(export_to = "bindings.ts")]
+#[serde(rename_all = "snake_case")]
+pub enum ReloadOrigin {
+    /// A run of this console.
+    Here,
+    /// The node by itself: its start, a look at its source, a file that changed.
+    Own,
+    /// Somebody or something else: not started here.
+    Elsewhere,
+    /// Nobody looked, or the runs of that time are no longer listed.
+    NotKnown,
+}
+
 impl Eq for ReloadView {}

@@ -4,7 +4,10 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use ts_rs::TS;
 
-use super::fleet::{DesiredView, NodeRow, ReloadView};
+use super::{
+    fleet::{DesiredView, NodeRow, ReloadView},
+    verification::{ReadinessView, VerificationView},
+};
 
 /// Everything the store knows of one node.
 #[derive(Debug, Clone, PartialEq, Serialize, TS, JsonSchema)]
@@ -17,6 +20,8 @@ pub struct NodeView {
     pub bundle_digest: Option<String>,
     pub desired: Option<DesiredView>,
     pub signature: Option<SignatureView>,
+    pub verification: Option<VerificationView>,
+    pub readiness: Option<ReadinessView>,
     /// How the content differs from what is desired, in words such as `1 changed, 1 moved`.
     pub difference: Option<String>,
     pub actions: Vec<NodeAction>,

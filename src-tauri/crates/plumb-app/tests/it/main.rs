@@ -6,4 +6,5 @@ mod offline;
 mod runs;
 mod sharing;
 mod undo;
+mod verification;
 mod world;

@@ -1,7 +1,10 @@
 //! `doctor`: checks with evidence and what to do (R006, R015).
 
 use clap::Args;
-use plumb_app::{queries::doctor::Check, views::doctor::DoctorView};
+use plumb_app::{
+    queries::doctor::Check,
+    views::doctor::{CheckResult, CheckSeverity, DoctorView},
+};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -68,7 +71,13 @@ impl Doctor {
 fn show(out: &Output, view: &DoctorView) {
     for check in &view.checks {
         out.say(format!("{}  {}", out.style.check(check.result), out.style.bold(&check.title)));
-        out.say(out.style.faint(&format!("  {}", check.name)));
+        let urgency = match (check.result, check.severity) {
+            (CheckResult::Passed | CheckResult::NotKnown, _) => "",
+            (_, CheckSeverity::Info) => ", info",
+            (_, CheckSeverity::Warning) => ", warning",
+            (_, CheckSeverity::Page) => ", page",
+        };
+        out.say(out.style.faint(&format!("  {}{urgency}", check.name)));
         out.say(format!("  {}", printable(&check.summary)));
         for line in &check.evidence {
             let node = line.node.as_ref().map(|node| format!("{node}  ")).unwrap_or_default();

@@ -1,7 +1,12 @@
 //! `policy status`: how nodes stand to what is desired, or everything about one (R028).
 
 use clap::Args;
-use plumb_app::views::{node::NodeView, versions::VersionsView};
+use plumb_app::views::{
+    fleet::{ReloadOrigin, ReloadView},
+    node::NodeView,
+    verification::{CheckWord, ReadinessView, VerificationView, VerifiedView},
+    versions::VersionsView,
+};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -128,6 +133,12 @@ fn show(out: &Output, document: &NodeDocument) {
     if let Some(signature) = &node.signature {
         line("signature", &format!("{}: {}", signature.verdict, signature.detail));
     }
+    if let Some(seen) = &node.verification {
+        verification(out, seen, row.unverified.as_deref(), now_ms);
+    }
+    if let Some(back) = &node.readiness {
+        way_back(out, back);
+    }
     line("seen", &format!("{} ago", age_or_dash(now_ms, row.seen_at_ms)));
     for figure in &node.figures {
         let caution = figure.caution.as_ref().map(|text| format!(" ({text})")).unwrap_or_default();
@@ -147,7 +158,9 @@ fn show(out: &Output, document: &NodeDocument) {
         let version = or_dash(reload.version.as_deref());
         let how = if reload.success { "ok" } else { reload.error.as_deref().unwrap_or("failed") };
         let at = moment(reload.at_ms);
-        line("reload", &format!("{at}  {version}  {:.1} ms  {how}", reload.duration_ms));
+        let who = started(reload);
+        let slow = reload.slow.as_ref().map(|slow| format!(", {slow}")).unwrap_or_default();
+        line("reload", &format!("{at}  {version}  {:.1} ms  {how}{who}{slow}", reload.duration_ms));
     }
     line("policies", &node.policies.len().to_string());
     for action in &node.actions {
@@ -156,4 +169,63 @@ fn show(out: &Output, document: &NodeDocument) {
             Some(reason) => line(&action.kind, &format!("not possible: {reason}")),
         }
     }
+}
+
+/// How the node verified what it was offered last, and every check with what it found.
+fn verification(out: &Output, seen: &VerificationView, problem: Option<&str>, now_ms: i64) {
+    let line = |name: &str, value: &str| out.say(format!("  {name:<16}{}", printable(value)));
+    let word = match seen.verified {
+        VerifiedView::Yes => "yes".to_owned(),
+        VerifiedView::No => format!("NO: {}", problem.unwrap_or("a check failed")),
+        VerifiedView::Unknown => "not told".to_owned(),
+    };
+    line("verified", &format!("{word}, from {} {} ago", seen.source, age(now_ms, seen.at_ms)));
+    if let Some(by) = &seen.carried_by {
+        line("carried by", by);
+    }
+    if let Some(origin) = &seen.origin {
+        line("source", origin);
+    }
+    if let Some(reason) = &seen.fallback {
+        let since = seen.fallback_since_ms.map(|at| format!(" for {}", age(now_ms, at)));
+        line("fallback", &format!("{reason}{}", since.unwrap_or_default()));
+    }
+    if seen.consecutive_failures > 0 {
+        line("failures", &format!("{} in a row", seen.consecutive_failures));
+    }
+    for check in &seen.checks {
+        let glyph = match check.outcome {
+            CheckWord::Passed => "✓",
+            CheckWord::Failed => "×",
+            CheckWord::NotMade => "- not made:",
+        };
+        let detail = check.detail.as_ref().map(|detail| format!("  {detail}")).unwrap_or_default();
+        line("check", &format!("{glyph} {}{detail}", check.name));
+    }
+}
+
+/// Where a rollback would lead, and what proves it.
+fn way_back(out: &Output, back: &ReadinessView) {
+    let line = |name: &str, value: &str| out.say(format!("  {name:<16}{}", printable(value)));
+    let ready = if back.ready { "ready" } else { "NOT READY" };
+    let problem = back.problem.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+    line("way back", &format!("{ready}{problem} ({})", back.driver));
+    if let Some(version) = &back.version {
+        let by = back.verified_by.as_deref().unwrap_or("not proven here");
+        let file = or_dash(back.path.as_deref());
+        let digest = short(back.digest.as_deref());
+        line("", &format!("{version}  {file}  {digest}  signature: {by}"));
+    }
+}
+
+/// Who started a reload, where anybody knows.
+fn started(reload: &ReloadView) -> String {
+    let word = match reload.origin {
+        ReloadOrigin::Here => "started here",
+        ReloadOrigin::Own => "by the node itself",
+        ReloadOrigin::Elsewhere => "NOT STARTED HERE",
+        ReloadOrigin::NotKnown => return String::new(),
+    };
+    let asked = reload.trigger.as_ref().map(|trigger| format!(" ({trigger})")).unwrap_or_default();
+    format!("  {word}{asked}")
 }

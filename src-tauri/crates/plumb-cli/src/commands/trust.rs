@@ -2,10 +2,13 @@
 
 pub(super) mod policy;
 
+use camino::Utf8PathBuf;
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
-use plumb_app::error::chain;
-use plumb_trust::{Artifact, Kept, NotTrusted, Signed, Simulation, simulate};
+use plumb_app::{error::chain, queries::kept::KeptBundles};
+use plumb_trust::{
+    Artifact, Kept, NotTrusted, Profile, Signed, Simulation, TrustPolicy, Window, simulate,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -18,7 +21,10 @@ use super::{
 use crate::{
     exit::{Exit, Failure, Outcome},
     session::Session,
-    text::{escape::printable, table::Table},
+    text::{
+        escape::printable,
+        table::{Table, or_dash},
+    },
 };
 
 #[derive(Debug, Subcommand)]
@@ -32,12 +38,13 @@ pub(crate) struct Simulate {
     /// What to retire: a name in the policy, or the id of a part of a root in hex
     #[arg(long, value_name = "KEY")]
     retire: String,
-    /// The trust policy: roots, keys and names, in TOML
+    /// The trust policy: roots, keys and names, in TOML; without it the keys of the fleet file
     #[arg(long, value_name = "FILE")]
-    policy: String,
-    /// What is in use and what is kept, in TOML
-    #[arg(long, value_name = "FILE")]
-    kept: String,
+    policy: Option<String>,
+    /// What is in use and what is kept, in TOML; without it what the fleet's nodes were last seen to
+    /// run and to keep
+    #[arg(long, value_name = "FILE", requires = "policy")]
+    kept: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -74,6 +81,10 @@ pub(crate) struct SimulationDocument {
     failing: Vec<AffectedEntry>,
     /// How many would go on verifying.
     unaffected: usize,
+    /// The fleet whose nodes were looked at; nothing where the list was a file.
+    fleet: Option<String>,
+    /// What nodes hold that cannot be judged here, with the reason.
+    unknown: Vec<AffectedEntry>,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -82,24 +93,28 @@ struct AffectedEntry {
     /// `active`, `lkg`, or what else it is kept as.
     role: String,
     problem: String,
+    /// The version of the bundle, where it is known.
+    version: Option<String>,
+    /// The file it was judged by.
+    file: Option<String>,
 }
 
 impl Trust {
-    pub(crate) fn run(&self, session: Session<'_>) -> Outcome {
+    pub(crate) async fn run(&self, session: Session<'_>) -> Outcome {
         let Self::Simulate(simulate) = self;
-        simulate.run(session)
+        match &simulate.kept {
+            Some(list) => simulate.of_files(session, list),
+            None => simulate.of_fleet(session).await,
+        }
     }
 }
 
 impl Simulate {
-    fn run(&self, session: Session<'_>) -> Outcome {
-        let policy = policy::read_policy(&self.policy)?;
-        let entries: KeptFile = toml_file(&self.kept)?;
-        let contents: Vec<Content> = entries
-            .kept
-            .iter()
-            .map(|entry| content(&self.kept, entry))
-            .collect::<Result<_, _>>()?;
+    fn of_files(&self, session: Session<'_>, list: &str) -> Outcome {
+        let policy = self.policy(&[])?;
+        let entries: KeptFile = toml_file(list)?;
+        let contents: Vec<Content> =
+            entries.kept.iter().map(|entry| content(list, entry)).collect::<Result<_, _>>()?;
         let kept: Vec<Kept<'_>> = entries
             .kept
             .iter()
@@ -110,29 +125,128 @@ impl Simulate {
                 signed: content.signed(),
             })
             .collect();
-        let simulation = simulate(policy, &self.retire, &kept, Timestamp::now())
-            .map_err(|error| Failure::usage(chain(&error), "name what the policy names"))?;
-        let fine = simulation.broken.is_empty();
-        let document = SimulationDocument::from(simulation);
-        session.out.show(&document, |out| {
-            out.say(format!("Without {}:", printable(&document.retired.join(", "))));
-            let count = document.broken.len();
-            let yes =
-                format!("everything that verifies today, {}, still would", document.unaffected);
-            out.say(out.style.verdict(fine, &yes, &format!("{count} would stop verifying")));
-            if !document.broken.is_empty() || !document.failing.is_empty() {
-                let mut table = Table::new(&["node", "role", "", "why"]);
-                for (entries, word) in
-                    [(&document.broken, "would stop"), (&document.failing, "fails already")]
-                {
-                    for entry in entries {
-                        table.row([&entry.node, &entry.role, word, &entry.problem].map(Into::into));
-                    }
-                }
-                table.print(out);
+        Ok(show(session, &SimulationDocument::from(self.simulated(policy, &kept)?)))
+    }
+
+    /// What the nodes of a fleet were last seen to run and to keep. Each bundle is judged once, however
+    /// many nodes hold it.
+    async fn of_fleet(&self, session: Session<'_>) -> Outcome {
+        session
+            .with_fleet(async |app, fleet| {
+                let held = app.kept_bundles(fleet).await?;
+                let policy = self.policy(&held.keys)?;
+                let bytes: Vec<Vec<u8>> = held
+                    .bundles
+                    .iter()
+                    .map(|bundle| read(bundle.path.as_str()))
+                    .collect::<Result<_, _>>()?;
+                let names: Vec<String> = (0..bytes.len()).map(|place| place.to_string()).collect();
+                let kept: Vec<Kept<'_>> = names
+                    .iter()
+                    .zip(&bytes)
+                    .map(|(name, bundle)| Kept {
+                        node: name,
+                        role: "bundle",
+                        signed: Signed::Embedded { bundle },
+                    })
+                    .collect();
+                let simulation = self.simulated(policy, &kept)?;
+                Ok(show(session, &of_holders(fleet, &simulation, &held)))
+            })
+            .await
+    }
+
+    fn simulated(&self, policy: TrustPolicy, kept: &[Kept<'_>]) -> Result<Simulation, Failure> {
+        simulate(policy, &self.retire, kept, Timestamp::now())
+            .map_err(|error| Failure::usage(chain(&error), "name what the policy names"))
+    }
+
+    /// The policy of the file, or one of the keys a fleet trusts.
+    fn policy(&self, keys: &[(String, Utf8PathBuf)]) -> Result<TrustPolicy, Failure> {
+        match &self.policy {
+            Some(file) => policy::read_policy(file),
+            None => policy_of_keys(keys),
+        }
+    }
+}
+
+/// Whatever is signed by a key of the fleet file, at any time.
+fn policy_of_keys(keys: &[(String, Utf8PathBuf)]) -> Result<TrustPolicy, Failure> {
+    let mut policy = TrustPolicy::new(Profile::default());
+    let refused = |path: &str, error: &dyn std::error::Error| {
+        Failure::usage(format!("{path}: {}", chain(error)), "mend the key the fleet file names")
+    };
+    for (id, path) in keys {
+        let pem = read(path.as_str())?;
+        policy
+            .add_key(id, &String::from_utf8_lossy(&pem), Window { from: None, until: None })
+            .map_err(|error| refused(path.as_str(), &error))?;
+    }
+    policy.checked().map_err(|error| refused("the fleet file", &error))
+}
+
+fn show(session: Session<'_>, document: &SimulationDocument) -> Exit {
+    let fine = document.broken.is_empty();
+    session.out.show(document, |out| {
+        out.say(format!("Without {}:", printable(&document.retired.join(", "))));
+        let count = document.broken.len();
+        let yes = format!("everything that verifies today, {}, still would", document.unaffected);
+        out.say(out.style.verdict(fine, &yes, &format!("{count} would stop verifying")));
+        let all = [
+            (&document.broken, "would stop"),
+            (&document.failing, "fails already"),
+            (&document.unknown, "cannot be judged"),
+        ];
+        if all.iter().any(|(entries, _)| !entries.is_empty()) {
+            let mut table = Table::new(&["node", "role", "version", "", "why"]);
+            for (entry, word) in all
+                .iter()
+                .flat_map(|(entries, word)| entries.iter().map(move |entry| (entry, *word)))
+            {
+                let version = or_dash(entry.version.as_deref());
+                table.row(
+                    [&entry.node[..], &entry.role, &version, word, &entry.problem].map(Into::into),
+                );
             }
-        });
-        Ok(Exit::fine_if(fine))
+            table.print(out);
+        }
+    });
+    Exit::fine_if(fine)
+}
+
+/// The same for every node that holds one of the bundles.
+fn of_holders(fleet: &str, simulation: &Simulation, held: &KeptBundles) -> SimulationDocument {
+    let entries = |list: &[NotTrusted]| -> Vec<AffectedEntry> {
+        let mut entries = Vec::new();
+        for one in list {
+            let place: Option<usize> = one.node.parse().ok();
+            let Some(bundle) = place.and_then(|place| held.bundles.get(place)) else { continue };
+            entries.extend(bundle.holders.iter().map(|holder| AffectedEntry {
+                node: holder.node.clone(),
+                role: holder.role.to_owned(),
+                problem: one.problem.clone(),
+                version: Some(bundle.version.clone()),
+                file: Some(bundle.path.to_string()),
+            }));
+        }
+        entries
+    };
+    let (broken, failing) = (entries(&simulation.broken), entries(&simulation.failing));
+    let holders: usize = held.bundles.iter().map(|bundle| bundle.holders.len()).sum();
+    let unknown = held.unknown.iter().map(|one| AffectedEntry {
+        node: one.holder.node.clone(),
+        role: one.holder.role.to_owned(),
+        problem: one.problem.clone(),
+        version: None,
+        file: None,
+    });
+    SimulationDocument {
+        retired: simulation.retired.clone(),
+        unaffected: holders - broken.len() - failing.len(),
+        fleet: Some(fleet.to_owned()),
+        unknown: unknown.collect(),
+        broken,
+        failing,
     }
 }
 
@@ -177,7 +291,13 @@ impl From<Simulation> for SimulationDocument {
     fn from(simulation: Simulation) -> Self {
         let entries = |list: Vec<NotTrusted>| {
             list.into_iter()
-                .map(|one| AffectedEntry { node: one.node, role: one.role, problem: one.problem })
+                .map(|one| AffectedEntry {
+                    node: one.node,
+                    role: one.role,
+                    problem: one.problem,
+                    version: None,
+                    file: None,
+                })
                 .collect()
         };
         Self {
@@ -185,6 +305,8 @@ impl From<Simulation> for SimulationDocument {
             broken: entries(simulation.broken),
             failing: entries(simulation.failing),
             unaffected: simulation.unaffected,
+            fleet: None,
+            unknown: Vec::new(),
         }
     }
 }

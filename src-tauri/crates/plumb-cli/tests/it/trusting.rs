@@ -117,3 +117,35 @@ fn retiring_a_key_names_what_would_stop_verifying() {
     let said = world.check(&words("ours"), 2).stderr;
     assert!(said.contains("identity"), "{said}");
 }
+
+#[test]
+fn retiring_the_key_of_a_fleet_names_its_nodes_and_bundles() {
+    let world = World::demo(3);
+    world.check("policy status", 1);
+    let file = std::fs::read_to_string(world.fleet_file()).expect("the fleet file");
+    let key = file
+        .split("[[trust.keys]]")
+        .nth(1)
+        .and_then(|rest| rest.split('"').nth(1))
+        .expect("a trusted key")
+        .to_owned();
+    let words = format!("trust simulate --retire {key}");
+    let document = world.document(&words, 1, "trust-simulation");
+    assert_eq!(document["retired"][0], key.as_str());
+    let broken = document["broken"].as_array().expect("a list");
+    let named = |role: &str| {
+        broken
+            .iter()
+            .filter(|one| one["role"] == role)
+            .map(|one| one["node"].clone())
+            .collect::<Vec<_>>()
+    };
+    assert!(!named("active").is_empty(), "{document}");
+    assert!(broken.iter().all(|one| one["version"].is_string() && one["file"].is_string()));
+    assert_eq!(document["unaffected"], 0);
+    let said = world.check(&words, 1).stdout;
+    assert!(said.contains("would stop verifying"), "{said}");
+    let said = world.check("trust simulate --retire nobody", 2).stderr;
+    assert!(said.contains(&key), "{said}");
+    world.check("trust simulate --kept kept.toml --retire x", 2);
+}

@@ -28,6 +28,15 @@ pub(crate) struct Call<'a> {
     pub(crate) body: Option<Vec<u8>>,
     pub(crate) idempotency_key: Option<&'a str>,
     pub(crate) bytes_max: usize,
+    /// Whether the token goes with it.
+    pub(crate) shows_token: bool,
+}
+
+impl<'a> Call<'a> {
+    pub(crate) const fn get(path: &'a str, bytes_max: usize) -> Self {
+        let (method, body, idempotency_key) = (Method::GET, None, None);
+        Self { method, path, body, idempotency_key, bytes_max, shows_token: true }
+    }
 }
 
 /// What came back.
@@ -109,9 +118,14 @@ impl<'a> Session<'a> {
         Ok(Self { pool, node, client, token, deadline, allowed, now, spent: AtomicUsize::new(0) })
     }
 
+    /// Whether the connection itself proves who we are.
+    pub(crate) fn shows_certificate(&self) -> bool {
+        self.node.tls.as_ref().is_some_and(|tls| tls.certificate.is_some())
+    }
+
     /// Whether anything was shown to the node that could prove who we are.
     pub(crate) fn shows_credential(&self) -> bool {
-        self.token.is_some() || self.node.tls.as_ref().is_some_and(|tls| tls.certificate.is_some())
+        self.token.is_some() || self.shows_certificate()
     }
 
     pub(crate) fn node(&self) -> &Node {
@@ -142,7 +156,7 @@ impl<'a> Session<'a> {
         path: &str,
         bytes_max: usize,
     ) -> Result<Answer, NodeFailure> {
-        let call = Call { method: Method::GET, path, body: None, idempotency_key: None, bytes_max };
+        let call = Call::get(path, bytes_max);
         match self.send(&call).await {
             // A node closes idle connections when it likes (uvicorn after 5 s) and may do so just as
             // we write. Reading again has no effect, so once more, on another connection.
@@ -192,7 +206,7 @@ impl<'a> Session<'a> {
         let mut request =
             reqwest::Request::new(call.method.clone(), endpoint(&self.node.url, call.path));
         let headers = request.headers_mut();
-        if let Some(token) = &self.token {
+        if let Some(token) = self.token.as_ref().filter(|_| call.shows_token) {
             headers.insert(AUTHORIZATION, token.clone());
         }
         if let Some(key) = call.idempotency_key {

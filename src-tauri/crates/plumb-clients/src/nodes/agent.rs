@@ -1,8 +1,10 @@
 //! Our agent: says by digest what it enforces, whose signature that has and who confirmed it.
 
+mod verification;
+
 use plumb_fleet::{
     BundleDigest, ContentDigest, FailureKind, NodeFailure, NodeReport, Observed, Ordering, Policy,
-    PolicyRef, ReloadEntry, ReloadStats, SignatureReport,
+    PolicyRef, ReloadEntry, ReloadStats, ReloadTrigger, SignatureReport,
     snapshot::{NamedContent, PINNED_VERSION},
 };
 use plumb_wire::v1;
@@ -81,6 +83,7 @@ pub(crate) fn take_status(report: &mut NodeReport, answer: &Answer) -> Result<()
     if let Some(bundle) = &status.bundle {
         take_bundle(report, bundle, at);
     }
+    verification::take(report, &status, at);
     if let Some(fallback) = &status.fallback {
         let message = format!("the agent runs a fallback: {}", said(&fallback.reason));
         add_gap(report, STATUS, failure(FailureKind::Reported, message));
@@ -163,6 +166,7 @@ fn describe(report: &mut NodeReport, status: &v1::Status) {
     }
     if let Some(good) = &status.last_known_good {
         tell("last_known_good.path", said(&good.path));
+        tell("last_known_good.digest", said(&good.digest));
     }
     if let Some(bundle) = &status.bundle {
         tell("bundle.path", said(&bundle.path));
@@ -217,9 +221,23 @@ pub(crate) fn take_history(report: &mut NodeReport, answer: &Answer) -> Result<(
             duration_us: Number(entry.duration_ms).milliseconds_as_us().unwrap_or(0),
             policies: entry.policies_loaded,
             error: entry.error.map(|error| said(&error)),
+            trigger: Some(trigger(entry.trigger)),
         })
         .collect();
     Ok(())
+}
+
+const fn trigger(trigger: v1::Trigger) -> ReloadTrigger {
+    match trigger {
+        v1::Trigger::Start => ReloadTrigger::Start,
+        v1::Trigger::Request => ReloadTrigger::Request,
+        v1::Trigger::Sync => ReloadTrigger::Sync,
+        v1::Trigger::Rollback => ReloadTrigger::Rollback,
+        v1::Trigger::Restart => ReloadTrigger::Restart,
+        v1::Trigger::Watch => ReloadTrigger::Watch,
+        // A look that failed before anything was loaded.
+        v1::Trigger::Poll | v1::Trigger::Fetch => ReloadTrigger::Poll,
+    }
 }
 
 /// The policies of a `/v1/agent/policies` document. Digests are computed here, not believed.

@@ -20,6 +20,7 @@ use crate::{
     http::{Answer, Session, json},
     limits::{DOCUMENT_BYTES_MAX, HISTORY_ENTRIES_MAX, POLICIES_BYTES_MAX},
     node::{add_gap, empty_report, nothing_read, said, take_clock, take_version, version_label},
+    nodes::open_reload,
 };
 
 pub(crate) const READYZ: &str = "/readyz";
@@ -58,9 +59,10 @@ pub(crate) async fn observe(session: &Session<'_>) -> Result<NodeReport, NodeFai
     if failures.len() == 3 {
         return Err(nothing_read(failures));
     }
-    // The service itself asks for nothing (R279); only what stands before it could, and that would
-    // have asked for the documents above as well.
-    report.unauthenticated_reload = !session.shows_credential();
+    // The service itself asks for nothing (R279); only what stands before it could, and where we show
+    // nothing that would have asked for the documents above as well.
+    report.unauthenticated_reload =
+        !session.shows_credential() || open_reload::is_open(session).await;
     Ok(report)
 }
 
@@ -243,6 +245,7 @@ fn read_entry(entry: wire::HistoryEntry) -> Result<ReloadEntry, String> {
             .and_then(|count| u32::try_from(count).ok())
             .unwrap_or(0),
         error: entry.error.map(|error| said(&error)),
+        trigger: None,
     })
 }
 

@@ -3,7 +3,11 @@
 use insta::assert_debug_snapshot;
 use plumb_bundle::Bundle;
 use plumb_clients::operations::policies;
-use plumb_fleet::NodeApi;
+use plumb_fleet::{CredentialRef, NodeApi};
+use wiremock::{
+    Mock, ResponseTemplate,
+    matchers::{method, path},
+};
 
 use crate::support::{PATIENT, fixture, node, now, observed, pool, recorded};
 
@@ -57,6 +61,7 @@ cases! {
     opa_with_hostile_names: Opa hostile_names;
     the_agent_in_good_health: Agent ok;
     the_agent_with_an_invalid_signature: Agent invalid_signature;
+    an_agent_that_refused_a_pack: Agent refused_pack;
     a_newer_agent_with_a_broken_digest: Agent newer_and_broken;
     an_agent_that_is_only_a_reload_service: Agent old_agent;
 }
@@ -107,4 +112,28 @@ async fn a_steady_reload_node_is_asked_three_things() {
         first.content.map(|content| content.value),
         again.content.map(|content| content.value)
     );
+}
+
+#[tokio::test]
+async fn a_reload_that_needs_no_token_is_found_without_a_reload() {
+    for (status, open) in [(405, true), (401, false), (403, false), (404, false), (200, false)] {
+        let server = recorded(NodeApi::Reload, "documented").await;
+        let answer = ResponseTemplate::new(status);
+        let probe = Mock::given(method("GET")).and(path("/reload")).respond_with(answer);
+        probe.expect(1).mount(&server).await;
+        let mut node = node(NodeApi::Reload, &server.uri());
+        let words = ["printf", "canary-token"].map(str::to_owned);
+        node.credential = Some(CredentialRef::Command(words.into()));
+        let pool = pool();
+        for _ in 0..2 {
+            let report = plumb_clients::observe(&pool, &node, PATIENT, &now()).await;
+            let report = report.expect("a report");
+            assert_eq!(report.unauthenticated_reload, open, "answered {status}");
+        }
+        for request in server.received_requests().await.expect("requests are recorded") {
+            assert_eq!(request.method, wiremock::http::Method::GET, "nothing is changed");
+            let shown = request.headers.contains_key("authorization");
+            assert_eq!(shown, request.url.path() != "/reload", "{}", request.url);
+        }
+    }
 }

@@ -19,6 +19,7 @@ struct Row {
     version: Option<&'static str>,
     content: Option<&'static [u8]>,
     last_reload_failed: bool,
+    verified: Verified,
 }
 
 const NODES: [Row; 4] = [
@@ -30,6 +31,7 @@ const NODES: [Row; 4] = [
         version: Some("2.0.0"),
         content: Some(b"two"),
         last_reload_failed: false,
+        verified: Verified::Yes,
     },
     Row {
         id: "eu-gw-002",
@@ -39,6 +41,7 @@ const NODES: [Row; 4] = [
         version: Some("1.9.0"),
         content: Some(b"one"),
         last_reload_failed: true,
+        verified: Verified::NotTold,
     },
     Row {
         id: "US-pay-001",
@@ -48,6 +51,7 @@ const NODES: [Row; 4] = [
         version: Some("2.0.0"),
         content: None,
         last_reload_failed: false,
+        verified: Verified::No,
     },
     Row {
         id: "10.0.0.7:8083",
@@ -57,6 +61,7 @@ const NODES: [Row; 4] = [
         version: None,
         content: None,
         last_reload_failed: false,
+        verified: Verified::NotTold,
     },
 ];
 
@@ -70,6 +75,7 @@ fn holds(filter: &Filter, row: &Row) -> bool {
         version: row.version.map(|version| Version::new(version).unwrap()).as_ref(),
         content: row.content.map(|bytes| ContentDigest(Digest::of(bytes))),
         last_reload_failed: row.last_reload_failed,
+        verified: row.verified,
     })
 }
 
@@ -95,6 +101,9 @@ fn a_key_narrows_to_its_field() {
     check("version:\"2.0.0\"", "eu-gw-001 US-pay-001");
     check("api:reload", "eu-gw-002 10.0.0.7:8083");
     check("reload:failed", "eu-gw-002");
+    check("verified:no", "US-pay-001");
+    check("verified:YES", "eu-gw-001");
+    check("!verified:yes", "eu-gw-002 US-pay-001 10.0.0.7:8083");
     check("region:eu", "eu-gw-001 eu-gw-002");
     check("region:\"eu\"", "eu-gw-001");
     check("owner:\"müller & söhne\"", "US-pay-001");
@@ -149,6 +158,10 @@ fn an_error_names_word_and_column() {
     );
     check_error("é api:grpc", "column 3: \"api:grpc\": a node API is one of reload, opa, agent");
     check_error("reload:ok", "column 1: \"reload:ok\": only reload:failed is known");
+    check_error(
+        "gw verified:maybe",
+        "column 4: \"verified:maybe\": verified is one of yes, no, unknown",
+    );
     check_error("-l a=1, b", "column 9: \"b\" is not of the form label=value");
     check_error(
         "state:bad",

@@ -6,3 +6,4 @@ mod health;
 mod laws;
 #[expect(clippy::disallowed_methods, reason = "the schema and the help are files")]
 mod schema;
+mod verification;

@@ -5,7 +5,7 @@ SELECT
     node_seen.confirmed_rest_ns, node_seen.clock_skew_ms, node_seen.moments,
     node_latest.report_shape_id AS "report_shape_id?", node_latest.policy_list_id,
     node_latest.history AS "history?", node_latest.stats, node_latest.loaded_at_ms,
-    node_latest.loaded_rest_ns
+    node_latest.loaded_rest_ns, node_seen.standing
 FROM node_seen
 JOIN swept_node ON swept_node.id = node_seen.node_id
 LEFT JOIN node_latest

@@ -2,7 +2,7 @@
 SELECT
     reload_entry.reloaded_at_ms, reload_entry.reloaded_rest_ns, version.label AS "label?",
     reload_entry.success, reload_entry.duration_us, reload_entry.policies,
-    reload_error.message AS "message?", reload_entry.gap_before
+    reload_error.message AS "message?", reload_entry.gap_before, reload_entry.asked_by
 FROM reload_entry
 LEFT JOIN version ON version.id = reload_entry.version_id
 LEFT JOIN reload_error ON reload_error.id = reload_entry.error_id

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use plumb_fleet::{
-    BundleDigest, ContentDigest, Digest, FailureKind, NamedContent, NodeApi, NodeFailure, NodeId,
-    NodeObservation, NodeReport, Observed, Ordering, PolicyRef, ReloadEntry, ReloadStats,
-    ReportGap, SignatureReport, Snapshot, Version,
+    BundleDigest, CheckOutcome, CheckSeen, ContentDigest, DecisionCounts, Digest, FailureKind,
+    NamedContent, NodeApi, NodeFailure, NodeId, NodeObservation, NodeReport, Observed, Ordering,
+    PolicyRef, ReloadEntry, ReloadStats, ReloadTrigger, ReportGap, SignatureReport, Snapshot,
+    Standing, Verification, Version,
 };
 use plumb_store::Kind;
 use proptest::{
@@ -51,14 +52,17 @@ fn failure() -> impl Strategy<Value = NodeFailure> {
 }
 
 fn entry() -> impl Strategy<Value = ReloadEntry> {
-    (theirs(), option::of(version()), any::<(bool, u64, u32)>(), option::of(".{0,9}")).prop_map(
-        |(at, version, (success, duration_us, policies), error)| ReloadEntry {
+    let triggers = prop::sample::select(vec![ReloadTrigger::Poll, ReloadTrigger::Sync]);
+    let told = (any::<(bool, u64, u32)>(), option::of(triggers));
+    (theirs(), option::of(version()), told, option::of(".{0,9}")).prop_map(
+        |(at, version, ((success, duration_us, policies), trigger), error)| ReloadEntry {
             at,
             version,
             success,
             duration_us,
             policies,
             error,
+            trigger,
         },
     )
 }
@@ -89,6 +93,37 @@ fn named() -> impl Strategy<Value = NamedContent> {
         .prop_map(|(version, content)| NamedContent { version, content })
 }
 
+fn verification() -> impl Strategy<Value = Verification> {
+    let outcomes = vec![CheckOutcome::Passed, CheckOutcome::Failed, CheckOutcome::NotMade];
+    let check = (".{0,9}", prop::sample::select(outcomes), option::of(".{0,9}"))
+        .prop_map(|(name, outcome, detail)| CheckSeen { name, outcome, detail });
+    let words = || option::of(".{0,9}");
+    (vec(check, 0..4), words(), words(), words()).prop_map(
+        |(checks, carried_by, origin, fallback)| Verification {
+            checks,
+            carried_by,
+            origin,
+            fallback,
+        },
+    )
+}
+
+fn standing() -> impl Strategy<Value = Standing> {
+    let counts =
+        || option::of(any::<(u64, u64)>().prop_map(|(all, failed)| DecisionCounts { all, failed }));
+    let moment = || option::of(theirs());
+    (any::<u64>(), moment(), moment(), counts(), counts()).prop_map(
+        |(consecutive_failures, fallback_since, verified_at, decisions, around_reload)| Standing {
+            consecutive_failures,
+            fallback_since,
+            verified_at,
+            decisions,
+            around_reload,
+        },
+    )
+}
+
+#[expect(clippy::too_many_lines, reason = "one strategy for every part of a report")]
 fn report() -> impl Strategy<Value = NodeReport> {
     let identity = (
         prop::sample::select(vec![NodeApi::Reload, NodeApi::Opa, NodeApi::Agent]),
@@ -105,7 +140,7 @@ fn report() -> impl Strategy<Value = NodeReport> {
         observed(policies()),
         observed(theirs()),
         observed(theirs()),
-        observed(signature()),
+        (observed(signature()), observed(verification()), observed(standing())),
         observed(named()),
         observed(named()),
     );
@@ -128,7 +163,7 @@ fn report() -> impl Strategy<Value = NodeReport> {
             policies,
             loaded_at,
             confirmed_at,
-            signature,
+            (signature, verification, standing),
             last_known_good,
             pinned,
         ) = bundle;
@@ -148,6 +183,8 @@ fn report() -> impl Strategy<Value = NodeReport> {
             loaded_at,
             confirmed_at,
             signature,
+            verification,
+            standing,
             last_known_good,
             pinned,
             ready,

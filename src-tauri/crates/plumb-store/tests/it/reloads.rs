@@ -88,6 +88,7 @@ async fn everything_a_node_tells_of_a_reload_is_kept() {
         duration_us: u64::MAX,
         policies: u32::MAX,
         error: Some("signature\u{0} \"refused\" \u{1f512}".to_owned()),
+        trigger: None,
     };
     // Two of one moment differ in their outcome; told twice, kept once.
     let worked = ReloadEntry { success: true, error: None, ..failed.clone() };

@@ -1,7 +1,8 @@
 //! What goes in comes out; only changes are written, and every change is logged.
 
 use plumb_fleet::{
-    DriftState, FailureKind, NodeFailure, NodeId, NodeObservation, Observed, Snapshot,
+    CheckOutcome, CheckSeen, DecisionCounts, DriftState, FailureKind, NodeFailure, NodeId,
+    NodeObservation, Observed, Snapshot, Standing, Verification,
 };
 use plumb_store::{
     Kind,
@@ -285,4 +286,44 @@ async fn moments_of_the_past_are_those_at_which_contents_changed() {
     assert_eq!(one, [line(0, 2, 1, "v1")], "it never changed, answered or not");
     let cut = snapshots::moments(&mut tx, &fleet(), "", 1).await.expect("reads");
     assert_eq!(cut.len(), 1);
+}
+
+#[tokio::test]
+async fn nodes_of_one_bundle_share_a_shape_however_their_sources_stand() {
+    let files = Files::new();
+    let cache = files.open(Kind::Cache).await;
+    let told = |n: usize, ms: i64| {
+        let mut report = report(&node(n), "v2", ms, vec![reload(-5_000, "v2")]);
+        let check = |name: &str| CheckSeen {
+            name: name.to_owned(),
+            outcome: CheckOutcome::Passed,
+            detail: None,
+        };
+        let verification = Verification {
+            checks: vec![check("signature"), check("log.entry")],
+            carried_by: Some("release@payments.example".to_owned()),
+            origin: Some("pack https://hub.example/v1/packs/payments".to_owned()),
+            fallback: None,
+        };
+        let standing = Standing {
+            consecutive_failures: n as u64,
+            verified_at: Some(at(ms - i64::try_from(n).expect("small"))),
+            decisions: Some(DecisionCounts { all: 100 * n as u64, failed: n as u64 }),
+            ..Standing::default()
+        };
+        report.verification = Some(Observed::new(verification, "/v1/agent/status", at(ms)));
+        report.standing = Some(Observed::new(standing, "/v1/agent/status", at(ms)));
+        report
+    };
+    let first = snapshot(1, 0, (0..20).map(|n| told(n, 0)));
+    insert(&cache, &first, None).await;
+    let next = snapshot(2, 30_000, (0..20).map(|n| told(n, 30_000)));
+    assert_eq!(insert(&cache, &next, Some(&first)).await, Vec::<NodeId>::new());
+    assert_eq!(latest(&cache).await, Some(next));
+    let mut tx = cache.read().await.expect("begins");
+    let shapes: i64 = sqlx::query_scalar("SELECT count(*) FROM report_shape")
+        .fetch_one(&mut *tx)
+        .await
+        .expect("counts");
+    assert_eq!(shapes, 1);
 }

@@ -69,6 +69,7 @@ pub(crate) fn reload(ms: i64, label: &str) -> ReloadEntry {
         duration_us: 740,
         policies: 5,
         error: None,
+        trigger: None,
     }
 }
 
@@ -102,6 +103,8 @@ pub(crate) fn report(node: &NodeId, label: &str, ms: i64, history: Vec<ReloadEnt
             "/status",
             at,
         )),
+        verification: None,
+        standing: None,
         last_known_good: None,
         pinned: None,
         ready: Some(Observed::new(true, "/readyz", at)),

@@ -30,6 +30,10 @@ pub struct Status {
     /// What the agent runs instead of the bundle it should run, and why.
     pub fallback: Option<Fallback>,
     pub fallback_active: bool,
+    /// The part of `policy` in `/healthz` that a fleet console keeps; absent from agents that do not
+    /// tell it here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<PolicyStanding>,
     /// Values of the settings by their dotted keys, as `GET config` tells them; absent from agents
     /// that do not tell them here.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -120,6 +124,47 @@ pub struct LastKnownGood {
 pub struct Fallback {
     pub since: Timestamp,
     pub reason: String,
+}
+
+/// How what the source offers was verified, and how its reloads and decisions came out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PolicyStanding {
+    /// Each check, as it came out the last time something was verified.
+    pub verification: Vec<CheckSeen>,
+    /// Key or certificate, log and time that carried the newest answer, where something did.
+    #[serde(default)]
+    pub carried_by: Option<String>,
+    pub source: Origin,
+    /// Attempts to reload that failed, up to the newest.
+    pub consecutive_failures: u64,
+    /// Since the agent was started.
+    #[serde(default)]
+    pub decisions: Option<DecisionTotals>,
+}
+
+/// What a check said the last time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CheckSeen {
+    pub check: String,
+    /// Nothing when it was not made.
+    pub passed: Option<bool>,
+    /// When it was last made.
+    pub at: Option<Timestamp>,
+}
+
+/// Where bundles come from. The location carries no credential.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Origin {
+    /// `file` or `pack`.
+    pub kind: String,
+    pub location: String,
+}
+
+/// Decisions asked for over HTTP, and those answered with a server error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct DecisionTotals {
+    pub all: u64,
+    pub failed: u64,
 }
 
 /// How the agent was started.

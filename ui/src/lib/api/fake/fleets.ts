@@ -60,6 +60,9 @@ function reloads(next: () => number, state: DriftStateView, version: string | nu
       policies: success ? 24 : 0,
       error: success ? null : 'Failed to load bundle from file',
       gap_before: index === Math.floor(attempts * 0.6) && state !== 'in_sync',
+      trigger: null,
+      origin: index % 5 === 3 || (last && state === 'tampered') ? 'elsewhere' : index % 3 === 0 ? 'here' : 'own',
+      slow: last && state === 'stale' ? 'took 412 ms, where about 41 ms is documented for its size' : null,
     };
   });
 }
@@ -87,7 +90,10 @@ export function makeNode(id: string, api: string, labels: Record<string, string>
     attempted_at_ms: START_MS - 4_000,
     digest_age_over: state === 'stale' || dead,
     load_age_over: runs !== null && START_MS - loadedAt > DAY,
-    cautions: state === 'tampered' ? ['accepts reloads without authentication'] : [],
+    verified: state === 'tampered' || state === 'diverged' ? 'no' : api === 'opa' || state === 'unknown' ? 'unknown' : 'yes',
+    unverified: state === 'tampered' ? 'what runs carries no signature' : state === 'diverged' ? 'failed: identity.san, identity.issuer' : null,
+    open_reload: state === 'tampered' || (api === 'reload' && state === 'behind'),
+    cautions: state === 'tampered' || (api === 'reload' && state === 'behind') ? ['accepts a reload from anybody who reaches it'] : [],
     reloads: history,
     previous_content: state === 'in_sync' ? V41 : V42,
   };

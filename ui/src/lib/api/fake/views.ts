@@ -5,6 +5,7 @@ import type { Baseline, BaselineChoice, BundleChoice, DesiredView, DriftView, Fl
 import { START_MS, bundleDigest, type FakeFleet, type FakeNode } from './fleets';
 import { CONTENTS, TAMPERED, V41, V42, V43, contentOf, policyDiff, type Content } from './policies';
 import { digest } from './seed';
+import { readiness, verification } from './verification';
 
 export const DESIRED: DesiredView = { version: 'v42', content: V42.digest, pinned_by: 'mira', since_ms: START_MS - 3 * 86_400_000 };
 
@@ -123,6 +124,8 @@ export function nodeView(fleet: FakeFleet, id: string): NodeView | null {
     bundle_digest: content ? bundleDigest(content.digest) : null,
     desired: DESIRED,
     signature: !content ? null : content.signed ? { verdict: 'valid', detail: 'RSA-PSS, key signer-2026a' } : { verdict: 'invalid', detail: 'no signed bundle has this content' },
+    verification: verification(node),
+    readiness: readiness(node),
     difference: words.length > 0 ? words.join(', ') : null,
     actions: actions(node),
     policies: content?.order.map((policy) => ({ id: policy, digest: digest(content.texts.get(policy) ?? '') })) ?? [],
@@ -171,6 +174,9 @@ export function driftView(fleet: FakeFleet, baseline: Baseline, group: string | 
       nodes: nodes.slice(0, 200).map((node) => node.id),
       state: share.state,
       note: share.same_version_other_content ? 'same version, other content' : null,
+      unverified: nodes.filter((node) => node.verified === 'no').length,
+      verification_unknown: nodes.filter((node) => node.verified === 'unknown').length,
+      failed_checks: nodes.some((node) => node.state === 'diverged') ? [{ name: 'identity.issuer', nodes: nodes.length }, { name: 'identity.san', nodes: nodes.length }] : [],
       is_baseline: share.content !== null && share.content === against,
     };
   });
