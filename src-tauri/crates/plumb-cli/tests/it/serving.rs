@@ -55,19 +55,30 @@ impl Served {
 
 /// One HTTP/1.1 request with the bytes a script's curl sends.
 fn ask(address: &str, method: &str, path: &str, token: Option<&str>, body: &str) -> (u16, Value) {
-    let mut stream = TcpStream::connect(address).expect("the agent listens");
+    try_ask(address, method, path, token, body).expect("an answer")
+}
+
+/// The same of an agent that may be ending.
+fn try_ask(
+    address: &str,
+    method: &str,
+    path: &str,
+    token: Option<&str>,
+    body: &str,
+) -> std::io::Result<(u16, Value)> {
+    let mut stream = TcpStream::connect(address)?;
     let token = token.map(|token| format!("Authorization: Bearer {token}\r\n")).unwrap_or_default();
     write!(
         stream,
         "{method} {path} HTTP/1.1\r\nHost: agent\r\nConnection: close\r\nContent-Type: application/json\r\n{token}Content-Length: {}\r\n\r\n{body}",
         body.len()
-    )
-    .expect("written");
+    )?;
     let mut text = String::new();
-    stream.read_to_string(&mut text).expect("an answer");
-    let status = text.split(' ').nth(1).and_then(|code| code.parse().ok()).expect("a status");
+    stream.read_to_string(&mut text)?;
+    let status = text.split(' ').nth(1).and_then(|code| code.parse().ok());
+    let status = status.ok_or(std::io::ErrorKind::UnexpectedEof)?;
     let body = text.split("\r\n\r\n").nth(1).unwrap_or_default();
-    (status, serde_json::from_str(body).unwrap_or(Value::Null))
+    Ok((status, serde_json::from_str(body).unwrap_or(Value::Null)))
 }
 
 fn signed(world: &World) {
@@ -249,8 +260,8 @@ fn child_of(id: u32) -> u32 {
 
 #[cfg(target_os = "linux")]
 fn version(address: &str) -> Option<Value> {
-    TcpStream::connect(address).ok()?;
-    Some(ask(address, "GET", "/rules/summary", None, "").1["version"].clone())
+    let (_, bundle) = try_ask(address, "GET", "/bundle", None, "").ok()?;
+    bundle.get("version").cloned()
 }
 
 #[test]
@@ -267,6 +278,11 @@ fn a_supervised_agent_that_is_ended_answers_again_within_a_second() {
         .collect();
     let served = Served::start(&world, &words, "agent-started");
     let before = version(&address).expect("it answers");
+    // Copies are written behind the answers: the state that names one comes last.
+    let state = world.path().join("state/agent-state.json");
+    while !fs::read_to_string(&state).is_ok_and(|text| text.contains("1.0.0")) {
+        std::thread::yield_now();
+    }
     // Only what was kept can answer afterwards.
     world.file("production-v1.signed.json", "{}");
     let agent = child_of(served.child.id());
