@@ -60,10 +60,12 @@ impl Core {
     fn verified(&self, report: &VerificationReport) {
         let now = self.now();
         for check in &report.checks {
-            if let Some(passed) = check.passed {
-                self.pack.verified(&check.name, passed, now);
+            match check.passed {
+                Some(passed) => self.pack.verified(&check.name, passed, now),
+                None => self.pack.not_made(&check.name),
             }
         }
+        self.pack.carried(report.carried_by.clone());
         if !report.is_trusted() {
             self.pack.refused();
         }

@@ -299,8 +299,8 @@ fn child_of(id: u32) -> u32 {
 
 #[cfg(target_os = "linux")]
 fn version(address: &str) -> Option<Value> {
-    let (_, summary) = try_ask(address, "GET", "/rules/summary", None, "").ok()?;
-    Some(summary["version"].clone())
+    let (_, bundle) = try_ask(address, "GET", "/bundle", None, "").ok()?;
+    bundle.get("version").cloned()
 }
 
 #[test]
@@ -317,6 +317,11 @@ fn a_supervised_agent_that_is_ended_answers_again_within_a_second() {
         .collect();
     let served = Served::start(&world, &words, "agent-started");
     let before = version(&address).expect("it answers");
+    // Copies are written behind the answers: the state that names one comes last.
+    let state = world.path().join("state/agent-state.json");
+    while !fs::read_to_string(&state).is_ok_and(|text| text.contains("1.0.0")) {
+        std::thread::yield_now();
+    }
     // Only what was kept can answer afterwards.
     world.file("production-v1.signed.json", "{}");
     let agent = child_of(served.child.id());
