@@ -54,7 +54,8 @@ impl App {
         let now = (self.cache().data_version().await?, self.record().data_version().await?);
         let (cache, record) =
             seen.map_or((false, false), |seen| (seen.0 != now.0, seen.1 != now.1));
-        if record {
+        // A run that began before the first look is news as well.
+        if record || seen.is_none() {
             self.announce_runs(runs).await?;
         }
         let edited = self.edited_files(files).await;

@@ -265,6 +265,10 @@ impl Serve {
         });
         config.watch = !self.no_watch;
         config.alerts = self.alerts()?;
+        if let Some(packs) = self.packs.config(self.state_dir.as_deref())? {
+            // What is wrong with an OPA is said before anything is opened.
+            self.opa.config(packs.pack_id(), &packs.folder)?;
+        }
         config.packs = self.packs.fetching(self.state_dir.as_deref())?;
         Ok(config)
     }

@@ -253,7 +253,7 @@ fn settings_of_an_opa_that_cannot_work_are_refused_with_the_reason() {
     refused(&format!("{url} --opa-probes missing.json"), "missing.json");
     refused("--opa-mode put", "--opa-url");
     // What is sound gets as far as packs themselves do.
-    refused(&format!("{url} --opa-probes probes.json"), "verify the attestation");
+    refused(&format!("{url} --opa-probes probes.json"), "nobody is trusted to sign");
     let alone = "agent serve --bundle b.json --trust s=s.pem --opa-url http://127.0.0.1:8181";
     assert!(world.check(alone, 2).stderr.contains("--pack-url"));
     let help = world.check("help opa-sidecar", 0).stdout;

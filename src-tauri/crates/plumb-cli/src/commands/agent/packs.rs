@@ -155,7 +155,7 @@ impl PackFlags {
     }
 
     /// The settings of a fetcher, where packs are asked for.
-    fn config(&self, state_dir: Option<&Path>) -> Result<Option<FetchConfig>, Failure> {
+    pub(super) fn config(&self, state_dir: Option<&Path>) -> Result<Option<FetchConfig>, Failure> {
         let Some(url) = &self.pack_url else { return Ok(None) };
         let bad = |error: plumb_agent::fetch::FetchSettingError| {
             Failure::usage(error.to_string(), "see: plumb agent serve --help")
