@@ -25,6 +25,7 @@ pub(crate) mod rollback;
 pub(crate) mod runs;
 pub(crate) mod status;
 pub(crate) mod sync;
+mod token;
 pub(crate) mod trust;
 pub(crate) mod unpin;
 pub(crate) mod verify_bundle;

@@ -9,10 +9,11 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 use clap::{Args, Subcommand, ValueEnum};
 use plumb_agent::{
     Agent as Service, AgentConfig, AgentError, AlertConfig, AlertKind, BUNDLE_VARIABLE, LogLevel,
-    NoBundle, PORT, PackEngine, Polling, TlsConfig, TrustKey, fetch::LogSink, sidecar::Sidecar,
+    NoBundle, PORT, PackEngine, Polling, TlsConfig, TrustKey,
+    fetch::LogSink,
+    sidecar::{Sidecar, SidecarConfig},
 };
 use schemars::JsonSchema;
-use secrecy::SecretString;
 use serde::Serialize;
 
 use opa::OpaFlags;
@@ -20,16 +21,19 @@ use packs::PackFlags;
 
 use crate::{
     args::LogFormat,
-    commands::{demo::stop_signal, fleet::read_text},
+    commands::{
+        demo::stop_signal,
+        token::{Purpose, token, token_of},
+    },
     exit::{Exit, Failure, Outcome},
     output::Output,
     session::Session,
 };
 
-/// Longest token file.
-const TOKEN_BYTES_MAX: u64 = 64 << 10;
 /// Environment variable that holds the bearer token.
 const TOKEN_VARIABLE: &str = "PLUMB_AGENT_TOKEN";
+const TOKEN: Purpose =
+    Purpose { name: "the token", without: "give one, or leave it out on loopback" };
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Agent {
@@ -179,8 +183,11 @@ impl Serve {
             }
             return supervise::supervise(session.out).await;
         }
-        let mut config = self.config()?;
-        let sidecar = self.beside(&mut config).await?;
+        let (mut config, opa) = self.config()?;
+        let sidecar = match opa {
+            Some(opa) => Some(beside(opa, &mut config).await?),
+            None => None,
+        };
         let authenticated = config.token.is_some()
             || config.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
         // A collector reads the same warnings from the agent's own log, one object a line.
@@ -218,33 +225,14 @@ impl Serve {
         Ok(Exit::Fine)
     }
 
-    /// The OPA beside the agent that decides by its packs, where one is named.
-    async fn beside(&self, config: &mut AgentConfig) -> Result<Option<Arc<Sidecar>>, Failure> {
-        let Some(packs) = &mut config.packs else { return Ok(None) };
-        let Some(opa) = self.opa.config(packs.config.pack_id(), &packs.config.folder)? else {
-            return Ok(None);
-        };
-        let log: LogSink = Arc::new(|level, line| match level {
-            LogLevel::Error => tracing::error!("{line}"),
-            LogLevel::Warn => tracing::warn!("{line}"),
-            LogLevel::Info => tracing::info!("{line}"),
-            LogLevel::Debug => tracing::debug!("{line}"),
-        });
-        let sidecar = Sidecar::start(opa, log).await.map_err(|error| {
-            Failure::usage(plumb_app::error::chain(&error), "see: plumb help opa-sidecar")
-        })?;
-        let sidecar = Arc::new(sidecar);
-        packs.engine = PackEngine::Beside(sidecar.clone());
-        Ok(Some(sidecar))
-    }
-
-    fn config(&self) -> Result<AgentConfig, Failure> {
+    /// The settings of the agent, and of an OPA beside it that decides by its packs.
+    fn config(&self) -> Result<(AgentConfig, Option<SidecarConfig>), Failure> {
         let mut config =
             AgentConfig::new(self.bundle.clone().unwrap_or_default(), self.trust.clone());
         config.listen = self.listen;
         config.bundle_roots.clone_from(&self.bundle_roots);
         config.state_dir.clone_from(&self.state_dir);
-        config.token = self.token()?;
+        config.token = token(self.token_file.as_deref(), TOKEN_VARIABLE, TOKEN)?;
         config.tls = match (&self.tls_cert, &self.tls_key) {
             (Some(certificate), Some(key)) => Some(TlsConfig {
                 certificate: certificate.clone(),
@@ -265,12 +253,13 @@ impl Serve {
         });
         config.watch = !self.no_watch;
         config.alerts = self.alerts()?;
+        let mut opa = None;
         if let Some(packs) = self.packs.config(self.state_dir.as_deref())? {
             // What is wrong with an OPA is said before anything is opened.
-            self.opa.config(packs.pack_id(), &packs.folder)?;
+            opa = self.opa.config(packs.pack_id(), &packs.folder)?;
+            config.packs = Some(self.packs.fetching(packs)?);
         }
-        config.packs = self.packs.fetching(self.state_dir.as_deref())?;
-        Ok(config)
+        Ok((config, opa))
     }
 
     fn alerts(&self) -> Result<Option<AlertConfig>, Failure> {
@@ -282,36 +271,33 @@ impl Serve {
         let mut alerts = AlertConfig::new(url, kind);
         alerts.node.clone_from(&self.alert_node);
         if let Some(file) = &self.alert_token_file {
-            alerts.token = Some(token_in(&read_text(file, TOKEN_BYTES_MAX)?)?);
+            alerts.token = Some(token_of(file, TOKEN)?);
         }
         Ok(Some(alerts))
     }
+}
 
-    /// From a file or the environment, never an argument: arguments are seen by every user.
-    fn token(&self) -> Result<Option<SecretString>, Failure> {
-        let text = match &self.token_file {
-            Some(file) => read_text(file, TOKEN_BYTES_MAX)?,
-            None => match std::env::var(TOKEN_VARIABLE) {
-                Ok(text) => text,
-                Err(_) => return Ok(None),
-            },
-        };
-        token_in(&text).map(Some)
-    }
+/// Starts what brings packs into an OPA beside the agent, and lets the agent decide by it.
+async fn beside(opa: SidecarConfig, config: &mut AgentConfig) -> Result<Arc<Sidecar>, Failure> {
+    let log: LogSink = Arc::new(|level, line| match level {
+        LogLevel::Error => tracing::error!("{line}"),
+        LogLevel::Warn => tracing::warn!("{line}"),
+        LogLevel::Info => tracing::info!("{line}"),
+        LogLevel::Debug => tracing::debug!("{line}"),
+    });
+    let sidecar = Sidecar::start(opa, log).await.map_err(|error| {
+        Failure::usage(plumb_app::error::chain(&error), "see: plumb help opa-sidecar")
+    })?;
+    let sidecar = Arc::new(sidecar);
+    let packs = config.packs.as_mut().expect("an OPA is only read with packs");
+    packs.engine = PackEngine::Beside(sidecar.clone());
+    Ok(sidecar)
 }
 
 /// The end of standard input; whatever comes before it is not looked at.
 async fn end_of_input() {
     // An input that cannot be read is as good as closed: whoever held it is not there.
     let _ = tokio::io::copy(&mut tokio::io::stdin(), &mut tokio::io::sink()).await;
-}
-
-fn token_in(text: &str) -> Result<SecretString, Failure> {
-    let text = text.trim();
-    if text.is_empty() {
-        return Err(Failure::usage("the token is empty", "give one, or leave it out on loopback"));
-    }
-    Ok(SecretString::from(text.to_owned()))
 }
 
 /// Loud, on standard error: what makes this agent less safe than it could be.

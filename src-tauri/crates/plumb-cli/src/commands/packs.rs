@@ -6,7 +6,6 @@ use clap::{Args, Subcommand};
 use plumb_agent::TlsConfig;
 use plumb_hub::{HubConfig, HubError, serve_packs};
 use schemars::JsonSchema;
-use secrecy::SecretString;
 use serde::Serialize;
 
 use crate::{
@@ -16,16 +15,16 @@ use crate::{
             read, write,
         },
         demo::stop_signal,
-        fleet::read_text,
+        token::{Purpose, token},
     },
     exit::{Exit, Failure, Outcome},
     session::Session,
 };
 
-/// Longest token file.
-const TOKEN_BYTES_MAX: u64 = 64 << 10;
 /// Environment variable that holds the token readers have to show.
 const TOKEN_VARIABLE: &str = "PLUMB_HUB_TOKEN";
+const TOKEN: Purpose =
+    Purpose { name: "the token", without: "give one, or leave it out on loopback" };
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Packs {
@@ -170,7 +169,7 @@ impl Serve {
         let mut config = HubConfig::new(&self.dir);
         config.listen = self.listen;
         config.expected.clone_from(&self.expect);
-        config.token = self.token()?;
+        config.token = token(self.token_file.as_deref(), TOKEN_VARIABLE, TOKEN)?;
         config.tls = match (&self.tls_cert, &self.tls_key) {
             (Some(certificate), Some(key)) => Some(TlsConfig {
                 certificate: certificate.clone(),
@@ -198,25 +197,6 @@ impl Serve {
         stop.await;
         hub.shutdown().await;
         Ok(Exit::Fine)
-    }
-
-    /// From a file or the environment, never an argument: arguments are seen by every user.
-    fn token(&self) -> Result<Option<SecretString>, Failure> {
-        let text = match &self.token_file {
-            Some(file) => read_text(file, TOKEN_BYTES_MAX)?,
-            None => match std::env::var(TOKEN_VARIABLE) {
-                Ok(text) => text,
-                Err(_) => return Ok(None),
-            },
-        };
-        let text = text.trim();
-        if text.is_empty() {
-            return Err(Failure::usage(
-                "the token is empty",
-                "give one, or leave it out on loopback",
-            ));
-        }
-        Ok(Some(SecretString::from(text.to_owned())))
     }
 }
 

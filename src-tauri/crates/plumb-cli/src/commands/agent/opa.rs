@@ -6,13 +6,18 @@ use clap::Args;
 use plumb_agent::sidecar::{
     BUNDLE_LISTEN, OpaMode, SidecarConfig, SidecarSettingError, read_probes,
 };
-use secrecy::SecretString;
 
-use super::TOKEN_BYTES_MAX;
-use crate::{commands::fleet::read_text, exit::Failure};
+use crate::{
+    commands::{
+        fleet::read_text,
+        token::{Purpose, token},
+    },
+    exit::Failure,
+};
 
 /// Environment variable that holds the token shown to OPA.
 const TOKEN_VARIABLE: &str = "PLUMB_AGENT_OPA_TOKEN";
+const TOKEN: Purpose = Purpose { name: "the token for OPA", without: "give one, or leave it out" };
 /// Longest file of probes.
 const PROBES_BYTES_MAX: u64 = 1 << 20;
 
@@ -51,28 +56,12 @@ impl OpaFlags {
         let mut config = SidecarConfig::new(url, pack_id, folder).map_err(bad)?;
         config.mode = self.opa_mode;
         config.bundle_listen = self.opa_bundle_listen;
-        config.token = self.token()?;
+        config.token = token(self.opa_token_file.as_deref(), TOKEN_VARIABLE, TOKEN)?;
         if let Some(file) = &self.opa_probes {
             let text = read_text(file, PROBES_BYTES_MAX)?;
             config.probes = read_probes(text.as_bytes()).map_err(|error| bad(error.into()))?;
         }
         config.check().map_err(bad)?;
         Ok(Some(config))
-    }
-
-    /// From a file or the environment, never an argument: arguments are seen by every user.
-    fn token(&self) -> Result<Option<SecretString>, Failure> {
-        let text = match &self.opa_token_file {
-            Some(file) => read_text(file, TOKEN_BYTES_MAX)?,
-            None => match std::env::var(TOKEN_VARIABLE) {
-                Ok(text) => text,
-                Err(_) => return Ok(None),
-            },
-        };
-        let text = text.trim();
-        if text.is_empty() {
-            return Err(Failure::usage("the token for OPA is empty", "give one, or leave it out"));
-        }
-        Ok(Some(SecretString::from(text.to_owned())))
     }
 }

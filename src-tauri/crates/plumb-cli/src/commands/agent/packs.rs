@@ -11,17 +11,21 @@ use plumb_agent::{
     EmbeddedSettings, PackEngine, PackFetching,
     fetch::{ClientTls, EventSink, FetchConfig, FetchMode, SigstoreVerifier},
 };
-use secrecy::SecretString;
 use serde::Deserialize;
 
-use super::TOKEN_BYTES_MAX;
 use crate::{
-    commands::{fleet::read_text, trust::policy::read_policy},
+    commands::{
+        fleet::read_text,
+        token::{Purpose, token},
+        trust::policy::read_policy,
+    },
     exit::{Exit, Failure},
 };
 
 /// Environment variable that holds the token shown to the registry.
 const TOKEN_VARIABLE: &str = "PLUMB_AGENT_PACK_TOKEN";
+const TOKEN: Purpose =
+    Purpose { name: "the token for the pack registry", without: "give one, or leave it out" };
 /// Longest file of probes, and how many a pack is asked.
 const PROBES_BYTES_MAX: u64 = 256 << 10;
 const PROBES_MAX: usize = 64;
@@ -106,12 +110,8 @@ struct ProbeEntry {
 }
 
 impl PackFlags {
-    /// Where packs come from, who may sign them and what answers by them; nothing without packs.
-    pub(super) fn fetching(
-        &self,
-        state_dir: Option<&Path>,
-    ) -> Result<Option<PackFetching>, Failure> {
-        let Some(config) = self.config(state_dir)? else { return Ok(None) };
+    /// Where packs come from, who may sign them and what answers by them.
+    pub(super) fn fetching(&self, config: FetchConfig) -> Result<PackFetching, Failure> {
         let Some(trust) = &self.pack_trust else {
             return Err(Failure::usage(
                 format!(
@@ -124,7 +124,7 @@ impl PackFlags {
         let verifier = Arc::new(SigstoreVerifier::new(read_policy(trust)?));
         let engine = PackEngine::Embedded(Box::new(self.engine()?));
         let observe: EventSink = Arc::new(|_| ());
-        Ok(Some(PackFetching { config, verifier, engine, observe }))
+        Ok(PackFetching { config, verifier, engine, observe })
     }
 
     fn engine(&self) -> Result<EmbeddedSettings, Failure> {
@@ -180,27 +180,8 @@ impl PackFlags {
             }
             _ => None,
         };
-        config.token = self.token()?;
+        config.token = token(self.pack_token_file.as_deref(), TOKEN_VARIABLE, TOKEN)?;
         config.check().map_err(bad)?;
         Ok(Some(config))
-    }
-
-    /// From a file or the environment, never an argument: arguments are seen by every user.
-    fn token(&self) -> Result<Option<SecretString>, Failure> {
-        let text = match &self.pack_token_file {
-            Some(file) => read_text(file, TOKEN_BYTES_MAX)?,
-            None => match std::env::var(TOKEN_VARIABLE) {
-                Ok(text) => text,
-                Err(_) => return Ok(None),
-            },
-        };
-        let text = text.trim();
-        if text.is_empty() {
-            return Err(Failure::usage(
-                "the token for the pack registry is empty",
-                "give one, or leave it out",
-            ));
-        }
-        Ok(Some(SecretString::from(text.to_owned())))
     }
 }
