@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { createFake } from '$lib/api/fake';
-import { blocked, byWeight, runCounts, runNodes, versionChoices } from './plan.logic';
+import { blocked, grouped, names, runCounts, runNodes, versionChoices } from './plan.logic';
 
 const fake = createFake({ fleet: 'payments-eu' });
 const plan = await fake.preparePlan('payments-eu', { kind: 'sync', nodes: { select: 'drifted' }, force: false });
@@ -15,9 +15,11 @@ describe('plans', () => {
     expect(blocked({ ...plan, empty: true }, '')).toBe('Everything selected already is as wanted.');
     expect(blocked({ ...plan, startable: false }, '')).toBe('A fatal finding stands in the way.');
   });
-  it('show fatal findings first', () => {
+  it('show fatal findings first, and what several nodes have in common once', () => {
     const finding = { code: 'c', node: null, message: 'm', remedy: 'r' };
-    expect(byWeight([{ ...finding, severity: 'note' }, { ...finding, severity: 'fatal' }, { ...finding, severity: 'warning' }]).map((entry) => entry.severity)).toEqual(['fatal', 'warning', 'note']);
+    const groups = grouped([{ ...finding, severity: 'note' }, { ...finding, severity: 'warning', node: 'a' }, { ...finding, severity: 'fatal' }, { ...finding, severity: 'warning', node: 'b' }]);
+    expect(groups.map(({ severity, nodes }) => [severity, ...nodes])).toEqual([['fatal'], ['warning', 'a', 'b'], ['note']]);
+    expect([names(['a', 'b', 'c']), names(['a', 'b', 'c', 'd'])]).toEqual(['a, b, c', 'a, b, c and 1 more']);
   });
   it('offer signed bundles, and name why another content cannot be chosen', async () => {
     const bundles = await fake.bundleChoices('demo');

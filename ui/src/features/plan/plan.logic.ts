@@ -52,7 +52,30 @@ export const ASK: Record<ActionKind, { title: string; verb: string }> = {
 };
 
 const WEIGHT = { fatal: 0, warning: 1, note: 2 };
-export const byWeight = (findings: readonly FindingView[]): FindingView[] => [...findings].sort((a, b) => WEIGHT[a.severity] - WEIGHT[b.severity]);
+const byWeight = (findings: readonly FindingView[]): FindingView[] => [...findings].sort((a, b) => WEIGHT[a.severity] - WEIGHT[b.severity]);
+
+export interface FindingGroup extends Omit<FindingView, 'node'> {
+  nodes: string[];
+}
+
+/** Heaviest first; what is found alike of several nodes stands once. */
+export function grouped(findings: readonly FindingView[]): FindingGroup[] {
+  const groups = new Map<string, FindingGroup>();
+  for (const { node, ...found } of byWeight(findings)) {
+    const key = JSON.stringify([found.severity, found.code, found.message, found.remedy]);
+    const group = groups.get(key) ?? { ...found, nodes: [] };
+    if (node !== null) group.nodes.push(node);
+    groups.set(key, group);
+  }
+  return [...groups.values()];
+}
+
+const NAMED = 3;
+/** Names of nodes as they stand in a sentence: a few, and how many more. */
+export function names(nodes: readonly string[]): string {
+  const named = nodes.slice(0, NAMED).join(', ');
+  return nodes.length > NAMED ? `${named} and ${nodes.length - NAMED} more` : named;
+}
 
 /** Why the plan cannot be started now; nothing if it can. */
 export function blocked(plan: PlanView, typed: string): string | undefined {
