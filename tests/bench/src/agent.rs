@@ -1,8 +1,9 @@
-//! Reloads of an agent from request to answer, the swap alone, and requests during a hundred reloads.
+//! Reloads of an agent from request to answer, the swap alone, requests during two hundred reloads, and packs.
 
 mod bundles;
 mod http;
 mod load;
+mod packs;
 
 use std::{
     fs,
@@ -22,16 +23,25 @@ use crate::{
     agent::{
         bundles::{SIZES, Signer, Size},
         http::Connection,
-        load::{Load, under_load},
+        load::{EVALUATE, Load, under_load},
     },
     report::{RUNS, Report, best},
     runtime,
 };
 
-/// Promised in issue 2, part A, in microseconds.
+/// A swap may take so many microseconds.
 const SWAP_US: f64 = 10.0;
-/// Reloads that no request may suffer from.
-const RELOADS_UNDER_LOAD: usize = 100;
+/// The largest bundle from disk to live, in milliseconds.
+const LARGEST_MS: f64 = 60.0;
+/// Reloads that no request may suffer from, one in four of them of a bundle that is refused.
+const RELOADS_UNDER_LOAD: usize = 200;
+const BAD_ONE_IN: usize = 4;
+/// The 99th percentile while bundles are reloaded against that while none is.
+const P99_TIMES: f64 = 2.0;
+const CONNECTIONS: usize = 16;
+/// Longer than the reloads take on a busy machine.
+const LOAD_TIME: Duration = Duration::from_secs(20);
+const QUIET_TIME: Duration = Duration::from_secs(5);
 /// Reloads are judged one after the other, as the field's figures were made. After a rest the cores sleep, and
 /// waking them took 0.4 ms of a reload of 10 KB on a virtual machine: that is shown, and judged by nobody.
 const REST: Duration = Duration::from_millis(20);
@@ -54,10 +64,13 @@ pub fn run(report: &mut Report) -> Result<()> {
     let slowest = swap_us.into_iter().fold(0.0, f64::max);
     report.timed("agent: swap, the slowest of a run", slowest, "us", SWAP_US);
     let node = Node::start(&runtime, folder.path(), &signer, SIZES[1])?;
-    let load = under_load(node.agent.address(), || node.rolled_out())?;
+    let address = node.agent.address();
+    let quiet = under_load(address, &EVALUATE, CONNECTIONS, QUIET_TIME, || Ok(()))?;
+    let bad = signer.altered(SIZES[1], "2026.11.3")?;
+    let load = under_load(address, &EVALUATE, CONNECTIONS, LOAD_TIME, || node.rolled_out(&bad))?;
     node.stop(&runtime);
-    told(&load, report);
-    Ok(())
+    told(&load, &quiet, report);
+    packs::run(&runtime, folder.path(), &signer, report)
 }
 
 /// An agent and two bundles between which it goes back and forth, so that every reload changes something.
@@ -174,10 +187,22 @@ impl Node {
         Ok(median_ms(took))
     }
 
-    fn rolled_out(&self) -> Result<()> {
+    fn rolled_out(&self, bad: &[u8]) -> Result<()> {
+        let refused = self.bundles[0].with_file_name("payments-altered.signed.json");
+        fs::write(&refused, bad)?;
+        let body = json!({ "bundle_path": refused }).to_string();
         let mut connection = Connection::open(self.agent.address())?;
         for round in 0..RELOADS_UNDER_LOAD {
-            self.reload(&mut connection, round, SIZES[1].policies)?;
+            if round % BAD_ONE_IN == 0 {
+                let answer = connection.post("/reload", &body)?;
+                ensure!(
+                    answer.status >= 400,
+                    "an altered bundle is answered with {}",
+                    answer.status
+                );
+            } else {
+                self.reload(&mut connection, round, SIZES[1].policies)?;
+            }
             thread::sleep(BETWEEN_RELOADS);
         }
         Ok(())
@@ -196,6 +221,9 @@ impl Measured {
             Some(times) => report.beside(&name, self.reload_ms, "ms", &peers, times),
             None => report.compared(&name, self.reload_ms, "ms", &peers),
         }
+        if size.policies == SIZES[SIZES.len() - 1].policies {
+            report.timed(&format!("{name}: disk to live"), self.reload_ms, "ms", LARGEST_MS);
+        }
         report.shown(&format!("{name}: after a rest"), self.rested_ms, "ms");
     }
 }
@@ -205,9 +233,14 @@ fn median_ms(mut took: Vec<Duration>) -> f64 {
     took[took.len() / 2].as_secs_f64() * 1e3
 }
 
-fn told(load: &Load, report: &mut Report) {
-    let name = format!("agent: {RELOADS_UNDER_LOAD} reloads under {}", load.by);
+fn told(load: &Load, quiet: &Load, report: &mut Report) {
+    let bad = RELOADS_UNDER_LOAD / BAD_ONE_IN;
+    let name = format!("agent: {RELOADS_UNDER_LOAD} reloads, {bad} bad, under {}", load.by);
     report.shown(&format!("{name}: requests"), load.requests as f64, "");
     report.shown(&format!("{name}: requests a second"), load.requests as f64 / load.seconds, "");
     report.counted(&format!("{name}: failed"), load.failed as f64, "", 0.0);
+    let without = [("without reloads", quiet.p99_ms)];
+    report.compared(&format!("{name}: 99th percentile"), load.p99_ms, "ms", &without);
+    let times = load.p99_ms / quiet.p99_ms;
+    report.counted(&format!("{name}: times that without"), times, "times", P99_TIMES);
 }

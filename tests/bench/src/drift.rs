@@ -13,7 +13,7 @@ use crate::{
     report::{Report, best_of_five},
 };
 
-/// Promised in issue 2, part A, in milliseconds.
+/// Milliseconds.
 const ASSESS_MS: f64 = 100.0;
 /// A filter is evaluated while somebody types.
 const FILTER_MS: f64 = 5.0;

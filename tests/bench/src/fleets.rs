@@ -1,5 +1,7 @@
 //! The large fleets that are measured: plausible in size, spread and names.
 
+use std::sync::Arc;
+
 use plumb_fleet::{Digest, NodeApi, NodeReport, PolicyRef};
 use plumb_testkit::builders::{World, observed, report, signed};
 
@@ -26,7 +28,7 @@ pub fn drifted(seed: &str) -> World {
             let region = id.as_str().split('-').next().unwrap_or_default();
             let labels = [("region", region), ("role", "gateway"), ("owner", "payments platform")];
             let labels = labels.map(|(name, value)| (name.to_owned(), value.to_owned()));
-            node.labels = std::sync::Arc::new(labels.into());
+            Arc::make_mut(node).labels = Arc::new(labels.into());
         }
     })
 }

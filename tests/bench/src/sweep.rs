@@ -24,7 +24,7 @@ const NODES: usize = 1_000;
 const PATHS: [&str; 3] = ["/v1/agent/status", "/readyz", "/v1/agent/history?limit=20"];
 /// The fleet's name in the file that the demo writes.
 const FLEET: &str = "demo";
-/// Promised in issue 2, part A.
+/// How many times faster than the faster setting of curl.
 const TIMES_FASTER: f64 = 2.0;
 /// Listeners, three kept connections of each node with both ends in this process, curl's, and files.
 const OPEN_FILES_MIN: usize = 10_000;

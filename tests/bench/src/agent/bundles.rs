@@ -25,7 +25,7 @@ pub(crate) struct Size {
     pub(crate) name: &'static str,
     bytes: usize,
     pub(crate) policies: usize,
-    /// The well-known Python service on two cores, in milliseconds (issue 2, part A).
+    /// The well-known Python service on two cores, in milliseconds.
     pub(crate) field_ms: f64,
     /// How many times faster ours has to be, where that was promised.
     pub(crate) times_faster: Option<f64>,
@@ -94,6 +94,12 @@ impl Signer {
         let wanted = size.bytes * 9 / 10..=size.bytes * 11 / 10;
         ensure!(wanted.contains(&file.len()), "{} has {} bytes", size.name, file.len());
         Ok(file)
+    }
+
+    /// The same with a word changed after it was signed.
+    pub(crate) fn altered(&self, size: Size, version: &str) -> Result<Vec<u8>> {
+        let text = String::from_utf8(self.sign(size, version)?)?;
+        Ok(text.replace("allow", "alloW").into_bytes())
     }
 }
 

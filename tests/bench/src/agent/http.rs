@@ -35,6 +35,14 @@ impl Connection {
             "POST {path} HTTP/1.1\r\nhost: agent\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
             body.len()
         );
+        self.answered(&request)
+    }
+
+    pub(crate) fn get(&mut self, path: &str) -> Result<Answer> {
+        self.answered(&format!("GET {path} HTTP/1.1\r\nhost: agent\r\n\r\n"))
+    }
+
+    fn answered(&mut self, request: &str) -> Result<Answer> {
         self.stream.get_mut().write_all(request.as_bytes()).context("sending a request")?;
         let first = self.line()?;
         let Some(status) = first.split(' ').nth(1).and_then(|status| status.parse().ok()) else {

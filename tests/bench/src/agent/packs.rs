@@ -1,0 +1,269 @@
+//! Attested packs: how soon two hundred agents run a new one, and what a decision of one costs over HTTP.
+
+use std::{
+    cell::RefCell,
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, ensure};
+use jiff::{SignedDuration, Timestamp};
+use plumb_agent::{
+    Agent, AgentConfig, EmbeddedSettings, PackEngine, PackFetching, RunningAgent,
+    fetch::{FetchConfig, FetchMode, SigstoreVerifier},
+};
+use plumb_bundle::{
+    formats::{archive::Members, pack},
+    json::Value,
+};
+use plumb_hub::{HubConfig, RunningHub, publish, serve_packs};
+use plumb_pki::{Pki, Recipe};
+use plumb_trust::{Identity, Profile, SigstoreRoot, TrustPolicy, Window};
+use tokio::runtime::Runtime;
+
+use super::{
+    bundles::Signer,
+    http::Connection,
+    load::{Ask, under_load},
+};
+use crate::report::{RUNS, Report, best};
+
+/// Agents that learn of the same pack at the same time.
+const AGENTS: usize = 200;
+/// From the publication to the version metric, for 95 of a hundred agents, in milliseconds.
+const TOLD_MS: f64 = 2_000.0;
+/// The same for every agent that asks by itself.
+const POLLED_MS: f64 = 30_000.0;
+/// The median time of a decision against that of `/healthz`.
+const TIMES_HEALTH: f64 = 1.5;
+const PACK: &str = "policy-pack-v0";
+const SIGNER: &str = "https://git.example.com/payments/policies/release.yml@refs/heads/main";
+const ISSUER: &str = "https://token.example.com";
+/// Attestations are made before the clock of any agent.
+const SIGNED_AGO: SignedDuration = SignedDuration::from_hours(2);
+/// Nobody waits longer for a pack to arrive.
+const ARRIVAL_TIME_MAX: Duration = Duration::from_mins(1);
+/// Between two looks at a version metric: much less than what is measured.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
+const HEALTH: Ask = Ask { path: "/healthz", body: None };
+const DECISION: Ask = Ask {
+    path: "/v1/data/cos/abac/allow",
+    body: Some(r#"{"input":{"context":{"user":"ada","role":"operator"},"capability_id":"pay"}}"#),
+};
+/// One after the other: what a caller waits for, not what a machine can bear.
+const CALLERS: usize = 1;
+const ASKING_TIME: Duration = Duration::from_secs(4);
+
+/// Both figures, over packs of Rego that are verified by Sigstore.
+pub(super) fn run(
+    runtime: &Runtime,
+    folder: &Path,
+    signer: &Signer,
+    report: &mut Report,
+) -> Result<()> {
+    let registry = Registry::start(runtime, folder)?;
+    registry.offer("1")?;
+    decisions(runtime, folder, signer, &registry, report)?;
+    for mode in [FetchMode::LongPoll, FetchMode::Push, FetchMode::Poll] {
+        spread(runtime, folder, signer, &registry, mode, report)?;
+    }
+    runtime.block_on(registry.hub.shutdown());
+    Ok(())
+}
+
+fn decisions(
+    runtime: &Runtime,
+    folder: &Path,
+    signer: &Signer,
+    registry: &Registry,
+    report: &mut Report,
+) -> Result<()> {
+    let agent = registry.agent(runtime, folder, signer, FetchMode::LongPoll)?;
+    arrival(agent.address(), "1")?;
+    let (mut health, mut decided) = (Vec::new(), Vec::new());
+    for _ in 0..RUNS {
+        for (ask, medians) in [(&HEALTH, &mut health), (&DECISION, &mut decided)] {
+            let load = under_load(agent.address(), ask, CALLERS, ASKING_TIME, || Ok(()))?;
+            ensure!(
+                load.failed == 0,
+                "{} of {} requests to {} failed",
+                load.failed,
+                load.requests,
+                ask.path
+            );
+            medians.push(load.p50_ms * 1e3);
+        }
+    }
+    runtime.block_on(agent.shutdown());
+    let (health, decided) = (best(&health), best(&decided));
+    let name = "agent: decision of Rego over HTTP";
+    report.compared(&format!("{name}: median"), decided, "us", &[("/healthz", health)]);
+    report.counted(&format!("{name}: times /healthz"), decided / health, "times", TIMES_HEALTH);
+    Ok(())
+}
+
+/// Publishes a pack to many agents and waits until each of them shows it.
+fn spread(
+    runtime: &Runtime,
+    folder: &Path,
+    signer: &Signer,
+    registry: &Registry,
+    mode: FetchMode,
+    report: &mut Report,
+) -> Result<()> {
+    let agents: Vec<RunningAgent> = (0..AGENTS)
+        .map(|_| registry.agent(runtime, folder, signer, mode))
+        .collect::<Result<_>>()?;
+    for agent in &agents {
+        arrival(agent.address(), &registry.version())?;
+    }
+    // An agent that asks by itself answers only after its interval: once says as much as five times.
+    let rounds = if mode == FetchMode::Poll { 1 } else { RUNS };
+    let (mut most, mut slowest) = (Vec::new(), Vec::new());
+    for round in 0..rounds {
+        let version = format!("{mode}-{round}");
+        let mut took = published(registry, &agents, &version)?;
+        took.sort();
+        let ms = |at: usize| took[at].as_secs_f64() * 1e3;
+        most.push(ms(AGENTS * 95 / 100 - 1));
+        slowest.push(ms(AGENTS - 1));
+    }
+    runtime.block_on(async {
+        for agent in agents {
+            agent.shutdown().await;
+        }
+    });
+    let name = format!("agent: pack published to live in {AGENTS} agents, {mode}");
+    match mode {
+        FetchMode::Poll => {
+            report.counted(&format!("{name}: the last"), best(&slowest), "ms", POLLED_MS);
+        }
+        FetchMode::LongPoll | FetchMode::Push => {
+            report.timed(&format!("{name}: 95 of 100"), best(&most), "ms", TOLD_MS);
+            report.shown(&format!("{name}: the last"), best(&slowest), "ms");
+        }
+    }
+    Ok(())
+}
+
+/// For each agent, how long after the publication its version metric showed the pack.
+fn published(registry: &Registry, agents: &[RunningAgent], version: &str) -> Result<Vec<Duration>> {
+    let began = Instant::now();
+    registry.offer(version)?;
+    let mut waiting: Vec<SocketAddr> = agents.iter().map(RunningAgent::address).collect();
+    let mut took = Vec::new();
+    while !waiting.is_empty() {
+        ensure!(
+            began.elapsed() < ARRIVAL_TIME_MAX,
+            "{} agents did not show pack {version} within {ARRIVAL_TIME_MAX:?}",
+            waiting.len()
+        );
+        let mut left = Vec::new();
+        for address in waiting {
+            if shows(address, version)? {
+                took.push(began.elapsed());
+            } else {
+                left.push(address);
+            }
+        }
+        waiting = left;
+        std::thread::sleep(LOOK_AGAIN);
+    }
+    Ok(took)
+}
+
+fn arrival(address: SocketAddr, version: &str) -> Result<()> {
+    let began = Instant::now();
+    while !shows(address, version)? {
+        ensure!(began.elapsed() < ARRIVAL_TIME_MAX, "the agent does not show pack {version}");
+        std::thread::sleep(LOOK_AGAIN);
+    }
+    Ok(())
+}
+
+fn shows(address: SocketAddr, version: &str) -> Result<bool> {
+    let answer = Connection::open(address)?.get("/metrics")?;
+    let text = String::from_utf8(answer.body).context("metrics are text")?;
+    let line = format!("unison_policy_bundle_version{{version=\"{version}\"}} 1");
+    Ok(text.lines().any(|one| one == line))
+}
+
+/// A registry on loopback whose packs a throw-away authority vouches for.
+#[derive(Debug)]
+struct Registry {
+    hub: RunningHub,
+    pki: Pki,
+    root: String,
+    signed_at: Timestamp,
+    folder: PathBuf,
+    offered: RefCell<String>,
+}
+
+impl Registry {
+    fn start(runtime: &Runtime, folder: &Path) -> Result<Self> {
+        let folder = folder.join("registry");
+        fs::create_dir(&folder).context("the registry's folder")?;
+        let signed_at = Timestamp::now() - SIGNED_AGO;
+        let pki = Pki::new(signed_at)?;
+        let mut config = HubConfig::new(&folder);
+        config.expected = vec![PACK.to_owned()];
+        let hub = runtime.block_on(serve_packs(config))?;
+        let root = pki.trusted_root().to_string();
+        Ok(Self { hub, pki, root, signed_at, folder, offered: RefCell::default() })
+    }
+
+    /// Offers a small access policy under this version.
+    fn offer(&self, version: &str) -> Result<()> {
+        let module = format!(
+            "package cos.abac\n# {version}\ndefault allow := false\nallow if {{\n\tinput.context.role in \
+             data.roles.pay\n\tinput.context.user != \"eve\"\n}}\n"
+        );
+        let files = Members::from([
+            ("opa/cos.abac.rego".to_owned(), module.into_bytes()),
+            ("data/roles.json".to_owned(), br#"{"pay":["operator","lead"]}"#.to_vec()),
+        ]);
+        let manifest =
+            Value::object([("id", Value::from(PACK)), ("version", Value::from(version))]);
+        let tar = pack::write(&manifest, &files)?;
+        let mut recipe = Recipe::new(tar.clone(), self.signed_at);
+        SIGNER.clone_into(&mut recipe.identity);
+        ISSUER.clone_into(&mut recipe.issuer);
+        let attestation = self.pki.issue(&recipe)?.bundle_json();
+        publish(&self.folder, PACK, &tar, Some(attestation.as_bytes()))?;
+        version.clone_into(&mut self.offered.borrow_mut());
+        self.hub.packs().refresh().context("the registry's folder")
+    }
+
+    fn version(&self) -> String {
+        self.offered.borrow().clone()
+    }
+
+    fn agent(
+        &self,
+        runtime: &Runtime,
+        folder: &Path,
+        signer: &Signer,
+        mode: FetchMode,
+    ) -> Result<RunningAgent> {
+        let folder = tempfile::tempdir_in(folder)?.keep();
+        let mut fetch = FetchConfig::new(&self.hub.pack_url(PACK), folder.join("packs"))?;
+        fetch.mode = mode;
+        let mut policy = TrustPolicy::new(Profile::Logged);
+        policy.add_root(SigstoreRoot::read("bench", self.root.as_bytes())?, Window::default())?;
+        policy.add_identity(Identity::exact(SIGNER, ISSUER));
+        let verifier = Arc::new(SigstoreVerifier::new(policy.checked()?));
+        let mut settings = EmbeddedSettings::of_this_program().context("this program's path")?;
+        settings.threads = 1;
+        let engine = PackEngine::Embedded(Box::new(settings));
+        let mut config = AgentConfig::new(folder.join("none.signed.json"), vec![signer.trust()]);
+        config.state_dir = Some(folder);
+        config.polling = None;
+        config.watch = false;
+        config.packs =
+            Some(PackFetching { config: fetch, verifier, engine, observe: Arc::new(|_| ()) });
+        runtime.block_on(async { Agent::start(config).await }).context("an agent")
+    }
+}
