@@ -8,7 +8,7 @@ const SETTINGS: [(&str, &str); 3] = [
     // Buffers of the graphics driver: 70 MB with a software driver, an empty window with some others.
     ("WEBKIT_DISABLE_DMABUF_RENDERER", "1"),
     // What reading 10,000 nodes frees goes back to the system; the C library keeps it by default, an arena a thread.
-    ("MALLOC_ARENA_MAX", "2"),
+    ("MALLOC_ARENA_MAX", "1"),
     ("MALLOC_TRIM_THRESHOLD_", "131072"),
 ];
 

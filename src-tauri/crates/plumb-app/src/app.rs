@@ -144,7 +144,7 @@ pub(crate) struct Loaded {
 
 impl Loaded {
     /// A node of the fleet by its name.
-    pub(crate) fn node(&self, id: &str) -> Result<&Node, AppError> {
+    pub(crate) fn node(&self, id: &str) -> Result<&Arc<Node>, AppError> {
         NodeId::new(id).ok().and_then(|id| self.fleet.nodes.get(&id)).ok_or_else(|| {
             AppError::new(
                 Code::NotFound,

@@ -39,6 +39,12 @@ impl Sweep {
     }
 }
 
+impl From<Sweep> for SweepMeta {
+    fn from(sweep: Sweep) -> Self {
+        Self { started_at: sweep.started_at, finished_at: sweep.finished_at }
+    }
+}
+
 impl Current {
     /// A snapshot of a fleet, the sweep it stands on, and what is desired.
     pub(crate) fn of(

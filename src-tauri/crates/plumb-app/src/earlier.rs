@@ -39,7 +39,8 @@ impl App {
                 other.then_some((NamedContent { version, content }, change.at))
             });
             if let Some(report) = seen.report_mut() {
-                report.last_known_good = earlier.map(|(good, at)| Observed::new(good, SOURCE, at));
+                report.last_known_good =
+                    earlier.map(|(good, at)| Box::new(Observed::new(good, SOURCE, at)));
             }
         }
         Ok(Current { snapshot: Arc::new(snapshot), ..current.clone() })

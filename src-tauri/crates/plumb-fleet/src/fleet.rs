@@ -29,7 +29,7 @@ pub const SWEEP_INTERVAL_S_MIN: u32 = 2;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fleet {
     pub name: FleetId,
-    /// Label such as `production`; the roster binds it from part C on.
+    /// Label such as `production`; a roster gives it a rule of approvals.
     pub environment: String,
     /// A read-only fleet has no mutating actions at all.
     pub read_only: bool,
@@ -43,7 +43,8 @@ pub struct Fleet {
     pub trusted_keys: Vec<TrustedKey>,
     /// Signed bundles at hand, as paths relative to the fleet file.
     pub bundles: Vec<String>,
-    pub nodes: BTreeMap<NodeId, Node>,
+    /// Shared with whoever talks to a node.
+    pub nodes: BTreeMap<NodeId, Arc<Node>>,
 }
 
 /// The fleet file as it is written.
@@ -135,7 +136,7 @@ pub struct CommonEntry {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credential: Option<CredentialRef>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub tls: Option<TlsFiles>,
+    pub tls: Option<Arc<TlsFiles>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub allow_plain_token: Option<bool>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -254,7 +255,7 @@ impl FleetFile {
             if let Some(desired) = desired {
                 desired_by_node.insert(node.id.clone(), desired);
             }
-            if let Some(twice) = nodes.insert(node.id.clone(), node) {
+            if let Some(twice) = nodes.insert(node.id.clone(), Arc::new(node)) {
                 return Err(at(place, twice.id.as_str(), "id", "stands twice"));
             }
         }

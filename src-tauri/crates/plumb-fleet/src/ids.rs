@@ -1,6 +1,6 @@
 //! Typed identities: names people wrote, digests of bytes, and generated run ids.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, str::FromStr, sync::Arc};
 
 use newtype_uuid::{TypedUuid, TypedUuidKind, TypedUuidTag};
 use serde::{Deserialize, Serialize};
@@ -29,7 +29,8 @@ macro_rules! name_type {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
-        pub struct $name(String);
+        // Shared: a fleet names each of its nodes in several places.
+        pub struct $name(Arc<str>);
 
         impl $name {
             /// Checks and keeps a name of at most [`NAME_BYTES_MAX`] bytes of `[A-Za-z0-9._:-]`.
@@ -43,7 +44,7 @@ macro_rules! name_type {
                 }
                 match name.chars().find(|c| !(c.is_ascii_alphanumeric() || "._:-".contains(*c))) {
                     Some(found) => Err(NameError::Character { found }),
-                    None => Ok(Self(name)),
+                    None => Ok(Self(name.into())),
                 }
             }
 
@@ -66,7 +67,7 @@ macro_rules! name_type {
         }
         impl From<$name> for String {
             fn from(name: $name) -> Self {
-                name.0
+                name.0.as_ref().to_owned()
             }
         }
         impl fmt::Display for $name {
@@ -86,10 +87,10 @@ name_type! {
     NodeId
 }
 
-/// A version as a node or bundle names it: a label, never an identity (invariant 6).
+/// A version as a node or bundle names it: a label, never an identity (invariant 6). Shared, as most nodes have the same.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct Version(String);
+pub struct Version(Arc<str>);
 
 impl Version {
     /// Keeps any printable label of 1 to [`VERSION_BYTES_MAX`] bytes.
@@ -103,7 +104,7 @@ impl Version {
         }
         match label.chars().find(|c| c.is_control()) {
             Some(found) => Err(NameError::Control { found }),
-            None => Ok(Self(label)),
+            None => Ok(Self(label.into())),
         }
     }
 
@@ -126,7 +127,7 @@ impl FromStr for Version {
 }
 impl From<Version> for String {
     fn from(version: Version) -> Self {
-        version.0
+        version.0.as_ref().to_owned()
     }
 }
 impl fmt::Display for Version {

@@ -73,7 +73,8 @@ pub struct Node {
     /// Shared between nodes that have the same.
     pub labels: Arc<BTreeMap<String, String>>,
     pub credential: Option<CredentialRef>,
-    pub tls: Option<TlsFiles>,
+    /// Shared between nodes of a group.
+    pub tls: Option<Arc<TlsFiles>>,
     /// Permits sending the token over plain HTTP to an address that is not loopback.
     pub allow_plain_token: bool,
     pub route: Route,

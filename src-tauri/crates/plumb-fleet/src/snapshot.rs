@@ -56,18 +56,18 @@ pub struct NodeReport {
     pub loaded_at: Option<Observed<Timestamp>>,
     /// When the source of the bundle last confirmed this digest; absent where the node API cannot tell.
     pub confirmed_at: Option<Observed<Timestamp>>,
-    pub signature: Option<Observed<SignatureReport>>,
-    /// How the node verified what its source offers, where it tells.
+    pub signature: Option<Box<Observed<SignatureReport>>>,
+    /// How the node verified what its source offers, where it tells. Shared: nodes of one bundle tell the same.
     #[serde(default)]
-    pub verification: Option<Observed<Verification>>,
+    pub verification: Option<Observed<Arc<Verification>>>,
     #[serde(default)]
-    pub standing: Option<Observed<Standing>>,
+    pub standing: Option<Box<Observed<Standing>>>,
     /// The bundle the node would fall back to, where the node API tells (rollback readiness).
-    pub last_known_good: Option<Observed<NamedContent>>,
+    pub last_known_good: Option<Box<Observed<NamedContent>>>,
     /// What the node itself was told to run, where the node API remembers pins.
-    pub pinned: Option<Observed<NamedContent>>,
+    pub pinned: Option<Box<Observed<NamedContent>>>,
     pub ready: Option<Observed<bool>>,
-    pub stats: Option<Observed<ReloadStats>>,
+    pub stats: Option<Box<Observed<ReloadStats>>>,
     /// Newest first, at most what the node keeps.
     pub history: Vec<ReloadEntry>,
     pub uptime_s: Option<Observed<u64>>,

@@ -31,6 +31,8 @@ const OPEN_RETRY: Duration = Duration::from_millis(20);
 const READERS_MAX: u32 = 4;
 /// A log larger than this is cut after its next checkpoint.
 const WAL_BYTES_KEPT: &str = "16777216";
+/// Pages a reader keeps, as negative KiB: what is read of a fleet is kept in memory once, in `plumb-app`.
+const READER_PAGES_KEPT: &str = "-512";
 /// Rows on their way between SQLite's thread and ours, about 1 KB each.
 const ROWS_PER_HANDOVER: usize = 1_024;
 /// Findings of `quick_check` worth naming; one is enough to condemn a file.
@@ -190,18 +192,24 @@ impl Database {
     }
 
     fn connect(path: &Path, kind: Kind) -> Self {
-        let pool = |connections: u32| {
+        let pool = |connections: u32, options: SqliteConnectOptions| {
             SqlitePoolOptions::new()
                 .max_connections(connections)
                 .acquire_timeout(BUSY_TIMEOUT)
-                // A connection's page cache is worth keeping, and `data_version` is one connection's view.
+                // `data_version` is one connection's view.
                 .idle_timeout(None)
                 .max_lifetime(None)
                 .test_before_acquire(false)
                 .after_connect(|conn, _| Box::pin(check_settings(conn)))
-                .connect_lazy_with(options(path))
+                .connect_lazy_with(options)
         };
-        Self { path: path.to_owned(), kind, writer: pool(1), readers: pool(READERS_MAX) }
+        let reader = options(path).pragma("cache_size", READER_PAGES_KEPT);
+        Self {
+            path: path.to_owned(),
+            kind,
+            writer: pool(1, options(path)),
+            readers: pool(READERS_MAX, reader),
+        }
     }
 
     pub fn path(&self) -> &Path {

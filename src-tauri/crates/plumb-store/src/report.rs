@@ -145,13 +145,13 @@ pub(crate) fn shape(report: &NodeReport) -> String {
         policies: blank(report.policies.as_ref(), Vec::new()),
         loaded_at: blank(report.loaded_at.as_ref(), Timestamp::UNIX_EPOCH),
         confirmed_at: blank(report.confirmed_at.as_ref(), Timestamp::UNIX_EPOCH),
-        signature: told(report.signature.as_ref()),
+        signature: told(report.signature.as_deref()).map(Box::new),
         verification: told(report.verification.as_ref()),
-        standing: blank(report.standing.as_ref(), Standing::default()),
-        last_known_good: told(report.last_known_good.as_ref()),
-        pinned: told(report.pinned.as_ref()),
+        standing: blank(report.standing.as_deref(), Standing::default()).map(Box::new),
+        last_known_good: told(report.last_known_good.as_deref()).map(Box::new),
+        pinned: told(report.pinned.as_deref()).map(Box::new),
         ready: told(report.ready.as_ref()),
-        stats: blank(report.stats.as_ref(), no_stats),
+        stats: blank(report.stats.as_deref(), no_stats).map(Box::new),
         history: Vec::new(),
         uptime_s: blank(report.uptime_s.as_ref(), 0),
         clock_skew_ms: None,
@@ -267,18 +267,18 @@ pub(crate) fn same_shape(a: &NodeReport, b: &NodeReport) -> bool {
         && *ordering == b.ordering
         && same(loaded_at.as_ref(), b.loaded_at.as_ref())
         && same_source(confirmed_at.as_ref(), b.confirmed_at.as_ref())
-        && same(signature.as_ref(), b.signature.as_ref())
+        && same(signature.as_deref(), b.signature.as_deref())
         && same(verification.as_ref(), b.verification.as_ref())
-        && same_source(standing.as_ref(), b.standing.as_ref())
+        && same_source(standing.as_deref(), b.standing.as_deref())
         && same(ready.as_ref(), b.ready.as_ref())
-        && same(stats.as_ref(), b.stats.as_ref())
+        && same(stats.as_deref(), b.stats.as_deref())
         && *history == b.history
         && same_source(uptime_s.as_ref(), b.uptime_s.as_ref())
         && *unauthenticated_reload == b.unauthenticated_reload
         && *config == b.config
         && *gaps == b.gaps
-        && same(last_known_good.as_ref(), b.last_known_good.as_ref())
-        && same(pinned.as_ref(), b.pinned.as_ref())
+        && same(last_known_good.as_deref(), b.last_known_good.as_deref())
+        && same(pinned.as_deref(), b.pinned.as_deref())
         && same(policies.as_ref(), b.policies.as_ref())
 }
 
@@ -294,14 +294,14 @@ fn moments(report: &NodeReport) -> impl Iterator<Item = Timestamp> {
         at(report.policies.as_ref()),
         at(report.loaded_at.as_ref()),
         at(report.confirmed_at.as_ref()),
-        at(report.signature.as_ref()),
+        at(report.signature.as_deref()),
         at(report.verification.as_ref()),
-        at(report.standing.as_ref()),
+        at(report.standing.as_deref()),
         at(report.ready.as_ref()),
-        at(report.stats.as_ref()),
+        at(report.stats.as_deref()),
         at(report.uptime_s.as_ref()),
-        at(report.last_known_good.as_ref()),
-        at(report.pinned.as_ref()),
+        at(report.last_known_good.as_deref()),
+        at(report.pinned.as_deref()),
     ]
     .into_iter()
     .flatten()
@@ -320,14 +320,14 @@ fn for_each_moment(report: &mut NodeReport, mut visit: impl FnMut(&mut Timestamp
         at(report.policies.as_mut()),
         at(report.loaded_at.as_mut()),
         at(report.confirmed_at.as_mut()),
-        at(report.signature.as_mut()),
+        at(report.signature.as_deref_mut()),
         at(report.verification.as_mut()),
-        at(report.standing.as_mut()),
+        at(report.standing.as_deref_mut()),
         at(report.ready.as_mut()),
-        at(report.stats.as_mut()),
+        at(report.stats.as_deref_mut()),
         at(report.uptime_s.as_mut()),
-        at(report.last_known_good.as_mut()),
-        at(report.pinned.as_mut()),
+        at(report.last_known_good.as_deref_mut()),
+        at(report.pinned.as_deref_mut()),
     ];
     for moment in all.into_iter().flatten() {
         visit(moment);

@@ -121,6 +121,17 @@ struct Newest {
     finished_at_ms: i64,
 }
 
+impl Newest {
+    fn id(&self) -> Result<SnapshotId, StoreError> {
+        let id: [u8; 16] = self
+            .snapshot_id
+            .as_slice()
+            .try_into()
+            .map_err(|_| StoreError::malformed("snapshot id")("it is not 16 bytes".into()))?;
+        Ok(SnapshotId::from_bytes(id))
+    }
+}
+
 async fn newest(
     conn: &mut SqliteConnection,
     fleet: &FleetId,
@@ -244,6 +255,9 @@ type SeenRow<'a> = (
     Option<String>,
 );
 
+/// How a node stands: itself, version, content, state and failure.
+type StandingRow<'a> = (i64, Option<i64>, Option<i64>, Option<&'static str>, Option<&'a str>);
+
 async fn keep_seen(
     conn: &mut SqliteConnection,
     snapshot: &Snapshot,
@@ -284,8 +298,11 @@ async fn keep_seen(
         .collect();
     let mut changed = Vec::new();
     for some in all.chunks(NODES_PER_STATEMENT) {
-        let some = to_json(some);
-        let logged = sqlx::query_file_scalar!("queries/node_change/append.sql", some, at_ms)
+        // Of a row only what is logged: every column of it would be read for every node of a sweep.
+        let standing: Vec<StandingRow<'_>> =
+            some.iter().map(|row| (row.0, row.12, row.13, row.11, row.2.as_deref())).collect();
+        let (some, standing) = (to_json(some), to_json(&standing));
+        let logged = sqlx::query_file_scalar!("queries/node_change/append.sql", standing, at_ms)
             .fetch_all(&mut *conn)
             .await;
         changed.extend(attempt(conn, "logging changes", logged).await?);
@@ -326,6 +343,14 @@ pub enum Policies {
     Without,
 }
 
+/// The id of the newest snapshot of a fleet: whoever holds that snapshot need not read it again.
+pub async fn latest_id(
+    conn: &mut SqliteConnection,
+    fleet: &FleetId,
+) -> Result<Option<SnapshotId>, StoreError> {
+    newest(conn, fleet).await?.map(|newest| newest.id()).transpose()
+}
+
 /// The newest snapshot of a fleet, as it was inserted.
 pub async fn latest(
     conn: &mut SqliteConnection,
@@ -352,12 +377,8 @@ pub async fn latest_with(
     let found = attempt(conn, "reading the newest snapshot", found).await?;
     let nodes: Result<_, StoreError> =
         found.into_iter().map(|row| observation(row, &shapes, &lists)).collect();
-    let id: [u8; 16] = newest
-        .snapshot_id
-        .try_into()
-        .map_err(|_| StoreError::malformed("snapshot id")("it is not 16 bytes".into()))?;
     let snapshot = Snapshot {
-        id: SnapshotId::from_bytes(id),
+        id: newest.id()?,
         fleet: fleet.clone(),
         taken_at: from_ms(newest.taken_at_ms)?,
         nodes: nodes?,

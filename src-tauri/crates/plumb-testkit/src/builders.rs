@@ -115,10 +115,10 @@ pub fn report(name: &str, api: NodeApi, label: &str, word: &str) -> NodeReport {
         content: Some(observed(content(word))),
         loaded_at: Some(observed(after(-3_600))),
         confirmed_at: (api == NodeApi::Agent).then(|| observed(after(-30))),
-        signature: Some(observed(SignatureReport::Valid {
+        signature: Some(Box::new(observed(SignatureReport::Valid {
             scheme: "RSA-PSS-SHA256".to_owned(),
             key: "signer-2026a".to_owned(),
-        })),
+        }))),
         ..silent_report(name, api)
     }
 }
@@ -221,7 +221,7 @@ impl World {
             report: Some(Arc::new(report)),
         };
         self.snapshot.nodes.insert(node.id.clone(), seen);
-        self.fleet.nodes.insert(node.id.clone(), node);
+        self.fleet.nodes.insert(node.id.clone(), Arc::new(node));
         self.assessed()
     }
 
@@ -241,7 +241,7 @@ impl World {
             report: None,
         };
         self.snapshot.nodes.insert(node.id.clone(), seen);
-        self.fleet.nodes.insert(node.id.clone(), node);
+        self.fleet.nodes.insert(node.id.clone(), Arc::new(node));
         self.assessed()
     }
 
@@ -294,13 +294,13 @@ impl World {
             let report = seen.report_mut().expect("a target answered");
             let runs = || {
                 let (version, content) = (target.after.version.clone()?, target.after.content?);
-                Some(observed(NamedContent { version, content }))
+                Some(Box::new(observed(NamedContent { version, content })))
             };
             for effect in &target.effects {
                 match effect {
                     Effect::Pin { version, content } => {
                         let pin = NamedContent { version: version.clone(), content: *content };
-                        report.pinned = Some(observed(pin));
+                        report.pinned = Some(Box::new(observed(pin)));
                     }
                     Effect::Unpin { .. } => report.pinned = None,
                     // An agent pins what it rolls back to.

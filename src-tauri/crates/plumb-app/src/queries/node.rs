@@ -267,10 +267,10 @@ fn figures(report: &NodeReport, current: &Current, now: Timestamp) -> Vec<Figure
         figure("Digest age", report.confirmed_at.as_ref(), age, late),
         figure("Load age", report.loaded_at.as_ref(), age, old),
         figure("Up for", report.uptime_s.as_ref(), seconds, None),
-        figure("Reloads", report.stats.as_ref(), reloads, saturated),
-        figure("Average reload", report.stats.as_ref(), average, None),
-        figure("Last known good", report.last_known_good.as_ref(), named, None),
-        figure("Pinned", report.pinned.as_ref(), named, None),
+        figure("Reloads", report.stats.as_deref(), reloads, saturated),
+        figure("Average reload", report.stats.as_deref(), average, None),
+        figure("Last known good", report.last_known_good.as_deref(), named, None),
+        figure("Pinned", report.pinned.as_deref(), named, None),
     ]
     .into_iter()
     .flatten()

@@ -10,9 +10,10 @@ use futures::{StreamExt as _, stream};
 use jiff::Timestamp;
 use plumb_clients::{Now, SweepOptions, operations, sweep};
 use plumb_fleet::{
-    Content, ContentDigest, Node, NodeFailure, NodeId, NodeReport, Snapshot, SnapshotBuilder,
+    Content, ContentDigest, Fleet, Node, NodeFailure, NodeId, NodeReport, Snapshot,
+    SnapshotBuilder, Verification,
 };
-use plumb_store::{SweepMeta, snapshots::Policies};
+use plumb_store::{SqliteConnection, SweepMeta, snapshots::Policies};
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, instrument, warn};
@@ -38,6 +39,9 @@ const CONTENT_DEADLINE: Duration = Duration::from_secs(20);
 /// Contents learned at the same time, and how long all of them together may take.
 const LEARN_AT_ONCE: usize = 8;
 const LEARN_MAX: Duration = Duration::from_mins(1);
+
+/// Different verifications looked through for an equal one: a fleet has a few bundles, each told by many nodes.
+const SHARED_MAX: usize = 16;
 
 /// What was seen of one node in a pass.
 struct Seen {
@@ -81,8 +85,7 @@ impl App {
 
     async fn sweep_loaded(&self, state: &FleetState, loaded: &Loaded) -> Result<Current, AppError> {
         let started_at = self.now();
-        let nodes: Vec<Arc<Node>> =
-            loaded.fleet.nodes.values().map(|node| Arc::new(node.clone())).collect();
+        let nodes: Vec<Arc<Node>> = loaded.fleet.nodes.values().cloned().collect();
         let jitter = if self.0.options.sweep_on_period { 500 } else { 0 };
         let cancel = &self.0.cancel;
         let look = self.look(loaded, &nodes, Duration::from_millis(jitter), cancel).await;
@@ -121,11 +124,8 @@ impl App {
         loaded: &Loaded,
         nodes: &[NodeId],
     ) -> Result<(Current, BTreeSet<NodeId>), AppError> {
-        let nodes: Vec<Arc<Node>> = nodes
-            .iter()
-            .filter_map(|id| loaded.fleet.nodes.get(id))
-            .map(|node| Arc::new(node.clone()))
-            .collect();
+        let nodes: Vec<Arc<Node>> =
+            nodes.iter().filter_map(|id| loaded.fleet.nodes.get(id)).cloned().collect();
         // A look for a proof is not cut short by the program's end: the run decides when to stop.
         let look = self.look(loaded, &nodes, Duration::ZERO, &CancellationToken::new()).await;
         let looked: BTreeSet<NodeId> = look.seen.iter().map(|seen| seen.node.clone()).collect();
@@ -179,15 +179,13 @@ impl App {
         let name = &loaded.fleet.name;
         let desired = Arc::new(self.read_desired(&loaded.fleet).await?);
         let mut cache = self.cache().write().await?;
-        let stored =
-            plumb_store::snapshots::latest_with(&mut cache, name, Policies::Without).await?;
-        let (before, former) = known(&loaded.fleet, stored);
+        let (before, former) = newest(&mut cache, state, &loaded.fleet).await?;
         let looked: BTreeSet<NodeId> = look.seen.iter().map(|seen| seen.node.clone()).collect();
         let at = self.now().max(before.taken_at);
         let snapshot = merged(loaded, &before, look, at, sweep.is_some());
         let current = Current::of(loaded.fleet.clone(), snapshot, sweep.or(former), desired);
         let assessment = current.assess(at);
-        let (fresh, former) = (&current.snapshot, Some(&before));
+        let (fresh, former) = (&current.snapshot, Some(&*before));
         let changed = match sweep {
             Some(meta) => {
                 plumb_store::snapshots::insert(&mut cache, fresh, &assessment, former, meta).await?
@@ -285,6 +283,25 @@ impl App {
     }
 }
 
+/// The newest stored snapshot, from memory where that holds it: another process may have stored since.
+async fn newest(
+    cache: &mut SqliteConnection,
+    state: &FleetState,
+    fleet: &Arc<Fleet>,
+) -> Result<(Arc<Snapshot>, Option<SweepMeta>), AppError> {
+    let stored = plumb_store::snapshots::latest_id(cache, &fleet.name).await?;
+    let held = state.current.lock().expect("no panic while a fleet is held").clone();
+    if let Some(held) = held
+        && Some(held.snapshot.id) == stored
+        && Arc::ptr_eq(&held.fleet, fleet)
+    {
+        return Ok((held.snapshot, held.sweep.map(SweepMeta::from)));
+    }
+    let stored = plumb_store::snapshots::latest_with(cache, &fleet.name, Policies::Without).await?;
+    let (before, former) = known(fleet, stored);
+    Ok((Arc::new(before), former))
+}
+
 /// The newest snapshot with what a look saw put in its place.
 fn merged(
     loaded: &Loaded,
@@ -295,11 +312,15 @@ fn merged(
 ) -> Snapshot {
     let nodes = loaded.fleet.nodes.keys().cloned();
     let mut builder = SnapshotBuilder::new(loaded.fleet.name.clone(), nodes, Some(before));
-    for Seen { node, at, result } in look.seen {
+    let mut verifications: Vec<Arc<Verification>> = Vec::new();
+    for Seen { node, at, mut result } in look.seen {
         let known = before.nodes.get(&node).and_then(|node| node.attempted_at);
         // A moment in the future is a clock that was set back, not a newer look.
         if known.is_some_and(|known| known > look.began && known <= at) {
             continue;
+        }
+        if let Ok(NodeReport { verification: Some(told), .. }) = &mut result {
+            share(&mut verifications, &mut told.value);
         }
         match result {
             Ok(report) => builder.report(report),
@@ -308,6 +329,15 @@ fn merged(
     }
     // A snapshot is as old as its sweep: a look at three nodes does not make the others fresher.
     builder.finish(new_id(now), if is_sweep { now } else { before.taken_at })
+}
+
+/// Keeps what many nodes say alike once.
+fn share(known: &mut Vec<Arc<Verification>>, told: &mut Arc<Verification>) {
+    if let Some(same) = known.iter().find(|same| **same == *told) {
+        *told = same.clone();
+    } else if known.len() < SHARED_MAX {
+        known.push(told.clone());
+    }
 }
 
 /// Replaces what queries read of nodes; wishes that were read again meanwhile stay.

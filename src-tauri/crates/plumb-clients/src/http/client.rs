@@ -1,6 +1,7 @@
 //! One reqwest client per TLS identity, route and lane, built once and shared.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use plumb_fleet::{FailureKind, Node, NodeFailure, Route, TlsFiles};
 use reqwest::{Certificate, Client, ClientBuilder, Identity, Proxy, redirect, retry};
@@ -30,7 +31,7 @@ pub(crate) enum Lane {
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct ClientKey {
-    tls: Option<TlsFiles>,
+    tls: Option<Arc<TlsFiles>>,
     proxy: Option<String>,
     /// Whether the system's roots are needed at all: a machine without any can still speak HTTP.
     encrypted: bool,

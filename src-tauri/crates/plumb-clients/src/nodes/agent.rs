@@ -60,7 +60,7 @@ pub(crate) fn take_status(report: &mut NodeReport, answer: &Answer) -> Result<()
     report.ordering = ordering(status.ordering);
     report.uptime_s = Some(Observed::new(status.uptime_s, STATUS, at));
     report.unauthenticated_reload = status.mode.authentication == v1::Authentication::None;
-    report.stats = Some(Observed::new(stats(&status.reloads), STATUS, at));
+    report.stats = Some(Box::new(Observed::new(stats(&status.reloads), STATUS, at)));
     if let Some(content) = &status.content {
         match content.parse::<ContentDigest>() {
             Ok(content) => report.content = Some(Observed::new(content, STATUS, at)),
@@ -75,10 +75,10 @@ pub(crate) fn take_status(report: &mut NodeReport, answer: &Answer) -> Result<()
     }
     describe(report, &status);
     if let Some(good) = &status.last_known_good {
-        report.last_known_good = named(&good.version, Some(&good.content), at);
+        report.last_known_good = named(&good.version, Some(&good.content), at).map(Box::new);
     }
     if let Some(pin) = &status.pinned {
-        report.pinned = named(&pin.version, pin.content.as_deref(), at);
+        report.pinned = named(&pin.version, pin.content.as_deref(), at).map(Box::new);
     }
     if let Some(bundle) = &status.bundle {
         take_bundle(report, bundle, at);
@@ -111,7 +111,7 @@ fn take_bundle(report: &mut NodeReport, bundle: &v1::BundleStatus, at: jiff::Tim
     }
     report.loaded_at = Some(Observed::new(bundle.loaded_at, STATUS, at));
     report.confirmed_at = Some(Observed::new(bundle.confirmed_at, STATUS, at));
-    report.signature = Some(Observed::new(signature(&bundle.signature), STATUS, at));
+    report.signature = Some(Box::new(Observed::new(signature(&bundle.signature), STATUS, at)));
 }
 
 fn signature(status: &v1::SignatureStatus) -> SignatureReport {

@@ -138,7 +138,8 @@ pub(crate) fn take_status(
         bundle.last_successful_activation.0.map(|loaded| Observed::new(loaded, STATUS, at));
     report.confirmed_at =
         bundle.last_successful_request.0.map(|confirmed| Observed::new(confirmed, STATUS, at));
-    report.signature = refused_signature(bundle).map(|refused| Observed::new(refused, STATUS, at));
+    report.signature =
+        refused_signature(bundle).map(|refused| Box::new(Observed::new(refused, STATUS, at)));
     Ok(Some(name.clone()))
 }
 

@@ -88,7 +88,7 @@ pub(crate) fn take_readyz(report: &mut NodeReport, answer: &Answer) -> Result<()
         Ok(Some(loaded)) => report.loaded_at = Some(Observed::new(loaded, READYZ, at)),
         // Rules without a bundle (version 0.0.0): nobody signed them.
         Ok(None) if readyz.bundle_version.is_some() => {
-            report.signature = Some(Observed::new(SignatureReport::Unsigned, READYZ, at));
+            report.signature = Some(Box::new(Observed::new(SignatureReport::Unsigned, READYZ, at)));
         }
         Ok(None) => {}
         Err(problem) => add_gap(report, READYZ, malformed(READYZ, problem)),
@@ -225,7 +225,8 @@ pub(crate) fn take_history(report: &mut NodeReport, answer: &Answer) -> Result<(
             format!("{unreadable} entries cannot be read, for example: {}", said(&example));
         add_gap(report, HISTORY, failure(FailureKind::Malformed, problem));
     }
-    report.stats = stats(&report.history).map(|stats| Observed::new(stats, HISTORY, answer.at));
+    report.stats =
+        stats(&report.history).map(|stats| Box::new(Observed::new(stats, HISTORY, answer.at)));
     Ok(())
 }
 

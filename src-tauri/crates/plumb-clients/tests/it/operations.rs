@@ -1,6 +1,6 @@
 //! What is sent for each operation, and what is known afterwards.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use plumb_clients::{
     Attempt, Operation, Outcome,
@@ -285,7 +285,10 @@ async fn raw_documents_come_as_they_were_sent() {
 fn curl_lines_carry_no_secret_and_quote_everything() {
     let node = Node {
         credential: Some(CredentialRef::Keyring("payments".to_owned())),
-        tls: Some(TlsFiles { ca: Some("keys/it's ca.pem".to_owned()), ..TlsFiles::default() }),
+        tls: Some(Arc::new(TlsFiles {
+            ca: Some("keys/it's ca.pem".to_owned()),
+            ..TlsFiles::default()
+        })),
         route: Route::Proxy("http://u:s3cret@proxy:3128".to_owned()),
         ..node(NodeApi::Reload, "https://gw-001.example:8083/base")
     };

@@ -78,7 +78,7 @@ async fn check(
 ) -> Result<NodeReport, NodeFailure> {
     let pool = HttpPool::new(TokenSource::system(), folder.path());
     let node = Node {
-        tls: tls.into(),
+        tls: tls.into().map(Arc::new),
         credential: Some(CredentialRef::Command(vec!["echo".to_owned(), "t0ken".to_owned()])),
         ..node(NodeApi::Reload, &format!("https://{address}"))
     };

@@ -256,7 +256,7 @@ async fn a_pin_alone_is_proven_by_the_pin_the_node_tells() {
 #[tokio::test(start_paused = true)]
 async fn a_sync_is_proven_only_where_the_pin_holds_too() {
     let mut report = report("agent", NodeApi::Agent, "2.0.0", "two");
-    report.pinned = Some(observed(named("1.9.0", "one")));
+    report.pinned = Some(Box::new(observed(named("1.9.0", "one"))));
     let world = World::new("pinned elsewhere")
         .signed("1.9.0", "one")
         .signed("2.0.0", "two")
@@ -308,7 +308,7 @@ async fn a_node_that_never_tells_when_it_loaded_proves_a_forced_load_by_content(
 #[tokio::test(start_paused = true)]
 async fn an_unforced_sync_of_equal_content_needs_no_other_load() {
     let mut report = report("agent", NodeApi::Agent, "2.0.0", "two");
-    report.pinned = Some(observed(named("1.9.0", "one")));
+    report.pinned = Some(Box::new(observed(named("1.9.0", "one"))));
     let world = World::new("confirms").signed("2.0.0", "two").desired("2.0.0").reporting(report);
     let story = Story::new("confirms", &SYNC, &world);
     // The pin is taken, and the sync has nothing to load.
@@ -341,7 +341,7 @@ async fn a_thousand_nodes_are_brought_home_together() {
 /// An agent that is pinned and tells its settings.
 fn told(seed: &str) -> World {
     let mut report = report("agent", NodeApi::Agent, "1.9.0", "one");
-    report.pinned = Some(observed(named("1.9.0", "one")));
+    report.pinned = Some(Box::new(observed(named("1.9.0", "one"))));
     report.config.insert("deployment.locking".to_owned(), "false".to_owned());
     World::new(seed).signed("1.9.0", "one").reporting(report).with(|w| {
         let pin = plumb_testkit::builders::desired("1.9.0", None);

@@ -61,7 +61,7 @@ fn every_state_is_said_with_its_reason() {
 #[test]
 fn a_signature_that_fails_is_tampered_whatever_runs() {
     let invalid = SignatureReport::Invalid { reason: "hash differs".to_owned() };
-    let world = changed(current(), |r| r.signature = Some(observed(invalid)));
+    let world = changed(current(), |r| r.signature = Some(Box::new(observed(invalid))));
     check(&world, DriftState::Tampered, "signature invalid: hash differs");
     check(&world.in_flight("n", -1, 30), DriftState::Tampered, "hash differs");
 }

@@ -44,12 +44,12 @@ fn counters_that_stop_at_the_ring_are_not_trusted() {
     let full = |total| {
         move |r: &mut NodeReport| {
             r.history = (0..10).map(|n| reloaded("2.0.0", n)).collect();
-            r.stats = Some(observed(stats(total)));
+            r.stats = Some(Box::new(observed(stats(total))));
         }
     };
     check(full(10), "SaturatedCounters");
     check(full(11), "");
-    check(|r| r.stats = Some(observed(stats(10))), "");
+    check(|r| r.stats = Some(Box::new(observed(stats(10)))), "");
 }
 
 #[test]

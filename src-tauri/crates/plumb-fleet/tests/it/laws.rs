@@ -77,11 +77,11 @@ fn add(world: World, name: &str, facts: &Facts) -> World {
     report.content = facts.content.map(|word| observed(content(WORDS[word])));
     report.confirmed_at = facts.confirmed_s_ago.map(|ago| observed(after(-ago)));
     report.signature = facts.signature.map(|valid| {
-        observed(if valid {
+        Box::new(observed(if valid {
             SignatureReport::Unsigned
         } else {
             SignatureReport::Invalid { reason: "hash differs".to_owned() }
-        })
+        }))
     });
     let mut world = world.reporting(report);
     if let Some((since, deadline)) = facts.in_flight {

@@ -16,7 +16,7 @@ fn with_checks(outcomes: &[CheckOutcome]) -> NodeReport {
         .collect();
     let seen = Verification { checks, carried_by: None, origin: None, fallback: None };
     let mut report = silent_report("gw-1", NodeApi::Agent);
-    report.verification = Some(observed(seen));
+    report.verification = Some(observed(std::sync::Arc::new(seen)));
     report
 }
 
@@ -32,7 +32,7 @@ fn one_failed_check_outweighs_all_that_passed() {
         assert_eq!(Verified::of(&with_checks(outcomes)), expected, "{outcomes:?}");
     }
     let mut unsigned = with_checks(&[Passed]);
-    unsigned.signature = Some(observed(SignatureReport::Unsigned));
+    unsigned.signature = Some(Box::new(observed(SignatureReport::Unsigned)));
     assert_eq!(Verified::of(&unsigned), Verified::No);
     let signed = report("gw-1", NodeApi::Reload, "2.0.0", "two");
     assert_eq!(Verified::of(&signed), Verified::Yes, "a valid signature is enough");
@@ -45,7 +45,7 @@ fn looks(all: &[(i64, u64, u64)]) -> Option<DecisionCounts> {
         let mut told = report("gw-1", NodeApi::Agent, "2.0.0", "two");
         told.history = (0..*reloads).rev().map(|n| reloaded("2.0.0", 1_000 - n)).collect();
         let decisions = Some(DecisionCounts { all: *all, failed: *failed });
-        told.standing = Some(observed(Standing { decisions, ..Standing::default() }));
+        told.standing = Some(Box::new(observed(Standing { decisions, ..Standing::default() })));
         let mut builder = SnapshotBuilder::new(
             plumb_fleet::FleetId::new("eu").expect("a name"),
             [node_id("gw-1")],

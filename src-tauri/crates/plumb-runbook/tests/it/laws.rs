@@ -97,7 +97,7 @@ fn add(world: World, name: &str, facts: &Facts) -> World {
     let api = [NodeApi::Agent, NodeApi::Reload, NodeApi::Opa][facts.api];
     let (label, word) = RUNNING[facts.runs];
     let mut report = report(name, api, label, word);
-    let named = |index: usize| observed(named(RUNNING[index].0, RUNNING[index].1));
+    let named = |index: usize| Box::new(observed(named(RUNNING[index].0, RUNNING[index].1)));
     if api == NodeApi::Agent {
         report.last_known_good = facts.good.map(named);
         report.pinned = facts.pinned.map(named);
@@ -108,7 +108,7 @@ fn add(world: World, name: &str, facts: &Facts) -> World {
     report.history = facts.history.iter().map(|index| reloaded(RUNNING[*index].0, 60)).collect();
     if facts.tampered {
         let reason = "hash differs".to_owned();
-        report.signature = Some(observed(SignatureReport::Invalid { reason }));
+        report.signature = Some(Box::new(observed(SignatureReport::Invalid { reason })));
     }
     world.reporting(report).with(|w| {
         if let Some(index) = facts.wish {

@@ -71,7 +71,7 @@ fn fleet(seed: &str) -> World {
 }
 
 fn good(mut report: NodeReport) -> NodeReport {
-    report.last_known_good = Some(observed(named("2.0.0", "two")));
+    report.last_known_good = Some(Box::new(observed(named("2.0.0", "two"))));
     report
 }
 

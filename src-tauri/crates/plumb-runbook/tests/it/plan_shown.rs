@@ -1,5 +1,7 @@
 //! Plans on paper.
 
+use std::sync::Arc;
+
 use insta::assert_snapshot;
 use plumb_fleet::NodeApi;
 use plumb_runbook::Action;
@@ -115,7 +117,7 @@ fn a_setting_is_changed_only_where_it_differs_and_can_be() {
 fn pins_are_lifted_here_and_on_nodes_that_hold_one() {
     let pinned = |name: &str| {
         let mut report = report(name, NodeApi::Agent, "2.0.0", "two");
-        report.pinned = Some(observed(named("2.0.0", "two")));
+        report.pinned = Some(Box::new(observed(named("2.0.0", "two"))));
         report
     };
     // Told a version without a content: there is no telling that again.
@@ -132,7 +134,7 @@ fn pins_are_lifted_here_and_on_nodes_that_hold_one() {
 #[test]
 fn an_undo_brings_agents_back_by_content_and_then_to_their_former_pin() {
     let mut agent = report("agent-behind", NodeApi::Agent, "1.9.0", "one");
-    agent.pinned = Some(observed(named("2.0.0", "two")));
+    agent.pinned = Some(Box::new(observed(named("2.0.0", "two"))));
     let world = fleet("back").reporting(agent);
     let first = planned(&SYNC, &[], &world).expect("a plan");
     let nodes = first.targets().map(|target| (target.node.clone(), target.undo.clone()));
@@ -159,15 +161,15 @@ fn refused_content_does_not_come_back() {
 #[test]
 fn an_agent_that_runs_what_is_wanted_but_is_pinned_elsewhere_is_pinned() {
     let mut report = report("agent", NodeApi::Agent, "2.0.0", "two");
-    report.pinned = Some(observed(named("1.9.0", "one")));
+    report.pinned = Some(Box::new(observed(named("1.9.0", "one"))));
     assert_snapshot!(check(&SYNC, &["agent"], &fleet("pinned").reporting(report)));
 }
 
 #[test]
 fn content_whose_signature_fails_is_loaded_anew() {
     let mut report = report("agent", NodeApi::Agent, "2.0.0", "two");
-    report.signature =
-        Some(observed(plumb_fleet::SignatureReport::Invalid { reason: "hash differs".to_owned() }));
+    let refused = plumb_fleet::SignatureReport::Invalid { reason: "hash differs".to_owned() };
+    report.signature = Some(Box::new(observed(refused)));
     assert_snapshot!(check(&SYNC, &["agent"], &fleet("signature").reporting(report)));
 }
 
@@ -186,7 +188,7 @@ fn the_blast_radius_counts_nodes_by_what_they_run() {
 fn a_bundle_without_a_folder_is_looked_for_where_it_stands_here() {
     let world = fleet("path").with(|w| {
         let node = w.fleet.nodes.get_mut(&node_id("reload-behind")).expect("a node");
-        node.bundle_folder = None;
+        Arc::make_mut(node).bundle_folder = None;
     });
     let shown = check(&SYNC, &["reload-behind"], &world);
     assert!(shown.contains("reload /home/ops/bundles/payments-2.0.0-two.signed.json"), "{shown}");

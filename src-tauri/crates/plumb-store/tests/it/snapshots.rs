@@ -311,8 +311,9 @@ async fn nodes_of_one_bundle_share_a_shape_however_their_sources_stand() {
             decisions: Some(DecisionCounts { all: 100 * n as u64, failed: n as u64 }),
             ..Standing::default()
         };
-        report.verification = Some(Observed::new(verification, "/v1/agent/status", at(ms)));
-        report.standing = Some(Observed::new(standing, "/v1/agent/status", at(ms)));
+        report.verification =
+            Some(Observed::new(std::sync::Arc::new(verification), "/v1/agent/status", at(ms)));
+        report.standing = Some(Box::new(Observed::new(standing, "/v1/agent/status", at(ms))));
         report
     };
     let first = snapshot(1, 0, (0..20).map(|n| told(n, 0)));

@@ -98,21 +98,21 @@ pub(crate) fn report(node: &NodeId, label: &str, ms: i64, history: Vec<ReloadEnt
         policies: Some(Observed::new(policies(3), "/rules", at)),
         loaded_at: Some(Observed::new(self::at(-60_000), "/status", at)),
         confirmed_at: Some(Observed::new(at, "/status", at)),
-        signature: Some(Observed::new(
+        signature: Some(Box::new(Observed::new(
             SignatureReport::Valid { scheme: "rsa-pss".to_owned(), key: "ops-2026".to_owned() },
             "/status",
             at,
-        )),
+        ))),
         verification: None,
         standing: None,
         last_known_good: None,
         pinned: None,
         ready: Some(Observed::new(true, "/readyz", at)),
-        stats: Some(Observed::new(
+        stats: Some(Box::new(Observed::new(
             ReloadStats { total: 10, succeeded: 10, failed: 0, average_us: 700 },
             "/reload/stats",
             at,
-        )),
+        ))),
         history,
         uptime_s: Some(Observed::new(
             u64::try_from(ms / 1_000 + 86_400).expect("up"),

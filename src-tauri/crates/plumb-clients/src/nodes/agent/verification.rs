@@ -1,5 +1,7 @@
 //! How the agent verified what it was offered last, from the parts of its status that tell.
 
+use std::sync::Arc;
+
 use plumb_fleet::{
     CheckOutcome, CheckSeen, DecisionCounts, NodeReport, Observed, Standing, Verification,
 };
@@ -22,7 +24,7 @@ pub(super) fn take(report: &mut NodeReport, status: &v1::Status, at: jiff::Times
     if !checks.is_empty() || policy.is_some() {
         let fallback = fallback.map(|fallback| said(&fallback.reason));
         let seen = Verification { checks, carried_by, origin, fallback };
-        report.verification = Some(Observed::new(seen, STATUS, at));
+        report.verification = Some(Observed::new(Arc::new(seen), STATUS, at));
     }
     if let Some(policy) = policy {
         let standing = Standing {
@@ -34,7 +36,7 @@ pub(super) fn take(report: &mut NodeReport, status: &v1::Status, at: jiff::Times
                 .map(|counts| DecisionCounts { all: counts.all, failed: counts.failed }),
             around_reload: None,
         };
-        report.standing = Some(Observed::new(standing, STATUS, at));
+        report.standing = Some(Box::new(Observed::new(standing, STATUS, at)));
     }
 }
 
