@@ -1,12 +1,29 @@
 //! The way back of a node as effects: made with the plan, so that a rollback decides nothing.
 
 use plumb_fleet::{DesiredVersion, NamedContent};
+use serde::{Deserialize, Serialize};
 
 use crate::{
     effect::Effect,
     plan::{NodePlan, PlanInput, path_on_node, resolved},
     undo::Undo,
 };
+
+/// Which part of a node's plan is carried out.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Branch {
+    #[default]
+    Forward,
+    /// The way back.
+    Back,
+}
+
+impl Branch {
+    pub const fn is_forward(&self) -> bool {
+        matches!(self, Self::Forward)
+    }
+}
 
 /// The effects that bring a node back, from wherever its own effects left it: each of them leads to
 /// the same place whether the ones of the plan happened or not.

@@ -5,7 +5,7 @@
 
 pub mod action;
 pub mod approval;
-mod back;
+pub mod back;
 pub mod effect;
 pub mod finding;
 pub mod gate;
@@ -18,6 +18,7 @@ pub mod undo;
 
 pub use action::{Action, shell_word};
 pub use approval::{ApprovalError, ApprovedPlan, Confirmation, Rung, approve, is_production, rung};
+pub use back::Branch;
 pub use effect::Effect;
 pub use finding::{Finding, FindingCode, Probe, Severity, findings};
 pub use gate::{Gate, GateCheck};

@@ -77,13 +77,13 @@ fn split(shape: &Shape, world: &World) -> String {
     let nodes: BTreeSet<&NodeId> = world.fleet.nodes.keys().collect();
     match waves(shape, &nodes, &world.fleet) {
         Err(error) => error.to_string(),
-        Ok(split) => split
-            .into_iter()
-            .map(|(name, nodes)| {
+        Ok(split) => {
+            let line = |(name, nodes): (String, Vec<NodeId>)| {
                 let names: Vec<&str> = nodes.iter().map(NodeId::as_str).collect();
                 format!("{name}: {}\n", names.join(" "))
-            })
-            .collect(),
+            };
+            split.into_iter().map(line).collect::<Vec<_>>().concat()
+        }
     }
 }
 
