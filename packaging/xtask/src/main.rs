@@ -9,6 +9,7 @@ mod demo;
 mod screenshots;
 mod session;
 mod setup;
+mod simulate;
 mod steps;
 mod test;
 
@@ -40,6 +41,8 @@ enum Task {
     Check,
     /// Measure the figures the project promises, beside their peers
     Bench(bench::Args),
+    /// Play runs over a simulated fleet, with faults on every boundary
+    Simulate(simulate::Args),
     /// Write the TypeScript types of the views
     Bindings(bindings::Args),
     /// Take pictures of every screen, light and dark, at both sizes
@@ -53,6 +56,7 @@ fn main() -> ExitCode {
         Task::Test(args) => test::run(&args),
         Task::Check => Ok(check::run()),
         Task::Bench(args) => bench::run(&args),
+        Task::Simulate(args) => simulate::run(&args),
         Task::Bindings(args) => bindings::run(&args).map(|()| ExitCode::SUCCESS),
         Task::Screenshots => screenshots::run(),
     };

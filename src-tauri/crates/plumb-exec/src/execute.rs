@@ -1,31 +1,69 @@
 //! Performs an approved plan: intent before effect, one attempt, arrival proven by content.
+//!
+//! This is the loop around [`next`]: it does what that decides, writes down what came of it, and
+//! decides again.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+mod flight;
+mod lease;
 
-use futures::{StreamExt as _, stream};
-use jiff::Timestamp;
-use plumb_fleet::{NodeId, RunId};
-use plumb_journal::{EffectOutcome, Event, Outcome};
-use plumb_runbook::{ApprovedPlan, Effect, NodePlan, Plan, Wave};
-use tokio::{sync::OnceCell, time::Instant};
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use plumb_fleet::{PlanHash, RunId};
+use plumb_journal::{EffectOutcome, Entry, Event, Outcome, RunState, fold};
+use plumb_runbook::{ApprovedPlan, Plan};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, instrument, warn};
 
+use self::flight::{Back, Flights};
 use crate::{
-    limits::{LOOK_AGAIN_FIRST, LOOK_AGAIN_MAX, NODES_AT_ONCE},
-    ports::{Clock, EffectHandler, Journal, JournalError, Observation},
-    proof::{must_load_again, only_told, otherwise, proof},
+    next::{Known, Sending, Step, next},
+    orders::{Order, Orders, Wish, desk, obey},
+    ports::{Clock, EffectHandler, Journal, JournalError, Lock, LockError, NoLock},
 };
 
-/// Carries out an approved plan and returns how it ended.
+/// What a run is given beside its plan.
+#[derive(Debug)]
+pub struct Setting<'a, H, J, C, L> {
+    pub handler: &'a H,
+    pub journal: &'a J,
+    pub clock: &'a C,
+    pub lock: &'a L,
+    /// Aborts the run, in the name of whoever started it.
+    pub cancel: &'a CancellationToken,
+    pub orders: Orders,
+    /// What its journal holds already; a run that begins has nothing.
+    pub entries: &'a [Entry],
+    /// Who carries it out now.
+    pub operator: &'a str,
+}
+
+/// How a run was left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Left {
+    Ended(Outcome),
+    /// It is paused or halted, or waits for an attestation, and nobody is there to decide. It can be
+    /// resumed from its journal.
+    Open,
+}
+
+/// Why a run was not carried on.
+#[derive(Debug, thiserror::Error)]
+pub enum ExecuteError {
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    #[error("the journal is of another plan")]
+    OtherPlan,
+}
+
+/// Carries out an approved plan that needs no lock and takes no orders, and returns how it ended.
 ///
 /// Every effect is journalled before it is sent and after it came back. Cancellation is honoured
 /// between effects, never inside one. An error means that the journal could not be written; then
 /// nothing further is sent.
-#[instrument(skip_all, fields(run = %run, plan = %approved.plan().hash()))]
 pub async fn execute(
     run: RunId,
     approved: &ApprovedPlan,
@@ -34,294 +72,389 @@ pub async fn execute(
     clock: &impl Clock,
     cancel: &CancellationToken,
 ) -> Result<Outcome, JournalError> {
-    let halt = CancellationToken::new();
+    let (_, orders) = desk();
     let operator = approved.operator();
-    let abort = OnceCell::new();
-    let execution = Execution { run, operator, handler, journal, clock, cancel, abort, halt };
-    execution.perform(approved).await
+    let lock = &NoLock;
+    let setting = Setting { handler, journal, clock, lock, cancel, orders, entries: &[], operator };
+    match carry_out(run, approved, setting).await {
+        Ok(Left::Ended(outcome)) => Ok(outcome),
+        Ok(Left::Open) => Ok(Outcome::Halted),
+        Err(ExecuteError::Journal(error)) => Err(error),
+        Err(error @ (ExecuteError::Lock(_) | ExecuteError::OtherPlan)) => {
+            Err(JournalError(Box::new(error)))
+        }
+    }
 }
 
-/// What every step of a run needs.
-struct Execution<'a, H, J, C> {
+/// Carries out an approved plan, or goes on with it from its journal, until it ends or is left open.
+#[instrument(skip_all, fields(run = %run, plan = tracing::field::Empty))]
+pub async fn carry_out<H: EffectHandler, J: Journal, C: Clock, L: Lock>(
     run: RunId,
-    operator: &'a str,
-    handler: &'a H,
-    journal: &'a J,
-    clock: &'a C,
-    cancel: &'a CancellationToken,
-    /// Set once the request to abort is in the journal.
-    abort: OnceCell<()>,
-    /// Set when the journal could not be written: no other node is sent anything either.
-    halt: CancellationToken,
-}
-
-/// When the first effect of a node was sent, by the clock and as a moment to wait from.
-#[derive(Debug, Clone, Copy)]
-struct SentAt {
-    clock: Timestamp,
-    /// Wall time may be set while a run waits; a deadline is about time that passed.
-    instant: Instant,
-}
-
-impl SentAt {
-    fn is_late(self, target: &NodePlan) -> bool {
-        self.instant.elapsed() >= Duration::from_secs(u64::from(target.deadline_s))
+    approved: &ApprovedPlan,
+    setting: Setting<'_, H, J, C, L>,
+) -> Result<Left, ExecuteError> {
+    let plan = approved.plan();
+    let hash = plan.hash();
+    tracing::Span::current().record("plan", tracing::field::display(hash));
+    let state = fold(setting.entries);
+    if state.plan.is_some_and(|other| other != hash) {
+        return Err(ExecuteError::OtherPlan);
     }
+    if let Some(outcome) = state.outcome {
+        return Ok(Left::Ended(outcome));
+    }
+    // Time of a run goes on evenly, and never back behind what its journal holds.
+    let last = setting.entries.last().map_or(Timestamp::MIN, |entry| entry.body.at);
+    let base = setting.clock.now().max(last);
+    let mut execution = Execution {
+        run,
+        plan,
+        hash,
+        state,
+        known: Known::default(),
+        pending: Vec::new(),
+        answers: Vec::new(),
+        flights: Flights::new(),
+        lease: lease::Tenure::default(),
+        base,
+        began: Instant::now(),
+        setting,
+    };
+    execution.begin(approved).await?;
+    let left = execution.perform().await;
+    execution.leave().await;
+    left
 }
 
-/// Nodes whose arrival is worth waiting for.
-type Sent = BTreeMap<NodeId, SentAt>;
-/// Nodes as they were before they were sent anything, where that decides something.
-type SeenBefore = BTreeMap<NodeId, Observation>;
+type Answer = tokio::sync::oneshot::Sender<Result<(), crate::orders::OrderError>>;
 
-impl<H: EffectHandler, J: Journal, C: Clock> Execution<'_, H, J, C> {
-    async fn perform(&self, approved: &ApprovedPlan) -> Result<Outcome, JournalError> {
-        let plan = approved.plan();
-        self.append(vec![Event::RunStarted {
-            plan: plan.hash(),
-            fleet: plan.fleet.clone(),
-            operator: approved.operator().to_owned(),
-            targets: u32::try_from(plan.targets().count()).unwrap_or(u32::MAX),
-        }])
-        .await?;
-        if self.aborted().await? {
-            return self.end(Outcome::Aborted).await;
-        }
-        if !self.set_desired(plan).await? {
-            return self.end(Outcome::Incomplete).await;
-        }
-        let mut missing = plan.targets().count();
-        for wave in &plan.waves {
-            if self.aborted().await? {
-                break;
-            }
-            let before = self.seen_before(wave).await;
-            let sent = self.act(wave, &before).await?;
-            missing -= self.prove(wave, &sent, &before).await?;
-        }
-        // An abort that came when everything had arrived aborted nothing.
-        let outcome = if missing == 0 {
-            Outcome::Succeeded
-        } else if self.aborted().await? {
-            Outcome::Aborted
+/// A run under way.
+struct Execution<'a, H, J, C, L> {
+    run: RunId,
+    plan: &'a Plan,
+    hash: PlanHash,
+    state: RunState,
+    known: Known,
+    /// Taken in already, not durable yet; nothing is sent before it is.
+    pending: Vec<Event>,
+    /// Who waits for that.
+    answers: Vec<Answer>,
+    flights: Flights<'a>,
+    lease: lease::Tenure,
+    base: Timestamp,
+    began: Instant,
+    setting: Setting<'a, H, J, C, L>,
+}
+
+impl<H: EffectHandler, J: Journal, C: Clock, L: Lock> Execution<'_, H, J, C, L> {
+    /// Wall time may be set while a run waits; its deadlines are about time that passed.
+    fn now(&self) -> Timestamp {
+        let passed = SignedDuration::try_from(self.began.elapsed()).unwrap_or(SignedDuration::MAX);
+        self.base.checked_add(passed).unwrap_or(Timestamp::MAX)
+    }
+
+    async fn begin(&mut self, approved: &ApprovedPlan) -> Result<(), ExecuteError> {
+        self.take_lock().await?;
+        let by = self.setting.operator.to_owned();
+        if self.state.started_at.is_some() {
+            self.record(Event::RunResumed { by });
         } else {
-            Outcome::Incomplete
-        };
-        self.end(outcome).await
-    }
-
-    async fn append(&self, events: Vec<Event>) -> Result<(), JournalError> {
-        let written = self.journal.append(events).await;
-        if written.is_err() {
-            self.halt.cancel();
+            self.record(Event::RunStarted {
+                plan: self.hash,
+                fleet: self.plan.fleet.clone(),
+                operator: approved.operator().to_owned(),
+                targets: u32::try_from(self.plan.targets().count()).unwrap_or(u32::MAX),
+            });
         }
-        written
-    }
-
-    /// Whether the run is to end. What follows from an abort is journalled after its request.
-    async fn aborted(&self) -> Result<bool, JournalError> {
-        if !self.cancel.is_cancelled() {
-            return Ok(false);
+        if self.lease.is_needed() {
+            self.record(Event::LockTaken { owner: self.setting.lock.owner() });
         }
-        let by = || vec![Event::AbortRequested { by: self.operator.to_owned() }];
-        self.abort.get_or_try_init(|| self.append(by())).await?;
-        Ok(true)
-    }
-
-    async fn end(&self, outcome: Outcome) -> Result<Outcome, JournalError> {
-        self.append(vec![Event::RunEnded { outcome }]).await?;
-        info!(outcome = outcome.name(), "run ended");
-        Ok(outcome)
-    }
-
-    /// Sets the desired version and pins, where the plan changes them; otherwise no node may be
-    /// touched.
-    async fn set_desired(&self, plan: &Plan) -> Result<bool, JournalError> {
-        if let Some(change) = &plan.desired {
-            if let Err(message) = self.handler.set_desired(change).await {
-                return self.not_set(plan, "the desired version was not set", &message).await;
-            }
-            let (version, content) = (change.version.clone(), change.content);
-            self.append(vec![Event::DesiredSet { version, content }]).await?;
+        let flushed = self.flush().await;
+        if flushed.is_err() {
+            self.setting.lock.release().await;
         }
-        if let Some(pins) = &plan.pins {
-            if let Err(message) = self.handler.change_pins(pins).await {
-                return self.not_set(plan, "the pins were not changed", &message).await;
-            }
-            self.append(vec![Event::PinsChanged { pins: pins.clone() }]).await?;
-        }
-        Ok(true)
+        Ok(flushed?)
     }
 
-    async fn not_set(&self, plan: &Plan, what: &str, why: &str) -> Result<bool, JournalError> {
-        warn!(error = %why, "{what}");
-        let skipped = |target: &NodePlan| Event::EffectSkipped {
-            node: target.node.clone(),
-            index: 0,
-            reason: format!("{what}: {why}"),
-        };
-        self.append(plan.targets().map(skipped).collect()).await?;
-        Ok(false)
-    }
-
-    async fn act(&self, wave: &Wave, before: &SeenBefore) -> Result<Sent, JournalError> {
-        // Made before they are polled: a closure inside the stream would hide that they can move between threads.
-        let nodes: Vec<_> = wave
-            .nodes
-            .iter()
-            .map(|target| self.act_on_node(target, before.get(&target.node)))
-            .collect();
-        let results: Vec<Result<Option<(NodeId, SentAt)>, JournalError>> =
-            stream::iter(nodes).buffer_unordered(NODES_AT_ONCE).collect().await;
-        results.into_iter().filter_map(Result::transpose).collect()
-    }
-
-    async fn act_on_node(
-        &self,
-        target: &NodePlan,
-        before: Option<&Observation>,
-    ) -> Result<Option<(NodeId, SentAt)>, JournalError> {
-        let mut sent = None;
-        if let Some(reason) = before.and_then(|seen| otherwise(target, seen)) {
-            let node = target.node.clone();
-            self.append(vec![Event::EffectSkipped { node, index: 0, reason }]).await?;
-            return Ok(None);
-        }
-        for (index, effect) in (0_u32..).zip(&target.effects) {
-            let node = target.node.clone();
-            if self.halt.is_cancelled() {
-                return Ok(sent);
-            }
-            if self.aborted().await? {
-                let reason = "aborted".to_owned();
-                self.append(vec![Event::EffectSkipped { node, index, reason }]).await?;
-                return Ok(sent);
-            }
-            let key = format!("{}/{node}/{index}", self.run);
-            self.append(vec![Event::EffectStarted {
-                node: node.clone(),
-                index,
-                effect: effect.clone(),
-                key: key.clone(),
-            }])
-            .await?;
-            let at = SentAt { clock: self.clock.now(), instant: Instant::now() };
-            let outcome = self.handler.perform(&node, effect, &key).await;
-            let go_on = outcome.is_accepted();
-            let in_doubt = matches!(outcome, EffectOutcome::InDoubt { .. });
-            self.append(vec![Event::EffectFinished { node: node.clone(), index, outcome }]).await?;
-            if !go_on && !in_doubt {
-                // Refused: there is no arrival to wait for, and the refusal is what to read.
-                return Ok(None);
-            }
-            if !matches!(effect, Effect::Verify { .. }) && sent.is_none() {
-                sent = Some((node, at));
-            }
-            if !go_on {
-                break;
-            }
-        }
-        Ok(sent)
-    }
-
-    async fn seen_before(&self, wave: &Wave) -> SeenBefore {
-        let needed = |target: &&NodePlan| must_load_again(target) || only_told(target);
-        let nodes: Vec<NodeId> =
-            wave.nodes.iter().filter(needed).map(|target| target.node.clone()).collect();
-        if nodes.is_empty() {
-            return SeenBefore::new();
-        }
-        let seen = self.handler.observe(&nodes).await;
-        seen.into_iter().filter_map(|(node, seen)| Some((node, seen.ok()?))).collect()
-    }
-
-    /// Looks until every node that was changed has arrived, or was looked at once more after its
-    /// deadline; returns how many arrived.
-    async fn prove(
-        &self,
-        wave: &Wave,
-        sent: &Sent,
-        before: &SeenBefore,
-    ) -> Result<usize, JournalError> {
-        let changed = wave.nodes.iter().filter(|target| sent.contains_key(&target.node));
-        let mut waiting: BTreeMap<&NodeId, &NodePlan> =
-            changed.map(|target| (&target.node, target)).collect();
-        let mut arrived = 0_usize;
-        let mut pause = LOOK_AGAIN_FIRST;
-        while !waiting.is_empty() {
-            let nodes: Vec<NodeId> = waiting.keys().map(|node| (*node).clone()).collect();
-            let aborted = self.aborted().await?;
-            // Judged before the look: a slow one may have seen a node long before its deadline.
-            let late: BTreeSet<NodeId> = waiting
-                .values()
-                .filter(|target| aborted || sent[&target.node].is_late(target))
-                .map(|target| target.node.clone())
-                .collect();
-            let mut seen: BTreeMap<_, _> = self.handler.observe(&nodes).await.into_iter().collect();
-            let mut events = Vec::new();
-            let mut settled = BTreeSet::new();
-            for (node, target) in &waiting {
-                let observation =
-                    seen.remove(*node).unwrap_or_else(|| Err("it was not looked at".to_owned()));
-                let before = before.get(*node).and_then(|seen| seen.loaded_at);
-                let (sent_at, late) = (sent[*node].clock, late.contains(*node));
-                if let Some(event) = judge(target, sent_at, before, observation, late) {
-                    arrived +=
-                        usize::from(matches!(event, Event::NodeProven { arrived: true, .. }));
-                    events.push(event);
-                    settled.insert((*node).clone());
+    async fn perform(&mut self) -> Result<Left, ExecuteError> {
+        loop {
+            self.take_orders();
+            self.take_answers();
+            self.tend_lease();
+            self.known.refused = self.setting.handler.refused();
+            match next(self.run, self.plan, &self.state, &self.known, self.now()) {
+                Step::Record(events) => events.into_iter().for_each(|event| self.record(event)),
+                Step::Send(sendings) => self.send(sendings).await?,
+                Step::Look(nodes) => self.look(nodes),
+                Step::Measure { wave, nodes } => self.measure(wave, nodes),
+                Step::Compare { wave } => self.compare(wave),
+                Step::SetDesired => self.set_desired().await?,
+                Step::ChangePins => self.change_pins(false).await?,
+                Step::RestorePins => self.change_pins(true).await?,
+                Step::Wait { until } => {
+                    self.flush().await?;
+                    if self.flights.is_empty() && self.is_left_open() {
+                        return Ok(Left::Open);
+                    }
+                    self.wait(until).await;
+                }
+                Step::Done(outcome) => {
+                    self.flush().await?;
+                    info!(outcome = outcome.name(), "run ended");
+                    return Ok(Left::Ended(outcome));
                 }
             }
-            if !events.is_empty() {
-                self.append(events).await?;
-            }
-            waiting.retain(|node, _| !settled.contains(*node));
-            if waiting.is_empty() {
-                break;
-            }
-            wait(pause, self.cancel).await;
-            pause = (pause * 2).min(LOOK_AGAIN_MAX);
         }
-        Ok(arrived)
     }
-}
 
-async fn wait(pause: Duration, cancel: &CancellationToken) {
-    tokio::select! {
-        () = tokio::time::sleep(pause) => {}
-        () = cancel.cancelled() => {}
+    /// What follows the end of the work, however it ended.
+    async fn leave(&mut self) {
+        if self.lease.is_needed() {
+            self.setting.lock.release().await;
+        }
+        for answer in self.answers.drain(..) {
+            // Whoever asked sees in the journal what became of it.
+            let _ = answer.send(Err(crate::orders::OrderError::Ended));
+        }
     }
-}
 
-/// Compares what a node tells with what the plan promised; nothing while it may still arrive.
-fn judge(
-    target: &NodePlan,
-    sent_at: Timestamp,
-    loaded_before: Option<Timestamp>,
-    seen: Result<Observation, String>,
-    late: bool,
-) -> Option<Event> {
-    let node = target.node.clone();
-    match seen {
-        Ok(seen) => {
-            let (arrived, detail) = match proof(target, &seen, sent_at, loaded_before) {
-                Ok(detail) => (true, detail),
-                Err(missing) => (false, missing),
+    fn record(&mut self, event: Event) {
+        self.state.apply(&event, self.now());
+        self.pending.push(event);
+    }
+
+    /// Makes durable what was recorded. What is under way goes on meanwhile.
+    async fn flush(&mut self) -> Result<(), JournalError> {
+        if !self.pending.is_empty() {
+            let written = {
+                let append = self.setting.journal.append(std::mem::take(&mut self.pending));
+                self.flights.while_waiting(append).await
             };
-            (arrived || late).then_some(Event::NodeProven {
-                node,
-                version: seen.version,
-                content: seen.content,
-                arrived,
-                detail,
-            })
+            if let Err(error) = written {
+                // What was sent is not taken back by forgetting it: it gets its answer.
+                self.flights.drain().await;
+                return Err(error);
+            }
         }
-        Err(message) => late.then_some(Event::NodeProven {
-            node,
-            version: None,
-            content: None,
-            arrived: false,
-            detail: message,
-        }),
+        for answer in self.answers.drain(..) {
+            let _ = answer.send(Ok(()));
+        }
+        Ok(())
+    }
+
+    fn take_orders(&mut self) {
+        let aborts = self.setting.cancel.is_cancelled() && !self.state.abort_requested;
+        if aborts && self.state.outcome.is_none() {
+            let by = self.setting.operator.to_owned();
+            self.record(Event::AbortRequested { by });
+        }
+        while let Ok((order, answer)) = self.setting.orders.0.try_recv() {
+            self.take_order(&order, answer);
+        }
+    }
+
+    fn take_order(&mut self, order: &Order, answer: Answer) {
+        match obey(order, self.plan, &self.state) {
+            Ok(event) => {
+                self.record(event);
+                // Whoever decided wants it looked at again.
+                (self.known.compared, self.known.unset) = (None, None);
+                if !matches!(order.what, Wish::Attest { .. }) {
+                    self.known.measured = None;
+                }
+                self.answers.push(answer);
+            }
+            Err(error) => {
+                let _ = answer.send(Err(error));
+            }
+        }
+    }
+
+    /// Whether it stands still, and nobody is there who could decide.
+    fn is_left_open(&self) -> bool {
+        if !self.setting.orders.0.is_closed() {
+            return false;
+        }
+        if self.state.abort_requested {
+            return false;
+        }
+        let held = self.state.paused.is_some() || self.state.halted.is_some();
+        held || (self.state.rollback.is_none() && self.waits_for_a_person())
+    }
+
+    /// Whether nothing but an attestation keeps a gate shut.
+    fn waits_for_a_person(&self) -> bool {
+        let wave = self.state.waves.last().filter(|wave| !wave.passed && wave.attested.is_none());
+        let looked_at_until = wave.and_then(|wave| {
+            let gate = self.plan.waves.get(self.state.waves.len() - 1)?.gate.as_ref()?;
+            let soak_s = i64::from(gate.soak_s) + i64::from(gate.patience_s);
+            Some(wave.reached_at? + SignedDuration::from_secs(soak_s))
+        });
+        looked_at_until.is_some_and(|until| until <= self.now())
+    }
+
+    /// Effects that start together share one durable batch, and are sent after it.
+    async fn send(&mut self, sendings: Vec<Sending>) -> Result<(), JournalError> {
+        for sending in &sendings {
+            let loaded = self
+                .known
+                .seen
+                .get(&sending.node)
+                .and_then(|look| look.answer.as_ref().ok().and_then(|seen| seen.loaded_at));
+            if sending.index == 0 {
+                match loaded {
+                    Some(at) => self.known.loaded_before.insert(sending.node.clone(), at),
+                    None => self.known.loaded_before.remove(&sending.node),
+                };
+            }
+            self.record(Event::EffectStarted {
+                node: sending.node.clone(),
+                index: sending.index,
+                effect: sending.effect.clone(),
+                key: sending.key.clone(),
+                branch: sending.branch,
+            });
+        }
+        self.flush().await?;
+        // The disk may have been slow: what was refused meanwhile, or is no longer ours to send,
+        // stays here.
+        self.known.refused = self.setting.handler.refused();
+        self.tend_lease();
+        for sending in sendings {
+            match self.not_to_be_sent(&sending) {
+                None => self.flights.send(self.setting.handler, self.run, self.hash, sending),
+                Some(message) => self.record(Event::EffectFinished {
+                    node: sending.node,
+                    index: sending.index,
+                    outcome: EffectOutcome::Refused { message },
+                    branch: sending.branch,
+                }),
+            }
+        }
+        Ok(())
+    }
+
+    fn not_to_be_sent(&self, sending: &Sending) -> Option<String> {
+        if !self.known.lease.holds(self.now()) {
+            return Some("was not sent: the lease of the deployment lock ended first".to_owned());
+        }
+        let refused = sending.brings.filter(|content| self.known.refused.contains(content))?;
+        Some(format!("was not sent: content {} is refused in this fleet", refused.short()))
+    }
+
+    fn look(&mut self, nodes: Vec<plumb_fleet::NodeId>) {
+        self.known.looking = true;
+        self.flights.look(self.setting.handler, nodes, self.now());
+    }
+
+    fn measure(&mut self, wave: u32, nodes: Vec<plumb_fleet::NodeId>) {
+        self.known.looking = true;
+        let index = usize::try_from(wave).unwrap_or(usize::MAX);
+        let gate = self.plan.waves.get(index).and_then(|wave| wave.gate.as_ref());
+        let checks = gate.map(|gate| gate.checks.as_slice()).unwrap_or_default();
+        let since = self.state.waves.get(index).and_then(|wave| wave.started_at);
+        let now = self.now();
+        let since = since.unwrap_or(now);
+        self.flights.measure(self.setting.handler, wave, nodes, checks, since, now);
+    }
+
+    fn compare(&mut self, wave: u32) {
+        self.known.looking = true;
+        self.flights.compare(self.setting.handler, wave, self.plan);
+    }
+
+    /// Sets the desired version, where the plan changes it; otherwise no node may be touched.
+    async fn set_desired(&mut self) -> Result<(), JournalError> {
+        let Some(change) = &self.plan.desired else { return Ok(()) };
+        self.flush().await?;
+        match self.setting.handler.set_desired(change).await {
+            Ok(()) => {
+                let (version, content) = (change.version.clone(), change.content);
+                self.record(Event::DesiredSet { version, content });
+            }
+            Err(message) => self.not_set("the desired version was not set", &message),
+        }
+        self.flush().await
+    }
+
+    async fn change_pins(&mut self, restore: bool) -> Result<(), JournalError> {
+        let pins = if restore { &self.plan.pins_before } else { &self.plan.pins };
+        let Some(pins) = pins else { return Ok(()) };
+        self.flush().await?;
+        match self.setting.handler.change_pins(pins).await {
+            Ok(()) => self.record(Event::PinsChanged { pins: pins.clone() }),
+            Err(message) => self.not_set("the pins were not changed", &message),
+        }
+        self.flush().await
+    }
+
+    fn not_set(&mut self, what: &str, why: &str) {
+        warn!(error = %why, "{what}");
+        self.known.unset = Some(format!("{what}: {why}"));
+    }
+
+    /// Waits until something comes back, somebody orders something, or a moment.
+    async fn wait(&mut self, until: Option<Timestamp>) {
+        let now = self.now();
+        let wake = match (until, self.lease.wakes_at()) {
+            (Some(one), Some(other)) => Some(one.min(other)),
+            (one, other) => one.or(other),
+        };
+        let pause = wake.map(|wake| {
+            let left = Duration::try_from(wake.duration_since(now)).unwrap_or(Duration::ZERO);
+            // Never quite zero, so that other tasks of this thread go on, too.
+            left.max(Duration::from_millis(1))
+        });
+        let sleeping = async {
+            match pause {
+                Some(pause) => tokio::time::sleep(pause).await,
+                None => std::future::pending().await,
+            }
+        };
+        let aborted = self.state.abort_requested;
+        let closed = self.setting.orders.0.is_closed();
+        tokio::select! {
+            biased;
+            () = self.flights.one_back(), if !self.flights.is_empty() => {}
+            given = self.setting.orders.0.recv(), if !closed => {
+                if let Some((order, answer)) = given {
+                    self.take_order(&order, answer);
+                }
+            }
+            () = self.setting.cancel.cancelled(), if !aborted => {}
+            () = sleeping => {}
+        }
+    }
+
+    /// Takes in what came back; it becomes durable with what follows from it.
+    fn take_answers(&mut self) {
+        for back in self.flights.taken() {
+            match back {
+                Back::Sent { sending, outcome } => self.record(Event::EffectFinished {
+                    node: sending.node,
+                    index: sending.index,
+                    outcome,
+                    branch: sending.branch,
+                }),
+                Back::Looked { began, seen } => self.looked(began, seen),
+                Back::Measured { measured, seen } => {
+                    self.looked(measured.began, seen);
+                    self.known.measured = Some(measured);
+                }
+                Back::Compared { wave, difference } => {
+                    self.known.looking = false;
+                    self.known.compared = Some((wave, difference));
+                }
+                Back::Held { began, answer } => self.lease.answered(began, answer),
+            }
+        }
+    }
+
+    fn looked(&mut self, began: Timestamp, seen: flight::Seen) {
+        self.known.looking = false;
+        let ended = self.now();
+        for (node, answer) in seen {
+            self.known.seen.insert(node, crate::next::Look { began, ended, answer });
+        }
     }
 }

@@ -2,9 +2,15 @@
 
 pub mod execute;
 pub mod limits;
+pub mod next;
+pub mod orders;
 pub mod ports;
 pub mod proof;
 
-pub use execute::execute;
-pub use ports::{Clock, EffectHandler, Journal, JournalError, Observation};
+pub use execute::{ExecuteError, Left, Setting, carry_out, execute};
+pub use next::{Known, Lease, Look, Measured, Sending, Step, next};
+pub use orders::{Desk, Order, OrderError, Orders, Wish, desk, obey};
+pub use ports::{
+    Clock, EffectHandler, Journal, JournalError, Lock, LockError, NoLock, Observation, Request,
+};
 pub use proof::standing;

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use plumb_fleet::NamedContent;
-use plumb_runbook::{Effect, NodePlan, Running};
+use plumb_runbook::{Effect, NodePlan, Running, Undo};
 
 use crate::ports::Observation;
 
@@ -73,20 +73,64 @@ fn told(target: &NodePlan, seen: &Observation) -> Result<String, String> {
     Ok(shown.join(", "))
 }
 
-/// Why a node is not as it was when its part was planned, for what depends on that alone.
+/// Why a node is not as it was when its part was planned; nothing where it is, or where it stands as
+/// wanted already.
 pub(crate) fn otherwise(target: &NodePlan, seen: &Observation) -> Option<String> {
-    if !only_told(target) {
+    if let Some(changed) = told_otherwise(target, seen) {
+        return Some(changed);
+    }
+    if only_told(target) {
         return None;
     }
-    target.effects.first().and_then(|effect| match effect {
+    let (before, after) = (target.before.content, target.after.content);
+    match (before, seen.content) {
+        (Some(before), Some(now)) if now != before && Some(now) != after => {
+            let now = Running { version: seen.version.clone(), content: seen.content };
+            Some(format!("runs {now}, no longer {} as planned", target.before))
+        }
+        (Some(_), None) => Some(format!("tells no content, planned was {}", target.before)),
+        _ => None,
+    }
+}
+
+/// The same for what a node was told and keeps.
+fn told_otherwise(target: &NodePlan, seen: &Observation) -> Option<String> {
+    let planned = target.effects.first().and_then(|effect| match effect {
         Effect::SetConfig { key, before: Some(before), .. } => {
             let now = seen.settings.get(key)?;
             (now != before).then(|| format!("{key} is {now}, no longer {before} as planned"))
         }
-        Effect::Unpin { from: Some(from) } => (seen.pinned.as_ref() != Some(from))
-            .then(|| format!("{}, no longer to {} as planned", pinned(seen), from.version)),
+        Effect::Unpin { from: Some(from) } if only_told(target) => (seen.pinned.as_ref()
+            != Some(from))
+        .then(|| format!("{}, no longer to {} as planned", pinned(seen), from.version)),
         _ => None,
+    });
+    planned.or_else(|| {
+        let former = match &target.undo {
+            Undo::Restore { pinned, .. } | Undo::Pin { pinned } => pinned.as_ref(),
+            _ => return None,
+        };
+        // Its own last pin is what the plan leads to, and no change behind its back.
+        let same = seen.pinned.as_ref() == former || told(target, seen).is_ok();
+        let tells = seen.pinned.is_some() || seen.unpinned;
+        (tells && !same).then(|| format!("{}, no longer as planned", pinned(seen)))
     })
+}
+
+/// Whether what a node shows says that an effect took place; nothing where it does not show it.
+pub(crate) fn happened(effect: &Effect, target: &NodePlan, seen: &Observation) -> bool {
+    match effect {
+        Effect::Pin { version, content } => {
+            let named = NamedContent { version: version.clone(), content: *content };
+            seen.pinned.as_ref() == Some(&named)
+        }
+        Effect::Unpin { .. } => seen.unpinned,
+        Effect::SetConfig { key, value, .. } => seen.settings.get(key) == Some(value),
+        Effect::Sync { .. } | Effect::Reload { .. } | Effect::Rollback { .. } => {
+            target.after.content.is_some() && target.after.content == seen.content
+        }
+        Effect::Verify { .. } | Effect::Restart => false,
+    }
 }
 
 fn setting(key: &str, seen: &Observation) -> String {

@@ -1,7 +1,7 @@
 //! What can happen in a run.
 
 use plumb_fleet::{ContentDigest, FleetId, NodeId, PlanHash, Version};
-use plumb_runbook::{Effect, PinChange};
+use plumb_runbook::{Branch, Effect, PinChange};
 use serde::{Deserialize, Serialize};
 
 /// One thing that happened, or is about to.
@@ -19,7 +19,8 @@ pub enum Event {
         version: Version,
         content: Option<ContentDigest>,
     },
-    /// Pins of the console were set and lifted as the plan says, before any node was touched.
+    /// Pins of the console were set and lifted as the plan says, before any node was touched; and
+    /// once more when a rollback is over.
     PinsChanged {
         pins: PinChange,
     },
@@ -29,17 +30,32 @@ pub enum Event {
         index: u32,
         effect: Effect,
         key: String,
+        #[serde(default, skip_serializing_if = "Branch::is_forward")]
+        branch: Branch,
     },
     EffectFinished {
         node: NodeId,
         index: u32,
         outcome: EffectOutcome,
+        #[serde(default, skip_serializing_if = "Branch::is_forward")]
+        branch: Branch,
     },
     /// An effect was not sent, with the reason.
     EffectSkipped {
         node: NodeId,
         index: u32,
         reason: String,
+        #[serde(default, skip_serializing_if = "Branch::is_forward")]
+        branch: Branch,
+    },
+    /// An effect that was in doubt, settled by looking at the node.
+    EffectSettled {
+        node: NodeId,
+        index: u32,
+        #[serde(default, skip_serializing_if = "Branch::is_forward")]
+        branch: Branch,
+        happened: bool,
+        detail: String,
     },
     /// A later observation of the node, compared with what the plan promised.
     NodeProven {
@@ -48,6 +64,70 @@ pub enum Event {
         content: Option<ContentDigest>,
         arrived: bool,
         detail: String,
+        #[serde(default, skip_serializing_if = "Branch::is_forward")]
+        branch: Branch,
+    },
+    WaveStarted {
+        /// Counted from zero.
+        wave: u32,
+        name: String,
+        nodes: u32,
+    },
+    /// Every node of a wave is settled; its gate is looked at from now on.
+    GateReached {
+        wave: u32,
+    },
+    /// What the checks of a gate came to, where that differs from before.
+    GateEvaluated {
+        wave: u32,
+        checks: Vec<CheckResult>,
+    },
+    GatePassed {
+        wave: u32,
+    },
+    GateFailed {
+        wave: u32,
+        reason: String,
+    },
+    /// Somebody looked, and says that a gate may open.
+    Attested {
+        wave: u32,
+        by: String,
+        note: String,
+    },
+    Paused {
+        by: String,
+    },
+    /// Goes on after a pause or a halt; what failed until now is accepted.
+    Resumed {
+        by: String,
+    },
+    /// The run stopped itself; nothing further is changed until somebody decides.
+    Halted {
+        cause: HaltCause,
+        reason: String,
+    },
+    RollbackStarted {
+        reason: String,
+        /// Who asked for it; nobody when it is the plan's own rule.
+        by: Option<String>,
+    },
+    LockTaken {
+        owner: String,
+    },
+    LockLost {
+        reason: String,
+    },
+    LockReleased,
+    /// A safeguard was passed over, by somebody with a reason.
+    Bypassed {
+        what: Bypass,
+        by: String,
+        reason: String,
+    },
+    /// A program went on with a run that another one had left; what was under way is in doubt.
+    RunResumed {
+        by: String,
     },
     AbortRequested {
         by: String,
@@ -93,6 +173,45 @@ impl EffectOutcome {
     }
 }
 
+/// What a check of a gate came to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CheckResult {
+    pub verdict: CheckVerdict,
+    pub detail: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CheckVerdict {
+    Met,
+    NotMet,
+    /// Nobody answered, or not yet.
+    Unknown,
+}
+
+/// Why a run stopped itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HaltCause {
+    /// A gate stayed shut.
+    Gate,
+    /// More nodes failed than the plan tolerates.
+    Failures,
+    /// The nodes of the fleet are no longer those of the plan.
+    SetChanged,
+    /// The deployment lock was lost.
+    LockLost,
+}
+
+/// A safeguard that can be passed over with a reason.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "bypass", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Bypass {
+    Gate { wave: u32 },
+    Freeze,
+}
+
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -102,6 +221,10 @@ pub enum Outcome {
     /// Some targets did not.
     Incomplete,
     Aborted,
+    /// Every node that was touched proved its way back.
+    RolledBack,
+    /// The run stopped itself and was given up.
+    Halted,
     /// The program that carried it out ended in the middle; a later one observed what was in doubt.
     Interrupted,
 }
@@ -112,6 +235,8 @@ impl Outcome {
             Self::Succeeded => "succeeded",
             Self::Incomplete => "incomplete",
             Self::Aborted => "aborted",
+            Self::RolledBack => "rolled_back",
+            Self::Halted => "halted",
             Self::Interrupted => "interrupted",
         }
     }

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use plumb_fleet::{ContentDigest, NodeId, PlanHash, Version};
+use plumb_runbook::{Branch, Effect};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     chain::Entry,
-    event::{EffectOutcome, Event, Outcome},
+    event::{Bypass, CheckResult, EffectOutcome, Event, HaltCause, Outcome},
 };
 
 /// What is known of a run from its journal alone.
@@ -24,6 +25,92 @@ pub struct RunState {
     pub pins_changed: bool,
     pub abort_requested: bool,
     pub outcome: Option<Outcome>,
+    #[serde(default)]
+    pub aborted_at: Option<Timestamp>,
+    #[serde(default)]
+    pub desired_set: bool,
+    #[serde(default)]
+    pub pins_set: bool,
+    /// The pins that the plan replaced are back.
+    #[serde(default)]
+    pub pins_restored: bool,
+    /// Waves that have begun, in order.
+    #[serde(default)]
+    pub waves: Vec<WaveRun>,
+    /// Who paused it, as long as it is paused.
+    #[serde(default)]
+    pub paused: Option<String>,
+    #[serde(default)]
+    pub halted: Option<Halt>,
+    #[serde(default)]
+    pub rollback: Option<Rollback>,
+    #[serde(default)]
+    pub lock: LockState,
+    #[serde(default)]
+    pub bypasses: Vec<Bypassed>,
+    /// Nodes of which the part of the plan failed.
+    #[serde(default)]
+    pub failed: u32,
+    /// How many of them somebody accepted when the run went on.
+    #[serde(default)]
+    pub forgiven: u32,
+    /// How often another program went on with it.
+    #[serde(default)]
+    pub resumed: u32,
+}
+
+/// A wave that has begun.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WaveRun {
+    pub started_at: Option<Timestamp>,
+    /// Since when its gate is looked at; again from the moment the run went on after a halt.
+    pub reached_at: Option<Timestamp>,
+    pub checks: Vec<CheckResult>,
+    pub attested: Option<Attestation>,
+    pub passed: bool,
+    pub failed: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attestation {
+    pub by: String,
+    pub note: String,
+    pub at: Timestamp,
+}
+
+/// Why a run stands still.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Halt {
+    pub cause: HaltCause,
+    pub reason: String,
+    pub at: Timestamp,
+}
+
+/// Why nodes are brought back, and since when.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rollback {
+    pub reason: String,
+    pub by: Option<String>,
+    pub at: Timestamp,
+}
+
+/// A safeguard that was passed over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bypassed {
+    pub what: Bypass,
+    pub by: String,
+    pub reason: String,
+    pub at: Timestamp,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LockState {
+    /// It was never taken, or was given back.
+    #[default]
+    Free,
+    Held,
+    Lost,
 }
 
 /// What is known of one node in a run.
@@ -35,6 +122,26 @@ pub struct NodeRun {
     pub content: Option<ContentDigest>,
     /// When its first effect was started.
     pub acted_at: Option<Timestamp>,
+    #[serde(default)]
+    pub forward: BranchRun,
+    #[serde(default)]
+    pub back: BranchRun,
+}
+
+/// How far one branch of a node's plan is.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BranchRun {
+    pub phase: NodePhase,
+    /// Effects that were started.
+    pub started: u32,
+    /// Effects that are known to have been accepted or to have happened.
+    pub accepted: u32,
+    /// An effect that changes the node was started.
+    pub changing: bool,
+    /// When its last effect was started.
+    pub sent_at: Option<Timestamp>,
+    /// When its last effect was started or came back.
+    pub heard_at: Option<Timestamp>,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -51,58 +158,232 @@ pub enum NodePhase {
     Failed,
     Skipped,
     InDoubt,
+    /// It was brought back, and proved it.
+    RolledBack,
+}
+
+impl NodeRun {
+    pub const fn branch(&self, branch: Branch) -> &BranchRun {
+        match branch {
+            Branch::Forward => &self.forward,
+            Branch::Back => &self.back,
+        }
+    }
+
+    fn branch_mut(&mut self, branch: Branch) -> &mut BranchRun {
+        match branch {
+            Branch::Forward => &mut self.forward,
+            Branch::Back => &mut self.back,
+        }
+    }
 }
 
 /// Folds events, in order, to what they amount to.
 pub fn fold(entries: &[Entry]) -> RunState {
     let mut state = RunState::default();
     for entry in entries {
-        step(&mut state, entry);
+        state.apply(&entry.body.event, entry.body.at);
     }
     state
 }
 
-fn step(state: &mut RunState, entry: &Entry) {
-    match &entry.body.event {
-        Event::RunStarted { plan, operator, .. } => {
-            state.plan = Some(*plan);
-            state.operator.clone_from(operator);
-            state.started_at = Some(entry.body.at);
+impl RunState {
+    /// Takes in the next event.
+    pub fn apply(&mut self, event: &Event, at: Timestamp) {
+        match event {
+            Event::EffectStarted { .. }
+            | Event::EffectFinished { .. }
+            | Event::EffectSkipped { .. }
+            | Event::EffectSettled { .. }
+            | Event::NodeProven { .. } => self.apply_to_node(event, at),
+            Event::WaveStarted { .. }
+            | Event::GateReached { .. }
+            | Event::GateEvaluated { .. }
+            | Event::GatePassed { .. }
+            | Event::GateFailed { .. }
+            | Event::Attested { .. } => self.apply_to_wave(event, at),
+            _ => self.apply_to_run(event, at),
         }
-        Event::DesiredSet { .. } | Event::PinsChanged { .. } => state.pins_changed = true,
-        Event::EffectStarted { node, effect, .. } => {
-            let node = state.nodes.entry(node.clone()).or_default();
-            node.phase = NodePhase::Acting;
-            node.acted_at.get_or_insert(entry.body.at);
-            node.detail = effect.sentence();
+    }
+
+    fn apply_to_run(&mut self, event: &Event, at: Timestamp) {
+        match event {
+            Event::RunStarted { plan, operator, .. } => {
+                self.plan = Some(*plan);
+                self.operator.clone_from(operator);
+                self.started_at = Some(at);
+            }
+            Event::DesiredSet { .. } => (self.desired_set, self.pins_changed) = (true, true),
+            Event::PinsChanged { .. } if self.rollback.is_some() => {
+                (self.pins_restored, self.pins_changed) = (true, false);
+            }
+            Event::PinsChanged { .. } => (self.pins_set, self.pins_changed) = (true, true),
+            Event::AbortRequested { .. } => {
+                self.abort_requested = true;
+                self.aborted_at.get_or_insert(at);
+            }
+            Event::Paused { by } => self.paused = Some(by.clone()),
+            Event::Resumed { .. } => self.go_on(at),
+            Event::Halted { cause, reason } => {
+                self.halted = Some(Halt { cause: *cause, reason: reason.clone(), at });
+            }
+            Event::RollbackStarted { reason, by } => {
+                self.halted = None;
+                self.rollback = Some(Rollback { reason: reason.clone(), by: by.clone(), at });
+            }
+            Event::LockTaken { .. } => self.lock = LockState::Held,
+            Event::LockLost { .. } => self.lock = LockState::Lost,
+            Event::LockReleased => self.lock = LockState::Free,
+            Event::Bypassed { what, by, reason } => {
+                if let Bypass::Gate { wave } = what {
+                    self.wave_mut(*wave).passed = true;
+                    self.halted = self.halted.take().filter(|halt| halt.cause != HaltCause::Gate);
+                }
+                let (what, by, reason) = (what.clone(), by.clone(), reason.clone());
+                self.bypasses.push(Bypassed { what, by, reason, at });
+            }
+            Event::RunResumed { .. } => self.left_behind(at),
+            Event::RunEnded { outcome } => {
+                self.outcome = Some(*outcome);
+                self.ended_at = Some(at);
+            }
+            _ => {}
         }
-        Event::EffectFinished { node, outcome, .. } => {
-            let node = state.nodes.entry(node.clone()).or_default();
-            node.phase = match outcome {
-                EffectOutcome::Accepted { .. } => NodePhase::Accepted,
-                EffectOutcome::Refused { .. } | EffectOutcome::Missing { .. } => NodePhase::Failed,
-                EffectOutcome::InDoubt { .. } => NodePhase::InDoubt,
-            };
-            outcome.message().clone_into(&mut node.detail);
+    }
+
+    fn wave_mut(&mut self, wave: u32) -> &mut WaveRun {
+        let wave = usize::try_from(wave).unwrap_or(usize::MAX).min(WAVES_KEPT);
+        if self.waves.len() <= wave {
+            self.waves.resize_with(wave + 1, WaveRun::default);
         }
-        Event::EffectSkipped { node, reason, .. } => {
-            let node = state.nodes.entry(node.clone()).or_default();
-            if matches!(node.phase, NodePhase::Waiting | NodePhase::Accepted) {
-                node.phase = NodePhase::Skipped;
-                node.detail.clone_from(reason);
+        &mut self.waves[wave]
+    }
+
+    fn apply_to_wave(&mut self, event: &Event, at: Timestamp) {
+        match event {
+            Event::WaveStarted { wave, .. } => {
+                self.wave_mut(*wave).started_at.get_or_insert(at);
+            }
+            Event::GateReached { wave } => self.wave_mut(*wave).reached_at = Some(at),
+            Event::GateEvaluated { wave, checks } => {
+                self.wave_mut(*wave).checks.clone_from(checks);
+            }
+            Event::GatePassed { wave } => self.wave_mut(*wave).passed = true,
+            Event::GateFailed { wave, reason } => {
+                self.wave_mut(*wave).failed = Some(reason.clone());
+            }
+            Event::Attested { wave, by, note } => {
+                let (by, note) = (by.clone(), note.clone());
+                self.wave_mut(*wave).attested = Some(Attestation { by, note, at });
+            }
+            _ => {}
+        }
+    }
+
+    /// A pause or a halt is over: what failed is accepted, and a gate is looked at anew.
+    fn go_on(&mut self, at: Timestamp) {
+        self.paused = None;
+        if self.halted.take().is_some() {
+            self.forgiven = self.failed;
+            for wave in self.waves.iter_mut().filter(|wave| wave.failed.is_some()) {
+                wave.failed = None;
+                wave.checks.clear();
+                wave.reached_at = Some(at);
             }
         }
-        Event::NodeProven { node, version, content, arrived, detail } => {
-            let node = state.nodes.entry(node.clone()).or_default();
-            node.version.clone_from(version);
-            node.content = *content;
-            node.phase = if *arrived { NodePhase::Arrived } else { NodePhase::Failed };
-            node.detail.clone_from(detail);
+    }
+
+    /// What another program had under way may or may not have arrived.
+    fn left_behind(&mut self, at: Timestamp) {
+        self.resumed += 1;
+        self.lock = LockState::Free;
+        for node in self.nodes.values_mut() {
+            for branch in [Branch::Forward, Branch::Back] {
+                let run = node.branch_mut(branch);
+                if run.phase == NodePhase::Acting {
+                    run.phase = NodePhase::InDoubt;
+                    run.heard_at = Some(at);
+                    node.phase = NodePhase::InDoubt;
+                    "the program ended before the answer".clone_into(&mut node.detail);
+                }
+            }
         }
-        Event::AbortRequested { .. } => state.abort_requested = true,
-        Event::RunEnded { outcome } => {
-            state.outcome = Some(*outcome);
-            state.ended_at = Some(entry.body.at);
+    }
+
+    fn apply_to_node(&mut self, event: &Event, at: Timestamp) {
+        let (Event::EffectStarted { node, branch, .. }
+        | Event::EffectFinished { node, branch, .. }
+        | Event::EffectSkipped { node, branch, .. }
+        | Event::EffectSettled { node, branch, .. }
+        | Event::NodeProven { node, branch, .. }) = event
+        else {
+            return;
+        };
+        if !self.nodes.contains_key(node) {
+            self.nodes.insert(node.clone(), NodeRun::default());
         }
+        let Some(node) = self.nodes.get_mut(node) else { return };
+        let failed = node.forward.phase == NodePhase::Failed;
+        node.apply(event, *branch, at);
+        let fails = node.forward.phase == NodePhase::Failed;
+        self.failed = self.failed + u32::from(fails) - u32::from(failed);
+    }
+}
+
+/// A wave beyond this is none of a plan that was made here; a foreign journal does not fill memory.
+const WAVES_KEPT: usize = plumb_runbook::rollout::WAVES_MAX;
+
+impl NodeRun {
+    fn apply(&mut self, event: &Event, branch: Branch, at: Timestamp) {
+        let run = self.branch_mut(branch);
+        match event {
+            Event::EffectStarted { index, effect, .. } => {
+                run.phase = NodePhase::Acting;
+                run.started = index.saturating_add(1);
+                run.changing |= !matches!(effect, Effect::Verify { .. });
+                (run.sent_at, run.heard_at) = (Some(at), Some(at));
+                self.acted_at.get_or_insert(at);
+                self.detail = effect.sentence();
+            }
+            Event::EffectFinished { index, outcome, .. } => {
+                run.heard_at = Some(at);
+                run.phase = match outcome {
+                    EffectOutcome::Accepted { .. } => NodePhase::Accepted,
+                    EffectOutcome::Refused { .. } | EffectOutcome::Missing { .. } => {
+                        NodePhase::Failed
+                    }
+                    EffectOutcome::InDoubt { .. } => NodePhase::InDoubt,
+                };
+                if outcome.is_accepted() {
+                    run.accepted = index.saturating_add(1);
+                }
+                outcome.message().clone_into(&mut self.detail);
+            }
+            Event::EffectSettled { index, happened, detail, .. } => {
+                run.phase = if *happened { NodePhase::Accepted } else { NodePhase::Failed };
+                if *happened {
+                    run.accepted = index.saturating_add(1);
+                }
+                self.detail.clone_from(detail);
+            }
+            Event::EffectSkipped { reason, .. } => {
+                if matches!(run.phase, NodePhase::Waiting | NodePhase::Accepted) {
+                    run.phase = NodePhase::Skipped;
+                    self.detail.clone_from(reason);
+                }
+            }
+            Event::NodeProven { version, content, arrived, detail, .. } => {
+                run.phase = if *arrived { NodePhase::Arrived } else { NodePhase::Failed };
+                self.version.clone_from(version);
+                self.content = *content;
+                self.detail.clone_from(detail);
+            }
+            _ => {}
+        }
+        self.phase = match (self.back.phase, self.forward.phase) {
+            (NodePhase::Waiting, forward) => forward,
+            (NodePhase::Arrived, _) => NodePhase::RolledBack,
+            (back, _) => back,
+        };
     }
 }

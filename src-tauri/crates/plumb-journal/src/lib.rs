@@ -5,5 +5,8 @@ pub mod event;
 pub mod fold;
 
 pub use chain::{Body, ChainVerdict, Entry, Head, head, verify};
-pub use event::{EffectOutcome, Event, Outcome};
-pub use fold::{NodePhase, NodeRun, RunState, fold};
+pub use event::{Bypass, CheckResult, CheckVerdict, EffectOutcome, Event, HaltCause, Outcome};
+pub use fold::{
+    Attestation, BranchRun, Bypassed, Halt, LockState, NodePhase, NodeRun, Rollback, RunState,
+    WaveRun, fold,
+};

@@ -5,21 +5,27 @@
 
 pub mod action;
 pub mod approval;
+pub mod back;
 pub mod effect;
 pub mod finding;
+pub mod gate;
 pub mod pins;
 pub mod plan;
 mod render;
+pub mod rollout;
 mod told;
 pub mod undo;
 
 pub use action::{Action, shell_word};
 pub use approval::{ApprovalError, ApprovedPlan, Confirmation, Rung, approve, is_production, rung};
+pub use back::Branch;
 pub use effect::Effect;
 pub use finding::{Finding, FindingCode, Probe, Severity, findings};
+pub use gate::{Gate, GateCheck};
 pub use pins::{PinChange, PinTo};
 pub use plan::{
-    DesiredChange, LeftOut, LeftOutReason, NodePlan, Plan, PlanError, PlanInput, Running, Wave,
-    blast_lines, path_on_node, plan,
+    DesiredChange, LeftOut, LeftOutReason, NodePlan, Plan, PlanError, PlanInput, Running,
+    SetDifference, Wave, blast_lines, path_on_node, plan,
 };
+pub use rollout::{FreezeWindow, OnFailure, Rollout, Shape, roll_out, waves};
 pub use undo::Undo;

@@ -12,7 +12,9 @@ use serde::{Deserialize, Serialize};
 use crate::{
     action::Action,
     effect::Effect,
+    gate::Gate,
     pins::{self, PinChange},
+    rollout::Rollout,
     told,
     undo::{self, Undo, undo_of, undo_of_pin},
 };
@@ -48,14 +50,23 @@ pub struct NodePlan {
     pub after: Running,
     pub effects: Vec<Effect>,
     pub undo: Undo,
+    /// The undo as effects, in plans that may take it themselves: the rollback branch.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub back: Vec<Effect>,
+    /// How long after an effect its arrival may take, in seconds.
     pub deadline_s: u32,
 }
 
-/// Nodes that are changed together. Waves and the gates between them grow here.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// Nodes that are changed together, and what must hold before the next wave begins.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Wave {
+    /// For example `canary`; direct actions have one wave without a name.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub name: String,
     pub nodes: Vec<NodePlan>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gate: Option<Gate>,
 }
 
 /// A selected node that the plan does not touch.
@@ -110,6 +121,16 @@ pub struct Plan {
     pub pins_before: Option<PinChange>,
     pub waves: Vec<Wave>,
     pub left_out: Vec<LeftOut>,
+    /// The policy the waves were made by; nothing for a direct action.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollout: Option<Rollout>,
+}
+
+/// How the nodes a plan is about differ from those there are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SetDifference {
+    pub gone: Vec<NodeId>,
+    pub new: Vec<NodeId>,
 }
 
 /// Why no plan could be made.
@@ -127,6 +148,8 @@ pub enum PlanError {
     AmbiguousVersion { version: Version, count: usize },
     #[error("no signed bundle of version {version} has the content {content}")]
     UnknownContent { version: Version, content: ContentDigest },
+    #[error("this is no rollout: {what}")]
+    Rollout { what: String },
     #[error("a plan may hold {max} effects, not {count}")]
     TooLarge { count: usize, max: usize },
 }
@@ -147,6 +170,11 @@ impl<'a> PlanInput<'a> {
 }
 
 impl Plan {
+    /// Format of plans of direct actions.
+    pub const FORMAT_ACTION: u32 = 1;
+    /// Format of plans with a rollout policy: waves with gates, and a way back for each node.
+    pub const FORMAT_ROLLOUT: u32 = 2;
+
     /// Canonical bytes (RFC 8785): the same on every machine.
     pub fn canonical_bytes(&self) -> Vec<u8> {
         serde_json_canonicalizer::to_vec(self).expect("a plan always serialises")
@@ -155,6 +183,20 @@ impl Plan {
     /// SHA-256 of the canonical bytes.
     pub fn hash(&self) -> PlanHash {
         PlanHash(Digest::of(&self.canonical_bytes()))
+    }
+
+    /// Nodes that a whole fleet, or a selection, has now and the plan does not know, and the other
+    /// way round; nothing where they are the same. Names are in order.
+    pub fn set_difference(&self, members: &BTreeSet<NodeId>) -> Option<SetDifference> {
+        let left = self.left_out.iter().map(|left| &left.node);
+        let planned: BTreeSet<&NodeId> =
+            self.targets().map(|target| &target.node).chain(left).collect();
+        // An undo names the nodes of its run, so the rest of the fleet is none of its business.
+        let all = self.whole_fleet && !matches!(self.action, Action::Undo { .. });
+        let new = members.iter().filter(|node| all && !planned.contains(node)).cloned().collect();
+        let gone = planned.iter().filter(|node| !members.contains(**node));
+        let difference = SetDifference { gone: gone.map(|node| (*node).clone()).collect(), new };
+        (!difference.gone.is_empty() || !difference.new.is_empty()).then_some(difference)
     }
 
     pub fn targets(&self) -> impl Iterator<Item = &NodePlan> {
@@ -206,7 +248,7 @@ pub fn plan(
     let change = change.filter(|change| !is_current(change, input.desired));
     let replaced = change.as_ref().map(|change| pins::replaced_by(change, input.desired));
     Ok(Plan {
-        format: 1,
+        format: Plan::FORMAT_ACTION,
         fleet: input.fleet.name.clone(),
         environment: input.fleet.environment.clone(),
         action: action.clone(),
@@ -214,9 +256,14 @@ pub fn plan(
         pins_before: replaced.or_else(|| Some(pins::before(pins.as_ref()?, input.desired))),
         desired: change,
         pins,
-        waves: if targets.is_empty() { Vec::new() } else { vec![Wave { nodes: targets }] },
+        waves: one_wave(targets),
         left_out,
+        rollout: None,
     })
+}
+
+fn one_wave(nodes: Vec<NodePlan>) -> Vec<Wave> {
+    if nodes.is_empty() { Vec::new() } else { vec![Wave { nodes, ..Wave::default() }] }
 }
 
 fn desired_change(
@@ -319,6 +366,7 @@ fn plan_node(
             before,
             effects: vec![Effect::Restart],
             undo: Undo::Impossible { reason: "a restart cannot be taken back".to_owned() },
+            back: Vec::new(),
             deadline_s: RESTART_DEADLINE_S,
         }),
     }
@@ -343,6 +391,7 @@ fn pin_node(
         undo: undo_of_pin(node, &before, report, input.desired),
         before,
         effects: vec![Effect::Pin { version: version.clone(), content }],
+        back: Vec::new(),
         deadline_s: ARRIVAL_DEADLINE_S,
     })
 }
@@ -447,6 +496,7 @@ fn sync_node(
         after,
         effects,
         undo,
+        back: Vec::new(),
         deadline_s: ARRIVAL_DEADLINE_S,
     })
 }
@@ -513,6 +563,7 @@ pub(crate) fn rollback_node(
         after,
         effects,
         undo,
+        back: Vec::new(),
         deadline_s: ARRIVAL_DEADLINE_S,
     })
 }

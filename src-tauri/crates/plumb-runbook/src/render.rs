@@ -2,11 +2,18 @@
 
 use std::fmt;
 
+use plumb_fleet::NodeId;
+
 use crate::{
+    gate::{Gate, GateCheck},
     pins::PinChange,
-    plan::{Plan, Running},
+    plan::{Plan, Running, SetDifference},
+    rollout::{OnFailure, Rollout, Shape},
     undo::Undo,
 };
+
+/// Names of nodes in one sentence; the rest is counted.
+const NAMES_SHOWN: usize = 5;
 
 impl fmt::Display for Running {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -41,6 +48,69 @@ impl fmt::Display for Undo {
     }
 }
 
+impl fmt::Display for SetDifference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = |nodes: &[NodeId]| {
+            let first: Vec<&str> = nodes.iter().take(NAMES_SHOWN).map(NodeId::as_str).collect();
+            let more = if nodes.len() > NAMES_SHOWN { ", ..." } else { "" };
+            format!("{} ({}{more})", nodes.len(), first.join(", "))
+        };
+        match (self.gone.as_slice(), self.new.as_slice()) {
+            (gone, []) => write!(f, "no longer there: {}", names(gone)),
+            ([], new) => write!(f, "new since the plan: {}", names(new)),
+            (gone, new) => {
+                write!(f, "no longer there: {}; new since the plan: {}", names(gone), names(new))
+            }
+        }
+    }
+}
+
+impl fmt::Display for Shape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Shares { percent, .. } => {
+                f.write_str("one canary, then")?;
+                let shares = percent.iter().copied().filter(|share| *share < 100);
+                for share in shares {
+                    write!(f, " {share} %,")?;
+                }
+                f.write_str(" all")
+            }
+            Self::ByLabel { label, .. } => write!(f, "one canary, then by {label}"),
+            Self::BlueGreen { label, first } => write!(f, "{label}={first}, then the others"),
+            Self::OneByOne => f.write_str("one by one"),
+        }
+    }
+}
+
+fn rollout_lines(rollout: &Rollout, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let then = match rollout.on_failure {
+        OnFailure::Halt => "halt",
+        OnFailure::RollBack => "bring back what was touched",
+    };
+    writeln!(f, "shape  {}", rollout.shape)?;
+    let more = match rollout.failures_tolerated {
+        0 => "any failure".to_owned(),
+        1 => "more than 1 failure".to_owned(),
+        count => format!("more than {count} failures"),
+    };
+    writeln!(f, "rule   on {more}, or a gate that stays shut: {then}")?;
+    for window in &rollout.freeze {
+        writeln!(f, "freeze {} to {}: {}", window.from, window.until, window.reason)?;
+    }
+    Ok(())
+}
+
+impl fmt::Display for Gate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut parts: Vec<String> = self.checks.iter().map(GateCheck::sentence).collect();
+        if self.soak_s > 0 {
+            parts.push(format!("{} s have passed", self.soak_s));
+        }
+        f.write_str(&parts.join("; "))
+    }
+}
+
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "plan   {}", self.hash())?;
@@ -60,14 +130,24 @@ impl fmt::Display for Plan {
         for line in self.pins.iter().flat_map(PinChange::lines) {
             writeln!(f, "pins   {line}")?;
         }
+        if let Some(rollout) = &self.rollout {
+            rollout_lines(rollout, f)?;
+        }
         for (number, wave) in self.waves.iter().enumerate() {
-            writeln!(f, "wave {} ({})", number + 1, count(wave.nodes.len()))?;
+            let name = if wave.name.is_empty() { "" } else { &format!(" {}", wave.name) };
+            writeln!(f, "wave {}{name} ({})", number + 1, count(wave.nodes.len()))?;
             for target in &wave.nodes {
                 writeln!(f, "  {}  {} -> {}", target.node, target.before, target.after)?;
                 for effect in &target.effects {
                     writeln!(f, "    {}", effect.sentence())?;
                 }
                 writeln!(f, "    undo: {}", target.undo)?;
+                for effect in &target.back {
+                    writeln!(f, "      {}", effect.sentence())?;
+                }
+            }
+            if let Some(gate) = &wave.gate {
+                writeln!(f, "  gate: {gate}")?;
             }
         }
         if !self.left_out.is_empty() {

@@ -20,6 +20,7 @@ pub(crate) fn unpin(node: &Node, before: Running, input: PlanInput<'_>) -> Resul
         undo: undo_of_pin(node, &before, report, input.desired),
         before,
         effects: vec![Effect::Unpin { from: pinned(report).cloned() }],
+        back: Vec::new(),
         deadline_s: ARRIVAL_DEADLINE_S,
     })
 }
@@ -47,6 +48,7 @@ pub(crate) fn set_config(
         before,
         effects: vec![Effect::SetConfig { key, value: value.to_owned(), before: now }],
         undo,
+        back: Vec::new(),
         deadline_s: ARRIVAL_DEADLINE_S,
     })
 }

@@ -189,6 +189,7 @@ fn load(
         before,
         after,
         effects: vec![Effect::Verify { path: path.clone() }, Effect::Reload { path }],
+        back: Vec::new(),
         deadline_s: ARRIVAL_DEADLINE_S,
     })
 }
@@ -240,6 +241,7 @@ fn restore(
         before,
         after,
         effects,
+        back: Vec::new(),
         deadline_s: ARRIVAL_DEADLINE_S,
     })
 }

@@ -3,10 +3,10 @@
 use std::{sync::Arc, time::Duration};
 
 use plumb_clients::{Attempt, Outcome, perform};
-use plumb_exec::{EffectHandler, Observation};
+use plumb_exec::{EffectHandler, Observation, Request};
 use plumb_fleet::{DesiredVersion, FleetId, NodeId, snapshot::PINNED_VERSION};
 use plumb_journal::EffectOutcome;
-use plumb_runbook::{DesiredChange, Effect, PinChange};
+use plumb_runbook::{DesiredChange, PinChange};
 
 use crate::{
     actions::prepare::operation,
@@ -50,15 +50,16 @@ impl EffectHandler for FleetEffects {
         self.app.change_pins(self.name(), pins, &self.operator).await.map_err(|error| error.message)
     }
 
-    async fn perform(&self, node: &NodeId, effect: &Effect, key: &str) -> EffectOutcome {
-        let Some(node) = self.loaded.fleet.nodes.get(node) else {
+    async fn perform(&self, request: &Request<'_>) -> EffectOutcome {
+        let Some(node) = self.loaded.fleet.nodes.get(request.node) else {
             return EffectOutcome::Refused {
-                message: format!("{node} is not a node of this fleet"),
+                message: format!("{} is not a node of this fleet", request.node),
             };
         };
-        let attempt = Attempt { deadline: EFFECT_DEADLINE, idempotency_key: Some(key) };
+        let attempt = Attempt { deadline: EFFECT_DEADLINE, idempotency_key: Some(request.key) };
+        let operation = operation(request.effect);
         let outcome =
-            perform(&self.loaded.pool, node, &operation(effect), &attempt, &self.app.wall()).await;
+            perform(&self.loaded.pool, node, &operation, &attempt, &self.app.wall()).await;
         match outcome {
             Outcome::Accepted { detail } => EffectOutcome::Accepted { detail },
             Outcome::Refused { message } => EffectOutcome::Refused { message },

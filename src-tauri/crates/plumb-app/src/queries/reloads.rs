@@ -8,7 +8,7 @@ use plumb_fleet::{
     reload::{SLOW_FACTOR, expected_duration},
 };
 use plumb_journal::{Entry, Event};
-use plumb_runbook::Effect;
+use plumb_runbook::{Branch, Effect};
 
 use crate::{
     app::App,
@@ -41,15 +41,15 @@ struct Window {
 
 impl OurReloads {
     fn add(&mut self, entries: &[Entry]) {
-        let mut open: BTreeMap<(&NodeId, u32), Timestamp> = BTreeMap::new();
+        let mut open: BTreeMap<(&NodeId, Branch, u32), Timestamp> = BTreeMap::new();
         let mut found = Vec::new();
         for entry in entries {
             match &entry.body.event {
-                Event::EffectStarted { node, index, effect, .. } if reloads(effect) => {
-                    open.insert((node, *index), entry.body.at);
+                Event::EffectStarted { node, index, effect, branch, .. } if reloads(effect) => {
+                    open.insert((node, *branch, *index), entry.body.at);
                 }
-                Event::EffectFinished { node, index, outcome } => {
-                    let Some(from) = open.remove(&(node, *index)) else { continue };
+                Event::EffectFinished { node, index, outcome, branch } => {
+                    let Some(from) = open.remove(&(node, *branch, *index)) else { continue };
                     // A refusal may be a reload that failed, which stands in the history too.
                     let until = if matches!(outcome, plumb_journal::EffectOutcome::InDoubt { .. }) {
                         later(from, WITHOUT_END_S)
@@ -61,7 +61,7 @@ impl OurReloads {
                 _ => {}
             }
         }
-        for ((node, _), from) in open {
+        for ((node, ..), from) in open {
             let until = later(from, WITHOUT_END_S);
             found.push((node.clone(), Window { from, until }));
         }

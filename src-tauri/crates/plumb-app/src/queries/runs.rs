@@ -95,7 +95,7 @@ pub fn run_view(id: RunId, plan: &Plan, entries: &[Entry], alive: bool) -> RunVi
 fn phase(state: &RunState, alive: bool) -> RunPhase {
     match state.outcome {
         Some(Outcome::Succeeded) => RunPhase::Succeeded,
-        Some(Outcome::Incomplete) => RunPhase::Incomplete,
+        Some(Outcome::Incomplete | Outcome::RolledBack | Outcome::Halted) => RunPhase::Incomplete,
         Some(Outcome::Aborted) => RunPhase::Aborted,
         Some(Outcome::Interrupted) => RunPhase::Interrupted,
         None if !alive => RunPhase::Interrupted,
@@ -116,7 +116,7 @@ fn run_node(id: &NodeId, state: &RunState, alive: bool) -> RunNode {
         NodePhase::Acting | NodePhase::InDoubt => RunNodeState::InDoubt,
         NodePhase::Accepted => RunNodeState::Accepted,
         NodePhase::Arrived => RunNodeState::Arrived,
-        NodePhase::Failed => RunNodeState::Failed,
+        NodePhase::Failed | NodePhase::RolledBack => RunNodeState::Failed,
         NodePhase::Skipped => RunNodeState::Skipped,
     };
     RunNode { node: id.to_string(), state, detail: node.detail.clone() }

@@ -3,7 +3,7 @@
 use plumb_exec::{Journal as _, standing};
 use plumb_fleet::{FleetId, RunId, Snapshot};
 use plumb_journal::{Entry, Event, NodePhase, Outcome, fold, head};
-use plumb_runbook::{NodePlan, Plan};
+use plumb_runbook::{Branch, NodePlan, Plan};
 use tracing::{info, warn};
 
 use crate::{
@@ -66,6 +66,10 @@ impl App {
     async fn settle(&self, run: RunId, snapshot: &Snapshot) -> Result<(), AppError> {
         let (plan, entries) = self.run_record(run).await?;
         let state = fold(&entries);
+        // A rollout is carried on from its journal by whoever decides to, so it is not given up.
+        if plan.rollout.is_some() && state.outcome.is_none() {
+            return Ok(());
+        }
         // Where the journal has its end, only the row was left open.
         let outcome = match state.outcome {
             Some(outcome) => outcome,
@@ -88,6 +92,7 @@ fn seen(target: &NodePlan, snapshot: &Snapshot) -> Event {
             content: None,
             arrived: false,
             detail: "does not answer; what it runs is not known".to_owned(),
+            branch: Branch::Forward,
         },
         Ok(seen) => {
             let (arrived, detail) = match standing(target, &seen) {
@@ -100,6 +105,7 @@ fn seen(target: &NodePlan, snapshot: &Snapshot) -> Event {
                 content: seen.content,
                 arrived,
                 detail,
+                branch: Branch::Forward,
             }
         }
     }

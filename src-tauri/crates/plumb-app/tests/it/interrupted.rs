@@ -7,7 +7,7 @@ use plumb_app::{
 };
 use plumb_fleet::{FleetId, NodeId, PlanHash, RunId};
 use plumb_journal::{Event, Head};
-use plumb_runbook::Effect;
+use plumb_runbook::{Branch, Effect};
 use plumb_store::{Database, JournalRow, Kind};
 
 use crate::world::{World, sync_drifted};
@@ -27,6 +27,7 @@ async fn crashed_run(world: &World, app: &App, nodes: [&str; 2]) -> RunId {
         index: 0,
         effect: Effect::Sync { force: false },
         key: "key".to_owned(),
+        branch: Branch::Forward,
     };
     let begun = Event::RunStarted {
         plan: hash,

@@ -7,7 +7,7 @@ use std::{
 };
 
 use jiff::{SignedDuration, Timestamp};
-use plumb_exec::{Clock, EffectHandler, Journal, JournalError, Observation, execute};
+use plumb_exec::{Clock, EffectHandler, Journal, JournalError, Observation, Request, execute};
 use plumb_fleet::{NamedContent, NodeId, RunId};
 use plumb_journal::{
     ChainVerdict, EffectOutcome, Entry, Event, Head, Outcome, RunState, fold, verify,
@@ -262,15 +262,18 @@ fn line(event: &Event) -> String {
         Event::DesiredSet { version, .. } => format!("desired {version}"),
         Event::PinsChanged { pins } => format!("pins {}", pins.lines().join(", ")),
         Event::EffectStarted { node, index, .. } => format!("intent {node}/{index}"),
-        Event::EffectFinished { node, index, outcome } => {
+        Event::EffectFinished { node, index, outcome, .. } => {
             format!("outcome {node}/{index}: {}", outcome.message())
         }
-        Event::EffectSkipped { node, index, reason } => format!("skipped {node}/{index}: {reason}"),
+        Event::EffectSkipped { node, index, reason, .. } => {
+            format!("skipped {node}/{index}: {reason}")
+        }
         Event::NodeProven { node, arrived, detail, .. } => {
             format!("proven {node} arrived={arrived}: {detail}")
         }
         Event::AbortRequested { by } => format!("abort by {by}"),
         Event::RunEnded { outcome } => format!("ended {}", outcome.name()),
+        other => format!("{other:?}"),
     }
 }
 
@@ -291,7 +294,8 @@ impl EffectHandler for Story {
         Ok(())
     }
 
-    async fn perform(&self, node: &NodeId, effect: &Effect, key: &str) -> EffectOutcome {
+    async fn perform(&self, request: &Request<'_>) -> EffectOutcome {
+        let Request { node, effect, key, .. } = *request;
         let index = key.rsplit('/').next().unwrap_or_default();
         self.say(format!("send {node}/{index}"));
         if self.cancel_at == Some(self.sent()) {

@@ -6,7 +6,7 @@ use plumb_fleet::{FleetId, PlanHash, RunId};
 use plumb_journal::{
     ChainVerdict, EffectOutcome, Entry, Event, Head, NodePhase, Outcome, fold, head, verify,
 };
-use plumb_runbook::{Effect, PinChange, PinTo};
+use plumb_runbook::{Branch, Effect, PinChange, PinTo};
 use plumb_testkit::{
     builders::{content, node_id, version},
     clock::after,
@@ -33,11 +33,12 @@ fn effect(node: &str, index: u32) -> Event {
         index,
         effect: Effect::Reload { path: "/srv/policies/payments-2.0.0.signed.json".to_owned() },
         key: format!("run/{node}/{index}"),
+        branch: Branch::Forward,
     }
 }
 
 fn finished(node: &str, outcome: EffectOutcome) -> Event {
-    Event::EffectFinished { node: node_id(node), index: 0, outcome }
+    Event::EffectFinished { node: node_id(node), index: 0, outcome, branch: Branch::Forward }
 }
 
 fn accepted() -> EffectOutcome {
@@ -51,6 +52,7 @@ fn proven(node: &str, arrived: bool) -> Event {
         content: None,
         arrived,
         detail: "runs 2.0.0".to_owned(),
+        branch: Branch::Forward,
     }
 }
 
@@ -83,6 +85,7 @@ fn any_event() -> impl Strategy<Value = Event> {
             node: node_id(node),
             index: 0,
             reason: "aborted".to_owned(),
+            branch: Branch::Forward,
         }),
         (node, any::<bool>()).prop_map(|(node, arrived)| proven(node, arrived)),
         "\\PC{0,8}".prop_map(|by| Event::AbortRequested { by }),
@@ -216,6 +219,7 @@ fn a_node_is_where_its_last_event_left_it() {
         node: node_id("a"),
         index: 1,
         reason: reason.to_owned(),
+        branch: Branch::Forward,
     };
     let reloading = "reload /srv/policies/payments-2.0.0.signed.json";
     check_phase(vec![effect("a", 0)], NodePhase::Acting, reloading);

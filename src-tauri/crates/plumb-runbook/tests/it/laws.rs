@@ -59,7 +59,7 @@ fn facts() -> impl Strategy<Value = Facts> {
         })
 }
 
-fn world() -> impl Strategy<Value = World> {
+pub(crate) fn world() -> impl Strategy<Value = World> {
     let signed = prop::sample::subsequence(vec![0, 1, 2, 4], 0..=4);
     let wanted = prop::option::of(0..RUNNING.len());
     let refused = prop::option::weighted(0.2, 0..RUNNING.len());
@@ -123,7 +123,7 @@ fn add(world: World, name: &str, facts: &Facts) -> World {
 }
 
 /// Actions whose goal does not depend on what runs: doing one again has nothing to do.
-fn convergent() -> impl Strategy<Value = Action> {
+pub(crate) fn convergent() -> impl Strategy<Value = Action> {
     let label = prop::sample::select(vec!["1.9.0", "2.0.0", "3.0.0"]);
     prop_oneof![
         Just(Action::Sync { force: false }),
@@ -144,7 +144,7 @@ fn convergent() -> impl Strategy<Value = Action> {
     ]
 }
 
-fn any_action() -> impl Strategy<Value = Action> {
+pub(crate) fn any_action() -> impl Strategy<Value = Action> {
     prop_oneof![
         convergent(),
         Just(Action::Sync { force: true }),

@@ -1,0 +1,128 @@
+//! Ten thousand seeds, and that the checks see what they are there for.
+
+use std::collections::BTreeMap;
+
+use simulation_tests::{Defect, simulate};
+
+/// Seeds of one part; the parts run side by side.
+const SEEDS: u64 = 1_250;
+
+#[track_caller]
+fn play(part: u64) {
+    let mut outcomes = BTreeMap::new();
+    let (mut effects, mut crashes) = (0, 0);
+    for seed in part * SEEDS..(part + 1) * SEEDS {
+        match simulate(seed, None) {
+            Ok(told) => {
+                effects += told.effects;
+                crashes += told.crashes;
+                for outcome in told.outcomes {
+                    *outcomes.entry(outcome.map(plumb_journal::Outcome::name)).or_insert(0) += 1;
+                }
+            }
+            Err(failure) => panic!("{failure}"),
+        }
+    }
+    // A simulation in which nothing happens proves nothing.
+    for name in ["succeeded", "incomplete", "aborted", "rolled_back"] {
+        assert!(outcomes.get(&Some(name)).is_some_and(|count| *count > 10), "{name}: {outcomes:?}");
+    }
+    assert!(effects > 1_000 && crashes > 100, "{effects} effects, {crashes} crashes");
+}
+
+#[test]
+fn seeds_of_part_1() {
+    play(0);
+}
+
+#[test]
+fn seeds_of_part_2() {
+    play(1);
+}
+
+#[test]
+fn seeds_of_part_3() {
+    play(2);
+}
+
+#[test]
+fn seeds_of_part_4() {
+    play(3);
+}
+
+#[test]
+fn seeds_of_part_5() {
+    play(4);
+}
+
+#[test]
+fn seeds_of_part_6() {
+    play(5);
+}
+
+#[test]
+fn seeds_of_part_7() {
+    play(6);
+}
+
+#[test]
+fn seeds_of_part_8() {
+    play(7);
+}
+
+#[test]
+fn a_seed_plays_the_same_way_every_time() {
+    for seed in 0..40 {
+        let told = || simulate(seed, None).map_err(|failure| failure.to_string());
+        assert_eq!(told(), told(), "seed {seed}");
+    }
+}
+
+/// A broken part is found out within some hundred seeds, by the check that is there for it.
+#[track_caller]
+fn found_out(defect: Defect, by: &str) {
+    let found = (0..600).find_map(|seed| simulate(seed, Some(defect)).err());
+    let failure = found.unwrap_or_else(|| panic!("{defect:?} was not found out"));
+    let said = failure.violations.join("\n");
+    assert!(said.contains(by), "{defect:?}: {said}");
+}
+
+#[test]
+fn a_disk_that_lies_is_found_out() {
+    found_out(Defect::LyingDisk, "before its intent was durable");
+}
+
+#[test]
+fn sending_again_what_is_in_doubt_is_found_out() {
+    found_out(Defect::SendsAgain, "was sent 2 times");
+}
+
+#[test]
+fn a_run_resumed_from_nothing_is_found_out() {
+    found_out(Defect::Forgets, "was started twice");
+}
+
+#[test]
+fn refused_content_that_is_sent_is_found_out() {
+    found_out(Defect::IgnoresRefused, "sent refused content");
+}
+
+#[test]
+fn acting_without_the_lock_is_found_out() {
+    found_out(Defect::IgnoresLock, "without the lock");
+}
+
+#[test]
+fn a_rollback_that_restores_nothing_is_found_out() {
+    found_out(Defect::SeesWhatItWants, "says RolledBack of");
+}
+
+#[test]
+fn a_journal_with_holes_is_found_out() {
+    found_out(Defect::LosesEntries, "does not fit the chain");
+}
+
+#[test]
+fn an_effect_of_no_plan_is_found_out() {
+    found_out(Defect::Improvises, "is in no approved plan");
+}
