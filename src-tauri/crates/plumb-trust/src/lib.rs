@@ -1,5 +1,6 @@
 //! Bytes, keys and a time in; a verdict out; pure.
 
+pub mod dsse;
 pub mod expiry;
 pub mod keys;
 pub mod policy;

@@ -1,5 +1,6 @@
 //! What a verdict says about bundles of every kind.
 
+mod dsse;
 mod opa_jwt;
 mod policy;
 mod rsa_pss;
