@@ -1,9 +1,16 @@
 //! Run events, what they fold to and the hash chain; pure.
 
+pub mod certificate;
 pub mod chain;
+pub mod check;
 pub mod event;
 pub mod fold;
+pub mod portable;
+pub mod signed_head;
 
-pub use chain::{Body, ChainVerdict, Entry, Head, head, verify};
+pub use certificate::{Certificate, Target};
+pub use chain::{Body, Chain, ChainVerdict, Entry, Head, Link, head, verify};
+pub use check::{Check, Found, Signed};
 pub use event::{EffectOutcome, Event, Outcome};
 pub use fold::{NodePhase, NodeRun, RunState, fold};
+pub use signed_head::{JournalHead, is_signed_after};
