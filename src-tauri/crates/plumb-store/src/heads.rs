@@ -51,6 +51,15 @@ pub async fn list(conn: &mut SqliteConnection, run: RunId) -> Result<Vec<HeadRow
         .collect())
 }
 
+/// Events that the newest signed head of a run covers.
+pub async fn newest(conn: &mut SqliteConnection, run: RunId) -> Result<Option<u64>, StoreError> {
+    let id = run.as_bytes().as_slice();
+    let events =
+        sqlx::query_file_scalar!("queries/journal_head/newest.sql", id).fetch_one(&mut *conn).await;
+    let events = attempt(conn, "reading the newest signed head", events).await?;
+    Ok(events.map(i64::cast_unsigned))
+}
+
 /// Keeps the public half of a key; one that is kept already stays as it is.
 pub async fn keep_key(conn: &mut SqliteConnection, key: &KeyRow) -> Result<(), StoreError> {
     let (fingerprint, at_ms) = (key.fingerprint.as_bytes().as_slice(), to_ms(key.first_used_at));
