@@ -272,6 +272,11 @@ impl Envelope {
         self.signatures.len()
     }
 
+    /// The statement before any signature is checked: for people who are about to sign it too.
+    pub(crate) fn unverified_statement<P: Predicate>(&self) -> Result<Statement<P>, DsseError> {
+        Statement::read(&self.payload.0)
+    }
+
     /// Opens the payload if one of these keys signed it, and says which of them did. Every signature is
     /// tried with every key; a signature of nobody here is passed over.
     pub fn verify<'k>(
