@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     action::Action,
+    consent::ConsentTerms,
     effect::Effect,
     pins::{self, PinChange},
     told,
@@ -110,6 +111,9 @@ pub struct Plan {
     pub pins_before: Option<PinChange>,
     pub waves: Vec<Wave>,
     pub left_out: Vec<LeftOut>,
+    /// Whose consent it takes, where a signed roster rules the fleet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub consent: Option<ConsentTerms>,
 }
 
 /// Why no plan could be made.
@@ -216,6 +220,7 @@ pub fn plan(
         pins,
         waves: if targets.is_empty() { Vec::new() } else { vec![Wave { nodes: targets }] },
         left_out,
+        consent: None,
     })
 }
 

@@ -309,6 +309,13 @@ fn refused(error: &ApprovalError) -> AppError {
             (Code::Invalid, "mend what the findings name, or leave those nodes out")
         }
         ApprovalError::Phrase { .. } => (Code::Confirmation, "type the phrase exactly as shown"),
+        ApprovalError::Unsigned { .. } | ApprovalError::NoTerms { .. } => {
+            (Code::Outdated, "look at the new plan, then ask for approvals of that")
+        }
+        ApprovalError::NoConsent { .. } => {
+            (Code::Invalid, "ask those who may approve, and add their approvals")
+        }
+        ApprovalError::NotAtNight { .. } => (Code::Invalid, "ask for approvals"),
     };
     AppError::new(code, error.to_string(), hint)
 }

@@ -7,7 +7,7 @@ use plumb_trust::{
     },
 };
 
-use crate::approval::{Company, at, fleet, groups, key, person};
+use plumb_testkit::company::{Company, at, fleet, groups, key, person};
 
 fn signed(document: &RosterDocument, keys: &[&SigningKey]) -> Vec<u8> {
     let statement = document.clone().statement().expect("nothing contradicts itself");
