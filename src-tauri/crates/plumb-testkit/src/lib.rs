@@ -5,3 +5,4 @@ pub mod clock;
 pub mod company;
 pub mod ids;
 pub mod mutate;
+pub mod peer;

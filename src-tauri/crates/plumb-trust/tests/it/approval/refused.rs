@@ -4,6 +4,7 @@ use aws_lc_rs::signature::Ed25519KeyPair;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use jiff::SignedDuration;
 use plumb_fleet::Digest;
+use plumb_testkit::peer::verify_dsse;
 use plumb_trust::{
     approval::{
         Act, ApprovalDraft, ApprovalRefusal, DraftError, REASON_BYTES_MAX, verify_approval,
@@ -409,4 +410,22 @@ fn a_night_spans_midnight() {
     }
     assert!(plumb_trust::approval::has_a_say(&roster, "production", &group("storage")));
     assert!(!plumb_trust::approval::has_a_say(&roster, "production", &group("operations")));
+}
+
+#[test]
+fn a_verifier_that_is_not_ours_agrees_about_the_signature() {
+    let company = Company::new();
+    // mara signs with Ed25519, piet with ECDSA P-256.
+    for (who, role) in [("mara", "storage"), ("piet", "platform-security")] {
+        let envelope = company.act(EU, who, role, Act::Approve);
+        let key = company.keys[who].public().to_pem();
+        let statement = verify_dsse(&envelope, &key).expect("Python accepts it");
+        assert!(statement.contains(&company.bound(EU).plan.to_string()), "{statement}");
+        assert!(statement.contains("\"predicateType\":\"urn:plumbline:approval:v1\""));
+        let stranger = company.keys["noor"].public().to_pem();
+        verify_dsse(&envelope, &stranger).expect_err("another key");
+        let mut changed: Value = serde_json::from_slice(&envelope).expect("JSON");
+        changed["payloadType"] = "application/json".into();
+        verify_dsse(changed.to_string().as_bytes(), &key).expect_err("another type of payload");
+    }
 }
