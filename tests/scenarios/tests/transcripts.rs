@@ -5,9 +5,9 @@
 
 use std::{collections::BTreeMap, fmt::Write as _, fs, path::Path};
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8Path;
 use plumb_app::{
-    App, AppOptions,
+    App, AppOptions, KeyPlace, Passphrase,
     error::AppError,
     views::{
         drift::Baseline,
@@ -64,7 +64,7 @@ async fn play(script: &str) -> String {
     let demo = DemoFleet::start(DemoOptions::new(folder.path().join("demo")))
         .await
         .expect("the demo starts");
-    let app = App::open(AppOptions::command(data_dir(&folder))).await.expect("the files open");
+    let app = App::open(options(&folder)).await.expect("the files open");
     app.add_fleet(&demo.fleet_file.display().to_string()).await.expect("the fleet opens");
     let mut session =
         Session { folder, demo: Some(demo), app, plan: None, undo: None, shown: String::new() };
@@ -80,8 +80,15 @@ async fn play(script: &str) -> String {
     session.shown
 }
 
-fn data_dir(folder: &TempDir) -> Utf8PathBuf {
-    Utf8Path::from_path(folder.path()).expect("UTF-8").join("data")
+/// A console that signs with a throw-away key, whatever keyring this machine has.
+fn options(folder: &TempDir) -> AppOptions {
+    let keys = Utf8Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/keys");
+    let console_key = KeyPlace::File {
+        path: keys.join("ed25519.key"),
+        passphrase: Passphrase::new(|| Ok("correct horse battery".into())),
+    };
+    let data_dir = Utf8Path::from_path(folder.path()).expect("UTF-8").join("data");
+    AppOptions { console_key, ..AppOptions::command(data_dir) }
 }
 
 fn page(filter: &str) -> FleetPage {
@@ -162,7 +169,7 @@ impl Session {
             }
             ["reopen"] => {
                 self.app.close().await;
-                self.app = App::open(AppOptions::command(data_dir(&self.folder))).await?;
+                self.app = App::open(options(&self.folder)).await?;
             }
             _ => panic!("no such step: {line}"),
         }

@@ -12,7 +12,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("plumb-decide", &["plumb-fleet", "plumb-bundle"]),
     ("plumb-worker", &["plumb-fleet", "plumb-decide"]),
     ("plumb-runbook", &["plumb-fleet", "plumb-bundle", "plumb-trust"]),
-    ("plumb-journal", &["plumb-fleet", "plumb-runbook"]),
+    // Heads and certificates are statements as the trust crate signs and reads them.
+    ("plumb-journal", &["plumb-fleet", "plumb-runbook", "plumb-trust"]),
     ("plumb-charts", &["plumb-fleet"]),
     ("plumb-wire", &[]),
     ("plumb-clients", &["plumb-fleet", "plumb-bundle", "plumb-wire"]),

@@ -12,7 +12,7 @@ use std::{
 
 use camino::Utf8PathBuf;
 use jiff::Timestamp;
-use plumb_clients::{HttpPool, TokenSource};
+use plumb_clients::{HttpPool, KeySafe, TokenSource};
 use plumb_exec::Clock as _;
 use plumb_fleet::{Content, ContentDigest, Digest, Fleet, FleetId, Node, NodeId, PlanHash, RunId};
 use plumb_store::{Database, Kind};
@@ -22,6 +22,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     actions::prepare::Prepared,
+    console_key::KeyPlace,
     current::Current,
     error::{AppError, Code},
     fleets::Print,
@@ -48,6 +49,8 @@ pub struct AppOptions {
     /// Sweep on a period; a command line sweeps on demand only.
     pub sweep_on_period: bool,
     pub tokens: TokenSource,
+    /// Signs heads of journals, and certificates.
+    pub console_key: KeyPlace,
 }
 
 impl AppOptions {
@@ -59,6 +62,7 @@ impl AppOptions {
             operator: operator(),
             sweep_on_period: true,
             tokens: TokenSource::system(),
+            console_key: KeyPlace::Keyring(KeySafe::system()),
         }
     }
 
@@ -100,6 +104,8 @@ pub(crate) struct Inner {
     pub painted: CancellationToken,
     pub prepared: Mutex<VecDeque<Prepared>>,
     pub runs: Mutex<BTreeMap<RunId, ActiveRun>>,
+    /// The newest run of this process that had no key to sign with, and why.
+    pub unsigned: Mutex<Option<(RunId, String)>>,
     /// Digests of the fleet files that previews of imports were made from; nothing where there was no file.
     pub previewed: Mutex<BTreeMap<String, Option<Digest>>>,
     /// Fleets are opened and closed one at a time.
@@ -187,6 +193,7 @@ impl App {
             painted: CancellationToken::new(),
             prepared: Mutex::default(),
             runs: Mutex::default(),
+            unsigned: Mutex::default(),
             previewed: Mutex::default(),
             enrolling: tokio::sync::Mutex::default(),
             demo: tokio::sync::Mutex::default(),

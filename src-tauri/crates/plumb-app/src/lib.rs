@@ -2,6 +2,8 @@
 
 pub mod actions;
 pub mod app;
+pub mod console_key;
+mod cores;
 mod current;
 mod demo;
 mod earlier;
@@ -18,7 +20,10 @@ pub mod views;
 mod wishes;
 
 pub use app::{App, AppOptions};
+pub use console_key::{KeyPlace, Passphrase};
 pub use current::{Current, Sweep};
+/// The system's keyring, or a mock of it, where keys are kept.
+pub use plumb_clients::{KeySafe, Keyring};
 /// Every program that evaluates policies of others starts itself again to do so: this is the first
 /// thing its main function asks, before anything is opened.
 pub use plumb_worker::child::run_if_asked as run_evaluation_process_if_asked;

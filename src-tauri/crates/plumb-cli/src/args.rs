@@ -17,7 +17,8 @@ use crate::commands::{
     version,
     disable_help_subcommand = true,
     after_help = "Exit codes: 0 fine, 1 drift or a failed check, 2 wrong use or bad input, \
-                  3 could not reach, 4 not confirmed, 5 an error inside.\n\
+                  3 could not reach, 4 not confirmed, 5 an error inside, 6 a journal that does not \
+                  reach its end.\n\
                   `plumb help topics` lists what can be read here."
 )]
 pub(crate) struct Arguments {
@@ -39,6 +40,9 @@ pub(crate) struct Global {
     /// Folder of cache.sqlite and record.sqlite
     #[arg(long, global = true, value_name = "DIR", env = "PLUMBLINE_DATA_DIR")]
     pub(crate) data_dir: Option<Utf8PathBuf>,
+    /// Sign journals and certificates with the key in this file, not with the one in the keyring
+    #[arg(long, global = true, value_name = "FILE", env = "PLUMBLINE_CONSOLE_KEY")]
+    pub(crate) console_key: Option<Utf8PathBuf>,
     /// Print exactly one JSON document on standard output
     #[arg(long, global = true)]
     pub(crate) json: bool,

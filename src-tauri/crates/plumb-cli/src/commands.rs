@@ -18,6 +18,7 @@ pub(crate) mod journal;
 pub(crate) mod logs;
 pub(crate) mod opa;
 pub(crate) mod packs;
+pub(crate) mod passphrase;
 pub(crate) mod pin;
 pub(crate) mod resolve_conflict;
 pub(crate) mod restart;

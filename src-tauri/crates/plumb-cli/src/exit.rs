@@ -21,6 +21,8 @@ pub enum Exit {
     Confirmation = 4,
     /// An error inside, for example of a file or the keyring.
     Internal = 5,
+    /// A journal that holds, but not to its end or not signed to its end.
+    Prefix = 6,
 }
 
 impl Exit {

@@ -1,10 +1,11 @@
 //! What commands have in common: the application, the fleet, and a fresh look at it.
 
 use camino::Utf8PathBuf;
-use plumb_app::{App, AppOptions, views::shell::SweepView};
+use plumb_app::{App, AppOptions, KeyPlace, views::shell::SweepView};
 
 use crate::{
     args::Global,
+    commands::passphrase,
     exit::{Exit, Failure, Outcome},
     output::Output,
     text::age::age,
@@ -40,7 +41,12 @@ impl Look {
 impl Session<'_> {
     /// Opens the files, does the work and closes them again.
     pub(crate) async fn with_app(&self, work: impl AsyncFnOnce(&App) -> Outcome) -> Outcome {
-        let app = App::open(AppOptions::command(self.data_dir()?)).await?;
+        let mut options = AppOptions::command(self.data_dir()?);
+        if let Some(path) = &self.global.console_key {
+            let passphrase = passphrase::of_file(path.as_str());
+            options.console_key = KeyPlace::File { path: path.clone(), passphrase };
+        }
+        let app = App::open(options).await?;
         if !self.global.json {
             for notice in app.shell().await?.notices {
                 self.out.note(self.out.style.bad(&format!("notice: {notice}")));

@@ -2,6 +2,7 @@
 
 mod command;
 mod keyring;
+mod signing_keys;
 
 use std::{fmt, sync::Arc};
 
@@ -16,6 +17,7 @@ use crate::{
     once::{Made, Once},
 };
 pub use keyring::{Keyring, KeyringStatus};
+pub use signing_keys::{KeySafe, KeySafeError};
 
 /// Why a token could not be had, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -17,7 +17,9 @@ pub mod operations;
 pub mod prometheus;
 pub mod sweep;
 
-pub use credentials::{CredentialError, Keyring, KeyringStatus, TokenSource};
+pub use credentials::{
+    CredentialError, KeySafe, KeySafeError, Keyring, KeyringStatus, TokenSource,
+};
 pub use escape::{escape, escape_bytes};
 pub use http::{HttpPool, Now, wall_clock};
 pub use node::observe;

@@ -1,10 +1,10 @@
 //! The hash chain: every event names the hash of the one before it.
 
 use jiff::Timestamp;
-use plumb_fleet::{Digest, RunId};
+use plumb_fleet::{Digest, FleetId, PlanHash, RunId};
 use serde::{Deserialize, Serialize};
 
-use crate::event::Event;
+use crate::{event::Event, signed_head::JournalHead};
 
 /// An event in its place: hash over its canonical JSON (RFC 8785) with the former hash inside.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,6 +57,116 @@ impl Head {
     }
 }
 
+/// An entry whose hash is that of its bytes, reduced to what the chain needs of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Link {
+    run: RunId,
+    seq: u64,
+    at: Timestamp,
+    previous: Digest,
+    hash: Digest,
+    turn: Turn,
+}
+
+/// What of an event matters to the chain itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Turn {
+    Starts(PlanHash, FleetId),
+    Ends,
+    Goes,
+}
+
+const ALTERED: &str = "was altered";
+
+impl Link {
+    /// Checks the stored bytes of an entry: nothing is serialised anew, so a different writing of the
+    /// same values is another entry.
+    pub fn of_bytes(body: &str, hash: Digest) -> Result<Self, String> {
+        if Digest::of(body.as_bytes()) != hash {
+            return Err(ALTERED.to_owned());
+        }
+        let body: Body = serde_json::from_str(body)
+            .map_err(|error| format!("is none that this program knows: {error}"))?;
+        Ok(Self::new(&body, hash))
+    }
+
+    /// Checks an entry in memory.
+    pub fn of_entry(entry: &Entry) -> Result<Self, String> {
+        if Digest::of(entry.body.canonical().as_bytes()) != entry.hash {
+            return Err(ALTERED.to_owned());
+        }
+        Ok(Self::new(&entry.body, entry.hash))
+    }
+
+    fn new(body: &Body, hash: Digest) -> Self {
+        let turn = match &body.event {
+            Event::RunStarted { plan, fleet, .. } => Turn::Starts(*plan, fleet.clone()),
+            Event::RunEnded { .. } => Turn::Ends,
+            _ => Turn::Goes,
+        };
+        let Body { run, seq, at, previous, .. } = *body;
+        Self { run, seq, at, previous, hash, turn }
+    }
+}
+
+/// A chain as far as it was followed.
+#[derive(Debug, Clone)]
+pub struct Chain {
+    head: Head,
+    last_at: Option<Timestamp>,
+    started: Option<(PlanHash, FleetId)>,
+    ended: bool,
+}
+
+impl Chain {
+    pub fn new(run: RunId) -> Self {
+        Self { head: Head::empty(run), last_at: None, started: None, ended: false }
+    }
+
+    pub const fn head(&self) -> Head {
+        self.head
+    }
+
+    pub const fn has_ended(&self) -> bool {
+        self.ended
+    }
+
+    /// The plan and the fleet that its first event names.
+    pub const fn started(&self) -> Option<&(PlanHash, FleetId)> {
+        self.started.as_ref()
+    }
+
+    /// What a signature over its head says; nothing before the first event.
+    pub fn signed_head(&self) -> Option<JournalHead> {
+        self.last_at.map(|at| self.head.at(at))
+    }
+
+    /// Follows the next entry; an error says why it is not the next one.
+    pub fn follow(&mut self, link: &Link) -> Result<(), String> {
+        let problem = if link.run != self.head.run {
+            "belongs to another run"
+        } else if link.seq != self.head.seq {
+            "has the wrong number"
+        } else if link.previous != self.head.hash {
+            "does not follow the entry before"
+        } else if self.ended {
+            "follows the end of the run"
+        } else {
+            match &link.turn {
+                Turn::Starts(plan, fleet) => {
+                    self.started.get_or_insert_with(|| (*plan, fleet.clone()));
+                }
+                Turn::Ends => self.ended = true,
+                Turn::Goes => {}
+            }
+            self.head = Head { run: link.run, seq: link.seq + 1, hash: link.hash };
+            self.last_at = Some(link.at);
+            return Ok(());
+        };
+        Err(problem.to_owned())
+    }
+}
+
 /// What a check of a chain found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "verdict", rename_all = "snake_case")]
@@ -69,36 +179,17 @@ pub enum ChainVerdict {
     Broken { at: u64, why: String },
 }
 
-/// Checks numbers, hashes and links of a chain.
+/// Checks numbers, hashes and links of a chain in memory.
 pub fn verify(run: RunId, entries: &[Entry]) -> ChainVerdict {
-    let mut head = Head::empty(run);
-    let mut ended = false;
+    let mut chain = Chain::new(run);
     for entry in entries {
-        let broken = |why: &str| ChainVerdict::Broken { at: head.seq, why: why.to_owned() };
-        if entry.body.run != run {
-            return broken("belongs to another run");
+        let next = Link::of_entry(entry).and_then(|link| chain.follow(&link));
+        if let Err(why) = next {
+            return ChainVerdict::Broken { at: chain.head.seq, why };
         }
-        if entry.body.seq != head.seq {
-            return broken("has the wrong number");
-        }
-        if entry.body.previous != head.hash {
-            return broken("does not follow the entry before");
-        }
-        if Digest::of(entry.body.canonical().as_bytes()) != entry.hash {
-            return broken("was altered");
-        }
-        if ended {
-            return broken("follows the end of the run");
-        }
-        ended = matches!(entry.body.event, Event::RunEnded { .. });
-        head.seq += 1;
-        head.hash = entry.hash;
     }
-    if ended {
-        ChainVerdict::Complete { events: head.seq }
-    } else {
-        ChainVerdict::Prefix { events: head.seq }
-    }
+    let events = chain.head.seq;
+    if chain.ended { ChainVerdict::Complete { events } } else { ChainVerdict::Prefix { events } }
 }
 
 /// The head after entries that were verified.

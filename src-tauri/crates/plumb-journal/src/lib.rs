@@ -1,12 +1,19 @@
 //! Run events, what they fold to and the hash chain; pure.
 
+pub mod certificate;
 pub mod chain;
+pub mod check;
 pub mod event;
 pub mod fold;
+pub mod portable;
+pub mod signed_head;
 
-pub use chain::{Body, ChainVerdict, Entry, Head, head, verify};
+pub use certificate::{Certificate, Target};
+pub use chain::{Body, Chain, ChainVerdict, Entry, Head, Link, head, verify};
+pub use check::{Check, Found, Signed};
 pub use event::{Bypass, CheckResult, CheckVerdict, EffectOutcome, Event, HaltCause, Outcome};
 pub use fold::{
     Attestation, BranchRun, Bypassed, Halt, LockState, NodePhase, NodeRun, Rollback, RunState,
     WaveRun, fold,
 };
+pub use signed_head::{JournalHead, is_signed_after};

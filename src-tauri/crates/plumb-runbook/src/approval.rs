@@ -1,9 +1,16 @@
 //! The gate: the only way from a plan to something the executor accepts.
 
+use jiff::{SignedDuration, Timestamp};
 use plumb_fleet::PlanHash;
+use plumb_trust::{
+    approval::{Consent, REASON_BYTES_MAX, Standing},
+    roster::Rule,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    action::Action,
+    consent::{Approvals, standing_sentence},
     finding::{Finding, Severity},
     plan::{NodePlan, Plan},
     undo::Undo,
@@ -11,6 +18,8 @@ use crate::{
 
 /// Environments in which a phrase must be typed.
 const PRODUCTION: [&str; 2] = ["production", "prod"];
+/// How soon a rollback that was started without approvals must be reviewed.
+const REVIEW_WITHIN: SignedDuration = SignedDuration::from_hours(24);
 
 /// The rung of the confirmation ladder a plan stands on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,7 +42,9 @@ pub fn is_production(environment: &str) -> bool {
 pub fn rung(plan: &Plan) -> Rung {
     let count = blast_radius(plan);
     let irreversible = plan.targets().any(|target| matches!(target.undo, Undo::Impossible { .. }));
-    if is_production(&plan.environment) || irreversible {
+    // The word of the fleet file is not less strict than that of the signed roster.
+    let ruled = plan.consent.as_ref().map_or("", |terms| terms.rule.as_str());
+    if is_production(&plan.environment) || is_production(ruled) || irreversible {
         return Rung::Typed { phrase: format!("{} {count}", plan.fleet) };
     }
     let leads_back = |target: &NodePlan| target.undo.is_possible();
@@ -82,6 +93,14 @@ pub enum ApprovalError {
     Fatal { count: usize, first: String },
     #[error("the phrase {phrase:?} must be typed")]
     Phrase { phrase: String },
+    #[error("the plan takes signed approvals under the rule of {rule}")]
+    Unsigned { rule: String },
+    #[error("a signed roster rules the fleet {fleet}, and the plan was made without it")]
+    NoTerms { fleet: plumb_fleet::FleetId },
+    #[error("{}", standing_sentence(standing))]
+    NoConsent { standing: Box<Standing> },
+    #[error("it may not start without approvals: {reason}")]
+    NotAtNight { reason: &'static str },
 }
 
 fn forbidding(count: usize) -> String {
@@ -91,15 +110,30 @@ fn forbidding(count: usize) -> String {
     }
 }
 
-/// A plan that passed the gate. Signed approvals join here; there is no other constructor.
+/// A plan that passed the gate. There is no other way to one than the functions of this module.
 ///
 /// ```compile_fail
-/// let approved = plumb_runbook::ApprovedPlan { plan: todo!(), operator: String::new() };
+/// let approved = plumb_runbook::ApprovedPlan {
+///     plan: todo!(),
+///     operator: String::new(),
+///     consent: None,
+///     review: None,
+/// };
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApprovedPlan {
     plan: Plan,
     operator: String,
+    consent: Option<Consent>,
+    review: Option<ReviewDue>,
+}
+
+/// A rollback that was started without approvals, and by when somebody else must have looked at it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReviewDue {
+    pub reason: String,
+    pub due_at: Timestamp,
 }
 
 impl ApprovedPlan {
@@ -110,14 +144,98 @@ impl ApprovedPlan {
     pub fn operator(&self) -> &str {
         &self.operator
     }
+
+    /// The consent it was started with, where a signed roster rules its fleet.
+    pub const fn consent(&self) -> Option<&Consent> {
+        self.consent.as_ref()
+    }
+
+    /// Set when it was started without approvals.
+    pub const fn review(&self) -> Option<&ReviewDue> {
+        self.review.as_ref()
+    }
 }
 
-/// Opens the gate for exactly the plan that was shown.
+/// Opens the gate for exactly the plan that was shown, in a fleet that no signed roster rules.
 pub fn approve(
     plan: Plan,
     findings: &[Finding],
     confirmation: &Confirmation,
 ) -> Result<ApprovedPlan, ApprovalError> {
+    check(&plan, findings, confirmation)?;
+    if let Some(terms) = &plan.consent {
+        return Err(ApprovalError::Unsigned { rule: terms.rule.clone() });
+    }
+    let operator = confirmation.operator.clone();
+    Ok(ApprovedPlan { plan, operator, consent: None, review: None })
+}
+
+/// Opens the gate for exactly the plan that was shown and that the people of the roster consented to,
+/// with exactly these targets, bundles, dry run and readiness. Every warning must be acknowledged in
+/// each approval.
+pub fn approve_signed(
+    plan: Plan,
+    findings: &[Finding],
+    confirmation: &Confirmation,
+    approvals: &Approvals<'_>,
+) -> Result<ApprovedPlan, ApprovalError> {
+    check(&plan, findings, confirmation)?;
+    let judged = approvals.judge(&plan, findings)?;
+    let Standing::Consented(consent) = judged.standing else {
+        return Err(ApprovalError::NoConsent { standing: Box::new(judged.standing) });
+    };
+    let operator = confirmation.operator.clone();
+    Ok(ApprovedPlan { plan, operator, consent: Some(consent), review: None })
+}
+
+/// Opens the gate for a rollback to last-known-good without approvals, at the hours in which the rule
+/// allows it. The plan is marked with the reason and with the review that is due.
+pub fn approve_at_night(
+    plan: Plan,
+    findings: &[Finding],
+    confirmation: &Confirmation,
+    approvals: &Approvals<'_>,
+    reason: &str,
+) -> Result<ApprovedPlan, ApprovalError> {
+    check(&plan, findings, confirmation)?;
+    let rule = approvals.rule(&plan)?;
+    night_allows(&plan, rule, reason, approvals)?;
+    let due_at = approvals.now + REVIEW_WITHIN;
+    let review = Some(ReviewDue { reason: reason.trim().to_owned(), due_at });
+    Ok(ApprovedPlan { plan, operator: confirmation.operator.clone(), consent: None, review })
+}
+
+fn night_allows(
+    plan: &Plan,
+    rule: &Rule,
+    reason: &str,
+    approvals: &Approvals<'_>,
+) -> Result<(), ApprovalError> {
+    let refused = |reason| Err(ApprovalError::NotAtNight { reason });
+    let Some(night) = rule.night_rollback else {
+        return refused("the rule has no such hours");
+    };
+    if plan.action != (Action::Rollback { to: None }) {
+        return refused("only a rollback to last-known-good may");
+    }
+    if approvals.roster.is_expired(approvals.now) {
+        return refused("the roster expired; get the newest one");
+    }
+    if !night.is_open(approvals.now) {
+        return refused("it is outside the hours of the rule");
+    }
+    if reason.trim().is_empty() || reason.len() > REASON_BYTES_MAX {
+        return refused("say why, in at most 2,000 bytes");
+    }
+    Ok(())
+}
+
+/// What every plan must pass, whoever consents.
+fn check(
+    plan: &Plan,
+    findings: &[Finding],
+    confirmation: &Confirmation,
+) -> Result<(), ApprovalError> {
     if plan.hash() != confirmation.seen {
         return Err(ApprovalError::Changed);
     }
@@ -132,10 +250,10 @@ pub fn approve(
             first: format!("{node}{}", first.message),
         });
     }
-    if let Rung::Typed { phrase } = rung(&plan)
+    if let Rung::Typed { phrase } = rung(plan)
         && confirmation.typed.as_deref() != Some(phrase.as_str())
     {
         return Err(ApprovalError::Phrase { phrase });
     }
-    Ok(ApprovedPlan { plan, operator: confirmation.operator.clone() })
+    Ok(())
 }

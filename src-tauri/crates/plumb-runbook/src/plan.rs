@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     action::Action,
+    consent::ConsentTerms,
     effect::Effect,
     gate::Gate,
     pins::{self, PinChange},
@@ -124,6 +125,9 @@ pub struct Plan {
     /// The policy the waves were made by; nothing for a direct action.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rollout: Option<Rollout>,
+    /// Whose consent it takes, where a signed roster rules the fleet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub consent: Option<ConsentTerms>,
 }
 
 /// How the nodes a plan is about differ from those there are.
@@ -259,6 +263,7 @@ pub fn plan(
         waves: one_wave(targets),
         left_out,
         rollout: None,
+        consent: None,
     })
 }
 

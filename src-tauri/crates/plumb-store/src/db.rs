@@ -361,6 +361,9 @@ async fn migrate(conn: &mut SqliteConnection, path: &Path, kind: Kind) -> Result
     if foreign {
         return Err(Unusable::Damaged("it holds tables of another program".to_owned()));
     }
+    if !begins_as(conn, kind).await.map_err(opening)? {
+        return Err(Unusable::Damaged("it holds tables of another file".to_owned()));
+    }
     match kind.migrator().run_direct(None, conn, false).await {
         Ok(()) => Ok(()),
         Err(MigrateError::VersionMissing(schema)) => {
@@ -371,6 +374,25 @@ async fn migrate(conn: &mut SqliteConnection, path: &Path, kind: Kind) -> Result
         }
         Err(error) => Err(Unusable::Damaged(error.to_string())),
     }
+}
+
+/// Whether the schema began with the first migration of this kind. Asked first: a later number that this
+/// kind does not have would look like one of a newer program.
+async fn begins_as(conn: &mut SqliteConnection, kind: Kind) -> Result<bool, sqlx::Error> {
+    let migrated: bool = sqlx::query_scalar(
+        "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = '_sqlx_migrations')",
+    )
+    .fetch_one(&mut *conn)
+    .await?;
+    if !migrated {
+        return Ok(true);
+    }
+    let begun: Option<Vec<u8>> =
+        sqlx::query_scalar("SELECT checksum FROM _sqlx_migrations ORDER BY version LIMIT 1")
+            .fetch_optional(&mut *conn)
+            .await?;
+    let first = kind.migrator().iter().next().map(|migration| migration.checksum.to_vec());
+    Ok(begun.is_none() || begun == first)
 }
 
 /// A migration that breaks on a sound disk met a schema that is not ours.

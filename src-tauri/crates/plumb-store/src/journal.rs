@@ -6,7 +6,7 @@ use sqlx::SqliteConnection;
 
 use crate::{
     error::{StoreError, attempt},
-    value::{from_exact, to_digest, to_exact},
+    value::{from_exact, rows, to_digest, to_exact},
 };
 
 /// One event as it is kept: the body is not looked into here.
@@ -75,6 +75,38 @@ async fn last(
         return Err(StoreError::JournalBroken { run, seq });
     }
     Ok(Some((seq, to_digest(&row.hash)?)))
+}
+
+/// One event as it stands, for a check that finds what is wrong with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredEvent {
+    pub seq: u64,
+    pub body: String,
+    /// Nothing where the column holds no SHA-256.
+    pub hash: Option<Digest>,
+}
+
+/// Some events of a run as they stand, from a number on, in order of their numbers.
+pub async fn page(
+    conn: &mut SqliteConnection,
+    run: RunId,
+    from: u64,
+    limit: usize,
+) -> Result<Vec<StoredEvent>, StoreError> {
+    let (id, limit) = (run.as_bytes().as_slice(), rows(limit));
+    let from = i64::try_from(from).unwrap_or(i64::MAX);
+    let found = sqlx::query_file!("queries/journal_event/page.sql", id, from, limit)
+        .fetch_all(&mut *conn)
+        .await;
+    let found = attempt(conn, "reading a journal", found).await?;
+    Ok(found
+        .into_iter()
+        .map(|row| StoredEvent {
+            seq: row.seq.cast_unsigned(),
+            body: row.body,
+            hash: to_digest(&row.hash).ok(),
+        })
+        .collect())
 }
 
 /// The journal of a run in order, checked to be without a gap and chained.

@@ -10,11 +10,13 @@
 //! migration, `./prepare.sh` writes `.sqlx` anew.
 
 pub mod catalogue;
+pub mod certificates;
 pub mod contents;
 pub mod db;
 pub mod desired;
 pub mod error;
 pub mod fleets;
+pub mod heads;
 pub mod journal;
 pub mod plans;
 pub mod reloads;

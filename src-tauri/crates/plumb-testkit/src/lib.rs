@@ -2,5 +2,7 @@
 
 pub mod builders;
 pub mod clock;
+pub mod company;
 pub mod ids;
 pub mod mutate;
+pub mod peer;

@@ -45,6 +45,18 @@ pub enum KeyError {
     TooLong { bits: usize, max: usize },
     #[error("an {kind} key cannot sign {algorithm}")]
     Algorithm { kind: &'static str, algorithm: JwtAlgorithm },
+    #[error(
+        "neither an Ed25519 key nor an ECDSA key on P-256, in the form of RFC 8410 or RFC 5480"
+    )]
+    NotForStatements,
+    #[error("the private key is not encrypted; encrypt it, for example with openssl pkcs8 -topk8")]
+    NotEncrypted,
+    #[error("the private key is encrypted in a way that is not read here; {needed} is needed")]
+    Encryption { needed: &'static str },
+    #[error("the passphrase is wrong, or the file is damaged")]
+    WrongPassphrase,
+    #[error("a passphrase has at least {min} characters")]
+    Passphrase { min: usize },
     #[error("two trusted keys are named {id:?}")]
     DuplicateId { id: String },
 }

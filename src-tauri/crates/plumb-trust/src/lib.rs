@@ -1,9 +1,12 @@
 //! Bytes, keys and a time in; a verdict out; pure.
 
+pub mod approval;
+pub mod dsse;
 pub mod expiry;
 pub mod keys;
 pub mod policy;
 pub mod random;
+pub mod roster;
 pub mod schemes;
 pub mod signing;
 pub mod verdict;

@@ -582,6 +582,14 @@ export type RunView = { id: string, plan_hash: string, title: string, fleet: str
  */
 journal_head: string, journal_events: number, 
 /**
+ * Events up to the newest signed head; 0 when none was signed.
+ */
+journal_signed_to: number, 
+/**
+ * Why events are not signed that should be, in a sentence.
+ */
+journal_unsigned: string | null, 
+/**
  * The exact reverse, where there is one.
  */
 undo: ActionRequest | null, 

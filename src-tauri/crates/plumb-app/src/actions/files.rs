@@ -69,11 +69,44 @@ pub(crate) fn not_written(path: &Utf8Path, error: &std::io::Error) -> AppError {
 /// Temporary file, fsync, rename, fsync of the folder: the old file or the new one, never a part.
 pub(crate) fn write_durably(path: &Utf8Path, text: &str) -> std::io::Result<()> {
     use std::io::Write as _;
-    let folder = path.parent().unwrap_or(Utf8Path::new("."));
-    std::fs::create_dir_all(folder)?;
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    let mut file = written_durably(path)?;
     file.write_all(text.as_bytes())?;
-    file.as_file().sync_all()?;
-    file.persist(path).map_err(|error| error.error)?;
-    std::fs::File::open(folder)?.sync_all()
+    file.finish()
+}
+
+/// The same for what is written bit by bit: nothing is at the path before [`WholeFile::finish`].
+pub(crate) fn written_durably(path: &Utf8Path) -> std::io::Result<WholeFile> {
+    // The parent of a bare name is empty, which is no folder that can be opened.
+    let folder = path.parent().filter(|folder| !folder.as_str().is_empty());
+    let folder = folder.unwrap_or(Utf8Path::new(".")).to_owned();
+    std::fs::create_dir_all(&folder)?;
+    let fresh = std::io::BufWriter::new(tempfile::NamedTempFile::new_in(&folder)?);
+    Ok(WholeFile { fresh, folder, path: path.to_owned() })
+}
+
+/// A file that is there when it is finished, and not before.
+#[derive(Debug)]
+pub(crate) struct WholeFile {
+    fresh: std::io::BufWriter<tempfile::NamedTempFile>,
+    folder: Utf8PathBuf,
+    path: Utf8PathBuf,
+}
+
+impl WholeFile {
+    pub(crate) fn finish(self) -> std::io::Result<()> {
+        let file = self.fresh.into_inner().map_err(std::io::IntoInnerError::into_error)?;
+        file.as_file().sync_all()?;
+        file.persist(&self.path).map_err(|error| error.error)?;
+        std::fs::File::open(&self.folder)?.sync_all()
+    }
+}
+
+impl std::io::Write for WholeFile {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.fresh.write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.fresh.flush()
+    }
 }

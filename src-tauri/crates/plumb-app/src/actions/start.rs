@@ -10,6 +10,8 @@ use plumb_exec::execute;
 use plumb_fleet::{FleetId, PlanHash, RunId};
 use plumb_journal::{Body, Entry, Head, Outcome};
 use plumb_runbook::{ApprovalError, ApprovedPlan, Confirmation, Plan, approve, findings};
+use plumb_store::runs::KeptRun;
+use plumb_trust::dsse::SigningKey;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::error;
@@ -118,10 +120,14 @@ impl App {
             let message = format!("{path} could not be locked: {error}");
             AppError::new(Code::Other, message, "look at the folder's rights and disk")
         })?;
+        let key = self.signer(run).await;
         {
             let mut record = self.record().write().await?;
             let (hash, operator) = (approved.plan().hash(), approved.operator());
             plumb_store::runs::insert(&mut record, run, hash, &state.name, operator, now).await?;
+            if let Some(key) = &key {
+                self.keep_key(&mut record, key).await?;
+            }
             record.commit().await?;
         }
         let (done, ended) = watch::channel(false);
@@ -130,7 +136,7 @@ impl App {
         self.0.runs.lock().expect("no panic while runs are held").insert(run, active);
         let app = self.clone();
         self.0.tasks.spawn(async move {
-            app.carry_out(run, &state, &loaded, &approved, &cancel).await;
+            app.carry_out((run, key), &state, &loaded, &approved, &cancel).await;
             drop((lock, fleet_lock));
             app.0.runs.lock().expect("no panic while runs are held").remove(&run);
             // Whoever waits looks at the store next, so everything is stored by now.
@@ -142,7 +148,7 @@ impl App {
 
     async fn carry_out(
         &self,
-        run: RunId,
+        (run, key): (RunId, Option<Arc<SigningKey>>),
         state: &Arc<FleetState>,
         loaded: &Loaded,
         approved: &ApprovedPlan,
@@ -154,7 +160,7 @@ impl App {
             loaded: loaded.clone(),
             operator: approved.operator().to_owned(),
         };
-        let (journal, writer) = StoreJournal::new(self.clone(), Head::empty(run));
+        let (journal, writer) = StoreJournal::new(self.clone(), Head::empty(run), key);
         let writer = self.0.tasks.spawn(writer);
         let result =
             execute(run, approved, &handler, &journal, &self.0.options.clock, cancel).await;
@@ -207,39 +213,44 @@ impl App {
         File::open(self.lock_path(run)).is_ok_and(held)
     }
 
-    /// The plan and the journal of a run.
-    pub(crate) async fn run_record(&self, run: RunId) -> Result<(Plan, Vec<Entry>), AppError> {
+    /// A run that the record holds.
+    pub(crate) async fn kept_run(&self, run: RunId) -> Result<KeptRun, AppError> {
         let mut conn = self.record().read().await?;
-        let kept = plumb_store::runs::get(&mut conn, run).await?.ok_or_else(|| {
+        plumb_store::runs::get(&mut conn, run).await?.ok_or_else(|| {
             AppError::new(
                 Code::NotFound,
                 format!("there is no run {run}"),
                 "list the runs of the fleet",
             )
-        })?;
-        let plan = plumb_store::plans::get(&mut conn, kept.plan).await?.ok_or_else(|| {
+        })
+    }
+
+    /// The plan that a run was started with.
+    pub(crate) async fn kept_plan(&self, run: RunId, hash: PlanHash) -> Result<Plan, AppError> {
+        let mut conn = self.record().read().await?;
+        let plan = plumb_store::plans::get(&mut conn, hash).await?.ok_or_else(|| {
             AppError::new(
                 Code::NotFound,
                 format!("the plan of run {run} is not kept"),
                 "list the runs of the fleet",
             )
         })?;
+        serde_json::from_str(&plan.document).map_err(|error| unreadable(run, &error))
+    }
+
+    /// The plan and the journal of a run.
+    pub(crate) async fn run_record(&self, run: RunId) -> Result<(Plan, Vec<Entry>), AppError> {
+        let kept = self.kept_run(run).await?;
+        let plan = self.kept_plan(run, kept.plan).await?;
+        let mut conn = self.record().read().await?;
         let rows = plumb_store::journal::events(&mut conn, run).await?;
-        let unreadable = |error: serde_json::Error| {
-            AppError::new(
-                Code::Other,
-                format!("the record of run {run} does not read back: {error}"),
-                "verify the journal",
-            )
-        };
-        let plan: Plan = serde_json::from_str(&plan.document).map_err(unreadable)?;
         let entries: Result<Vec<Entry>, _> = rows
             .into_iter()
             .map(|row| {
                 serde_json::from_str::<Body>(&row.body).map(|body| Entry { body, hash: row.hash })
             })
             .collect();
-        Ok((plan, entries.map_err(unreadable)?))
+        Ok((plan, entries.map_err(|error| unreadable(run, &error))?))
     }
 
     pub(crate) async fn run_ids(&self, fleet: &str, limit: usize) -> Result<Vec<RunId>, AppError> {
@@ -282,6 +293,14 @@ impl Drop for RunLock {
     }
 }
 
+fn unreadable(run: RunId, error: &serde_json::Error) -> AppError {
+    AppError::new(
+        Code::Other,
+        format!("the record of run {run} does not read back: {error}"),
+        "verify the journal",
+    )
+}
+
 fn refused(error: &ApprovalError) -> AppError {
     let (code, hint) = match error {
         ApprovalError::Changed => (Code::Outdated, "look at the new plan, then start that"),
@@ -290,6 +309,13 @@ fn refused(error: &ApprovalError) -> AppError {
             (Code::Invalid, "mend what the findings name, or leave those nodes out")
         }
         ApprovalError::Phrase { .. } => (Code::Confirmation, "type the phrase exactly as shown"),
+        ApprovalError::Unsigned { .. } | ApprovalError::NoTerms { .. } => {
+            (Code::Outdated, "look at the new plan, then ask for approvals of that")
+        }
+        ApprovalError::NoConsent { .. } => {
+            (Code::Invalid, "ask those who may approve, and add their approvals")
+        }
+        ApprovalError::NotAtNight { .. } => (Code::Invalid, "ask for approvals"),
     };
     AppError::new(code, error.to_string(), hint)
 }

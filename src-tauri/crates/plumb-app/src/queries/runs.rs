@@ -34,7 +34,28 @@ impl App {
 
     pub(crate) async fn run_view(&self, id: RunId) -> Result<RunView, AppError> {
         let (plan, entries) = self.run_record(id).await?;
-        Ok(run_view(id, &plan, &entries, self.owns_run(id)))
+        let signed_to = {
+            let mut conn = self.record().read().await?;
+            plumb_store::heads::newest(&mut conn, id).await?.unwrap_or(0)
+        };
+        let mut view = run_view(id, &plan, &entries, self.owns_run(id));
+        view.journal_signed_to = u32::try_from(signed_to).unwrap_or(u32::MAX);
+        view.journal_unsigned = self.unsigned(id, &view);
+        Ok(view)
+    }
+
+    /// What is to be said of events that no signed head covers. The newest ones never are while a run
+    /// goes on.
+    fn unsigned(&self, id: RunId, view: &RunView) -> Option<String> {
+        let ended = view.ended_at_ms.is_some();
+        match view.journal_signed_to {
+            to if to == view.journal_events => None,
+            0 => {
+                let unknown = || ended.then(|| "no head of its journal is signed".to_owned());
+                self.unsigned_because(id).or_else(unknown)
+            }
+            to => ended.then(|| format!("its journal is signed to event {to} only")),
+        }
     }
 
     /// The newest run of a fleet that some process carries out now, this one or another.
@@ -86,6 +107,8 @@ pub fn run_view(id: RunId, plan: &Plan, entries: &[Entry], alive: bool) -> RunVi
         total,
         journal_head: entries.last().map(|entry| entry.hash.to_string()).unwrap_or_default(),
         journal_events: u32::try_from(entries.len()).unwrap_or(u32::MAX),
+        journal_signed_to: 0,
+        journal_unsigned: None,
         undo: undo(id, plan, &state),
         summary: summary(phase, arrived, total, failed, in_doubt),
         nodes,

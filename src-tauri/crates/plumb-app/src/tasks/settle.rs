@@ -52,7 +52,13 @@ impl App {
         let mut events: Vec<Event> =
             plan.targets().filter(in_doubt).map(|target| seen(target, snapshot)).collect();
         events.push(Event::RunEnded { outcome: Outcome::Interrupted });
-        let (journal, writer) = StoreJournal::new(self.clone(), head(run, entries));
+        let key = self.signer(run).await;
+        if let Some(key) = &key {
+            let mut record = self.record().write().await?;
+            self.keep_key(&mut record, key).await?;
+            record.commit().await?;
+        }
+        let (journal, writer) = StoreJournal::new(self.clone(), head(run, entries), key);
         let writing = async move {
             let written = journal.append(events).await;
             drop(journal);

@@ -1,30 +1,65 @@
-//! What a check of a run's journal found.
+//! What a check of a run's journal found, and the key that signs its heads.
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
-/// The verdict over a chain of events.
+/// The verdict over a chain of events, and over the signatures of its heads.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct JournalVerdictView {
     pub run: String,
+    pub fleet: String,
+    /// The file that was checked; nothing for the record of this machine.
+    pub file: Option<String>,
     pub verdict: JournalVerdict,
-    /// Events that hold together, from the first.
+    /// Events that hold together, from the first. Of a broken journal the next one is the first that does
+    /// not fit.
     pub events: u64,
-    /// Hash of the newest event, 64 hex digits; empty when there is none.
+    /// Events up to the newest head that one of `keys` signed.
+    pub signed_to: Option<u64>,
+    /// SHA-256 of the key that signed it, in hex.
+    pub signed_by: Option<String>,
+    /// SHA-256 of each key that signatures were checked with. Without keys they were not checked.
+    pub keys: Vec<String>,
+    /// Signed heads that none of `keys` signed.
+    pub other_heads: u64,
+    /// Hash of the newest event that holds, 64 hex digits; empty when there is none.
     pub head: String,
     pub plan_hash: String,
-    /// The kept plan has the hash that the run's first event names.
+    /// The kept plan, or the one the file's header names, has the hash that the run's first event names.
     pub plan_matches: bool,
-    /// Why the chain is broken, and where; or what is missing.
+    /// The file ends in the middle of a line.
+    pub cut_off: bool,
+    /// Why the journal is broken, and where; or what is missing.
     pub detail: String,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum JournalVerdict {
-    /// The chain holds and the run ended.
+    /// The chain holds, the run ended, and where heads are signed, so is the end.
     Complete,
-    /// The chain holds; the run has not ended.
+    /// The chain holds; the run has not ended, or its end is not signed.
     Prefix,
     Broken,
+}
+
+/// A journal that was written to a file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct JournalExportView {
+    pub run: String,
+    /// Nothing when it went to standard output.
+    pub file: Option<String>,
+    pub events: u64,
+    /// Signed heads among them.
+    pub heads: u64,
+}
+
+/// The public half of the key that this console signs with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct ConsoleKeyView {
+    /// SHA-256 of the key in DER, in hex.
+    pub fingerprint: String,
+    pub pem: String,
+    /// Where the private half is.
+    pub place: String,
 }

@@ -25,6 +25,10 @@ pub struct RunView {
     /// Hash of the newest journal event, 64 hex digits.
     pub journal_head: String,
     pub journal_events: u32,
+    /// Events up to the newest signed head; 0 when none was signed.
+    pub journal_signed_to: u32,
+    /// Why events are not signed that should be, in a sentence.
+    pub journal_unsigned: Option<String>,
     /// The exact reverse, where there is one.
     pub undo: Option<ActionRequest>,
     /// One sentence for a person.

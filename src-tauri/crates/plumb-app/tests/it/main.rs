@@ -2,6 +2,7 @@
 
 mod fleet;
 mod interrupted;
+mod journals;
 mod offline;
 mod runs;
 mod sharing;

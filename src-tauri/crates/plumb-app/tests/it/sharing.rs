@@ -8,13 +8,16 @@ use plumb_app::{
 
 use crate::world::{World, page, sync_drifted};
 
+fn window(world: &World) -> AppOptions {
+    AppOptions { sweep_on_period: true, ..world.options() }
+}
+
 #[tokio::test]
 async fn a_pin_by_one_process_is_seen_by_the_other() {
     let world = World::start(&[("gw-1", "v2.signed.json"), ("gw-2", "v1.signed.json")]).await;
     let command = world.app().await;
     command.sweep("eu").await.expect("a sweep");
-    let window =
-        App::open(AppOptions::window(world.path("data"))).await.expect("the files open twice");
+    let window = App::open(window(&world)).await.expect("the files open twice");
     let mut heard = window.subscribe();
 
     let pin = ActionRequest {
@@ -51,8 +54,7 @@ async fn a_run_of_one_process_is_picked_up_by_the_other_while_it_goes_on() {
     let mut world = World::start(&[("gw-1", "v1.signed.json")]).await;
     let command = world.app().await;
     command.sweep("eu").await.expect("a sweep");
-    let window =
-        App::open(AppOptions::window(world.path("data"))).await.expect("the files open twice");
+    let window = App::open(window(&world)).await.expect("the files open twice");
     let mut heard = window.subscribe();
     assert_eq!(window.live_run("eu").await.expect("readable"), None);
     let plan = command.prepare_plan("eu", &sync_drifted()).await.expect("a plan");

@@ -41,7 +41,7 @@ async fn done(app: &App, request: &ActionRequest) -> RunView {
     let plan = app.prepare_plan("eu", request).await.expect("a plan");
     let run = carried_out(app, &plan).await;
     assert_eq!(run.phase, RunPhase::Succeeded, "{run:?}");
-    let verdict = app.verify_journal(&run.id).await.expect("a verdict");
+    let verdict = app.verify_journal(&run.id, &[]).await.expect("a verdict");
     assert_eq!((verdict.verdict, verdict.plan_matches), (JournalVerdict::Complete, true));
     run
 }
@@ -121,7 +121,7 @@ async fn a_setting_changed_behind_the_plan_is_left_alone() {
     let ten = set("bundle.polling.min_delay_seconds", "10", only("gw-1"));
     let plan = app.prepare_plan("eu", &ten).await.expect("a plan");
     // Somebody else, with records of their own, changes it meanwhile.
-    let options = AppOptions::command(world.path("elsewhere"));
+    let options = AppOptions { data_dir: world.path("elsewhere"), ..world.options() };
     let other = App::open(options).await.expect("the files open");
     other.add_fleet(world.path("fleet.toml").as_str()).await.expect("the fleet opens");
     other.sweep("eu").await.expect("a sweep");

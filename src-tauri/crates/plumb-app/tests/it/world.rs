@@ -6,7 +6,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use jiff::Timestamp;
 use plumb_agent::{Agent, AgentConfig, RunningAgent, TrustKey};
 use plumb_app::{
-    App, AppOptions,
+    App, AppOptions, KeyPlace, Passphrase,
     views::{
         fleet::{FleetPage, FleetSort, FleetView},
         plan::{ActionKind, ActionRequest, NodeSelection},
@@ -77,8 +77,13 @@ impl World {
         plumb_bundle::Bundle::read(&bytes).expect("a valid bundle").content.to_string()
     }
 
+    /// A console that signs with a throw-away key, whatever keyring this machine has.
+    pub(crate) fn options(&self) -> AppOptions {
+        AppOptions { console_key: throw_away_key(), ..AppOptions::command(self.path("data")) }
+    }
+
     pub(crate) async fn app(&self) -> App {
-        let app = App::open(AppOptions::command(self.path("data"))).await.expect("the files open");
+        let app = App::open(self.options()).await.expect("the files open");
         app.add_fleet(self.path("fleet.toml").as_str()).await.expect("the fleet opens");
         app
     }
@@ -114,6 +119,15 @@ fn sign_bundles(folder: &Path) {
         let unsigned = draft.build().expect("a valid bundle");
         let signed = sign_bundle(&unsigned, &key, "signer", &mut fill()).expect("signed");
         fs::write(bundles.join(file), signed).expect("written");
+    }
+}
+
+/// A key that everybody has, under a passphrase that everybody knows.
+pub(crate) fn throw_away_key() -> KeyPlace {
+    KeyPlace::File {
+        path: Utf8Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("../../../tests/fixtures/keys/ed25519.key"),
+        passphrase: Passphrase::new(|| Ok("correct horse battery".into())),
     }
 }
 

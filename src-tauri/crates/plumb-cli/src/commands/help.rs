@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// Help texts, the same as in the window, by topic.
-const TOPICS: [(&str, &str); 12] = [
+const TOPICS: [(&str, &str); 13] = [
     ("actions", include_str!("../../../../../assets/help/actions.md")),
     ("agent", include_str!("../../../../../assets/help/agent.md")),
     ("command-line", include_str!("../../../../../assets/help/command-line.md")),
@@ -19,6 +19,7 @@ const TOPICS: [(&str, &str); 12] = [
     ("drift-states", include_str!("../../../../../assets/help/drift-states.md")),
     ("fleet-file", include_str!("../../../../../assets/help/fleet-file.md")),
     ("getting-started", include_str!("../../../../../assets/help/getting-started.md")),
+    ("journal", include_str!("../../../../../assets/help/journal.md")),
     ("keys", include_str!("../../../../../assets/help/keys.md")),
     ("metrics", include_str!("../../../../../assets/help/metrics.md")),
     ("opa-sidecar", include_str!("../../../../../assets/help/opa-sidecar.md")),

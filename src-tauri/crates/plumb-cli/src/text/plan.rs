@@ -101,11 +101,15 @@ pub(crate) fn result(out: &Output, run: &RunView) {
     }
     out.say(format!("{} (run {})", out.style.bold(&printable(&run.summary)), run.id));
     out.say(out.style.faint(&format!(
-        "journal: {} events, head {}; check it with: plumb journal verify {}",
+        "journal: {} events, signed to {}, head {}; check it with: plumb journal verify {}",
         run.journal_events,
+        run.journal_signed_to,
         short(Some(&run.journal_head)),
         run.id
     )));
+    if let Some(why) = &run.journal_unsigned {
+        out.say(out.style.bad(&format!("journal NOT signed: {}", printable(why))));
+    }
     if let Some(undo) = &run.undo {
         out.say(format!("undo: {}", command_line(&run.fleet, undo)));
     }

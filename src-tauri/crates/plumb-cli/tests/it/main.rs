@@ -6,6 +6,7 @@ mod contract;
 mod evaluation_process;
 mod examples;
 mod fleets;
+mod journals;
 mod looks;
 mod reading;
 mod schema;

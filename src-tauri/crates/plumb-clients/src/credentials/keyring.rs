@@ -12,8 +12,10 @@ use crate::{
     limits::{EXCERPT_CHARS_MAX, KEYRING_TIME_MAX},
 };
 
-/// Under which all our entries stand.
+/// Under which all our tokens stand.
 const SERVICE: &str = "plumbline";
+/// Under which signing keys stand: a fleet file names tokens, and what it can name is sent to nodes.
+const KEY_SERVICE: &str = "plumbline signing keys";
 
 /// What the keyring says of one entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,17 +35,23 @@ type Open = dyn Fn() -> Result<Arc<CredentialStore>, StoreError> + Send + Sync;
 #[derive(Clone)]
 pub struct Keyring {
     open: Arc<Open>,
+    service: &'static str,
 }
 
 impl Keyring {
     /// The keyring of this system.
     pub fn system() -> Self {
-        Self { open: Arc::new(system_store) }
+        Self { open: Arc::new(system_store), service: SERVICE }
     }
 
     /// A given store, for tests.
     pub fn of_store(store: Arc<CredentialStore>) -> Self {
-        Self { open: Arc::new(move || Ok(store.clone())) }
+        Self { open: Arc::new(move || Ok(store.clone())), service: SERVICE }
+    }
+
+    /// The same keyring where it keeps signing keys.
+    pub(crate) fn of_keys(&self) -> Self {
+        Self { service: KEY_SERVICE, ..self.clone() }
     }
 
     pub(crate) async fn get(&self, name: &str) -> Result<SecretString, CredentialError> {
@@ -64,11 +72,11 @@ impl Keyring {
         name: &str,
         work: impl FnOnce(&Entry) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, CredentialError> {
-        let (open, entry) = (self.open.clone(), name.to_owned());
+        let (open, service, entry) = (self.open.clone(), self.service, name.to_owned());
         // A locked keyring blocks on its password dialog; the thread stays with it, we do not.
         let asked = tokio::task::spawn_blocking(move || {
             let store = open()?;
-            work(&Entry::new_in_store(&store, SERVICE, &entry)?)
+            work(&Entry::new_in_store(&store, service, &entry)?)
         });
         let timed_out = CredentialError::KeyringTimedOut { seconds: KEYRING_TIME_MAX.as_secs() };
         match timeout(KEYRING_TIME_MAX, asked).await {

@@ -1,5 +1,8 @@
 //! What a journal proves: no edit goes unseen, and every prefix amounts to something.
 
+mod certificate;
+mod portable;
+
 use std::collections::BTreeMap;
 
 use plumb_fleet::{FleetId, PlanHash, RunId};
@@ -14,11 +17,11 @@ use plumb_testkit::{
 };
 use proptest::prelude::*;
 
-fn run() -> RunId {
+pub(crate) fn run() -> RunId {
     SeededIds::new("journal").run()
 }
 
-fn started() -> Event {
+pub(crate) fn started() -> Event {
     Event::RunStarted {
         plan: PlanHash(content("plan").0),
         fleet: FleetId::new("payments-eu").expect("a name"),
@@ -27,7 +30,7 @@ fn started() -> Event {
     }
 }
 
-fn effect(node: &str, index: u32) -> Event {
+pub(crate) fn effect(node: &str, index: u32) -> Event {
     Event::EffectStarted {
         node: node_id(node),
         index,
@@ -45,7 +48,7 @@ fn accepted() -> EffectOutcome {
     EffectOutcome::Accepted { detail: "reloaded in 2 ms".to_owned() }
 }
 
-fn proven(node: &str, arrived: bool) -> Event {
+pub(crate) fn proven(node: &str, arrived: bool) -> Event {
     Event::NodeProven {
         node: node_id(node),
         version: Some(version("2.0.0")),
@@ -56,11 +59,11 @@ fn proven(node: &str, arrived: bool) -> Event {
     }
 }
 
-fn ended(outcome: Outcome) -> Event {
+pub(crate) fn ended(outcome: Outcome) -> Event {
     Event::RunEnded { outcome }
 }
 
-fn chain(events: Vec<Event>) -> Vec<Entry> {
+pub(crate) fn chain(events: Vec<Event>) -> Vec<Entry> {
     let mut head = Head::empty(run());
     (0_i64..).zip(events).map(|(second, event)| head.append(after(second), event)).collect()
 }
@@ -92,7 +95,7 @@ fn any_event() -> impl Strategy<Value = Event> {
     ]
 }
 
-fn any_chain() -> impl Strategy<Value = Vec<Entry>> {
+pub(crate) fn any_chain() -> impl Strategy<Value = Vec<Entry>> {
     (prop::collection::vec(any_event(), 1..10), any::<bool>()).prop_map(|(mut events, ends)| {
         if ends {
             events.push(ended(Outcome::Incomplete));

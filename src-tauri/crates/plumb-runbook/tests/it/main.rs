@@ -12,6 +12,7 @@ mod finding;
 mod laws;
 mod plan_shown;
 mod rollout;
+mod signed;
 
 /// The plan of an action as it is shown, with its rung and what was found; or why there is none.
 #[track_caller]

@@ -1,6 +1,7 @@
 //! The store on temporary files, through all migrations.
 
 mod contents;
+mod heads;
 mod journal;
 mod limits;
 mod opening;

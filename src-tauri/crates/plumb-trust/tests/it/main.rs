@@ -1,7 +1,10 @@
 //! What a verdict says about bundles of every kind.
 
+mod approval;
+mod dsse;
 mod opa_jwt;
 mod policy;
+mod roster;
 mod rsa_pss;
 mod sigstore;
 

@@ -194,6 +194,8 @@ export class FakeRuns {
       total: nodes.length,
       journal_head: digest(`${id} ${arrived} ${phase}`),
       journal_events: (before?.journal_events ?? 1) + 3,
+      journal_signed_to: (before?.journal_events ?? 1) + 3,
+      journal_unsigned: null,
       undo: done && plan.action.kind !== 'restart' && single ? { kind: 'rollback', nodes: { select: 'nodes', ids: [single.node] }, version: single.from_version, content: single.from_content, force: false } : null,
       summary: !done ? `${arrived} of ${nodes.length} nodes proven by content` : arrived === nodes.length ? `Every node runs what was planned, proven by content.` : `${arrived} of ${nodes.length} nodes arrived; the others are named with the reason.`,
     };
