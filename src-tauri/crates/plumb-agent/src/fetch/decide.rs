@@ -92,14 +92,9 @@ pub enum Step {
 pub enum Outcome {
     /// The registry offers what is active. `full` when the whole pack was read, `waited` when the
     /// registry held the answer back as a long poll asks.
-    Current {
-        full: bool,
-        waited: bool,
-    },
-    Failed {
-        retry_after: Option<Duration>,
-        distrust: bool,
-    },
+    Current { full: bool, waited: bool },
+    /// `answered` when the registry gave a pack, and it was what came that would not do.
+    Failed { retry_after: Option<Duration>, distrust: bool, answered: bool },
 }
 
 impl Memory {
@@ -177,12 +172,16 @@ impl Memory {
                 }
                 pace.interval.mul_f64(1.0 - 0.2 * share).max(PAUSE_MIN)
             }
-            Outcome::Failed { retry_after, distrust } => {
+            Outcome::Failed { retry_after, distrust, answered } => {
                 self.failures = self.failures.saturating_add(1);
                 self.distrust = distrust;
                 let asked = retry_after.map_or(Duration::ZERO, |t| t.min(pace.retry_after_max));
                 self.not_before = now.saturating_add(asked);
-                let ceiling = ceiling(pace, self.failures);
+                let mut ceiling = ceiling(pace, self.failures);
+                if answered {
+                    // A registry that is well is not spared: the next pack may be the sound one.
+                    ceiling = ceiling.min(pace.interval);
+                }
                 // Those who were told the same moment do not come back at the same moment.
                 asked.saturating_add(ceiling.mul_f64(share).max(PAUSE_MIN))
             }

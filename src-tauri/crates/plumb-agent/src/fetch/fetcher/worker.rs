@@ -438,6 +438,7 @@ impl Worker {
                     | Cause::NoDigest
                     | Cause::DigestMismatch
             ),
+            answered: cause.stage() != Stage::Fetch,
         };
         let pause =
             self.memory.after(&self.pace, outcome, self.shared.elapsed(), self.shared.share());
