@@ -173,12 +173,8 @@ impl Registry {
         let verifier = SigstoreVerifier::new(policy.checked().expect("a name is given"));
         let program =
             Program::new(env!("CARGO_BIN_EXE_scenario-evaluation"), [child::SUBCOMMAND.into()]);
-        PackFetching {
-            config,
-            verifier: Arc::new(verifier),
-            engine: PackEngine::Embedded(Box::new(EmbeddedSettings::new(program))),
-            observe: Arc::new(|_| ()),
-        }
+        let engine = PackEngine::Embedded(Box::new(EmbeddedSettings::new(program)));
+        PackFetching::new(config, Arc::new(verifier), engine)
     }
 }
 

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use plumb_agent::sidecar::{OpaMode, OpaProbe, Return};
+use plumb_agent::{
+    ProbeEntry,
+    sidecar::{OpaMode, Return},
+};
 use serde_json::json;
 
 use super::{
@@ -25,8 +28,8 @@ async fn begun(opa: &mut Opa, change: impl FnOnce(&mut Wanted<'_>)) -> Setting {
 }
 
 /// Whoever denies is refused, however often the fetcher tries.
-fn allowed() -> OpaProbe {
-    OpaProbe { path: "cos/abac/allow".to_owned(), input: json!({}), expect: Some(json!(true)) }
+fn allowed() -> ProbeEntry {
+    ProbeEntry { path: "cos/abac/allow".to_owned(), input: json!({}), expect: Some(json!(true)) }
 }
 
 /// What every OPA does, recorded or real: takes packs, refuses what does not compile, and comes back.
