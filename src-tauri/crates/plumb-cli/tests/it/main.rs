@@ -6,6 +6,8 @@ mod contract;
 mod evaluation_process;
 mod examples;
 mod fleets;
+#[cfg(target_os = "linux")]
+mod hostile;
 mod looks;
 mod reading;
 mod schema;
