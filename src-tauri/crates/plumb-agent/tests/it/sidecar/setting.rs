@@ -140,6 +140,25 @@ impl Setting {
         attempt.text.expect("a reason")
     }
 
+    /// Looks until the registry's pack is in force: on a busy machine a short limit may pass first.
+    pub(crate) async fn until_taken(&self, tar: &[u8]) {
+        let taken = async { while self.publish(tar).await.cause.is_some() {} };
+        tokio::time::timeout(DEADLINE, taken).await.expect("in time");
+    }
+
+    /// The same until it is refused for this reason, and not for one of a busy machine.
+    pub(crate) async fn until_refused(&self, tar: &[u8], wanted: &str) -> String {
+        let refused = async {
+            loop {
+                let why = self.refused(tar).await;
+                if why.contains(wanted) {
+                    return why;
+                }
+            }
+        };
+        tokio::time::timeout(DEADLINE, refused).await.expect("in time")
+    }
+
     pub(crate) fn report(&self) -> SidecarReport {
         self.sidecar.report().borrow().clone()
     }
