@@ -3,7 +3,7 @@
 //! `PLUMBLINE_WRITE_TRANSCRIPTS=1` writes the outputs anew. Times, ports and hashes are not shown, so a transcript is the
 //! same on every machine.
 
-use std::{collections::BTreeMap, fmt::Write as _, fs, path::Path};
+use std::{collections::BTreeMap, fmt::Write as _, path::Path};
 
 use camino::Utf8Path;
 use plumb_app::{
@@ -16,6 +16,7 @@ use plumb_app::{
     },
 };
 use plumb_demo::{DemoFleet, DemoOptions, RunningDemo};
+use scenarios_tests::{assert_as_kept, scripts};
 use tempfile::TempDir;
 
 const FLEET: &str = "demo";
@@ -34,29 +35,11 @@ struct Session {
 #[tokio::test]
 async fn transcripts_are_as_they_were() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut scripts: Vec<_> = fs::read_dir(folder.join("input"))
-        .expect("scripts stand in input/")
-        .map(|entry| entry.expect("a script").path())
-        .collect();
-    scripts.sort();
-    assert!(!scripts.is_empty(), "there are scripts");
-    let mut different = BTreeMap::new();
-    for script in scripts {
-        let name = script.file_name().expect("a file").to_string_lossy().into_owned();
-        let shown = play(&fs::read_to_string(&script).expect("a readable script")).await;
-        let kept = folder.join("output").join(&name);
-        if std::env::var_os("PLUMBLINE_WRITE_TRANSCRIPTS").is_some() {
-            fs::write(&kept, &shown).expect("a writable transcript");
-        }
-        let expected = fs::read_to_string(&kept).unwrap_or_default();
-        if shown != expected {
-            different.insert(name, shown);
-        }
+    let mut shown = BTreeMap::new();
+    for (name, script) in scripts(&folder.join("input")) {
+        shown.insert(name, play(&script).await);
     }
-    for (name, shown) in &different {
-        eprintln!("--- {name} now shows\n{shown}");
-    }
-    assert!(different.is_empty(), "{} transcripts differ", different.len());
+    assert_as_kept(&folder.join("output"), shown);
 }
 
 async fn play(script: &str) -> String {

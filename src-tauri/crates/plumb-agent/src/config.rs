@@ -15,7 +15,7 @@ use secrecy::SecretString;
 use crate::{
     alerts::AlertConfig,
     error::AgentError,
-    fetch::{EventSink, FetchConfig, PackVerifier},
+    fetch::{Disk, EventSink, FetchConfig, PackVerifier, RealDisk},
     limits::POLL_DELAY_S_MAX,
     load::BundleShare,
     packs::PackEngine,
@@ -150,7 +150,17 @@ pub struct PackFetching {
     pub config: FetchConfig,
     pub verifier: Arc<dyn PackVerifier>,
     pub engine: PackEngine,
+    /// Told everything that happens, beside the agent itself.
     pub observe: EventSink,
+    /// Where packs are kept.
+    pub disk: Arc<dyn Disk>,
+}
+
+impl PackFetching {
+    /// Packs kept on the file system, with nobody else who counts.
+    pub fn new(config: FetchConfig, verifier: Arc<dyn PackVerifier>, engine: PackEngine) -> Self {
+        Self { config, verifier, engine, observe: Arc::new(|_| ()), disk: Arc::new(RealDisk) }
+    }
 }
 
 impl fmt::Debug for PackFetching {

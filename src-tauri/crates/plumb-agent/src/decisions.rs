@@ -56,19 +56,35 @@ pub(crate) fn entrypoint(core: &Core) -> Result<Entrypoint, Fault> {
     Ok(engine.settings.decision.clone())
 }
 
-/// A document of Rego, as `POST /v1/data/...` gives it; nothing when it is undefined.
+/// A document, and whether anything decided it.
+#[derive(Debug)]
+pub(crate) enum Document {
+    /// Nothing when it is undefined.
+    Decided(Option<Value>),
+    /// There is no bundle, and everything is to be allowed.
+    AllowedWithoutBundle,
+}
+
+/// A document of Rego, as `POST /v1/data/...` gives it. Without a bundle the decision is what
+/// `--no-bundle` says; any other document is nobody's to make up.
 pub(crate) async fn document(
     core: &Core,
     entrypoint: Entrypoint,
     input: Value,
-) -> Result<Option<Value>, Fault> {
+) -> Result<Document, Fault> {
     let answering = core.answering();
-    let policy = rego(&answering)?.ok_or_else(Fault::no_bundle)?;
+    let Some(policy) = rego(&answering)? else {
+        let decision = core.engine.as_ref().map(|engine| &engine.settings.decision);
+        return match core.no_bundle() {
+            NoBundle::Allow if decision == Some(&entrypoint) => Ok(Document::AllowedWithoutBundle),
+            NoBundle::Allow | NoBundle::Deny => Err(Fault::no_bundle()),
+        };
+    };
     match ask(core, policy, entrypoint, input).await? {
-        Answer::Allow => Ok(Some(Value::Bool(true))),
-        Answer::Deny => Ok(Some(Value::Bool(false))),
-        Answer::Value { value } => Ok(Some(value)),
-        Answer::Undefined => Ok(None),
+        Answer::Allow => Ok(Document::Decided(Some(Value::Bool(true)))),
+        Answer::Deny => Ok(Document::Decided(Some(Value::Bool(false)))),
+        Answer::Value { value } => Ok(Document::Decided(Some(value))),
+        Answer::Undefined => Ok(Document::Decided(None)),
         Answer::Error { message } => Err(Fault::not_evaluated(message)),
         Answer::NotEvaluated { reason } => Err(Fault::not_evaluated(reason.to_string())),
     }
@@ -136,13 +152,15 @@ pub(crate) fn count(core: &Core, decision: &Result<Decision, Fault>) {
 }
 
 /// Counts a document. One that is no decision is counted by its answer only.
-pub(crate) fn count_document(core: &Core, document: &Result<Option<Value>, Fault>) {
+pub(crate) fn count_document(core: &Core, document: &Result<Document, Fault>) {
     let outcome = match document {
         Err(fault) if fault.status == StatusCode::BAD_REQUEST => return,
         Err(_) => DecisionOutcome::Unavailable,
-        Ok(Some(Value::Bool(true))) => DecisionOutcome::Allow,
-        Ok(Some(Value::Bool(false)) | None) => DecisionOutcome::Deny,
-        Ok(Some(value)) => match of_value(value) {
+        Ok(Document::AllowedWithoutBundle | Document::Decided(Some(Value::Bool(true)))) => {
+            DecisionOutcome::Allow
+        }
+        Ok(Document::Decided(Some(Value::Bool(false)) | None)) => DecisionOutcome::Deny,
+        Ok(Document::Decided(Some(value))) => match of_value(value) {
             None => return,
             Some(decision) => return count(core, &Ok(decision)),
         },

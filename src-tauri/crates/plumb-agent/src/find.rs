@@ -6,6 +6,7 @@ use plumb_wire::v1::{BundlesFound, FoundBundle, LastKnownGood, Pin};
 
 use crate::{
     core::{Core, Place},
+    fetch::{Sound, StoredPack},
     load::{Loaded, load},
     roots::{BundlePath, Roots},
 };
@@ -83,10 +84,13 @@ pub(crate) fn short(digest: &str) -> &str {
 }
 
 impl Core {
-    /// Every signed bundle below the roots. Files that did not change are not read again. Blocks.
+    /// Every stored pack, and every signed bundle below the roots. Bundles that did not change are not
+    /// read again. Blocks.
     pub(crate) fn list(&self) -> BundlesFound {
         let (paths, truncated) = self.roots.list();
-        let bundles = paths.iter().map(|path| self.look_at(path)).collect();
+        let stored = self.packs.get().map(|packs| packs.stored(self.now())).unwrap_or_default();
+        let mut bundles: Vec<_> = stored.into_iter().map(as_found).collect();
+        bundles.extend(paths.iter().map(|path| self.look_at(path)));
         let mut listing = self.listing();
         listing.retain(|path, _| {
             paths.iter().any(|known| known.shown == *path) || self.is_stored(path)
@@ -168,6 +172,41 @@ impl Core {
     fn listing(&self) -> std::sync::MutexGuard<'_, Listing> {
         self.listing.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
+}
+
+/// A stored pack in the words of the listing. One of a signed bundle tells the bundle's digest, as
+/// everywhere.
+fn as_found(stored: StoredPack) -> FoundBundle {
+    let StoredPack { path, bytes, digest, content } = stored;
+    let mut found = FoundBundle {
+        path: path.display().to_string(),
+        bytes,
+        verified: false,
+        reason: None,
+        bundle_id: None,
+        version: None,
+        digest: digest.map(plumb_fleet::Digest::to_hex),
+        content: None,
+        issued_at: None,
+        policies_count: None,
+        key: None,
+    };
+    match content {
+        Err(reason) => found.reason = Some(reason),
+        Ok(Sound { pack, bundle, carried_by }) => {
+            found.verified = true;
+            if let Ok(Some((_, inner))) = pack.signed_bundle() {
+                found.digest = Some(plumb_fleet::Digest::of(inner).to_hex());
+            }
+            found.bundle_id = Some(bundle.id.clone());
+            found.version = Some(bundle.version.to_string());
+            found.content = Some(bundle.content.to_string());
+            found.issued_at = bundle.issued_at;
+            found.policies_count = u32::try_from(bundle.policies.len()).ok();
+            found.key = carried_by;
+        }
+    }
+    found
 }
 
 fn describe(loaded: &Loaded, found: &mut FoundBundle) {

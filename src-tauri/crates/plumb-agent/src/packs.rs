@@ -105,6 +105,11 @@ impl Activate for PackActivation {
         self.bring(pack).boxed()
     }
 
+    fn wants(&self) -> Option<String> {
+        let pinned = self.core.book().durable.pinned.clone()?;
+        Some(format!("{} {:?} {:?}", pinned.version, pinned.digest, pinned.content))
+    }
+
     fn accepts(&self, pack: &VerifiedPack) -> Result<(), Refused> {
         let pinned = self.core.book().durable.pinned.as_ref().map(Wanted::from);
         match pinned {

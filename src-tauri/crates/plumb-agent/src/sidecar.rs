@@ -50,12 +50,12 @@ use opa::Opa;
 
 pub use config::{BUNDLE_LISTEN, OpaMode, SidecarConfig, SidecarSettingError};
 pub use failure::Return;
-pub use probe::{OpaProbe, ProbeFileError, read_probes};
 pub use status::{OpaError, OpaFault};
 
 use crate::{
     chain::chain,
     fetch::{Activate, Activated, LogSink, Refused, VerifiedPack},
+    probe_file::ProbeEntry,
 };
 
 /// Why a sidecar cannot be driven.
@@ -271,7 +271,7 @@ impl Inner {
         &self,
         way: &mut ByPut,
         form: &OpaForm,
-        probes: &[OpaProbe],
+        probes: &[ProbeEntry],
         times: Times,
         cancel: &CancellationToken,
         answer: oneshot::Sender<Result<Activated, Refused>>,
@@ -420,7 +420,7 @@ fn refusal(failure: &OpaFailure, returned: Option<Return>) -> Refused {
 }
 
 /// Asks every probe until it is answered; the first wrong answer ends it.
-async fn ask_all(opa: &Opa, probes: &[OpaProbe], deadline: Instant) -> Result<(), OpaFailure> {
+async fn ask_all(opa: &Opa, probes: &[ProbeEntry], deadline: Instant) -> Result<(), OpaFailure> {
     for probe in probes {
         loop {
             let late = || OpaFailure::Late { what: format!("the probe data.{}", probe.path) };

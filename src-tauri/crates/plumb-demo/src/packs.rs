@@ -106,7 +106,7 @@ impl Registry {
         let mut settings = EmbeddedSettings::of_this_program().context("this program's path")?;
         settings.threads = 1;
         let engine = PackEngine::Embedded(Box::new(settings));
-        Ok(PackFetching { config, verifier, engine, observe: Arc::new(|_| ()) })
+        Ok(PackFetching::new(config, verifier, engine))
     }
 
     pub(crate) async fn shutdown(self) {

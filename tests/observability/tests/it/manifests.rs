@@ -455,7 +455,7 @@ fn state_lies_on_a_volume_that_outlives_the_pod() {
 fn every_file_a_setting_names_is_mounted_from_a_secret_that_is_renewed() {
     let example = example();
     let agent = agent(&example);
-    assert_eq!(agent.args, ["agent", "serve"]);
+    assert_eq!(agent.args, ["agent", "serve", "--supervised"]);
     let from: Vec<&str> =
         agent.env_from.iter().map(|env| env.config_map_ref.name.as_str()).collect();
     assert_eq!(from, [example.settings_name.as_str()]);

@@ -48,7 +48,7 @@ fn it_is_locked_down_whoever_reads_it() {
         assert_eq!(settings.get(name).map(Vec::as_slice), Some(&[value.to_owned()][..]), "{name}");
     }
     let calls = &settings["SystemCallFilter"];
-    assert_eq!(calls, &["@system-service", "~@privileged @resources"]);
+    assert_eq!(calls, &["@system-service seccomp", "~@privileged @resources"]);
 }
 
 /// The folders of the unit are those of the environment file.

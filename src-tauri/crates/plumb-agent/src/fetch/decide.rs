@@ -53,6 +53,9 @@ pub struct Held {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Memory {
     pub held: Option<Held>,
+    /// What the registry offered last and this node is not to run: asked about, and not for, until the
+    /// registry offers another.
+    pub held_back: Option<Held>,
     /// Failures in a row.
     pub failures: u32,
     /// The last answer contradicted itself, so the next request has no condition.
@@ -83,6 +86,8 @@ pub enum Seen<'a> {
 pub enum Step {
     /// It is what is active already.
     Rest,
+    /// It is what came before and is not to be run here.
+    StillHeldBack { digest: Digest },
     /// It is something new, to be verified.
     Verify,
 }
@@ -92,22 +97,17 @@ pub enum Step {
 pub enum Outcome {
     /// The registry offers what is active. `full` when the whole pack was read, `waited` when the
     /// registry held the answer back as a long poll asks.
-    Current {
-        full: bool,
-        waited: bool,
-    },
-    Failed {
-        retry_after: Option<Duration>,
-        distrust: bool,
-    },
+    Current { full: bool, waited: bool },
+    /// `answered` when the registry gave a pack, and it was what came that would not do.
+    Failed { retry_after: Option<Duration>, distrust: bool, answered: bool },
 }
 
 impl Memory {
     /// The ETag of the next request, or nothing when the whole pack shall come.
     pub fn condition(&self, pace: &Pace, now: Duration) -> Option<&str> {
         let full_due = self.full_at.is_none_or(|at| now.saturating_sub(at) >= pace.full_every);
-        let held = self.held.as_ref().filter(|_| !self.distrust && !full_due)?;
-        held.etag.as_deref()
+        let known = self.held_back.as_ref().or(self.held.as_ref());
+        known.filter(|_| !self.distrust && !full_due)?.etag.as_deref()
     }
 
     /// Pause before the first request.
@@ -119,17 +119,23 @@ impl Memory {
     pub fn judge(&self, seen: Seen<'_>) -> Result<Step, FetchFailure> {
         match seen {
             Seen::NotModified { asked_with, etag, digest_field } => {
-                let (Some(held), Some(asked)) = (&self.held, asked_with) else {
+                let asked_about = |known: &&Held| {
+                    known.etag.as_deref().zip(asked_with).is_some_and(|(own, asked)| own == asked)
+                };
+                let held_back = self.held_back.as_ref().filter(asked_about);
+                let (Some(known), Some(asked)) = (held_back.or(self.held.as_ref()), asked_with)
+                else {
                     return Err(FetchFailure::NotModifiedWithoutCache);
                 };
                 let lies =
-                    |etag: &str| FetchFailure::EtagLies { etag: shown(etag), found: held.digest };
+                    |etag: &str| FetchFailure::EtagLies { etag: shown(etag), found: known.digest };
                 if let Some(etag) = etag.filter(|etag| !same_tag(etag, asked)) {
                     return Err(lies(etag));
                 }
-                // A registry that tells the digest beside "not modified" must tell ours.
+                // A registry that tells the digest beside "not modified" must tell that one.
                 match digest_field.map(read_digest_field) {
-                    Some(Ok(claimed)) if claimed != held.digest => Err(lies(asked)),
+                    Some(Ok(claimed)) if claimed != known.digest => Err(lies(asked)),
+                    _ if held_back.is_some() => Ok(Step::StillHeldBack { digest: known.digest }),
                     _ => Ok(Step::Rest),
                 }
             }
@@ -177,12 +183,16 @@ impl Memory {
                 }
                 pace.interval.mul_f64(1.0 - 0.2 * share).max(PAUSE_MIN)
             }
-            Outcome::Failed { retry_after, distrust } => {
+            Outcome::Failed { retry_after, distrust, answered } => {
                 self.failures = self.failures.saturating_add(1);
                 self.distrust = distrust;
                 let asked = retry_after.map_or(Duration::ZERO, |t| t.min(pace.retry_after_max));
                 self.not_before = now.saturating_add(asked);
-                let ceiling = ceiling(pace, self.failures);
+                let mut ceiling = ceiling(pace, self.failures);
+                if answered {
+                    // A registry that is well is not spared: the next pack may be the sound one.
+                    ceiling = ceiling.min(pace.interval);
+                }
                 // Those who were told the same moment do not come back at the same moment.
                 asked.saturating_add(ceiling.mul_f64(share).max(PAUSE_MIN))
             }

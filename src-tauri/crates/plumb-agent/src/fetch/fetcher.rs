@@ -3,6 +3,8 @@
 mod come_up;
 mod examine;
 mod handle;
+mod held_back;
+mod stored;
 mod worker;
 
 use std::{
@@ -13,6 +15,8 @@ use std::{
 pub(crate) use handle::FetchHandle;
 use plumb_fleet::Digest;
 use plumb_wire::v1::LogLevel;
+use stored::StoredPacks;
+pub(crate) use stored::{Sound, StoredPack};
 use tokio::{
     sync::{mpsc, oneshot, watch},
     time::{Duration, Instant},
@@ -33,10 +37,10 @@ use super::{
     pack::{Activate, VerifiedPack},
     source::{Answer, PackSource},
     status::{Attempt, FetchEvent, FetchStatus, FetchTrigger},
-    store::{PackStore, StoreError},
+    store::{PackStore, StoreError, TakenBack},
     verify::PackVerifier,
 };
-use crate::config::Clock;
+use crate::{chain::chain, config::Clock};
 
 /// Why a fetcher does not start.
 #[derive(Debug, thiserror::Error)]
@@ -168,6 +172,7 @@ pub struct Fetcher {
     jobs: mpsc::Sender<Job>,
     alerts: Option<mpsc::Receiver<Alert>>,
     tracker: TaskTracker,
+    stored: StoredPacks,
 }
 
 impl fmt::Debug for Fetcher {
@@ -207,7 +212,9 @@ impl Fetcher {
             let text = format!("Removed {path}, left half written by an earlier process");
             (shared.log)(LogLevel::Warn, &text);
         }
-        let mut worker = Worker::new(Arc::clone(&shared), store, audit);
+        let store = Arc::new(Mutex::new(store));
+        let taken_back = taken_back(&shared, &store).await;
+        let mut worker = Worker::new(Arc::clone(&shared), Arc::clone(&store), taken_back, audit);
         worker.come_up(FetchTrigger::Start).await;
         let (jobs, queue) = mpsc::channel(QUEUE_MAX);
         let tracker = TaskTracker::new();
@@ -223,7 +230,8 @@ impl Fetcher {
         }
         let first = Memory::first(shared.share());
         tracker.spawn(worker.run(queue, first));
-        Ok(Self { shared, jobs, alerts: Some(alerts), tracker })
+        let stored = StoredPacks::new(&store, Arc::clone(&shared.verifier));
+        Ok(Self { shared, jobs, alerts: Some(alerts), tracker, stored })
     }
 
     /// What there is to show, and a way to wait for its next change.
@@ -254,7 +262,8 @@ impl Fetcher {
 
     /// A door for those who only ask.
     pub(crate) fn handle(&self) -> FetchHandle {
-        FetchHandle::new(self.jobs.clone(), self.status(), self.shared.config.url().to_string())
+        let url = self.shared.config.url().to_string();
+        FetchHandle::new(self.jobs.clone(), self.status(), self.stored.clone(), url)
     }
 
     /// Stops: what is being brought into force is finished, and the store is given back.
@@ -269,6 +278,19 @@ impl Drop for Fetcher {
     fn drop(&mut self) {
         self.shared.stop.cancel();
     }
+}
+
+/// What an earlier process took back. That it cannot be read is told, and stops nothing.
+async fn taken_back(shared: &Shared, store: &Arc<Mutex<PackStore>>) -> Vec<TakenBack> {
+    let store = Arc::clone(store);
+    let read = on_blocking_thread(move || {
+        store.lock().unwrap_or_else(PoisonError::into_inner).taken_back()
+    });
+    read.await.unwrap_or_else(|error| {
+        let text = format!("Packs that were taken back may come again: {}", chain(&error));
+        (shared.log)(LogLevel::Error, &text);
+        Vec::new()
+    })
 }
 
 pub(crate) async fn on_blocking_thread<T: Send + 'static>(

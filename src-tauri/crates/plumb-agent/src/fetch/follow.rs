@@ -90,7 +90,7 @@ pub(crate) async fn push(shared: Arc<Shared>, jobs: mpsc::Sender<Job>) {
             );
             (shared.log)(LogLevel::Warn, &text);
         }
-        let outcome = Outcome::Failed { retry_after, distrust: false };
+        let outcome = Outcome::Failed { retry_after, distrust: false, answered: false };
         pause = memory.after(&pace, outcome, shared.elapsed(), shared.share());
     }
 }

@@ -33,6 +33,9 @@ pub(crate) const ACTIVATION_TIMEOUT: Duration = Duration::from_secs(30);
 pub(crate) const LKG_PACKS_MAX: usize = 3;
 /// Packs remembered not to be taken again; a registry offers one at a time.
 pub(crate) const TAKEN_BACK_MAX: usize = 16;
+/// The file that remembers them, with reasons of at most so many characters.
+pub(crate) const TAKEN_BACK_BYTES_MAX: usize = 256 << 10;
+pub(crate) const TAKEN_BACK_REASON_MAX: usize = 2_000;
 /// A stored pack: the tar, its attestation, and a header.
 pub(crate) const RECORD_BYTES_MAX: usize =
     plumb_bundle::limits::ARCHIVE_BYTES_MAX + ATTESTATION_BYTES_MAX + RECORD_HEADER_BYTES_MAX;

@@ -61,6 +61,11 @@ pub trait Activate: Send + Sync + fmt::Debug {
     /// when the future is dropped before it is done, what was in force before still is.
     fn activate<'a>(&'a self, pack: &'a VerifiedPack) -> BoxFuture<'a, Result<Activated, Refused>>;
 
+    /// What this node is told to run, in words that change when that does; nothing when anything.
+    fn wants(&self) -> Option<String> {
+        None
+    }
+
     /// Says why a sound pack is not what this node should run, as under a pin; then it is neither
     /// stored nor activated.
     fn accepts(&self, _pack: &VerifiedPack) -> Result<(), Refused> {

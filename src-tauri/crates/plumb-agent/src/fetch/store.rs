@@ -2,6 +2,7 @@
 //! finds a whole pack.
 
 mod record;
+mod taken_back;
 
 use std::{
     io,
@@ -11,6 +12,7 @@ use std::{
 
 use plumb_fleet::Digest;
 pub use record::Record;
+pub use taken_back::TakenBack;
 
 use super::{
     disk::{Disk, DiskLock},
@@ -37,7 +39,7 @@ pub enum StoreError {
         #[source]
         error: io::Error,
     },
-    #[error("{path} is no whole pack: {problem}", path = path.display())]
+    #[error("{path} is not whole: {problem}", path = path.display())]
     Damaged { path: PathBuf, problem: &'static str },
     #[error("there is no earlier pack to return to")]
     NoFormer,
@@ -206,7 +208,8 @@ impl PackStore {
         Ok(names)
     }
 
-    fn path(&self, slot: &Slot) -> PathBuf {
+    /// The file of a slot.
+    pub fn path(&self, slot: &Slot) -> PathBuf {
         match slot {
             Slot::Active => self.folder.join(ACTIVE),
             Slot::LastKnownGood(name) => self.folder.join(LKG).join(name),

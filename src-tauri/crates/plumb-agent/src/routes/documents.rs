@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::read_json;
 use crate::{
     core::{Core, RequestCounts},
-    decisions::{count_document, document},
+    decisions::{Document, count_document, document},
     problem::Fault,
 };
 
@@ -22,6 +22,10 @@ struct Body {
     #[serde(default)]
     input: Value,
 }
+
+/// What OPA's clients find beside a result that is not to be relied on.
+const WITHOUT_BUNDLE: &str =
+    "there is no verified bundle in force; this agent was started to allow everything meanwhile";
 
 /// `POST /v1/data/{path}`: `{"input": ...}` in, `{"result": ...}` out, `{}` when it is undefined.
 pub(super) async fn ask(
@@ -37,7 +41,11 @@ pub(super) async fn ask(
     let found = document(&core, entrypoint, input).await;
     count_document(&core, &found);
     Ok(Json(match found? {
-        Some(result) => json!({ "result": result }),
-        None => json!({}),
+        Document::Decided(Some(result)) => json!({ "result": result }),
+        Document::Decided(None) => json!({}),
+        Document::AllowedWithoutBundle => json!({
+            "result": true,
+            "warning": { "code": "no_bundle", "message": WITHOUT_BUNDLE },
+        }),
     }))
 }

@@ -12,9 +12,9 @@ use super::{
     limits::{DOUBT, LOOK_PAUSE, NUDGE_PAUSE, RETURN_TIMEOUT},
     offer::{Offer, Offered},
     opa::Opa,
-    probe::OpaProbe,
     status::{BundleStatus, OpaFault},
 };
+use crate::probe_file::ProbeEntry;
 
 /// One OPA and the bundle it is offered.
 pub(super) struct ByBundle {
@@ -31,7 +31,7 @@ impl ByBundle {
     pub(super) async fn activate(
         &self,
         form: OpaForm,
-        probes: &[OpaProbe],
+        probes: &[ProbeEntry],
         times: Times,
         cancel: &CancellationToken,
     ) -> Result<(), (OpaFailure, Return)> {
@@ -70,7 +70,7 @@ impl ByBundle {
         &self,
         fresh: &Offered,
         before: Option<BundleStatus>,
-        probes: &[OpaProbe],
+        probes: &[ProbeEntry],
         times: Times,
     ) -> Result<(), OpaFailure> {
         let Times { mut reach_by, deadline } = times;

@@ -14,8 +14,8 @@ use super::{
     journal::{Journal, Placed},
     limits::{LOOK_PAUSE, RETRY_PAUSE_MAX},
     opa::Opa,
-    probe::OpaProbe,
 };
+use crate::probe_file::ProbeEntry;
 
 /// One OPA and what was written into it.
 pub(super) struct ByPut {
@@ -42,7 +42,7 @@ impl ByPut {
     pub(super) async fn activate(
         &mut self,
         form: &OpaForm,
-        probes: &[OpaProbe],
+        probes: &[ProbeEntry],
         times: Times,
         cancel: &CancellationToken,
     ) -> Result<Changed, OpaFailure> {

@@ -6,11 +6,11 @@ use plumb_wire::packs::is_pack_id;
 use reqwest::Url;
 use secrecy::SecretString;
 
-use super::{
-    limits::DEADLINE,
-    probe::{OpaProbe, ProbeFileError},
+use super::limits::DEADLINE;
+use crate::{
+    fetch::is_loopback,
+    probe_file::{ProbeEntry, ProbeFileError},
 };
-use crate::fetch::is_loopback;
 
 /// Where the bundle is served for OPA.
 pub const BUNDLE_LISTEN: &str = "127.0.0.1:8182";
@@ -62,7 +62,7 @@ pub struct SidecarConfig {
     pub token: Option<SecretString>,
     /// Questions OPA has to answer before a pack counts as in force; without any, every package of
     /// the pack has to be there.
-    pub probes: Vec<OpaProbe>,
+    pub probes: Vec<ProbeEntry>,
     /// Where [`OpaMode::Put`] remembers what it changed: the folder of packs.
     pub folder: PathBuf,
     /// Time for one activation, without the return to the former pack.

@@ -41,9 +41,6 @@ pub(super) const HOLD_MAX: Duration = Duration::from_mins(1);
 /// OPA holds one connection; somebody who looks by hand another.
 pub(super) const CONNECTIONS_MAX: usize = 16;
 
-/// Probes of one file, and bytes of it.
-pub(super) const PROBES_MAX: usize = 64;
-pub(super) const PROBES_BYTES_MAX: usize = 1 << 20;
 /// Packages that are asked for where there is no file of probes.
 pub(super) const PACKAGES_PROBED_MAX: usize = 8;
 /// The journal holds the former modules and documents.

@@ -14,10 +14,9 @@ use super::{
     limits::{
         ANSWER_BYTES_MAX, DOCUMENT_BYTES_MAX, MODULE_BYTES_MAX, REQUEST_TIMEOUT, STATUS_BYTES_MAX,
     },
-    probe::OpaProbe,
     status::{BundleStatus, OpaFault, WireFault, read_status},
 };
-use crate::chain::chain;
+use crate::{chain::chain, probe_file::ProbeEntry};
 
 pub(super) struct Opa {
     client: Client,
@@ -128,7 +127,7 @@ impl Opa {
     }
 
     /// The answer to a probe; nothing is undefined.
-    pub(super) async fn ask(&self, probe: &OpaProbe) -> Result<Option<Value>, OpaFailure> {
+    pub(super) async fn ask(&self, probe: &ProbeEntry) -> Result<Option<Value>, OpaFailure> {
         let what = format!("POST /v1/data/{}", probe.path);
         let mut url = self.address(&at("data", &probe.path));
         url.set_query(Some("explain=off"));

@@ -1,67 +1,14 @@
 //! Questions whose answers show that OPA decides by the new pack.
 
 use plumb_bundle::formats::pack::OpaForm;
-use serde::Deserialize;
 use serde_json::Value;
 
-use super::limits::{PACKAGES_PROBED_MAX, PROBES_BYTES_MAX, PROBES_MAX};
-
-/// One question to OPA.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct OpaProbe {
-    /// What is asked for, as a place below `data`: `cos/abac/allow`.
-    pub path: String,
-    #[serde(default)]
-    pub input: Value,
-    /// Nothing where any answer will do, as long as there is one.
-    #[serde(default)]
-    pub expect: Option<Value>,
-}
-
-/// Why a file of probes is refused.
-#[derive(Debug, thiserror::Error)]
-pub enum ProbeFileError {
-    #[error("it is larger than {PROBES_BYTES_MAX} bytes")]
-    TooLarge,
-    #[error(
-        "it is not {{\"probes\": [{{\"path\": \"cos/abac/allow\", \"input\": {{}}, \"expect\": true}}]}}"
-    )]
-    Format(#[source] serde_json::Error),
-    #[error("it has {count} probes; 1 to {PROBES_MAX} are asked before a pack counts as in force")]
-    Count { count: usize },
-    #[error("probe {number}: {path:?} is no place below data; write it as cos/abac/allow")]
-    Path { number: usize, path: String },
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ProbeFile {
-    probes: Vec<OpaProbe>,
-}
-
-/// Reads a file of probes.
-pub fn read_probes(text: &[u8]) -> Result<Vec<OpaProbe>, ProbeFileError> {
-    if text.len() > PROBES_BYTES_MAX {
-        return Err(ProbeFileError::TooLarge);
-    }
-    let ProbeFile { probes } = serde_json::from_slice(text).map_err(ProbeFileError::Format)?;
-    if probes.is_empty() || probes.len() > PROBES_MAX {
-        return Err(ProbeFileError::Count { count: probes.len() });
-    }
-    for (index, probe) in probes.iter().enumerate() {
-        let wrong = |part: &str| part.is_empty() || part == "." || part == "..";
-        if probe.path.split('/').any(wrong) || probe.path.contains(['?', '#', '\\']) {
-            let path = probe.path.chars().take(200).collect();
-            return Err(ProbeFileError::Path { number: index + 1, path });
-        }
-    }
-    Ok(probes)
-}
+use super::limits::PACKAGES_PROBED_MAX;
+use crate::probe_file::ProbeEntry;
 
 /// What is asked where nobody gave a file: each package has to be there.
-pub(super) fn of_packages(form: &OpaForm) -> Vec<OpaProbe> {
-    let ask = |package: &String| OpaProbe {
+pub(super) fn of_packages(form: &OpaForm) -> Vec<ProbeEntry> {
+    let ask = |package: &String| ProbeEntry {
         path: package.clone(),
         input: Value::Object(serde_json::Map::new()),
         expect: None,
@@ -70,7 +17,7 @@ pub(super) fn of_packages(form: &OpaForm) -> Vec<OpaProbe> {
 }
 
 /// What speaks against an answer; `None` is undefined.
-pub(super) fn objection(probe: &OpaProbe, answer: Option<&Value>) -> Option<String> {
+pub(super) fn objection(probe: &ProbeEntry, answer: Option<&Value>) -> Option<String> {
     let shown = |value: Option<&Value>| match value {
         Some(value) => value.to_string().chars().take(120).collect(),
         None => "undefined".to_owned(),
@@ -93,20 +40,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_of_probes_is_read_whole_or_not_at_all() {
-        let check = |text: &str, wanted: &str| {
-            let error = read_probes(text.as_bytes()).expect_err("refused").to_string();
-            assert!(error.contains(wanted), "{error}");
-        };
-        check("[]", "\"path\": \"cos/abac/allow\"");
-        check(r#"{"probes":[]}"#, "0 probes");
-        check(r#"{"probes":[{"path":"/a"}]}"#, "probe 1");
-        check(r#"{"probes":[{"path":"a/../b"}]}"#, "no place below data");
-        check(r#"{"probes":[{"path":"a","expected":true}]}"#, "it is not");
-        let read = read_probes(br#"{"probes":[{"path":"a/b","input":{"x":1},"expect":true}]}"#);
-        let probe = &read.expect("sound")[0];
-        assert_eq!(objection(probe, Some(&json!(true))), None);
-        assert_eq!(objection(probe, Some(&json!(1))).as_deref(), Some("data.a.b is 1, not true"));
-        assert_eq!(objection(probe, None).as_deref(), Some("data.a.b is undefined, not true"));
+    fn an_answer_is_held_against_what_was_expected() {
+        let probe = |expect| ProbeEntry { path: "a/b".to_owned(), input: json!({}), expect };
+        let one = probe(Some(json!(true)));
+        assert_eq!(objection(&one, Some(&json!(true))), None);
+        assert_eq!(objection(&one, Some(&json!(1))).as_deref(), Some("data.a.b is 1, not true"));
+        assert_eq!(objection(&one, None).as_deref(), Some("data.a.b is undefined, not true"));
+        let any = probe(None);
+        assert_eq!(objection(&any, Some(&json!(1))), None);
+        assert_eq!(objection(&any, None).as_deref(), Some("data.a.b is undefined"));
     }
 }

@@ -7,6 +7,6 @@ mod following;
 mod hour;
 pub(crate) mod registry;
 mod sigstore;
-mod sim;
+pub(crate) mod sim;
 mod store;
 pub(crate) mod world;

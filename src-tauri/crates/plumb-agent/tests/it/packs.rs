@@ -1,5 +1,7 @@
 //! An agent that runs packs of both kinds: what it answers, tells, keeps and takes back.
 
+pub(crate) mod faults;
+mod remembered;
 mod world;
 
 use serde_json::{Value, json};

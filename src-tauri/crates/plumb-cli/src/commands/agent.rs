@@ -96,7 +96,8 @@ pub(crate) struct Serve {
     /// Do not reload when a *.signed.json changes
     #[arg(long, env = "PLUMB_AGENT_NO_WATCH")]
     no_watch: bool,
-    /// Start the agent again at once when it crashes; --listen needs a port for that
+    /// Run the agent as a child and start it again at once when it crashes, as by a question that
+    /// overflows the engine's stack; it then answers by what is stored. --listen needs a port
     #[arg(long)]
     supervised: bool,
     /// Also stop when standard input is closed

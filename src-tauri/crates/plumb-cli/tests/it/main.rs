@@ -7,6 +7,8 @@ mod evaluation_process;
 mod examples;
 mod fleets;
 mod journals;
+#[cfg(target_os = "linux")]
+mod hostile;
 mod looks;
 mod reading;
 mod schema;

@@ -18,7 +18,7 @@ use crate::{
 /// A program that runs until it is told to stop.
 pub(crate) struct Served {
     child: Child,
-    first: Value,
+    pub(crate) first: Value,
     _rest: BufReader<ChildStdout>,
 }
 
@@ -63,7 +63,7 @@ fn ask(address: &str, method: &str, path: &str, token: Option<&str>, body: &str)
 }
 
 /// As [`ask`], of an agent that may end meanwhile.
-fn try_ask(
+pub(crate) fn try_ask(
     address: &str,
     method: &str,
     path: &str,
@@ -402,6 +402,13 @@ fn a_collector_gets_one_object_a_line_and_people_the_fields_words() {
 fn packaged_settings_are_flags_of_the_agent() {
     let packaging = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../packaging/agent");
     let help = World::empty().check("agent serve --help", 0).stdout;
+    let offered: Vec<&str> = help
+        .split("[env: ")
+        .skip(1)
+        .filter_map(|rest| rest.split('=').next())
+        .filter(|name| ["_PACK_", "_OPA_"].iter().any(|kind| name.contains(kind)))
+        .collect();
+    assert!(offered.len() > 10, "{offered:?}");
     let mut seen = 0;
     for file in ["plumb-agent.env", "kubernetes/config-map.yaml"] {
         let text = fs::read_to_string(packaging.join(file)).expect("readable");
@@ -414,6 +421,9 @@ fn packaged_settings_are_flags_of_the_agent() {
             }
             seen += 1;
             assert!(help.contains(&format!("[env: {name}=")), "{file}: {name} is no setting");
+        }
+        for name in &offered {
+            assert!(text.contains(name), "{file} does not show {name}");
         }
     }
     assert!(seen > 20, "both files were read");

@@ -15,14 +15,22 @@ use super::{
 use crate::{
     chain::chain,
     fetch::{
-        decide::Held,
         failure::FetchFailure,
-        limits::TAKEN_BACK_MAX,
+        limits::{TAKEN_BACK_MAX, TAKEN_BACK_REASON_MAX},
         pack::VerifiedPack,
         status::{Attempt, Ended, FetchEvent, FetchTrigger},
-        store::{Record, Slot, StoreError},
+        store::{Record, Slot, StoreError, TakenBack},
     },
 };
+
+/// What became of a slot at a start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum CameUp {
+    Yes,
+    No,
+    /// It is whole, and did not prove itself when it was in force.
+    TakenBack,
+}
 
 /// How a stored pack is brought back.
 #[derive(Debug)]
@@ -45,26 +53,18 @@ impl Worker {
                 return;
             }
         };
+        // One that was taken back is better than none at all, and than nothing else.
+        let mut last_resort = Vec::new();
         for slot in slots {
-            let wanted = slot.clone();
-            let record = match self.store(move |store| store.load(&wanted)).await {
-                Ok(record) => record,
-                Err(StoreError::Disk { error, .. })
-                    if error.kind() == std::io::ErrorKind::NotFound =>
-                {
-                    continue;
-                }
-                Err(error) => {
-                    self.start_failed(trigger, FetchFailure::Store(error), None).await;
-                    continue;
-                }
-            };
-            let digest = record.digest;
-            let fallback = slot != Slot::Active;
-            let back = Back { slot, trigger, fallback, keeps: false };
-            match self.bring_back(record, back, None).await {
-                Ok(_) => return,
-                Err(failure) => self.start_failed(trigger, failure, Some(digest)).await,
+            match self.come_up_by(slot.clone(), trigger, false).await {
+                CameUp::Yes => return,
+                CameUp::No => {}
+                CameUp::TakenBack => last_resort.push(slot),
+            }
+        }
+        for slot in last_resort {
+            if matches!(self.come_up_by(slot, trigger, true).await, CameUp::Yes) {
+                return;
             }
         }
         let text = format!(
@@ -72,6 +72,33 @@ impl Worker {
             self.shared.config.pack_id()
         );
         (self.shared.log)(LogLevel::Warn, &text);
+    }
+
+    async fn come_up_by(&mut self, slot: Slot, trigger: FetchTrigger, any: bool) -> CameUp {
+        let wanted = slot.clone();
+        let record = match self.store(move |store| store.load(&wanted)).await {
+            Ok(record) => record,
+            Err(StoreError::Disk { error, .. }) if error.kind() == std::io::ErrorKind::NotFound => {
+                return CameUp::No;
+            }
+            Err(error) => {
+                self.start_failed(trigger, FetchFailure::Store(error), None).await;
+                return CameUp::No;
+            }
+        };
+        let digest = record.digest;
+        if !any && self.was_taken_back(digest).is_some() {
+            return CameUp::TakenBack;
+        }
+        let fallback = slot != Slot::Active;
+        let back = Back { slot, trigger, fallback, keeps: false };
+        match self.bring_back(record, back, None).await {
+            Ok(_) => CameUp::Yes,
+            Err(failure) => {
+                self.start_failed(trigger, failure, Some(digest)).await;
+                CameUp::No
+            }
+        }
     }
 
     async fn start_failed(
@@ -134,7 +161,7 @@ impl Worker {
         let begun = Instant::now();
         self.activate(&pack, trigger).await?;
         self.in_force(&pack, begun.elapsed());
-        self.memory.held = Some(Held { digest: record.digest, etag: record.etag.clone() });
+        self.holds(record.digest, record.etag.clone());
         // The stored pack is whole; its ETag will do.
         self.memory.full_at = Some(std::time::Duration::ZERO);
         if fallback {
@@ -178,10 +205,7 @@ impl Worker {
         let back = self.go_back(FetchTrigger::Rollback, &other, false).await;
         let returned = back.is_some_and(|attempt| attempt.result == Ended::Activated);
         let reason = if returned {
-            if self.taken_back.len() == TAKEN_BACK_MAX {
-                self.taken_back.pop_front();
-            }
-            self.taken_back.push_back((digest, reason.clone()));
+            self.remember(digest, &reason).await;
             reason
         } else {
             format!("{reason}; there is no earlier pack to return to, so it stays")
@@ -190,6 +214,25 @@ impl Worker {
         let id = correlation();
         let told = self.lost(FetchTrigger::Rollback, &id, lost, std::time::Duration::ZERO).await;
         Some(told.0)
+    }
+
+    /// Remembers not to take a pack again, also after a restart.
+    async fn remember(&mut self, digest: Digest, reason: &str) {
+        self.taken_back.retain(|taken_back| taken_back.digest != digest);
+        if self.taken_back.len() >= TAKEN_BACK_MAX {
+            self.taken_back.remove(0);
+        }
+        let reason = reason.chars().take(TAKEN_BACK_REASON_MAX).collect();
+        self.taken_back.push(TakenBack { digest, reason, at: self.shared.clock.now() });
+        let all = self.taken_back.clone();
+        if let Err(error) = self.store(move |store| store.remember(&all)).await {
+            let text = format!(
+                "That {} was taken back cannot be written down, so a restart would take it again: {}",
+                digest.short(),
+                chain(&error)
+            );
+            (self.shared.log)(LogLevel::Error, &text);
+        }
     }
 
     /// Begins again from the stored packs; what is in force stays until one of them is.

@@ -1,9 +1,13 @@
 //! The door of a fetcher: everything goes through its one queue.
 
+use jiff::Timestamp;
 use plumb_fleet::Digest;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::{Job, Wants, Work, correlation};
+use super::{
+    Job, Wants, Work, correlation,
+    stored::{StoredPack, StoredPacks},
+};
 use crate::fetch::{
     pack::VerifiedPack,
     status::{Attempt, FetchStatus, FetchTrigger},
@@ -14,6 +18,7 @@ use crate::fetch::{
 pub(crate) struct FetchHandle {
     jobs: mpsc::Sender<Job>,
     status: watch::Receiver<FetchStatus>,
+    stored: StoredPacks,
     url: String,
 }
 
@@ -21,9 +26,10 @@ impl FetchHandle {
     pub(super) fn new(
         jobs: mpsc::Sender<Job>,
         status: watch::Receiver<FetchStatus>,
+        stored: StoredPacks,
         url: String,
     ) -> Self {
-        Self { jobs, status, url }
+        Self { jobs, status, stored, url }
     }
 
     /// Address of the pack; carries no credential.
@@ -33,6 +39,11 @@ impl FetchHandle {
 
     pub(crate) fn status(&self) -> FetchStatus {
         self.status.borrow().clone()
+    }
+
+    /// What is stored, as of now. Blocks.
+    pub(crate) fn stored(&self, now: Timestamp) -> Vec<StoredPack> {
+        self.stored.list(now)
     }
 
     /// Looks now; nothing when the registry asked to be left alone, or the fetcher stops.

@@ -1,7 +1,6 @@
 //! The one task that works off the queue: one look, and one reload, at a time.
 
 use std::{
-    collections::VecDeque,
     panic::AssertUnwindSafe,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -18,6 +17,7 @@ use tokio::{
 use super::{
     Done, Job, Shared, Work, correlation,
     examine::{Examined, examine},
+    held_back::HeldBack,
     on_blocking_thread,
 };
 use crate::{
@@ -26,13 +26,13 @@ use crate::{
         alert::{Alert, is_told, teams},
         audit::{AuditLine, AuditLog},
         config::FetchMode,
-        decide::{Held, Memory, Outcome, Pace, Seen, Step},
+        decide::{Memory, Outcome, Pace, Seen, Step},
         failure::{Cause, FetchFailure, Stage},
         limits::ACTIVATION_TIMEOUT,
         pack::VerifiedPack,
         source::{Answer, Ask},
         status::{ActivePack, Attempt, Ended, FetchEvent, FetchTrigger},
-        store::{PackStore, Record, StoreError},
+        store::{PackStore, Record, StoreError, TakenBack},
     },
 };
 
@@ -44,9 +44,11 @@ pub(super) struct Worker {
     store: Arc<Mutex<PackStore>>,
     audit: Arc<Mutex<AuditLog>>,
     pub(super) memory: Memory,
-    /// Packs that were taken back, the newest last, with the reason.
-    pub(super) taken_back: VecDeque<(Digest, String)>,
-    pace: Pace,
+    /// Packs that were taken back, the newest last.
+    pub(super) taken_back: Vec<TakenBack>,
+    /// What the registry offers and this node is not to run.
+    pub(super) held_back: Option<HeldBack>,
+    pub(super) pace: Pace,
 }
 
 /// A look that brought nothing into force, and what came with it.
@@ -84,20 +86,22 @@ struct Found {
 }
 
 impl Worker {
-    pub(super) fn new(shared: Arc<Shared>, store: PackStore, audit: AuditLog) -> Self {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        store: Arc<Mutex<PackStore>>,
+        taken_back: Vec<TakenBack>,
+        audit: AuditLog,
+    ) -> Self {
         let pace = shared.config.pace();
         Self {
             shared,
-            store: Arc::new(Mutex::new(store)),
+            store,
             audit: Arc::new(Mutex::new(audit)),
             memory: Memory::default(),
-            taken_back: VecDeque::new(),
+            taken_back,
+            held_back: None,
             pace,
         }
-    }
-
-    pub(super) fn condition(&self) -> Option<String> {
-        self.memory.condition(&self.pace, self.shared.elapsed()).map(str::to_owned)
     }
 
     /// Works until the fetcher stops.
@@ -188,12 +192,24 @@ impl Worker {
     ) -> Result<Found, Lost> {
         match answer? {
             Answer::NotModified { etag, digest_field, waited } => {
-                self.memory.judge(Seen::NotModified {
+                let step = self.memory.judge(Seen::NotModified {
                     asked_with,
                     etag: etag.as_deref(),
                     digest_field: digest_field.as_deref(),
                 })?;
-                Ok(Found { full: false, waited, ..Found::default() })
+                let found = Found { full: false, waited, ..Found::default() };
+                match (step, &self.held_back) {
+                    (Step::StillHeldBack { digest }, _)
+                        if let Some(failure) = self.was_taken_back(digest) =>
+                    {
+                        Err(Lost { failure, digest: Some(digest) })
+                    }
+                    (Step::StillHeldBack { digest }, Some(held_back)) => {
+                        let reason = held_back.reason.clone();
+                        Ok(Found { held_back: Some(reason), digest: Some(digest), ..found })
+                    }
+                    _ => Ok(found),
+                }
             }
             Answer::Pack { etag, digest_field, attestation, bytes, waited } => {
                 let (found, bytes) = on_blocking_thread(move || (Digest::of(&bytes), bytes)).await;
@@ -210,9 +226,9 @@ impl Worker {
                     let digest = Some(found);
                     return Ok(Found { full: true, waited, digest, ..Found::default() });
                 }
-                if let Some((_, reason)) = self.taken_back.iter().find(|(was, _)| *was == found) {
-                    let reason = reason.clone();
-                    return Err(lost(FetchFailure::TakenBack { reason }));
+                if let Some(failure) = self.was_taken_back(found) {
+                    self.hold_back(found, etag, "");
+                    return Err(lost(failure));
                 }
                 let attestation = match attestation {
                     Some(attestation) => attestation,
@@ -279,6 +295,7 @@ impl Worker {
             correlation: correlation.to_owned(),
         };
         if let Err(refused) = self.shared.activate.accepts(&pack) {
+            self.hold_back(digest, etag, &refused.reason);
             return Ok(Admitted::HeldBack { reason: refused.reason });
         }
         let mut record = Record {
@@ -300,7 +317,7 @@ impl Worker {
         }
         self.store(move |store| store.acknowledge(&record)).await;
         self.in_force(&pack, begun.elapsed());
-        self.memory.held = Some(Held { digest, etag });
+        self.holds(digest, etag);
         Ok(Admitted::InForce { carried_by })
     }
 
@@ -438,6 +455,7 @@ impl Worker {
                     | Cause::NoDigest
                     | Cause::DigestMismatch
             ),
+            answered: cause.stage() != Stage::Fetch,
         };
         let pause =
             self.memory.after(&self.pace, outcome, self.shared.elapsed(), self.shared.share());

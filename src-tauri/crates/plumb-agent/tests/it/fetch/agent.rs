@@ -15,12 +15,9 @@ use crate::{
 
 fn with_packs(bundles: &crate::world::World, world: &World, registry: &Registry) -> AgentConfig {
     let mut config = bundles.config();
-    config.packs = Some(PackFetching {
-        config: world.config(registry.url()),
-        verifier: KeyVerifier::new(),
-        engine: PackEngine::Beside(Arc::clone(&world.engine) as Arc<dyn Activate>),
-        observe: Arc::new(|_| ()),
-    });
+    let engine = PackEngine::Beside(Arc::clone(&world.engine) as Arc<dyn Activate>);
+    config.packs =
+        Some(PackFetching::new(world.config(registry.url()), KeyVerifier::new(), engine));
     config
 }
 

@@ -23,7 +23,10 @@ use plumb_trust::{Identity, Profile, SigstoreRoot, TrustPolicy, Window};
 use plumb_worker::{Program, child};
 use serde_json::Value;
 
-use crate::world::{Node, World};
+use crate::{
+    fetch::registry::Script,
+    world::{Node, World},
+};
 
 const ID: &str = "policy-pack-v0";
 
@@ -106,27 +109,37 @@ impl PackWorld {
         self.attest(tar, &rego("other", "allow := true"), |_| ());
     }
 
-    fn attest(&self, tar: &[u8], artifact: &[u8], change: impl FnOnce(&mut Recipe)) {
+    /// What vouches for this artifact.
+    pub(super) fn attestation(&self, artifact: &[u8], change: impl FnOnce(&mut Recipe)) -> String {
         let mut recipe = Recipe::new(artifact, self.signed_at);
         change(&mut recipe);
-        let issued = self.pki.issue(&recipe).expect("a bundle");
-        let attestation = issued.bundle_json();
+        self.pki.issue(&recipe).expect("a bundle").bundle_json()
+    }
+
+    /// An honest answer of a registry that does what it is told.
+    pub(super) fn honest(&self, tar: &[u8]) -> Script {
+        Script::vouched(tar, self.attestation(tar, |_| ()).into_bytes())
+    }
+
+    fn attest(&self, tar: &[u8], artifact: &[u8], change: impl FnOnce(&mut Recipe)) {
+        let attestation = self.attestation(artifact, change);
         publish(&self.registry(), ID, tar, Some(attestation.as_bytes())).expect("writable");
         let hub = self.hub.lock().expect("no panic inside");
         hub.as_ref().expect("it runs").packs().refresh().expect("readable");
     }
 
-    fn verifier(&self) -> SigstoreVerifier {
+    /// Trusts the signer, within a window.
+    pub(super) fn verifier(&self, window: Window) -> SigstoreVerifier {
         let mut policy = TrustPolicy::new(Profile::Logged);
         let root = self.pki.trusted_root().to_string();
         let root = SigstoreRoot::read("test", root.as_bytes()).expect("a root");
-        policy.add_root(root, Window::default()).expect("the first");
+        policy.add_root(root, window).expect("the first");
         let known = Recipe::new(Vec::new(), self.signed_at);
         policy.add_identity(Identity::exact(known.identity, known.issuer));
         SigstoreVerifier::new(policy.checked().expect("a name is given"))
     }
 
-    fn config(&self) -> (AgentConfig, EmbeddedSettings) {
+    pub(super) fn config(&self) -> (AgentConfig, EmbeddedSettings) {
         let program = Program::new(
             env!("CARGO_BIN_EXE_agent-evaluation-stand-in"),
             [child::SUBCOMMAND.into()],
@@ -134,17 +147,26 @@ impl PackWorld {
         (self.bundles.config(), EmbeddedSettings::new(program))
     }
 
-    async fn start_with(&self, mut config: AgentConfig, settings: EmbeddedSettings) -> Node {
-        let mut fetch =
-            FetchConfig::new(&self.url, self.bundles.path().join("packs")).expect("URL");
+    /// Fetches from an address, keeping packs in a folder.
+    pub(super) fn fetching(&self, url: &str, settings: EmbeddedSettings) -> PackFetching {
+        let mut fetch = FetchConfig::new(url, self.bundles.path().join("packs")).expect("URL");
         // So long that only what a test asks for happens.
         fetch.interval = Duration::from_hours(24);
-        config.packs = Some(PackFetching {
-            config: fetch,
-            verifier: Arc::new(self.verifier()),
-            engine: PackEngine::Embedded(Box::new(settings)),
-            observe: Arc::new(|_| ()),
-        });
+        let engine = PackEngine::Embedded(Box::new(settings));
+        PackFetching::new(fetch, Arc::new(self.verifier(Window::default())), engine)
+    }
+
+    /// The same from a registry that does what it is told, looked at once.
+    pub(super) async fn start_at(&self, url: &str) -> Node {
+        let (mut config, settings) = self.config();
+        config.packs = Some(self.fetching(url, settings));
+        let node = Node::start(config).await;
+        node.agent.packs().expect("a fetcher").look().await;
+        node
+    }
+
+    async fn start_with(&self, mut config: AgentConfig, settings: EmbeddedSettings) -> Node {
+        config.packs = Some(self.fetching(&self.url, settings));
         Node::start(config).await
     }
 

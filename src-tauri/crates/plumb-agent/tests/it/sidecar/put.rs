@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use plumb_agent::sidecar::{OpaMode, OpaProbe, Return};
+use plumb_agent::{
+    ProbeEntry,
+    sidecar::{OpaMode, Return},
+};
 use serde_json::{Value, json};
 
 use super::{
@@ -77,8 +80,11 @@ async fn a_module_may_wait_for_another() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_probe_that_is_answered_wrongly_brings_the_former_set_back() {
     let opa = Opa::new();
-    let probe =
-        OpaProbe { path: "cos/abac/allow".to_owned(), input: json!({}), expect: Some(json!(true)) };
+    let probe = ProbeEntry {
+        path: "cos/abac/allow".to_owned(),
+        input: json!({}),
+        expect: Some(json!(true)),
+    };
     let setting = begun(&opa, |wanted| wanted.probes = vec![probe]).await;
     let why = setting.refused(&pack("2", "false", 30)).await;
     assert!(
@@ -93,8 +99,11 @@ async fn a_probe_that_is_answered_wrongly_brings_the_former_set_back() {
 async fn an_opa_that_dies_between_policy_and_data_gets_the_former_set_when_it_is_back() {
     let opa = Opa::new();
     // The pack that is under way when OPA dies is never taken, however often the fetcher tries.
-    let probe =
-        OpaProbe { path: "cos/abac/allow".to_owned(), input: json!({}), expect: Some(json!(true)) };
+    let probe = ProbeEntry {
+        path: "cos/abac/allow".to_owned(),
+        input: json!({}),
+        expect: Some(json!(true)),
+    };
     let setting = begun(&opa, |wanted| {
         wanted.limit = Duration::from_secs(5);
         wanted.probes = vec![probe];

@@ -6,8 +6,9 @@ use std::{
 };
 
 use plumb_agent::{
+    ProbeEntry,
     fetch::{Activate, Attempt, Cause, Fetcher, HttpSource},
-    sidecar::{OpaMode, OpaProbe, Sidecar, SidecarConfig, SidecarReport},
+    sidecar::{OpaMode, Sidecar, SidecarConfig, SidecarReport},
 };
 use plumb_bundle::{
     formats::{archive::Members, pack},
@@ -72,7 +73,7 @@ pub(crate) struct Wanted<'a> {
     pub(crate) opa_url: &'a str,
     pub(crate) mode: OpaMode,
     pub(crate) limit: Duration,
-    pub(crate) probes: Vec<OpaProbe>,
+    pub(crate) probes: Vec<ProbeEntry>,
 }
 
 impl<'a> Wanted<'a> {
@@ -139,6 +140,25 @@ impl Setting {
         attempt.text.expect("a reason")
     }
 
+    /// Looks until the registry's pack is in force: on a busy machine a short limit may pass first.
+    pub(crate) async fn until_taken(&self, tar: &[u8]) {
+        let taken = async { while self.publish(tar).await.cause.is_some() {} };
+        tokio::time::timeout(DEADLINE, taken).await.expect("in time");
+    }
+
+    /// The same until it is refused for this reason, and not for one of a busy machine.
+    pub(crate) async fn until_refused(&self, tar: &[u8], wanted: &str) -> String {
+        let refused = async {
+            loop {
+                let why = self.refused(tar).await;
+                if why.contains(wanted) {
+                    return why;
+                }
+            }
+        };
+        tokio::time::timeout(DEADLINE, refused).await.expect("in time")
+    }
+
     pub(crate) fn report(&self) -> SidecarReport {
         self.sidecar.report().borrow().clone()
     }
@@ -152,22 +172,12 @@ impl Setting {
 
     /// What OPA answers now; `null` is undefined.
     pub(crate) async fn decision(&self, place: &str) -> Value {
-        let client = reqwest::Client::builder().no_proxy().build().expect("a client");
-        let request = client.post(format!("{}/v1/data/{place}", self.opa_url));
-        let request = request.header("content-type", "application/json").body(r#"{"input":{}}"#);
-        let text = request.send().await.expect("OPA answers").bytes().await.expect("a body");
-        let mut answer: Value = serde_json::from_slice(&text).expect("JSON");
-        answer["result"].take()
+        decision(&self.opa_url, place).await
     }
 
     /// Waits until OPA answers so.
     pub(crate) async fn until_decision(&self, place: &str, wanted: &Value) {
-        let seen = async {
-            while self.decision(place).await != *wanted {
-                tokio::task::yield_now().await;
-            }
-        };
-        tokio::time::timeout(DEADLINE, seen).await.expect("in time");
+        until_decision(&self.opa_url, place, wanted).await;
     }
 
     /// Ends the agent's side, and starts it again on the same folder.
@@ -190,6 +200,26 @@ impl Setting {
     pub(crate) fn log(&self) -> String {
         self.said.lock().expect("no panic inside").join("\n")
     }
+}
+
+/// What an OPA answers now; `null` is undefined.
+pub(crate) async fn decision(opa_url: &str, place: &str) -> Value {
+    let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+    let request = client.post(format!("{opa_url}/v1/data/{place}"));
+    let request = request.header("content-type", "application/json").body(r#"{"input":{}}"#);
+    let text = request.send().await.expect("OPA answers").bytes().await.expect("a body");
+    let mut answer: Value = serde_json::from_slice(&text).expect("JSON");
+    answer["result"].take()
+}
+
+/// Waits until an OPA answers so.
+pub(crate) async fn until_decision(opa_url: &str, place: &str, wanted: &Value) {
+    let seen = async {
+        while decision(opa_url, place).await != *wanted {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(DEADLINE, seen).await.expect("in time");
 }
 
 async fn sidecar(

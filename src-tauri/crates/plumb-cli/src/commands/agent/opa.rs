@@ -3,8 +3,9 @@
 use std::{net::SocketAddr, path::Path};
 
 use clap::Args;
-use plumb_agent::sidecar::{
-    BUNDLE_LISTEN, OpaMode, SidecarConfig, SidecarSettingError, read_probes,
+use plumb_agent::{
+    PROBES_BYTES_MAX, read_probes,
+    sidecar::{BUNDLE_LISTEN, OpaMode, SidecarConfig, SidecarSettingError},
 };
 
 use crate::{
@@ -18,8 +19,6 @@ use crate::{
 /// Environment variable that holds the token shown to OPA.
 const TOKEN_VARIABLE: &str = "PLUMB_AGENT_OPA_TOKEN";
 const TOKEN: Purpose = Purpose { name: "the token for OPA", without: "give one, or leave it out" };
-/// Longest file of probes.
-const PROBES_BYTES_MAX: u64 = 1 << 20;
 
 #[derive(Debug, Args)]
 #[expect(clippy::struct_field_names, reason = "clap names the flags after the fields")]
@@ -58,7 +57,7 @@ impl OpaFlags {
         config.bundle_listen = self.opa_bundle_listen;
         config.token = token(self.opa_token_file.as_deref(), TOKEN_VARIABLE, TOKEN)?;
         if let Some(file) = &self.opa_probes {
-            let text = read_text(file, PROBES_BYTES_MAX)?;
+            let text = read_text(file, PROBES_BYTES_MAX as u64)?;
             config.probes = read_probes(text.as_bytes()).map_err(|error| bad(error.into()))?;
         }
         config.check().map_err(bad)?;

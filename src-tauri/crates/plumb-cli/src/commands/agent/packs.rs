@@ -6,13 +6,6 @@ use std::{
     time::Duration,
 };
 
-use clap::Args;
-use plumb_agent::{
-    EmbeddedSettings, PackEngine, PackFetching,
-    fetch::{ClientTls, EventSink, FetchConfig, FetchMode, SigstoreVerifier},
-};
-use serde::Deserialize;
-
 use crate::{
     commands::{
         fleet::read_text,
@@ -21,14 +14,17 @@ use crate::{
     },
     exit::{Exit, Failure},
 };
+use clap::Args;
+use plumb_agent::{
+    EmbeddedSettings, PROBES_BYTES_MAX, PackEngine, PackFetching, ProbeEntry,
+    fetch::{ClientTls, FetchConfig, FetchMode, SigstoreVerifier},
+    read_probes,
+};
 
 /// Environment variable that holds the token shown to the registry.
 const TOKEN_VARIABLE: &str = "PLUMB_AGENT_PACK_TOKEN";
 const TOKEN: Purpose =
     Purpose { name: "the token for the pack registry", without: "give one, or leave it out" };
-/// Longest file of probes, and how many a pack is asked.
-const PROBES_BYTES_MAX: u64 = 256 << 10;
-const PROBES_MAX: usize = 64;
 /// Folder of packs below the state folder, where none is given.
 const FOLDER: &str = "packs";
 
@@ -92,23 +88,6 @@ pub(super) struct PackFlags {
     pack_probes: Option<String>,
 }
 
-/// A file of probes.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ProbeFile {
-    probes: Vec<ProbeEntry>,
-}
-
-/// One question, and its answer where only one will do.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ProbeEntry {
-    path: String,
-    #[serde(default)]
-    input: serde_json::Value,
-    expect: Option<serde_json::Value>,
-}
-
 impl PackFlags {
     /// Where packs come from, who may sign them and what answers by them.
     pub(super) fn fetching(&self, config: FetchConfig) -> Result<PackFetching, Failure> {
@@ -123,8 +102,7 @@ impl PackFlags {
         };
         let verifier = Arc::new(SigstoreVerifier::new(read_policy(trust)?));
         let engine = PackEngine::Embedded(Box::new(self.engine()?));
-        let observe: EventSink = Arc::new(|_| ());
-        Ok(PackFetching { config, verifier, engine, observe })
+        Ok(PackFetching::new(config, verifier, engine))
     }
 
     fn engine(&self) -> Result<EmbeddedSettings, Failure> {
@@ -137,16 +115,13 @@ impl PackFlags {
             Failure::usage(format!("--pack-decision: {problem}"), "write it as cos/abac/allow")
         })?;
         let Some(file) = &self.pack_probes else { return Ok(settings) };
-        let hint = "write it as {\"probes\": [{\"path\": \"cos/abac/allow\", \"input\": {}, \"expect\": true}]}";
-        let refused = |problem: String| Failure::usage(format!("{file}: {problem}"), hint);
-        let text = read_text(file, PROBES_BYTES_MAX)?;
-        let read: ProbeFile =
-            serde_json::from_str(&text).map_err(|error| refused(error.to_string()))?;
-        if read.probes.is_empty() || read.probes.len() > PROBES_MAX {
-            let count = read.probes.len();
-            return Err(refused(format!("has {count} probes; 1 to {PROBES_MAX} are asked")));
-        }
-        for (index, ProbeEntry { path, input, expect }) in read.probes.into_iter().enumerate() {
+        let refused = |problem: String| {
+            Failure::usage(format!("{file}: {problem}"), "see: plumb help policy-packs")
+        };
+        let text = read_text(file, PROBES_BYTES_MAX as u64)?;
+        let probes = read_probes(text.as_bytes())
+            .map_err(|error| refused(plumb_app::error::chain(&error)))?;
+        for (index, ProbeEntry { path, input, expect }) in probes.into_iter().enumerate() {
             settings
                 .probe(&path, input, expect)
                 .map_err(|problem| refused(format!("probe {}: {problem}", index + 1)))?;
