@@ -62,13 +62,13 @@ fn world(rng: &mut StdRng) -> World {
         let api = if rng.random_bool(0.6) { NodeApi::Agent } else { NodeApi::Reload };
         let mut report = report(&name, api, "1.9.0", "one");
         if api == NodeApi::Agent && rng.random_bool(0.6) {
-            report.pinned = Some(observed(named("1.9.0", "one")));
+            report.pinned = Some(Box::new(observed(named("1.9.0", "one"))));
         }
         world = world.reporting(report);
         let colour = if rng.random_bool(0.5) { "blue" } else { "green" };
         let labels = BTreeMap::from([("colour".to_owned(), colour.to_owned())]);
         if let Some(node) = world.fleet.nodes.get_mut(&node_id(&name)) {
-            node.labels = labels.into();
+            Arc::make_mut(node).labels = labels.into();
         }
     }
     world

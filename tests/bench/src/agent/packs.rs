@@ -272,8 +272,7 @@ impl Registry {
         config.state_dir = Some(folder);
         config.polling = None;
         config.watch = false;
-        config.packs =
-            Some(PackFetching { config: fetch, verifier, engine, observe: Arc::new(|_| ()) });
+        config.packs = Some(PackFetching::new(fetch, verifier, engine));
         runtime.block_on(async { Agent::start(config).await }).context("an agent")
     }
 }

@@ -6,9 +6,9 @@ mod contract;
 mod evaluation_process;
 mod examples;
 mod fleets;
-mod journals;
 #[cfg(target_os = "linux")]
 mod hostile;
+mod journals;
 mod looks;
 mod reading;
 mod schema;

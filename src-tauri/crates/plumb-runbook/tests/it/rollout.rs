@@ -1,6 +1,9 @@
 //! Waves, gates and the way back that a rollout's plan holds.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use insta::assert_snapshot;
 use plumb_fleet::{ContentDigest, NamedContent, NodeApi, NodeId};
@@ -67,7 +70,7 @@ fn ten() -> World {
             let colour = if number % 2 == 0 { "blue" } else { "green" };
             let labels = [("region", region), ("colour", colour)];
             let owned = labels.map(|(name, value)| (name.to_owned(), value.to_owned()));
-            node.labels = BTreeMap::from(owned).into();
+            Arc::make_mut(node).labels = BTreeMap::from(owned).into();
         }
     })
 }
@@ -111,7 +114,8 @@ fn each_shape_splits_the_same_fleet_its_own_way() {
     assert_eq!(one_by_one.lines().count(), 10);
     let marked = ten().with(|w| {
         let node = w.fleet.nodes.get_mut(&node_id("n6")).expect("a node");
-        node.labels = BTreeMap::from([("canary".to_owned(), "true".to_owned())]).into();
+        Arc::make_mut(node).labels =
+            BTreeMap::from([("canary".to_owned(), "true".to_owned())]).into();
     });
     assert!(split(&shares(&[]), &marked).starts_with("canary: n6\n"), "the marked one is first");
 }
