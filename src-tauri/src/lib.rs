@@ -72,6 +72,8 @@ pub fn run() -> anyhow::Result<ExitCode> {
             commands::runs::runs,
             commands::runs::live_run,
             commands::runs::abort_run,
+            commands::runs::order_run,
+            commands::runs::resume_run,
             commands::files::choose_fleet_file,
             commands::files::choose_import_file,
             commands::files::choose_place,

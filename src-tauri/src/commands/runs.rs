@@ -1,6 +1,10 @@
 //! Runs under way and past.
 
-use plumb_app::{App, error::AppError, views::run::RunView};
+use plumb_app::{
+    App,
+    error::AppError,
+    views::{rollout::RunOrder, run::RunView},
+};
 use tauri::State;
 
 #[tauri::command]
@@ -24,4 +28,18 @@ pub(crate) async fn live_run(
 #[tauri::command]
 pub(crate) async fn abort_run(app: State<'_, App>, id: String) -> Result<(), AppError> {
     app.abort_run(&id)
+}
+
+#[tauri::command]
+pub(crate) async fn order_run(
+    app: State<'_, App>,
+    id: String,
+    order: RunOrder,
+) -> Result<RunView, AppError> {
+    app.order_run(&id, &order).await
+}
+
+#[tauri::command]
+pub(crate) async fn resume_run(app: State<'_, App>, id: String) -> Result<RunView, AppError> {
+    app.resume_run(&id).await
 }

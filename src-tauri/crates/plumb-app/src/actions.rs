@@ -8,4 +8,5 @@ pub mod fetch;
 pub mod files;
 pub mod observe;
 pub mod prepare;
+pub mod rollout;
 pub mod start;

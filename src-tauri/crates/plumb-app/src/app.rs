@@ -13,7 +13,7 @@ use std::{
 use camino::Utf8PathBuf;
 use jiff::Timestamp;
 use plumb_clients::{HttpPool, KeySafe, TokenSource};
-use plumb_exec::Clock as _;
+use plumb_exec::{Clock as _, Desk, Order, Wish};
 use plumb_fleet::{Content, ContentDigest, Digest, Fleet, FleetId, Node, NodeId, PlanHash, RunId};
 use plumb_store::{Database, Kind};
 use plumb_trust::KeySet;
@@ -116,7 +116,12 @@ pub(crate) struct Inner {
 /// A run this process carries out.
 #[derive(Debug, Clone)]
 pub(crate) struct ActiveRun {
+    /// Aborts it.
     pub cancel: CancellationToken,
+    /// Where orders for it are given; nothing once this program lets it go.
+    pub desk: Option<Desk>,
+    /// It can be picked up from its journal.
+    pub rollout: bool,
     pub done: watch::Receiver<bool>,
 }
 
@@ -206,14 +211,31 @@ impl App {
     /// Ends background tasks, waits for what must finish, and closes the files.
     pub async fn close(&self) {
         self.0.cancel.cancel();
-        for run in self.0.runs.lock().expect("no panic while runs are held").values() {
-            run.cancel.cancel();
-        }
+        self.let_runs_go().await;
         self.0.tasks.close();
         self.0.tasks.wait().await;
         self.0.demo.lock().await.take();
         self.cache().close().await;
         self.record().close().await;
+    }
+
+    /// The program ends. A rollout is paused and stays open in its journal, to be picked up; any other
+    /// run is aborted. What was sent is waited for.
+    async fn let_runs_go(&self) {
+        let mut desks = Vec::new();
+        for run in self.0.runs.lock().expect("no panic while runs are held").values_mut() {
+            let desk = run.desk.take();
+            if run.rollout {
+                desks.extend(desk);
+            } else {
+                run.cancel.cancel();
+            }
+        }
+        let by = self.0.options.operator.clone();
+        for desk in desks {
+            // One that is paused already, or has ended, needs no pause.
+            let _ = desk.give(Order { by: by.clone(), what: Wish::Pause }).await;
+        }
     }
 
     pub fn now(&self) -> Timestamp {

@@ -10,6 +10,7 @@ pub mod journal;
 pub mod kept;
 pub mod node;
 pub(crate) mod reloads;
+pub(crate) mod rollouts;
 pub mod runs;
 pub mod settings;
 pub mod shell;

@@ -10,6 +10,7 @@ pub mod fleet;
 pub mod journal;
 pub mod node;
 pub mod plan;
+pub mod rollout;
 pub mod run;
 pub mod settings;
 pub mod shell;
@@ -23,7 +24,7 @@ pub const PAGE_ROWS_MAX: u32 = 500;
 mod tests {
     use ts_rs::{Config, ExportError, TS};
 
-    use super::{bundles, drift, fleet, node, plan, run, settings, shell};
+    use super::{bundles, drift, fleet, node, plan, rollout, run, settings, shell};
     use crate::{error::AppError, topics::Topic};
 
     /// Writes every type that crosses IPC, with what it is made of, into one file. One test, since
@@ -49,6 +50,7 @@ mod tests {
             write::<bundles::BundleChoice>,
             write::<plan::ActionRequest>,
             write::<plan::PlanView>,
+            write::<rollout::RunOrder>,
             write::<run::RunView>,
             write::<settings::SettingsView>,
             write::<settings::ImportPreview>,

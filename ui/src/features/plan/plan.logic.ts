@@ -92,10 +92,11 @@ export const RUN_LOOKS: Record<RunNodeState, { word: string; glyph: string; toke
   arrived: { word: 'Arrived', glyph: 'M4 8.4l2.7 2.7L12 5.4', token: '--state-in-sync' },
   failed: { word: 'Failed', glyph: 'M4.6 4.6l6.8 6.8M11.4 4.6l-6.8 6.8', token: '--state-diverged' },
   skipped: { word: 'Skipped', glyph: 'M4 8h8', token: '--state-unknown' },
+  rolled_back: { word: 'Rolled back', glyph: 'M12 8H4M7.5 4.5L4 8l3.5 3.5', token: '--state-stale' },
   in_doubt: { word: 'In doubt', glyph: 'M5.7 6.1a2.3 2.3 0 1 1 3.5 2c-.9.5-1.2.9-1.2 1.6M8 12.4v.3', token: '--state-stale' },
 };
 
-const RUN_ORDER: RunNodeState[] = ['failed', 'in_doubt', 'acting', 'accepted', 'waiting', 'skipped', 'arrived'];
+const RUN_ORDER: RunNodeState[] = ['failed', 'in_doubt', 'acting', 'accepted', 'waiting', 'skipped', 'rolled_back', 'arrived'];
 
 /** Nodes that need eyes first. */
 export function runNodes(nodes: readonly RunNode[]): RunNode[] {
@@ -103,7 +104,7 @@ export function runNodes(nodes: readonly RunNode[]): RunNode[] {
 }
 
 export function runCounts(nodes: readonly RunNode[]): { state: RunNodeState; count: number }[] {
-  const order: RunNodeState[] = ['arrived', 'accepted', 'acting', 'failed', 'in_doubt', 'skipped', 'waiting'];
+  const order: RunNodeState[] = ['arrived', 'accepted', 'acting', 'failed', 'in_doubt', 'rolled_back', 'skipped', 'waiting'];
   return order.map((state) => ({ state, count: nodes.filter((node) => node.state === state).length })).filter((entry) => entry.count > 0);
 }
 
@@ -114,6 +115,11 @@ export const PHASE_WORDS: Record<RunPhase, string> = {
   incomplete: 'incomplete',
   aborted: 'aborted',
   interrupted: 'interrupted',
+  at_gate: 'at a gate',
+  paused: 'paused',
+  halted: 'halted',
+  rolling_back: 'bringing nodes back',
+  rolled_back: 'rolled back',
 };
 
 export const isOver = (run: RunView): boolean => run.ended_at_ms !== null;

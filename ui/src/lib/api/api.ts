@@ -16,6 +16,7 @@ import type {
   NodeView,
   PlanView,
   RawAnswer,
+  RunOrder,
   RunView,
   SettingsView,
   ShellView,
@@ -49,6 +50,10 @@ export interface Api {
   /** Id of the newest run that some process carries out now. */
   liveRun(fleet: string): Promise<string | null>;
   abortRun(id: string): Promise<void>;
+  /** Gives an order to a run this program carries out; answers when it stands in the journal. */
+  orderRun(id: string, order: RunOrder): Promise<RunView>;
+  /** Goes on with a rollout that another program left, from its journal. */
+  resumeRun(id: string): Promise<RunView>;
   refresh(fleet: string): Promise<void>;
   settings(): Promise<SettingsView>;
   addFleet(path: string): Promise<ShellView>;

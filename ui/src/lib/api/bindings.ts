@@ -29,7 +29,11 @@ value?: string | null,
 /**
  * For `undo`: the run to take back, which also says of which nodes; `nodes` is `all`.
  */
-run?: string | null, };
+run?: string | null, 
+/**
+ * In waves past gates; without it all nodes are changed together.
+ */
+rollout?: RolloutRequest | null, };
 
 /**
  * What went wrong, what it means and what to do.
@@ -251,6 +255,31 @@ filter_error: string | null, };
 
 export type GapView = { source: string, message: string, };
 
+/**
+ * Conditions after a wave; an absent one is not looked at.
+ */
+export type GateRequest = { 
+/**
+ * Share of the changed nodes that run the wanted content.
+ */
+convergence_percent?: number | null, 
+/**
+ * Failed decisions in a million since the wave began.
+ */
+errors_ppm?: number | null, 
+/**
+ * 95th percentile of decision latency in microseconds.
+ */
+p95_us?: number | null, 
+/**
+ * What somebody has to look at and attest.
+ */
+attest?: string | null, 
+/**
+ * How long a wave is watched at least, in seconds.
+ */
+soak_s: number, };
+
 export type GroupView = { 
 /**
  * Stable key to ask for this group's diff.
@@ -459,6 +488,10 @@ production: boolean, action: ActionRequest,
  */
 pins: Array<string>, targets: Array<PlanTarget>, 
 /**
+ * Its waves and gates; nothing where all nodes are changed together.
+ */
+rollout: RolloutView | null, 
+/**
  * Nodes that were selected and left out, with the reason.
  */
 left_out: Array<LeftOut>, findings: Array<FindingView>, blast: BlastRadius, 
@@ -570,13 +603,81 @@ trigger: string | null, origin: ReloadOrigin,
  */
 slow: string | null, };
 
+/**
+ * How an action is rolled out: in waves, past gates.
+ */
+export type RolloutRequest = { shape: ShapeRequest, 
+/**
+ * What must hold after a wave before the next one begins.
+ */
+gate?: GateRequest | null, 
+/**
+ * Bring nodes that were touched back when a gate stays shut or too many nodes fail, instead of halting.
+ */
+roll_back_on_failure: boolean, 
+/**
+ * How many nodes may fail before the run stops itself.
+ */
+failures_tolerated: number, };
+
+/**
+ * How a plan is rolled out, in words.
+ */
+export type RolloutView = { waves: Array<WaveView>, 
+/**
+ * What a failing gate or one failed node too many leads to, in a sentence.
+ */
+on_failure: string, failures_tolerated: number, };
+
+export type RunCheck = { 
+/**
+ * What is checked, in a sentence.
+ */
+what: string, verdict: RunCheckVerdict, detail: string, };
+
+export type RunCheckVerdict = "met" | "not_met" | "unknown";
+
 export type RunNode = { node: string, state: RunNodeState, detail: string, };
 
-export type RunNodeState = "waiting" | "acting" | "accepted" | "arrived" | "failed" | "skipped" | "in_doubt";
+export type RunNodeState = "waiting" | "acting" | "accepted" | "arrived" | "failed" | "skipped" | "rolled_back" | "in_doubt";
 
-export type RunPhase = "acting" | "proving" | "succeeded" | "incomplete" | "aborted" | "interrupted";
+/**
+ * What somebody asks of a run.
+ */
+export type RunOrder = { "order": "pause" } | { "order": "resume" } | { "order": "abort" } | { "order": "roll_back", reason: string, } | { "order": "attest", wave: number, note: string, } | { "order": "skip_gate", wave: number, reason: string, };
 
-export type RunView = { id: string, plan_hash: string, title: string, fleet: string, operator: string, started_at_ms: number, ended_at_ms: number | null, phase: RunPhase, nodes: Array<RunNode>, arrived: number, failed: number, in_doubt: number, total: number, 
+export type RunPhase = "acting" | "proving" | "at_gate" | "paused" | "halted" | "rolling_back" | "rolled_back" | "succeeded" | "incomplete" | "aborted" | "interrupted";
+
+/**
+ * How a run of a rollout stands, beside its nodes.
+ */
+export type RunRollout = { waves: Array<RunWave>, 
+/**
+ * Who paused it, as long as it is paused.
+ */
+paused_by: string | null, 
+/**
+ * Why it stopped itself, as long as it stands still.
+ */
+halted: string | null, 
+/**
+ * Why nodes are brought back.
+ */
+rollback: string | null, 
+/**
+ * Safeguards that were passed over, one sentence each; loud as long as the run is shown.
+ */
+bypassed: Array<string>, 
+/**
+ * A program carries it out now; otherwise it can be picked up from its journal.
+ */
+carried: boolean, };
+
+export type RunView = { id: string, plan_hash: string, title: string, fleet: string, operator: string, started_at_ms: number, ended_at_ms: number | null, phase: RunPhase, nodes: Array<RunNode>, 
+/**
+ * Its waves and gates; nothing where all nodes are changed together.
+ */
+rollout: RunRollout | null, arrived: number, failed: number, in_doubt: number, total: number, 
 /**
  * Hash of the newest journal event, 64 hex digits.
  */
@@ -598,6 +699,29 @@ undo: ActionRequest | null,
  */
 summary: string, };
 
+/**
+ * How a wave of a run stands.
+ */
+export type RunWave = { name: string, state: RunWaveState, nodes: Array<string>, arrived: number, failed: number, 
+/**
+ * Checks of its gate, in order.
+ */
+checks: Array<RunCheck>, 
+/**
+ * Until when it is watched at least, where its gate is looked at.
+ */
+soak_until_ms: number | null, 
+/**
+ * Somebody has to say that it may open, and nobody did.
+ */
+waits_for_attestation: boolean, 
+/**
+ * Who said so, and what.
+ */
+attested: string | null, };
+
+export type RunWaveState = "waiting" | "acting" | "gate" | "passed" | "failed";
+
 export type SettingsView = { fleets: Array<FleetSummary>, credentials: Array<CredentialView>, 
 /**
  * Why the keyring cannot be used, and the way without it.
@@ -617,6 +741,15 @@ kept_days: number,
 open: FleetRules | null, };
 
 export type SeverityView = "note" | "warning" | "fatal";
+
+/**
+ * In which waves nodes are changed.
+ */
+export type ShapeRequest = { "shape": "shares", canary?: string | null, percent: Array<number>, } | { "shape": "by_label", label: string, 
+/**
+ * Values to begin with; others follow by name.
+ */
+order: Array<string>, canary?: string | null, } | { "shape": "blue_green", label: string, first: string, } | { "shape": "one_by_one" };
 
 /**
  * The frame: fleets, the open one, its mode and its newest sweep.
@@ -735,3 +868,16 @@ state: DriftStateView,
  * Another content exists under the same version.
  */
 same_version_other_content: boolean, };
+
+/**
+ * One wave of a plan.
+ */
+export type WaveView = { name: string, nodes: Array<string>, 
+/**
+ * Its gate, one sentence each; empty where there is none.
+ */
+gate: Array<string>, 
+/**
+ * How long it is watched at least, in seconds.
+ */
+soak_s: number, };

@@ -91,6 +91,8 @@ export function createFake(options: FakeOptions): Api {
     runs: (fleet) => answer(() => runs.list(fleet)),
     liveRun: (fleet) => answer(() => runs.live(fleet)),
     abortRun: (id) => answer(() => runs.abort(id)),
+    orderRun: (id) => answer(() => fail('invalid', `run ${id} takes no orders`, 'Abort it, or wait for its end.')),
+    resumeRun: (id) => answer(() => fail('invalid', `run ${id} has ended, or is no rollout`, 'Plan again.')),
     refresh: (fleet) => answer(() => {
       const found = named(fleet);
       found.sweptAtMs = now();

@@ -13,15 +13,18 @@ use plumb_fleet::{
 use plumb_journal::{NodePhase, fold};
 use plumb_runbook::{
     Action, Effect, Finding, NodePlan, PinChange, Plan, Probe, Rung, Severity, blast_lines,
-    findings, plan, rung,
+    findings, plan, roll_out, rung,
 };
 
 use crate::{
-    actions::configure::{setting, wire_value},
+    actions::{
+        configure::{setting, wire_value},
+        rollout::policy,
+    },
     app::App,
     current::Current,
     error::{AppError, Code},
-    queries::fleet::subject,
+    queries::{fleet::subject, rollouts::of_plan},
     views::plan::{
         ActionKind, ActionRequest, BlastRadius, ConfirmationView, FindingView, LeftOut,
         NodeSelection, PlanTarget, PlanView, SeverityView,
@@ -92,12 +95,15 @@ impl App {
             _ => None,
         };
         let known = earlier.as_ref().unwrap_or(current);
-        plan(&action, selected.as_ref(), known.plan_input(&assessment)).map_err(|error| {
-            AppError::new(
-                Code::Invalid,
-                error.to_string(),
-                "change the selection or the version and plan again",
-            )
+        let policy = request.rollout.as_ref().map(policy).transpose()?;
+        let input = known.plan_input(&assessment);
+        let plan = plan(&action, selected.as_ref(), input).and_then(|plan| match &policy {
+            Some(policy) => roll_out(plan, policy, input),
+            None => Ok(plan),
+        });
+        plan.map_err(|error| {
+            let hint = "change the selection, the version or the rollout, and plan again";
+            AppError::new(Code::Invalid, error.to_string(), hint)
         })
     }
 
@@ -329,6 +335,7 @@ pub(crate) fn plan_view(
         },
         empty: plan.is_empty(),
         startable: !plan.is_empty() && !fatal,
+        rollout: of_plan(plan),
         targets,
     }
 }

@@ -6,10 +6,12 @@ use std::{
 };
 
 use camino::Utf8PathBuf;
-use plumb_exec::execute;
+use plumb_exec::{Left, NoLock, Orders, Setting, carry_out, desk};
 use plumb_fleet::{FleetId, PlanHash, RunId};
-use plumb_journal::{Body, Entry, Head, Outcome};
-use plumb_runbook::{ApprovalError, ApprovedPlan, Confirmation, Plan, approve, findings};
+use plumb_journal::{Body, Entry, Outcome, fold, head};
+use plumb_runbook::{
+    ApprovalError, ApprovedPlan, Confirmation, Plan, Rung, approve, findings, rung,
+};
 use plumb_store::runs::KeptRun;
 use plumb_trust::dsse::SigningKey;
 use tokio::sync::watch;
@@ -17,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::error;
 
 use crate::{
+    actions::rollout::run_id,
     app::{ActiveRun, App, FleetState, Loaded},
     error::{AppError, Code, chain},
     ids::new_id,
@@ -75,22 +78,26 @@ impl App {
         let id: RunId = run.parse().map_err(|_| {
             AppError::new(Code::Invalid, format!("{run:?} is not the id of a run"), "copy the id")
         })?;
-        let active = self.0.runs.lock().expect("no panic while runs are held").get(&id).cloned();
-        if let Some(mut active) = active {
+        let done = {
+            let runs = self.0.runs.lock().expect("no panic while runs are held");
+            runs.get(&id).map(|active| active.done.clone())
+        };
+        if let Some(mut done) = done {
             // An error means that the run's task is gone, which is an end, too.
-            let _ = active.done.wait_for(|done| *done).await;
+            let _ = done.wait_for(|done| *done).await;
         }
         self.run_view(id).await
     }
 
     /// Asks a run of this process to stop between two effects.
     pub fn abort_run(&self, run: &str) -> Result<(), AppError> {
-        let active = run.parse::<RunId>().ok().and_then(|id| {
-            self.0.runs.lock().expect("no panic while runs are held").get(&id).cloned()
+        let cancel = run.parse::<RunId>().ok().and_then(|id| {
+            let runs = self.0.runs.lock().expect("no panic while runs are held");
+            runs.get(&id).map(|active| active.cancel.clone())
         });
-        match active {
-            Some(active) => {
-                active.cancel.cancel();
+        match cancel {
+            Some(cancel) => {
+                cancel.cancel();
                 Ok(())
             }
             None => Err(AppError::new(
@@ -109,17 +116,7 @@ impl App {
     ) -> Result<RunId, AppError> {
         let now = self.now();
         let run = new_id(now);
-        let fleet_lock = RunLock::take(self.fleet_lock_path(&state.name)).map_err(|_| {
-            AppError::new(
-                Code::Busy,
-                format!("another run is under way in {}", state.name),
-                "wait for its end, or abort it",
-            )
-        })?;
-        let lock = RunLock::take(self.lock_path(run)).map_err(|(path, error)| {
-            let message = format!("{path} could not be locked: {error}");
-            AppError::new(Code::Other, message, "look at the folder's rights and disk")
-        })?;
+        let locks = self.take_locks(run, &state.name)?;
         let key = self.signer(run).await;
         {
             let mut record = self.record().write().await?;
@@ -130,46 +127,110 @@ impl App {
             }
             record.commit().await?;
         }
-        let (done, ended) = watch::channel(false);
-        let cancel = CancellationToken::new();
-        let active = ActiveRun { cancel: cancel.clone(), done: ended };
-        self.0.runs.lock().expect("no panic while runs are held").insert(run, active);
-        let app = self.clone();
-        self.0.tasks.spawn(async move {
-            app.carry_out((run, key), &state, &loaded, &approved, &cancel).await;
-            drop((lock, fleet_lock));
-            app.0.runs.lock().expect("no panic while runs are held").remove(&run);
-            // Whoever waits looks at the store next, so everything is stored by now.
-            let _ = done.send(true);
-            app.announce([Topic::run(run), Topic::fleet(&state.name)]);
+        self.launch(Launch {
+            run,
+            key,
+            state,
+            loaded,
+            approved,
+            entries: Vec::new(),
+            _locks: locks,
         });
         Ok(run)
     }
 
-    async fn carry_out(
-        &self,
-        (run, key): (RunId, Option<Arc<SigningKey>>),
-        state: &Arc<FleetState>,
-        loaded: &Loaded,
-        approved: &ApprovedPlan,
-        cancel: &CancellationToken,
-    ) {
-        let handler = FleetEffects {
-            app: self.clone(),
-            state: state.clone(),
-            loaded: loaded.clone(),
-            operator: approved.operator().to_owned(),
+    /// Goes on with a rollout that another program left, from its journal.
+    pub async fn resume_run(&self, run: &str) -> Result<RunView, AppError> {
+        let run = run_id(run)?;
+        let (plan, entries) = self.run_record(run).await?;
+        if plan.rollout.is_none() || fold(&entries).outcome.is_some() {
+            let message = format!("run {run} has ended, or is no rollout");
+            return Err(AppError::new(Code::Invalid, message, "plan again"));
+        }
+        let (state, loaded) = self.loaded(plan.fleet.as_str())?;
+        let locks = self.take_locks(run, &state.name)?;
+        let approved = self.passed_before(plan)?;
+        let key = self.signer(run).await;
+        if let Some(key) = &key {
+            let mut record = self.record().write().await?;
+            self.keep_key(&mut record, key).await?;
+            record.commit().await?;
+        }
+        self.launch(Launch { run, key, state, loaded, approved, entries, _locks: locks });
+        self.run_view(run).await
+    }
+
+    /// A plan that passed the gate when its run was started. It is the same plan, by its hash in the
+    /// journal, and it is not asked again what was asked then.
+    fn passed_before(&self, plan: Plan) -> Result<ApprovedPlan, AppError> {
+        let typed = match rung(&plan) {
+            Rung::Typed { phrase } => Some(phrase),
+            Rung::Undo | Rung::Dialog => None,
         };
-        let (journal, writer) = StoreJournal::new(self.clone(), Head::empty(run), key);
+        let operator = self.0.options.operator.clone();
+        let confirmation = Confirmation { seen: plan.hash(), typed, operator };
+        approve(plan, &[], &confirmation).map_err(|error| refused(&error))
+    }
+
+    fn take_locks(&self, run: RunId, fleet: &FleetId) -> Result<Locks, AppError> {
+        let of_fleet = RunLock::take(self.fleet_lock_path(fleet)).map_err(|_| {
+            let message = format!("another run is under way in {fleet}");
+            AppError::new(Code::Busy, message, "wait for its end, or abort it")
+        })?;
+        let of_run = RunLock::take(self.lock_path(run)).map_err(|(path, error)| {
+            let message = format!("{path} could not be locked: {error}");
+            AppError::new(Code::Other, message, "look at the folder's rights and disk")
+        })?;
+        Ok(Locks { _run: of_run, _fleet: of_fleet })
+    }
+
+    /// Carries a run out in the background; it is known from now on.
+    fn launch(&self, launch: Launch) {
+        let run = launch.run;
+        let (done, ended) = watch::channel(false);
+        let (desk, orders) = desk();
+        let cancel = CancellationToken::new();
+        let rollout = launch.approved.plan().rollout.is_some();
+        let active = ActiveRun { cancel: cancel.clone(), desk: Some(desk), rollout, done: ended };
+        self.0.runs.lock().expect("no panic while runs are held").insert(run, active);
+        let app = self.clone();
+        self.0.tasks.spawn(async move {
+            app.carry_out(&launch, orders, &cancel).await;
+            let fleet = launch.state.name.clone();
+            drop(launch);
+            app.0.runs.lock().expect("no panic while runs are held").remove(&run);
+            // Whoever waits looks at the store next, so everything is stored by now.
+            let _ = done.send(true);
+            app.announce([Topic::run(run), Topic::fleet(&fleet)]);
+        });
+    }
+
+    async fn carry_out(&self, launch: &Launch, orders: Orders, cancel: &CancellationToken) {
+        let Launch { run, key, state, loaded, approved, entries, .. } = launch;
+        let run = *run;
+        let operator = self.0.options.operator.clone();
+        let handler = FleetEffects::new(self.clone(), state.clone(), loaded.clone(), &operator);
+        let (journal, writer) = StoreJournal::new(self.clone(), head(run, entries), key.clone());
         let writer = self.0.tasks.spawn(writer);
-        let result =
-            execute(run, approved, &handler, &journal, &self.0.options.clock, cancel).await;
+        let setting = Setting {
+            handler: &handler,
+            journal: &journal,
+            clock: &self.0.options.clock,
+            lock: &NoLock,
+            cancel,
+            orders,
+            entries,
+            operator: &operator,
+        };
+        let result = carry_out(run, approved, setting).await;
         drop(journal);
         if let Err(error) = writer.await {
             error!(%run, error = %chain(&error), "the writer of the journal ended badly");
         }
         let ended = match result {
-            Ok(outcome) => self.end_run(run, outcome).await,
+            Ok(Left::Ended(outcome)) => self.end_run(run, outcome).await,
+            // It stays open, to be picked up from its journal.
+            Ok(Left::Open) => Ok(()),
             Err(error) => {
                 error!(%run, error = %chain(&error), "run stopped: its journal could not be written");
                 return;
@@ -259,6 +320,25 @@ impl App {
         let runs = plumb_store::runs::list(&mut conn, &state.name, limit).await?;
         Ok(runs.into_iter().map(|run| run.id).collect())
     }
+}
+
+/// A run that is about to be carried out.
+struct Launch {
+    run: RunId,
+    key: Option<Arc<SigningKey>>,
+    state: Arc<FleetState>,
+    loaded: Loaded,
+    approved: ApprovedPlan,
+    /// What its journal holds already.
+    entries: Vec<Entry>,
+    /// Given back with it.
+    _locks: Locks,
+}
+
+/// Nobody else carries out this run, or another one in its fleet.
+struct Locks {
+    _run: RunLock,
+    _fleet: RunLock,
 }
 
 /// Held while a run is carried out; removes its file in the end.

@@ -1,12 +1,17 @@
 //! Effects carried out through the node API adapters.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
+use jiff::Timestamp;
 use plumb_clients::{Attempt, Outcome, perform};
 use plumb_exec::{EffectHandler, Observation, Request};
-use plumb_fleet::{DesiredVersion, FleetId, NodeId, snapshot::PINNED_VERSION};
+use plumb_fleet::{DecisionCounts, DesiredVersion, FleetId, NodeId, snapshot::PINNED_VERSION};
 use plumb_journal::EffectOutcome;
-use plumb_runbook::{DesiredChange, PinChange};
+use plumb_runbook::{DesiredChange, GateCheck, PinChange, Plan};
 
 use crate::{
     actions::prepare::operation,
@@ -18,15 +23,35 @@ use crate::{
 const EFFECT_DEADLINE: Duration = Duration::from_secs(30);
 
 /// The handler of one run: its fleet is frozen, so a fleet file saved meanwhile changes nothing.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct FleetEffects {
-    pub app: App,
-    pub state: Arc<FleetState>,
-    pub loaded: Loaded,
-    pub operator: String,
+    app: App,
+    state: Arc<FleetState>,
+    loaded: Loaded,
+    operator: String,
+    /// Decisions that nodes had counted before the newest wave.
+    before_wave: Mutex<BTreeMap<NodeId, DecisionCounts>>,
 }
 
 impl FleetEffects {
+    pub(crate) fn new(app: App, state: Arc<FleetState>, loaded: Loaded, operator: &str) -> Self {
+        let before_wave = Mutex::default();
+        Self { app, state, loaded, operator: operator.to_owned(), before_wave }
+    }
+
+    /// What nodes count of their decisions now; a node that does not tell is absent.
+    async fn decisions(&self, nodes: &[NodeId]) -> BTreeMap<NodeId, DecisionCounts> {
+        let Ok((current, looked)) = self.app.observe_of(&self.state, &self.loaded, nodes).await
+        else {
+            return BTreeMap::new();
+        };
+        let counted = |id: &NodeId| {
+            let standing = current.report(id)?.standing.as_deref()?;
+            Some((id.clone(), standing.value.decisions?))
+        };
+        looked.iter().filter_map(counted).collect()
+    }
+
     fn name(&self) -> &FleetId {
         &self.loaded.fleet.name
     }
@@ -69,6 +94,43 @@ impl EffectHandler for FleetEffects {
         }
     }
 
+    /// Asked before each wave, so the decisions counted until then are remembered here as well.
+    async fn set_difference(&self, plan: &Plan) -> Option<String> {
+        // A direct action was planned a moment ago.
+        plan.rollout.as_ref()?;
+        let nodes: Vec<NodeId> = plan.targets().map(|target| target.node.clone()).collect();
+        let counted = self.decisions(&nodes).await;
+        *self.before_wave.lock().expect("no panic while it is held") = counted;
+        // The fleet file as it is now, not as it was when the run began.
+        let (_, now) = match self.app.loaded(self.name().as_str()) {
+            Ok(loaded) => loaded,
+            Err(error) => return Some(error.message),
+        };
+        let members: BTreeSet<NodeId> = now.fleet.nodes.keys().cloned().collect();
+        plan.set_difference(&members).map(|difference| difference.to_string())
+    }
+
+    async fn measure(
+        &self,
+        check: &GateCheck,
+        nodes: &[NodeId],
+        _since: Timestamp,
+    ) -> Result<i64, String> {
+        match check {
+            GateCheck::ErrorRate { .. } => {
+                let now = self.decisions(nodes).await;
+                let before = self.before_wave.lock().expect("no panic while it is held");
+                error_ppm(&now, &before)
+            }
+            GateCheck::Latency { .. } => Err("these nodes do not tell how long they decide".into()),
+            GateCheck::Prometheus { .. } => Err("no Prometheus is known to this console".into()),
+            // The executor judges these by itself.
+            GateCheck::Convergence { .. } | GateCheck::Attest { .. } => {
+                Err("this is not measured".into())
+            }
+        }
+    }
+
     async fn observe(&self, nodes: &[NodeId]) -> Vec<(NodeId, Result<Observation, String>)> {
         let looked = self.app.observe_of(&self.state, &self.loaded, nodes).await;
         let of = |id: &NodeId| match &looked {
@@ -80,6 +142,24 @@ impl EffectHandler for FleetEffects {
         };
         nodes.iter().map(|id| (id.clone(), of(id))).collect()
     }
+}
+
+/// Failed decisions in a million since the wave began. A counter that fell was started anew.
+fn error_ppm(
+    now: &BTreeMap<NodeId, DecisionCounts>,
+    before: &BTreeMap<NodeId, DecisionCounts>,
+) -> Result<i64, String> {
+    let (mut all, mut failed) = (0_u64, 0_u64);
+    for (node, now) in now {
+        let before = before.get(node).copied().filter(|before| before.all <= now.all);
+        let before = before.unwrap_or_default();
+        all += now.all - before.all;
+        failed += now.failed.saturating_sub(before.failed);
+    }
+    if all == 0 {
+        return Err("no decision was counted since the wave began".to_owned());
+    }
+    Ok(i64::try_from(u128::from(failed) * 1_000_000 / u128::from(all)).unwrap_or(i64::MAX))
 }
 
 /// What a report that read an agent's status holds in its settings.

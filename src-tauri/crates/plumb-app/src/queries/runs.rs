@@ -3,12 +3,13 @@
 use std::fmt::Write as _;
 
 use plumb_fleet::{NodeId, RunId};
-use plumb_journal::{Entry, NodePhase, NodeRun, Outcome, RunState, fold};
+use plumb_journal::{Entry, NodePhase, NodeRun, Outcome, RunState, WaveRun, fold};
 use plumb_runbook::{NodePlan, Plan};
 
 use crate::{
     app::App,
     error::{AppError, Code},
+    queries::rollouts::of_run,
     views::{
         convert::ms,
         plan::{ActionKind, ActionRequest, NodeSelection},
@@ -83,7 +84,8 @@ impl App {
 /// Builds the view of a run. `alive` says whether some process still carries it out.
 pub fn run_view(id: RunId, plan: &Plan, entries: &[Entry], alive: bool) -> RunView {
     let state = fold(entries);
-    let phase = phase(&state, alive);
+    let rollout = of_run(plan, &state, alive);
+    let phase = phase(&state, alive, rollout.is_some());
     let nodes: Vec<RunNode> =
         plan.targets().map(|target| run_node(&target.node, &state, alive)).collect();
     let count = |wanted: RunNodeState| {
@@ -111,22 +113,33 @@ pub fn run_view(id: RunId, plan: &Plan, entries: &[Entry], alive: bool) -> RunVi
         journal_unsigned: None,
         undo: undo(id, plan, &state),
         summary: summary(phase, arrived, total, failed, in_doubt),
+        rollout,
         nodes,
     }
 }
 
-fn phase(state: &RunState, alive: bool) -> RunPhase {
+fn phase(state: &RunState, alive: bool, rollout: bool) -> RunPhase {
     match state.outcome {
         Some(Outcome::Succeeded) => RunPhase::Succeeded,
-        Some(Outcome::Incomplete | Outcome::RolledBack | Outcome::Halted) => RunPhase::Incomplete,
+        Some(Outcome::Incomplete) => RunPhase::Incomplete,
+        Some(Outcome::RolledBack) => RunPhase::RolledBack,
+        Some(Outcome::Halted) => RunPhase::Halted,
         Some(Outcome::Aborted) => RunPhase::Aborted,
         Some(Outcome::Interrupted) => RunPhase::Interrupted,
+        None if state.halted.is_some() => RunPhase::Halted,
+        None if state.paused.is_some() => RunPhase::Paused,
         None if !alive => RunPhase::Interrupted,
+        None if state.rollback.is_some() => RunPhase::RollingBack,
+        None if rollout && state.waves.last().is_some_and(at_gate) => RunPhase::AtGate,
         None => {
             let acting = state.nodes.values().any(|node| matches!(node.phase, NodePhase::Acting));
             if acting || state.nodes.is_empty() { RunPhase::Acting } else { RunPhase::Proving }
         }
     }
+}
+
+fn at_gate(wave: &WaveRun) -> bool {
+    wave.reached_at.is_some() && !wave.passed
 }
 
 fn run_node(id: &NodeId, state: &RunState, alive: bool) -> RunNode {
@@ -139,7 +152,8 @@ fn run_node(id: &NodeId, state: &RunState, alive: bool) -> RunNode {
         NodePhase::Acting | NodePhase::InDoubt => RunNodeState::InDoubt,
         NodePhase::Accepted => RunNodeState::Accepted,
         NodePhase::Arrived => RunNodeState::Arrived,
-        NodePhase::Failed | NodePhase::RolledBack => RunNodeState::Failed,
+        NodePhase::Failed => RunNodeState::Failed,
+        NodePhase::RolledBack => RunNodeState::RolledBack,
         NodePhase::Skipped => RunNodeState::Skipped,
     };
     RunNode { node: id.to_string(), state, detail: node.detail.clone() }
@@ -165,6 +179,11 @@ fn summary(phase: RunPhase, arrived: u32, total: u32, failed: u32, in_doubt: u32
         RunPhase::Succeeded if total == 0 => "the pins are set".to_owned(),
         RunPhase::Succeeded => format!("all {total} nodes arrived"),
         RunPhase::Incomplete => format!("{arrived} of {total} nodes arrived"),
+        RunPhase::AtGate => format!("{arrived} of {total} nodes arrived, the gate is looked at"),
+        RunPhase::Paused => format!("paused; {arrived} of {total} nodes arrived"),
+        RunPhase::Halted => format!("halted; {arrived} of {total} nodes arrived"),
+        RunPhase::RollingBack => "nodes that were touched are brought back".to_owned(),
+        RunPhase::RolledBack => "every node that was touched is back".to_owned(),
         RunPhase::Aborted => format!("aborted; {arrived} of {total} nodes arrived"),
         RunPhase::Interrupted => {
             format!(

@@ -4,6 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
+use super::rollout::{RolloutRequest, RolloutView};
+
 /// What an operator asks for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, JsonSchema)]
 #[ts(export_to = "bindings.ts")]
@@ -33,6 +35,10 @@ pub struct ActionRequest {
     #[serde(default)]
     #[ts(optional = nullable)]
     pub run: Option<String>,
+    /// In waves past gates; without it all nodes are changed together.
+    #[serde(default)]
+    #[ts(optional = nullable)]
+    pub rollout: Option<RolloutRequest>,
 }
 
 impl ActionRequest {
@@ -47,6 +53,7 @@ impl ActionRequest {
             key: None,
             value: None,
             run: None,
+            rollout: None,
         }
     }
 }
@@ -102,6 +109,8 @@ pub struct PlanView {
     /// What changes in the console's own record before any node is touched, one line each.
     pub pins: Vec<String>,
     pub targets: Vec<PlanTarget>,
+    /// Its waves and gates; nothing where all nodes are changed together.
+    pub rollout: Option<RolloutView>,
     /// Nodes that were selected and left out, with the reason.
     pub left_out: Vec<LeftOut>,
     pub findings: Vec<FindingView>,

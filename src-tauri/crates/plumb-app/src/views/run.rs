@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use ts_rs::TS;
 
-use super::plan::ActionRequest;
+use super::{plan::ActionRequest, rollout::RunRollout};
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, TS, JsonSchema)]
 #[ts(export_to = "bindings.ts")]
@@ -18,6 +18,8 @@ pub struct RunView {
     pub ended_at_ms: Option<i64>,
     pub phase: RunPhase,
     pub nodes: Vec<RunNode>,
+    /// Its waves and gates; nothing where all nodes are changed together.
+    pub rollout: Option<RunRollout>,
     pub arrived: u32,
     pub failed: u32,
     pub in_doubt: u32,
@@ -43,6 +45,16 @@ pub enum RunPhase {
     Acting,
     /// Waiting until nodes prove arrival by content.
     Proving,
+    /// A wave has arrived; its gate is looked at.
+    AtGate,
+    /// Nothing is started until somebody resumes it.
+    Paused,
+    /// It stopped itself; somebody has to decide.
+    Halted,
+    /// Nodes that were touched are brought back.
+    RollingBack,
+    /// They are back.
+    RolledBack,
     Succeeded,
     /// Some nodes did not arrive.
     Incomplete,
@@ -71,6 +83,8 @@ pub enum RunNodeState {
     Arrived,
     Failed,
     Skipped,
+    /// It was brought back to what it ran before.
+    RolledBack,
     /// The request may or may not have arrived.
     InDoubt,
 }

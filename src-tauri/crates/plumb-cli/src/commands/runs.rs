@@ -106,6 +106,11 @@ fn table(out: &Output, runs: &[RunView]) {
             RunPhase::Incomplete => (Hue::Orange, "× incomplete"),
             RunPhase::Aborted => (Hue::Orange, "- aborted"),
             RunPhase::Interrupted => (Hue::Vermilion, "! interrupted"),
+            RunPhase::AtGate => (Hue::Sky, "→ at a gate"),
+            RunPhase::Paused => (Hue::Orange, "- paused"),
+            RunPhase::Halted => (Hue::Vermilion, "! halted"),
+            RunPhase::RollingBack => (Hue::Orange, "← rolling back"),
+            RunPhase::RolledBack => (Hue::Orange, "← rolled back"),
         };
         table.row([
             Cell::painted(word, out.style.paint(hue, word)),

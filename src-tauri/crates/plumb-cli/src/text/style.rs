@@ -67,6 +67,7 @@ impl Style {
             RunNodeState::Arrived => (Hue::Green, "✓ arrived"),
             RunNodeState::Failed => (Hue::Vermilion, "× failed"),
             RunNodeState::Skipped => (Hue::Grey, "- skipped"),
+            RunNodeState::RolledBack => (Hue::Orange, "← rolled back"),
             RunNodeState::InDoubt => (Hue::Orange, "? in doubt"),
         };
         self.paint(hue, text)

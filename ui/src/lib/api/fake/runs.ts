@@ -100,6 +100,7 @@ export function planFor(fleet: FakeFleet, request: ActionRequest): PlanView {
     curl: going.slice(0, 5).map((node) => `curl -fsS -X POST -H "Authorization: Bearer $PLUMB_TOKEN" https://${node.id}.ops.example:8443/reload -d '{"bundle_path":"/var/lib/policies/v42.signed.json"}'`),
     confirmation,
     empty: targets.length === 0,
+    rollout: null,
     startable: targets.length > 0 && !findings.some((finding) => finding.severity === 'fatal'),
   };
 }
@@ -118,6 +119,7 @@ const DETAIL: Record<RunNodeState, string> = {
   arrived: 'content proven',
   failed: 'HTTP status 500: Failed to load bundle from file',
   skipped: 'not started, the run was aborted',
+  rolled_back: 'runs again what it ran before',
   in_doubt: 'no answer after the request was sent; the next sweep will tell',
 };
 
@@ -197,6 +199,7 @@ export class FakeRuns {
       journal_signed_to: (before?.journal_events ?? 1) + 3,
       journal_unsigned: null,
       undo: done && plan.action.kind !== 'restart' && single ? { kind: 'rollback', nodes: { select: 'nodes', ids: [single.node] }, version: single.from_version, content: single.from_content, force: false } : null,
+      rollout: null,
       summary: !done ? `${arrived} of ${nodes.length} nodes proven by content` : arrived === nodes.length ? `Every node runs what was planned, proven by content.` : `${arrived} of ${nodes.length} nodes arrived; the others are named with the reason.`,
     };
   }

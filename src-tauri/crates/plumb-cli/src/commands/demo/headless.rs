@@ -192,5 +192,10 @@ const fn phase_word(phase: plumb_app::views::run::RunPhase) -> &'static str {
         RunPhase::Incomplete => "incomplete",
         RunPhase::Aborted => "aborted",
         RunPhase::Interrupted => "interrupted",
+        RunPhase::AtGate => "at gate",
+        RunPhase::Paused => "paused",
+        RunPhase::Halted => "halted",
+        RunPhase::RollingBack => "rolling back",
+        RunPhase::RolledBack => "rolled back",
     }
 }

@@ -1,0 +1,109 @@
+//! Rollouts: from what was asked to the policy in the plan, and orders to a run of it.
+
+use plumb_exec::{Order, Wish};
+use plumb_fleet::{NodeId, RunId};
+use plumb_journal::Bypass;
+use plumb_runbook::{Gate, GateCheck, OnFailure, Rollout, Shape};
+
+use crate::{
+    app::App,
+    error::{AppError, Code},
+    views::{
+        rollout::{GateRequest, RolloutRequest, RunOrder, ShapeRequest},
+        run::RunView,
+    },
+};
+
+/// How long after the soak a check may still be unmet, and the pause between two looks, in seconds.
+const PATIENCE_S: u32 = 60;
+const EVERY_S: u32 = 5;
+
+/// The policy that was asked for; the planner says what of it cannot be.
+pub(crate) fn policy(request: &RolloutRequest) -> Result<Rollout, AppError> {
+    let node = |name: &Option<String>| {
+        name.as_ref().map(NodeId::new).transpose().map_err(|error| {
+            let message = format!("the name of the canary {error}");
+            AppError::new(Code::Invalid, message, "name a node as the fleet file does")
+        })
+    };
+    let shape = match &request.shape {
+        ShapeRequest::Shares { canary, percent } => {
+            Shape::Shares { canary: node(canary)?, percent: percent.clone() }
+        }
+        ShapeRequest::ByLabel { label, order, canary } => {
+            Shape::ByLabel { label: label.clone(), order: order.clone(), canary: node(canary)? }
+        }
+        ShapeRequest::BlueGreen { label, first } => {
+            Shape::BlueGreen { label: label.clone(), first: first.clone() }
+        }
+        ShapeRequest::OneByOne => Shape::OneByOne,
+    };
+    Ok(Rollout {
+        shape,
+        gate: request.gate.as_ref().map(gate),
+        on_failure: if request.roll_back_on_failure {
+            OnFailure::RollBack
+        } else {
+            OnFailure::Halt
+        },
+        failures_tolerated: request.failures_tolerated,
+        freeze: Vec::new(),
+    })
+}
+
+fn gate(request: &GateRequest) -> Gate {
+    let convergence =
+        request.convergence_percent.map(|percent_min| GateCheck::Convergence { percent_min });
+    let errors = request.errors_ppm.map(|ppm_max| GateCheck::ErrorRate { ppm_max });
+    let latency = request.p95_us.map(|p95_us_max| GateCheck::Latency { p95_us_max });
+    let attest = request.attest.clone().map(|what| GateCheck::Attest { what });
+    Gate {
+        checks: [convergence, errors, latency, attest].into_iter().flatten().collect(),
+        soak_s: request.soak_s,
+        patience_s: PATIENCE_S,
+        every_s: EVERY_S,
+    }
+}
+
+impl App {
+    /// Gives an order to a run of this process, and returns when it stands in the journal.
+    pub async fn order_run(&self, run: &str, order: &RunOrder) -> Result<RunView, AppError> {
+        let id = run_id(run)?;
+        let desk = {
+            let runs = self.0.runs.lock().expect("no panic while runs are held");
+            runs.get(&id).and_then(|active| active.desk.clone())
+        };
+        let Some(desk) = desk else {
+            return Err(AppError::new(
+                Code::Busy,
+                "this run is not carried out by this program, or it has ended",
+                "give the order where the run was started, or pick the run up here",
+            ));
+        };
+        let by = self.0.options.operator.clone();
+        desk.give(Order { by, what: wish(order) }).await.map_err(|error| {
+            AppError::new(Code::Invalid, error.to_string(), "look at how the run stands")
+        })?;
+        self.run_view(id).await
+    }
+}
+
+pub(crate) fn run_id(run: &str) -> Result<RunId, AppError> {
+    run.parse().map_err(|_| {
+        let message = format!("{run:?} is not the id of a run");
+        AppError::new(Code::Invalid, message, "copy the id from the list of runs")
+    })
+}
+
+fn wish(order: &RunOrder) -> Wish {
+    match order {
+        RunOrder::Pause => Wish::Pause,
+        RunOrder::Resume => Wish::Resume,
+        RunOrder::Abort => Wish::Abort,
+        RunOrder::RollBack { reason } => Wish::RollBack { reason: reason.clone() },
+        RunOrder::Attest { wave, note } => Wish::Attest { wave: *wave, note: note.clone() },
+        RunOrder::SkipGate { wave, reason } => {
+            Wish::Bypass { what: Bypass::Gate { wave: *wave }, reason: reason.clone() }
+        }
+    }
+}
