@@ -4,6 +4,7 @@ mod fleet;
 mod interrupted;
 mod journals;
 mod offline;
+mod rollouts;
 mod runs;
 mod sharing;
 mod undo;
