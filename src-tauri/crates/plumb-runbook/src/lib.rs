@@ -6,11 +6,13 @@
 pub mod action;
 pub mod approval;
 pub mod back;
+pub mod dry_run;
 pub mod effect;
 pub mod finding;
 pub mod gate;
 pub mod pins;
 pub mod plan;
+pub mod readiness;
 mod render;
 pub mod rollout;
 mod told;
@@ -19,13 +21,15 @@ pub mod undo;
 pub use action::{Action, shell_word};
 pub use approval::{ApprovalError, ApprovedPlan, Confirmation, Rung, approve, is_production, rung};
 pub use back::Branch;
+pub use dry_run::{DryRun, DryRunNode, Precondition, Readiness, VerifyAnswer};
 pub use effect::Effect;
-pub use finding::{Finding, FindingCode, Probe, Severity, findings};
+pub use finding::{Finding, FindingCode, Probe, Severity, findings, findings_around};
 pub use gate::{Gate, GateCheck};
 pub use pins::{PinChange, PinTo};
 pub use plan::{
     DesiredChange, LeftOut, LeftOutReason, NodePlan, Plan, PlanError, PlanInput, Running,
     SetDifference, Wave, blast_lines, path_on_node, plan,
 };
+pub use readiness::{Checklist, Circumstances, Evidence, HeldLock, Promotion, WayBack};
 pub use rollout::{FreezeWindow, OnFailure, Rollout, Shape, roll_out, waves};
 pub use undo::Undo;
