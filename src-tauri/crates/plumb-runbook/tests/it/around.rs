@@ -42,7 +42,7 @@ fn check(plan: &Plan, around: &Circumstances, world: &World) -> String {
 
 fn production(world: World) -> World {
     world.with(|w| {
-        w.fleet.environment = "production".to_owned();
+        "production".clone_into(&mut w.fleet.environment);
     })
 }
 
