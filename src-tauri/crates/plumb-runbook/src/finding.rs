@@ -1,6 +1,8 @@
 //! What is wrong or odd about a plan, found before anything happens.
 
-use std::collections::BTreeMap;
+mod around;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use plumb_fleet::{BundleDigest, CatalogueEntry, DesiredVersion, DriftState, NodeId};
@@ -10,6 +12,7 @@ use crate::{
     action::Action,
     effect::Effect,
     plan::{LeftOutReason, NodePlan, Plan, PlanInput},
+    readiness::Circumstances,
     undo::Undo,
 };
 
@@ -48,6 +51,16 @@ pub enum FindingCode {
     NothingToDo,
     BundleExpired,
     BundleExpiresSoon,
+    PoisonedDigest,
+    LockHeld,
+    FreezeWindow,
+    NotPromoted,
+    MixedEnvironments,
+    ChecklistOpen,
+    DriftingTarget,
+    NoWayBack,
+    ForgetsPlans,
+    ApprovalNotEnforced,
 }
 
 impl FindingCode {
@@ -66,6 +79,16 @@ impl FindingCode {
             Self::NothingToDo => "nothing_to_do",
             Self::BundleExpired => "bundle_expired",
             Self::BundleExpiresSoon => "bundle_expires_soon",
+            Self::PoisonedDigest => "poisoned_digest",
+            Self::LockHeld => "lock_held",
+            Self::FreezeWindow => "freeze_window",
+            Self::NotPromoted => "not_promoted",
+            Self::MixedEnvironments => "mixed_environments",
+            Self::ChecklistOpen => "checklist_open",
+            Self::DriftingTarget => "drifting_target",
+            Self::NoWayBack => "no_way_back",
+            Self::ForgetsPlans => "forgets_plans",
+            Self::ApprovalNotEnforced => "approval_not_enforced",
         }
     }
 }
@@ -88,14 +111,26 @@ const BUNDLE_BYTES_ADVISED: u64 = 1 << 20;
 /// A bundle that ends sooner than this, in seconds, is hardly worth rolling out.
 const EXPIRES_SOON_S: i64 = 24 * 60 * 60;
 
-/// Examines a plan. `probes` are the answers of nodes asked to verify, where they were asked.
+/// Examines a plan by itself. `probes` are the answers of nodes asked to verify, where they were asked.
 pub fn findings(
     plan: &Plan,
     probes: &BTreeMap<NodeId, Probe>,
     input: PlanInput<'_>,
     now: Timestamp,
 ) -> Vec<Finding> {
-    let mut found = Vec::new();
+    findings_around(plan, probes, &Circumstances::default(), input, now)
+}
+
+/// Examines a plan and what is around it.
+pub fn findings_around(
+    plan: &Plan,
+    probes: &BTreeMap<NodeId, Probe>,
+    circumstances: &Circumstances,
+    input: PlanInput<'_>,
+    now: Timestamp,
+) -> Vec<Finding> {
+    let mut found = around::around(plan, circumstances, input, now);
+    found.extend(poisoned(plan, input));
     for target in plan.targets() {
         for effect in &target.effects {
             if let Effect::Verify { path } = effect {
@@ -204,6 +239,11 @@ fn left_out_finding(
         LeftOutReason::CannotDo => {
             (Severity::Warning, FindingCode::CannotDo, "change it where it runs")
         }
+        LeftOutReason::Refused => (
+            Severity::Fatal,
+            FindingCode::PoisonedDigest,
+            "name another version, or have it signed clean first",
+        ),
         LeftOutReason::NotKnown => (
             Severity::Fatal,
             FindingCode::NotKnown,
@@ -217,6 +257,26 @@ fn left_out_finding(
         message: format!("left out: {}", left.detail),
         remedy: remedy.to_owned(),
     })
+}
+
+/// Content that was refused after the plan was made, or that the planner was not told of.
+fn poisoned(plan: &Plan, input: PlanInput<'_>) -> Vec<Finding> {
+    let refused = &input.desired.refused;
+    let taken = plan.targets().filter(|target| target.after != target.before);
+    let pinned = plan.desired.iter().filter_map(|change| change.content);
+    let contents: BTreeSet<_> =
+        taken.filter_map(|target| target.after.content).chain(pinned).collect();
+    contents
+        .into_iter()
+        .filter(|content| refused.contains(content))
+        .map(|content| Finding {
+            severity: Severity::Fatal,
+            code: FindingCode::PoisonedDigest,
+            node: None,
+            message: format!("content {} is refused in this fleet", content.short()),
+            remedy: "name another version, or have it signed clean first".to_owned(),
+        })
+        .collect()
 }
 
 /// One finding a bundle that has ended or is about to, with how many nodes are to run it. A pin and a
@@ -290,8 +350,7 @@ fn plan_wide(plan: &Plan, input: PlanInput<'_>, now: Timestamp) -> Vec<Finding> 
             "sweep again, then plan again",
         );
     }
-    let wanted: std::collections::BTreeSet<_> =
-        plan.targets().filter_map(|target| target.after.content).collect();
+    let wanted: BTreeSet<_> = plan.targets().filter_map(|target| target.after.content).collect();
     for content in wanted {
         if let Some(entry) = input.desired.catalogue.with_content(content)
             && entry.bytes > BUNDLE_BYTES_ADVISED

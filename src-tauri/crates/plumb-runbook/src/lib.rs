@@ -8,11 +8,13 @@ pub mod action;
 pub mod approval;
 pub mod back;
 pub mod consent;
+pub mod dry_run;
 pub mod effect;
 pub mod finding;
 pub mod gate;
 pub mod pins;
 pub mod plan;
+pub mod readiness;
 mod render;
 pub mod rollout;
 mod told;
@@ -25,13 +27,15 @@ pub use approval::{
 };
 pub use back::Branch;
 pub use consent::{Approvals, ConsentTerms, Evidence};
+pub use dry_run::{DryRun, DryRunNode, Precondition, Readiness, VerifyAnswer};
 pub use effect::Effect;
-pub use finding::{Finding, FindingCode, Probe, Severity, findings};
+pub use finding::{Finding, FindingCode, Probe, Severity, findings, findings_around};
 pub use gate::{Gate, GateCheck};
 pub use pins::{PinChange, PinTo};
 pub use plan::{
     DesiredChange, LeftOut, LeftOutReason, NodePlan, Plan, PlanError, PlanInput, Running,
     SetDifference, Wave, blast_lines, path_on_node, plan,
 };
+pub use readiness::{Checklist, Circumstances, Evidence, HeldLock, Promotion, WayBack};
 pub use rollout::{FreezeWindow, OnFailure, Rollout, Shape, roll_out, waves};
 pub use undo::Undo;

@@ -90,6 +90,8 @@ pub enum LeftOutReason {
     CannotDo,
     /// What it takes is not known: no desired version, no signed bundle, no earlier version.
     NotKnown,
+    /// What it would take is refused in this fleet.
+    Refused,
 }
 
 /// The desired version set before any node is touched.
@@ -409,7 +411,7 @@ fn not_known(version: &Version) -> Skip {
 pub(crate) fn not_refused(content: ContentDigest, desired: &Desired) -> Result<(), Skip> {
     if desired.refused.contains(&content) {
         let detail = format!("content {} is refused in this fleet", content.short());
-        return Err((LeftOutReason::NotKnown, detail));
+        return Err((LeftOutReason::Refused, detail));
     }
     Ok(())
 }

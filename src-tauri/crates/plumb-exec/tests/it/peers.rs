@@ -1,20 +1,23 @@
 //! Nodes, a journal and a clock in memory, which write down what happened in one order.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use jiff::{SignedDuration, Timestamp};
-use plumb_exec::{Clock, EffectHandler, Journal, JournalError, Observation, Request, execute};
-use plumb_fleet::{NamedContent, NodeId, RunId};
+use plumb_exec::{
+    Clock, EffectHandler, ExecuteError, Journal, JournalError, Left, Lock, Observation, Orders,
+    Request, Setting, carry_out, execute,
+};
+use plumb_fleet::{ContentDigest, NamedContent, NodeId, RunId};
 use plumb_journal::{
-    ChainVerdict, EffectOutcome, Entry, Event, Head, Outcome, RunState, fold, verify,
+    ChainVerdict, CheckResult, EffectOutcome, Entry, Event, Head, Outcome, RunState, fold, verify,
 };
 use plumb_runbook::{
-    Action, ApprovedPlan, Confirmation, DesiredChange, Effect, PinChange, Plan, Rung, approve,
-    plan, rung,
+    Action, ApprovedPlan, Branch, Confirmation, DesiredChange, Effect, GateCheck, PinChange, Plan,
+    Rollout, Rung, approve, plan, roll_out, rung,
 };
 use plumb_testkit::{
     builders::{World, node_id},
@@ -55,6 +58,8 @@ pub(crate) struct Peer {
     pub(crate) forgotten: bool,
     runs: Observation,
     promised: Observation,
+    /// Where the way back leads.
+    former: Observation,
     arrival: Option<Instant>,
 }
 
@@ -70,6 +75,10 @@ pub(crate) struct Story {
     /// The number of the append that goes wrong, counted from 1; the others work.
     pub(crate) journal_fails_at: Option<usize>,
     pub(crate) desired_error: Option<String>,
+    /// What the checks of gates are told.
+    pub(crate) figure: Mutex<Result<i64, String>>,
+    pub(crate) difference: Mutex<Option<String>>,
+    pub(crate) refused: Mutex<BTreeSet<ContentDigest>>,
     approved: ApprovedPlan,
     run: RunId,
     chain: Mutex<(Head, Vec<Entry>)>,
@@ -94,7 +103,16 @@ pub(crate) fn approved(plan: Plan) -> ApprovedPlan {
 impl Story {
     /// A run of an action over a whole world, whose nodes do what they are asked.
     pub(crate) fn new(seed: &str, action: &Action, world: &World) -> Self {
-        let plan = plan(action, None, world.input()).expect("the action can be planned");
+        Self::of(seed, plan(action, None, world.input()).expect("the action can be planned"), world)
+    }
+
+    /// The same in waves.
+    pub(crate) fn rolled(seed: &str, action: &Action, rollout: &Rollout, world: &World) -> Self {
+        let direct = plan(action, None, world.input()).expect("the action can be planned");
+        Self::of(seed, roll_out(direct, rollout, world.input()).expect("a rollout"), world)
+    }
+
+    fn of(seed: &str, plan: Plan, world: &World) -> Self {
         let peer = |target: &plumb_runbook::NodePlan| Peer {
             answer: Answer::Accepts,
             arrives_after: Duration::ZERO,
@@ -113,6 +131,11 @@ impl Story {
                 content: target.after.content,
                 ..told_before(world, &target.node)
             },
+            former: Observation {
+                version: target.before.version.clone(),
+                content: target.before.content,
+                ..told_before(world, &target.node)
+            },
             arrival: None,
         };
         let peers = plan.targets().map(|target| (target.node.clone(), peer(target))).collect();
@@ -125,6 +148,9 @@ impl Story {
             look_takes: Duration::from_millis(10),
             journal_fails_at: None,
             desired_error: None,
+            figure: Mutex::new(Ok(0)),
+            difference: Mutex::default(),
+            refused: Mutex::default(),
             approved: approved(plan),
             run,
             chain: Mutex::new((Head::empty(run), Vec::new())),
@@ -163,6 +189,35 @@ impl Story {
 
     pub(crate) async fn go(&self) -> Result<Outcome, JournalError> {
         execute(self.run, &self.approved, self, self, self, &self.cancel).await
+    }
+
+    /// One life of the program that carries it out, with somebody who may give orders.
+    pub(crate) async fn live(
+        &self,
+        orders: Orders,
+        lock: &impl Lock,
+    ) -> Result<Left, ExecuteError> {
+        let entries = locked(&self.chain).1.clone();
+        let setting = Setting {
+            handler: self,
+            journal: self,
+            clock: self,
+            lock,
+            cancel: &self.cancel,
+            orders,
+            entries: &entries,
+            operator: "ops@example",
+        };
+        carry_out(self.run, &self.approved, setting).await
+    }
+
+    /// What is durable of the journal, one line an event.
+    pub(crate) fn log(&self) -> String {
+        locked(&self.log).join("\n")
+    }
+
+    pub(crate) fn state(&self) -> RunState {
+        fold(&locked(&self.chain).1)
     }
 
     pub(crate) fn elapsed(&self) -> Duration {
@@ -254,6 +309,16 @@ impl Journal for Story {
     }
 }
 
+/// The end of a key that says which effect of a node it is.
+fn index_of(key: &str) -> &str {
+    key.splitn(3, '/').nth(2).unwrap_or_default()
+}
+
+const fn way(branch: Branch) -> &'static str {
+    if branch.is_forward() { "" } else { "back/" }
+}
+
+#[expect(clippy::too_many_lines, reason = "one match over every event")]
 fn line(event: &Event) -> String {
     match event {
         Event::RunStarted { operator, targets, .. } => {
@@ -261,19 +326,43 @@ fn line(event: &Event) -> String {
         }
         Event::DesiredSet { version, .. } => format!("desired {version}"),
         Event::PinsChanged { pins } => format!("pins {}", pins.lines().join(", ")),
-        Event::EffectStarted { node, index, .. } => format!("intent {node}/{index}"),
-        Event::EffectFinished { node, index, outcome, .. } => {
-            format!("outcome {node}/{index}: {}", outcome.message())
+        Event::EffectStarted { node, key, .. } => format!("intent {node}/{}", index_of(key)),
+        Event::EffectFinished { node, index, outcome, branch } => {
+            format!("outcome {node}/{}{index}: {}", way(*branch), outcome.message())
         }
-        Event::EffectSkipped { node, index, reason, .. } => {
-            format!("skipped {node}/{index}: {reason}")
+        Event::EffectSkipped { node, index, reason, branch } => {
+            format!("skipped {node}/{}{index}: {reason}", way(*branch))
         }
-        Event::NodeProven { node, arrived, detail, .. } => {
-            format!("proven {node} arrived={arrived}: {detail}")
+        Event::EffectSettled { node, index, branch, happened, detail } => {
+            format!("settled {node}/{}{index} happened={happened}: {detail}", way(*branch))
         }
+        Event::NodeProven { node, arrived, detail, branch, .. } => {
+            let back = if branch.is_forward() { "" } else { " back" };
+            format!("proven {node}{back} arrived={arrived}: {detail}")
+        }
+        Event::WaveStarted { wave, name, nodes } => format!("wave {wave} {name}, {nodes} nodes"),
+        Event::GateReached { wave } => format!("gate {wave} reached"),
+        Event::GateEvaluated { wave, checks } => {
+            let check = |c: &CheckResult| format!("{:?} ({})", c.verdict, c.detail);
+            let checks: Vec<String> = checks.iter().map(check).collect();
+            format!("gate {wave}: {}", checks.join(", "))
+        }
+        Event::GatePassed { wave } => format!("gate {wave} passed"),
+        Event::GateFailed { wave, reason } => format!("gate {wave} failed: {reason}"),
+        Event::Attested { wave, by, note } => format!("gate {wave} attested by {by}: {note}"),
+        Event::Paused { by } => format!("paused by {by}"),
+        Event::Resumed { by } => format!("resumed by {by}"),
+        Event::Halted { cause, reason } => format!("halted ({cause:?}): {reason}"),
+        Event::RollbackStarted { reason, by } => {
+            format!("rollback by {}: {reason}", by.as_deref().unwrap_or("rule"))
+        }
+        Event::LockTaken { owner } => format!("lock taken by {owner}"),
+        Event::LockLost { reason } => format!("lock lost: {reason}"),
+        Event::LockReleased => "lock released".to_owned(),
+        Event::Bypassed { what, by, reason } => format!("bypass of {what:?} by {by}: {reason}"),
+        Event::RunResumed { by } => format!("carried on by {by}"),
         Event::AbortRequested { by } => format!("abort by {by}"),
         Event::RunEnded { outcome } => format!("ended {}", outcome.name()),
-        other => format!("{other:?}"),
     }
 }
 
@@ -295,8 +384,8 @@ impl EffectHandler for Story {
     }
 
     async fn perform(&self, request: &Request<'_>) -> EffectOutcome {
-        let Request { node, effect, key, .. } = *request;
-        let index = key.rsplit('/').next().unwrap_or_default();
+        let Request { node, effect, key, branch, .. } = *request;
+        let index = index_of(key);
         self.say(format!("send {node}/{index}"));
         if self.cancel_at == Some(self.sent()) {
             self.cancel.cancel();
@@ -322,6 +411,14 @@ impl EffectHandler for Story {
             let mut peers = locked(&self.peers);
             let peer = peers.get_mut(node).expect("a target");
             peer.arrival = Some(Instant::now() + peer.arrives_after);
+            if branch == Branch::Back {
+                let told = peer.runs.clone();
+                peer.promised = Observation {
+                    version: peer.former.version.clone(),
+                    content: peer.former.content,
+                    ..told
+                };
+            }
             peer.promised.loaded_at = Some(now + SignedDuration::from_secs(peer.skew_s));
         }
         match answer {
@@ -334,6 +431,23 @@ impl EffectHandler for Story {
             }
             _ => EffectOutcome::Accepted { detail: effect.sentence() },
         }
+    }
+
+    fn refused(&self) -> BTreeSet<ContentDigest> {
+        locked(&self.refused).clone()
+    }
+
+    async fn set_difference(&self, _plan: &Plan) -> Option<String> {
+        locked(&self.difference).clone()
+    }
+
+    async fn measure(
+        &self,
+        _check: &GateCheck,
+        _nodes: &[NodeId],
+        _since: Timestamp,
+    ) -> Result<i64, String> {
+        locked(&self.figure).clone()
     }
 
     async fn observe(&self, nodes: &[NodeId]) -> Vec<(NodeId, Result<Observation, String>)> {

@@ -8,6 +8,8 @@ use plumb_testkit::builders::{World, named, node_id, observed, reloaded, report,
 
 mod action;
 mod approve;
+mod around;
+mod dry_run;
 mod finding;
 mod laws;
 mod plan_shown;

@@ -1,0 +1,157 @@
+//! What is found around a plan before anything happens.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use insta::assert_snapshot;
+use plumb_fleet::{Digest, FleetId, NodeApi};
+use plumb_runbook::{
+    Action, Checklist, Circumstances, Evidence, FindingCode, FreezeWindow, HeldLock, OnFailure,
+    Plan, Promotion, Rollout, Severity, Shape, WayBack, findings_around, plan, roll_out,
+};
+use plumb_testkit::{
+    builders::{World, content, node_id},
+    clock::after,
+};
+
+use crate::{SYNC, fleet, line};
+
+fn rolled(world: &World, on_failure: OnFailure) -> Plan {
+    let freeze =
+        [(-60, 60, "quarter close"), (600, 1_200, "freeze of the bank"), (-90, -60, "over")];
+    let rollout = Rollout {
+        shape: Shape::OneByOne,
+        on_failure,
+        freeze: freeze
+            .map(|(from, until, reason)| FreezeWindow {
+                from: after(from),
+                until: after(until),
+                reason: reason.to_owned(),
+            })
+            .to_vec(),
+        ..Rollout::default()
+    };
+    let direct = plan(&SYNC, None, world.input()).expect("a plan");
+    roll_out(direct, &rollout, world.input()).expect("a rollout")
+}
+
+#[track_caller]
+fn check(plan: &Plan, around: &Circumstances, world: &World) -> String {
+    let found = findings_around(plan, &BTreeMap::new(), around, world.input(), world.now);
+    found.iter().map(line).collect::<Vec<_>>().concat()
+}
+
+fn production(world: World) -> World {
+    world.with(|w| {
+        "production".clone_into(&mut w.fleet.environment);
+    })
+}
+
+fn busy() -> Circumstances {
+    let staging_fleet = FleetId::new("payments-staging").expect("a name");
+    Circumstances {
+        lock: Some(HeldLock { owner: "vera@desk".to_owned(), until: after(42) }),
+        promotion: Some(Promotion { staging_fleet, certified: BTreeSet::from([content("one")]) }),
+        ways_back: BTreeMap::from([(
+            node_id("agent-behind"),
+            WayBack::Missing { reason: "its last-known-good fails its signature".to_owned() },
+        )]),
+        checklist: Some(Checklist {
+            alerts_routed: Some(Evidence::Link { url: "https://oncall.example/rota".to_owned() }),
+            ..Checklist::default()
+        }),
+        enforcing: Some(BTreeSet::from([node_id("agent-behind")])),
+    }
+}
+
+#[test]
+fn everything_that_hinders_a_rollout_is_found() {
+    let world = production(fleet("around"));
+    let plan = rolled(&world, OnFailure::RollBack);
+    assert_snapshot!(check(&plan, &busy(), &world));
+}
+
+#[test]
+fn less_hinders_a_rollout_on_staging_that_halts() {
+    let world = fleet("staging");
+    let plan = rolled(&world, OnFailure::Halt);
+    assert_snapshot!(check(&plan, &busy(), &world));
+}
+
+#[test]
+fn what_staging_certified_may_go_to_production() {
+    let world = production(fleet("promoted"));
+    let plan = rolled(&world, OnFailure::Halt);
+    let mut around = busy();
+    let certified = &mut around.promotion.as_mut().expect("there").certified;
+    certified.insert(content("two"));
+    assert!(!check(&plan, &around, &world).contains("not_promoted"));
+}
+
+#[test]
+fn a_lock_that_has_run_out_is_nobodys() {
+    let world = fleet("lapsed");
+    let plan = rolled(&world, OnFailure::Halt);
+    let mut around = busy();
+    around.lock.as_mut().expect("there").until = world.now;
+    assert!(!check(&plan, &around, &world).contains("lock_held"));
+}
+
+#[test]
+fn production_does_not_hide_in_a_plan_of_another_environment() {
+    let labelled = |value: &str| {
+        let labels = BTreeMap::from([("environment".to_owned(), value.to_owned())]);
+        fleet("mixed").with(|w| {
+            let node = w.fleet.nodes.get_mut(&node_id("agent-behind")).expect("there");
+            node.labels = labels.into();
+        })
+    };
+    let found = |value: &str| {
+        let world = labelled(value);
+        let plan = rolled(&world, OnFailure::Halt);
+        let around = Circumstances::default();
+        let found = findings_around(&plan, &BTreeMap::new(), &around, world.input(), world.now);
+        let mixed = found.into_iter().find(|f| f.code == FindingCode::MixedEnvironments);
+        mixed.map(|finding| finding.severity)
+    };
+    assert_eq!(found("Staging"), None);
+    assert_eq!(found("test"), Some(Severity::Warning));
+    assert_eq!(found("Production"), Some(Severity::Fatal));
+}
+
+#[test]
+fn content_refused_after_it_was_planned_is_found() {
+    let world = World::new("poisoned")
+        .signed("1.9.0", "one")
+        .signed("2.0.0", "two")
+        .desired("2.0.0")
+        .runs("agent", NodeApi::Agent, "1.9.0", "one");
+    let planned = plan(&SYNC, None, world.input()).expect("a plan");
+    let world = world.with(|w| {
+        w.desired.refused.insert(content("two"));
+    });
+    let around = Circumstances::default();
+    assert_snapshot!(check(&planned, &around, &world), @"Fatal poisoned_digest: content 3fc4ccfe7458 is refused in this fleet; name another version, or have it signed clean first");
+    let again = plan(&SYNC, None, world.input()).expect("a plan");
+    assert!(check(&again, &around, &world).contains("Fatal poisoned_digest: agent left out"));
+}
+
+#[test]
+fn a_direct_action_says_no_more_than_before() {
+    let world = fleet("direct");
+    let direct = plan(&Action::Restart, None, world.input()).expect("a plan");
+    let around = Circumstances { enforcing: None, lock: None, ..busy() };
+    let plain = check(&direct, &Circumstances::default(), &world);
+    assert_eq!(check(&direct, &around, &world), plain);
+}
+
+#[test]
+fn another_evidence_is_another_checklist() {
+    let mut list = Checklist::default();
+    let empty = list.digest();
+    list.runbook_signed = Some(Evidence::Attestation { digest: Digest::of(b"an attestation") });
+    let signed = list.digest();
+    assert_ne!(empty, signed);
+    let text = serde_json::to_string(&list).expect("it serialises");
+    let read: Checklist = serde_json::from_str(&text).expect("it reads back");
+    assert_eq!(read.digest(), signed);
+}
