@@ -94,6 +94,7 @@ mod tests {
         expected_duration(bytes, policies).map(|expected| expected.as_millis())
     }
 
+    /// R284.
     #[test]
     fn documented_sizes_take_what_is_documented() {
         for (bytes, policies, expected) in

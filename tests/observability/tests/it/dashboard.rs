@@ -229,7 +229,7 @@ fn every_query_asks_for_what_is_printed_or_recorded() {
     );
 }
 
-/// R200 to R203, and what the issue names beside them.
+/// R187, R200 to R203, and what is shown beside them.
 #[test]
 fn the_asked_for_panels_are_there() {
     let board = dashboard();

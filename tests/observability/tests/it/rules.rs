@@ -185,7 +185,7 @@ fn rules_ask_for_what_is_printed_or_recorded() {
     }
 }
 
-/// What an agent pushes itself has to end in the same route (R197 to R199, R221, conflict C2).
+/// What an agent pushes itself has to end in the same route (R184 to R186, R197 to R199, R221, conflict C2).
 #[test]
 fn alerts_are_those_the_agent_pushes_with_the_same_urgency() {
     let rules = rules(&documents());

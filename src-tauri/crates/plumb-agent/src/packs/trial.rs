@@ -6,6 +6,7 @@ use std::{
 };
 
 use jiff::Timestamp;
+use plumb_decide::{Answer, Reason};
 use plumb_fleet::Digest;
 use plumb_wire::v1::LogLevel;
 use tokio::{
@@ -16,9 +17,13 @@ use tokio::{
 use crate::{
     chain::chain,
     core::Core,
+    engine::EngineError,
     load::{Engine, Policies},
     metrics::seconds_between,
 };
+
+/// A probe that takes too long may have met a busy machine; so many looks in a row have not.
+const SLOW_LOOKS_MAX: u32 = 3;
 
 /// When a new pack is taken back.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -109,10 +114,45 @@ impl Trials {
     }
 }
 
+/// What is known of the probes of the pack on trial.
+#[derive(Debug, Default)]
+struct Probing {
+    pack: Option<Digest>,
+    /// Looks in a row at which a probe took too long.
+    slow: u32,
+}
+
+impl Probing {
+    /// What speaks against a pack after one more look at its probes.
+    fn judge(&mut self, pack: Digest, asked: Result<(), EngineError>) -> Option<String> {
+        if self.pack != Some(pack) {
+            *self = Self { pack: Some(pack), slow: 0 };
+        }
+        match asked {
+            Ok(()) => self.slow = 0,
+            Err(error) if is_slow(&error) => {
+                self.slow += 1;
+                return (self.slow >= SLOW_LOOKS_MAX)
+                    .then(|| format!("{}, {} times in a row", chain(&error), self.slow));
+            }
+            Err(error) => return Some(chain(&error)),
+        }
+        None
+    }
+}
+
+fn is_slow(error: &EngineError) -> bool {
+    let EngineError::Probe { answer: Answer::NotEvaluated { reason }, .. } = error else {
+        return false;
+    };
+    matches!(reason, Reason::TimeOver { .. })
+}
+
 /// Watches whatever comes into force until the agent stops.
 pub(crate) async fn watch(core: Arc<Core>, limits: TrialLimits) {
     let mut ticks = interval(limits.look_every);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut probes = Probing::default();
     loop {
         let probing = tokio::select! {
             () = core.stop.cancelled() => return,
@@ -123,7 +163,8 @@ pub(crate) async fn watch(core: Arc<Core>, limits: TrialLimits) {
         let mut verdict = judge(&trial, core.traffic.decision_errors(), core.now(), &limits);
         if verdict == Verdict::Going
             && probing
-            && let Some(problem) = core.probe_again(trial.pack).await
+            && let Some(asked) = core.probe_again(trial.pack).await
+            && let Some(problem) = probes.judge(trial.pack, asked)
         {
             verdict = Verdict::Broken(problem);
         }
@@ -143,8 +184,8 @@ pub(crate) async fn watch(core: Arc<Core>, limits: TrialLimits) {
 }
 
 impl Core {
-    /// What speaks against the pack in force when its probes are asked once more.
-    async fn probe_again(&self, pack: Digest) -> Option<String> {
+    /// Asks the probes of the pack in force once more; nothing when it is another, or has none.
+    async fn probe_again(&self, pack: Digest) -> Option<Result<(), EngineError>> {
         let now = self.in_force.load_full()?;
         let engine = self.engine.as_ref()?;
         if now.pack()?.digest != pack {
@@ -153,7 +194,7 @@ impl Core {
         let Policies::Rego { engine: Engine::Here(policy), .. } = &now.bundle.policies else {
             return None;
         };
-        engine.probe(policy, self.now()).await.err().map(|error| chain(&error))
+        Some(engine.probe(policy, self.now()).await)
     }
 }
 
@@ -182,6 +223,24 @@ mod tests {
         assert_eq!(check((4, 1_200), 10), "going", "one of 200 is the limit");
         assert_eq!(check((5, 1_200), 10), "broken");
         assert_eq!(check((5, 1_400), 10), "going", "two of 400 are the limit");
+    }
+
+    #[test]
+    fn a_slow_probe_counts_only_when_it_stays_slow_and_a_wrong_one_at_once() {
+        let (pack, other) = (Digest::of(b"pack"), Digest::of(b"other"));
+        let failed = |answer| Err(EngineError::Probe { number: 1, answer });
+        let slow = || failed(Answer::NotEvaluated { reason: Reason::TimeOver { limit_ms: 1_000 } });
+        let mut probes = Probing::default();
+        assert_eq!(probes.judge(pack, slow()), None);
+        assert_eq!(probes.judge(pack, slow()), None);
+        assert_eq!(probes.judge(pack, Ok(())), None, "the machine was busy");
+        assert_eq!(probes.judge(pack, slow()), None);
+        assert_eq!(probes.judge(pack, slow()), None);
+        assert_eq!(probes.judge(other, slow()), None, "another pack begins anew");
+        assert_eq!(probes.judge(other, slow()), None);
+        let problem = probes.judge(other, slow()).expect("it stays slow");
+        assert!(problem.ends_with("3 times in a row"), "{problem}");
+        assert!(probes.judge(pack, failed(Answer::Deny)).is_some());
     }
 
     #[test]

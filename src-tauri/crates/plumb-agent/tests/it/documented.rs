@@ -26,6 +26,7 @@ async fn a_reload_answers_the_documented_fields() {
     }
 }
 
+/// R226, R228, R295.
 #[tokio::test]
 async fn a_refused_bundle_answers_500_and_changes_nothing() {
     let world = World::new();
@@ -71,6 +72,7 @@ async fn structure_errors_read_as_documented() {
     }
 }
 
+/// R229.
 #[tokio::test]
 async fn the_history_keeps_ten_and_the_counters_keep_all() {
     let world = World::new();
@@ -91,6 +93,7 @@ async fn the_history_keeps_ten_and_the_counters_keep_all() {
     assert_eq!(full["entries"].as_array().expect("a list").len(), 14);
 }
 
+/// R228, R267.
 #[tokio::test]
 async fn verify_tells_without_loading() {
     let world = World::new();
@@ -142,6 +145,7 @@ async fn a_bundle_loaded_more_than_a_day_ago_is_stale() {
     assert_eq!((&ready["bundle_stale"], &ready["bundle_age_hours"]), (&json!(true), &json!(24.5)));
 }
 
+/// R230.
 #[tokio::test]
 async fn metrics_have_the_seven_documented_series() {
     let world = World::new();
@@ -178,6 +182,7 @@ async fn decisions_are_by_first_match() {
     assert_eq!(node.post("/evaluate", "{}").await.status, 400);
 }
 
+/// R280.
 #[tokio::test]
 async fn every_attempt_is_logged_in_the_fields_words() {
     let world = World::new();

@@ -1,8 +1,11 @@
 //! Reloads under load: no request fails, none sees a mixture.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, AtomicUsize, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
 
 use reqwest::{Client, Method};
@@ -14,6 +17,7 @@ const RELOADS: usize = 100;
 const ASKING: usize = 8;
 
 /// Every policy of a version has one effect, so that a mixture would show.
+/// R223, R224, R227, R286, R292.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_hundred_reloads_drop_no_request_and_mix_nothing() {
     let world = World::new();
@@ -56,6 +60,25 @@ async fn a_hundred_reloads_drop_no_request_and_mix_nothing() {
     assert_eq!(node.get("/reload/stats").await.json()["total_reloads"], RELOADS);
 }
 
+/// R225, R285: by the fastest of several, which a busy machine does not slow down.
+#[tokio::test]
+async fn a_reload_is_as_short_as_documented_and_its_swap_holds_nobody_up() {
+    let world = World::new();
+    let first = world.sign("policies.signed.json", "1.0.0", &["deny"; 4]);
+    let second = world.sign("second.signed.json", "2.0.0", &["allow"; 4]);
+    let node = Node::start(world.config()).await;
+    let (mut reload_ms, mut swap) = (f64::MAX, Duration::MAX);
+    for round in 0..20 {
+        let path = if round % 2 == 0 { &second } else { &first };
+        let took_ms = node.reload(path).await["duration_ms"].as_f64().expect("a duration");
+        reload_ms = reload_ms.min(took_ms);
+        swap = swap.min(node.agent.last_swap());
+    }
+    assert!(reload_ms < 100.0, "{reload_ms} ms");
+    assert!(swap < Duration::from_millis(1), "{swap:?}");
+    node.agent.shutdown().await;
+}
+
 #[track_caller]
 fn check(answer: &Value) {
     let allowed = answer["policy_version"] == "2.0.0";
@@ -66,6 +89,7 @@ fn check(answer: &Value) {
     }
 }
 
+/// R217, R227.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn changes_queue_and_locking_refuses_instead() {
     let world = World::new();

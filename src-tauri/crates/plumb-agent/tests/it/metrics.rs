@@ -42,6 +42,7 @@ async fn refused_once(world: &World, node: &Node) {
 }
 
 /// R183, R193 to R196 and R258 to R264: one figure, whatever it is called.
+/// R168.
 #[tokio::test]
 async fn the_three_families_tell_the_same() {
     let world = World::new();
@@ -143,6 +144,7 @@ async fn decisions_and_answers_are_counted_by_what_callers_were_told() {
 }
 
 /// R182.
+/// R162, R182.
 #[tokio::test]
 async fn healthz_says_what_is_in_force_and_how_sure_that_is() {
     let world = World::new();

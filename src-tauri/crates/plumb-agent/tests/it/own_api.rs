@@ -136,6 +136,7 @@ async fn sync_confirms_what_is_in_force() {
     assert_eq!(synced["loaded_at"], "2026-11-21T05:00:00Z");
 }
 
+/// R293.
 #[tokio::test]
 async fn rollback_returns_to_what_ran_before_even_when_its_file_is_gone() {
     let world = World::new();

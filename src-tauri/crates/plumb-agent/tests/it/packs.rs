@@ -10,6 +10,7 @@ use self::world::{PackWorld, rego, signed};
 
 const RULE: &str = "default allow := false\nallow if input.context.user == \"ada\"";
 
+/// R167: decisions and health, by the engine in process.
 #[tokio::test]
 async fn a_pack_of_rego_answers_decisions_and_says_what_it_is() {
     let world = PackWorld::new().await;
@@ -239,6 +240,7 @@ async fn a_restart_answers_by_the_stored_pack_without_a_registry() {
     node.agent.shutdown().await;
 }
 
+/// R212, R218: what a dry run has to show, and what a canary watches.
 #[tokio::test]
 async fn a_pack_that_fails_decisions_is_taken_back() {
     let world = PackWorld::new().await;

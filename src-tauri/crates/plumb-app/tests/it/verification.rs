@@ -33,6 +33,7 @@ fn check<'a>(checks: &'a [CheckView], name: &str) -> &'a CheckView {
     checks.iter().find(|check| check.name == name).unwrap_or_else(|| panic!("no check {name}"))
 }
 
+/// R279: a node that lets anybody reload is marked, too.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_check_of_a_node_is_shown_with_what_carried_it() {
     let world = World::start(&[("gw-1", "v2.signed.json"), ("gw-2", "v1.signed.json")]).await;

@@ -99,7 +99,7 @@ fn the_scripts_reload_and_tell_what_happened() {
     let second = agent.bundle("production-v2.signed.json");
     let reloaded = agent.json("reload.sh", &[&second]);
     assert_eq!((&reloaded["version"], &reloaded["policies_loaded"]), (&"2.0.0".into(), &1.into()));
-    // R289: the last three, newest first.
+    // R269, R289: the last three, newest first.
     agent.json("reload.sh", &[]);
     agent.json("reload.sh", &[&second]);
     let last = agent.json("last-reloads.sh", &[]);

@@ -89,6 +89,7 @@ fn outcomes() -> impl Strategy<Value = Outcome> {
 
 proptest! {
     /// Whatever happens, in whatever order: pauses stay within their bounds.
+    /// R160, R177: jitter after an answer, full jitter after a failure.
     #[test]
     fn pauses_stay_within_their_bounds(
         steps in proptest::collection::vec((outcomes(), 0.0_f64..=1.0, 0_u64..10_000), 1..60),

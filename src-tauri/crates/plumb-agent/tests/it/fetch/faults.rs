@@ -59,6 +59,7 @@ fn newer() -> Vec<u8> {
     tar("false")
 }
 
+/// R171, R178, R190.
 #[tokio::test]
 async fn a_digest_that_is_not_the_packs() {
     let other = format!("sha-256={}", Digest::of(b"other"));
@@ -101,6 +102,7 @@ async fn an_attestation_that_was_replaced_meanwhile() {
     check(script, Cause::AttestationOfOther).await;
 }
 
+/// R171.
 #[tokio::test]
 async fn a_signature_over_another_pack() {
     let other = attest(&tar("null"), Vouching::default());
@@ -186,6 +188,7 @@ async fn not_modified_without_a_condition() {
     fetcher.shutdown().await;
 }
 
+/// R169, R170, R189.
 #[tokio::test]
 async fn what_is_held_is_asked_for_by_its_etag_also_after_a_restart() {
     let world = World::new();
@@ -225,6 +228,7 @@ async fn retry_after_is_honoured_whoever_asks() {
     }
 }
 
+/// R206.
 #[tokio::test]
 async fn the_audit_log_is_bounded_and_a_torn_line_costs_only_itself() {
     let world = World::new();
@@ -327,6 +331,7 @@ async fn a_clock_that_jumped_by_a_year() {
     fetcher.shutdown().await;
 }
 
+/// R217.
 #[tokio::test]
 async fn two_agents_on_one_folder() {
     let world = World::new();
@@ -341,6 +346,7 @@ async fn two_agents_on_one_folder() {
 }
 
 /// The help has a line for each cause, and for no other.
+/// R207.
 #[test]
 fn the_help_says_what_to_do_about_each_cause() {
     let help = include_str!("../../../../../../assets/help/policy-packs.md");

@@ -58,6 +58,7 @@ async fn a_push_brings_each_new_pack() {
     check(FetchMode::Push, FetchTrigger::Push).await;
 }
 
+/// R164.
 #[tokio::test]
 async fn polls_bring_each_new_pack() {
     let (world, folder) = (World::new(), TempDir::new().expect("a folder"));

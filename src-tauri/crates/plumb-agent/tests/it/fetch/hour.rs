@@ -77,6 +77,7 @@ async fn start(world: &World, offer: &Arc<Offer>, mode: FetchMode) -> Fetcher {
     Fetcher::start(config, parts).await.expect("the fetcher starts")
 }
 
+/// R160, R192, R222: growing pauses, and the last good pack meanwhile.
 #[tokio::test(start_paused = true)]
 async fn a_registry_that_is_down_for_an_hour() {
     for mode in FetchMode::ALL {
@@ -112,6 +113,7 @@ async fn a_registry_that_is_down_for_an_hour() {
     }
 }
 
+/// R160, R219.
 #[tokio::test(start_paused = true)]
 async fn a_new_pack_is_in_force_within_thirty_seconds_of_polling() {
     let (world, offer) = (World::new(), Arc::new(Offer::default()));

@@ -52,6 +52,7 @@ fn check(recipe: impl FnOnce(Recipe) -> Recipe, profile: Profile, now: &str) -> 
 
 const NOW: &str = "2026-11-20T08:00:00Z";
 
+/// R165, R178, R189: certificate, log and time, by name.
 #[test]
 fn a_report_names_every_check_and_what_carried_it() {
     let issued = issue(|recipe| recipe);

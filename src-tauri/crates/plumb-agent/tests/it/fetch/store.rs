@@ -106,6 +106,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
     /// Power fails at any step, and the disk keeps of the unsynced what it likes.
+    /// R172, R180, R189.
     #[test]
     fn what_was_not_synced_is_lost_and_the_good_pack_is_not(
         at in 0_usize..40,
@@ -183,6 +184,7 @@ fn some_former_packs_are_kept_and_older_ones_forgotten() {
     assert_eq!(kept, [b"pack 6", b"pack 5", b"pack 4", b"pack 3"]);
 }
 
+/// R180.
 #[test]
 fn what_a_killed_process_left_is_removed_and_told() {
     let folder = TempDir::new().expect("a folder");

@@ -111,6 +111,7 @@ fn wrong(world: &PackWorld) -> Vec<(&'static str, Script)> {
     ]
 }
 
+/// R174, R190, R221, R226: all of it fails closed, and is told.
 #[tokio::test]
 async fn whatever_a_registry_or_signer_does_wrong_what_was_good_answers() {
     let world = PackWorld::new().await;
@@ -203,6 +204,7 @@ async fn start_on(world: &PackWorld, disk: &SimDisk, url: &str) -> Node {
     Node::start(config).await
 }
 
+/// R161, R189.
 #[tokio::test]
 async fn a_disk_that_is_full_at_any_write_keeps_the_good_pack_answering() {
     let world = PackWorld::new().await;
@@ -233,6 +235,7 @@ async fn a_disk_that_is_full_at_any_write_keeps_the_good_pack_answering() {
     node.agent.shutdown().await;
 }
 
+/// R161, R172: a death at any step.
 #[tokio::test]
 async fn a_death_at_any_step_of_the_store_leaves_a_whole_pack_for_the_next_start() {
     let world = PackWorld::new().await;
