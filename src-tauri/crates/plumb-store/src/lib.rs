@@ -9,6 +9,7 @@
 //! Every query file is checked when this crate is built, against what `.sqlx` says of it. After a change of a query or a
 //! migration, `./prepare.sh` writes `.sqlx` anew.
 
+pub mod approvals;
 pub mod catalogue;
 pub mod certificates;
 pub mod contents;
@@ -21,6 +22,7 @@ pub mod journal;
 pub mod plans;
 pub mod reloads;
 pub mod retention;
+pub mod rosters;
 pub mod runs;
 pub mod snapshots;
 pub mod sweeps;

@@ -1,5 +1,6 @@
 //! The store on temporary files, through all migrations.
 
+mod approvals;
 mod contents;
 mod heads;
 mod journal;

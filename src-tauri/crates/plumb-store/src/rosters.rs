@@ -1,0 +1,57 @@
+//! Rosters that were accepted for a fleet: append-only, the newest holds.
+
+use jiff::Timestamp;
+use plumb_fleet::{Digest, FleetId};
+use sqlx::SqliteConnection;
+
+use crate::{
+    error::{StoreError, attempt},
+    value::{from_ms, to_digest, to_ms},
+};
+
+/// A roster as it is kept: the envelope is not looked into here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptRoster {
+    pub version: u32,
+    pub digest: Digest,
+    pub envelope: Vec<u8>,
+    /// What the next one is judged by, as JSON.
+    pub pin: String,
+    pub accepted_at: Timestamp,
+}
+
+/// Keeps a roster for a fleet; one of the same version stays as it is.
+pub async fn add(
+    conn: &mut SqliteConnection,
+    fleet: &FleetId,
+    roster: &KeptRoster,
+) -> Result<(), StoreError> {
+    let (fleet, version) = (fleet.as_str(), i64::from(roster.version));
+    let (digest, envelope) = (roster.digest.as_bytes().as_slice(), roster.envelope.as_slice());
+    let (pin, at_ms) = (roster.pin.as_str(), to_ms(roster.accepted_at));
+    let done =
+        sqlx::query_file!("queries/roster/add.sql", fleet, version, digest, envelope, pin, at_ms)
+            .execute(&mut *conn)
+            .await;
+    attempt(conn, "keeping a roster", done).await.map(drop)
+}
+
+/// The newest roster of a fleet, or nothing where none was accepted.
+pub async fn newest(
+    conn: &mut SqliteConnection,
+    fleet: &FleetId,
+) -> Result<Option<KeptRoster>, StoreError> {
+    let fleet = fleet.as_str();
+    let row =
+        sqlx::query_file!("queries/roster/newest.sql", fleet).fetch_optional(&mut *conn).await;
+    let Some(row) = attempt(conn, "reading a roster", row).await? else { return Ok(None) };
+    let version = u32::try_from(row.version)
+        .map_err(|error| StoreError::malformed("version of a roster")(error.into()))?;
+    Ok(Some(KeptRoster {
+        version,
+        digest: to_digest(&row.digest)?,
+        envelope: row.envelope,
+        pin: row.pin,
+        accepted_at: from_ms(row.accepted_at_ms)?,
+    }))
+}
