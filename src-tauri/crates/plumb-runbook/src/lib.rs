@@ -36,6 +36,8 @@ pub use plan::{
     DesiredChange, LeftOut, LeftOutReason, NodePlan, Plan, PlanError, PlanInput, Running,
     SetDifference, Wave, blast_lines, path_on_node, plan,
 };
-pub use readiness::{Checklist, Circumstances, Evidence, HeldLock, Promotion, WayBack};
+pub use readiness::{
+    Checklist, Circumstances, Evidence as ReadinessEvidence, HeldLock, Promotion, WayBack,
+};
 pub use rollout::{FreezeWindow, OnFailure, Rollout, Shape, roll_out, waves};
 pub use undo::Undo;

@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use insta::assert_snapshot;
 use plumb_fleet::{Digest, FleetId, NodeApi};
 use plumb_runbook::{
-    Action, Checklist, Circumstances, Evidence, FindingCode, FreezeWindow, HeldLock, OnFailure,
-    Plan, Promotion, Rollout, Severity, Shape, WayBack, findings_around, plan, roll_out,
+    Action, Checklist, Circumstances, FindingCode, FreezeWindow, HeldLock, OnFailure, Plan,
+    Promotion, ReadinessEvidence, Rollout, Severity, Shape, WayBack, findings_around, plan,
+    roll_out,
 };
 use plumb_testkit::{
     builders::{World, content, node_id},
@@ -56,7 +57,9 @@ fn busy() -> Circumstances {
             WayBack::Missing { reason: "its last-known-good fails its signature".to_owned() },
         )]),
         checklist: Some(Checklist {
-            alerts_routed: Some(Evidence::Link { url: "https://oncall.example/rota".to_owned() }),
+            alerts_routed: Some(ReadinessEvidence::Link {
+                url: "https://oncall.example/rota".to_owned(),
+            }),
             ..Checklist::default()
         }),
         enforcing: Some(BTreeSet::from([node_id("agent-behind")])),
@@ -102,7 +105,7 @@ fn production_does_not_hide_in_a_plan_of_another_environment() {
         let labels = BTreeMap::from([("environment".to_owned(), value.to_owned())]);
         fleet("mixed").with(|w| {
             let node = w.fleet.nodes.get_mut(&node_id("agent-behind")).expect("there");
-            node.labels = labels.into();
+            std::sync::Arc::make_mut(node).labels = labels.into();
         })
     };
     let found = |value: &str| {
@@ -148,7 +151,8 @@ fn a_direct_action_says_no_more_than_before() {
 fn another_evidence_is_another_checklist() {
     let mut list = Checklist::default();
     let empty = list.digest();
-    list.runbook_signed = Some(Evidence::Attestation { digest: Digest::of(b"an attestation") });
+    list.runbook_signed =
+        Some(ReadinessEvidence::Attestation { digest: Digest::of(b"an attestation") });
     let signed = list.digest();
     assert_ne!(empty, signed);
     let text = serde_json::to_string(&list).expect("it serialises");
