@@ -318,7 +318,6 @@ const fn way(branch: Branch) -> &'static str {
     if branch.is_forward() { "" } else { "back/" }
 }
 
-#[expect(clippy::too_many_lines, reason = "one match over every event")]
 fn line(event: &Event) -> String {
     match event {
         Event::RunStarted { operator, targets, .. } => {
