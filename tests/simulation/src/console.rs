@@ -139,6 +139,7 @@ impl Console {
             orders,
             entries: &entries,
             operator: &self.name,
+            bypasses: Vec::new(),
         };
         let left = tokio::select! {
             biased;

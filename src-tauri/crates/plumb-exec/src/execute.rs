@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use plumb_fleet::{PlanHash, RunId};
-use plumb_journal::{EffectOutcome, Entry, Event, Outcome, RunState, fold};
+use plumb_journal::{Bypass, EffectOutcome, Entry, Event, Outcome, RunState, fold};
 use plumb_runbook::{ApprovedPlan, Plan};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -37,6 +37,8 @@ pub struct Setting<'a, H, J, C, L> {
     pub entries: &'a [Entry],
     /// Who carries it out now.
     pub operator: &'a str,
+    /// Safeguards that were passed over so that this could begin, each with its reason.
+    pub bypasses: Vec<(Bypass, String)>,
 }
 
 /// How a run was left.
@@ -75,7 +77,9 @@ pub async fn execute(
     let (_, orders) = desk();
     let operator = approved.operator();
     let lock = &NoLock;
-    let setting = Setting { handler, journal, clock, lock, cancel, orders, entries: &[], operator };
+    let (entries, bypasses) = (&[][..], Vec::new());
+    let setting =
+        Setting { handler, journal, clock, lock, cancel, orders, entries, operator, bypasses };
     match carry_out(run, approved, setting).await {
         Ok(Left::Ended(outcome)) => Ok(outcome),
         Ok(Left::Open) => Ok(Outcome::Halted),
@@ -165,6 +169,10 @@ impl<H: EffectHandler, J: Journal, C: Clock, L: Lock> Execution<'_, H, J, C, L> 
                 operator: approved.operator().to_owned(),
                 targets: u32::try_from(self.plan.targets().count()).unwrap_or(u32::MAX),
             });
+        }
+        for (what, reason) in std::mem::take(&mut self.setting.bypasses) {
+            let by = self.setting.operator.to_owned();
+            self.record(Event::Bypassed { what, by, reason });
         }
         if self.lease.is_needed() {
             self.record(Event::LockTaken { owner: self.setting.lock.owner() });

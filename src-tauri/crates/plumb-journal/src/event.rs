@@ -208,8 +208,18 @@ pub enum HaltCause {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "bypass", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Bypass {
-    Gate { wave: u32 },
+    Gate {
+        wave: u32,
+    },
     Freeze,
+    /// The deployment lock.
+    Lock,
+    /// Approvals that the environment's rule asks for.
+    Approvals,
+    /// A finding that would have kept the plan from starting, by the name of its code.
+    Finding {
+        code: String,
+    },
 }
 
 /// How a run ended.

@@ -113,17 +113,38 @@ impl Work<'_> {
             return;
         }
         self.open += 1;
+        let effects = match branch {
+            Branch::Forward => target.effects.len(),
+            Branch::Back => target.back.len(),
+        };
+        let sends = match run.phase {
+            NodePhase::Acting => return,
+            NodePhase::Waiting => true,
+            phase => phase == NodePhase::Accepted && usize_of(run.accepted) < effects,
+        };
+        // Most nodes of a large wave wait for their turn.
+        if sends && (!may_send || self.is_full()) {
+            return;
+        }
+        if !sends && run.phase == NodePhase::Accepted && !self.seen_since(&target.node, &run) {
+            self.looks.push(target.node.clone());
+            return;
+        }
         let Some(part) = part(target, branch) else { return };
         match run.phase {
-            NodePhase::Waiting if may_send => self.begin(&part, branch),
-            NodePhase::Acting | NodePhase::Waiting => {}
-            NodePhase::Accepted if usize_of(run.accepted) < part.effects.len() => {
-                if may_send {
-                    self.send(&part, branch, run.accepted);
-                }
-            }
+            NodePhase::Waiting => self.begin(&part, branch),
+            _ if sends => self.send(&part, branch, run.accepted),
             _ => self.judge(&part, branch, &run),
         }
+    }
+
+    /// Whether it was looked at since its last answer.
+    fn seen_since(&self, node: &NodeId, run: &BranchRun) -> bool {
+        self.decision.known.seen.get(node).is_some_and(|look| Some(look.began) >= run.heard_at)
+    }
+
+    fn is_full(&self) -> bool {
+        self.acting + self.sendings.len() >= NODES_AT_ONCE
     }
 
     /// A node is looked at before its first effect. One that stands as wanted needs nothing, one that
@@ -141,9 +162,7 @@ impl Work<'_> {
         let holds = SignedDuration::try_from(LOOK_HOLDS).unwrap_or(SignedDuration::MAX);
         let fresh = |look: &&Look| look.began >= since && look.ended + holds > decision.now;
         let Some(look) = decision.known.seen.get(&part.node).filter(fresh) else {
-            if self.acting + self.sendings.len() < NODES_AT_ONCE {
-                self.looks.push(part.node.clone());
-            }
+            self.looks.push(part.node.clone());
             return;
         };
         let seen = match &look.answer {
@@ -175,9 +194,6 @@ impl Work<'_> {
 
     fn send(&mut self, part: &NodePlan, branch: Branch, index: u32) {
         let decision = self.decision;
-        if self.acting + self.sendings.len() >= NODES_AT_ONCE {
-            return;
-        }
         let Some(effect) = part.effects.get(usize_of(index)) else { return };
         let brings = brings(effect, part);
         if let Some(content) = brings.filter(|content| decision.known.refused.contains(content)) {

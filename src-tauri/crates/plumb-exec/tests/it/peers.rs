@@ -8,8 +8,8 @@ use std::{
 
 use jiff::{SignedDuration, Timestamp};
 use plumb_exec::{
-    Clock, EffectHandler, ExecuteError, Journal, JournalError, Left, Lock, Observation, Orders,
-    Request, Setting, carry_out, execute,
+    Clock, EffectHandler, ExecuteError, Journal, JournalError, Known, Left, Lock, Look,
+    Observation, Orders, Request, Setting, Step, carry_out, execute, next,
 };
 use plumb_fleet::{ContentDigest, NamedContent, NodeId, RunId};
 use plumb_journal::{
@@ -207,6 +207,7 @@ impl Story {
             orders,
             entries: &entries,
             operator: "ops@example",
+            bypasses: Vec::new(),
         };
         carry_out(self.run, &self.approved, setting).await
     }
@@ -214,6 +215,29 @@ impl Story {
     /// What is durable of the journal, one line an event.
     pub(crate) fn log(&self) -> String {
         locked(&self.log).join("\n")
+    }
+
+    /// What a program that resumed after so many events would do next, when it sees of nodes what
+    /// they are now; with the keys of effects that were started by then.
+    pub(crate) fn next_after(&self, events: usize) -> (Step, BTreeSet<String>) {
+        let entries = locked(&self.chain).1[..events].to_vec();
+        let now = self.now();
+        let mut state = fold(&entries);
+        state.apply(&Event::RunResumed { by: "ops@example".to_owned() }, now);
+        let nodes: Vec<NodeId> = locked(&self.peers).keys().cloned().collect();
+        let look = |answer| Look { began: now, ended: now, answer };
+        let seen = self.look(&nodes).into_iter().map(|(node, answer)| (node, look(answer)));
+        let compared = Some((u32::try_from(state.waves.len()).expect("few"), None));
+        let known = Known { seen: seen.collect(), compared, ..Known::default() };
+        let keys = entries.iter().filter_map(|entry| match &entry.body.event {
+            Event::EffectStarted { key, .. } => Some(key.clone()),
+            _ => None,
+        });
+        (next(self.run, self.approved.plan(), &state, &known, now), keys.collect())
+    }
+
+    pub(crate) fn events(&self) -> usize {
+        locked(&self.chain).1.len()
     }
 
     pub(crate) fn state(&self) -> RunState {

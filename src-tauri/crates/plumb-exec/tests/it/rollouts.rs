@@ -4,7 +4,7 @@ use std::{sync::Mutex, time::Duration};
 
 use insta::assert_snapshot;
 use plumb_exec::{
-    Desk, ExecuteError, Left, Lock, LockError, NoLock, Order, OrderError, Wish, desk,
+    Desk, ExecuteError, Left, Lock, LockError, NoLock, Order, OrderError, Step, Wish, desk,
 };
 use plumb_fleet::NodeApi;
 use plumb_journal::{Bypass, HaltCause, NodePhase, Outcome};
@@ -331,4 +331,27 @@ async fn a_run_that_has_ended_is_not_gone_on_with() {
     let log = story.log();
     assert_eq!(alone(&story).await, Left::Ended(Outcome::Succeeded), "it has ended");
     assert_eq!(story.log(), log, "and nothing is added");
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_prefix_of_a_run_leads_to_an_effect_that_was_started_already() {
+    let story =
+        story("prefixes", vec![all(), GateCheck::ErrorRate { ppm_max: 10 }], OnFailure::Halt);
+    let given = vec![(45, Wish::RollBack { reason: reason() })];
+    assert_eq!(with_orders(&story, given).await.0, Left::Ended(Outcome::RolledBack));
+    let mut sends = 0;
+    for events in 1..=story.events() {
+        // Whatever it is, it follows from the prefix alone, and it is the same every time.
+        let (step, started) = story.next_after(events);
+        assert_eq!(story.next_after(events).0, step);
+        if let Step::Send(sendings) = step {
+            sends += 1;
+            for sending in sendings {
+                assert!(!started.contains(&sending.key), "{} after {events}", sending.key);
+            }
+        }
+    }
+    assert!(sends > 3, "some prefixes go on with an effect");
+    let last = story.next_after(story.events()).0;
+    assert_eq!(last, Step::Done(Outcome::RolledBack));
 }

@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 
 use plumb_fleet::{FleetId, PlanHash, RunId};
 use plumb_journal::{
-    ChainVerdict, EffectOutcome, Entry, Event, Head, NodePhase, Outcome, fold, head, verify,
+    Bypass, ChainVerdict, CheckResult, CheckVerdict, EffectOutcome, Entry, Event, HaltCause, Head,
+    LockState, NodePhase, Outcome, RunState, fold, head, verify,
 };
 use plumb_runbook::{Branch, Effect, PinChange, PinTo};
 use plumb_testkit::{
@@ -92,6 +93,51 @@ fn any_event() -> impl Strategy<Value = Event> {
         }),
         (node, any::<bool>()).prop_map(|(node, arrived)| proven(node, arrived)),
         "\\PC{0,8}".prop_map(|by| Event::AbortRequested { by }),
+        any_rollout_event(),
+    ]
+}
+
+/// Events of runs in waves, in any order at all.
+fn any_rollout_event() -> impl Strategy<Value = Event> {
+    let by = || "ops@example".to_owned();
+    let node = prop::sample::select(vec!["a", "b", "c"]);
+    let branch = prop::sample::select(vec![Branch::Forward, Branch::Back]);
+    let cause = prop::sample::select(vec![
+        HaltCause::Gate,
+        HaltCause::Failures,
+        HaltCause::SetChanged,
+        HaltCause::LockLost,
+    ]);
+    let check =
+        CheckResult { verdict: CheckVerdict::NotMet, detail: "11 of at most 10".to_owned() };
+    prop_oneof![
+        (0_u32..4, 0_u32..5).prop_map(move |(wave, kind)| match kind {
+            0 => Event::WaveStarted { wave, name: "canary".to_owned(), nodes: 1 },
+            1 => Event::GateReached { wave },
+            2 => Event::GateEvaluated { wave, checks: vec![check.clone()] },
+            3 => Event::GatePassed { wave },
+            _ => Event::GateFailed { wave, reason: "errors".to_owned() },
+        }),
+        (0_u32..4).prop_map(move |wave| Event::Attested { wave, by: by(), note: by() }),
+        (0_u32..4).prop_map(move |wave| {
+            let what = Bypass::Gate { wave };
+            Event::Bypassed { what, by: by(), reason: "urgent".to_owned() }
+        }),
+        cause.prop_map(|cause| Event::Halted { cause, reason: "it did not go well".to_owned() }),
+        prop::sample::select(vec![
+            Event::Paused { by: by() },
+            Event::Resumed { by: by() },
+            Event::RollbackStarted { reason: "errors".to_owned(), by: None },
+            Event::LockTaken { owner: by() },
+            Event::LockLost { reason: "the lease ended".to_owned() },
+            Event::LockReleased,
+            Event::RunResumed { by: by() },
+            Event::Bypassed { what: Bypass::Freeze, by: by(), reason: "urgent".to_owned() },
+        ]),
+        (node, branch, 0_u32..3, any::<bool>()).prop_map(|(node, branch, index, happened)| {
+            let (node, detail) = (node_id(node), "seen".to_owned());
+            Event::EffectSettled { node, index, branch, happened, detail }
+        }),
     ]
 }
 
@@ -161,6 +207,14 @@ proptest! {
             let state = fold(prefix);
             prop_assert!(state.nodes.len() <= 3);
             prop_assert_eq!(state.outcome.is_some(), state.ended_at.is_some());
+            let failed = state.nodes.values().filter(|n| n.forward.phase == NodePhase::Failed);
+            prop_assert_eq!(usize::try_from(state.failed), Ok(failed.count()));
+            // One event at a time comes to the same as all at once.
+            let mut stepwise = RunState::default();
+            for entry in prefix {
+                stepwise.apply(&entry.body.event, entry.body.at);
+            }
+            prop_assert_eq!(stepwise, state.clone());
             let mut resumed = head(run(), prefix);
             let mut longer = prefix.to_vec();
             if state.outcome.is_none() {
@@ -242,4 +296,56 @@ fn a_node_is_where_its_last_event_left_it() {
         "runs 2.0.0",
     );
     check_phase(vec![proven("a", false)], NodePhase::Failed, "runs 2.0.0");
+}
+
+/// The text of an event as journals held it before there were branches.
+#[test]
+fn an_event_without_a_branch_reads_and_hashes_as_ever() {
+    let written = r#"{"effect":{"effect":"reload","path":"/srv/policies/payments-2.0.0.signed.json"},"event":"effect_started","index":0,"key":"run/a/0","node":"a"}"#;
+    let read: Event = serde_json::from_str(written).expect("it reads");
+    assert_eq!(read, effect("a", 0));
+    assert_eq!(serde_json_canonicalizer::to_string(&read).expect("it serialises"), written);
+    let proven_before = r#"{"arrived":true,"content":null,"detail":"runs 2.0.0","event":"node_proven","node":"a","version":"2.0.0"}"#;
+    let read: Event = serde_json::from_str(proven_before).expect("it reads");
+    assert_eq!(serde_json_canonicalizer::to_string(&read).expect("it serialises"), proven_before);
+}
+
+#[test]
+fn what_was_under_way_when_a_program_ended_is_in_doubt() {
+    let taken = Event::LockTaken { owner: "ops@laptop".to_owned() };
+    let resumed = Event::RunResumed { by: "ops@example".to_owned() };
+    let state = fold(&chain(vec![started(), taken, effect("a", 0), resumed]));
+    let node = &state.nodes[&node_id("a")];
+    assert_eq!((node.phase, node.forward.phase), (NodePhase::InDoubt, NodePhase::InDoubt));
+    assert_eq!(node.forward.heard_at, Some(after(3)), "its deadline counts anew");
+    assert_eq!((state.lock, state.resumed), (LockState::Free, 1));
+}
+
+#[test]
+fn going_on_after_a_halt_accepts_what_failed_and_looks_at_the_gate_anew() {
+    let refused = EffectOutcome::Refused { message: "bad signature".to_owned() };
+    let failing = Event::GateFailed { wave: 0, reason: "errors".to_owned() };
+    let halted = Event::Halted { cause: HaltCause::Gate, reason: "errors".to_owned() };
+    let resumed = Event::Resumed { by: "ops@example".to_owned() };
+    let state = fold(&chain(vec![
+        started(),
+        Event::WaveStarted { wave: 0, name: "canary".to_owned(), nodes: 1 },
+        effect("a", 0),
+        finished("a", refused),
+        Event::GateReached { wave: 0 },
+        failing,
+        halted,
+        resumed,
+    ]));
+    assert_eq!((state.failed, state.forgiven), (1, 1));
+    assert_eq!(state.halted, None);
+    let wave = &state.waves[0];
+    assert_eq!((wave.reached_at, &wave.failed, wave.passed), (Some(after(7)), &None, false));
+}
+
+#[test]
+fn a_wave_beyond_every_plan_fills_no_memory() {
+    let far = Event::GatePassed { wave: u32::MAX };
+    let state = fold(&chain(vec![started(), far]));
+    assert!(state.waves.len() <= plumb_runbook::rollout::WAVES_MAX + 1);
 }
