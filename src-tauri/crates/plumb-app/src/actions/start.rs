@@ -142,6 +142,10 @@ impl App {
             // Whoever waits looks at the store next, so everything is stored by now.
             let _ = done.send(true);
             app.announce([Topic::run(run), Topic::fleet(&state.name)]);
+            // A command ends with its run; whoever wants a certificate of it asks for one.
+            if app.0.options.sweep_on_period {
+                app.certify_later(run).await;
+            }
         });
         Ok(run)
     }

@@ -2,13 +2,17 @@
 
 mod acting;
 mod bundles;
+mod certificates;
 mod contract;
+mod crashes;
+mod durability;
 mod evaluation_process;
 mod examples;
 mod fleets;
 mod journals;
 mod looks;
 mod reading;
+mod recorded;
 mod schema;
 mod serving;
 mod trusting;
