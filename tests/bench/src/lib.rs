@@ -6,7 +6,9 @@ pub mod agent;
 pub mod approvals;
 pub mod decisions;
 pub mod drift;
+pub mod execution;
 pub mod fleets;
+pub mod journal;
 pub mod reference;
 pub mod report;
 pub mod sweep;
@@ -32,6 +34,8 @@ pub const BENCHES: &[Bench] = &[
     Bench { name: "sweep", run: sweep::run },
     Bench { name: "drift", run: drift::run },
     Bench { name: "agent", run: agent::run },
+    Bench { name: "execution", run: execution::run },
+    Bench { name: "journal", run: journal::run },
     Bench { name: "decisions", run: decisions::run },
     Bench { name: "verification", run: verification::run },
     Bench { name: "approvals", run: approvals::run },

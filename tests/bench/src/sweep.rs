@@ -107,7 +107,7 @@ fn stored(folder: &Path) -> Result<f64> {
 }
 
 /// Refuses to start what would end in refused connections.
-fn check_open_files() -> Result<()> {
+pub(crate) fn check_open_files() -> Result<()> {
     // Only Linux tells it without a call into C; elsewhere the fleet itself says what it lacks.
     let Ok(limits) = fs::read_to_string("/proc/self/limits") else { return Ok(()) };
     let soft = limits

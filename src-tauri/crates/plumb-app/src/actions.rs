@@ -1,5 +1,6 @@
 //! Use cases that change something, or fetch something on demand.
 
+pub mod certify;
 pub mod configure;
 pub mod credentials;
 pub mod enrol;

@@ -136,6 +136,11 @@ pub fn public_key(pem: &str) -> Result<PublicKey, AppError> {
     })
 }
 
+/// Several of them.
+pub(crate) fn public_keys(pems: &[String]) -> Result<Vec<PublicKey>, AppError> {
+    pems.iter().map(|pem| public_key(pem)).collect()
+}
+
 /// Makes a key in a file under a passphrase, and gives its public half.
 pub fn make_key_file(
     path: &Utf8Path,

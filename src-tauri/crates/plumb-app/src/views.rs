@@ -1,6 +1,7 @@
 //! What crosses IPC: plain data in the operator's words, one file per feature.
 
 pub mod bundles;
+pub mod certificate;
 pub mod configure;
 pub mod convert;
 pub mod doctor;

@@ -5,9 +5,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use plumb_app::views::plan::NodeSelection;
 
 use crate::commands::{
-    agent, bundle, bundle_status, check_subscription, completion, config, credential, demo, doctor,
-    drift, evaluate, fleet, help, journal, logs, opa, packs, pin, resolve_conflict, restart,
-    rollback, runs, status, sync, trust, unpin, verify_bundle, version,
+    agent, bundle, bundle_status, certificate, check_subscription, completion, config, credential,
+    demo, doctor, drift, evaluate, fleet, help, journal, logs, opa, packs, pin, resolve_conflict,
+    restart, rollback, runs, status, sync, trust, unpin, verify_bundle, version,
 };
 
 /// Plumbline on a terminal: see the drift of a policy fleet and bring it back.
@@ -96,6 +96,8 @@ pub(crate) enum Command {
     /// The hash-chained record of a run
     #[command(subcommand)]
     Journal(journal::Journal),
+    /// What every target of a run was seen to run after it, signed
+    Certificate(certificate::Certificate),
     /// The service beside a policy engine
     #[command(subcommand)]
     Agent(agent::Agent),

@@ -4,6 +4,7 @@ pub(crate) mod act;
 pub(crate) mod agent;
 pub(crate) mod bundle;
 pub(crate) mod bundle_status;
+pub(crate) mod certificate;
 pub(crate) mod check_subscription;
 pub(crate) mod completion;
 pub(crate) mod config;
@@ -54,6 +55,7 @@ pub(crate) async fn run(arguments: &Arguments, out: &Output) -> Outcome {
         Command::Credential(credential) => credential.run(session).await,
         Command::Runs(runs) => runs.run(session).await,
         Command::Journal(journal) => journal.run(session).await,
+        Command::Certificate(certificate) => certificate.run(session).await,
         Command::Agent(agent) => agent.run(session).await,
         Command::Demo(demo) => demo.run(session).await,
         Command::Completion(completion) => completion.run(session),

@@ -2,6 +2,7 @@
 
 use plumb_app::views::{
     bundles::{BundleStatusView, SubscriptionView},
+    certificate::CertificateView,
     doctor::DoctorView,
     evaluate::EvaluationView,
     journal::{ConsoleKeyView, JournalExportView, JournalVerdictView},
@@ -53,6 +54,7 @@ pub fn schemas() -> Vec<(&'static str, Schema)> {
         ("bundle-status", of::<BundleStatusView>()),
         ("bundle-verify", of::<VerifyDocument>()),
         ("bundle-written", of::<WrittenDocument>()),
+        ("certificate", of::<CertificateView>()),
         ("checks", of::<ChecksDocument>()),
         ("console-key", of::<ConsoleKeyView>()),
         ("config", of::<ConfigDocument>()),

@@ -26,8 +26,8 @@ pub const PAYLOAD_TYPE: &str = "application/vnd.in-toto+json";
 /// Type of version 1 of an in-toto statement.
 pub const STATEMENT_TYPE: &str = "https://in-toto.io/Statement/v1";
 /// Longest envelope that is read: an approval that acknowledges a finding on each of 10,000 nodes with
-/// the longest names has 2 MB.
-pub const ENVELOPE_BYTES_MAX: usize = 4 << 20;
+/// the longest names has 2 MB, a certificate of 10,000 stragglers with the longest reasons 10 MB.
+pub const ENVELOPE_BYTES_MAX: usize = 16 << 20;
 /// Most signatures in one envelope: more people than a rule about root keys asks for.
 pub const SIGNATURES_MAX: usize = 32;
 /// Longest signature and key name that are read; ECDSA P-256 in ASN.1 has 72 bytes.

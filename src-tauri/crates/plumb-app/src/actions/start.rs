@@ -195,17 +195,22 @@ impl App {
         self.0.runs.lock().expect("no panic while runs are held").insert(run, active);
         let app = self.clone();
         self.0.tasks.spawn(async move {
-            app.carry_out(&launch, orders, &cancel).await;
+            let ended = app.carry_out(&launch, orders, &cancel).await;
             let fleet = launch.state.name.clone();
             drop(launch);
             app.0.runs.lock().expect("no panic while runs are held").remove(&run);
             // Whoever waits looks at the store next, so everything is stored by now.
             let _ = done.send(true);
             app.announce([Topic::run(run), Topic::fleet(&fleet)]);
+            // A command ends with its run; whoever wants a certificate of it asks for one.
+            if ended && app.0.options.sweep_on_period {
+                app.certify_later(run).await;
+            }
         });
     }
 
-    async fn carry_out(&self, launch: &Launch, orders: Orders, cancel: &CancellationToken) {
+    /// Whether it came to its end; a rollout may stay open.
+    async fn carry_out(&self, launch: &Launch, orders: Orders, cancel: &CancellationToken) -> bool {
         let Launch { run, key, state, loaded, approved, entries, .. } = launch;
         let run = *run;
         let operator = self.0.options.operator.clone();
@@ -221,6 +226,7 @@ impl App {
             orders,
             entries,
             operator: &operator,
+            bypasses: Vec::new(),
         };
         let result = carry_out(run, approved, setting).await;
         drop(journal);
@@ -228,20 +234,23 @@ impl App {
             error!(%run, error = %chain(&error), "the writer of the journal ended badly");
         }
         let ended = match result {
-            Ok(Left::Ended(outcome)) => self.end_run(run, outcome).await,
+            Ok(Left::Ended(outcome)) => {
+                if let Err(error) = self.end_run(run, outcome).await {
+                    error!(%run, error = %error.message, "the end of the run was not recorded");
+                }
+                true
+            }
             // It stays open, to be picked up from its journal.
-            Ok(Left::Open) => Ok(()),
+            Ok(Left::Open) => false,
             Err(error) => {
                 error!(%run, error = %chain(&error), "run stopped: its journal could not be written");
-                return;
+                return false;
             }
         };
-        if let Err(error) = ended {
-            error!(%run, error = %error.message, "the end of the run was not recorded");
-        }
         if let Err(error) = self.refresh_desired(&loaded.fleet.name).await {
             error!(%run, error = %error.message, "desired versions not read again");
         }
+        ended
     }
 
     pub(crate) async fn end_run(&self, run: RunId, outcome: Outcome) -> Result<(), AppError> {

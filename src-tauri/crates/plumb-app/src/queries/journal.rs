@@ -19,7 +19,7 @@ use plumb_trust::dsse::PublicKey;
 use crate::{
     actions::files::{not_written, written_durably},
     app::App,
-    console_key::public_key,
+    console_key::public_keys,
     error::{AppError, Code, chain},
     queries::journal::checking::{CheckedFile, FileError, check_file, check_stored},
     views::journal::{JournalExportView, JournalVerdict, JournalVerdictView},
@@ -234,7 +234,8 @@ impl Stored {
     }
 }
 
-fn run_id(run: &str) -> Result<RunId, AppError> {
+/// An id as it is typed.
+pub(crate) fn run_id(run: &str) -> Result<RunId, AppError> {
     run.parse().map_err(|_| {
         AppError::new(
             Code::Invalid,
@@ -242,10 +243,6 @@ fn run_id(run: &str) -> Result<RunId, AppError> {
             "copy the id from the list of runs",
         )
     })
-}
-
-fn public_keys(pems: &[String]) -> Result<Vec<PublicKey>, AppError> {
-    pems.iter().map(|pem| public_key(pem)).collect()
 }
 
 fn gave_up(error: &tokio::task::JoinError) -> AppError {

@@ -137,6 +137,9 @@ fn bypassed(bypassed: &Bypassed) -> String {
     let what = match &bypassed.what {
         Bypass::Gate { wave } => format!("the gate of wave {} was passed over", wave + 1),
         Bypass::Freeze => "the freeze was passed over".to_owned(),
+        Bypass::Lock => "the deployment lock was passed over".to_owned(),
+        Bypass::Approvals => "it began without approvals".to_owned(),
+        Bypass::Finding { code, .. } => format!("the finding {code} was passed over"),
     };
     format!("{what} by {}: {}", bypassed.by, bypassed.reason)
 }

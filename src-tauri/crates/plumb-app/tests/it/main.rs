@@ -1,5 +1,6 @@
 //! Use cases over real agents on loopback and real files.
 
+mod certificates;
 mod fleet;
 mod interrupted;
 mod journals;

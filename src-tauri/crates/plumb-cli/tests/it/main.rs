@@ -2,7 +2,10 @@
 
 mod acting;
 mod bundles;
+mod certificates;
 mod contract;
+mod crashes;
+mod durability;
 mod evaluation_process;
 mod examples;
 mod fleets;
@@ -11,6 +14,7 @@ mod hostile;
 mod journals;
 mod looks;
 mod reading;
+mod recorded;
 mod schema;
 mod serving;
 mod trusting;

@@ -1,0 +1,49 @@
+//! A convergence certificate: what every target of a run was seen to run some time after its end.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct CertificateView {
+    pub run: String,
+    pub fleet: String,
+    pub environment: String,
+    pub plan_hash: String,
+    pub operator: String,
+    /// How the run ended: `succeeded`, `incomplete`, `aborted` or `interrupted`.
+    pub outcome: String,
+    pub ended_at_ms: i64,
+    /// When the last target was looked at; at least 30 s later.
+    pub observed_at_ms: i64,
+    /// Every target stood as the plan wanted it.
+    pub green: bool,
+    /// In the order of the plan.
+    pub targets: Vec<CertificateTarget>,
+    /// Contents that were proven, 64 hex digits each.
+    pub contents: Vec<String>,
+    /// Number of events of the journal at that time, and the hash of the newest.
+    pub journal_events: u64,
+    pub journal_head: String,
+    /// SHA-256 of the statement, by which it is named as evidence.
+    pub digest: String,
+    /// SHA-256 of the key that signed it, in hex.
+    pub signed_by: Option<String>,
+    /// Why nobody signed it, in a sentence.
+    pub unsigned: Option<String>,
+    /// The file it was read from or written to.
+    pub file: Option<String>,
+    /// One sentence for a person.
+    pub summary: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct CertificateTarget {
+    pub node: String,
+    /// Nothing where the plan was about settings or pins only.
+    pub wanted: Option<String>,
+    /// Nothing where the node did not tell.
+    pub observed: Option<String>,
+    pub version: Option<String>,
+    /// Why it does not stand as the plan wanted it.
+    pub straggles: Option<String>,
+}

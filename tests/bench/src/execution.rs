@@ -1,0 +1,91 @@
+//! A run over 1,000 loopback agents in one wave, with its journal on the disk and with it in memory.
+//!
+//! In memory means that the console's files stand in a file system without a disk, where a sync costs nothing:
+//! the journal is written, chained and signed in the same way, and all that is missing is durability.
+
+use std::path::Path;
+
+use anyhow::{Context as _, Result, ensure};
+use plumb_app::{
+    App,
+    views::{
+        plan::{ActionKind, ActionRequest, ConfirmationView, NodeSelection},
+        run::{RunPhase, RunView},
+    },
+};
+use plumb_demo::{DemoFleet, DemoOptions};
+use tempfile::{TempDir, tempdir, tempdir_in};
+use tokio::runtime::Runtime;
+
+use crate::{
+    console,
+    report::{RUNS, Report, best, timed},
+    runtime,
+    sweep::check_open_files,
+};
+
+const NODES: usize = 1_000;
+const FLEET: &str = "demo";
+/// Promised: the whole run in milliseconds, and what durability adds to it in percent.
+const RUN_MS: f64 = 5_000.0;
+const ADDS_PERCENT: f64 = 15.0;
+/// A file system without a disk.
+const MEMORY: &str = "/dev/shm";
+
+/// Measures runs with either console in turns, so that whatever else the machine does meets both.
+pub fn run(report: &mut Report) -> Result<()> {
+    check_open_files()?;
+    ensure!(Path::new(MEMORY).is_dir(), "{MEMORY} is needed for a console without a disk");
+    let folder = tempdir().context("a folder for the fleet")?;
+    let (nodes, runtime) = (runtime()?, runtime()?);
+    let options = DemoOptions { nodes: 0, scale: NODES, ..DemoOptions::new(folder.path()) };
+    let fleet = nodes.block_on(DemoFleet::start(options))?;
+    let consoles = [tempdir().context("a folder on the disk")?, tempdir_in(MEMORY)?];
+    let open = |folder: &TempDir| {
+        let app = runtime.block_on(console::open_with(folder.path(), &fleet.fleet_file))?;
+        runtime.block_on(app.sweep(FLEET)).map_err(console::told)?;
+        anyhow::Ok(app)
+    };
+    let [durable, memory] = [open(&consoles[0])?, open(&consoles[1])?];
+    let (mut with, mut without, mut events) = (Vec::new(), Vec::new(), 0);
+    for _ in 0..RUNS {
+        without.push(carried_out(&runtime, &memory)?.0);
+        let (took, view) = carried_out(&runtime, &durable)?;
+        with.push(took);
+        events = view.journal_events;
+    }
+    for app in [durable, memory] {
+        runtime.block_on(app.close());
+    }
+    nodes.block_on(fleet.shutdown());
+    let name = format!("execution, {NODES} agents in one wave");
+    let (with, without) = (best(&with), best(&without));
+    report.timed(&format!("{name}: durable journal"), with, "ms", RUN_MS);
+    report.shown(&format!("{name}: journal in memory"), without, "ms");
+    report.shown(&format!("{name}: events of the journal"), f64::from(events), "");
+    let adds = (with / without - 1.0) * 100.0;
+    report.counted(&format!("{name}: durability adds"), adds.max(0.0), "%", ADDS_PERCENT);
+    Ok(())
+}
+
+/// From the start of a run, which every node proves by another load, to its end.
+fn carried_out(runtime: &Runtime, app: &App) -> Result<(f64, RunView)> {
+    let request =
+        ActionRequest { force: true, ..ActionRequest::new(ActionKind::Sync, NodeSelection::All) };
+    let plan = runtime.block_on(app.prepare_plan(FLEET, &request)).map_err(console::told)?;
+    ensure!(plan.blast.nodes as usize == NODES, "every node is a target: {:?}", plan.blast);
+    let phrase = match &plan.confirmation {
+        ConfirmationView::Typed { phrase } => Some(phrase.clone()),
+        ConfirmationView::Undo | ConfirmationView::Dialog => None,
+    };
+    let (took, view) = timed(|| {
+        runtime.block_on(async {
+            let run = app.start_run(FLEET, &plan.hash, phrase.as_deref()).await;
+            let run = run.map_err(console::told)?;
+            app.finished(&run.id).await.map_err(console::told)
+        })
+    })?;
+    ensure!(view.phase == RunPhase::Succeeded, "the run succeeds: {}", view.summary);
+    ensure!(view.journal_signed_to == view.journal_events, "and is signed to its end");
+    Ok((took, view))
+}
