@@ -215,7 +215,8 @@ fn agrees_with_the_wire(
             RunNodeState::Arrived
             | RunNodeState::Acting
             | RunNodeState::InDoubt
-            | RunNodeState::Failed => continue,
+            | RunNodeState::Failed
+            | RunNodeState::RolledBack => continue,
         };
         let key = format!("{}/{}/0", run.id, node.node);
         assert_eq!(sent.contains(&&key), expected, "{when}: {node:?}");
