@@ -6,7 +6,7 @@ use plumb_clients::{Attempt, Outcome, perform};
 use plumb_exec::{EffectHandler, Observation, Request};
 use plumb_fleet::{DesiredVersion, FleetId, NodeId, snapshot::PINNED_VERSION};
 use plumb_journal::EffectOutcome;
-use plumb_runbook::{DesiredChange, PinChange};
+use plumb_runbook::{DesiredChange, PinChange, Plan};
 
 use crate::{
     actions::prepare::operation,
@@ -67,6 +67,16 @@ impl EffectHandler for FleetEffects {
             Outcome::InDoubt { message } => EffectOutcome::InDoubt { message },
             Outcome::NotSent { failure } => EffectOutcome::Refused { message: failure.message },
         }
+    }
+
+    /// The run's own fleet is frozen; this looks at the fleet file as it stands now.
+    async fn set_difference(&self, plan: &Plan) -> Option<String> {
+        let (_, now) = match self.app.loaded(self.name().as_str()) {
+            Ok(loaded) => loaded,
+            Err(error) => return Some(error.message),
+        };
+        let members = now.fleet.nodes.keys().cloned().collect();
+        plan.set_difference(&members).map(|difference| difference.to_string())
     }
 
     async fn observe(&self, nodes: &[NodeId]) -> Vec<(NodeId, Result<Observation, String>)> {
