@@ -1,6 +1,6 @@
 //! What the nodes of a part of a plan need: to be looked at, to be sent something, to be judged.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
 use plumb_fleet::NodeId;
@@ -9,7 +9,7 @@ use plumb_runbook::{Branch, Effect, NodePlan};
 
 use super::{Decision, Look, Sending, Step, seconds, sooner};
 use crate::{
-    limits::{LOOK_AGAIN_FIRST, LOOK_AGAIN_MAX, LOOK_HOLDS, NODES_AT_ONCE},
+    limits::{LOOK_AGAIN_FIRST, LOOK_AGAIN_MAX, LOOK_HOLDS, NODES_AT_ONCE, SILENT_BEFORE},
     orders::is_settled,
     proof::{happened, must_load_again, otherwise, proof, standing},
 };
@@ -159,7 +159,7 @@ impl Work<'_> {
                 decision.may_begin_since(branch).max(forward.heard_at.unwrap_or(Timestamp::MIN))
             }
         };
-        let holds = SignedDuration::try_from(LOOK_HOLDS).unwrap_or(SignedDuration::MAX);
+        let holds = duration(LOOK_HOLDS);
         let fresh = |look: &&Look| look.began >= since && look.ended + holds > decision.now;
         let Some(look) = decision.known.seen.get(&part.node).filter(fresh) else {
             self.looks.push(part.node.clone());
@@ -167,16 +167,18 @@ impl Work<'_> {
         };
         let seen = match &look.answer {
             Ok(seen) => seen,
-            // On the way back a silent node gets until its deadline to answer.
-            Err(_) if branch == Branch::Back && look.began < since + seconds(part.deadline_s) => {
-                self.look_at(
-                    part.node.clone(),
-                    look.ended + pause(look.ended.duration_since(since)),
-                );
-                return;
-            }
             Err(message) => {
-                self.skip(&part.node, branch, 0, message.clone());
+                let patience = match branch {
+                    Branch::Forward => duration(SILENT_BEFORE),
+                    // What it is brought back from may be why it is silent.
+                    Branch::Back => seconds(part.deadline_s),
+                };
+                if look.began < since + patience {
+                    let next = look.ended + pause(look.ended.duration_since(since));
+                    self.look_at(part.node.clone(), next);
+                } else {
+                    self.prove(part, branch, None, false, format!("{message}; nothing was sent"));
+                }
                 return;
             }
         };
@@ -325,8 +327,11 @@ impl Work<'_> {
 
 /// The pause before the next look: short at first, longer the longer it takes.
 fn pause(since: SignedDuration) -> SignedDuration {
-    let of = |limit| SignedDuration::try_from(limit).unwrap_or(SignedDuration::MAX);
-    (since / 2).clamp(of(LOOK_AGAIN_FIRST), of(LOOK_AGAIN_MAX))
+    (since / 2).clamp(duration(LOOK_AGAIN_FIRST), duration(LOOK_AGAIN_MAX))
+}
+
+fn duration(limit: Duration) -> SignedDuration {
+    SignedDuration::try_from(limit).unwrap_or(SignedDuration::MAX)
 }
 
 /// The content an effect makes a node run or tells it to run.

@@ -243,6 +243,16 @@ async fn nothing_is_changed_in_a_freeze_window_unless_somebody_says_why() {
     assert!(urgent.elapsed() < Duration::from_mins(3));
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_silent_canary_has_failed_and_nothing_was_sent() {
+    let story = story("silent", vec![all()], OnFailure::RollBack);
+    story.peer("a", |peer| peer.forgotten = true);
+    assert_eq!(alone(&story).await, Left::Ended(Outcome::RolledBack));
+    assert!(!story.log().contains("send"), "{}", story.log());
+    let run = &story.state().nodes[&node_id("a")];
+    assert_eq!(run.detail, "it was not looked at; nothing was sent");
+}
+
 /// A lock that another takes after some answers.
 #[derive(Debug)]
 struct Lease {

@@ -131,7 +131,7 @@ async fn a_node_that_is_never_looked_at_does_not_hold_the_run() {
     let outcome = tokio::time::timeout(Duration::from_mins(5), story.go()).await;
     let outcome = outcome.expect("a run ends");
     let (state, _) = story.checked(&outcome);
-    assert_eq!(state.nodes[&node_id("agent")].detail, "it was not looked at");
+    assert_eq!(state.nodes[&node_id("agent")].detail, "it was not looked at; nothing was sent");
     assert_eq!(state.nodes[&node_id("reload")].phase, NodePhase::Arrived);
 }
 
