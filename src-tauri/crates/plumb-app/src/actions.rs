@@ -1,5 +1,6 @@
 //! Use cases that change something, or fetch something on demand.
 
+pub mod approve;
 pub mod configure;
 pub mod credentials;
 pub mod enrol;
@@ -8,4 +9,5 @@ pub mod fetch;
 pub mod files;
 pub mod observe;
 pub mod prepare;
+pub mod rosters;
 pub mod start;

@@ -12,6 +12,7 @@ pub mod finding;
 pub mod pins;
 pub mod plan;
 mod render;
+pub mod request;
 mod told;
 pub mod undo;
 
@@ -28,4 +29,5 @@ pub use plan::{
     DesiredChange, LeftOut, LeftOutReason, NodePlan, Plan, PlanError, PlanInput, Running, Wave,
     blast_lines, path_on_node, plan,
 };
+pub use request::{ApprovalRequest, RequestError};
 pub use undo::Undo;

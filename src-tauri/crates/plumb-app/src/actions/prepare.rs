@@ -92,13 +92,16 @@ impl App {
             _ => None,
         };
         let known = earlier.as_ref().unwrap_or(current);
-        plan(&action, selected.as_ref(), known.plan_input(&assessment)).map_err(|error| {
-            AppError::new(
-                Code::Invalid,
-                error.to_string(),
-                "change the selection or the version and plan again",
-            )
-        })
+        let mut plan =
+            plan(&action, selected.as_ref(), known.plan_input(&assessment)).map_err(|error| {
+                AppError::new(
+                    Code::Invalid,
+                    error.to_string(),
+                    "change the selection or the version and plan again",
+                )
+            })?;
+        plan.consent = self.consent_terms(&plan.fleet).await?;
+        Ok(plan)
     }
 
     async fn action(&self, current: &Current, request: &ActionRequest) -> Result<Action, AppError> {

@@ -9,7 +9,7 @@ use camino::Utf8PathBuf;
 use plumb_exec::execute;
 use plumb_fleet::{FleetId, PlanHash, RunId};
 use plumb_journal::{Body, Entry, Head, Outcome};
-use plumb_runbook::{ApprovalError, ApprovedPlan, Confirmation, Plan, approve, findings};
+use plumb_runbook::{ApprovalError, ApprovedPlan, Confirmation, Plan, findings};
 use plumb_store::runs::KeptRun;
 use plumb_trust::dsse::SigningKey;
 use tokio::sync::watch;
@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::error;
 
 use crate::{
+    actions::approve::Way,
     app::{ActiveRun, App, FleetState, Loaded},
     error::{AppError, Code, chain},
     ids::new_id,
@@ -27,12 +28,35 @@ use crate::{
 
 impl App {
     /// Starts the plan that was shown under this hash. A plan that would come out differently now is
-    /// refused with the difference; so is one whose phrase was not typed.
+    /// refused with the difference; so is one whose phrase was not typed, or that takes consent and has
+    /// not all of it.
     pub async fn start_run(
         &self,
         fleet: &str,
         plan_hash: &str,
         typed: Option<&str>,
+    ) -> Result<RunView, AppError> {
+        self.start_by(fleet, plan_hash, typed, Way::Approved).await
+    }
+
+    /// Starts a rollback to last-known-good without approvals, at the hours of the rule, with the reason.
+    /// A signed review is due afterwards.
+    pub async fn start_run_at_night(
+        &self,
+        fleet: &str,
+        plan_hash: &str,
+        typed: Option<&str>,
+        reason: &str,
+    ) -> Result<RunView, AppError> {
+        self.start_by(fleet, plan_hash, typed, Way::AtNight(reason)).await
+    }
+
+    async fn start_by(
+        &self,
+        fleet: &str,
+        plan_hash: &str,
+        typed: Option<&str>,
+        way: Way<'_>,
     ) -> Result<RunView, AppError> {
         let hash: PlanHash =
             plan_hash.parse().map_err(|error: plumb_fleet::ids::DigestError| {
@@ -63,7 +87,8 @@ impl App {
             typed: typed.map(str::to_owned),
             operator: self.0.options.operator.clone(),
         };
-        let approved = approve(plan, &findings, &confirmation).map_err(|error| refused(&error))?;
+        let opened = self.open_gate(&current, plan, &findings, &confirmation, way).await?;
+        let approved = opened.map_err(|error| refused(&error))?;
         let run = self.begin(state, loaded, approved).await?;
         // A plan that was started has to be made again to be started again.
         self.forget_prepared(hash);
@@ -127,6 +152,15 @@ impl App {
             plumb_store::runs::insert(&mut record, run, hash, &state.name, operator, now).await?;
             if let Some(key) = &key {
                 self.keep_key(&mut record, key).await?;
+            }
+            if let Some(consent) = approved.consent() {
+                let nonces = consent.nonces().iter().map(ToString::to_string);
+                plumb_store::approvals::spend(&mut record, run, nonces).await?;
+            }
+            if let Some(review) = approved.review() {
+                let (reason, due_at) = (review.reason.as_str(), review.due_at);
+                plumb_store::approvals::owe_review(&mut record, run, &state.name, reason, due_at)
+                    .await?;
             }
             record.commit().await?;
         }
