@@ -1,6 +1,7 @@
 //! The JSON schema of every `--json` document, by the name of its file in `assets/schemas/cli`.
 
 use plumb_app::views::{
+    approvals::{ApprovalsView, RosterView, SignedView},
     bundles::{BundleStatusView, SubscriptionView},
     doctor::DoctorView,
     evaluate::EvaluationView,
@@ -14,6 +15,7 @@ use crate::{
     commands::{
         act::ActionDocument,
         agent::AgentStarted,
+        approvals::ApprovalsDocument,
         bundle::{
             build::WrittenDocument, diff::BundleDiffDocument, inspect::InspectDocument,
             keygen::KeyDocument, verify::VerifyDocument,
@@ -25,6 +27,7 @@ use crate::{
         drift::DriftDocument,
         fleet::{FleetsDocument, ImportDocument},
         help::HelpDocument,
+        key::KeysDocument,
         logs::LogsDocument,
         packs::{PacksStarted, PublishedDocument},
         runs::RunsDocument,
@@ -46,6 +49,9 @@ pub fn schemas() -> Vec<(&'static str, Schema)> {
         ("action", of::<ActionDocument>()),
         ("active", of::<ActiveDocument>()),
         ("agent-started", of::<AgentStarted>()),
+        ("approval", of::<SignedView>()),
+        ("approvals", of::<ApprovalsDocument>()),
+        ("approvals-of-plan", of::<ApprovalsView>()),
         ("attestation", of::<AttestationDocument>()),
         ("bundle-diff", of::<BundleDiffDocument>()),
         ("bundle-inspect", of::<InspectDocument>()),
@@ -69,10 +75,12 @@ pub fn schemas() -> Vec<(&'static str, Schema)> {
         ("import", of::<ImportDocument>()),
         ("journal", of::<JournalVerdictView>()),
         ("journal-export", of::<JournalExportView>()),
+        ("keys", of::<KeysDocument>()),
         ("logs", of::<LogsDocument>()),
         ("node", of::<NodeDocument>()),
         ("pack-published", of::<PublishedDocument>()),
         ("packs-started", of::<PacksStarted>()),
+        ("roster", of::<RosterView>()),
         ("run", of::<RunView>()),
         ("runs", of::<RunsDocument>()),
         ("subscription", of::<SubscriptionView>()),
