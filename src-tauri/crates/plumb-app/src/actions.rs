@@ -1,5 +1,6 @@
 //! Use cases that change something, or fetch something on demand.
 
+pub mod approve;
 pub mod certify;
 pub mod configure;
 pub mod credentials;
@@ -10,4 +11,5 @@ pub mod files;
 pub mod observe;
 pub mod prepare;
 pub mod rollout;
+pub mod rosters;
 pub mod start;

@@ -51,6 +51,8 @@ pub struct AppOptions {
     pub tokens: TokenSource,
     /// Signs heads of journals, and certificates.
     pub console_key: KeyPlace,
+    /// Who asks for changes, by the name in the roster; else whoever's key this machine has.
+    pub person: Option<String>,
 }
 
 impl AppOptions {
@@ -63,6 +65,7 @@ impl AppOptions {
             sweep_on_period: true,
             tokens: TokenSource::system(),
             console_key: KeyPlace::Keyring(KeySafe::system()),
+            person: std::env::var("PLUMBLINE_PERSON").ok().filter(|person| !person.is_empty()),
         }
     }
 

@@ -42,6 +42,10 @@ impl Passphrase {
     pub fn new(ask: impl Fn() -> Result<SecretString, AppError> + Send + Sync + 'static) -> Self {
         Self(Arc::new(ask))
     }
+
+    pub(crate) fn ask(&self) -> Result<SecretString, AppError> {
+        (self.0)()
+    }
 }
 
 impl fmt::Debug for Passphrase {
@@ -170,7 +174,7 @@ fn view_of(public: &PublicKey, place: String) -> ConsoleKeyView {
 
 /// A new file that only its owner can read, synced. Never over one that is there: it may be the only copy
 /// of a key.
-fn write_private(path: &Utf8Path, text: &str) -> std::io::Result<()> {
+pub(crate) fn write_private(path: &Utf8Path, text: &str) -> std::io::Result<()> {
     use std::io::Write as _;
     let mut options = std::fs::OpenOptions::new();
     options.write(true).create_new(true);
@@ -178,6 +182,9 @@ fn write_private(path: &Utf8Path, text: &str) -> std::io::Result<()> {
     {
         use std::os::unix::fs::OpenOptionsExt as _;
         options.mode(0o600);
+    }
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_str().is_empty()) {
+        std::fs::create_dir_all(folder)?;
     }
     let mut file = options.open(path)?;
     file.write_all(text.as_bytes())?;
@@ -224,7 +231,7 @@ fn of_file(path: &Utf8Path, passphrase: &Passphrase) -> Result<SigningKey, AppEr
     let file = std::fs::File::open(path).map_err(unreadable)?;
     // One byte more than a key may have, so that a longer file is refused by whoever reads it.
     file.take(PEM_BYTES_MAX as u64 + 1).read_to_string(&mut pem).map_err(unreadable)?;
-    let passphrase = (passphrase.0)()?;
+    let passphrase = passphrase.ask()?;
     SigningKey::from_encrypted_pem(&pem, passphrase.expose_secret()).map_err(|error| {
         AppError::new(
             Code::Keyring,

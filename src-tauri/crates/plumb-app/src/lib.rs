@@ -12,6 +12,7 @@ mod fleets;
 mod ids;
 mod opening;
 pub mod paths;
+pub mod personal_keys;
 pub mod ports;
 pub mod queries;
 mod tasks;

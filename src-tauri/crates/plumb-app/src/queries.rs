@@ -1,5 +1,6 @@
 //! Read use cases: the store and nothing else.
 
+pub mod approvals;
 pub mod bundles;
 pub mod charts;
 pub mod credentials;

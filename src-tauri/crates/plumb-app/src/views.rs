@@ -1,5 +1,6 @@
 //! What crosses IPC: plain data in the operator's words, one file per feature.
 
+pub mod approvals;
 pub mod bundles;
 pub mod certificate;
 pub mod configure;

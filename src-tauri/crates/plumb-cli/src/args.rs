@@ -5,9 +5,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use plumb_app::views::plan::NodeSelection;
 
 use crate::commands::{
-    agent, bundle, bundle_status, certificate, check_subscription, completion, config, credential,
-    demo, doctor, drift, evaluate, fleet, help, journal, logs, opa, packs, pin, resolve_conflict,
-    restart, rollback, runs, status, sync, trust, unpin, verify_bundle, version,
+    agent, approvals, approve, bundle, bundle_status, certificate, check_subscription, completion,
+    config, credential, demo, doctor, drift, evaluate, fleet, help, journal, key, logs, opa, packs,
+    pin, resolve_conflict, restart, rollback, roster, runs, status, sync, trust, unpin,
+    verify_bundle, version,
 };
 
 /// Plumbline on a terminal: see the drift of a policy fleet and bring it back.
@@ -43,6 +44,9 @@ pub(crate) struct Global {
     /// Sign journals and certificates with the key in this file, not with the one in the keyring
     #[arg(long, global = true, value_name = "FILE", env = "PLUMBLINE_CONSOLE_KEY")]
     pub(crate) console_key: Option<Utf8PathBuf>,
+    /// Who you are in the signed roster, where one rules the fleet
+    #[arg(long, global = true, value_name = "ID", env = "PLUMBLINE_PERSON")]
+    pub(crate) person: Option<String>,
     /// Print exactly one JSON document on standard output
     #[arg(long, global = true)]
     pub(crate) json: bool,
@@ -98,6 +102,17 @@ pub(crate) enum Command {
     Journal(journal::Journal),
     /// What every target of a run was seen to run after it, signed
     Certificate(certificate::Certificate),
+    /// Sign consent to a plan, or refuse it
+    Approve(approve::Approve),
+    /// Signed approvals of plans: add them, see what is missing
+    #[command(subcommand)]
+    Approvals(approvals::Approvals),
+    /// The signed roster: people, groups, keys and rules
+    #[command(subcommand)]
+    Roster(roster::Roster),
+    /// Keys of people, to sign approvals with
+    #[command(subcommand)]
+    Key(key::Key),
     /// The service beside a policy engine
     #[command(subcommand)]
     Agent(agent::Agent),
@@ -246,4 +261,26 @@ pub(crate) struct Confirm {
     /// The phrase that production and irreversible actions ask for, for example "prod-eu 42"
     #[arg(long = "confirm", value_name = "PHRASE")]
     pub(crate) phrase: Option<String>,
+    /// Do not start: sign a request for approval and write it to this file
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["dry_run", "yes", "phrase", "at_night"])]
+    pub(crate) request: Option<Utf8PathBuf>,
+    /// When the requested change may begin: FROM/TO, two moments in ISO 8601
+    #[arg(long, value_name = "FROM/TO", requires = "request")]
+    pub(crate) window: Option<String>,
+    /// Roll back without approvals, at the hours of the rule; say why
+    #[arg(long, value_name = "REASON", conflicts_with = "dry_run")]
+    pub(crate) at_night: Option<String>,
+    #[command(flatten)]
+    pub(crate) key: KeyArgs,
+}
+
+/// The key of a person to sign with; the only one of this machine when none is named.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct KeyArgs {
+    /// Sign with the key in this file, under a passphrase
+    #[arg(id = "signing_key", long = "key", value_name = "FILE", conflicts_with = "key_name")]
+    pub(crate) file: Option<Utf8PathBuf>,
+    /// Sign with the key of this name
+    #[arg(id = "key_name", long = "key-name", value_name = "NAME")]
+    pub(crate) name: Option<String>,
 }

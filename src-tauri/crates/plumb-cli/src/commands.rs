@@ -2,6 +2,8 @@
 
 pub(crate) mod act;
 pub(crate) mod agent;
+pub(crate) mod approvals;
+pub(crate) mod approve;
 pub(crate) mod bundle;
 pub(crate) mod bundle_status;
 pub(crate) mod certificate;
@@ -16,6 +18,7 @@ pub(crate) mod evaluate;
 pub(crate) mod fleet;
 pub(crate) mod help;
 pub(crate) mod journal;
+pub(crate) mod key;
 pub(crate) mod logs;
 pub(crate) mod opa;
 pub(crate) mod packs;
@@ -24,6 +27,7 @@ pub(crate) mod pin;
 pub(crate) mod resolve_conflict;
 pub(crate) mod restart;
 pub(crate) mod rollback;
+pub(crate) mod roster;
 pub(crate) mod runs;
 pub(crate) mod status;
 pub(crate) mod sync;
@@ -56,6 +60,10 @@ pub(crate) async fn run(arguments: &Arguments, out: &Output) -> Outcome {
         Command::Runs(runs) => runs.run(session).await,
         Command::Journal(journal) => journal.run(session).await,
         Command::Certificate(certificate) => certificate.run(session).await,
+        Command::Approve(approve) => approve.run(session).await,
+        Command::Approvals(approvals) => approvals.run(session).await,
+        Command::Roster(roster) => roster.run(session).await,
+        Command::Key(key) => key.run(session).await,
         Command::Agent(agent) => agent.run(session).await,
         Command::Demo(demo) => demo.run(session).await,
         Command::Completion(completion) => completion.run(session),

@@ -1,6 +1,7 @@
 //! The JSON schema of every `--json` document, by the name of its file in `assets/schemas/cli`.
 
 use plumb_app::views::{
+    approvals::{ApprovalsView, RosterView, SignedView},
     bundles::{BundleStatusView, SubscriptionView},
     certificate::CertificateView,
     doctor::DoctorView,
@@ -15,6 +16,7 @@ use crate::{
     commands::{
         act::ActionDocument,
         agent::AgentStarted,
+        approvals::ApprovalsDocument,
         bundle::{
             build::WrittenDocument, diff::BundleDiffDocument, inspect::InspectDocument,
             keygen::KeyDocument, verify::VerifyDocument,
@@ -26,6 +28,7 @@ use crate::{
         drift::DriftDocument,
         fleet::{FleetsDocument, ImportDocument},
         help::HelpDocument,
+        key::KeysDocument,
         logs::LogsDocument,
         packs::{PacksStarted, PublishedDocument},
         runs::RunsDocument,
@@ -47,6 +50,9 @@ pub fn schemas() -> Vec<(&'static str, Schema)> {
         ("action", of::<ActionDocument>()),
         ("active", of::<ActiveDocument>()),
         ("agent-started", of::<AgentStarted>()),
+        ("approval", of::<SignedView>()),
+        ("approvals", of::<ApprovalsDocument>()),
+        ("approvals-of-plan", of::<ApprovalsView>()),
         ("attestation", of::<AttestationDocument>()),
         ("bundle-diff", of::<BundleDiffDocument>()),
         ("bundle-inspect", of::<InspectDocument>()),
@@ -71,10 +77,12 @@ pub fn schemas() -> Vec<(&'static str, Schema)> {
         ("import", of::<ImportDocument>()),
         ("journal", of::<JournalVerdictView>()),
         ("journal-export", of::<JournalExportView>()),
+        ("keys", of::<KeysDocument>()),
         ("logs", of::<LogsDocument>()),
         ("node", of::<NodeDocument>()),
         ("pack-published", of::<PublishedDocument>()),
         ("packs-started", of::<PacksStarted>()),
+        ("roster", of::<RosterView>()),
         ("run", of::<RunView>()),
         ("runs", of::<RunsDocument>()),
         ("subscription", of::<SubscriptionView>()),

@@ -46,6 +46,9 @@ impl Session<'_> {
             let passphrase = passphrase::of_file(path.as_str());
             options.console_key = KeyPlace::File { path: path.clone(), passphrase };
         }
+        if self.global.person.is_some() {
+            options.person.clone_from(&self.global.person);
+        }
         let app = App::open(options).await?;
         if !self.global.json {
             for notice in app.shell().await?.notices {

@@ -16,6 +16,7 @@ pub mod pins;
 pub mod plan;
 pub mod readiness;
 mod render;
+pub mod request;
 pub mod rollout;
 mod told;
 pub mod undo;
@@ -39,5 +40,6 @@ pub use plan::{
 pub use readiness::{
     Checklist, Circumstances, Evidence as ReadinessEvidence, HeldLock, Promotion, WayBack,
 };
+pub use request::{ApprovalRequest, RequestError};
 pub use rollout::{FreezeWindow, OnFailure, Rollout, Shape, roll_out, waves};
 pub use undo::Undo;

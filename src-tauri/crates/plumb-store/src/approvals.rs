@@ -149,10 +149,15 @@ pub async fn spend(
     Ok(())
 }
 
-/// Nonces of all approvals that runs used.
-pub async fn spent(conn: &mut SqliteConnection) -> Result<BTreeSet<String>, StoreError> {
-    let found =
-        sqlx::query_file_scalar!("queries/spent_nonce/list.sql").fetch_all(&mut *conn).await;
+/// Nonces of all approvals that runs used, except by this run.
+pub async fn spent(
+    conn: &mut SqliteConnection,
+    except: Option<RunId>,
+) -> Result<BTreeSet<String>, StoreError> {
+    let except = except.as_ref().map(|run| run.as_bytes().as_slice());
+    let found = sqlx::query_file_scalar!("queries/spent_nonce/list.sql", except)
+        .fetch_all(&mut *conn)
+        .await;
     Ok(attempt(conn, "reading used approvals", found).await?.into_iter().collect())
 }
 
@@ -169,6 +174,17 @@ pub async fn owe_review(
         .execute(&mut *conn)
         .await;
     attempt(conn, "noting a review that is due", done).await.map(drop)
+}
+
+/// Why a run was started without approvals; nothing where it was not.
+pub async fn review_reason(
+    conn: &mut SqliteConnection,
+    run: RunId,
+) -> Result<Option<String>, StoreError> {
+    let id = run.as_bytes().as_slice();
+    let found =
+        sqlx::query_file_scalar!("queries/review/reason.sql", id).fetch_optional(&mut *conn).await;
+    attempt(conn, "reading why a run needs a review", found).await
 }
 
 /// Reviews of a fleet that were not given yet, the most urgent first.

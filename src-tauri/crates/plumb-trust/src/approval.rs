@@ -144,9 +144,9 @@ pub fn verify_review(
     Ok(verified)
 }
 
-/// Everything that does not depend on the plan: one signature, by a key that the roster gives to the
-/// person who speaks, in a role that person has.
-fn signed_by_a_person(
+/// Verifies everything that does not depend on the plan: one signature, by a key that the roster gives to
+/// the person who speaks, in a role that person has. Whether it counts for a plan is not said here.
+pub fn signed_by_a_person(
     envelope: &[u8],
     roster: &Roster,
     now: Timestamp,

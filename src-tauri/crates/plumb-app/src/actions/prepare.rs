@@ -101,10 +101,12 @@ impl App {
             Some(policy) => roll_out(plan, policy, input),
             None => Ok(plan),
         });
-        plan.map_err(|error| {
+        let mut plan = plan.map_err(|error| {
             let hint = "change the selection, the version or the rollout, and plan again";
             AppError::new(Code::Invalid, error.to_string(), hint)
-        })
+        })?;
+        plan.consent = self.consent_terms(&plan.fleet).await?;
+        Ok(plan)
     }
 
     async fn action(&self, current: &Current, request: &ActionRequest) -> Result<Action, AppError> {

@@ -9,9 +9,7 @@ use camino::Utf8PathBuf;
 use plumb_exec::{Left, NoLock, Orders, Setting, carry_out, desk};
 use plumb_fleet::{FleetId, PlanHash, RunId};
 use plumb_journal::{Body, Entry, Outcome, fold, head};
-use plumb_runbook::{
-    ApprovalError, ApprovedPlan, Confirmation, Plan, Rung, approve, findings, rung,
-};
+use plumb_runbook::{ApprovalError, ApprovedPlan, Confirmation, Plan, Rung, findings, rung};
 use plumb_store::runs::KeptRun;
 use plumb_trust::dsse::SigningKey;
 use tokio::sync::watch;
@@ -19,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::error;
 
 use crate::{
-    actions::rollout::run_id,
+    actions::{approve::Way, rollout::run_id},
     app::{ActiveRun, App, FleetState, Loaded},
     error::{AppError, Code, chain},
     ids::new_id,
@@ -30,12 +28,35 @@ use crate::{
 
 impl App {
     /// Starts the plan that was shown under this hash. A plan that would come out differently now is
-    /// refused with the difference; so is one whose phrase was not typed.
+    /// refused with the difference; so is one whose phrase was not typed, or that takes consent and has
+    /// not all of it.
     pub async fn start_run(
         &self,
         fleet: &str,
         plan_hash: &str,
         typed: Option<&str>,
+    ) -> Result<RunView, AppError> {
+        self.start_by(fleet, plan_hash, typed, Way::Approved).await
+    }
+
+    /// Starts a rollback to last-known-good without approvals, at the hours of the rule, with the reason.
+    /// A signed review is due afterwards.
+    pub async fn start_run_at_night(
+        &self,
+        fleet: &str,
+        plan_hash: &str,
+        typed: Option<&str>,
+        reason: &str,
+    ) -> Result<RunView, AppError> {
+        self.start_by(fleet, plan_hash, typed, Way::AtNight(reason)).await
+    }
+
+    async fn start_by(
+        &self,
+        fleet: &str,
+        plan_hash: &str,
+        typed: Option<&str>,
+        way: Way<'_>,
     ) -> Result<RunView, AppError> {
         let hash: PlanHash =
             plan_hash.parse().map_err(|error: plumb_fleet::ids::DigestError| {
@@ -66,7 +87,8 @@ impl App {
             typed: typed.map(str::to_owned),
             operator: self.0.options.operator.clone(),
         };
-        let approved = approve(plan, &findings, &confirmation).map_err(|error| refused(&error))?;
+        let opened = self.open_gate(&current, plan, &findings, &confirmation, way).await?;
+        let approved = opened.map_err(|error| refused(&error))?;
         let run = self.begin(state, loaded, approved).await?;
         // A plan that was started has to be made again to be started again.
         self.forget_prepared(hash);
@@ -125,6 +147,15 @@ impl App {
             if let Some(key) = &key {
                 self.keep_key(&mut record, key).await?;
             }
+            if let Some(consent) = approved.consent() {
+                let nonces = consent.nonces().iter().map(ToString::to_string);
+                plumb_store::approvals::spend(&mut record, run, nonces).await?;
+            }
+            if let Some(review) = approved.review() {
+                let (reason, due_at) = (review.reason.as_str(), review.due_at);
+                plumb_store::approvals::owe_review(&mut record, run, &state.name, reason, due_at)
+                    .await?;
+            }
             record.commit().await?;
         }
         self.launch(Launch {
@@ -149,7 +180,7 @@ impl App {
         }
         let (state, loaded) = self.loaded(plan.fleet.as_str())?;
         let locks = self.take_locks(run, &state.name)?;
-        let approved = self.passed_before(plan)?;
+        let approved = self.passed_before(run, plan, &entries).await?;
         let key = self.signer(run).await;
         if let Some(key) = &key {
             let mut record = self.record().write().await?;
@@ -162,14 +193,23 @@ impl App {
 
     /// A plan that passed the gate when its run was started. It is the same plan, by its hash in the
     /// journal, and it is not asked again what was asked then.
-    fn passed_before(&self, plan: Plan) -> Result<ApprovedPlan, AppError> {
+    async fn passed_before(
+        &self,
+        run: RunId,
+        plan: Plan,
+        entries: &[Entry],
+    ) -> Result<ApprovedPlan, AppError> {
         let typed = match rung(&plan) {
             Rung::Typed { phrase } => Some(phrase),
             Rung::Undo | Rung::Dialog => None,
         };
         let operator = self.0.options.operator.clone();
         let confirmation = Confirmation { seen: plan.hash(), typed, operator };
-        approve(plan, &[], &confirmation).map_err(|error| refused(&error))
+        let began = entries.first().map_or_else(|| self.now(), |first| first.body.at);
+        let current = self.current(plan.fleet.as_str()).await?;
+        let way = Way::Resumed { run, began };
+        let opened = self.open_gate(&current, plan, &[], &confirmation, way).await?;
+        opened.map_err(|error| refused(&error))
     }
 
     fn take_locks(&self, run: RunId, fleet: &FleetId) -> Result<Locks, AppError> {

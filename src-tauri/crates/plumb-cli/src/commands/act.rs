@@ -2,8 +2,10 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use camino::Utf8PathBuf;
 use plumb_app::{
     App,
+    actions::{approve::window, files::write_chosen},
     views::{
         plan::{ActionRequest, NodeSelection, PlanView, SeverityView},
         run::{RunNodeState, RunPhase, RunView},
@@ -95,8 +97,37 @@ async fn start(
         session.out.say(session.out.style.bad("not started: a finding forbids it"));
         return Ok(None);
     }
+    if let Some(file) = &given.request {
+        request(session, app, plan, given, file).await?;
+        return Ok(None);
+    }
     let typed = confirm(session.out, &plan.confirmation, given)?;
-    carry_out(session.out, app, plan, typed.as_deref()).await.map(Some)
+    let typed = typed.as_deref();
+    let run = match &given.at_night {
+        None => app.start_run(&plan.fleet, &plan.hash, typed).await?,
+        Some(reason) => app.start_run_at_night(&plan.fleet, &plan.hash, typed, reason).await?,
+    };
+    follow(session.out, app, &run).await.map(Some)
+}
+
+/// Signs a request for approval of the plan that was shown, and writes it for those who approve.
+async fn request(
+    session: Session<'_>,
+    app: &App,
+    plan: &PlanView,
+    given: &Confirm,
+    file: &Utf8PathBuf,
+) -> Result<(), Failure> {
+    let window = given.window.as_deref().map(window).transpose()?;
+    let key = given.key.choice(app)?;
+    let (bytes, signed) = app.request_approval(&plan.hash, window, &key).await?;
+    let text = String::from_utf8_lossy(&bytes).into_owned();
+    write_chosen(file.clone(), text).await?;
+    session.out.say(format!("{} asks for approval of plan {}", signed.person, plan.hash));
+    session.out.say(format!("  rule: {}", printable(&signed.request.rule)));
+    let hint = format!("those who approve: plumb approve --request {file} -o ANSWER.json");
+    session.out.say(session.out.style.faint(&hint));
+    Ok(())
 }
 
 /// Starts a confirmed plan and follows it to its end. The first Ctrl-C asks it to stop between two
@@ -108,6 +139,10 @@ pub(crate) async fn carry_out(
     typed: Option<&str>,
 ) -> Result<RunView, Failure> {
     let run = app.start_run(&plan.fleet, &plan.hash, typed).await?;
+    follow(out, app, &run).await
+}
+
+async fn follow(out: &Output, app: &App, run: &RunView) -> Result<RunView, Failure> {
     let mut shown = BTreeMap::new();
     let finished = app.finished(&run.id);
     tokio::pin!(finished);
@@ -150,6 +185,7 @@ fn exit(plan: &PlanView, run: Option<&RunView>, given: &Confirm) -> Exit {
         finding.severity != SeverityView::Note && LEFT_BEHIND.contains(&finding.code.as_str())
     });
     match run {
+        None if given.request.is_some() => Exit::fine_if(plan.startable),
         None if given.dry_run => Exit::fine_if(plan.empty || plan.startable),
         None => Exit::fine_if(plan.empty && !left_behind),
         Some(run) => Exit::fine_if(run.phase == RunPhase::Succeeded && !left_behind),

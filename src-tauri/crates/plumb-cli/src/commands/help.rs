@@ -11,9 +11,10 @@ use crate::{
 };
 
 /// Help texts, the same as in the window, by topic.
-const TOPICS: [(&str, &str); 13] = [
+const TOPICS: [(&str, &str); 14] = [
     ("actions", include_str!("../../../../../assets/help/actions.md")),
     ("agent", include_str!("../../../../../assets/help/agent.md")),
+    ("approvals", include_str!("../../../../../assets/help/approvals.md")),
     ("command-line", include_str!("../../../../../assets/help/command-line.md")),
     ("credentials", include_str!("../../../../../assets/help/credentials.md")),
     ("drift-states", include_str!("../../../../../assets/help/drift-states.md")),

@@ -1,6 +1,7 @@
 //! The built program against servers on loopback, once for people and once for programs.
 
 mod acting;
+mod approvals;
 mod bundles;
 mod certificates;
 mod contract;

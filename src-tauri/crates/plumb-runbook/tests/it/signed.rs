@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use plumb_fleet::{BundleDigest, Digest};
 use plumb_runbook::{
-    Action, ApprovalError, Approvals, ApprovedPlan, Confirmation, ConsentTerms, Evidence, Finding,
-    FindingCode, Plan, Rung, Severity, approve, approve_at_night, approve_signed, consent, rung,
+    Action, ApprovalError, ApprovalRequest, Approvals, ApprovedPlan, Confirmation, ConsentTerms,
+    Evidence, Finding, FindingCode, Plan, Rung, Severity, approve, approve_at_night,
+    approve_signed, consent, rung,
 };
 use plumb_testkit::{
     builders::World,
@@ -313,4 +314,29 @@ fn at_night_nothing_else_starts_without_approvals() {
     let approvals = desk.approvals(&[], NIGHT);
     let refused = approve_at_night(desk.plan.clone(), &[], &untyped, &approvals, why);
     assert!(matches!(refused, Err(ApprovalError::Phrase { .. })));
+}
+
+#[test]
+fn a_request_travels_as_a_file_and_is_read_strictly() {
+    let desk = Desk::sync();
+    let window = desk.company.draft(EU, "rick", "operations", Act::Request).window;
+    let (plan, evidence) = (desk.plan.clone(), desk.evidence.clone());
+    let findings = vec![warning(FindingCode::OldSnapshot)];
+    let mut request = ApprovalRequest::unsigned(plan, findings, evidence, window, at(NOW));
+    request.report = Some("report".to_owned());
+    let text = String::from_utf8(request.to_bytes()).expect("JSON");
+    let read = ApprovalRequest::read(text.as_bytes()).expect("it reads back");
+    assert_eq!((&read, read.hash()), (&request, desk.plan.hash()));
+    assert_eq!(read.bound(), consent::bound(&desk.plan, &desk.evidence));
+    let refused =
+        |text: String| ApprovalRequest::read(text.as_bytes()).expect_err("no").to_string();
+    let unknown = text.replacen('{', "{\"note\": 1,", 1);
+    assert_eq!(refused(unknown), "not a request for approval");
+    let newer = text.replacen("\"format\": 1", "\"format\": 2", 1);
+    assert!(refused(newer).starts_with("a request of format 2"));
+    let other = text.replace("\"report\": \"report\"", "\"report\": \"another\"");
+    assert_eq!(refused(other), "its dry run is not the one it names");
+    request.plan.consent = None;
+    let without = String::from_utf8(request.to_bytes()).expect("JSON");
+    assert_eq!(refused(without), "its plan takes no approvals");
 }

@@ -1,2 +1,2 @@
--- queries/spent_nonce/list.sql: nonces of approvals that runs were started with, of a plan's envelopes and others
-SELECT nonce FROM spent_nonce
+-- queries/spent_nonce/list.sql: nonces of approvals that runs were started with, except those of one run
+SELECT nonce FROM spent_nonce WHERE ?1 IS NULL OR run_id != ?1

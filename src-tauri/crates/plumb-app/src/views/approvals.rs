@@ -1,0 +1,161 @@
+//! Rosters, keys of people, requests for approval and what was answered.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+/// A roster as a person looks at it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct RosterView {
+    pub version: u32,
+    /// SHA-256 of the roster, in hex: what plans and approvals bind.
+    pub digest: String,
+    pub issued_at: String,
+    pub expires_at: String,
+    pub expired: bool,
+    /// How many of the root keys must sign.
+    pub threshold: u32,
+    pub roots: Vec<RootView>,
+    pub people: Vec<PersonView>,
+    pub environments: Vec<EnvironmentView>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct RootView {
+    pub name: String,
+    /// SHA-256 of the key in DER, in hex.
+    pub fingerprint: String,
+    pub algorithm: String,
+    /// It signed this file.
+    pub signed: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct PersonView {
+    pub id: String,
+    pub name: String,
+    pub groups: Vec<String>,
+    pub keys: Vec<PersonKeyView>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct PersonKeyView {
+    pub fingerprint: String,
+    pub algorithm: String,
+    /// It counts now.
+    pub counts: bool,
+    /// When it counts, or that it was revoked.
+    pub detail: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct EnvironmentView {
+    pub name: String,
+    pub fleets: Vec<String>,
+    /// For example `1 of storage, and 1 of platform-security, never whoever asks`.
+    pub rule: String,
+    /// Hours in UTC in which a rollback to last-known-good may start without approvals.
+    pub night: Option<String>,
+    pub dry_run: bool,
+    pub staging_fleet: Option<String>,
+}
+
+/// A key of somebody on this machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct PersonalKeyView {
+    pub name: String,
+    /// SHA-256 of the key in DER, in hex.
+    pub fingerprint: String,
+    pub algorithm: String,
+    /// The public half, for the roster.
+    pub pem: String,
+    /// The same as one word, as it stands in a roster.
+    pub public_key: String,
+    /// Where the private half is: `keyring`, or the path of a file.
+    pub place: String,
+}
+
+/// What is about to be signed, or was asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct ApprovalRequestView {
+    pub plan: String,
+    pub title: String,
+    pub fleet: String,
+    pub environment: String,
+    pub rule: String,
+    pub requester: String,
+    pub roster_version: u32,
+    pub roster: String,
+    pub targets: u32,
+    pub targets_digest: String,
+    /// What changes, grouped: `38 nodes from 1.9.0 (77b0c1d2e3f4) to 2.0.0 (0123456789ab)`.
+    pub changes: Vec<String>,
+    /// SHA-256 of each bundle that nodes are to load.
+    pub bundles: Vec<String>,
+    pub dry_run: Option<String>,
+    /// Items of the readiness checklist with the SHA-256 of their evidence.
+    pub readiness: Vec<String>,
+    /// Findings that whoever approves acknowledges.
+    pub warnings: Vec<String>,
+    /// Findings that forbid a start.
+    pub fatal: Vec<String>,
+    pub not_before: String,
+    pub not_after: String,
+    /// Problems of the request itself; nobody should sign while there is one.
+    pub problems: Vec<String>,
+}
+
+/// An envelope that was signed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct SignedView {
+    pub request: ApprovalRequestView,
+    pub person: String,
+    pub role: String,
+    /// `request`, `approve`, `refuse` or `review`.
+    pub act: String,
+    pub expires_at: String,
+    pub key: String,
+    /// SHA-256 of the signed payload: the name of this envelope.
+    pub payload: String,
+    pub file: Option<String>,
+}
+
+/// How a plan stands with those who must consent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct ApprovalsView {
+    pub plan: String,
+    pub fleet: String,
+    pub rule: String,
+    /// Everything that is asked was given.
+    pub consented: bool,
+    /// In a sentence, with who is missing.
+    pub standing: String,
+    pub given: Vec<GivenView>,
+    /// Groups that are missing, for example `1 of storage`.
+    pub missing: Vec<String>,
+    /// Who may give what is missing.
+    pub may_approve: Vec<String>,
+    pub void: Vec<VoidView>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct GivenView {
+    pub person: String,
+    pub role: String,
+    pub act: String,
+    pub reason: Option<String>,
+    pub issued_at: String,
+    pub expires_at: String,
+    pub payload: String,
+}
+
+/// An envelope that does not count.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct VoidView {
+    pub person: String,
+    pub act: String,
+    /// Stable word such as `changed` or `expired`.
+    pub code: String,
+    /// Why, with what differs.
+    pub reason: String,
+    pub payload: String,
+}

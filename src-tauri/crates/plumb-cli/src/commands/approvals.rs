@@ -1,0 +1,106 @@
+//! `approvals`: what was answered, what is missing and from whom.
+
+use clap::Subcommand;
+use plumb_app::views::approvals::ApprovalsView;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::{
+    commands::fleet::read_text,
+    exit::{Exit, Outcome},
+    output::Output,
+    session::Session,
+    text::{
+        escape::printable,
+        table::{Cell, Table, short},
+    },
+};
+
+/// As long as an envelope may be.
+const ENVELOPE_BYTES_MAX: u64 = 4 << 20;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Approvals {
+    /// Add answers that people sent
+    Add {
+        #[arg(value_name = "FILE", required = true)]
+        files: Vec<String>,
+    },
+    /// How plans stand with those who must consent
+    List {
+        /// Hash of one plan; all plans with answers without it
+        #[arg(long, value_name = "HASH")]
+        plan: Option<String>,
+    },
+}
+
+/// How plans of a fleet stand with those who must consent.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct ApprovalsDocument {
+    pub(crate) fleet: String,
+    pub(crate) plans: Vec<ApprovalsView>,
+}
+
+impl Approvals {
+    pub(crate) async fn run(&self, session: Session<'_>) -> Outcome {
+        session
+            .with_fleet(async |app, fleet| {
+                let mut hashes = match self {
+                    Self::Add { files } => {
+                        let mut hashes = Vec::new();
+                        for file in files {
+                            let text = read_text(file, ENVELOPE_BYTES_MAX)?;
+                            let plan = app.add_approval(fleet, text.as_bytes()).await?;
+                            hashes.push(plan.to_string());
+                        }
+                        hashes
+                    }
+                    Self::List { plan: Some(plan) } => vec![plan.clone()],
+                    Self::List { plan: None } => app.approved_plans(fleet).await?,
+                };
+                hashes.dedup();
+                let mut plans = Vec::new();
+                for hash in &hashes {
+                    plans.push(app.approvals_of(hash).await?);
+                }
+                let all = plans.iter().all(|plan| plan.consented);
+                let document = ApprovalsDocument { fleet: fleet.to_owned(), plans };
+                session.out.show(&document, |out| {
+                    document.plans.iter().for_each(|plan| show(out, plan));
+                    if document.plans.is_empty() {
+                        out.say("no plan was answered yet");
+                    }
+                });
+                Ok(Exit::fine_if(all))
+            })
+            .await
+    }
+}
+
+fn show(out: &Output, view: &ApprovalsView) {
+    out.say(format!("plan {}: {}", view.plan, view.rule));
+    out.say(out.style.verdict(
+        view.consented,
+        &printable(&view.standing),
+        &printable(&view.standing),
+    ));
+    let mut table = Table::new(&["person", "act", "role", "signed", "good until", "why"]);
+    for given in &view.given {
+        table.row([
+            Cell::from(given.person.clone()),
+            Cell::from(given.act.clone()),
+            Cell::from(given.role.clone()),
+            Cell::from(given.issued_at.clone()),
+            Cell::from(given.expires_at.clone()),
+            Cell::from(printable(given.reason.as_deref().unwrap_or("-"))),
+        ]);
+    }
+    if !view.given.is_empty() {
+        table.print(out);
+    }
+    for void in &view.void {
+        let name = short(Some(&void.payload));
+        let line = format!("× {} {} {name}: {}", void.person, void.act, printable(&void.reason));
+        out.say(out.style.bad(&line));
+    }
+}

@@ -1,0 +1,123 @@
+//! `approve`: shows exactly what would be signed, asks, and signs.
+
+use camino::Utf8PathBuf;
+use clap::Args;
+use plumb_app::{
+    actions::{
+        approve::{Answer, Answering},
+        files::write_chosen,
+    },
+    views::approvals::ApprovalRequestView,
+};
+
+use crate::{
+    args::KeyArgs,
+    commands::fleet::read_text,
+    confirm::agree,
+    exit::{Exit, Outcome},
+    output::Output,
+    session::Session,
+    text::escape::printable,
+};
+
+/// As long as a request may be.
+pub(crate) const REQUEST_BYTES_MAX: u64 = 32 << 20;
+
+#[derive(Debug, Args)]
+pub(crate) struct Approve {
+    /// The request, as whoever asks wrote it with --request
+    #[arg(long, value_name = "FILE")]
+    request: String,
+    /// Refuse instead
+    #[arg(long, requires = "reason")]
+    refuse: bool,
+    /// Why it is refused
+    #[arg(long, value_name = "TEXT", requires = "refuse")]
+    reason: Option<String>,
+    /// The group to speak for; not needed where only one of yours has a say
+    #[arg(long, value_name = "GROUP")]
+    role: Option<String>,
+    /// Hours for which the approval stays good; as many as the rule allows without this
+    #[arg(long, value_name = "HOURS")]
+    valid: Option<u32>,
+    #[command(flatten)]
+    key: KeyArgs,
+    /// Sign without asking
+    #[arg(long)]
+    yes: bool,
+    /// File to write the signed answer to
+    #[arg(short, long, value_name = "FILE")]
+    output: Utf8PathBuf,
+}
+
+impl Approve {
+    pub(crate) async fn run(&self, session: Session<'_>) -> Outcome {
+        session
+            .with_app(async |app| {
+                let request = read_text(&self.request, REQUEST_BYTES_MAX)?;
+                let shown = app.look_at_request(request.as_bytes()).await?;
+                show(session.out, &shown);
+                agree(session.out, self.yes)?;
+                let answer = match (&self.reason, self.refuse) {
+                    (Some(reason), true) => Answer::Refuse { reason: reason.clone() },
+                    _ => Answer::Approve,
+                };
+                let answering = Answering {
+                    answer,
+                    role: self.role.clone(),
+                    valid_h: self.valid,
+                    key: self.key.choice(app)?,
+                };
+                let (bytes, mut signed) =
+                    app.answer_request(request.as_bytes(), &answering).await?;
+                let text = String::from_utf8_lossy(&bytes).into_owned();
+                write_chosen(self.output.clone(), text).await?;
+                signed.file = Some(self.output.to_string());
+                session.out.show(&signed, |out| {
+                    let word = if self.refuse { "refused" } else { "approved" };
+                    out.say(format!(
+                        "{word} by {} for {}, good until {}",
+                        signed.person, signed.role, signed.expires_at
+                    ));
+                    let hint = format!("whoever asks: plumb approvals add {}", self.output);
+                    out.say(out.style.faint(&hint));
+                });
+                Ok(Exit::Fine)
+            })
+            .await
+    }
+}
+
+/// Everything that the signature binds, in the order in which people ask.
+fn show(out: &Output, request: &ApprovalRequestView) {
+    out.say(format!("{} on {} nodes of {}", request.title, request.targets, request.fleet));
+    for change in &request.changes {
+        out.say(format!("  {}", printable(change)));
+    }
+    let lines = [
+        ("environment", request.environment.clone()),
+        ("rule", request.rule.clone()),
+        ("asked by", request.requester.clone()),
+        ("may begin", format!("{} to {}", request.not_before, request.not_after)),
+        ("plan", request.plan.clone()),
+        ("targets", request.targets_digest.clone()),
+        ("dry run", request.dry_run.clone().unwrap_or_else(|| "none".to_owned())),
+        ("roster", format!("version {} {}", request.roster_version, request.roster)),
+    ];
+    for (name, value) in lines {
+        out.say(format!("  {name:<12}{}", printable(&value)));
+    }
+    let lists = [
+        ("bundle", &request.bundles),
+        ("readiness", &request.readiness),
+        ("acknowledge", &request.warnings),
+    ];
+    for (name, values) in lists {
+        for value in values {
+            out.say(format!("  {name:<12}{}", printable(value)));
+        }
+    }
+    for problem in request.fatal.iter().chain(&request.problems) {
+        out.say(out.style.bad(&format!("  × {}", printable(problem))));
+    }
+}
