@@ -80,7 +80,7 @@ async fn through_the_process(
     Ok(())
 }
 
-/// The whole way of a pack into an agent: the process prepares and probes it, then this one does.
+/// The whole way of a pack into an agent: the process prepares and probes it, and this one follows.
 async fn pack(report: &mut Report, pool: &WorkerPool) -> Result<()> {
     let (mut parses, mut prepares, mut whole) = (Vec::new(), Vec::new(), Vec::new());
     for run in 0..RUNS {
@@ -89,9 +89,10 @@ async fn pack(report: &mut Report, pool: &WorkerPool) -> Result<()> {
         parses.push(timed(|| parse(&source))?.0);
         prepares.push(timed(|| Ok(RegoPolicy::prepare(&source)?))?.0);
         let began = std::time::Instant::now();
-        let passed = pool.prepare(&source, &[question(3)]).await.context("the pack passes")?;
-        ensure!(passed.probes.len() == 1, "the probe is answered");
-        let policy = RegoPolicy::prepare(&source).context("what passed is prepared here")?;
+        let followed = pool.prepare_followed(Arc::clone(&source), &[question(3)]).await;
+        let (passed, follower) = followed.context("the pack passes")?;
+        ensure!(passed.probes == [Answer::Allow], "the probe is answered");
+        let policy = follower.analyse().await.context("what passed is analysed here")?;
         ensure!(policy.ask(&question(3), LIMIT) == Answer::Allow, "and answers");
         whole.push(began.elapsed().as_secs_f64() * 1_000.0);
     }

@@ -1,8 +1,9 @@
 //! The embedded engine: Rego of a verified bundle, answered in this process.
 //!
 //! A [`LoadedPolicy`] is proof: it is made of an archive whose signature was checked against the
-//! agent's keys here, or of a pack whose attestation was, and its modules were parsed, compiled and probed in the evaluation process
-//! before this one touched them. It is asked on threads of its own, with a stack of known size and
+//! agent's keys here, or of a pack whose attestation was. Each of its modules was parsed in the
+//! evaluation process before this one touched it, and all of them were compiled and probed there
+//! before they were analysed here. It is asked on threads of its own, with a stack of known size and
 //! limits on time and input; a panic of the engine ends one question. What no guard stops is a
 //! stack that overflows on an input nobody probed: that ends the agent, and whoever supervises it
 //! starts it again.
@@ -57,7 +58,8 @@ pub enum Vouched {
 }
 
 impl LoadedPolicy {
-    /// Verifies, then parses, compiles and probes in the evaluation process, and only then here.
+    /// Verifies, then parses, compiles and probes in the evaluation process. This one parses each
+    /// module after the other did, and analyses them only when all of it passed.
     pub async fn load(
         archive: &OpaArchive,
         keys: &KeySet,
@@ -100,14 +102,14 @@ impl LoadedPolicy {
         digest: BundleDigest,
     ) -> Result<Self, EngineError> {
         let questions: Vec<Question> = probes.iter().map(|probe| probe.question.clone()).collect();
-        let passed = pool.prepare(&source, &questions).await.map_err(EngineError::Policy)?;
+        let (passed, follower) = pool
+            .prepare_followed(Arc::new(source), &questions)
+            .await
+            .map_err(EngineError::Policy)?;
         for (number, (probe, answer)) in probes.iter().zip(passed.probes).enumerate() {
             check_probe(number + 1, probe, answer)?;
         }
-        let prepared = tokio::task::spawn_blocking(move || RegoPolicy::prepare(&source)).await;
-        let policy = prepared
-            .unwrap_or_else(|error| Err(Reason::Panicked { message: error.to_string() }))
-            .map_err(EngineError::Policy)?;
+        let policy = follower.analyse().await.map_err(EngineError::Policy)?;
         Ok(Self { policy: Arc::new(policy), vouched: Arc::new(vouched), digest })
     }
 

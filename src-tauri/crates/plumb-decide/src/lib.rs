@@ -11,5 +11,5 @@ pub use decision::{Decision, Matched};
 pub use request::Request;
 pub use semantics::{
     first_match::{PreparedRules, Reading, RuleError, evaluate},
-    rego::{Entrypoint, Module, Prepared, Question, RegoPolicy, RegoSource, RegoVersion},
+    rego::{Entrypoint, Module, Prepared, Question, RegoPolicy, RegoSource, RegoVersion, Step},
 };

@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Deserialize)]
 #[serde(tag = "call", rename_all = "snake_case")]
 pub(crate) enum Call {
-    /// Answered with one [`Reply::Prepared`] or [`Reply::Refused`].
-    Prepare { source: RegoSource },
+    /// Answered with any number of [`Reply::Parsed`], then one [`Reply::Prepared`] or
+    /// [`Reply::Refused`]. The digest is the one of the source, taken once by the parent.
+    Prepare { digest: Digest, source: RegoSource },
     /// Answered with one [`Reply::Answer`] per question in order, or one [`Reply::Unknown`].
     Ask { digest: Digest, questions: Vec<Question>, limit_ms: u64 },
 }
@@ -18,7 +19,7 @@ pub(crate) enum Call {
 #[derive(Debug, Serialize)]
 #[serde(tag = "call", rename_all = "snake_case")]
 pub(crate) enum CallToWrite<'a> {
-    Prepare { source: &'a RegoSource },
+    Prepare { digest: Digest, source: &'a RegoSource },
     Ask { digest: Digest, questions: &'a [&'a Question], limit_ms: u64 },
 }
 
@@ -29,6 +30,10 @@ pub(crate) enum Reply {
     /// The first frame: what holds the child in.
     Ready {
         guards: Guards,
+    },
+    /// So many modules, in the order of the source, are parsed; each time more.
+    Parsed {
+        modules: usize,
     },
     Prepared {
         refused_builtins: Vec<String>,

@@ -7,16 +7,16 @@ use std::{
     process::ExitCode,
     sync::mpsc::{Receiver, sync_channel},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use plumb_decide::{Prepared, Question, Reason, RegoSource};
+use plumb_decide::{Prepared, Question, Reason, RegoPolicy, RegoSource, Step};
 use plumb_fleet::ids::Digest;
 
 use crate::{
     call::{Call, Reply},
     frame::{FrameError, read_call, write_reply},
-    limits::STACK_BYTES,
+    limits::{REPORT_EVERY, STACK_BYTES},
 };
 use guards::Held;
 
@@ -103,7 +103,9 @@ fn evaluate(calls: &Receiver<Call>, held: &Held, mut out: Stdout) {
     let mut prepared = Prepared::default();
     while let Ok(call) = calls.recv() {
         let done = match call {
-            Call::Prepare { source } => prepare(&mut prepared, held, &source, &mut out),
+            Call::Prepare { digest, source } => {
+                prepare(&mut prepared, held, digest, &source, &mut out)
+            }
             Call::Ask { digest, questions, limit_ms } => {
                 let limit = Duration::from_millis(limit_ms);
                 ask(&mut prepared, held, digest, &questions, limit, &mut out)
@@ -118,17 +120,66 @@ fn evaluate(calls: &Receiver<Call>, held: &Held, mut out: Stdout) {
 fn prepare(
     prepared: &mut Prepared,
     held: &Held,
+    digest: Digest,
     source: &RegoSource,
     out: &mut Stdout,
 ) -> Result<(), FrameError> {
     held.next_step();
-    let reply = match prepared.policy(source) {
+    let policy = if let Some(policy) = prepared.get(digest) {
+        policy
+    } else {
+        let mut reports = Reports { last: Instant::now(), any: false, out };
+        let made = RegoPolicy::prepare_in_steps(source, digest, |step| {
+            reports.before(step, source.modules.len())
+        });
+        match made {
+            Ok(policy) => prepared.keep(digest, Ok(policy)),
+            Err(Stopped::Refused(reason)) => prepared.keep(digest, Err(reason)),
+            Err(Stopped::Pipe(error)) => return Err(error),
+        }
+    };
+    let reply = match policy {
         Ok(policy) => Reply::Prepared {
             refused_builtins: policy.refused_builtins().into_iter().map(str::to_owned).collect(),
         },
         Err(reason) => Reply::Refused { reason },
     };
     write_reply(out, &reply)
+}
+
+/// Why a policy is not prepared.
+enum Stopped {
+    Refused(Reason),
+    Pipe(FrameError),
+}
+
+impl From<Reason> for Stopped {
+    fn from(reason: Reason) -> Self {
+        Self::Refused(reason)
+    }
+}
+
+/// What the parent is told while a policy is parsed: nothing of a small one.
+struct Reports<'a> {
+    last: Instant,
+    any: bool,
+    out: &'a mut Stdout,
+}
+
+impl Reports<'_> {
+    fn before(&mut self, step: Step, all: usize) -> Result<(), Stopped> {
+        let (modules, due) = match step {
+            Step::Look => return Ok(()),
+            Step::Parse(modules) => (modules, false),
+            // The analysis takes a while, so the rest is told now.
+            Step::Analyse => (all, self.any),
+        };
+        if !due && self.last.elapsed() < REPORT_EVERY {
+            return Ok(());
+        }
+        (self.last, self.any) = (Instant::now(), true);
+        write_reply(self.out, &Reply::Parsed { modules }).map_err(Stopped::Pipe)
+    }
 }
 
 fn ask(

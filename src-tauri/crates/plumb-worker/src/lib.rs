@@ -7,11 +7,13 @@
 
 mod call;
 pub mod child;
+mod follower;
 mod frame;
 pub mod limits;
 mod pool;
 mod process;
 
 pub use call::Guards;
+pub use follower::Follower;
 pub use pool::{Passed, PoolOptions, WorkerPool};
 pub use process::{ProcessLimits, Program};

@@ -9,6 +9,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     call::Guards,
+    follower::Follower,
     limits::{BATCH_BYTES_MAX, BATCH_QUESTIONS_MAX, ENDS_MAX, POOL_SIZE_MAX},
     process::{Asked, Process, ProcessLimits, Program},
 };
@@ -82,9 +83,34 @@ impl WorkerPool {
         probes: &[Question],
     ) -> Result<Passed, Reason> {
         source.check()?;
+        self.pass(source, source.digest(), probes, &mut |_| {}).await
+    }
+
+    /// The same for a policy that this process will then ask itself: each module is parsed here as
+    /// soon as the other process did, and [`Follower::analyse`] does the rest. Of a policy that does
+    /// not pass nothing stays here.
+    pub async fn prepare_followed(
+        &self,
+        source: Arc<RegoSource>,
+        probes: &[Question],
+    ) -> Result<(Passed, Follower), Reason> {
+        source.check()?;
         let digest = source.digest();
+        let follower = Follower::start(Arc::clone(&source), digest)?;
+        let passed =
+            self.pass(&source, digest, probes, &mut |modules| follower.parsed(modules)).await?;
+        Ok((passed, follower))
+    }
+
+    async fn pass(
+        &self,
+        source: &RegoSource,
+        digest: Digest,
+        probes: &[Question],
+        parsed: &mut (dyn FnMut(usize) + Send),
+    ) -> Result<Passed, Reason> {
         let mut work = Work::new(&self.shared).await?;
-        let passed = work.pass(source, digest, probes).await;
+        let passed = work.pass(source, digest, probes, parsed).await;
         work.finish().await;
         passed
     }
@@ -264,8 +290,9 @@ impl<'a> Work<'a> {
         source: &RegoSource,
         digest: Digest,
         probes: &[Question],
+        parsed: &mut (dyn FnMut(usize) + Send),
     ) -> Result<Passed, Reason> {
-        let refused_builtins = self.prepare(source, digest).await?;
+        let refused_builtins = self.prepare(source, digest, parsed).await?;
         let mut answers = Vec::new();
         for batch in batches(probes) {
             self.ask(source, digest, &batch?, &mut answers).await?;
@@ -281,7 +308,7 @@ impl<'a> Work<'a> {
         answers: &mut Vec<Answer>,
     ) -> Result<(), Ended> {
         if !self.process.was_told(digest) {
-            self.prepare(source, digest).await.map_err(Ended::All)?;
+            self.prepare(source, digest, &mut |_| {}).await.map_err(Ended::All)?;
         }
         for batch in batches(&questions[answers.len()..]) {
             match batch {
@@ -298,8 +325,9 @@ impl<'a> Work<'a> {
         &mut self,
         source: &RegoSource,
         digest: Digest,
+        parsed: &mut (dyn FnMut(usize) + Send),
     ) -> Result<Vec<String>, Reason> {
-        let prepared = self.process.prepare(source, digest);
+        let prepared = self.process.prepare(source, digest, parsed);
         match self.shared.closing.run_until_cancelled(prepared).await {
             Some(Ok(prepared)) => prepared,
             Some(Err(end)) => Err(self.ended(end)),
@@ -320,7 +348,7 @@ impl<'a> Work<'a> {
             match self.shared.closing.run_until_cancelled(asked).await {
                 Some(Ok(Asked::All)) => return Ok(()),
                 Some(Ok(Asked::Unknown)) => {
-                    self.prepare(source, digest).await?;
+                    self.prepare(source, digest, &mut |_| {}).await?;
                 }
                 Some(Err(end)) => return Err(self.ended(end)),
                 None => return Err(self.stopped().await),

@@ -15,7 +15,7 @@ use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _},
     process::{Child, ChildStdin, ChildStdout, Command},
     task::JoinHandle,
-    time::timeout,
+    time::{Instant, timeout, timeout_at},
 };
 
 use crate::{
@@ -148,23 +148,37 @@ impl Process {
         self.told.contains(&digest)
     }
 
-    /// Parses and compiles a policy there. The names are of builtins that end an evaluation.
+    /// Parses and compiles a policy there, and tells how many modules are parsed so far. The names
+    /// are of builtins that end an evaluation.
     pub(crate) async fn prepare(
         &mut self,
         source: &RegoSource,
         digest: Digest,
+        parsed: &mut (dyn FnMut(usize) + Send),
     ) -> Result<Result<Vec<String>, Reason>, ProcessEnd> {
-        self.call(&CallToWrite::Prepare { source }, self.limits.prepare).await?;
-        match self.reply(self.limits.prepare).await? {
-            Reply::Prepared { refused_builtins } => {
-                self.told.insert(digest);
-                Ok(Ok(refused_builtins))
+        let limit = self.limits.prepare;
+        self.call(&CallToWrite::Prepare { digest, source }, limit).await?;
+        // Reports win no time.
+        let until = Instant::now() + limit;
+        let mut reported = None;
+        loop {
+            match self.reply_until(until, limit).await? {
+                Reply::Parsed { modules }
+                    if modules <= source.modules.len() && Some(modules) > reported =>
+                {
+                    reported = Some(modules);
+                    parsed(modules);
+                }
+                Reply::Prepared { refused_builtins } => {
+                    self.told.insert(digest);
+                    return Ok(Ok(refused_builtins));
+                }
+                Reply::Refused { reason } => {
+                    self.worn |= matches!(reason, Reason::Panicked { .. });
+                    return Ok(Err(reason));
+                }
+                _ => return Err(self.out_of_turn().await),
             }
-            Reply::Refused { reason } => {
-                self.worn |= matches!(reason, Reason::Panicked { .. });
-                Ok(Err(reason))
-            }
-            _ => Err(self.out_of_turn().await),
         }
     }
 
@@ -211,7 +225,11 @@ impl Process {
     }
 
     async fn reply(&mut self, limit: Duration) -> Result<Reply, ProcessEnd> {
-        match timeout(limit, read_reply(&mut self.output)).await {
+        self.reply_until(Instant::now() + limit, limit).await
+    }
+
+    async fn reply_until(&mut self, until: Instant, limit: Duration) -> Result<Reply, ProcessEnd> {
+        match timeout_at(until, read_reply(&mut self.output)).await {
             Ok(Ok(reply)) => Ok(reply),
             Ok(Err(FrameError::Closed)) => Err(self.ended().await),
             Ok(Err(FrameError::TooLong { bytes, bytes_max })) => {

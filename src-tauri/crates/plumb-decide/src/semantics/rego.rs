@@ -112,6 +112,17 @@ impl Question {
     }
 }
 
+/// What is done next to a policy that is being prepared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// One look over the text of all modules, without the engine.
+    Look,
+    /// Parsing the module with this index; those before it are parsed.
+    Parse(usize),
+    /// Analysing all of them together; all are parsed.
+    Analyse,
+}
+
 /// A policy ready to be asked, from any number of threads.
 #[derive(Debug)]
 pub struct RegoPolicy {
@@ -122,9 +133,26 @@ pub struct RegoPolicy {
 impl RegoPolicy {
     /// Checks, parses and compiles. An `Err` is the answer to every question to this source.
     pub fn prepare(source: &RegoSource) -> Result<Self, Reason> {
+        Self::prepare_in_steps(source, source.digest(), |_| Ok(()))
+    }
+
+    /// The same, step by step: `before` is told each step first, and its error is the end. The digest
+    /// is the one of `source`: whoever prepares a policy in two processes takes it once.
+    pub fn prepare_in_steps<E: From<Reason>>(
+        source: &RegoSource,
+        digest: Digest,
+        mut before: impl FnMut(Step) -> Result<(), E>,
+    ) -> Result<Self, E> {
         source.check()?;
-        let engine = guarded(|| engine::Compiled::new(source))?;
-        Ok(Self { engine, digest: source.digest() })
+        before(Step::Look)?;
+        let mut parsing = guarded(|| engine::Parsing::new(source))?;
+        for (number, module) in source.modules.iter().enumerate() {
+            before(Step::Parse(number))?;
+            guarded(|| parsing.parse(module))?;
+        }
+        before(Step::Analyse)?;
+        let engine = guarded(|| parsing.compile())?;
+        Ok(Self { engine, digest })
     }
 
     /// The digest of the source this was made from.

@@ -27,6 +27,17 @@ fn main() -> ExitCode {
             ready().and_then(|()| answer(&frame(r#"{"reply":"unknown"}"#))).and_then(|()| listen())
         }
         "deaf" => ready().and_then(|()| listen()),
+        // Is ready, hears the first call, says how many modules it parsed, and goes on so.
+        "dying" => ready().and_then(|()| hear()).and_then(|()| parsed(3)),
+        "stuck" => ready().and_then(|()| hear()).and_then(|()| parsed(3)).and_then(|()| listen()),
+        "boasting" => {
+            ready().and_then(|()| hear()).and_then(|()| parsed(99)).and_then(|()| listen())
+        }
+        "repeating" => ready()
+            .and_then(|()| hear())
+            .and_then(|()| parsed(1))
+            .and_then(|()| parsed(1))
+            .and_then(|()| listen()),
         _ => Err(io::Error::other("no such part")),
     }
     .map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS)
@@ -51,6 +62,18 @@ fn ready() -> io::Result<()> {
 fn answer(bytes: &[u8]) -> io::Result<()> {
     io::stdin().read_exact(&mut [0; 4])?;
     say(bytes)
+}
+
+/// Takes a whole call.
+fn hear() -> io::Result<()> {
+    let mut length = [0; 4];
+    io::stdin().read_exact(&mut length)?;
+    let length = u64::from(u32::from_be_bytes(length));
+    io::stdin().take(length).read_to_end(&mut Vec::new()).map(|_| ())
+}
+
+fn parsed(modules: usize) -> io::Result<()> {
+    say(&frame(&format!(r#"{{"reply":"parsed","modules":{modules}}}"#)))
 }
 
 /// Until the parent is gone.

@@ -12,7 +12,7 @@ use serde_json::json;
 
 use super::{
     RULE,
-    world::{PackWorld, rego},
+    world::{PackWorld, rego, two_modules},
 };
 use crate::{
     fetch::{
@@ -133,6 +133,26 @@ async fn whatever_a_registry_or_signer_does_wrong_what_was_good_answers() {
     assert_eq!(node.post("/reload", "{}").await.json()["version"], "3");
     assert_decides_by(&node, "3").await;
     assert_eq!(node.get("/healthz").await.json()["policy"]["fallback_active"], false);
+    node.agent.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_module_that_holds_the_process_up_leaves_nothing_of_its_pack() {
+    let world = PackWorld::new().await;
+    let registry = Registry::start(world.honest(&rego("1", RULE))).await;
+    let node = world.start_at(registry.url()).await;
+    // As many brackets as are accepted, so often that the parser takes minutes; the first module is
+    // parsed by then.
+    let one = format!("{}1{}", "{\"a\":".repeat(16), "}".repeat(16));
+    let rules: Vec<String> = (0..2_000).map(|n| format!("x{n} := {one}")).collect();
+    registry.answer(world.honest(&two_modules("2", "allow := true", &rules.join("\n"))));
+    assert_fails_for(&node, "activation_refused").await;
+    let health = node.get("/healthz").await.json();
+    assert!(health.to_string().contains("did not answer within 5000 ms"), "{health}");
+    assert_decides_by(&node, "1").await;
+    registry.answer(world.honest(&two_modules("3", RULE, "x := 1")));
+    assert_eq!(node.post("/reload", "{}").await.json()["version"], "3");
+    assert_decides_by(&node, "3").await;
     node.agent.shutdown().await;
 }
 

@@ -42,6 +42,18 @@ pub(super) fn rego(version: &str, rules: &str) -> Vec<u8> {
     )
 }
 
+/// A pack of the same module and another after it.
+pub(super) fn two_modules(version: &str, rules: &str, other: &str) -> Vec<u8> {
+    let module = |package: &str, rules: &str| format!("package {package}\n{rules}\n").into_bytes();
+    tar(
+        version,
+        [
+            ("opa/cos.abac.rego", module("cos.abac", rules)),
+            ("opa/cos.other.rego", module("cos.other", other)),
+        ],
+    )
+}
+
 /// A pack of a signed bundle.
 pub(super) fn signed(bundle: &[u8]) -> Vec<u8> {
     let files = Members::from([("policies/payments.signed.json".to_owned(), bundle.to_vec())]);

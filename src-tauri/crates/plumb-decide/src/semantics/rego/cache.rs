@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use plumb_fleet::ids::Digest;
 
-use super::{RegoPolicy, RegoSource};
+use super::RegoPolicy;
 use crate::{answer::Reason, limits::PREPARED_MAX};
 
 /// The policies used last, at most [`PREPARED_MAX`]. A refusal is kept like a policy: it took as
@@ -22,17 +22,6 @@ struct Kept {
 }
 
 impl Prepared {
-    /// The policy of this source, made now if it is not there yet.
-    pub fn policy(&mut self, source: &RegoSource) -> Result<Arc<RegoPolicy>, Reason> {
-        let digest = source.digest();
-        if let Some(policy) = self.get(digest) {
-            return policy;
-        }
-        let policy = RegoPolicy::prepare(source).map(Arc::new);
-        self.keep(digest, policy.clone());
-        policy
-    }
-
     /// The policy with this digest, or why there is none; nothing when it was never prepared or
     /// others took its place.
     pub fn get(&mut self, digest: Digest) -> Option<Result<Arc<RegoPolicy>, Reason>> {
@@ -42,13 +31,21 @@ impl Prepared {
         Some(kept.policy.clone())
     }
 
-    fn keep(&mut self, digest: Digest, policy: Result<Arc<RegoPolicy>, Reason>) {
+    /// Keeps what preparing the source with this digest came to, and gives it back.
+    pub fn keep(
+        &mut self,
+        digest: Digest,
+        policy: Result<RegoPolicy, Reason>,
+    ) -> Result<Arc<RegoPolicy>, Reason> {
         while self.kept.len() >= PREPARED_MAX {
             let oldest =
                 self.kept.iter().min_by_key(|(_, kept)| kept.used).map(|(digest, _)| *digest);
             self.kept.remove(&oldest.expect("a full list has an oldest entry"));
         }
-        self.kept.insert(digest, Kept { policy, used: self.uses });
+        self.uses += 1;
+        let policy = policy.map(Arc::new);
+        self.kept.insert(digest, Kept { policy: policy.clone(), used: self.uses });
+        policy
     }
 }
 
@@ -57,23 +54,27 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::semantics::rego::{Module, RegoVersion};
+    use crate::semantics::rego::{Module, RegoSource, RegoVersion};
 
     fn source(n: usize) -> RegoSource {
         let module = Module { name: "a.rego".to_owned(), text: format!("package a\nx := {n}") };
         RegoSource { modules: vec![module], data: json!({}), version: RegoVersion::V1 }
     }
 
+    fn keep(prepared: &mut Prepared, source: &RegoSource) -> Result<Arc<RegoPolicy>, Reason> {
+        prepared.keep(source.digest(), RegoPolicy::prepare(source))
+    }
+
     #[test]
     fn the_policy_used_least_recently_makes_room() {
         let mut prepared = Prepared::default();
-        let first = prepared.policy(&source(0)).unwrap();
+        let first = keep(&mut prepared, &source(0)).unwrap();
         for n in 1..PREPARED_MAX {
-            prepared.policy(&source(n)).unwrap();
+            keep(&mut prepared, &source(n)).unwrap();
         }
-        let again = prepared.policy(&source(0)).unwrap();
-        assert!(Arc::ptr_eq(&first, &again), "it was not parsed again");
-        prepared.policy(&source(PREPARED_MAX)).unwrap();
+        let again = prepared.get(source(0).digest()).unwrap().unwrap();
+        assert!(Arc::ptr_eq(&first, &again), "it is the one that was kept");
+        keep(&mut prepared, &source(PREPARED_MAX)).unwrap();
         assert!(prepared.get(source(0).digest()).is_some());
         assert!(prepared.get(source(1).digest()).is_none());
     }
@@ -83,7 +84,7 @@ mod tests {
         let mut prepared = Prepared::default();
         let mut broken = source(0);
         broken.modules[0].text = "package".to_owned();
-        assert!(prepared.policy(&broken).is_err());
+        assert!(keep(&mut prepared, &broken).is_err());
         assert!(prepared.get(broken.digest()).is_some_and(|policy| policy.is_err()));
     }
 }

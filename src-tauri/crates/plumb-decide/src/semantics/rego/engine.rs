@@ -12,7 +12,7 @@ use anyhow::bail;
 use regorus::{Engine, LimitError, PolicyLengthConfig, Value, utils::limits::ExecutionTimerConfig};
 
 use super::{
-    Question, RegoSource, RegoVersion, at_most,
+    Module, Question, RegoSource, RegoVersion, at_most,
     builtins::{NOW, Refused, differing, refused},
     bytes_of,
     scan::scan,
@@ -38,24 +38,50 @@ impl fmt::Debug for Compiled {
     }
 }
 
-impl Compiled {
-    pub(super) fn new(source: &RegoSource) -> Result<Self, Reason> {
+/// A policy between the first look at its text and its analysis.
+pub(super) struct Parsing<'s> {
+    source: &'s RegoSource,
+    engine: Engine,
+    refused: Vec<Refused>,
+}
+
+impl<'s> Parsing<'s> {
+    /// Looks over all of the text, and refuses what would hold the parser up.
+    pub(super) fn new(source: &'s RegoSource) -> Result<Self, Reason> {
         let mut names = BTreeSet::new();
         for module in &source.modules {
             names.extend(scan(&module.name, &module.text)?);
         }
-        let refused: Vec<Refused> =
-            refused().filter(|refused| names.contains(refused.name)).collect();
-        let engine = compile(source).map_err(|error| {
-            // A missing function with its result as an argument is told as an unsafe variable.
-            refused.first().map_or_else(
-                || Reason::NotUnderstood { message: short(&format!("{error:#}")) },
-                |refused| refused.reason(),
-            )
-        })?;
-        Ok(Self { engine, refused })
+        let refused = refused().filter(|refused| names.contains(refused.name)).collect();
+        Ok(Self { source, engine: empty(source.version), refused })
     }
 
+    pub(super) fn parse(&mut self, module: &Module) -> Result<(), Reason> {
+        let parsed = self.engine.add_policy(module.name.clone(), module.text.clone());
+        parsed.map(|_| ()).map_err(|error| self.reason(&error))
+    }
+
+    /// Analyses what was parsed, with the data.
+    pub(super) fn compile(mut self) -> Result<Compiled, Reason> {
+        let data = Value::from(self.source.data.clone());
+        let analysed = self.engine.add_data(data).and_then(|()| {
+            // The first question does the analysis; clones share it.
+            self.engine.eval_query("true".to_owned(), false)
+        });
+        analysed.map_err(|error| self.reason(&error))?;
+        Ok(Compiled { engine: self.engine, refused: self.refused })
+    }
+
+    fn reason(&self, error: &anyhow::Error) -> Reason {
+        // A missing function with its result as an argument is told as an unsafe variable.
+        self.refused.first().map_or_else(
+            || Reason::NotUnderstood { message: short(&format!("{error:#}")) },
+            |refused| refused.reason(),
+        )
+    }
+}
+
+impl Compiled {
     pub(super) fn refused(&self) -> Vec<&'static str> {
         self.refused.iter().map(|refused| refused.name).collect()
     }
@@ -107,9 +133,9 @@ impl Compiled {
     }
 }
 
-fn compile(source: &RegoSource) -> anyhow::Result<Engine> {
+fn empty(version: RegoVersion) -> Engine {
     let mut engine = Engine::new();
-    engine.set_rego_v0(source.version == RegoVersion::V0);
+    engine.set_rego_v0(version == RegoVersion::V0);
     // OPA's default: a builtin that fails has no value.
     engine.set_strict_builtin_errors(false);
     engine.set_gather_prints(true);
@@ -118,13 +144,7 @@ fn compile(source: &RegoSource) -> anyhow::Result<Engine> {
         max_file_bytes: NonZeroUsize::new(MODULE_BYTES_MAX).expect("more than none"),
         max_lines: NonZeroUsize::new(MODULE_LINES_MAX).expect("more than none"),
     });
-    for module in &source.modules {
-        engine.add_policy(module.name.clone(), module.text.clone())?;
-    }
-    engine.add_data(Value::from(source.data.clone()))?;
-    // The first question does the analysis; clones share it.
-    engine.eval_query("true".to_owned(), false)?;
-    Ok(engine)
+    engine
 }
 
 /// A rule is asked directly, in half the time. What is no rule, such as a package or a part of the

@@ -69,6 +69,32 @@ fn the_time_is_the_one_of_the_question() {
 }
 
 #[test]
+fn each_step_is_told_before_it_is_done_and_can_be_the_last() {
+    let mut source = source("package a\nallow := data.b.x == 1");
+    source.modules.push(Module { name: "b.rego".to_owned(), text: "package b\nx :=".to_owned() });
+    let steps_to = |source: &RegoSource, last: Step| {
+        let mut told = Vec::new();
+        let prepared = RegoPolicy::prepare_in_steps(source, source.digest(), |step| {
+            told.push(step);
+            let stop =
+                Reason::Unsupported { module: String::new(), line: 0, feature: String::new() };
+            if step == last { Err(stop) } else { Ok(()) }
+        });
+        (told, prepared.map_err(|reason| matches!(reason, Reason::NotUnderstood { .. })).err())
+    };
+    let broken = [Step::Look, Step::Parse(0), Step::Parse(1)];
+    assert_eq!(steps_to(&source, Step::Analyse), (broken.to_vec(), Some(true)));
+    assert_eq!(steps_to(&source, Step::Parse(1)), (broken.to_vec(), Some(false)));
+    source.modules[1].text.push_str(" 1");
+    let all = [&broken[..], &[Step::Analyse]].concat();
+    assert_eq!(steps_to(&source, Step::Analyse), (all, Some(false)));
+    assert_eq!(steps_to(&source, Step::Look), (vec![Step::Look], Some(false)));
+    let policy = RegoPolicy::prepare(&source).unwrap();
+    assert_eq!(policy.digest(), source.digest());
+    assert_eq!(policy.ask(&question("a/allow", json!({})), DECISION_TIME_MAX), Answer::Allow);
+}
+
+#[test]
 fn the_older_language_is_read_when_the_bundle_says_so() {
     let mut source = source("package a\nallow { input.user == \"ada\" }");
     assert!(matches!(RegoPolicy::prepare(&source), Err(Reason::NotUnderstood { .. })));
