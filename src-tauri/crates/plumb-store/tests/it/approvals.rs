@@ -103,7 +103,10 @@ async fn an_approval_is_used_by_one_run_only() {
     }
     let words = |all: &[&str]| all.iter().map(|word| (*word).to_owned()).collect::<BTreeSet<_>>();
     approvals::spend(&mut tx, run(1), words(&["aa", "bb"])).await.expect("the first time");
-    assert_eq!(approvals::spent(&mut tx).await.expect("reads"), words(&["aa", "bb"]));
+    assert_eq!(approvals::spent(&mut tx, None).await.expect("reads"), words(&["aa", "bb"]));
+    // A run that is picked up used them itself.
+    assert_eq!(approvals::spent(&mut tx, Some(run(1))).await.expect("reads"), words(&[]));
+    assert_eq!(approvals::spent(&mut tx, Some(run(2))).await.expect("reads"), words(&["aa", "bb"]));
     approvals::spend(&mut tx, run(2), words(&["bb"])).await.expect_err("used by another run");
 }
 
@@ -118,6 +121,9 @@ async fn a_review_is_open_until_it_is_given() {
         runs::insert(&mut tx, id, plan("one"), &fleet(), "rick", at(0)).await.expect("records");
         approvals::owe_review(&mut tx, id, &fleet(), "it denies", at(due)).await.expect("notes");
     }
+    let why = approvals::review_reason(&mut tx, run(1)).await.expect("reads");
+    assert_eq!(why.as_deref(), Some("it denies"));
+    assert_eq!(approvals::review_reason(&mut tx, run(3)).await.expect("reads"), None);
     let open = |number: u8, due: i64| OpenReview {
         run: run(number),
         plan: plan("one"),
