@@ -10,6 +10,7 @@ pub mod fetch;
 pub mod files;
 pub mod observe;
 pub mod prepare;
+pub mod review;
 pub mod rollout;
 pub mod rosters;
 pub mod start;

@@ -14,7 +14,7 @@ use plumb_trust::{
         Act, ApprovalDocument, ApprovalDraft, ChangeWindow, Nonce, VerifiedApproval,
         signed_by_a_person,
     },
-    dsse::{Envelope, SigningKey, Statement},
+    dsse::{Envelope, PublicKey, SigningKey, Statement},
     roster::{GroupId, PersonId, Roster},
 };
 
@@ -166,16 +166,8 @@ impl App {
             return Err(AppError::new(Code::Invalid, problem.clone(), hint));
         }
         let key = self.personal_key(&answering.key).await?;
-        let owner = roster.keys().find(|(_, one)| one.key == *key.public());
-        let Some((person, _)) = owner else {
-            let message = format!("the key {} stands in no entry of the roster", key.public().id());
-            return Err(AppError::new(
-                Code::Invalid,
-                message,
-                "sign with a key of the roster, or have yours added to it",
-            ));
-        };
-        let role = role_of(&roster, person, answering.role.as_deref(), &view.environment)?;
+        let person = owner_of(&roster, key.public())?;
+        let role = role_of(&roster, &person, answering.role.as_deref(), &view.environment)?;
         let hours = rule_hours(&roster, &request.plan);
         let valid_h = answering.valid_h.unwrap_or(hours).min(hours);
         let now = self.now();
@@ -184,7 +176,7 @@ impl App {
             Answer::Approve => Act::Approve,
             Answer::Refuse { reason } => Act::Refuse { reason: reason.clone() },
         };
-        let draft = draft_of(&request, act, person.clone(), role, expires_at, now)?;
+        let draft = draft_of(&request, act, person, role, expires_at, now)?;
         let (envelope, signed) = sign(draft, &key)?;
         let kept = self.verified(&envelope, &roster)?;
         Ok((envelope, signed_view(view, &signed, &key, kept.payload())))
@@ -215,7 +207,7 @@ impl App {
         })
     }
 
-    fn kept(&self, verified: &VerifiedApproval, envelope: &[u8]) -> KeptApproval {
+    pub(crate) fn kept(&self, verified: &VerifiedApproval, envelope: &[u8]) -> KeptApproval {
         KeptApproval {
             payload: verified.payload(),
             plan: verified.document().plan(),
@@ -342,6 +334,18 @@ pub fn window(text: &str) -> Result<ChangeWindow, AppError> {
     })
 }
 
+/// The person to whom the roster gives a key.
+pub(crate) fn owner_of(roster: &Roster, key: &PublicKey) -> Result<PersonId, AppError> {
+    let owner = roster.keys().find(|(_, one)| one.key == *key);
+    owner.map(|(person, _)| person.clone()).ok_or_else(|| {
+        AppError::new(
+            Code::Invalid,
+            format!("the key {} stands in no entry of the roster", key.id()),
+            "sign with a key of the roster, or have yours added to it",
+        )
+    })
+}
+
 pub(crate) fn hash_of(text: &str) -> Result<PlanHash, AppError> {
     text.parse().map_err(|error: plumb_fleet::ids::DigestError| {
         AppError::new(Code::Invalid, error.to_string(), "give the whole hash of the plan")
@@ -376,7 +380,7 @@ fn evidence(plan: &Plan, current: &Current, asked: Option<&ApprovalRequest>) -> 
     }
 }
 
-fn role_of(
+pub(crate) fn role_of(
     roster: &Roster,
     person: &PersonId,
     named: Option<&str>,
@@ -418,7 +422,7 @@ fn draft_of(
     Ok(ApprovalDraft { bound, act, person, role, acknowledged, window, issued_at, expires_at })
 }
 
-fn sign(
+pub(crate) fn sign(
     draft: ApprovalDraft,
     key: &SigningKey,
 ) -> Result<(Vec<u8>, Statement<ApprovalDocument>), AppError> {

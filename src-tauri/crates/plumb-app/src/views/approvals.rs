@@ -159,3 +159,14 @@ pub struct VoidView {
     pub reason: String,
     pub payload: String,
 }
+
+/// A rollback without approvals that nobody else looked at yet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct ReviewView {
+    pub run: String,
+    pub plan: String,
+    pub operator: String,
+    pub reason: String,
+    pub due_at: String,
+    pub overdue: bool,
+}

@@ -1,11 +1,12 @@
 //! `approvals`: what was answered, what is missing and from whom.
 
 use clap::Subcommand;
-use plumb_app::views::approvals::ApprovalsView;
+use plumb_app::views::approvals::{ApprovalsView, ReviewView};
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::{
+    args::KeyArgs,
     commands::fleet::read_text,
     exit::{Exit, Outcome},
     output::Output,
@@ -26,7 +27,21 @@ pub(crate) enum Approvals {
         #[arg(value_name = "FILE", required = true)]
         files: Vec<String>,
     },
-    /// How plans stand with those who must consent
+    /// Sign that you looked at a rollback that was started without approvals
+    Review {
+        /// Id of the run
+        #[arg(value_name = "RUN")]
+        run: String,
+        /// What you found
+        #[arg(long, value_name = "TEXT")]
+        note: String,
+        /// The group to speak for; not needed where only one of yours has a say
+        #[arg(long, value_name = "GROUP")]
+        role: Option<String>,
+        #[command(flatten)]
+        key: KeyArgs,
+    },
+    /// How plans stand with those who must consent, and which reviews are due
     List {
         /// Hash of one plan; all plans with answers without it
         #[arg(long, value_name = "HASH")]
@@ -39,6 +54,8 @@ pub(crate) enum Approvals {
 pub(crate) struct ApprovalsDocument {
     pub(crate) fleet: String,
     pub(crate) plans: Vec<ApprovalsView>,
+    /// Rollbacks without approvals that nobody else looked at yet.
+    pub(crate) reviews: Vec<ReviewView>,
 }
 
 impl Approvals {
@@ -55,6 +72,11 @@ impl Approvals {
                         }
                         hashes
                     }
+                    Self::Review { run, note, role, key } => {
+                        let (role, key) = (role.as_deref(), key.choice(app)?);
+                        app.review_run(fleet, run, note, role, &key).await?;
+                        Vec::new()
+                    }
                     Self::List { plan: Some(plan) } => vec![plan.clone()],
                     Self::List { plan: None } => app.approved_plans(fleet).await?,
                 };
@@ -63,18 +85,32 @@ impl Approvals {
                 for hash in &hashes {
                     plans.push(app.approvals_of(hash).await?);
                 }
-                let all = plans.iter().all(|plan| plan.consented);
-                let document = ApprovalsDocument { fleet: fleet.to_owned(), plans };
+                let reviews = app.open_reviews(fleet).await?;
+                let all = plans.iter().all(|plan| plan.consented) && reviews.is_empty();
+                let document = ApprovalsDocument { fleet: fleet.to_owned(), plans, reviews };
                 session.out.show(&document, |out| {
                     document.plans.iter().for_each(|plan| show(out, plan));
-                    if document.plans.is_empty() {
-                        out.say("no plan was answered yet");
+                    document.reviews.iter().for_each(|review| due(out, review));
+                    if document.plans.is_empty() && document.reviews.is_empty() {
+                        out.say("nothing to show: no answers, and no review is due");
                     }
                 });
                 Ok(Exit::fine_if(all))
             })
             .await
     }
+}
+
+fn due(out: &Output, review: &ReviewView) {
+    let late = if review.overdue { "OVERDUE since" } else { "due by" };
+    let line = format!(
+        "! run {} rolled back without approvals by {}: {}; review {late} {}",
+        review.run,
+        printable(&review.operator),
+        printable(&review.reason),
+        review.due_at
+    );
+    out.say(out.style.bad(&line));
 }
 
 fn show(out: &Output, view: &ApprovalsView) {

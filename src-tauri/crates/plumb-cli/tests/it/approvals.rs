@@ -52,6 +52,8 @@ fn company(world: &World) -> String {
         "quorums": [{"count": 1, "of": ["storage"]}, {"count": 1, "of": ["platform-security"]}],
         "valid_h_max": 8,
         "dry_run": false,
+        // All day long, so that the test may run at any hour.
+        "night_rollback": {"from_utc": "00:00:00", "until_utc": "23:59:59.999999999"},
     });
     draft["environments"]["careful"] = json!({ "rule": rule });
     draft["fleets"][&fleet] = json!("careful");
@@ -205,4 +207,31 @@ fn a_roster_does_not_go_back() {
     assert_eq!(shown["version"], 2);
     let keys = world.document("key list", 0, "keys");
     assert_eq!(keys["keys"].as_array().map(Vec::len), Some(4));
+}
+
+#[test]
+fn a_rollback_at_night_is_listed_until_somebody_else_looked_at_it() {
+    let world = World::demo(5);
+    let fleet = company(&world);
+    // There must be something to go back to.
+    world.check("policy sync --node us-gw-001", 0);
+    signing(&world, &format!("roster|enrol|roster.json|--root|vault.pub|--fleet|{fleet}"), 0);
+    let back = "policy|rollback|--node|us-gw-001|--person|rick|--yes";
+    let refused = signing(&world, back, 2);
+    assert!(refused.stderr.contains("has not signed the request"), "{}", refused.stderr);
+    // Another action does not start so.
+    let sync = "policy|sync|--node|eu-gw-002|--person|rick|--yes|--at-night|it denies";
+    assert!(signing(&world, sync, 2).stderr.contains("only a rollback to last-known-good may"));
+    signing(&world, &format!("{back}|--at-night|it denies everything"), 0);
+    let due = document(&world, "approvals|list", 1);
+    let run = text(&due["reviews"][0]["run"]).to_owned();
+    assert_eq!(due["reviews"][0]["reason"], "it denies everything");
+    assert_eq!(due["reviews"][0]["overdue"], false);
+    let own = format!("approvals|review|{run}|--note|fine|--key|rick.key");
+    assert!(signing(&world, &own, 2).stderr.contains("no group of rick has a say"));
+    let review = format!("approvals|review|{run}|--note|it was right to|--key|mara.key");
+    signing(&world, &review, 0);
+    assert!(signing(&world, &review, 2).stderr.contains("no review of run"));
+    let none = document(&world, "approvals|list", 1);
+    assert_eq!(none["reviews"], json!([]));
 }
