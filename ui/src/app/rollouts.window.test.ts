@@ -170,3 +170,27 @@ describe('orders', () => {
     for (const name of [/^Resume/, /^Roll back/, /^Abort/, /^New rollout/, /undo/]) expect(button(name).elements()).toEqual([]);
   });
 });
+
+describe('a rollout seen from another screen', () => {
+  it('is in the dock, which leads to its waves and offers no order of its own', async () => {
+    await openWindow({ runs: 'attest', tickMs: STILL });
+    const dock = page.getByRole('region', { name: /^Run r-/ });
+    await expect.element(dock).toBeVisible();
+    expect(dock.getByRole('button', { name: /^Abort/ }).elements()).toEqual([]);
+    await expect.element(page.getByRole('link', { name: /Rollouts\s*1 run goes on/ })).toBeVisible();
+    await expectAccessible();
+    await dock.getByRole('button', { name: 'Waves…' }).click();
+    await expect.element(button('Attest…')).toBeVisible();
+    await expect.element(dock).not.toBeInTheDocument();
+  });
+
+  it('is opened from the list of runs and from the command line', async () => {
+    await openWindow({ runs: 'past', tickMs: STILL });
+    await expect.element(page.getByRole('grid', { name: 'Nodes' })).toBeVisible();
+    await userEvent.keyboard('h');
+    await dialog().getByRole('option', { name: /Pin and sync/ }).click();
+    await expect.element(page.getByRole('article', { name: 'Run r-0193' })).toBeVisible();
+    await userEvent.keyboard('1:rollouts r-0192{Enter}');
+    await expect.element(page.getByRole('article', { name: 'Run r-0192' })).toBeVisible();
+  });
+});
