@@ -4,7 +4,7 @@ import globals from 'globals';
 import ts from 'typescript-eslint';
 import svelteConfig from './svelte.config.js';
 
-const FEATURES = ['drift', 'fleet', 'help', 'node', 'plan', 'settings', 'start'];
+const FEATURES = ['drift', 'fleet', 'help', 'node', 'plan', 'rollouts', 'settings', 'start'];
 const tauriOnly = { group: ['@tauri-apps/*'], message: 'Only lib/api/tauri.ts talks to Tauri.' };
 const bindingsOnly = { group: ['**/bindings'], message: 'Take types from $lib/api/api.' };
 

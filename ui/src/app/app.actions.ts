@@ -9,13 +9,14 @@ import LogOut from '@lucide/svelte/icons/log-out';
 import Server from '@lucide/svelte/icons/server';
 import Settings from '@lucide/svelte/icons/settings';
 import Terminal from '@lucide/svelte/icons/terminal';
+import MoveRight from '@lucide/svelte/icons/move-right';
 import Undo2 from '@lucide/svelte/icons/undo-2';
 import type { ShellView } from '$lib/api/api';
 import { plural } from '$lib/domain/words.logic';
 import type { Action } from '$lib/state/commands.svelte';
 import { THEMES, type Theme } from '$lib/state/prefs.svelte';
 import type { Session } from '$lib/state/session';
-import { SCREEN_WORDS } from './screens';
+import { OF_A_FLEET, SCREEN_WORDS } from './screens';
 
 interface Everywhere {
   shared: Session;
@@ -24,14 +25,14 @@ interface Everywhere {
   show: (what: 'palette' | 'line' | 'keys' | 'runs') => void;
 }
 
-const ICONS = { fleet: LayoutGrid, drift: Diff, settings: Settings, help: CircleQuestionMark };
+const ICONS = { fleet: LayoutGrid, drift: Diff, rollouts: MoveRight, settings: Settings, help: CircleQuestionMark };
 
 /** Actions that work on every screen. */
 export function everywhere({ shared, shell, open, show }: Everywhere): Action[] {
   const { route, prefs, planner, api } = shared;
   const fleets = shell?.fleets ?? [];
   return [
-    ...SCREEN_WORDS.filter(({ screen }) => screen !== 'drift' || shell?.fleet != null).map(
+    ...SCREEN_WORDS.filter(({ screen }) => !OF_A_FLEET.includes(screen) || shell?.fleet != null).map(
       ({ screen, word, key }): Action => ({ id: `go.${screen}`, title: `Go to ${word}`, group: 'Go to', icon: ICONS[screen], keys: screen === 'settings' ? [key, 'Ctrl+,'] : [key], run: () => route.go(screen) }),
     ),
     {

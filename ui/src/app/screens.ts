@@ -4,6 +4,10 @@ import type { Screen } from '$lib/state/route.svelte';
 export const SCREEN_WORDS: readonly { screen: Screen; word: string; key: string }[] = [
   { screen: 'fleet', word: 'Fleet', key: '1' },
   { screen: 'drift', word: 'Drift', key: '2' },
-  { screen: 'settings', word: 'Settings', key: '3' },
-  { screen: 'help', word: 'Help', key: '4' },
+  { screen: 'rollouts', word: 'Rollouts', key: '3' },
+  { screen: 'settings', word: 'Settings', key: '4' },
+  { screen: 'help', word: 'Help', key: '5' },
 ];
+
+/** Screens that show a fleet, and nothing where none is open. */
+export const OF_A_FLEET: readonly Screen[] = ['drift', 'rollouts'];

@@ -68,7 +68,7 @@ describe('the frame', () => {
     await openWindow();
     await expect.element(page.getByRole('grid', { name: 'Nodes' })).toBeVisible();
     const links = page.getByRole('navigation', { name: 'Screens' }).getByRole('link').elements();
-    expect(links.map((link) => link.textContent?.trim())).toEqual(['Fleet', 'Drift', 'Settings', 'Help']);
+    expect(links.map((link) => link.textContent?.trim())).toEqual(['Fleet', 'Drift', 'Rollouts', 'Settings', 'Help']);
   });
 
   it('opens screens by digits, and nothing while somebody types', async () => {

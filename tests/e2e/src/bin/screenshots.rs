@@ -58,9 +58,12 @@ async fn album(folder: &std::path::Path, theme: &str, (width, height): (u32, u32
     window.find("//*[@role='region' and contains(@aria-label, 'side by side')]").await?;
     camera.take(&window, "drift").await?;
     window.press_outside_fields('3').await?;
+    window.see("Rollouts").await?;
+    camera.take(&window, "rollouts").await?;
+    window.press_outside_fields('4').await?;
     window.see("Credentials").await?;
     camera.take(&window, "settings").await?;
-    window.press_outside_fields('4').await?;
+    window.press_outside_fields('5').await?;
     window.see("Drift states").await?;
     camera.take(&window, "help").await?;
     window.press_outside_fields('1').await?;

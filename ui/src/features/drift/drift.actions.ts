@@ -1,3 +1,4 @@
+import MoveRight from '@lucide/svelte/icons/move-right';
 import RefreshCw from '@lucide/svelte/icons/refresh-cw';
 import type { GroupView } from '$lib/api/api';
 import { plural } from '$lib/domain/words.logic';
@@ -20,6 +21,17 @@ export function driftActions(shared: Session, group: GroupView | undefined, read
       disabled,
       run: () => {
         if (group) void shared.planner.plan({ kind: 'sync', nodes: selectionOf(group), force: false });
+      },
+    },
+    {
+      id: 'drift.roll-out',
+      title: group ? `Roll out to group ${group.letter} in waves…` : 'Roll out in waves…',
+      short: 'In waves…',
+      group: 'Drift',
+      icon: MoveRight,
+      disabled: disabled ?? (group?.count === 1 ? 'One node needs no waves: sync it.' : undefined),
+      run: () => {
+        if (group) shared.rollOut({ kind: 'sync', nodes: selectionOf(group), force: false });
       },
     },
   ];

@@ -1,6 +1,7 @@
 import ChartColumn from '@lucide/svelte/icons/chart-column';
 import CheckCheck from '@lucide/svelte/icons/check-check';
 import History from '@lucide/svelte/icons/history';
+import MoveRight from '@lucide/svelte/icons/move-right';
 import Pin from '@lucide/svelte/icons/pin';
 import Power from '@lucide/svelte/icons/power';
 import RefreshCw from '@lucide/svelte/icons/refresh-cw';
@@ -37,6 +38,7 @@ export function changing(shared: Session, view: FleetView, target: Target | null
   return [
     { id: 'fleet.sync', title: `Sync${on}`, short: `Sync${target && target.ids.length > 1 ? ` ${target.ids.length} marked` : on}`, word: 'sync', group, icon: RefreshCw, keys: ['s'], disabled, run: plan('sync') },
     { id: 'fleet.pin', title: `Pin${on} to a version…`, short: 'Pin…', word: 'pin', group, icon: Pin, keys: ['p'], disabled, run: () => shared.planner.chooseVersion('pin_and_sync', selection()) },
+    { id: 'fleet.roll-out', title: `Roll out${on} in waves…`, short: 'In waves…', group, icon: MoveRight, disabled: target === null || target.ids.length < 2 ? 'Mark several nodes with Space first.' : undefined, run: () => shared.rollOut({ kind: 'sync', nodes: selection(), force: false }) },
     { id: 'fleet.rollback', title: `Roll back${on}…`, short: 'Roll back…', group, icon: History, disabled, run: () => shared.planner.chooseVersion('rollback', selection()) },
     { id: 'fleet.restart', title: `Restart${on}…`, short: 'Restart…', group, icon: Power, disabled, run: plan('restart') },
     {
@@ -46,6 +48,15 @@ export function changing(shared: Session, view: FleetView, target: Target | null
       icon: RefreshCw,
       disabled: drifted === 0 ? 'Nothing that a sync can mend.' : undefined,
       run: () => void shared.planner.plan({ kind: 'sync', nodes: { select: 'drifted' }, force: false }),
+    },
+    {
+      id: 'fleet.roll-out-drifted',
+      title: `Roll out to ${drifted} drifted in waves…`,
+      short: 'In waves…',
+      group: 'Fleet',
+      icon: MoveRight,
+      disabled: drifted === 0 ? 'Nothing that a sync can mend.' : undefined,
+      run: () => shared.rollOut({ kind: 'sync', nodes: { select: 'drifted' }, force: false }),
     },
     {
       id: 'fleet.resolve',

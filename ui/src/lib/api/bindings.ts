@@ -268,10 +268,6 @@ convergence_percent?: number | null,
  */
 errors_ppm?: number | null, 
 /**
- * 95th percentile of decision latency in microseconds.
- */
-p95_us?: number | null, 
-/**
  * What somebody has to look at and attest.
  */
 attest?: string | null, 

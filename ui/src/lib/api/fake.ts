@@ -3,7 +3,7 @@
 import type { Api, FleetSummary, ShellView, Topic } from './api';
 import { FLEET_NAMES, START_MS, fleetNamed, forgetFleets, type FakeFleet } from './fake/fleets';
 import { textDiff } from './fake/policies';
-import { FakeRuns, fail, planFor } from './fake/runs';
+import { FakeRuns, fail, planFor, type Seeded } from './fake/runs';
 import { CREDENTIALS, chart, importPreview, logLines, rawAnswers } from './fake/settings';
 import { bundleChoices, driftView, fleetView, momentsView, nodeNames, nodeView } from './fake/views';
 
@@ -15,6 +15,8 @@ export interface FakeOptions {
   delayMs?: number;
   tickMs?: number;
   keyringProblem?: string | null;
+  /** Runs that were there before: `past`, or how the newest of them stands. */
+  runs?: Seeded | 'past' | null;
 }
 
 const SHOWN = ['demo', 'payments-eu', 'edge-world', 'auditors-view', 'broken-file'];
@@ -29,6 +31,8 @@ export function createFake(options: FakeOptions): Api {
   };
   const runs = new FakeRuns(now, announce, options.tickMs ?? 350);
   let open = options.fleet;
+  const first = open === null ? undefined : fleetNamed(open);
+  if (options.runs && first) runs.seed(first, options.runs === 'past' ? null : options.runs);
   let names = open === null ? [] : [...new Set([...SHOWN, open])];
   const credentials = CREDENTIALS.map((credential) => ({ ...credential }));
 
@@ -88,11 +92,11 @@ export function createFake(options: FakeOptions): Api {
     preparePlan: (fleet, request) => ask(fleet, (found) => runs.remember(planFor(found, request))),
     startRun: (fleet, planHash, typed) => ask(fleet, (found) => runs.start(found, planHash, typed)),
     run: (id) => answer(() => runs.get(id)),
-    runs: (fleet) => answer(() => runs.list(fleet)),
+    runs: (fleet) => ask(fleet, () => runs.list(fleet)),
     liveRun: (fleet) => answer(() => runs.live(fleet)),
     abortRun: (id) => answer(() => runs.abort(id)),
-    orderRun: (id) => answer(() => fail('invalid', `run ${id} takes no orders`, 'Abort it, or wait for its end.')),
-    resumeRun: (id) => answer(() => fail('invalid', `run ${id} has ended, or is no rollout`, 'Plan again.')),
+    orderRun: (id, order) => answer(() => runs.order(id, order)),
+    resumeRun: (id) => answer(() => runs.resume(id, named)),
     refresh: (fleet) => answer(() => {
       const found = named(fleet);
       found.sweptAtMs = now();
@@ -165,6 +169,7 @@ function fromAddress(): Api {
     delayMs: Number(given.get('delay') ?? 0),
     tickMs: Number(given.get('tick') ?? 350),
     keyringProblem: given.get('keyring'),
+    runs: given.get('runs') as Seeded | 'past' | null,
   });
 }
 

@@ -1,10 +1,11 @@
 import { createContext } from 'svelte';
 import type { QueryClient } from '@tanstack/svelte-query';
-import type { Api } from '$lib/api/api';
+import type { ActionRequest, Api } from '$lib/api/api';
 import { Clock } from './clock.svelte';
 import { Commands, type Action } from './commands.svelte';
 import { Planner } from './planner.svelte';
 import { Prefs } from './prefs.svelte';
+import { Rollouts } from './rollouts.svelte';
 import { Route } from './route.svelte';
 import { NodeSelection } from './selection.svelte';
 import { Toasts } from './toasts.svelte';
@@ -18,6 +19,8 @@ export class Session {
   readonly selection = new NodeSelection();
   readonly toasts = new Toasts();
   readonly planner: Planner;
+  /** The rollout that is being written. */
+  readonly rollouts: Rollouts;
 
   constructor(
     readonly api: Api,
@@ -25,6 +28,13 @@ export class Session {
     openFleet: () => string | null,
   ) {
     this.planner = new Planner(api, this.toasts, openFleet);
+    this.rollouts = new Rollouts(api, openFleet);
+  }
+
+  /** Leads to the screen where a rollout of an action is written. */
+  rollOut(action: ActionRequest): void {
+    this.rollouts.begin(action);
+    this.route.go('rollouts', { step: 'new' });
   }
 
   /** Copies text and says so. */

@@ -55,10 +55,9 @@ fn gate(request: &GateRequest) -> Gate {
     let convergence =
         request.convergence_percent.map(|percent_min| GateCheck::Convergence { percent_min });
     let errors = request.errors_ppm.map(|ppm_max| GateCheck::ErrorRate { ppm_max });
-    let latency = request.p95_us.map(|p95_us_max| GateCheck::Latency { p95_us_max });
     let attest = request.attest.clone().map(|what| GateCheck::Attest { what });
     Gate {
-        checks: [convergence, errors, latency, attest].into_iter().flatten().collect(),
+        checks: [convergence, errors, attest].into_iter().flatten().collect(),
         soak_s: request.soak_s,
         patience_s: PATIENCE_S,
         every_s: EVERY_S,

@@ -63,9 +63,6 @@ pub struct GateRequest {
     /// Failed decisions in a million since the wave began.
     #[ts(optional = nullable)]
     pub errors_ppm: Option<u32>,
-    /// 95th percentile of decision latency in microseconds.
-    #[ts(optional = nullable)]
-    pub p95_us: Option<u64>,
     /// What somebody has to look at and attest.
     #[ts(optional = nullable)]
     pub attest: Option<String>,

@@ -146,7 +146,7 @@ async fn a_node_that_dies_under_a_run_is_named_and_the_rest_arrives() {
     let run = carried_out(&app, &plan).await;
     assert_eq!((run.phase, run.arrived), (RunPhase::Incomplete, 1), "{run:?}");
     let node = run.nodes.iter().find(|node| node.node == "gw-2").expect("there");
-    assert_eq!(node.state, RunNodeState::Skipped);
+    assert_eq!(node.state, RunNodeState::Failed);
     assert!(!node.detail.is_empty());
     app.close().await;
 }

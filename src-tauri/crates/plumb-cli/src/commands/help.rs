@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// Help texts, the same as in the window, by topic.
-const TOPICS: [(&str, &str); 14] = [
+const TOPICS: [(&str, &str); 15] = [
     ("actions", include_str!("../../../../../assets/help/actions.md")),
     ("agent", include_str!("../../../../../assets/help/agent.md")),
     ("approvals", include_str!("../../../../../assets/help/approvals.md")),
@@ -25,6 +25,7 @@ const TOPICS: [(&str, &str); 14] = [
     ("metrics", include_str!("../../../../../assets/help/metrics.md")),
     ("opa-sidecar", include_str!("../../../../../assets/help/opa-sidecar.md")),
     ("policy-packs", include_str!("../../../../../assets/help/policy-packs.md")),
+    ("rollouts", include_str!("../../../../../assets/help/rollouts.md")),
     ("troubleshooting", include_str!("../../../../../assets/help/troubleshooting.md")),
 ];
 

@@ -1,9 +1,10 @@
 //! Plans and runs of the fake: in flight first, then confirmed, node by node.
 import { DRIFTED } from '$lib/domain/states';
 import { matches, parse } from '$lib/domain/filter.logic';
-import type { ActionKind, ActionRequest, AppError, ConfirmationView, FindingView, PlanTarget, PlanView, RunNode, RunNodeState, RunView, Topic } from '../api';
+import type { ActionKind, ActionRequest, AppError, ConfirmationView, FindingView, PlanTarget, PlanView, RolloutRequest, RunNode, RunNodeState, RunOrder, RunPhase, RunView, Topic } from '../api';
 import { makeNode, type FakeFleet, type FakeNode } from './fleets';
 import { CONTENTS, V42, type Content } from './policies';
+import { DETAIL, FakeRollout, rolloutView } from './rollouts';
 import { digest, seedOf } from './seed';
 
 export const fail = (code: AppError['code'], message: string, hint: string): never => {
@@ -100,7 +101,7 @@ export function planFor(fleet: FakeFleet, request: ActionRequest): PlanView {
     curl: going.slice(0, 5).map((node) => `curl -fsS -X POST -H "Authorization: Bearer $PLUMB_TOKEN" https://${node.id}.ops.example:8443/reload -d '{"bundle_path":"/var/lib/policies/v42.signed.json"}'`),
     confirmation,
     empty: targets.length === 0,
-    rollout: null,
+    rollout: request.rollout && going.length > 0 ? rolloutView(request.rollout, going) : null,
     startable: targets.length > 0 && !findings.some((finding) => finding.severity === 'fatal'),
   };
 }
@@ -108,20 +109,14 @@ export function planFor(fleet: FakeFleet, request: ActionRequest): PlanView {
 interface Going {
   view: RunView;
   plan: PlanView;
+  rollout: FakeRollout | null;
   timer: ReturnType<typeof setInterval> | null;
 }
 
 const PATH: RunNodeState[] = ['waiting', 'acting', 'accepted', 'arrived'];
-const DETAIL: Record<RunNodeState, string> = {
-  waiting: 'not started',
-  acting: 'asked to reload',
-  accepted: 'answered success; content not seen yet',
-  arrived: 'content proven',
-  failed: 'HTTP status 500: Failed to load bundle from file',
-  skipped: 'not started, the run was aborted',
-  rolled_back: 'runs again what it ran before',
-  in_doubt: 'no answer after the request was sent; the next sweep will tell',
-};
+
+/** How a run that was there before stands when the fake begins. */
+export type Seeded = 'soak' | 'attest' | 'paused' | 'halted' | 'rolling' | 'left' | 'skipped';
 
 export class FakeRuns {
   #runs = new Map<string, Going>();
@@ -141,9 +136,9 @@ export class FakeRuns {
     return [...this.#runs.values()].map(({ view }) => view).filter((view) => view.fleet === fleet).reverse();
   }
 
-  /** The newest run that goes on. */
+  /** The newest run that is carried out. */
   live(fleet: string): string | null {
-    return this.list(fleet).find((run) => run.ended_at_ms === null)?.id ?? null;
+    return this.list(fleet).find((run) => run.ended_at_ms === null && run.rollout?.carried !== false)?.id ?? null;
   }
 
   get(id: string): RunView {
@@ -153,41 +148,139 @@ export class FakeRuns {
   start(fleet: FakeFleet, hash: string, typed: string | null): RunView {
     const plan = this.#plans.get(hash) ?? fail('outdated', 'the plan is not known any more', 'Make a new plan.');
     if (plan.confirmation.level === 'typed' && typed !== plan.confirmation.phrase) fail('confirmation', 'the phrase does not match', `Type ${plan.confirmation.phrase}.`);
-    const id = `r-${String(192 + this.#runs.size).padStart(4, '0')}`;
-    const nodes = plan.targets.map((target): RunNode => ({ node: target.node, state: 'waiting', detail: DETAIL.waiting }));
-    const going: Going = { plan, timer: null, view: this.#view(id, plan, nodes, null) };
-    this.#runs.set(id, going);
-    going.timer = setInterval(() => this.#step(fleet, going), this.tickMs);
+    const going = this.#begin(fleet, plan, this.now());
+    this.#carry(fleet, going);
     return going.view;
   }
 
   abort(id: string): void {
     const going = this.#runs.get(id);
+    if (going?.rollout) return void this.order(id, { order: 'abort' });
     if (!going?.timer) return;
     clearInterval(going.timer);
+    going.timer = null;
     const nodes = going.view.nodes.map((node): RunNode =>
       node.state === 'waiting' ? { ...node, state: 'skipped', detail: DETAIL.skipped } : node.state === 'acting' ? { ...node, state: 'in_doubt', detail: DETAIL.in_doubt } : node,
     );
-    going.view = this.#view(id, going.plan, nodes, 'aborted');
+    going.view = this.#view(id, going, nodes, 'aborted', this.now());
     this.announce([{ topic: 'run', id }]);
   }
 
-  #view(id: string, plan: PlanView, nodes: RunNode[], ended: 'aborted' | null): RunView {
+  order(id: string, order: RunOrder): RunView {
+    const going = this.#runs.get(id);
+    if (!going?.rollout) return fail('busy', 'this run is not carried out by this program, or it has ended', 'give the order where the run was started, or pick the run up here');
+    going.rollout.order(order);
+    this.#show(going, this.now());
+    this.announce([{ topic: 'run', id }]);
+    return going.view;
+  }
+
+  /** Goes on with a rollout that nobody carries out. */
+  resume(id: string, fleetOf: (name: string) => FakeFleet): RunView {
+    const going = this.#runs.get(id);
+    if (!going?.rollout || going.rollout.ended !== null) return fail('invalid', `run ${id} has ended, or is no rollout`, 'plan again');
+    if (going.timer) return fail('busy', 'somebody carries this run out already', 'watch it, or give it orders where it was started');
+    going.rollout.carried = true;
+    this.#carry(fleetOf(going.plan.fleet), going);
+    this.#show(going, this.now());
+    this.announce([{ topic: 'run', id }]);
+    return going.view;
+  }
+
+  /** Runs of the past, and one that stands as it is asked for. */
+  seed(fleet: FakeFleet, newest: Seeded | null): void {
+    const hours = (ago: number): number => this.now() - ago * 3_600_000;
+    const gate = { convergence_percent: 100, errors_ppm: 500, soak_s: 0 };
+    const request = (rest: Partial<ActionRequest>): ActionRequest => ({ kind: 'sync', nodes: { select: 'drifted' }, force: false, ...rest });
+    const shares = { shape: 'shares' as const, percent: [10, 50] };
+    const make = (asked: ActionRequest, at: number): Going => this.#begin(fleet, planFor(fleet, asked), at);
+    const play = (going: Going, at: number, until: (rollout: FakeRollout) => boolean = () => false): void => {
+      for (let step = 0; step < 400 && going.rollout?.ended === null && !until(going.rollout); step += 1) going.rollout.step(at + step * 1_000);
+      this.#show(going, at + 190_000);
+    };
+    const cautious = (rollBack: boolean, soak = 0, attest?: string): RolloutRequest => ({ shape: shares, gate: { ...gate, soak_s: soak, ...(attest === undefined ? {} : { attest }) }, roll_back_on_failure: rollBack, failures_tolerated: 0 });
+    play(make(request({ rollout: { shape: { shape: 'by_label', label: 'role', order: [] }, gate, roll_back_on_failure: true, failures_tolerated: 0 } }), hours(76)), hours(76));
+    play(make(request({ kind: 'pin_and_sync', version: 'v43-rc1', rollout: cautious(true) }), hours(29)), hours(29));
+    const direct = make(request({ nodes: { select: 'nodes', ids: fleet.nodes.filter((node) => node.state === 'behind').slice(0, 2).map((node) => node.id) } }), hours(27));
+    direct.view = this.#view(direct.view.id, direct, direct.view.nodes.map((node) => ({ ...node, state: 'arrived', detail: DETAIL.arrived })), null, hours(27) + 4_000);
+    if (newest === null) return;
+    const since = newest === 'left' ? hours(2) : this.now() - 40_000;
+    const wish: Record<Seeded, RolloutRequest> = {
+      soak: cautious(true, 600),
+      attest: cautious(true, 0, 'the payments dashboard stays calm'),
+      paused: cautious(true),
+      halted: cautious(false),
+      rolling: cautious(true),
+      left: cautious(true),
+      skipped: cautious(true, 600),
+    };
+    const going = make(request({ ...(newest === 'halted' || newest === 'rolling' ? { kind: 'pin_and_sync', version: 'v43-rc1' } : {}), rollout: wish[newest] }), since);
+    const { rollout } = going;
+    if (!rollout) return;
+    const waves = (state: string): number => rollout.view().waves.filter((wave) => wave.state === state).length;
+    const arrived = (): number => rollout.nodes.filter((node) => node.state === 'arrived').length;
+    const reached: Record<Seeded, () => boolean> = {
+      soak: () => rollout.phase() === 'at_gate',
+      attest: () => waves('passed') === 0 && rollout.phase() === 'at_gate',
+      paused: () => waves('passed') >= 1 && arrived() > 1,
+      halted: () => rollout.phase() === 'halted',
+      rolling: () => rollout.phase() === 'rolling_back',
+      left: () => waves('passed') >= 1 && arrived() > 1 && waves('acting') > 0,
+      skipped: () => rollout.phase() === 'at_gate',
+    };
+    play(going, since, () => reached[newest]());
+    if (newest === 'paused') rollout.order({ order: 'pause' });
+    if (newest === 'skipped') rollout.order({ order: 'skip_gate', wave: 0, reason: 'INC-2214: refunds are refused, waiting costs more than the risk' });
+    if (newest === 'left') rollout.carried = false;
+    else this.#carry(fleet, going);
+    this.#show(going, this.now());
+  }
+
+  #begin(fleet: FakeFleet, plan: PlanView, at: number): Going {
+    const id = `r-${String(192 + this.#runs.size).padStart(4, '0')}`;
+    const asked = plan.action.rollout;
+    const rollout = asked ? new FakeRollout(plan, asked, fleet.nodes) : null;
+    const nodes = rollout?.nodes ?? plan.targets.map((target): RunNode => ({ node: target.node, state: 'waiting', detail: DETAIL.waiting }));
+    const going: Going = { plan, timer: null, rollout, view: this.#view(id, { plan, rollout }, nodes, null, at) };
+    this.#runs.set(id, going);
+    return going;
+  }
+
+  #carry(fleet: FakeFleet, going: Going): void {
+    going.timer = setInterval(() => (going.rollout ? this.#stepRollout(fleet, going, going.rollout) : this.#step(fleet, going)), this.tickMs);
+  }
+
+  #show(going: Going, at: number): void {
+    if (!going.rollout) return;
+    going.view = this.#view(going.view.id, going, going.rollout.nodes, null, at);
+    this.#rest(going);
+  }
+
+  #rest(going: Going): void {
+    if (going.view.ended_at_ms === null || !going.timer) return;
+    clearInterval(going.timer);
+    going.timer = null;
+  }
+
+  #view(id: string, going: Pick<Going, 'plan' | 'rollout'>, nodes: RunNode[], ended: 'aborted' | null, at: number): RunView {
+    const { plan, rollout } = going;
     const counted = (state: RunNodeState): number => nodes.filter((node) => node.state === state).length;
     const open = nodes.some((node) => ['waiting', 'acting', 'accepted'].includes(node.state));
     const arrived = counted('arrived');
-    const phase = ended ?? (open ? (counted('waiting') + counted('acting') > 0 ? 'acting' : 'proving') : arrived === nodes.length ? 'succeeded' : 'incomplete');
+    const direct = ended ?? (open ? (counted('waiting') + counted('acting') > 0 ? 'acting' : 'proving') : arrived === nodes.length ? 'succeeded' : 'incomplete');
+    const phase: RunPhase = rollout?.phase() ?? direct;
     const before = this.#runs.get(id)?.view;
-    const done = !open || ended !== null;
+    const done = rollout ? rollout.ended !== null : !open || ended !== null;
     const single = plan.targets.length === 1 ? plan.targets[0] : undefined;
+    const back = nodes.filter((node) => node.state === 'arrived').map((node) => node.node);
     return {
       id,
       plan_hash: plan.hash,
       title: plan.title,
       fleet: plan.fleet,
       operator: 'mira',
-      started_at_ms: before?.started_at_ms ?? this.now(),
-      ended_at_ms: done ? this.now() : null,
+      started_at_ms: before?.started_at_ms ?? at,
+      ended_at_ms: done ? (before?.ended_at_ms ?? at) : null,
       phase,
       nodes,
       arrived,
@@ -198,10 +291,38 @@ export class FakeRuns {
       journal_events: (before?.journal_events ?? 1) + 3,
       journal_signed_to: (before?.journal_events ?? 1) + 3,
       journal_unsigned: null,
-      undo: done && plan.action.kind !== 'restart' && single ? { kind: 'rollback', nodes: { select: 'nodes', ids: [single.node] }, version: single.from_version, content: single.from_content, force: false } : null,
-      rollout: null,
-      summary: !done ? `${arrived} of ${nodes.length} nodes proven by content` : arrived === nodes.length ? `Every node runs what was planned, proven by content.` : `${arrived} of ${nodes.length} nodes arrived; the others are named with the reason.`,
+      undo:
+        done && rollout && back.length > 0
+          ? { kind: 'rollback', nodes: { select: 'nodes', ids: back }, force: false }
+          : done && plan.action.kind !== 'restart' && single
+            ? { kind: 'rollback', nodes: { select: 'nodes', ids: [single.node] }, version: single.from_version, content: single.from_content, force: false }
+            : null,
+      rollout: rollout?.view() ?? null,
+      summary: rollout ? rolloutSummary(phase, arrived, nodes.length, counted('failed')) : !done ? `${arrived} of ${nodes.length} nodes proven by content` : arrived === nodes.length ? `Every node runs what was planned, proven by content.` : `${arrived} of ${nodes.length} nodes arrived; the others are named with the reason.`,
     };
+  }
+
+  #stepRollout(fleet: FakeFleet, going: Going, rollout: FakeRollout): void {
+    const topics: Topic[] = [{ topic: 'run', id: going.view.id }];
+    const moved = rollout.step(this.now());
+    for (const node of moved) this.#touch(fleet, going.plan, node.node, node.state);
+    if (moved.length > 0) topics.push({ topic: 'fleet', fleet: fleet.summary.name });
+    this.#show(going, this.now());
+    this.announce(topics);
+  }
+
+  /** Lets the fleet know what a node runs after a step. */
+  #touch(fleet: FakeFleet, plan: PlanView, id: string, state: RunNodeState): void {
+    const target = plan.targets.find((entry) => entry.node === id);
+    const index = fleet.nodes.findIndex((entry) => entry.id === id);
+    const real = fleet.nodes[index];
+    if (!real || !target) return;
+    if (state === 'accepted') fleet.nodes[index] = { ...real, state: 'converging', why: `accepted ${target.to_version ?? ''}, not yet seen running` };
+    if (state !== 'arrived' && state !== 'rolled_back') return;
+    const [version, content] = state === 'arrived' ? [target.to_version, target.to_content] : [target.from_version, target.from_content];
+    const labels = Object.fromEntries(real.labels.map((label) => [label.name, label.value]));
+    const fresh = makeNode(real.id, real.api, labels, state === 'rolled_back' ? target.state : content === V42.digest ? 'in_sync' : 'behind');
+    fleet.nodes[index] = { ...fresh, version, content, loaded_at_ms: this.now(), load_age_over: false, reloads: real.reloads };
   }
 
   #step(fleet: FakeFleet, going: Going): void {
@@ -212,25 +333,27 @@ export class FakeRuns {
       const at = PATH.indexOf(node.state);
       if (at < 0 || at === 3 || moved >= perStep * 2) return node;
       moved += 1;
-      const target = going.plan.targets.find((entry) => entry.node === node.node);
       if (node.state === 'acting' && seedOf(node.node) % 17 === 3) return { ...node, state: 'failed', detail: DETAIL.failed };
       const state = PATH[at + 1] ?? 'arrived';
-      const index = fleet.nodes.findIndex((entry) => entry.id === node.node);
-      const real = fleet.nodes[index];
-      if (real && state === 'accepted') fleet.nodes[index] = { ...real, state: 'converging', why: `accepted ${target?.to_version ?? ''}, not yet seen running` };
-      if (real && target && state === 'arrived') {
-        const labels = Object.fromEntries(real.labels.map((label) => [label.name, label.value]));
-        const fresh = makeNode(real.id, real.api, labels, target.to_content === V42.digest ? 'in_sync' : 'behind');
-        fleet.nodes[index] = { ...fresh, version: target.to_version, content: target.to_content, loaded_at_ms: this.now(), load_age_over: false, reloads: real.reloads };
-      }
+      this.#touch(fleet, going.plan, node.node, state);
       return { ...node, state, detail: DETAIL[state] };
     });
     if (moved > 0) topics.push({ topic: 'fleet', fleet: fleet.summary.name });
-    going.view = this.#view(going.view.id, going.plan, nodes, null);
-    if (going.view.ended_at_ms !== null && going.timer) {
-      clearInterval(going.timer);
-      going.timer = null;
-    }
+    going.view = this.#view(going.view.id, going, nodes, null, this.now());
+    this.#rest(going);
     this.announce(topics);
   }
+}
+
+function rolloutSummary(phase: RunPhase, arrived: number, total: number, failed: number): string {
+  const words: Partial<Record<RunPhase, string>> = {
+    acting: `${arrived} of ${total} nodes arrived, effects are being sent`,
+    proving: `${arrived} of ${total} nodes arrived, waiting for the rest`,
+    at_gate: `${arrived} of ${total} nodes arrived, the gate is looked at`,
+    succeeded: `all ${total} nodes arrived`,
+    rolling_back: 'nodes that were touched are brought back',
+    rolled_back: 'every node that was touched is back',
+    interrupted: `the program that carried it out ended; ${arrived} of ${total} nodes are known to have arrived`,
+  };
+  return `${words[phase] ?? `${phase}; ${arrived} of ${total} nodes arrived`}${failed > 0 ? `, ${failed} failed` : ''}`;
 }

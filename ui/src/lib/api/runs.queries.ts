@@ -1,6 +1,6 @@
 import { queryOptions } from '@tanstack/svelte-query';
-import type { Api } from '$lib/api/api';
-import type { Subscription } from '$lib/api/topics';
+import type { Api } from './api';
+import type { Subscription } from './topics';
 
 export const runQuery = (api: Api, id: string) =>
   queryOptions({

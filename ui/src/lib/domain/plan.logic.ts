@@ -108,18 +108,19 @@ export function runCounts(nodes: readonly RunNode[]): { state: RunNodeState; cou
   return order.map((state) => ({ state, count: nodes.filter((node) => node.state === state).length })).filter((entry) => entry.count > 0);
 }
 
-export const PHASE_WORDS: Record<RunPhase, string> = {
-  acting: 'acting on nodes',
-  proving: 'proving by content',
-  succeeded: 'succeeded',
-  incomplete: 'incomplete',
-  aborted: 'aborted',
-  interrupted: 'interrupted',
-  at_gate: 'at a gate',
-  paused: 'paused',
-  halted: 'halted',
-  rolling_back: 'bringing nodes back',
-  rolled_back: 'rolled back',
+/** Phase of a run: word, sign, colour. Those that need a person stand out. */
+export const PHASE_LOOKS: Record<RunPhase, { word: string; glyph: string; token: string }> = {
+  acting: { word: 'acting on nodes', glyph: 'M4 8h8M8.5 4.5L12 8l-3.5 3.5', token: '--state-converging' },
+  proving: { word: 'proving by content', glyph: 'M8 3.6a4.4 4.4 0 1 0 .01 0M8 5.8V8l1.6 1.2', token: '--state-ahead' },
+  at_gate: { word: 'at a gate', glyph: 'M4.5 3.5v9M11.5 3.5v9M4.5 8h7', token: '--state-stale' },
+  paused: { word: 'paused', glyph: 'M6 4.2v7.6M10 4.2v7.6', token: '--state-stale' },
+  halted: { word: 'halted', glyph: 'M8 3.4v5.4M8 12.2v.4', token: '--state-diverged' },
+  rolling_back: { word: 'bringing nodes back', glyph: 'M12 8H4M7.5 4.5L4 8l3.5 3.5', token: '--state-diverged' },
+  rolled_back: { word: 'rolled back', glyph: 'M12 8H4M7.5 4.5L4 8l3.5 3.5', token: '--state-stale' },
+  succeeded: { word: 'succeeded', glyph: 'M4 8.4l2.7 2.7L12 5.4', token: '--state-in-sync' },
+  incomplete: { word: 'incomplete', glyph: 'M4 8h8', token: '--state-diverged' },
+  aborted: { word: 'aborted', glyph: 'M4.6 4.6l6.8 6.8M11.4 4.6l-6.8 6.8', token: '--state-unreachable' },
+  interrupted: { word: 'interrupted', glyph: 'M8 3.2v2.6M8 10.2v2.6M4.6 8h1.2M10.2 8h1.2', token: '--state-diverged' },
 };
 
 export const isOver = (run: RunView): boolean => run.ended_at_ms !== null;
