@@ -6,8 +6,9 @@ use plumb_app::views::plan::NodeSelection;
 
 use crate::commands::{
     agent, bundle, bundle_status, certificate, check_subscription, completion, config, credential,
-    demo, doctor, drift, evaluate, fleet, help, journal, logs, opa, packs, pin, resolve_conflict,
-    restart, rollback, runs, status, sync, trust, unpin, verify_bundle, version,
+    demo, doctor, drift, evaluate, fleet, help, journal, logs, opa, packs, pin, plan,
+    resolve_conflict, restart, rollback, run, runs, status, sync, trust, unpin, verify_bundle,
+    version,
 };
 
 /// Plumbline on a terminal: see the drift of a policy fleet and bring it back.
@@ -91,6 +92,10 @@ pub(crate) enum Command {
     /// Tokens in the system's keyring
     #[command(subcommand)]
     Credential(credential::Credential),
+    /// Waves, gates and findings of a change, kept under a hash to be run
+    Plan(plan::Plan),
+    /// Start a plan by its hash, follow it, and pick up what was left open
+    Run(run::Run),
     /// What was done to a fleet, and how it ended
     Runs(runs::Runs),
     /// The hash-chained record of a run
