@@ -20,7 +20,7 @@ use crate::{
     session::{Look, Session},
     text::{
         plan::{preview, result},
-        rollout::next_commands,
+        rollout::ways_on,
     },
 };
 
@@ -37,8 +37,8 @@ pub(crate) struct Run {
     #[arg(value_name = "PLAN", required = true)]
     plan: Option<String>,
     /// Show what would happen, and stop
-    #[arg(long)]
-    dry_run: bool,
+    #[arg(long = "dry-run")]
+    dry: bool,
     /// Apply without asking, where a yes is enough
     #[arg(long)]
     yes: bool,
@@ -107,7 +107,7 @@ impl Run {
                     session.out.say(session.out.style.bad("not started: a finding forbids it"));
                     return Ok(look.exit(false));
                 }
-                if self.dry_run {
+                if self.dry {
                     session.out.show(&plan, |out| out.say("dry run: nothing was changed"));
                     return Ok(look.exit(true));
                 }
@@ -171,10 +171,8 @@ async fn decide(app: &App, id: &str, order: Option<&RunOrder>) -> Result<(), Fai
 
 fn told(out: &Output, look: Look, run: &RunView) -> Exit {
     out.show(run, |out| result(out, run));
-    let next = next_commands(run);
-    if !next.is_empty() {
-        out.note("the run is open; go on with one of");
-        next.iter().for_each(|line| out.note(format!("  {line}")));
+    for line in ways_on(run) {
+        out.note(line);
     }
     look.exit(run.phase == RunPhase::Succeeded)
 }

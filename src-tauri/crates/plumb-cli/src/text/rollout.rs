@@ -31,7 +31,9 @@ pub(crate) fn plan_waves(out: &Output, rollout: &RolloutView) {
 /// How the waves of a run stand, what stopped it, and which safeguards were passed over.
 pub(crate) fn run_waves(out: &Output, rollout: &RunRollout) {
     for (_, lines) in wave_lines(out, rollout) {
-        lines.iter().for_each(|line| out.say(line));
+        for line in lines {
+            out.say(line);
+        }
     }
     if let Some(why) = &rollout.halted {
         out.say(out.style.bad(&format!("halted: {}", printable(why))));
@@ -96,8 +98,17 @@ pub(crate) fn waiting_wave(rollout: &RunRollout) -> Option<(usize, &RunWave)> {
     (1..).zip(&rollout.waves).find(|(_, wave)| wave.waits_for_attestation)
 }
 
-/// What may be typed to go on with a run that is open; nothing where it has ended.
-pub(crate) fn next_commands(run: &RunView) -> Vec<String> {
+/// How to go on with a run that is open; nothing where it has ended.
+pub(crate) fn ways_on(run: &RunView) -> Vec<String> {
+    let commands = next_commands(run).into_iter().map(|command| format!("  {command}"));
+    let mut lines: Vec<String> = commands.collect();
+    if !lines.is_empty() {
+        lines.insert(0, "the run is open; go on with one of".to_owned());
+    }
+    lines
+}
+
+fn next_commands(run: &RunView) -> Vec<String> {
     let Some(rollout) = run.rollout.as_ref().filter(|_| run.ended_at_ms.is_none()) else {
         return Vec::new();
     };

@@ -1,5 +1,10 @@
 //! Rollouts on a terminal: planned, run by their hash, left open, picked up by another program, brought back.
 
+use std::{
+    io::{BufRead as _, BufReader},
+    process::Stdio,
+};
+
 use serde_json::Value;
 
 use crate::world::World;
@@ -124,9 +129,49 @@ fn a_gate_is_passed_over_loudly() {
 fn a_run_that_was_left_open_is_aborted() {
     let world = World::demo(7);
     let id = left_open(&world, TWO);
+    let shown = world.check(&format!("runs show {id}"), 1).stdout;
+    assert!(shown.contains(&format!("  plumb run abort {id}")), "{shown}");
     let ended = world.document(&format!("run abort {id}"), 1, "run");
     assert_eq!((&ended["phase"], &ended["arrived"]), (&"aborted".into(), &1.into()));
     world.check(&format!("run abort {id}"), 2);
+}
+
+#[test]
+fn a_canary_that_waits_for_a_person_is_brought_back() {
+    let world = World::demo(7);
+    let before = runs(&world, "us-gw-001");
+    let id = left_open(&world, TWO);
+    let back = world.document(&format!("run resume {id} --roll-back it-is-slow"), 1, "run");
+    assert_eq!(back["phase"], "rolled_back");
+    assert_eq!(back["rollout"]["waves"][0]["waits_for_attestation"], false);
+    assert_eq!(runs(&world, "us-gw-001"), before);
+}
+
+#[test]
+fn a_rollout_that_is_interrupted_stays_open() {
+    let world = World::demo(7);
+    let plan = world.document(&format!("{TWO} --canary us-gw-001 --soak 10m"), 0, "plan");
+    let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_plumb"))
+        .args(["--data-dir", "data", "run", &text(&plan["hash"]), "--yes"])
+        .current_dir(world.path())
+        .env("USER", "avery")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    let mut lines =
+        BufReader::new(child.stderr.take().expect("piped")).lines().map_while(Result::ok);
+    let at_gate = |line: &String| line.starts_with("wave 1 of 2") && line.ends_with("at its gate");
+    assert!(lines.by_ref().any(|line| at_gate(&line)), "it gets to its gate");
+    let interrupt = ["-INT", &child.id().to_string()].map(str::to_owned);
+    assert!(std::process::Command::new("kill").args(interrupt).status().expect("kill").success());
+    let rest: Vec<String> = lines.collect();
+    assert_eq!(child.wait().expect("it ends").code(), Some(1), "{rest:?}");
+    let abort = rest.iter().find_map(|line| line.trim().strip_prefix("plumb run abort "));
+    let id = abort.expect("the run is open");
+    assert_eq!(world.document(&format!("runs show {id}"), 1, "run")["phase"], "paused");
+    world.check(&format!("run abort {id}"), 1);
 }
 
 #[test]

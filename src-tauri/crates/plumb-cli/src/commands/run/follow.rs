@@ -86,7 +86,9 @@ impl Told {
         let Some(rollout) = &run.rollout else { return };
         for (number, lines) in wave_lines(out, rollout) {
             if self.waves.get(&number) != Some(&lines) {
-                lines.iter().for_each(|line| out.note(line));
+                for line in &lines {
+                    out.note(line);
+                }
                 self.waves.insert(number, lines);
             }
         }
