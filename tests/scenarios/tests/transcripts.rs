@@ -3,7 +3,10 @@
 //! `PLUMBLINE_WRITE_TRANSCRIPTS=1` writes the outputs anew. Times, ports and hashes are not shown, so a transcript is the
 //! same on every machine.
 
-use std::{collections::BTreeMap, fmt::Write as _, path::Path};
+#[path = "transcripts/rollouts.rs"]
+mod rollouts;
+
+use std::{collections::BTreeMap, fmt::Write as _, fs, path::Path};
 
 use camino::Utf8Path;
 use plumb_app::{
@@ -27,6 +30,8 @@ struct Session {
     demo: Option<RunningDemo>,
     app: App,
     plan: Option<PlanView>,
+    /// The rollout that was started last.
+    run: Option<String>,
     /// What takes the run that ended last back.
     undo: Option<ActionRequest>,
     shown: String,
@@ -49,8 +54,15 @@ async fn play(script: &str) -> String {
         .expect("the demo starts");
     let app = App::open(options(&folder)).await.expect("the files open");
     app.add_fleet(&demo.fleet_file.display().to_string()).await.expect("the fleet opens");
-    let mut session =
-        Session { folder, demo: Some(demo), app, plan: None, undo: None, shown: String::new() };
+    let mut session = Session {
+        folder,
+        demo: Some(demo),
+        app,
+        plan: None,
+        run: None,
+        undo: None,
+        shown: String::new(),
+    };
     for line in script.lines().filter(|line| !line.is_empty()) {
         writeln!(session.shown, "{line}").expect("writing to a string");
         if !line.starts_with('#')
@@ -143,6 +155,8 @@ impl Session {
                 self.plan(request(ActionKind::ResolveConflict, Some(version), NodeSelection::All))
                     .await?;
             }
+            ["rollout", words @ ..] => self.rollout(words).await?,
+            ["lose" | "find", "bundle", file] => self.move_bundle(file),
             ["start"] => self.start(true).await?,
             ["start", "untyped"] => self.start(false).await?,
             ["stop", "nodes"] => {
@@ -157,6 +171,14 @@ impl Session {
             _ => panic!("no such step: {line}"),
         }
         Ok(())
+    }
+
+    /// Takes a bundle away from the nodes that load files, or gives it back.
+    fn move_bundle(&self, file: &str) {
+        let here = self.folder.path().join("demo/bundles").join(file);
+        let away = self.folder.path().join(file);
+        let (from, to) = if here.exists() { (here, away) } else { (away, here) };
+        fs::rename(from, to).expect("the bundle is there");
     }
 
     async fn states(&mut self, filter: &str) -> Result<(), AppError> {

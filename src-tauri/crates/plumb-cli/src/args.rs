@@ -7,7 +7,7 @@ use plumb_app::views::plan::NodeSelection;
 use crate::commands::{
     agent, approvals, approve, bundle, bundle_status, certificate, check_subscription, completion,
     config, credential, demo, doctor, drift, evaluate, fleet, help, journal, key, logs, opa, packs,
-    pin, resolve_conflict, restart, rollback, roster, runs, status, sync, trust, unpin,
+    pin, plan, resolve_conflict, restart, rollback, roster, run, runs, status, sync, trust, unpin,
     verify_bundle, version,
 };
 
@@ -95,6 +95,10 @@ pub(crate) enum Command {
     /// Tokens in the system's keyring
     #[command(subcommand)]
     Credential(credential::Credential),
+    /// Waves, gates and findings of a change, kept under a hash to be run
+    Plan(plan::Plan),
+    /// Start a plan by its hash, follow it, and pick up what was left open
+    Run(run::Run),
     /// What was done to a fleet, and how it ended
     Runs(runs::Runs),
     /// The hash-chained record of a run

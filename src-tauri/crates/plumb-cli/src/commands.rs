@@ -24,10 +24,12 @@ pub(crate) mod opa;
 pub(crate) mod packs;
 pub(crate) mod passphrase;
 pub(crate) mod pin;
+pub(crate) mod plan;
 pub(crate) mod resolve_conflict;
 pub(crate) mod restart;
 pub(crate) mod rollback;
 pub(crate) mod roster;
+pub(crate) mod run;
 pub(crate) mod runs;
 pub(crate) mod status;
 pub(crate) mod sync;
@@ -57,6 +59,8 @@ pub(crate) async fn run(arguments: &Arguments, out: &Output) -> Outcome {
         Command::Drift(drift) => drift.run(session).await,
         Command::Fleet(fleet) => fleet.run(session).await,
         Command::Credential(credential) => credential.run(session).await,
+        Command::Plan(plan) => plan.run(session).await,
+        Command::Run(run) => run.run(session).await,
         Command::Runs(runs) => runs.run(session).await,
         Command::Journal(journal) => journal.run(session).await,
         Command::Certificate(certificate) => certificate.run(session).await,

@@ -24,7 +24,7 @@ use crate::{
 };
 
 pub use exit::Exit;
-pub use schemas::schemas;
+pub use schemas::{file_schemas, schemas};
 
 /// Reads the arguments of this process, does what they say, and tells how it ended.
 pub fn run() -> ExitCode {

@@ -7,6 +7,8 @@ use plumb_app::views::{
     doctor::DoctorView,
     evaluate::EvaluationView,
     journal::{ConsoleKeyView, JournalExportView, JournalVerdictView},
+    plan::PlanView,
+    rollout::RolloutRequest,
     run::RunView,
     versions::{MembersView, VersionDiffView, VersionsView},
 };
@@ -82,6 +84,7 @@ pub fn schemas() -> Vec<(&'static str, Schema)> {
         ("node", of::<NodeDocument>()),
         ("pack-published", of::<PublishedDocument>()),
         ("packs-started", of::<PacksStarted>()),
+        ("plan", of::<PlanView>()),
         ("roster", of::<RosterView>()),
         ("run", of::<RunView>()),
         ("runs", of::<RunsDocument>()),
@@ -90,4 +93,10 @@ pub fn schemas() -> Vec<(&'static str, Schema)> {
         ("version-diff", of::<VersionDiffView>()),
         ("versions", of::<VersionsView>()),
     ]
+}
+
+/// Names and schemas of the files a command reads, by the name of their file in `assets/schemas`.
+pub fn file_schemas() -> Vec<(&'static str, Schema)> {
+    let settings = SchemaSettings::draft2020_12().for_deserialize();
+    vec![("rollout", settings.into_generator().into_root_schema_for::<RolloutRequest>())]
 }

@@ -4,6 +4,7 @@ pub(crate) mod age;
 pub(crate) mod diff;
 pub(crate) mod escape;
 pub(crate) mod plan;
+pub(crate) mod rollout;
 pub(crate) mod style;
 pub(crate) mod table;
 

@@ -19,6 +19,7 @@ use plumb_runbook::{
 use crate::{
     actions::{
         configure::{setting, wire_value},
+        plan_line::plan_line,
         rollout::policy,
     },
     app::App,
@@ -388,6 +389,9 @@ fn finding_view(finding: &Finding) -> FindingView {
 }
 
 fn command_lines(plan: &Plan) -> String {
+    if let Some(line) = plan_line(plan) {
+        return line;
+    }
     let nodes: Vec<NodeId> =
         plan.targets().take(CLI_NODES_MAX).map(|target| target.node.clone()).collect();
     let scope = if plan.whole_fleet { None } else { Some(nodes.as_slice()) };

@@ -64,6 +64,46 @@ fn gate(request: &GateRequest) -> Gate {
     }
 }
 
+/// What was asked for, from the policy. What it cannot say, such as a query, makes another plan.
+pub(crate) fn asked(policy: &Rollout) -> RolloutRequest {
+    let name = |node: &Option<NodeId>| node.as_ref().map(ToString::to_string);
+    let shape = match &policy.shape {
+        Shape::Shares { canary, percent } => {
+            ShapeRequest::Shares { canary: name(canary), percent: percent.clone() }
+        }
+        Shape::ByLabel { label, order, canary } => ShapeRequest::ByLabel {
+            label: label.clone(),
+            order: order.clone(),
+            canary: name(canary),
+        },
+        Shape::BlueGreen { label, first } => {
+            ShapeRequest::BlueGreen { label: label.clone(), first: first.clone() }
+        }
+        Shape::OneByOne => ShapeRequest::OneByOne,
+    };
+    RolloutRequest {
+        shape,
+        gate: policy.gate.as_ref().map(asked_gate),
+        roll_back_on_failure: policy.on_failure == OnFailure::RollBack,
+        failures_tolerated: policy.failures_tolerated,
+    }
+}
+
+fn asked_gate(gate: &Gate) -> GateRequest {
+    let mut request = GateRequest { soak_s: gate.soak_s, ..GateRequest::default() };
+    for check in &gate.checks {
+        match check {
+            GateCheck::Convergence { percent_min } => {
+                request.convergence_percent = Some(*percent_min);
+            }
+            GateCheck::ErrorRate { ppm_max } => request.errors_ppm = Some(*ppm_max),
+            GateCheck::Attest { what } => request.attest = Some(what.clone()),
+            GateCheck::Latency { .. } | GateCheck::Prometheus { .. } => {}
+        }
+    }
+    request
+}
+
 impl App {
     /// Gives an order to a run of this process, and returns when it stands in the journal.
     pub async fn order_run(&self, run: &str, order: &RunOrder) -> Result<RunView, AppError> {

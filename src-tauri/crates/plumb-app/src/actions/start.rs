@@ -450,7 +450,7 @@ fn refused(error: &ApprovalError) -> AppError {
 }
 
 /// What differs between the plan that was shown and the plan as it would be now, in a sentence.
-fn difference(shown: &Plan, now: &Plan) -> String {
+pub(crate) fn difference(shown: &Plan, now: &Plan) -> String {
     let names = |plan: &Plan| {
         plan.targets().map(|target| target.node.clone()).collect::<std::collections::BTreeSet<_>>()
     };
@@ -471,5 +471,11 @@ fn difference(shown: &Plan, now: &Plan) -> String {
             parts.push(format!("{word}: {} ({})", nodes.len(), list(nodes)));
         }
     }
-    if parts.is_empty() { "other nodes are left out".to_owned() } else { parts.join("; ") }
+    if !parts.is_empty() {
+        parts.join("; ")
+    } else if shown.left_out != now.left_out {
+        "other nodes are left out".to_owned()
+    } else {
+        "pins, waves, gates or terms of consent are others".to_owned()
+    }
 }

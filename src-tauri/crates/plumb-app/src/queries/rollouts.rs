@@ -56,10 +56,16 @@ fn checks(wave: &Wave) -> &[GateCheck] {
 /// How a run of a rollout stands.
 pub(crate) fn of_run(plan: &Plan, state: &RunState, carried: bool) -> Option<RunRollout> {
     plan.rollout.as_ref()?;
+    // Nobody is waited for where the run goes no further.
+    let onwards = state.rollback.is_none() && !state.abort_requested && state.outcome.is_none();
     Some(RunRollout {
         waves: (0..)
             .zip(&plan.waves)
-            .map(|(number, wave)| run_wave(wave, state.waves.get(number), &state.nodes))
+            .map(|(number, wave)| {
+                let mut view = run_wave(wave, state.waves.get(number), &state.nodes);
+                view.waits_for_attestation &= onwards;
+                view
+            })
             .collect(),
         paused_by: state.paused.clone(),
         halted: state.halted.as_ref().map(|halt| halt.reason.clone()),

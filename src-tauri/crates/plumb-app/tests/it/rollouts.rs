@@ -172,3 +172,83 @@ async fn a_rollout_left_open_by_one_program_is_picked_up_by_the_next() {
     assert_eq!((run.phase, run.arrived), (RunPhase::Succeeded, 4), "{run:?}");
     app.close().await;
 }
+
+#[tokio::test]
+async fn a_plan_kept_by_one_program_is_started_by_the_next() {
+    let world = World::start(&FOUR).await;
+    let app = world.app().await;
+    app.sweep("eu").await.expect("a sweep");
+    let plan = app.prepare_plan("eu", &sync_in_waves(None)).await.expect("a plan");
+    let mut some = sync_in_waves(None);
+    some.nodes = NodeSelection::Nodes { ids: vec!["gw-2".to_owned(), "gw-1".to_owned()] };
+    let of_two = app.prepare_plan("eu", &some).await.expect("a plan");
+    app.close().await;
+
+    let app = world.app().await;
+    app.sweep("eu").await.expect("a sweep");
+    let error = app.start_run("eu", &plan.hash, None).await.expect_err("not prepared here");
+    assert_eq!(error.code, Code::Outdated);
+    let kept = app.prepare_kept("eu", &plan.hash).await.expect("the plan");
+    assert_eq!((&kept.hash, &kept.rollout), (&plan.hash, &plan.rollout));
+    assert_eq!(kept.action, plan.action);
+    let kept = app.prepare_kept("eu", &of_two.hash).await.expect("the plan of two");
+    assert_eq!((&kept.hash, kept.targets.len()), (&of_two.hash, 2));
+    let run = app.start_run("eu", &of_two.hash, None).await.expect("a run");
+    let run = app.finished(&run.id).await.expect("a run");
+    assert_eq!((run.phase, run.arrived), (RunPhase::Succeeded, 2), "{run:?}");
+
+    let error = app.prepare_kept("eu", &plan.hash).await.expect_err("two nodes are there already");
+    assert_eq!(error.code, Code::Outdated);
+    assert!(error.message.contains("no longer: 2 (gw-1, gw-2)"), "{}", error.message);
+    let unknown = "0".repeat(64);
+    let error = app.prepare_kept("eu", &unknown).await.expect_err("nobody made it");
+    assert_eq!(error.code, Code::NotFound);
+    app.close().await;
+}
+
+#[tokio::test]
+async fn every_kept_plan_comes_out_again() {
+    let world = World::start(&FOUR).await;
+    let app = world.app().await;
+    app.sweep("eu").await.expect("a sweep");
+    let nodes = || NodeSelection::Nodes { ids: vec!["gw-1".to_owned(), "gw-3".to_owned()] };
+    let of = |kind| ActionRequest { rollout: None, ..ActionRequest::new(kind, nodes()) };
+    let version = |request| ActionRequest { version: Some("1.0.0".to_owned()), ..request };
+    let content = Some(world.content("v2-other.signed.json"));
+    let requests = [
+        ActionRequest { force: true, ..of(ActionKind::Sync) },
+        version(of(ActionKind::Pin)),
+        ActionRequest { version: Some("2.0.0".to_owned()), content, ..of(ActionKind::PinAndSync) },
+        of(ActionKind::Restart),
+        of(ActionKind::Rollback),
+        version(of(ActionKind::Rollback)),
+        version(of(ActionKind::ResolveConflict)),
+        ActionRequest {
+            key: Some("deployment.locking".to_owned()),
+            value: Some("true".to_owned()),
+            ..of(ActionKind::SetConfig)
+        },
+    ];
+    let rollouts = [
+        None,
+        Some(RolloutRequest {
+            shape: ShapeRequest::ByLabel {
+                label: "region".to_owned(),
+                order: vec!["eu".to_owned()],
+                canary: Some("gw-3".to_owned()),
+            },
+            gate: Some(GateRequest { errors_ppm: Some(200), soak_s: 30, ..GateRequest::default() }),
+            roll_back_on_failure: true,
+            failures_tolerated: 1,
+        }),
+    ];
+    for request in requests {
+        for rollout in &rollouts {
+            let request = ActionRequest { rollout: rollout.clone(), ..request.clone() };
+            let plan = app.prepare_plan("eu", &request).await.expect("a plan");
+            let kept = app.prepare_kept("eu", &plan.hash).await;
+            assert_eq!(kept.expect("the same plan").hash, plan.hash, "{request:?}");
+        }
+    }
+    app.close().await;
+}

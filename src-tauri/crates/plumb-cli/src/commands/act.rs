@@ -27,7 +27,7 @@ use crate::{
 };
 
 /// How often a run is looked at while it goes on.
-const LOOK_EVERY: Duration = Duration::from_millis(150);
+pub(crate) const LOOK_EVERY: Duration = Duration::from_millis(150);
 /// Findings about nodes that were selected and keep what they run.
 const LEFT_BEHIND: [&str; 3] = ["no_answer", "cannot_do", "not_known"];
 
@@ -164,7 +164,7 @@ async fn follow(out: &Output, app: &App, run: &RunView) -> Result<RunView, Failu
     }
 }
 
-fn progress(out: &Output, run: &RunView, shown: &mut BTreeMap<String, RunNodeState>) {
+pub(crate) fn progress(out: &Output, run: &RunView, shown: &mut BTreeMap<String, RunNodeState>) {
     for node in &run.nodes {
         let told = node.state == RunNodeState::Waiting
             || shown.insert(node.node.clone(), node.state) == Some(node.state);

@@ -117,6 +117,11 @@ fn announce(out: &Output, demo: &RunningDemo) {
     let file = shell_word(&fleet_file);
     out.say(format!("  plumb --fleet-file {file} policy version diff --all-instances"));
     out.say(format!("  plumb --fleet-file {file} policy sync --drifted"));
+    out.say("A rollout in waves, with a gate that asks you; it prints how to run it:");
+    out.say(format!(
+        "  plumb --fleet-file {file} plan sync --drifted --canary --shares 50 \
+         --gate-attest 'the canary answers as it should'"
+    ));
     out.say("Ctrl-C stops it.");
 }
 

@@ -17,6 +17,7 @@ use crate::{
     text::{
         age::moment,
         plan::result,
+        rollout::ways_on,
         style::Hue,
         table::{Cell, Table},
     },
@@ -73,6 +74,12 @@ impl Runs {
                             let by = crate::text::escape::printable(&run.operator);
                             out.say(format!("started {} by {by}", moment(run.started_at_ms)));
                             result(out, &run);
+                            // Whoever carries it out now takes the orders.
+                            if run.rollout.as_ref().is_some_and(|rollout| !rollout.carried) {
+                                for line in ways_on(&run) {
+                                    out.say(line);
+                                }
+                            }
                         });
                         Ok(Exit::fine_if(run.phase == RunPhase::Succeeded))
                     })

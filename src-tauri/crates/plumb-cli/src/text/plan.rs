@@ -9,6 +9,7 @@ use crate::{
     output::Output,
     text::{
         escape::{printable, shell_word},
+        rollout::{plan_waves, run_waves},
         style::{Hue, state_word},
         table::{Cell, Table, or_dash, short},
     },
@@ -31,6 +32,10 @@ pub(crate) fn preview(out: &Output, plan: &PlanView) {
     if !plan.targets.is_empty() {
         out.say("");
         targets(out, plan);
+    }
+    if let Some(rollout) = &plan.rollout {
+        out.say("");
+        plan_waves(out, rollout);
     }
     if !plan.left_out.is_empty() {
         out.say("");
@@ -86,6 +91,9 @@ fn finding(out: &Output, finding: &FindingView) {
 
 /// How a run ended, node by node, with the proof.
 pub(crate) fn result(out: &Output, run: &RunView) {
+    if let Some(rollout) = &run.rollout {
+        run_waves(out, rollout);
+    }
     if !run.nodes.is_empty() {
         let mut table = Table::new(&["node", "result", "proof"]);
         for node in &run.nodes {

@@ -37,6 +37,20 @@ fn the_schemas_on_disk_are_those_of_the_documents() {
 }
 
 #[test]
+fn the_schemas_of_files_are_those_of_what_is_read() {
+    for (name, schema) in plumb_cli::file_schemas() {
+        let file = folder().join(format!("../{name}.json"));
+        let mut printed = serde_json::to_string_pretty(&schema).expect("a schema serialises");
+        printed.push('\n');
+        if env::var_os(REGENERATE).is_some() {
+            fs::write(&file, &printed).expect("the schema can be written");
+        }
+        let on_disk = fs::read_to_string(&file).unwrap_or_default();
+        assert!(on_disk == printed, "{} differs; run with {REGENERATE}=1", file.display());
+    }
+}
+
+#[test]
 fn commands_of_a_later_part_are_absent() {
     for words in [
         "policy deployments list",

@@ -16,6 +16,7 @@ mod journals;
 mod looks;
 mod reading;
 mod recorded;
+mod rollouts;
 mod schema;
 mod serving;
 mod trusting;

@@ -1,0 +1,178 @@
+//! `run`: start a plan that was kept, follow it wave by wave, and pick up what was left open.
+
+mod follow;
+
+use clap::{Args, Subcommand};
+use plumb_app::{
+    App,
+    views::{
+        rollout::RunOrder,
+        run::{RunPhase, RunView},
+    },
+};
+
+use crate::{
+    args::Confirm,
+    commands::act::carry_out,
+    confirm::confirm,
+    exit::{Exit, Failure, Outcome},
+    output::Output,
+    session::{Look, Session},
+    text::{
+        plan::{preview, result},
+        rollout::ways_on,
+    },
+};
+
+#[derive(Debug, Args)]
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "Exit codes: 0 the run succeeded, 1 it did not: it halted, was left open, aborted or brought \
+                  back, 2 wrong use, 3 nobody reached, 4 not confirmed, or the fleet changed since the plan."
+)]
+pub(crate) struct Run {
+    #[command(subcommand)]
+    verb: Option<Verb>,
+    /// Hash of a plan, as `plumb plan` shows it
+    #[arg(value_name = "PLAN", required = true)]
+    plan: Option<String>,
+    /// Show what would happen, and stop
+    #[arg(long = "dry-run")]
+    dry: bool,
+    /// Apply without asking, where a yes is enough
+    #[arg(long)]
+    yes: bool,
+    /// The phrase that production and irreversible actions ask for, for example "prod-eu 42"
+    #[arg(long = "confirm", value_name = "PHRASE")]
+    phrase: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Go on with a run that was left open, with what you decided
+    Resume(Resume),
+    /// Start nothing further, and end a run that was left open
+    Abort {
+        #[arg(value_name = "RUN")]
+        id: String,
+    },
+}
+
+#[derive(Debug, Args)]
+struct Resume {
+    #[arg(value_name = "RUN")]
+    id: String,
+    /// Say that the gate of this wave may open; waves are counted from 1
+    #[arg(long, value_name = "WAVE", requires = "note", group = "decision",
+        value_parser = clap::value_parser!(u32).range(1..))]
+    attest: Option<u32>,
+    /// What you saw
+    #[arg(long, value_name = "TEXT", requires = "attest")]
+    note: Option<String>,
+    /// Pass over the gate of this wave; it is told as long as the run is
+    #[arg(long, value_name = "WAVE", requires = "reason", group = "decision",
+        value_parser = clap::value_parser!(u32).range(1..))]
+    skip_gate: Option<u32>,
+    /// Why the gate is passed over
+    #[arg(long, value_name = "TEXT", requires = "skip_gate")]
+    reason: Option<String>,
+    /// Bring back every node that was touched, and say why
+    #[arg(long, value_name = "REASON", group = "decision")]
+    roll_back: Option<String>,
+    /// Start nothing further, and end
+    #[arg(long, group = "decision")]
+    abort: bool,
+}
+
+impl Run {
+    pub(crate) async fn run(&self, session: Session<'_>) -> Outcome {
+        match (&self.verb, &self.plan) {
+            (Some(Verb::Resume(resume)), _) => pick_up(session, &resume.id, resume.order()).await,
+            (Some(Verb::Abort { id }), _) => pick_up(session, id, Some(RunOrder::Abort)).await,
+            (None, Some(plan)) => self.start(session, plan).await,
+            (None, None) => Err(Failure::usage("no plan is named", "see: plumb help plan")),
+        }
+    }
+
+    async fn start(&self, session: Session<'_>, hash: &str) -> Outcome {
+        session
+            .with_fleet(async |app, fleet| {
+                let look = session.look(app, fleet, None).await?;
+                let plan = app.prepare_kept(fleet, hash).await?;
+                preview(session.out, &plan);
+                if plan.empty {
+                    return Err(Failure::usage("nothing has to be done", "look with: plumb drift"));
+                }
+                if !plan.startable {
+                    session.out.say(session.out.style.bad("not started: a finding forbids it"));
+                    return Ok(look.exit(false));
+                }
+                if self.dry {
+                    session.out.show(&plan, |out| out.say("dry run: nothing was changed"));
+                    return Ok(look.exit(true));
+                }
+                let given =
+                    Confirm { yes: self.yes, phrase: self.phrase.clone(), ..Confirm::default() };
+                let typed = confirm(session.out, &plan.confirmation, &given)?;
+                let run = if plan.rollout.is_some() {
+                    let run = app.start_run(fleet, &plan.hash, typed.as_deref()).await?;
+                    follow::follow(session.out, app, &run.id).await?
+                } else {
+                    carry_out(session.out, app, &plan, typed.as_deref()).await?
+                };
+                Ok(told(session.out, look, &run))
+            })
+            .await
+    }
+}
+
+impl Resume {
+    fn order(&self) -> Option<RunOrder> {
+        let text = |given: &Option<String>| given.clone().unwrap_or_default();
+        if let Some(wave) = self.attest {
+            return Some(RunOrder::Attest { wave: wave - 1, note: text(&self.note) });
+        }
+        if let Some(wave) = self.skip_gate {
+            return Some(RunOrder::SkipGate { wave: wave - 1, reason: text(&self.reason) });
+        }
+        if let Some(reason) = &self.roll_back {
+            return Some(RunOrder::RollBack { reason: reason.clone() });
+        }
+        self.abort.then_some(RunOrder::Abort)
+    }
+}
+
+/// Goes on with a run that another program left, with what was decided.
+async fn pick_up(session: Session<'_>, id: &str, order: Option<RunOrder>) -> Outcome {
+    session
+        .with_app(async |app| {
+            let run = app.run(id).await?;
+            let look = session.look(app, &run.fleet, None).await?;
+            app.resume_run(id).await?;
+            decide(app, id, order.as_ref()).await?;
+            let run = follow::follow(session.out, app, id).await?;
+            Ok(told(session.out, look, &run))
+        })
+        .await
+}
+
+/// Gives an order, and lets a run go on that stands still.
+async fn decide(app: &App, id: &str, order: Option<&RunOrder>) -> Result<(), Failure> {
+    let run = match order {
+        Some(order) => app.order_run(id, order).await?,
+        None => app.run(id).await?,
+    };
+    let held = run.rollout.is_some_and(|run| run.paused_by.is_some() || run.halted.is_some());
+    if held && run.ended_at_ms.is_none() && order != Some(&RunOrder::Abort) {
+        app.order_run(id, &RunOrder::Resume).await?;
+    }
+    Ok(())
+}
+
+fn told(out: &Output, look: Look, run: &RunView) -> Exit {
+    out.show(run, |out| result(out, run));
+    for line in ways_on(run) {
+        out.note(line);
+    }
+    look.exit(run.phase == RunPhase::Succeeded)
+}
