@@ -63,7 +63,9 @@ impl Session {
         }
         lines.push(rollout.on_failure.clone());
         lines.push(plan.cli.clone());
-        lines.into_iter().for_each(|line| self.say(line));
+        for line in lines {
+            self.say(line);
+        }
         Ok(())
     }
 

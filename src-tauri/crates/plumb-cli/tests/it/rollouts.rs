@@ -57,7 +57,7 @@ fn a_rollout_is_planned_run_to_an_attestation_and_resumed_to_its_end() {
     assert_eq!(of_file["hash"], plan["hash"]);
     let bytes = std::fs::read(world.path().join("plan.json")).expect("the plan is written");
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &bytes);
-    let hex: String = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex = digest.as_ref().iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
     assert_eq!(plan["hash"], hex.as_str());
 
     world.check(next, 4);
