@@ -25,8 +25,10 @@ use crate::{
     node::observe_on,
 };
 
-/// Results waiting for the caller; a slow caller slows the sweep instead of filling memory.
-const RESULTS_MAX: usize = 256;
+/// Lists of results waiting for the caller; a slow caller slows the sweep instead of filling memory.
+const RESULTS_MAX: usize = 8;
+/// Results handed over together: waking the caller for each one costs as much as asking a node.
+const RESULTS_TOGETHER: usize = 32;
 
 /// How a sweep is spread over time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,7 +69,7 @@ pub struct SweepEnd {
     pub skipped: usize,
 }
 
-/// Observes every node once and hands each result to `on_result` as it arrives.
+/// Observes every node once and hands each result to `on_result`, some of them together.
 ///
 /// A cancelled sweep starts no further node and abandons the reads in flight; reading has no effect
 /// that could be left half done.
@@ -107,14 +109,16 @@ pub async fn sweep<R: Rng + ?Sized>(
     }
     drop(send);
     let mut end = SweepEnd::default();
-    while let Some(result) = receive.recv().await {
-        let result: SweepResult = result;
-        if result.result.is_ok() {
-            end.answered += 1;
-        } else {
-            end.failed += 1;
+    while let Some(results) = receive.recv().await {
+        for result in results {
+            let result: SweepResult = result;
+            if result.result.is_ok() {
+                end.answered += 1;
+            } else {
+                end.failed += 1;
+            }
+            on_result(result);
         }
-        on_result(result);
     }
     while let Some(joined) = tasks.join_next().await {
         if let Err(error) = joined
@@ -151,33 +155,41 @@ struct Shared {
     lane: Lane,
     now: Now,
     cancel: CancellationToken,
-    send: mpsc::Sender<SweepResult>,
+    send: mpsc::Sender<Vec<SweepResult>>,
     share: usize,
 }
 
 /// Takes the next node again and again, `share` of them in flight.
 async fn work(shared: Shared) {
+    let mut results = Vec::with_capacity(RESULTS_TOGETHER);
     let taken = std::iter::from_fn(|| {
         let next = || shared.next.fetch_add(1, Ordering::Relaxed);
         (!shared.cancel.is_cancelled()).then(next).filter(|turn| *turn < shared.turns.len())
     });
-    let all = stream::iter(taken)
-        .map(|turn| shared.observe(turn))
-        .buffer_unordered(shared.share)
-        .for_each(|()| async {});
-    tokio::select! {
-        () = shared.cancel.cancelled() => {}
-        () = all => {}
+    let mut all =
+        stream::iter(taken).map(|turn| shared.observe(turn)).buffer_unordered(shared.share);
+    loop {
+        let next = tokio::select! {
+            () = shared.cancel.cancelled() => None,
+            next = all.next() => next,
+        };
+        let ended = next.is_none();
+        results.extend(next);
+        if ended || results.len() == RESULTS_TOGETHER {
+            // Nobody listens any more when the caller dropped the sweep.
+            let _ = shared.send.send(std::mem::take(&mut results)).await;
+        }
+        if ended {
+            return;
+        }
     }
 }
 
 impl Shared {
-    async fn observe(&self, turn: usize) {
+    async fn observe(&self, turn: usize) -> SweepResult {
         let (offset, node) = &self.turns[turn];
         sleep_until(self.started + *offset).await;
         let result = observe_on(&self.pool, node, self.deadline, &self.now, self.lane).await;
-        let result = SweepResult { node: node.clone(), at: (self.now)(), result };
-        // Nobody listens any more when the caller dropped the sweep.
-        let _ = self.send.send(result).await;
+        SweepResult { node: node.clone(), at: (self.now)(), result }
     }
 }

@@ -21,7 +21,8 @@ impl App {
             let message = format!("this plan is one of fleet {}", plan.fleet);
             return Err(AppError::new(Code::Invalid, message, "name that fleet"));
         }
-        let (prepared, current) = self.prepare(fleet, &request(&plan)).await?;
+        let (mut prepared, current) = self.prepare(fleet, &request(&plan)).await?;
+        prepared.plan = on_terms_of(&plan, prepared.plan);
         if prepared.plan.hash() != plan.hash() {
             let shown = difference(&plan, &prepared.plan);
             let message = format!("the fleet changed since this plan was made: {shown}");
@@ -54,6 +55,12 @@ impl App {
             AppError::new(Code::Other, message, "plan again")
         })
     }
+}
+
+/// A plan as it is made now, on the terms of consent of the one that was shown: who asked stays who asked,
+/// whoever starts it. The gate judges whether these terms still hold.
+pub(crate) fn on_terms_of(shown: &Plan, made: Plan) -> Plan {
+    Plan { consent: shown.consent.clone().or_else(|| made.consent.clone()), ..made }
 }
 
 /// What has to be asked for so that a plan comes out again.
@@ -105,4 +112,38 @@ pub(crate) fn selected(plan: &Plan) -> Vec<NodeId> {
         targets.chain(plan.left_out.iter().map(|left| left.node.clone())).collect();
     nodes.sort();
     nodes
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn plan(requester: Option<&str>) -> Plan {
+        let consent = requester.map_or(Value::Null, |requester| {
+            let roster = "0".repeat(64);
+            json!({"roster": roster, "roster_version": 1, "rule": "production", "requester": requester})
+        });
+        let plan = json!({
+            "format": 2, "fleet": "eu", "environment": "", "action": {"kind": "restart"},
+            "whole_fleet": true, "desired": null, "pins": null, "waves": [], "left_out": [],
+            "consent": consent,
+        });
+        serde_json::from_value(plan).expect("a plan")
+    }
+
+    #[track_caller]
+    fn check(shown: Option<&str>, made: Option<&str>) -> Option<String> {
+        let consent = on_terms_of(&plan(shown), plan(made)).consent;
+        consent.map(|terms| terms.requester.to_string())
+    }
+
+    #[test]
+    fn who_asked_stays_who_asked_and_new_terms_are_not_lost() {
+        assert_eq!(check(Some("avery"), Some("robin")).as_deref(), Some("avery"));
+        assert_eq!(check(Some("avery"), None).as_deref(), Some("avery"));
+        assert_eq!(check(None, Some("robin")).as_deref(), Some("robin"));
+        assert_eq!(check(None, None), None);
+    }
 }

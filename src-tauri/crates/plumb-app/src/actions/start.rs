@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::error;
 
 use crate::{
-    actions::{approve::Way, rollout::run_id},
+    actions::{approve::Way, kept::on_terms_of, rollout::run_id},
     app::{ActiveRun, App, FleetState, Loaded},
     error::{AppError, Code, chain},
     ids::new_id,
@@ -70,6 +70,7 @@ impl App {
         let (state, loaded) = self.loaded(fleet)?;
         let current = self.current(fleet).await?;
         let plan = self.plan_now(&current, &prepared.request).await?;
+        let plan = on_terms_of(&prepared.plan, plan);
         if plan.hash() != hash {
             let shown = difference(&prepared.plan, &plan);
             let message = format!("the fleet changed since this plan was shown: {shown}");

@@ -51,16 +51,22 @@ pub(super) async fn follow(out: &Output, app: &App, id: &str) -> Result<RunView,
         if !can_ask() {
             return leave(app, id).await;
         }
-        out.note("Type attest NOTE, resume, back REASON or abort; anything else leaves it open:");
+        out.note(format!(
+            "Type {}, back REASON or abort; an empty line leaves it open:",
+            first_choice(&run)
+        ));
         let answer = tokio::select! {
             answer = ask() => answer,
             ended = &mut finished => return Ok(ended?),
             _ = tokio::signal::ctrl_c() => None,
         };
-        match answer.as_deref().and_then(|answer| order(&run, answer)) {
+        let Some(answer) = answer.filter(|answer| !answer.is_empty()) else {
+            return leave(app, id).await;
+        };
+        match order(&run, &answer) {
             Some(Answer::Order(order)) => decide(app, id, Some(&order)).await?,
             Some(Answer::GoOn) => decide(app, id, None).await?,
-            None => return leave(app, id).await,
+            None => out.note("that is none of what can be said now, or says not why"),
         }
     }
 }
@@ -119,6 +125,10 @@ fn question(run: &RunView, now_ms: i64) -> Option<String> {
 fn is_all_else_met(wave: &RunWave, now_ms: i64) -> bool {
     let unmet = wave.checks.iter().filter(|check| check.verdict != RunCheckVerdict::Met).count();
     unmet <= 1 && wave.soak_until_ms.is_none_or(|until| until <= now_ms)
+}
+
+fn first_choice(run: &RunView) -> &'static str {
+    if run.phase == RunPhase::Halted { "resume" } else { "attest NOTE" }
 }
 
 fn can_ask() -> bool {
