@@ -161,7 +161,9 @@ struct Shared {
 
 /// Takes the next node again and again, `share` of them in flight.
 async fn work(shared: Shared) {
-    let mut results = Vec::with_capacity(RESULTS_TOGETHER);
+    // Never more than are in flight: a sweep of few at once is told one by one.
+    let together = RESULTS_TOGETHER.min(shared.share);
+    let mut results = Vec::with_capacity(together);
     let taken = std::iter::from_fn(|| {
         let next = || shared.next.fetch_add(1, Ordering::Relaxed);
         (!shared.cancel.is_cancelled()).then(next).filter(|turn| *turn < shared.turns.len())
@@ -175,7 +177,7 @@ async fn work(shared: Shared) {
         };
         let ended = next.is_none();
         results.extend(next);
-        if ended || results.len() == RESULTS_TOGETHER {
+        if ended || results.len() >= together {
             // Nobody listens any more when the caller dropped the sweep.
             let _ = shared.send.send(std::mem::take(&mut results)).await;
         }
