@@ -29,6 +29,8 @@ use tokio::{task::JoinHandle, time::timeout};
 
 /// Decisions have to change within this time (R162, R191, R219).
 const IN_FORCE_WITHIN: Duration = Duration::from_secs(30);
+/// A cause may be told only after a held request has ended and was asked again, with pauses between.
+const TOLD_WITHIN: Duration = Duration::from_mins(2);
 /// Highest share of decisions that may fail (R191, R220).
 const ERROR_SHARE_MAX: f64 = 0.005;
 
@@ -141,7 +143,7 @@ impl Story {
     async fn refused(&mut self, cause: &str, alerted: bool) {
         let mut lines = Vec::new();
         for node in &self.nodes {
-            let health = timeout(IN_FORCE_WITHIN, node.until_cause(cause)).await;
+            let health = timeout(TOLD_WITHIN, node.until_cause(cause)).await;
             let health = health.unwrap_or_else(|_| panic!("{} never tells {cause}", node.name));
             let fallback = if health["policy"]["fallback_active"] == true {
                 ", what it was offered is newer"

@@ -74,14 +74,21 @@ impl App {
     }
 
     async fn keep_in_keyring(&self, name: &str, key: &NewKey) -> Result<(), AppError> {
-        let word = SecretString::from(key.to_keyring().to_string());
-        self.key_safe().store(&format!("{PREFIX}{name}"), word).await.map_err(|error| {
+        let (safe, entry) = (self.key_safe(), format!("{PREFIX}{name}"));
+        let refused = |error: &dyn std::fmt::Display| {
             AppError::new(
                 Code::Keyring,
                 format!("the key was not kept: {error}"),
                 "unlock the keyring, or keep the key in a file: plumb key new NAME --file FILE",
             )
-        })
+        };
+        // The keyring is one for all data folders, and a key that is written over is lost.
+        if safe.load(&entry).await.map_err(|error| refused(&error))?.is_some() {
+            let message = format!("the keyring holds a key named {name} already");
+            return Err(AppError::new(Code::Invalid, message, "choose another name"));
+        }
+        let word = SecretString::from(key.to_keyring().to_string());
+        safe.store(&entry, word).await.map_err(|error| refused(&error))
     }
 
     /// Every key of this machine, by name.

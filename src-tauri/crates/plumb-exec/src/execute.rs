@@ -108,7 +108,7 @@ pub async fn carry_out<H: EffectHandler, J: Journal, C: Clock, L: Lock>(
         return Ok(Left::Ended(outcome));
     }
     // Time of a run goes on evenly, and never back behind what its journal holds.
-    let last = setting.entries.last().map_or(Timestamp::MIN, |entry| entry.body.at);
+    let last = setting.entries.iter().map(|entry| entry.body.at).max().unwrap_or(Timestamp::MIN);
     let base = setting.clock.now().max(last);
     let mut execution = Execution {
         run,

@@ -2,16 +2,17 @@
 
 use std::{
     fs::{File, TryLockError},
+    io::ErrorKind,
     sync::Arc,
 };
 
 use camino::Utf8PathBuf;
 use plumb_exec::{Left, NoLock, Orders, Setting, carry_out, desk};
 use plumb_fleet::{FleetId, PlanHash, RunId};
-use plumb_journal::{Body, Entry, Outcome, fold, head};
+use plumb_journal::{Body, Entry, Outcome, fold};
 use plumb_runbook::{ApprovalError, ApprovedPlan, Confirmation, Plan, Rung, findings, rung};
 use plumb_store::runs::KeptRun;
-use plumb_trust::dsse::SigningKey;
+use plumb_trust::{approval::Standing, dsse::SigningKey};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::error;
@@ -25,6 +26,9 @@ use crate::{
     topics::Topic,
     views::run::RunView,
 };
+
+/// Begins the name of a fleet's lock file.
+const FLEET_LOCK: &str = "fleet-";
 
 impl App {
     /// Starts the plan that was shown under this hash. A plan that would come out differently now is
@@ -66,8 +70,13 @@ impl App {
                     "start a plan by the hash it was shown with",
                 )
             })?;
-        let prepared = self.prepared(hash)?;
         let (state, loaded) = self.loaded(fleet)?;
+        // One that was started is told as that, and not as a run under way.
+        self.prepared(hash)?;
+        // Held before anything is decided: whoever asks for the same plan twice at once starts it once.
+        let run = new_id(self.now());
+        let locks = self.take_locks(run, &state.name)?;
+        let prepared = self.prepared(hash)?;
         let current = self.current(fleet).await?;
         let plan = self.plan_now(&current, &prepared.request).await?;
         let plan = on_terms_of(&prepared.plan, plan);
@@ -90,9 +99,9 @@ impl App {
         };
         let opened = self.open_gate(&current, plan, &findings, &confirmation, way).await?;
         let approved = opened.map_err(|error| refused(&error))?;
-        let run = self.begin(state, loaded, approved).await?;
         // A plan that was started has to be made again to be started again.
         self.forget_prepared(hash);
+        self.begin((run, locks), state, loaded, approved).await?;
         self.run_view(run).await
     }
 
@@ -133,13 +142,12 @@ impl App {
 
     async fn begin(
         &self,
+        (run, locks): (RunId, Locks),
         state: Arc<FleetState>,
         loaded: Loaded,
         approved: ApprovedPlan,
-    ) -> Result<RunId, AppError> {
+    ) -> Result<(), AppError> {
         let now = self.now();
-        let run = new_id(now);
-        let locks = self.take_locks(run, &state.name)?;
         let key = self.signer(run).await;
         {
             let mut record = self.record().write().await?;
@@ -168,20 +176,23 @@ impl App {
             entries: Vec::new(),
             _locks: locks,
         });
-        Ok(run)
+        Ok(())
     }
 
     /// Goes on with a rollout that another program left, from its journal.
     pub async fn resume_run(&self, run: &str) -> Result<RunView, AppError> {
         let run = run_id(run)?;
+        let kept = self.kept_run(run).await?;
+        let (state, loaded) = self.loaded(kept.fleet.as_str())?;
+        let locks = self.take_locks(run, &state.name)?;
+        // Read once nobody else writes it.
         let (plan, entries) = self.run_record(run).await?;
-        if plan.rollout.is_none() || fold(&entries).outcome.is_some() {
-            let message = format!("run {run} has ended, or is no rollout");
+        let known = fold(&entries);
+        if plan.rollout.is_none() || known.started_at.is_none() || known.outcome.is_some() {
+            let message = format!("run {run} never began, has ended, or is no rollout");
             return Err(AppError::new(Code::Invalid, message, "plan again"));
         }
-        let (state, loaded) = self.loaded(plan.fleet.as_str())?;
-        let locks = self.take_locks(run, &state.name)?;
-        let approved = self.passed_before(run, plan, &entries).await?;
+        let approved = self.passed_before(&kept, plan).await?;
         let key = self.signer(run).await;
         if let Some(key) = &key {
             let mut record = self.record().write().await?;
@@ -193,35 +204,36 @@ impl App {
     }
 
     /// A plan that passed the gate when its run was started. It is the same plan, by its hash in the
-    /// journal, and it is not asked again what was asked then.
-    async fn passed_before(
-        &self,
-        run: RunId,
-        plan: Plan,
-        entries: &[Entry],
-    ) -> Result<ApprovedPlan, AppError> {
+    /// record and in the journal, and it is not asked again what was asked then.
+    async fn passed_before(&self, kept: &KeptRun, plan: Plan) -> Result<ApprovedPlan, AppError> {
         let typed = match rung(&plan) {
             Rung::Typed { phrase } => Some(phrase),
             Rung::Undo | Rung::Dialog => None,
         };
         let operator = self.0.options.operator.clone();
-        let confirmation = Confirmation { seen: plan.hash(), typed, operator };
-        let began = entries.first().map_or_else(|| self.now(), |first| first.body.at);
+        let confirmation = Confirmation { seen: kept.plan, typed, operator };
         let current = self.current(plan.fleet.as_str()).await?;
-        let way = Way::Resumed { run, began };
+        let way = Way::Resumed { run: kept.id, began: kept.started_at };
         let opened = self.open_gate(&current, plan, &[], &confirmation, way).await?;
         opened.map_err(|error| refused(&error))
     }
 
     fn take_locks(&self, run: RunId, fleet: &FleetId) -> Result<Locks, AppError> {
-        let of_fleet = RunLock::take(self.fleet_lock_path(fleet)).map_err(|_| {
-            let message = format!("another run is under way in {fleet}");
-            AppError::new(Code::Busy, message, "wait for its end, or abort it")
-        })?;
-        let of_run = RunLock::take(self.lock_path(run)).map_err(|(path, error)| {
-            let message = format!("{path} could not be locked: {error}");
-            AppError::new(Code::Other, message, "look at the folder's rights and disk")
-        })?;
+        let busy =
+            |message: String| AppError::new(Code::Busy, message, "wait for its end, or abort it");
+        let lock = |path: Utf8PathBuf, busy_with: String| {
+            RunLock::take(path).map_err(|(path, error)| match error.kind() {
+                ErrorKind::WouldBlock => busy(busy_with),
+                _ => AppError::new(
+                    Code::Other,
+                    format!("{path} could not be locked: {error}"),
+                    "look at the folder's rights and disk",
+                ),
+            })
+        };
+        let of_fleet =
+            lock(self.fleet_lock_path(fleet), format!("another run is under way in {fleet}"))?;
+        let of_run = lock(self.lock_path(run), format!("run {run} is carried out elsewhere"))?;
         Ok(Locks { _run: of_run, _fleet: of_fleet })
     }
 
@@ -238,8 +250,9 @@ impl App {
         self.0.tasks.spawn(async move {
             let ended = app.carry_out(&launch, orders, &cancel).await;
             let fleet = launch.state.name.clone();
-            drop(launch);
             app.0.runs.lock().expect("no panic while runs are held").remove(&run);
+            // Only now may another pick it up.
+            drop(launch);
             // Whoever waits looks at the store next, so everything is stored by now.
             let _ = done.send(true);
             app.announce([Topic::run(run), Topic::fleet(&fleet)]);
@@ -256,7 +269,7 @@ impl App {
         let run = *run;
         let operator = self.0.options.operator.clone();
         let handler = FleetEffects::new(self.clone(), state.clone(), loaded.clone(), &operator);
-        let (journal, writer) = StoreJournal::new(self.clone(), head(run, entries), key.clone());
+        let (journal, writer) = StoreJournal::new(self.clone(), run, entries, key.clone());
         let writer = self.0.tasks.spawn(writer);
         let setting = Setting {
             handler: &handler,
@@ -284,7 +297,7 @@ impl App {
             // It stays open, to be picked up from its journal.
             Ok(Left::Open) => false,
             Err(error) => {
-                error!(%run, error = %chain(&error), "run stopped: its journal could not be written");
+                error!(%run, error = %chain(&error), "run stopped");
                 return false;
             }
         };
@@ -306,7 +319,7 @@ impl App {
     }
 
     fn fleet_lock_path(&self, fleet: &FleetId) -> Utf8PathBuf {
-        self.0.options.data_dir.join("runs").join(format!("fleet-{fleet}.lock"))
+        self.0.options.data_dir.join("runs").join(format!("{FLEET_LOCK}{fleet}.lock"))
     }
 
     /// Takes the lock that says which process carries a run out; nothing when another one does.
@@ -418,8 +431,13 @@ impl RunLock {
 
 impl Drop for RunLock {
     fn drop(&mut self) {
-        // What stays behind is an unlocked file, which says the same.
-        let _ = std::fs::remove_file(&self.path);
+        // The file of a fleet stays: somebody may have it open, and would lock what is no longer there. That of a
+        // run is wanted by nobody once it has ended.
+        let of_fleet = self.path.file_name().is_some_and(|name| name.starts_with(FLEET_LOCK));
+        if !of_fleet {
+            // What stays behind is an unlocked file, which says the same.
+            let _ = std::fs::remove_file(&self.path);
+        }
     }
 }
 
@@ -441,6 +459,11 @@ fn refused(error: &ApprovalError) -> AppError {
         ApprovalError::Phrase { .. } => (Code::Confirmation, "type the phrase exactly as shown"),
         ApprovalError::Unsigned { .. } | ApprovalError::NoTerms { .. } => {
             (Code::Outdated, "look at the new plan, then ask for approvals of that")
+        }
+        ApprovalError::NoConsent { standing }
+            if matches!(**standing, Standing::OtherRule { .. } | Standing::Refused { .. }) =>
+        {
+            (Code::Outdated, "plan again, and ask for approvals of that")
         }
         ApprovalError::NoConsent { .. } => {
             (Code::Invalid, "ask those who may approve, and add their approvals")

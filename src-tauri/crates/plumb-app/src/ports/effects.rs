@@ -151,8 +151,10 @@ fn error_ppm(
 ) -> Result<i64, String> {
     let (mut all, mut failed) = (0_u64, 0_u64);
     for (node, now) in now {
-        let before = before.get(node).copied().filter(|before| before.all <= now.all);
-        let before = before.unwrap_or_default();
+        let Some(before) = before.get(node) else {
+            return Err(format!("what {node} had counted before the wave is not known"));
+        };
+        let before = if before.all <= now.all { *before } else { DecisionCounts::default() };
         all += now.all - before.all;
         failed += now.failed.saturating_sub(before.failed);
     }
@@ -184,4 +186,33 @@ pub(crate) fn observation(
             && !report.config.contains_key(PINNED_VERSION),
         settings: report.config.clone(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn counted(node: &str, all: u64, failed: u64) -> BTreeMap<NodeId, DecisionCounts> {
+        [(NodeId::new(node).expect("a name"), DecisionCounts { all, failed })].into()
+    }
+
+    #[track_caller]
+    fn check(before: &BTreeMap<NodeId, DecisionCounts>, now: (u64, u64)) -> Result<i64, String> {
+        error_ppm(&counted("gw-1", now.0, now.1), before)
+    }
+
+    #[test]
+    fn only_decisions_since_the_wave_began_count() {
+        let before = counted("gw-1", 10_000_000, 40);
+        assert_eq!(check(&before, (10_001_000, 540)), Ok(500_000));
+        assert_eq!(check(&before, (200, 3)), Ok(15_000), "the node was started anew");
+        assert!(check(&before, (10_000_000, 40)).is_err(), "nobody asked");
+    }
+
+    #[test]
+    fn what_was_counted_before_is_never_guessed() {
+        let not_known = check(&BTreeMap::new(), (10_001_000, 540));
+        let why = "what gw-1 had counted before the wave is not known".to_owned();
+        assert_eq!(not_known, Err(why));
+    }
 }

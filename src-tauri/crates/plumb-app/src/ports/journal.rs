@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use plumb_exec::{Journal, JournalError};
 use plumb_fleet::RunId;
-use plumb_journal::{Event, Head, is_signed_after};
+use plumb_journal::{Entry, Event, Head, head, is_signed_after};
 use plumb_store::{Database, StoreError, heads::HeadRow, journal::JournalRow};
 use plumb_trust::dsse::{Envelope, SigningKey};
 use tokio::sync::{mpsc, oneshot};
@@ -29,11 +29,13 @@ impl StoreJournal {
     /// With a key, heads are signed.
     pub(crate) fn new(
         app: App,
-        head: Head,
+        run: RunId,
+        entries: &[Entry],
         key: Option<Arc<SigningKey>>,
-    ) -> (Self, impl Future<Output = ()> + Send) {
+    ) -> (Self, impl Future<Output = ()> + Send + use<>) {
         let (queue, waiting) = mpsc::channel(WAITING_MAX);
-        let writer = Writer { record: app.record(), app, head, last: Timestamp::MIN, key };
+        let last = entries.iter().map(|entry| entry.body.at).max().unwrap_or(Timestamp::MIN);
+        let writer = Writer { record: app.record(), app, head: head(run, entries), last, key };
         (Self { queue }, writer.write(waiting))
     }
 }

@@ -2,7 +2,7 @@
 
 use plumb_exec::{Journal as _, standing};
 use plumb_fleet::{FleetId, RunId, Snapshot};
-use plumb_journal::{Entry, Event, NodePhase, Outcome, fold, head};
+use plumb_journal::{Entry, Event, NodePhase, Outcome, fold};
 use plumb_runbook::{Branch, NodePlan, Plan};
 use tracing::{info, warn};
 
@@ -58,7 +58,7 @@ impl App {
             self.keep_key(&mut record, key).await?;
             record.commit().await?;
         }
-        let (journal, writer) = StoreJournal::new(self.clone(), head(run, entries), key);
+        let (journal, writer) = StoreJournal::new(self.clone(), run, entries, key);
         let writing = async move {
             let written = journal.append(events).await;
             drop(journal);
@@ -73,7 +73,7 @@ impl App {
         let (plan, entries) = self.run_record(run).await?;
         let state = fold(&entries);
         // A rollout is carried on from its journal by whoever decides to, so it is not given up.
-        if plan.rollout.is_some() && state.outcome.is_none() {
+        if plan.rollout.is_some() && state.started_at.is_some() && state.outcome.is_none() {
             return Ok(());
         }
         // Where the journal has its end, only the row was left open.

@@ -252,3 +252,18 @@ async fn every_kept_plan_comes_out_again() {
     }
     app.close().await;
 }
+
+#[tokio::test]
+async fn a_plan_asked_for_twice_at_once_is_started_once() {
+    let world = World::start(&FOUR).await;
+    let app = world.app().await;
+    app.sweep("eu").await.expect("a sweep");
+    let plan = app.prepare_plan("eu", &sync_in_waves(None)).await.expect("a plan");
+    let start = || app.start_run("eu", &plan.hash, None);
+    let (one, other) = tokio::join!(start(), start());
+    let (started, refused): (Vec<_>, Vec<_>) = [one, other].into_iter().partition(Result::is_ok);
+    assert_eq!((started.len(), refused.len()), (1, 1));
+    let refused = refused[0].as_ref().expect_err("the second");
+    assert!(matches!(refused.code, Code::Busy | Code::Outdated), "{refused:?}");
+    app.close().await;
+}
