@@ -461,9 +461,12 @@ fn refused(error: &ApprovalError) -> AppError {
             (Code::Outdated, "look at the new plan, then ask for approvals of that")
         }
         ApprovalError::NoConsent { standing }
-            if matches!(**standing, Standing::OtherRule { .. } | Standing::Refused { .. }) =>
+            if matches!(**standing, Standing::OtherRule { .. }) =>
         {
             (Code::Outdated, "plan again, and ask for approvals of that")
+        }
+        ApprovalError::NoConsent { standing } if matches!(**standing, Standing::Refused { .. }) => {
+            (Code::Invalid, "whoever said no may still approve; or make another plan")
         }
         ApprovalError::NoConsent { .. } => {
             (Code::Invalid, "ask those who may approve, and add their approvals")
