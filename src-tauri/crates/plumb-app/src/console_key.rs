@@ -89,6 +89,20 @@ impl App {
         }
     }
 
+    /// The key for a run that another program began, its public half kept as at a start.
+    pub(crate) async fn signer_again(
+        &self,
+        run: RunId,
+    ) -> Result<Option<Arc<SigningKey>>, AppError> {
+        let key = self.signer(run).await;
+        if let Some(key) = &key {
+            let mut record = self.record().write().await?;
+            self.keep_key(&mut record, key).await?;
+            record.commit().await?;
+        }
+        Ok(key)
+    }
+
     /// Why this process had no key for a run.
     pub(crate) fn unsigned_because(&self, run: RunId) -> Option<String> {
         let newest = self.0.unsigned.lock().expect("no panic while a reason is held");

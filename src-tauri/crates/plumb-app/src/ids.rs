@@ -1,8 +1,11 @@
-//! New ids: UUID version 7 (RFC 9562) from our clock and the system's randomness.
+//! Ids: new ones, UUID version 7 (RFC 9562) from our clock and the system's randomness, and those that were typed.
 
 use jiff::Timestamp;
 use newtype_uuid::{GenericUuid as _, TypedUuid, TypedUuidKind};
+use plumb_fleet::RunId;
 use rand::Rng as _;
+
+use crate::error::{AppError, Code};
 
 /// A new id of a snapshot or run.
 pub(crate) fn new_id<K: TypedUuidKind>(at: Timestamp) -> TypedUuid<K> {
@@ -12,4 +15,12 @@ pub(crate) fn new_id<K: TypedUuidKind>(at: Timestamp) -> TypedUuid<K> {
     TypedUuid::from_untyped_uuid(
         uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid(),
     )
+}
+
+/// The id of a run, as it is typed.
+pub(crate) fn run_id(run: &str) -> Result<RunId, AppError> {
+    run.parse().map_err(|_| {
+        let message = format!("{run:?} is not the id of a run");
+        AppError::new(Code::Invalid, message, "copy the id from the list of runs")
+    })
 }

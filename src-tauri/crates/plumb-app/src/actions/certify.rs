@@ -22,8 +22,8 @@ use crate::{
     app::App,
     console_key::public_keys,
     error::{AppError, Code, chain},
+    ids::run_id,
     ports::effects::observation,
-    queries::journal::run_id,
     topics::Topic,
     views::{
         certificate::{CertificateTarget, CertificateView},

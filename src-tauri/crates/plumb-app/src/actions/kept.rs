@@ -60,7 +60,7 @@ impl App {
 /// A plan as it is made now, on the terms of consent of the one that was shown: who asked stays who asked,
 /// whoever starts it. The gate judges whether these terms still hold.
 pub(crate) fn on_terms_of(shown: &Plan, made: Plan) -> Plan {
-    Plan { consent: shown.consent.clone().or_else(|| made.consent.clone()), ..made }
+    Plan { consent: shown.consent.clone().or(made.consent), ..made }
 }
 
 /// What has to be asked for so that a plan comes out again.

@@ -7,9 +7,7 @@ use std::{
 
 use futures::{StreamExt as _, stream};
 use plumb_clients::{Attempt, HttpPool, Now, Operation, Outcome, operations::curl, perform};
-use plumb_fleet::{
-    Assessment, DriftState, Fleet, FleetId, Node, NodeId, RunId, Version, filter::Filter,
-};
+use plumb_fleet::{Assessment, DriftState, Fleet, FleetId, Node, NodeId, Version, filter::Filter};
 use plumb_journal::{NodePhase, fold};
 use plumb_runbook::{
     Action, Effect, Finding, NodePlan, PinChange, Plan, Probe, Rung, Severity, blast_lines,
@@ -25,6 +23,7 @@ use crate::{
     app::App,
     current::Current,
     error::{AppError, Code},
+    ids::run_id,
     queries::{fleet::subject, rollouts::of_plan},
     views::plan::{
         ActionKind, ActionRequest, BlastRadius, ConfirmationView, FindingView, LeftOut,
@@ -130,10 +129,7 @@ impl App {
                 "select all nodes; the run says which",
             ));
         }
-        let name = request.run.as_deref().unwrap_or_default();
-        let run: RunId = name.parse().map_err(|_| {
-            wrong(format!("{name:?} is not the id of a run"), "copy the id from the list of runs")
-        })?;
+        let run = run_id(request.run.as_deref().unwrap_or_default())?;
         let (plan, entries) = self.run_record(run).await?;
         if plan.fleet != *fleet {
             let message = format!("run {run} is one of fleet {}", plan.fleet);

@@ -1,13 +1,14 @@
 //! Rollouts: from what was asked to the policy in the plan, and orders to a run of it.
 
 use plumb_exec::{Order, Wish};
-use plumb_fleet::{NodeId, RunId};
+use plumb_fleet::NodeId;
 use plumb_journal::Bypass;
 use plumb_runbook::{Gate, GateCheck, OnFailure, Rollout, Shape};
 
 use crate::{
     app::App,
     error::{AppError, Code},
+    ids::run_id,
     views::{
         rollout::{GateRequest, RolloutRequest, RunOrder, ShapeRequest},
         run::RunView,
@@ -125,13 +126,6 @@ impl App {
         })?;
         self.run_view(id).await
     }
-}
-
-pub(crate) fn run_id(run: &str) -> Result<RunId, AppError> {
-    run.parse().map_err(|_| {
-        let message = format!("{run:?} is not the id of a run");
-        AppError::new(Code::Invalid, message, "copy the id from the list of runs")
-    })
 }
 
 fn wish(order: &RunOrder) -> Wish {

@@ -18,17 +18,14 @@ use tokio_util::sync::CancellationToken;
 use tracing::error;
 
 use crate::{
-    actions::{approve::Way, kept::on_terms_of, rollout::run_id},
+    actions::{approve::Way, kept::on_terms_of},
     app::{ActiveRun, App, FleetState, Loaded},
     error::{AppError, Code, chain},
-    ids::new_id,
+    ids::{new_id, run_id},
     ports::{effects::FleetEffects, journal::StoreJournal},
     topics::Topic,
     views::run::RunView,
 };
-
-/// Begins the name of a fleet's lock file.
-const FLEET_LOCK: &str = "fleet-";
 
 impl App {
     /// Starts the plan that was shown under this hash. A plan that would come out differently now is
@@ -107,9 +104,7 @@ impl App {
 
     /// Waits until a run of this process has ended.
     pub async fn finished(&self, run: &str) -> Result<RunView, AppError> {
-        let id: RunId = run.parse().map_err(|_| {
-            AppError::new(Code::Invalid, format!("{run:?} is not the id of a run"), "copy the id")
-        })?;
+        let id = run_id(run)?;
         let done = {
             let runs = self.0.runs.lock().expect("no panic while runs are held");
             runs.get(&id).map(|active| active.done.clone())
@@ -193,12 +188,7 @@ impl App {
             return Err(AppError::new(Code::Invalid, message, "plan again"));
         }
         let approved = self.passed_before(&kept, plan).await?;
-        let key = self.signer(run).await;
-        if let Some(key) = &key {
-            let mut record = self.record().write().await?;
-            self.keep_key(&mut record, key).await?;
-            record.commit().await?;
-        }
+        let key = self.signer_again(run).await?;
         self.launch(Launch { run, key, state, loaded, approved, entries, _locks: locks });
         self.run_view(run).await
     }
@@ -221,8 +211,8 @@ impl App {
     fn take_locks(&self, run: RunId, fleet: &FleetId) -> Result<Locks, AppError> {
         let busy =
             |message: String| AppError::new(Code::Busy, message, "wait for its end, or abort it");
-        let lock = |path: Utf8PathBuf, busy_with: String| {
-            RunLock::take(path).map_err(|(path, error)| match error.kind() {
+        let lock = |path: Utf8PathBuf, after: After, busy_with: String| {
+            RunLock::take(path, after).map_err(|(path, error)| match error.kind() {
                 ErrorKind::WouldBlock => busy(busy_with),
                 _ => AppError::new(
                     Code::Other,
@@ -231,9 +221,10 @@ impl App {
                 ),
             })
         };
-        let of_fleet =
-            lock(self.fleet_lock_path(fleet), format!("another run is under way in {fleet}"))?;
-        let of_run = lock(self.lock_path(run), format!("run {run} is carried out elsewhere"))?;
+        let in_fleet = format!("another run is under way in {fleet}");
+        let elsewhere = format!("run {run} is carried out elsewhere");
+        let of_fleet = lock(self.fleet_lock_path(fleet), After::Kept, in_fleet)?;
+        let of_run = lock(self.lock_path(run), After::Removed, elsewhere)?;
         Ok(Locks { _run: of_run, _fleet: of_fleet })
     }
 
@@ -319,12 +310,12 @@ impl App {
     }
 
     fn fleet_lock_path(&self, fleet: &FleetId) -> Utf8PathBuf {
-        self.0.options.data_dir.join("runs").join(format!("{FLEET_LOCK}{fleet}.lock"))
+        self.0.options.data_dir.join("runs").join(format!("fleet-{fleet}.lock"))
     }
 
     /// Takes the lock that says which process carries a run out; nothing when another one does.
     pub(crate) fn own_run(&self, run: RunId) -> Option<RunLock> {
-        RunLock::take(self.lock_path(run)).ok()
+        RunLock::take(self.lock_path(run), After::Removed).ok()
     }
 
     /// Whether some process carries a run out now.
@@ -404,16 +395,26 @@ struct Locks {
     _fleet: RunLock,
 }
 
-/// Held while a run is carried out; removes its file in the end.
+/// What becomes of a lock's file in the end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum After {
+    /// Nobody wants that of a run which has ended.
+    Removed,
+    /// Somebody may have that of a fleet open, and would lock what is no longer there.
+    Kept,
+}
+
+/// Held while a run is carried out.
 #[derive(Debug)]
 pub(crate) struct RunLock {
     path: Utf8PathBuf,
+    after: After,
     _file: File,
 }
 
 impl RunLock {
     /// Takes a lock that goes with the process.
-    fn take(path: Utf8PathBuf) -> Result<Self, (Utf8PathBuf, std::io::Error)> {
+    fn take(path: Utf8PathBuf, after: After) -> Result<Self, (Utf8PathBuf, std::io::Error)> {
         let open = || {
             if let Some(folder) = path.parent() {
                 std::fs::create_dir_all(folder)?;
@@ -423,7 +424,7 @@ impl RunLock {
             Ok(file)
         };
         match open() {
-            Ok(file) => Ok(Self { path, _file: file }),
+            Ok(file) => Ok(Self { path, after, _file: file }),
             Err(error) => Err((path, error)),
         }
     }
@@ -431,10 +432,7 @@ impl RunLock {
 
 impl Drop for RunLock {
     fn drop(&mut self) {
-        // The file of a fleet stays: somebody may have it open, and would lock what is no longer there. That of a
-        // run is wanted by nobody once it has ended.
-        let of_fleet = self.path.file_name().is_some_and(|name| name.starts_with(FLEET_LOCK));
-        if !of_fleet {
+        if self.after == After::Removed {
             // What stays behind is an unlocked file, which says the same.
             let _ = std::fs::remove_file(&self.path);
         }

@@ -98,9 +98,11 @@ impl EffectHandler for FleetEffects {
     async fn set_difference(&self, plan: &Plan) -> Option<String> {
         // A direct action was planned a moment ago.
         plan.rollout.as_ref()?;
-        let nodes: Vec<NodeId> = plan.targets().map(|target| target.node.clone()).collect();
-        let counted = self.decisions(&nodes).await;
-        *self.before_wave.lock().expect("no panic while it is held") = counted;
+        if compares_decisions(plan) {
+            let nodes: Vec<NodeId> = plan.targets().map(|target| target.node.clone()).collect();
+            let counted = self.decisions(&nodes).await;
+            *self.before_wave.lock().expect("no panic while it is held") = counted;
+        }
         // The fleet file as it is now, not as it was when the run began.
         let (_, now) = match self.app.loaded(self.name().as_str()) {
             Ok(loaded) => loaded,
@@ -142,6 +144,12 @@ impl EffectHandler for FleetEffects {
         };
         nodes.iter().map(|id| (id.clone(), of(id))).collect()
     }
+}
+
+/// Whether a gate of a plan needs to know what nodes had counted before a wave.
+fn compares_decisions(plan: &Plan) -> bool {
+    let gates = plan.waves.iter().filter_map(|wave| wave.gate.as_ref());
+    gates.flat_map(|gate| &gate.checks).any(|check| matches!(check, GateCheck::ErrorRate { .. }))
 }
 
 /// Failed decisions in a million since the wave began. A counter that fell was started anew.

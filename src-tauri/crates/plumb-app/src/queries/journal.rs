@@ -21,6 +21,7 @@ use crate::{
     app::App,
     console_key::public_keys,
     error::{AppError, Code, chain},
+    ids::run_id,
     queries::journal::checking::{CheckedFile, FileError, check_file, check_stored},
     views::journal::{JournalExportView, JournalVerdict, JournalVerdictView},
 };
@@ -232,17 +233,6 @@ impl Stored {
         out.flush().map_err(failed)?;
         Ok((events, signed))
     }
-}
-
-/// An id as it is typed.
-pub(crate) fn run_id(run: &str) -> Result<RunId, AppError> {
-    run.parse().map_err(|_| {
-        AppError::new(
-            Code::Invalid,
-            format!("{run:?} is not the id of a run"),
-            "copy the id from the list of runs",
-        )
-    })
 }
 
 fn gave_up(error: &tokio::task::JoinError) -> AppError {

@@ -8,7 +8,8 @@ use plumb_runbook::{NodePlan, Plan};
 
 use crate::{
     app::App,
-    error::{AppError, Code},
+    error::AppError,
+    ids::run_id,
     queries::rollouts::of_run,
     views::{
         convert::ms,
@@ -23,14 +24,7 @@ const RUNS_LISTED_MAX: usize = 100;
 impl App {
     /// One run as its journal tells it.
     pub async fn run(&self, id: &str) -> Result<RunView, AppError> {
-        let id: RunId = id.parse().map_err(|_| {
-            AppError::new(
-                Code::Invalid,
-                format!("{id:?} is not the id of a run"),
-                "copy the id from the list of runs",
-            )
-        })?;
-        self.run_view(id).await
+        self.run_view(run_id(id)?).await
     }
 
     pub(crate) async fn run_view(&self, id: RunId) -> Result<RunView, AppError> {

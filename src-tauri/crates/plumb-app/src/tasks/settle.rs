@@ -52,12 +52,7 @@ impl App {
         let mut events: Vec<Event> =
             plan.targets().filter(in_doubt).map(|target| seen(target, snapshot)).collect();
         events.push(Event::RunEnded { outcome: Outcome::Interrupted });
-        let key = self.signer(run).await;
-        if let Some(key) = &key {
-            let mut record = self.record().write().await?;
-            self.keep_key(&mut record, key).await?;
-            record.commit().await?;
-        }
+        let key = self.signer_again(run).await?;
         let (journal, writer) = StoreJournal::new(self.clone(), run, entries, key);
         let writing = async move {
             let written = journal.append(events).await;

@@ -56,6 +56,22 @@ async fn until(app: &App, run: &str, wanted: impl Fn(&RunView) -> bool) -> RunVi
     }
 }
 
+/// Says of both gates that they may open, each as soon as it waits for that; then every node arrives.
+async fn attested_to_its_end(app: &App, run: &str) {
+    for wave in 0..2 {
+        until(app, run, |run| {
+            let rollout = run.rollout.as_ref().expect("a rollout");
+            rollout.waves[wave].waits_for_attestation
+        })
+        .await;
+        let wave = u32::try_from(wave).expect("few");
+        let attest = RunOrder::Attest { wave, note: "looked at its answers".to_owned() };
+        app.order_run(run, &attest).await.expect("attested");
+    }
+    let run = app.finished(run).await.expect("a run");
+    assert_eq!((run.phase, run.arrived), (RunPhase::Succeeded, 4), "{run:?}");
+}
+
 fn waves(run: &RunView) -> Vec<(String, RunWaveState)> {
     let rollout = run.rollout.as_ref().expect("a rollout");
     rollout.waves.iter().map(|wave| (wave.name.clone(), wave.state)).collect()
@@ -86,18 +102,7 @@ async fn a_gate_that_asks_for_a_person_waits_for_one() {
     let early = RunOrder::Attest { wave: 1, note: "too early".to_owned() };
     let error = app.order_run(&run.id, &early).await.expect_err("wave 2 has not begun");
     assert_eq!(error.code, Code::Invalid);
-    for wave in 0..2 {
-        until(&app, &run.id, |run| {
-            let rollout = run.rollout.as_ref().expect("a rollout");
-            rollout.waves[wave].waits_for_attestation
-        })
-        .await;
-        let wave = u32::try_from(wave).expect("few");
-        let attest = RunOrder::Attest { wave, note: "looked at its answers".to_owned() };
-        app.order_run(&run.id, &attest).await.expect("attested");
-    }
-    let run = app.finished(&run.id).await.expect("a run");
-    assert_eq!((run.phase, run.arrived), (RunPhase::Succeeded, 4), "{run:?}");
+    attested_to_its_end(&app, &run.id).await;
     app.close().await;
 }
 
@@ -158,18 +163,7 @@ async fn a_rollout_left_open_by_one_program_is_picked_up_by_the_next() {
     assert_eq!(error.code, Code::Busy);
     app.resume_run(&run.id).await.expect("picked up");
     app.order_run(&run.id, &RunOrder::Resume).await.expect("resumed");
-    for wave in 0..2 {
-        until(&app, &run.id, |run| {
-            let rollout = run.rollout.as_ref().expect("a rollout");
-            rollout.waves[wave].waits_for_attestation
-        })
-        .await;
-        let wave = u32::try_from(wave).expect("few");
-        let attest = RunOrder::Attest { wave, note: "looked at its answers".to_owned() };
-        app.order_run(&run.id, &attest).await.expect("attested");
-    }
-    let run = app.finished(&run.id).await.expect("a run");
-    assert_eq!((run.phase, run.arrived), (RunPhase::Succeeded, 4), "{run:?}");
+    attested_to_its_end(&app, &run.id).await;
     app.close().await;
 }
 
