@@ -37,3 +37,11 @@ pub const DECISION_TIME_MAX: Duration = Duration::from_millis(500);
 pub const STEPS_BETWEEN_LOOKS: u32 = 256;
 /// Prepared policies kept by their digest: two versions of a few bundles.
 pub const PREPARED_MAX: usize = 8;
+/// Definitions an index must spare a request, or none is made: so many are looked at in 20 us.
+pub const INDEX_DEFINITIONS_MIN: usize = 32;
+/// Parts of an indexed policy. Each holds everything the index cannot leave out.
+pub const INDEX_PARTS_MAX: usize = 32;
+/// Text of all parts together: parsed it takes fifty times the memory.
+pub const INDEX_TEXT_BYTES_MAX: usize = 1 << 20;
+/// Questions asked together from which on an index pays.
+pub const INDEX_QUESTIONS_MIN: usize = 64;

@@ -10,7 +10,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use plumb_decide::{Prepared, Question, Reason, RegoPolicy, RegoSource, Step};
+use plumb_decide::{
+    Prepared, Question, Reason, RegoPolicy, RegoSource, Step, limits::INDEX_QUESTIONS_MIN,
+};
 use plumb_fleet::ids::Digest;
 
 use crate::{
@@ -194,6 +196,12 @@ fn ask(
         Some(policy) => policy,
         None => return write_reply(out, &Reply::Unknown),
     };
+    held.next_step();
+    if let Ok(policy) = &policy
+        && questions.len() >= INDEX_QUESTIONS_MIN
+    {
+        policy.index();
+    }
     for question in questions {
         held.next_step();
         let answer = match &policy {

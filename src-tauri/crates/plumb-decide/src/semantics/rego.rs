@@ -15,6 +15,7 @@ mod builtins;
 mod cache;
 mod engine;
 mod entrypoint;
+mod index;
 mod scan;
 
 use std::{
@@ -163,6 +164,16 @@ impl RegoPolicy {
     /// Functions named in the modules that end an evaluation as soon as they are called.
     pub fn refused_builtins(&self) -> Vec<&'static str> {
         self.engine.refused()
+    }
+
+    /// Makes ready for many questions: from now on a question costs the definitions that can hold for
+    /// it instead of all of them. Takes about as long as preparing the policy again.
+    pub fn index(&self) {
+        // A panic on the way leaves the policy as it was.
+        let _ = guarded(|| {
+            self.engine.index();
+            Ok(())
+        });
     }
 
     /// The answer, within `limit` of evaluation time. The limit is looked at between the engine's

@@ -15,6 +15,7 @@ use super::{
     Module, Question, RegoSource, RegoVersion, at_most,
     builtins::{NOW, Refused, differing, refused},
     bytes_of,
+    index::Index,
     scan::scan,
 };
 use crate::{
@@ -28,8 +29,11 @@ use crate::{
 /// Modules and data, analysed once; a question is asked of a clone, which shares them.
 pub(super) struct Compiled {
     engine: Engine,
+    version: RegoVersion,
     /// Named in the modules.
     refused: Vec<Refused>,
+    /// There once it was asked for; empty where none helps.
+    index: OnceLock<Option<Index>>,
 }
 
 impl fmt::Debug for Compiled {
@@ -69,7 +73,8 @@ impl<'s> Parsing<'s> {
             self.engine.eval_query("true".to_owned(), false)
         });
         analysed.map_err(|error| self.reason(&error))?;
-        Ok(Compiled { engine: self.engine, refused: self.refused })
+        let version = self.source.version;
+        Ok(Compiled { engine: self.engine, version, refused: self.refused, index: OnceLock::new() })
     }
 
     fn reason(&self, error: &anyhow::Error) -> Reason {
@@ -86,8 +91,35 @@ impl Compiled {
         self.refused.iter().map(|refused| refused.name).collect()
     }
 
+    /// Makes the index, once: it pays where many questions follow.
+    pub(super) fn index(&self) {
+        self.index.get_or_init(|| Index::of(&self.engine, self.version));
+    }
+
+    #[cfg(test)]
+    pub(super) fn is_indexed(&self) -> bool {
+        self.index.get().is_some_and(Option::is_some)
+    }
+
     pub(super) fn ask(&self, question: &Question, limit: Duration) -> Result<Answer, Reason> {
-        let mut engine = self.engine.clone();
+        let index = self.index.get().and_then(Option::as_ref);
+        if let Some(part) = index.and_then(|index| index.part_for(&question.input)) {
+            let answered = self.ask_of(part, question, limit);
+            // An error tells lines of the policy: it is told by the whole of it.
+            if !matches!(answered, Ok(Answer::Error { .. })) {
+                return answered;
+            }
+        }
+        self.ask_of(&self.engine, question, limit)
+    }
+
+    fn ask_of(
+        &self,
+        policy: &Engine,
+        question: &Question,
+        limit: Duration,
+    ) -> Result<Answer, Reason> {
+        let mut engine = policy.clone();
         let reached = self.replace_builtins(&mut engine, question);
         engine.set_execution_timer_config(ExecutionTimerConfig {
             limit,
@@ -133,7 +165,7 @@ impl Compiled {
     }
 }
 
-fn empty(version: RegoVersion) -> Engine {
+pub(super) fn empty(version: RegoVersion) -> Engine {
     let mut engine = Engine::new();
     engine.set_rego_v0(version == RegoVersion::V0);
     // OPA's default: a builtin that fails has no value.

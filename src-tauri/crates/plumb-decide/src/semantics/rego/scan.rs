@@ -14,8 +14,28 @@ pub(super) type Names<'a> = BTreeSet<&'a str>;
 
 /// Refuses text that would hold the parser up, and tells the names in the rest.
 pub(super) fn scan<'a>(module: &str, text: &'a str) -> Result<Names<'a>, Reason> {
-    let mut scan = Scan { module, text, line: 1, rest: text.char_indices().peekable() };
     let mut names = BTreeSet::new();
+    walk(module, text, |name, _| names.extend(Some(name).filter(|name| name.contains('.'))))?;
+    Ok(names)
+}
+
+/// Whether `input` may mean something else somewhere: it is replaced by `with`, or stands alone, as
+/// where it is bound as a name or handed on as a whole.
+pub(super) fn hides_input(module: &str, text: &str) -> bool {
+    let mut hides = false;
+    let walked = walk(module, text, |name, next| {
+        hides |= name == "with" || (name == "input" && next != Some('['));
+    });
+    hides || walked.is_err()
+}
+
+/// Tells each dotted name outside of strings and comments, with the character that follows it.
+fn walk<'a>(
+    module: &str,
+    text: &'a str,
+    mut named: impl FnMut(&'a str, Option<char>),
+) -> Result<(), Reason> {
+    let mut scan = Scan { module, text, line: 1, rest: text.char_indices().peekable() };
     let (mut brackets, mut all) = (0_usize, 0_usize);
     while let Some((at, character)) = scan.next() {
         match character {
@@ -40,12 +60,13 @@ pub(super) fn scan<'a>(module: &str, text: &'a str) -> Result<Names<'a>, Reason>
                 brackets = brackets.saturating_sub(usize::from(character != ')'));
             }
             _ if in_name(character) => {
-                names.extend(Some(scan.name(at)).filter(|name| name.contains('.')));
+                let name = scan.name(at);
+                named(name, scan.rest.peek().map(|(_, next)| *next));
             }
             _ => {}
         }
     }
-    Ok(names)
+    Ok(())
 }
 
 struct Scan<'a, 'm> {
@@ -123,6 +144,18 @@ mod tests {
         let text = "package a\n# http.send\nx := \"io.jwt.decode\\\" y\"\ny := `net.z`\n\
                     z := time.now_ns() + f(input.a[_].b)";
         assert_eq!(check(text), Ok(vec!["input.a", "time.now_ns"]));
+    }
+
+    #[test]
+    fn an_input_that_may_be_another_is_seen() {
+        for text in ["f(input)", "x if y with input.a as 1", "some input in z", "import a as input"]
+        {
+            assert!(hides_input("a.rego", text), "{text}");
+        }
+        for text in ["x if input.a == 1 # with care, input", "x := \"with input\"", "input[\"a\"]"]
+        {
+            assert!(!hides_input("a.rego", text), "{text}");
+        }
     }
 
     #[test]
