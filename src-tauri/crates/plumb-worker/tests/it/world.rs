@@ -63,10 +63,12 @@ pub(crate) async fn until(mut happened: impl FnMut() -> bool) {
     }
 }
 
-/// Whether a process ended; one that nobody waited for yet counts.
+/// Whether a process ended, all of it; one that nobody waited for yet counts. Its first thread ends
+/// before others do, and it cannot be waited for until the last did.
 pub(crate) fn has_ended(id: u32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
-    !is_there(id) || stat.contains(") Z ")
+    let threads = std::fs::read_dir(format!("/proc/{id}/task")).map_or(0, Iterator::count);
+    !is_there(id) || (stat.contains(") Z ") && threads <= 1)
 }
 
 /// Whether a process is there; one that ended and was not waited for counts.
