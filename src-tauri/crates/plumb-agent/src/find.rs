@@ -2,11 +2,12 @@
 
 use std::{collections::BTreeMap, path::PathBuf, time::SystemTime};
 
-use plumb_wire::v1::{BundlesFound, FoundBundle, LastKnownGood, Pin};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use plumb_wire::v1::{BundlesFound, FoundBundle, FoundPack, LastKnownGood, PackRole, Pin};
 
 use crate::{
     core::{Core, Place},
-    fetch::{Sound, StoredPack},
+    fetch::{Slot, Sound, StoredPack},
     load::{Loaded, load},
     roots::{BundlePath, Roots},
 };
@@ -154,6 +155,7 @@ impl Core {
             issued_at: None,
             policies_count: None,
             key: None,
+            pack: None,
         };
         match read.result {
             Ok(loaded) => describe(&loaded, &mut found),
@@ -177,7 +179,16 @@ impl Core {
 /// A stored pack in the words of the listing. One of a signed bundle tells the bundle's digest, as
 /// everywhere.
 fn as_found(stored: StoredPack) -> FoundBundle {
-    let StoredPack { path, bytes, digest, content } = stored;
+    let StoredPack { path, bytes, digest, attestation, slot, content } = stored;
+    let role = match slot {
+        Slot::Active => PackRole::Active,
+        Slot::LastKnownGood(_) => PackRole::Lkg,
+    };
+    let pack = digest.zip(attestation).map(|(digest, attestation)| FoundPack {
+        role,
+        digest: digest.to_hex(),
+        attestation: STANDARD.encode(attestation),
+    });
     let mut found = FoundBundle {
         path: path.display().to_string(),
         bytes,
@@ -190,6 +201,7 @@ fn as_found(stored: StoredPack) -> FoundBundle {
         issued_at: None,
         policies_count: None,
         key: None,
+        pack,
     };
     match content {
         Err(reason) => found.reason = Some(reason),

@@ -9,6 +9,7 @@ pub mod evaluate;
 pub mod fetch;
 pub mod files;
 pub mod kept;
+pub mod kept_packs;
 pub mod observe;
 mod plan_line;
 pub mod prepare;

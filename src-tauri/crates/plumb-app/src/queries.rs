@@ -9,6 +9,7 @@ pub mod drift;
 pub mod fleet;
 pub mod journal;
 pub mod kept;
+pub mod kept_approvals;
 pub mod node;
 pub(crate) mod reloads;
 pub(crate) mod rollouts;

@@ -121,6 +121,30 @@ pub async fn config(
     }
 }
 
+/// What an agent has stored and what stands below its roots, escaped.
+pub async fn bundles(
+    pool: &HttpPool,
+    node: &Node,
+    deadline: Duration,
+    now: &Now,
+) -> Result<v1::BundlesFound, NodeFailure> {
+    if node.api != NodeApi::Agent {
+        return Err(cannot(node, "list its bundles"));
+    }
+    let session = Session::open(pool, node, Lane::Warm, deadline, now).await?;
+    let answer = session.get(v1::path::BUNDLES, POLICIES_BYTES_MAX).await?;
+    let mut found: v1::BundlesFound = json(v1::path::BUNDLES, &answer.body)?;
+    for bundle in &mut found.bundles {
+        bundle.path = said(&bundle.path);
+        for text in
+            [&mut bundle.reason, &mut bundle.bundle_id, &mut bundle.version, &mut bundle.key]
+        {
+            *text = text.as_deref().map(said);
+        }
+    }
+    Ok(found)
+}
+
 /// Lines of an agent's log, newest last, escaped.
 pub async fn logs(
     pool: &HttpPool,

@@ -5,6 +5,7 @@ mod simulate;
 
 use jiff::Timestamp;
 use plumb_bundle::{Format, OpaArchive, SignedJson};
+use plumb_fleet::Digest;
 use serde::Serialize;
 
 use crate::{
@@ -166,6 +167,13 @@ impl TrustPolicy {
     pub fn material(&self) -> impl Iterator<Item = (&str, Window)> {
         let roots = self.roots.iter().map(|(root, window)| (root.id(), *window));
         roots.chain(self.keys.iter().map(|key| (key.id.as_str(), key.window)))
+    }
+
+    /// SHA-256 of a named key in DER, by which rosters and other policies know it.
+    pub fn fingerprint(&self, id: &str) -> Option<Digest> {
+        let key = self.keys.iter().find(|key| key.id == id)?;
+        let sigstore = key.sigstore.as_ref().map(SigstoreKey::fingerprint);
+        sigstore.or_else(|| key.embedded.as_ref().map(TrustedKey::fingerprint))
     }
 
     /// Everything the roots list, each part with the name of its root.

@@ -11,10 +11,10 @@ use serde::{Deserialize, Serialize};
 
 pub use answers::{
     Authentication, BundleStatus, BundlesFound, CheckSeen, Config, ConfigKey, ConfigSetting,
-    ConfigValue, Decision, DecisionTotals, Evaluated, Evaluation, Fallback, FoundBundle, History,
-    LastKnownGood, LogLevel, LogLine, Logs, Mode, NoBundle, Ordering, Origin, Pin, Pinned,
-    Policies, PolicyRef, PolicyStanding, PolicyText, Problem, ReloadRecord, Reloaded, Reloads,
-    Restarted, SignatureCheck, SignatureStatus, SignatureVerdict, Status, Trigger,
+    ConfigValue, Decision, DecisionTotals, Evaluated, Evaluation, Fallback, FoundBundle, FoundPack,
+    History, LastKnownGood, LogLevel, LogLine, Logs, Mode, NoBundle, Ordering, Origin, PackRole,
+    Pin, Pinned, Policies, PolicyRef, PolicyStanding, PolicyText, Problem, ReloadRecord, Reloaded,
+    Reloads, Restarted, SignatureCheck, SignatureStatus, SignatureVerdict, Status, Trigger,
 };
 pub use requests::{
     ConfigChange, EvaluateCase, EvaluateRequest, HistoryQuery, LogsQuery, PinRequest,

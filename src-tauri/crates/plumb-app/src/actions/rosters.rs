@@ -192,7 +192,7 @@ fn draft(file: &[u8]) -> Result<RosterDocument, AppError> {
 }
 
 /// The root keys whose signatures are on an envelope.
-fn signers(envelope: &[u8], document: &RosterDocument) -> BTreeSet<KeyId> {
+pub(crate) fn signers(envelope: &[u8], document: &RosterDocument) -> BTreeSet<KeyId> {
     let keys = document.roots.keys.iter().map(|root| &root.key);
     Envelope::read(envelope)
         .ok()

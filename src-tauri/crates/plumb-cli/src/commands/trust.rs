@@ -1,17 +1,22 @@
 //! `trust`: roots and keys that rotate. `trust simulate` says what would stop verifying.
 
+mod held;
 pub(super) mod policy;
+
+use std::collections::BTreeSet;
 
 use camino::Utf8PathBuf;
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
-use plumb_app::{error::chain, queries::kept::KeptBundles};
+use plumb_app::{actions::kept_packs::KeptPacks, error::chain};
 use plumb_trust::{
-    Artifact, Kept, NotTrusted, Profile, Signed, Simulation, TrustPolicy, Window, simulate,
+    Artifact, Kept, NotTrusted, PolicyError, Profile, Signed, Simulation, TrustPolicy, Window,
+    dsse::KeyId, simulate,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use held::Held;
 use policy::{beside, toml_file};
 
 use super::{
@@ -35,10 +40,12 @@ pub(crate) enum Trust {
 
 #[derive(Debug, Args)]
 pub(crate) struct Simulate {
-    /// What to retire: a name in the policy, or the id of a part of a root in hex
+    /// What to retire: a name in the policy, or in hex the id of a part of a root or of a key in the
+    /// fleet's roster
     #[arg(long, value_name = "KEY")]
     retire: String,
-    /// The trust policy: roots, keys and names, in TOML; without it the keys of the fleet file
+    /// The trust policy: roots, keys and names, in TOML; agents are asked for their packs, which are
+    /// judged by it. Without it only the keys of the fleet file count, and nobody is asked
     #[arg(long, value_name = "FILE")]
     policy: Option<String>,
     /// What is in use and what is kept, in TOML; without it what the fleet's nodes were last seen to
@@ -92,6 +99,10 @@ struct AffectedEntry {
     node: String,
     /// `active`, `lkg`, or what else it is kept as.
     role: String,
+    /// `bundle` (signed inside), `pack` (an attestation beside it) or `approval` (an envelope on
+    /// record: the node is then the person, the role the act, the version the plan); nothing where
+    /// the list was a file.
+    kind: Option<String>,
     problem: String,
     /// The version of the bundle, where it is known.
     version: Option<String>,
@@ -125,62 +136,88 @@ impl Simulate {
                 signed: content.signed(),
             })
             .collect();
-        Ok(show(session, &SimulationDocument::from(self.simulated(policy, &kept)?)))
+        Ok(show(session, &SimulationDocument::from(self.simulated(policy, &[], &kept)?)))
     }
 
-    /// What the nodes of a fleet were last seen to run and to keep. Each bundle is judged once, however
-    /// many nodes hold it.
+    /// What the nodes of a fleet were last seen to run and to keep, with a policy also the packs that
+    /// agents tell now, and the approvals on record. Each thing is judged once, however many nodes
+    /// hold it.
     async fn of_fleet(&self, session: Session<'_>) -> Outcome {
         session
             .with_fleet(async |app, fleet| {
-                let held = app.kept_bundles(fleet).await?;
-                let policy = self.policy(&held.keys)?;
-                let bytes: Vec<Vec<u8>> = held
+                let bundles = app.kept_bundles(fleet).await?;
+                let packs = match &self.policy {
+                    Some(_) => app.kept_packs(fleet).await?,
+                    None => KeptPacks::default(),
+                };
+                let policy = self.policy(&bundles.keys)?;
+                let approvals = app.approvals_without(fleet, &self.key_ids(&policy)).await?;
+                let bytes: Vec<Vec<u8>> = bundles
                     .bundles
                     .iter()
                     .map(|bundle| read(bundle.path.as_str()))
                     .collect::<Result<_, _>>()?;
-                let names: Vec<String> = (0..bytes.len()).map(|place| place.to_string()).collect();
+                let embedded = bytes.iter().map(|bundle| Signed::Embedded { bundle });
+                let attested = packs.packs.iter().map(|pack| Signed::Attested {
+                    artifact: Artifact::Digest(pack.digest),
+                    attestation: &pack.attestation,
+                });
+                let signed: Vec<Signed<'_>> = embedded.chain(attested).collect();
+                let names: Vec<String> = (0..signed.len()).map(|place| place.to_string()).collect();
                 let kept: Vec<Kept<'_>> = names
                     .iter()
-                    .zip(&bytes)
-                    .map(|(name, bundle)| Kept {
-                        node: name,
-                        role: "bundle",
-                        signed: Signed::Embedded { bundle },
-                    })
+                    .zip(signed)
+                    .map(|(node, signed)| Kept { node, role: "", signed })
                     .collect();
-                let simulation = self.simulated(policy, &kept)?;
-                Ok(show(session, &of_holders(fleet, &simulation, &held)))
+                let simulation = self.simulated(policy, &approvals.retired, &kept)?;
+                let held = Held { bundles, packs, approvals };
+                Ok(show(session, &held.document(fleet, &simulation)))
             })
             .await
     }
 
-    fn simulated(&self, policy: TrustPolicy, kept: &[Kept<'_>]) -> Result<Simulation, Failure> {
-        simulate(policy, &self.retire, kept, Timestamp::now())
+    fn simulated(
+        &self,
+        policy: TrustPolicy,
+        elsewhere: &[String],
+        kept: &[Kept<'_>],
+    ) -> Result<Simulation, Failure> {
+        simulate(policy, &self.retire, elsewhere, kept, Timestamp::now())
             .map_err(|error| Failure::usage(chain(&error), "name what the policy names"))
     }
 
-    /// The policy of the file, or one of the keys a fleet trusts.
+    /// The key that is meant, as a roster would know it.
+    fn key_ids(&self, policy: &TrustPolicy) -> BTreeSet<KeyId> {
+        let typed = self.retire.parse().ok();
+        typed.into_iter().chain(policy.fingerprint(&self.retire).map(KeyId)).collect()
+    }
+
+    /// The policy of the file with the keys a fleet trusts, or one of those keys alone.
     fn policy(&self, keys: &[(String, Utf8PathBuf)]) -> Result<TrustPolicy, Failure> {
-        match &self.policy {
-            Some(file) => policy::read_policy(file),
-            None => policy_of_keys(keys),
-        }
+        let policy = match &self.policy {
+            Some(file) => policy::read_policy(file)?,
+            None => TrustPolicy::new(Profile::default()),
+        };
+        with_keys(policy, keys)
     }
 }
 
-/// Whatever is signed by a key of the fleet file, at any time.
-fn policy_of_keys(keys: &[(String, Utf8PathBuf)]) -> Result<TrustPolicy, Failure> {
-    let mut policy = TrustPolicy::new(Profile::default());
+/// Also whatever is signed by a key of the fleet file, at any time, where the policy does not say
+/// something else of a key of this name.
+fn with_keys(
+    mut policy: TrustPolicy,
+    keys: &[(String, Utf8PathBuf)],
+) -> Result<TrustPolicy, Failure> {
     let refused = |path: &str, error: &dyn std::error::Error| {
         Failure::usage(format!("{path}: {}", chain(error)), "mend the key the fleet file names")
     };
     for (id, path) in keys {
         let pem = read(path.as_str())?;
-        policy
-            .add_key(id, &String::from_utf8_lossy(&pem), Window { from: None, until: None })
-            .map_err(|error| refused(path.as_str(), &error))?;
+        let always = Window { from: None, until: None };
+        match policy.add_key(id, &String::from_utf8_lossy(&pem), always) {
+            Ok(()) | Err(PolicyError::DuplicateId { .. }) => {}
+            Err(error) => return Err(refused(path.as_str(), &error)),
+        }
     }
     policy.checked().map_err(|error| refused("the fleet file", &error))
 }
@@ -198,56 +235,22 @@ fn show(session: Session<'_>, document: &SimulationDocument) -> Exit {
             (&document.unknown, "cannot be judged"),
         ];
         if all.iter().any(|(entries, _)| !entries.is_empty()) {
-            let mut table = Table::new(&["node", "role", "version", "", "why"]);
+            let mut table = Table::new(&["node", "", "role", "version", "", "why"]);
             for (entry, word) in all
                 .iter()
                 .flat_map(|(entries, word)| entries.iter().map(move |entry| (entry, *word)))
             {
                 let version = or_dash(entry.version.as_deref());
+                let kind = entry.kind.as_deref().unwrap_or_default();
                 table.row(
-                    [&entry.node[..], &entry.role, &version, word, &entry.problem].map(Into::into),
+                    [&entry.node[..], kind, &entry.role, &version, word, &entry.problem]
+                        .map(Into::into),
                 );
             }
             table.print(out);
         }
     });
     Exit::fine_if(fine)
-}
-
-/// The same for every node that holds one of the bundles.
-fn of_holders(fleet: &str, simulation: &Simulation, held: &KeptBundles) -> SimulationDocument {
-    let entries = |list: &[NotTrusted]| -> Vec<AffectedEntry> {
-        let mut entries = Vec::new();
-        for one in list {
-            let place: Option<usize> = one.node.parse().ok();
-            let Some(bundle) = place.and_then(|place| held.bundles.get(place)) else { continue };
-            entries.extend(bundle.holders.iter().map(|holder| AffectedEntry {
-                node: holder.node.clone(),
-                role: holder.role.to_owned(),
-                problem: one.problem.clone(),
-                version: Some(bundle.version.clone()),
-                file: Some(bundle.path.to_string()),
-            }));
-        }
-        entries
-    };
-    let (broken, failing) = (entries(&simulation.broken), entries(&simulation.failing));
-    let holders: usize = held.bundles.iter().map(|bundle| bundle.holders.len()).sum();
-    let unknown = held.unknown.iter().map(|one| AffectedEntry {
-        node: one.holder.node.clone(),
-        role: one.holder.role.to_owned(),
-        problem: one.problem.clone(),
-        version: None,
-        file: None,
-    });
-    SimulationDocument {
-        retired: simulation.retired.clone(),
-        unaffected: holders - broken.len() - failing.len(),
-        fleet: Some(fleet.to_owned()),
-        unknown: unknown.collect(),
-        broken,
-        failing,
-    }
 }
 
 impl Content {
@@ -294,6 +297,7 @@ impl From<Simulation> for SimulationDocument {
                 .map(|one| AffectedEntry {
                     node: one.node,
                     role: one.role,
+                    kind: None,
                     problem: one.problem,
                     version: None,
                     file: None,

@@ -81,6 +81,31 @@ fn carry(from: &World, to: &World, file: &str) {
     fs::copy(from.path().join(file), to.path().join(file)).expect("copies");
 }
 
+/// What would be lost with a key is known before it is retired, while mara has consented and piet not.
+#[track_caller]
+fn simulated_retirement(world: &World, plan: &Value) {
+    // The request of rick stays.
+    let key = text(&document(world, "key|show|mara", 0)["keys"][0]["fingerprint"]).to_owned();
+    let without = document(world, &format!("trust|simulate|--retire|{key}"), 1);
+    let broken = without["broken"].as_array().expect("a list");
+    assert_eq!(broken.len(), 1, "{without:#}");
+    assert_eq!(
+        (&broken[0]["kind"], &broken[0]["node"], &broken[0]["role"], &broken[0]["version"]),
+        (&json!("approval"), &json!("mara"), &json!("approve"), plan)
+    );
+    let root = text(&document(world, "key|show|vault", 0)["keys"][0]["fingerprint"]).to_owned();
+    let without = document(world, &format!("trust|simulate|--retire|{root}"), 1);
+    let acts: Vec<&str> = without["broken"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|one| text(&one["role"]))
+        .collect();
+    assert_eq!(acts.len(), 2, "{without:#}");
+    let said = signing(world, &format!("trust|simulate|--retire|{root}"), 1).stdout;
+    assert!(said.contains("0 of the 1 root keys it needs"), "{said}");
+}
+
 #[test]
 fn a_plan_starts_when_both_groups_consented_on_machines_of_their_own() {
     let world = World::demo(5);
@@ -132,6 +157,7 @@ fn a_plan_starts_when_both_groups_consented_on_machines_of_their_own() {
 
     let one = document(&world, "approvals|add|mara.json", 1);
     assert_eq!(one["plans"][0]["missing"], json!(["1 of platform-security"]));
+    simulated_retirement(&world, &list["plans"][0]["plan"]);
     let still = signing(&world, &format!("{sync}|--yes|--person|rick"), 2);
     assert!(still.stderr.contains("missing 1 of platform-security"), "{}", still.stderr);
     let both = world.document("approvals add piet.json", 0, "approvals");

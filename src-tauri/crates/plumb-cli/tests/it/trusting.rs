@@ -149,3 +149,27 @@ fn retiring_the_key_of_a_fleet_names_its_nodes_and_bundles() {
     assert!(said.contains(&key), "{said}");
     world.check("trust simulate --kept kept.toml --retire x", 2);
 }
+
+/// The packs of agents are judged by digest and attestation, which the agents tell.
+#[test]
+fn retiring_what_vouches_for_packs_names_every_node_that_holds_one() {
+    let world = World::demo(5);
+    world.check("policy status", 1);
+    let keys = world.fleet_file().with_file_name("keys");
+    let words = |key: &str| {
+        format!("trust simulate --policy {} --retire {key}", keys.join("pack-trust.toml").display())
+    };
+    let document = world.document(&words("demo"), 1, "trust-simulation");
+    let broken = document["broken"].as_array().expect("a list");
+    let holds = |node: &str, role: &str| {
+        broken.iter().any(|one| one["node"] == node && one["role"] == role && one["kind"] == "pack")
+    };
+    assert!(holds("eu-gw-001", "active") && holds("eu-gw-001", "lkg"), "{document:#}");
+    assert!(holds("us-gw-001", "active"), "{document:#}");
+    // The signatures inside are another matter: they go on verifying by the keys of the fleet file.
+    assert!(broken.iter().all(|one| one["kind"] == "pack"), "{document:#}");
+    assert!(document["unaffected"].as_u64().is_some_and(|count| count > 0), "{document:#}");
+    assert_eq!(document["failing"], serde_json::json!([]), "{document:#}");
+    let said = world.check(&words("demo"), 1).stdout;
+    assert!(said.contains("no trusted root"), "{said}");
+}

@@ -47,10 +47,12 @@ pub enum SimulationError {
 /// Judges everything kept twice: as it is, and as if `key` were gone.
 ///
 /// `key` is the name of a root or key of the policy, or the id of a log, certificate authority or
-/// timestamp authority inside a root, in hex. The policy is used up.
+/// timestamp authority inside a root, in hex. What it names outside the policy is `elsewhere`: it is
+/// told as retired too, and may be all there is. The policy is used up.
 pub fn simulate(
     policy: TrustPolicy,
     key: &str,
+    elsewhere: &[String],
     kept: &[Kept<'_>],
     now: Timestamp,
 ) -> Result<Simulation, SimulationError> {
@@ -66,7 +68,7 @@ pub fn simulate(
         kept.iter().map(problem).collect()
     };
     let before = judge(&policy);
-    let (policy, retired) = without(policy, key)?;
+    let (policy, retired) = without(policy, key, elsewhere)?;
     let after = judge(&policy);
     let mut simulation =
         Simulation { retired, broken: Vec::new(), failing: Vec::new(), unaffected: 0 };
@@ -88,6 +90,7 @@ pub fn simulate(
 fn without(
     mut policy: TrustPolicy,
     key: &str,
+    elsewhere: &[String],
 ) -> Result<(TrustPolicy, Vec<String>), SimulationError> {
     let names: Vec<String> = policy.material().map(|(id, _)| id.to_owned()).collect();
     let mut retired: Vec<String> = names.iter().filter(|id| *id == key).cloned().collect();
@@ -111,6 +114,7 @@ fn without(
         }
     }
     policy.roots = roots;
+    retired.extend(elsewhere.iter().cloned());
     if retired.is_empty() {
         let key = key.chars().take(80).collect();
         return Err(SimulationError::Unknown { key, known: names.join(", ") });

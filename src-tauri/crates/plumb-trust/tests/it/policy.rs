@@ -69,7 +69,7 @@ impl World {
     }
 
     fn retire(&self, key: &str) -> Result<Simulation, SimulationError> {
-        simulate(self.policy(), key, &self.kept(), now())
+        simulate(self.policy(), key, &[], &self.kept(), now())
     }
 }
 

@@ -399,7 +399,7 @@ pub struct History {
     pub lost: u64,
 }
 
-/// Signed bundles that stand below the agent's roots.
+/// Stored packs, the active one first, and signed bundles that stand below the agent's roots.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct BundlesFound {
     pub bundles: Vec<FoundBundle>,
@@ -407,7 +407,7 @@ pub struct BundlesFound {
     pub truncated: bool,
 }
 
-/// One `*.signed.json` file; what it says of itself counts only when it is verified.
+/// One stored pack or `*.signed.json` file; what it says of itself counts only when it is verified.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FoundBundle {
     pub path: String,
@@ -422,6 +422,29 @@ pub struct FoundBundle {
     pub issued_at: Option<Timestamp>,
     pub policies_count: Option<u32>,
     pub key: Option<String>,
+    /// What vouches for a stored pack; absent from files, and from packs that are not whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pack: Option<FoundPack>,
+}
+
+/// A stored pack as anybody can judge it: its digest, and the attestation beside it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct FoundPack {
+    pub role: PackRole,
+    /// Digest of the tar, which the attestation is about.
+    pub digest: String,
+    /// The attestation's bytes in base64 (RFC 4648, with padding).
+    pub attestation: String,
+}
+
+/// What a pack is stored as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PackRole {
+    /// It is in force, or is what a start would bring into force.
+    Active,
+    /// A former one, kept to return to.
+    Lkg,
 }
 
 /// Problem details (RFC 9457).

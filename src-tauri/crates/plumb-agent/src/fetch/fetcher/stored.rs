@@ -13,7 +13,7 @@ use super::examine::{Examined, examine, is_expired};
 use crate::{
     chain::chain,
     fetch::{
-        store::{PackStore, Record, StoreError},
+        store::{PackStore, Record, Slot, StoreError},
         verify::PackVerifier,
     },
 };
@@ -25,6 +25,9 @@ pub(crate) struct StoredPack {
     pub(crate) bytes: u64,
     /// Of the tar, where the file is whole.
     pub(crate) digest: Option<Digest>,
+    /// Where it is whole.
+    pub(crate) attestation: Option<Vec<u8>>,
+    pub(crate) slot: Slot,
     /// What it is, or why it would not be brought into force.
     pub(crate) content: Result<Sound, String>,
 }
@@ -52,25 +55,37 @@ impl StoredPacks {
     /// The active pack and the kept ones, each verified as a start would. Blocks.
     pub(super) fn list(&self, now: Timestamp) -> Vec<StoredPack> {
         let Some(store) = self.store.upgrade() else { return Vec::new() };
-        let read: Vec<(PathBuf, Result<Record, StoreError>)> = {
+        let read: Vec<(Slot, PathBuf, Result<Record, StoreError>)> = {
             let store = store.lock().unwrap_or_else(PoisonError::into_inner);
             let Ok(slots) = store.slots() else { return Vec::new() };
-            slots.iter().map(|slot| (store.path(slot), store.load(slot))).collect()
+            let read = |slot: Slot| {
+                let (path, record) = (store.path(&slot), store.load(&slot));
+                (slot, path, record)
+            };
+            slots.into_iter().map(read).collect()
         };
         // Before there ever was one, there is no active pack.
         let is_there = |read: &Result<Record, StoreError>| {
             !matches!(read, Err(StoreError::Disk { error, .. })
                 if error.kind() == std::io::ErrorKind::NotFound)
         };
-        let found = read.into_iter().filter(|(_, read)| is_there(read));
-        found.map(|(path, read)| self.judge(path, read, now)).collect()
+        let found = read.into_iter().filter(|(.., read)| is_there(read));
+        found.map(|(slot, path, read)| self.judge(slot, path, read, now)).collect()
     }
 
-    fn judge(&self, path: PathBuf, read: Result<Record, StoreError>, now: Timestamp) -> StoredPack {
+    fn judge(
+        &self,
+        slot: Slot,
+        path: PathBuf,
+        read: Result<Record, StoreError>,
+        now: Timestamp,
+    ) -> StoredPack {
         let record = match read {
             Ok(record) => record,
             Err(error) => {
-                return StoredPack { path, bytes: 0, digest: None, content: Err(chain(&error)) };
+                let content = Err(chain(&error));
+                let (bytes, digest, attestation) = (0, None, None);
+                return StoredPack { path, bytes, digest, attestation, slot, content };
             }
         };
         let Record { pack, tar, attestation, verified_at, .. } = &record;
@@ -87,6 +102,7 @@ impl StoredPacks {
             })
             .map_err(|failure| chain(&failure));
         let (bytes, digest) = (record.tar.len() as u64, Some(record.digest));
-        StoredPack { path, bytes, digest, content }
+        let attestation = Some(record.attestation);
+        StoredPack { path, bytes, digest, attestation, slot, content }
     }
 }

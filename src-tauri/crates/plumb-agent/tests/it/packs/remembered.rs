@@ -1,5 +1,6 @@
 //! What an agent keeps in mind about packs: those that were taken back, those a pin holds back, and those it stores.
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use plumb_agent::NoBundle;
 use plumb_fleet::Digest;
 use serde_json::{Value, json};
@@ -154,12 +155,28 @@ async fn the_listing_tells_the_active_pack_and_the_former_ones() {
         assert_eq!(pack["verified"], true, "{pack}");
         assert!(pack["key"].as_str().is_some_and(|key| key.contains("certificate")), "{pack}");
     }
+    // Whoever has the tar or its digest can judge it without this agent.
+    assert_eq!(
+        (&active["pack"]["role"], &former["pack"]["role"]),
+        (&json!("active"), &json!("lkg"))
+    );
+    for pack in packs {
+        let attestation = pack["pack"]["attestation"].as_str().expect("base64");
+        let attestation = STANDARD.decode(attestation).expect("base64");
+        let statement: Value = serde_json::from_slice(&attestation).expect("a Sigstore bundle");
+        assert!(statement["verificationMaterial"].is_object(), "{statement}");
+        let signed = statement["messageSignature"]["messageDigest"]["digest"].as_str();
+        let signed = STANDARD.decode(signed.expect("a digest")).expect("base64");
+        let hex: String = signed.iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(pack["pack"]["digest"], json!(hex));
+    }
     assert_eq!((&active["version"], &former["version"]), (&json!("2"), &json!("1.0.0")));
     assert_eq!(former["content"], first["content"]);
     assert_eq!(former["digest"], first["bundle"]["digest"]);
     // A kept file that is damaged is told as that.
     std::fs::write(path(former), b"half").expect("writable");
     let listed = node.get("/v1/agent/bundles").await.json();
+    assert!(listed["bundles"][1].get("pack").is_none(), "{listed}");
     let reason = listed["bundles"][1]["reason"].as_str().expect("a reason");
     assert!(reason.contains("is not whole: it is cut short"), "{reason}");
     node.agent.shutdown().await;
