@@ -12,6 +12,10 @@ pub(crate) enum Asked {
     FleetFile,
     /// A list of nodes to import.
     Nodes,
+    /// A request, an answer or a key.
+    Signed {
+        what: String,
+    },
     /// A place for a new file, with the name that is proposed.
     Place {
         name: String,
@@ -39,6 +43,11 @@ pub(crate) async fn file(
         Asked::Nodes => builder
             .set_title("Import nodes")
             .add_filter("Node lists", &["json", "csv", "toml", "txt"])
+            .add_filter("All files", &["*"])
+            .pick_file(tell),
+        Asked::Signed { what } => builder
+            .set_title(what)
+            .add_filter("Signed files and keys", &["json", "pem", "p8", "key"])
             .add_filter("All files", &["*"])
             .pick_file(tell),
         Asked::Place { name } => {

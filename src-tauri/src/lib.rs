@@ -52,44 +52,7 @@ pub fn run() -> anyhow::Result<ExitCode> {
     tauri::Builder::default()
         .plugin(tauri_plugin_dialog::init())
         .manage(Measurement::new(arguments.measure_start))
-        .invoke_handler(tauri::generate_handler![
-            commands::fleet::shell,
-            commands::fleet::open_fleet,
-            commands::fleet::fleet_overview,
-            commands::fleet::node_names,
-            commands::fleet::node,
-            commands::fleet::node_raw,
-            commands::fleet::node_logs,
-            commands::fleet::refresh,
-            commands::fleet::chart_svg,
-            commands::drift::drift,
-            commands::drift::moments,
-            commands::drift::policy_text_diff,
-            commands::plans::bundle_choices,
-            commands::plans::prepare_plan,
-            commands::plans::start_run,
-            commands::runs::run,
-            commands::runs::runs,
-            commands::runs::live_run,
-            commands::runs::abort_run,
-            commands::runs::order_run,
-            commands::runs::resume_run,
-            commands::files::choose_fleet_file,
-            commands::files::choose_import_file,
-            commands::files::choose_place,
-            commands::files::save_text,
-            commands::settings::settings,
-            commands::settings::add_fleet,
-            commands::settings::remove_fleet,
-            commands::settings::preview_import,
-            commands::settings::save_import,
-            commands::settings::set_secret,
-            commands::settings::delete_secret,
-            commands::settings::start_demo,
-            commands::window::painted,
-            commands::window::visible,
-            commands::window::quit,
-        ])
+        .invoke_handler(commands())
         .setup(move |tauri| Ok(show(tauri, opening)?))
         .build(tauri::generate_context!())
         .context("opening the window")?
@@ -101,6 +64,63 @@ pub fn run() -> anyhow::Result<ExitCode> {
             }
         });
     Ok(ExitCode::SUCCESS)
+}
+
+/// Everything the page can ask for.
+fn commands() -> impl Fn(tauri::ipc::Invoke) -> bool + Send + Sync + 'static {
+    tauri::generate_handler![
+        commands::fleet::shell,
+        commands::fleet::open_fleet,
+        commands::fleet::fleet_overview,
+        commands::fleet::node_names,
+        commands::fleet::node,
+        commands::fleet::node_raw,
+        commands::fleet::node_logs,
+        commands::fleet::refresh,
+        commands::fleet::chart_svg,
+        commands::drift::drift,
+        commands::drift::moments,
+        commands::drift::policy_text_diff,
+        commands::plans::bundle_choices,
+        commands::plans::prepare_plan,
+        commands::plans::start_run,
+        commands::plans::start_run_at_night,
+        commands::consent::plan_consent,
+        commands::consent::ask_for_approval,
+        commands::consent::save_request,
+        commands::consent::add_approval_file,
+        commands::consent::sign_here,
+        commands::consent::open_request,
+        commands::consent::answer_request_file,
+        commands::consent::reviews_due,
+        commands::consent::review_signers,
+        commands::consent::give_review,
+        commands::runs::run,
+        commands::runs::runs,
+        commands::runs::live_run,
+        commands::runs::abort_run,
+        commands::runs::order_run,
+        commands::runs::resume_run,
+        commands::runs::run_certificate,
+        commands::runs::make_certificate,
+        commands::runs::save_certificate,
+        commands::files::choose_fleet_file,
+        commands::files::choose_signed_file,
+        commands::files::choose_import_file,
+        commands::files::choose_place,
+        commands::files::save_text,
+        commands::settings::settings,
+        commands::settings::add_fleet,
+        commands::settings::remove_fleet,
+        commands::settings::preview_import,
+        commands::settings::save_import,
+        commands::settings::set_secret,
+        commands::settings::delete_secret,
+        commands::settings::start_demo,
+        commands::window::painted,
+        commands::window::visible,
+        commands::window::quit,
+    ]
 }
 
 async fn open(data_dir: Utf8PathBuf, fleet_file: Option<Utf8PathBuf>) -> anyhow::Result<App> {

@@ -68,18 +68,22 @@ fn windowed() -> Result<ExitCode> {
     let fleet_file = state.join("fleet.toml");
     let demo = Cmd::new(apps::plumb()).args(["demo", "--state-dir"]).args([&state]);
     let mut fleet = demo.stdout_to_stderr().spawn()?;
-    let outcome = wait_for(&fleet_file, &mut fleet).and_then(|()| {
+    // The last thing that is made; the window is that of whoever asks for approvals in the demo.
+    let ready = state.join("approvals").join("TRY.txt");
+    let profile = state.join("approvals").join("avery");
+    let outcome = wait_for(&ready, &mut fleet).and_then(|()| {
         let window = Cmd::new(apps::plumbline()).args(["--fleet-file"]).args([&fleet_file]);
+        let window = window.args(["--data-dir"]).args([&profile]);
         window.stdout_to_stderr().status()
     });
     stop(&mut fleet)?;
     outcome.map(same)
 }
 
-/// The fleet file is written when every node listens.
-fn wait_for(fleet_file: &Path, fleet: &mut Child) -> Result<()> {
+/// Waits for the file that is written when the demo can be used.
+fn wait_for(ready: &Path, fleet: &mut Child) -> Result<()> {
     let start = Instant::now();
-    while !fleet_file.exists() {
+    while !ready.exists() {
         if let Some(status) = fleet.try_wait()? {
             bail!("the demo fleet ended with {status} before it was ready");
         }

@@ -15,6 +15,14 @@ pub(crate) async fn choose_fleet_file(handle: AppHandle) -> Result<Option<String
 }
 
 #[tauri::command]
+pub(crate) async fn choose_signed_file(
+    handle: AppHandle,
+    what: String,
+) -> Result<Option<String>, AppError> {
+    Ok(dialog::file(&handle, Asked::Signed { what }).await?.map(String::from))
+}
+
+#[tauri::command]
 pub(crate) async fn choose_import_file(handle: AppHandle) -> Result<Option<ChosenText>, AppError> {
     let Some(path) = dialog::file(&handle, Asked::Nodes).await? else { return Ok(None) };
     read_chosen(path).await.map(Some)

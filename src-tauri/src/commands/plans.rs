@@ -37,3 +37,14 @@ pub(crate) async fn start_run(
 ) -> Result<RunView, AppError> {
     app.start_run(&fleet, &plan_hash, typed.as_deref()).await
 }
+
+#[tauri::command]
+pub(crate) async fn start_run_at_night(
+    app: State<'_, App>,
+    fleet: String,
+    plan_hash: String,
+    typed: Option<String>,
+    reason: String,
+) -> Result<RunView, AppError> {
+    app.start_run_at_night(&fleet, &plan_hash, typed.as_deref(), &reason).await
+}

@@ -3,7 +3,11 @@
 use plumb_app::{
     App,
     error::AppError,
-    views::{rollout::RunOrder, run::RunView},
+    views::{
+        certificate::{CertificateView, RunCertificateView},
+        rollout::RunOrder,
+        run::RunView,
+    },
 };
 use tauri::State;
 
@@ -42,4 +46,29 @@ pub(crate) async fn order_run(
 #[tauri::command]
 pub(crate) async fn resume_run(app: State<'_, App>, id: String) -> Result<RunView, AppError> {
     app.resume_run(&id).await
+}
+
+#[tauri::command]
+pub(crate) async fn run_certificate(
+    app: State<'_, App>,
+    id: String,
+) -> Result<RunCertificateView, AppError> {
+    app.run_certificate(&id).await
+}
+
+#[tauri::command]
+pub(crate) async fn make_certificate(
+    app: State<'_, App>,
+    id: String,
+) -> Result<CertificateView, AppError> {
+    app.certificate(&id, true).await
+}
+
+#[tauri::command]
+pub(crate) async fn save_certificate(
+    app: State<'_, App>,
+    id: String,
+    path: String,
+) -> Result<CertificateView, AppError> {
+    app.save_certificate(&id, &path).await
 }

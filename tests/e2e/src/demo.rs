@@ -16,6 +16,8 @@ use crate::program::{Group, program};
 pub struct Demo {
     _process: Group,
     pub fleet_file: PathBuf,
+    /// What the demo offers to try approvals with, as it tells it.
+    approvals: Value,
 }
 
 impl Demo {
@@ -34,6 +36,25 @@ impl Demo {
         let started: Value =
             serde_json::from_str(&line).with_context(|| format!("reading {line:?}"))?;
         let file = started["fleet_file"].as_str().context("the demo names its fleet file")?;
-        Ok(Self { _process: process, fleet_file: file.into() })
+        let approvals = started["approvals"].clone();
+        Ok(Self { _process: process, fleet_file: file.into(), approvals })
+    }
+
+    /// The fleet whose changes others must approve.
+    pub fn approved_fleet(&self) -> Result<&str> {
+        self.approvals["fleet"].as_str().context("the demo names the fleet with a roster")
+    }
+
+    /// The passphrase of every key file.
+    pub fn passphrase(&self) -> Result<&str> {
+        self.approvals["passphrase"].as_str().context("the demo tells the passphrase")
+    }
+
+    /// The profile and the key file of somebody who asks or approves.
+    pub fn person(&self, id: &str) -> Result<(PathBuf, PathBuf)> {
+        let people = self.approvals["people"].as_array().context("the demo names people")?;
+        let person = people.iter().find(|one| one["id"] == id).with_context(|| id.to_owned())?;
+        let path = |key: &str| person[key].as_str().map(PathBuf::from).context("a path");
+        Ok((path("data_dir")?, path("key")?))
     }
 }

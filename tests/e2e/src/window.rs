@@ -150,6 +150,29 @@ impl Window {
         self.click(&button(name)).await
     }
 
+    /// Writes into a field that has this label, in place of what it holds.
+    pub async fn fill(&self, label: &str, text: &str) -> Result<()> {
+        let path = format!(
+            "//*[(self::input or self::textarea) and @id = //label[normalize-space()={}]/@for]",
+            quoted(label)
+        );
+        let field = self.find(&path).await?;
+        field.clear().await.with_context(|| format!("clearing {label}"))?;
+        field.send_keys(text).await.with_context(|| format!("writing into {label}"))
+    }
+
+    /// Waits until no dialog is open.
+    pub async fn closed(&self) -> Result<()> {
+        let started = Instant::now();
+        while self.shows("//dialog[@open]").await {
+            if started.elapsed() > APPEAR_MAX {
+                bail!("a dialog stays open; the page says: {}", self.text().await);
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        Ok(())
+    }
+
     /// Presses a key of the keyboard as a whole: down and up.
     pub async fn press(&self, key: char) -> Result<()> {
         self.chord(&[], key).await

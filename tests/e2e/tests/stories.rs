@@ -52,6 +52,87 @@ async fn the_diverged_node_is_found_by_its_diff_and_brought_back() -> Result<()>
     window.quit().await
 }
 
+/// Plans a rollout of every drifted node and waits for its review.
+async fn plan_rollout(window: &Window) -> Result<()> {
+    window.press_outside_fields('3').await?;
+    window.click("//button[contains(., 'New rollout…') or contains(., 'Plan a rollout…')]").await?;
+    window.fill("Soak", "0").await?;
+    window.chord(&[CONTROL], ENTER).await?;
+    window.find("//*[@role='region' or self::section][@aria-label='Waves in order']").await?;
+    Ok(())
+}
+
+/// Types the phrase that the review asks for, where it asks for one, and starts.
+async fn start_rollout(window: &Window) -> Result<()> {
+    let field = "//input[starts-with(@aria-label, 'Type ')]";
+    if window.shows(field).await {
+        let field = window.find(field).await?;
+        let label = field.attr("aria-label").await?.unwrap_or_default();
+        let phrase = label.trim_start_matches("Type ").trim_end_matches(" to go on");
+        field.send_keys(phrase).await?;
+    }
+    window.chord(&[CONTROL], ENTER).await
+}
+
+#[tokio::test]
+async fn a_rollout_is_asked_for_approved_on_another_profile_and_carried_out() -> Result<()> {
+    let state = TempDir::new()?;
+    let demo = Demo::start(state.path())?;
+    let path = |name: &str| state.path().join(name).display().to_string();
+    let (console, asks) = demo.person("avery")?;
+    let window = Window::open(Launch { fleet_file: None, data_dir: Some(&console) }).await?;
+    window.see(demo.approved_fleet()?).await?;
+    row_says(&window, DIVERGED, "Diverged").await?;
+
+    plan_rollout(&window).await?;
+    window.see("avery has not asked yet").await?;
+    window.click_button("Request approval…").await?;
+    window.fill("Save the request as", &path("request.json")).await?;
+    window.fill("Passphrase", demo.passphrase()?).await?;
+    window.chord(&[CONTROL], ENTER).await?;
+    window.closed().await?;
+    window.see("Missing: 1 of platform-security").await?;
+    assert!(asks.exists(), "the key of whoever asks stays where it is");
+
+    // Robin approves on a profile of their own, which knows nothing but the roster and the request.
+    let (profile, key) = demo.person("robin")?;
+    let other = Window::open(Launch { fleet_file: None, data_dir: Some(&profile) }).await?;
+    other.see("LIVE").await?;
+    other.press_outside_fields('3').await?;
+    other.click_button("Answer a request…").await?;
+    other.fill("Request that you were sent", &path("request.json")).await?;
+    other.click("//button[normalize-space()='Open the request']").await?;
+    other.see("1 of storage, and 1 of platform-security").await?;
+    other.fill("Passphrase", demo.passphrase()?).await?;
+    other.fill("Save the answer as", &path("answer.json")).await?;
+    other.chord(&[CONTROL], ENTER).await?;
+    other.see("Approved by robin").await?;
+    other.quit().await?;
+    assert!(key.exists(), "a key file is read, not moved");
+
+    window.click_button("Add an answer…").await?;
+    window.fill("Signed answer", &path("answer.json")).await?;
+    window.chord(&[CONTROL], ENTER).await?;
+    window.closed().await?;
+    window.see("robin approves for storage").await?;
+
+    // Sam comes by and signs at the same console, with the key they brought.
+    let (_, key) = demo.person("sam")?;
+    window.click_button("Sign…").await?;
+    window
+        .click("//select[@id='key-choice']/option[starts-with(normalize-space(), 'A key file')]")
+        .await?;
+    window.fill("Key file", &key.display().to_string()).await?;
+    window.fill("Passphrase", demo.passphrase()?).await?;
+    window.chord(&[CONTROL], ENTER).await?;
+    window.closed().await?;
+    window.see("Everybody who must consent has consented.").await?;
+    start_rollout(&window).await?;
+    window.see("nodes arrived").await?;
+    window.find("//*[@aria-label='Convergence certificate']").await?;
+    window.quit().await
+}
+
 #[tokio::test]
 async fn the_first_run_offers_doors_and_a_fleet_can_be_added() -> Result<()> {
     let state = TempDir::new()?;

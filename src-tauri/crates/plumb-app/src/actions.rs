@@ -3,6 +3,7 @@
 pub mod approve;
 pub mod certify;
 pub mod configure;
+pub mod consent;
 pub mod credentials;
 pub mod enrol;
 pub mod evaluate;

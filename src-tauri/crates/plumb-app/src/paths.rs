@@ -18,3 +18,8 @@ pub fn data_dir() -> Result<Utf8PathBuf, PathError> {
         .map(|folder| folder.join("plumbline"))
         .map_err(|path| PathError::NotUtf8 { path: path.display().to_string() })
 }
+
+/// The folder of whoever runs this, where it is known.
+pub(crate) fn home() -> Option<Utf8PathBuf> {
+    dirs::home_dir().and_then(|folder| Utf8PathBuf::from_path_buf(folder).ok())
+}

@@ -4,6 +4,7 @@ pub mod approvals;
 pub mod bundles;
 pub mod certificate;
 pub mod configure;
+pub mod consent;
 pub mod convert;
 pub mod doctor;
 pub mod drift;
@@ -26,7 +27,10 @@ pub const PAGE_ROWS_MAX: u32 = 500;
 mod tests {
     use ts_rs::{Config, ExportError, TS};
 
-    use super::{bundles, drift, fleet, node, plan, rollout, run, settings, shell};
+    use super::{
+        approvals, bundles, certificate, consent, drift, fleet, node, plan, rollout, run, settings,
+        shell,
+    };
     use crate::{error::AppError, topics::Topic};
 
     /// Writes every type that crosses IPC, with what it is made of, into one file. One test, since
@@ -54,6 +58,13 @@ mod tests {
             write::<plan::PlanView>,
             write::<rollout::RunOrder>,
             write::<run::RunView>,
+            write::<consent::PlanConsentView>,
+            write::<consent::RequestFileView>,
+            write::<consent::KeyRequest>,
+            write::<consent::SignRequest>,
+            write::<approvals::SignedView>,
+            write::<approvals::ReviewView>,
+            write::<certificate::RunCertificateView>,
             write::<settings::SettingsView>,
             write::<settings::ImportPreview>,
             write::<settings::ImportFormat>,

@@ -13,13 +13,13 @@ use crate::{
 /// Revision the captured OPA had activated.
 const OPA_REVISION: &str = "rev-1";
 
-/// The file's text, checked as the console checks it.
-pub(crate) fn text(files: &Files, nodes: &[DemoNode]) -> Result<String> {
+/// The file's text under a fleet's name, checked as the console checks it.
+pub(crate) fn text(name: &str, files: &Files, nodes: &[DemoNode]) -> Result<String> {
     let mut out = String::new();
     write!(
         out,
         r#"# Written by `plumb demo` at every start. Everything listens on loopback; keys are throw-away.
-name = "demo"
+name = "{name}"
 environment = "demo"
 sweep_interval_s = 5
 deadline_s = 2

@@ -38,6 +38,9 @@ pub struct DemoOptions {
 /// Nodes of the demo fleet without light ones; a real Open Policy Agent on `PATH` is one more.
 pub const NODES: usize = 12;
 
+/// Name of the fleet whose changes a roster can rule, beside `demo`, whose changes nobody approves.
+pub const APPROVED: &str = "demo-approved";
+
 impl DemoOptions {
     pub fn new(state_dir: impl Into<PathBuf>) -> Self {
         Self { state_dir: state_dir.into(), seed: 1, nodes: NODES, scale: 0 }
@@ -62,6 +65,8 @@ pub struct DemoNode {
 pub struct RunningDemo {
     /// Ready for the console.
     pub fleet_file: PathBuf,
+    /// The same nodes as a fleet of another name, [`APPROVED`], for changes that others must approve.
+    pub approved_file: PathBuf,
     pub nodes: Vec<DemoNode>,
     /// Content of the bundle every agent and reload node should run.
     pub desired: ContentDigest,
@@ -93,15 +98,36 @@ impl DemoFleet {
         };
         scale::start(&mut fleet, options.scale, options.seed).await?;
         let nodes::Fleet { nodes, agents, others, .. } = fleet;
-        let text = fleet_file::text(&files, &nodes)?;
+        let approved_file = folder.join("approved.toml");
+        let text = fleet_file::text(APPROVED, &files, &nodes)?;
+        write_whole(&approved_file, &text).context("the fleet file")?;
         let fleet_file = folder.join("fleet.toml");
+        let text = fleet_file::text("demo", &files, &nodes)?;
         write_whole(&fleet_file, &text).context("the fleet file")?;
         let desired = files.desired;
-        Ok(RunningDemo { fleet_file, nodes, desired, agents, others, opa, registry, _lock: lock })
+        Ok(RunningDemo {
+            fleet_file,
+            approved_file,
+            nodes,
+            desired,
+            agents,
+            others,
+            opa,
+            registry,
+            _lock: lock,
+        })
     }
 }
 
 impl RunningDemo {
+    /// Agents that drifted and know a way back, so many at most.
+    pub fn reversible(&self, max: usize) -> Vec<String> {
+        let drifted = [DriftState::Behind, DriftState::Ahead, DriftState::Diverged];
+        let able = self.nodes.iter().filter(|node| node.api == NodeApi::Agent);
+        let able = able.filter(|node| drifted.contains(&node.state)).take(max);
+        able.map(|node| node.id.clone()).collect()
+    }
+
     /// Stops every node; requests in flight finish.
     pub async fn shutdown(self) {
         drop((self.others, self.opa));

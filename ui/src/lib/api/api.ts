@@ -4,22 +4,31 @@ import type {
   AppError,
   Baseline,
   BundleChoice,
+  CertificateView,
   ChosenText,
   DriftView,
   FleetPage,
   FleetView,
   ImportFormat,
   ImportPreview,
+  KeyRequest,
   LogLine,
   MomentsView,
   NodeNames,
   NodeView,
+  PlanConsentView,
   PlanView,
   RawAnswer,
+  RequestFileView,
+  ReviewView,
+  RunCertificateView,
   RunOrder,
   RunView,
   SettingsView,
   ShellView,
+  SignedView,
+  SignerView,
+  SignRequest,
   TextDiffView,
   Topic,
 } from './bindings';
@@ -45,6 +54,31 @@ export interface Api {
   bundleChoices(fleet: string): Promise<BundleChoice[]>;
   preparePlan(fleet: string, request: ActionRequest): Promise<PlanView>;
   startRun(fleet: string, planHash: string, typed: string | null): Promise<RunView>;
+  /** A rollback to last-known-good at the hours of the rule, with the reason; a review is due afterwards. */
+  startRunAtNight(fleet: string, planHash: string, typed: string | null, reason: string): Promise<RunView>;
+  /** How a plan stands with those who must consent; nothing where nobody has to. */
+  planConsent(planHash: string): Promise<PlanConsentView | null>;
+  /** Signs the request for a plan and writes the file for those who approve. */
+  askForApproval(fleet: string, planHash: string, key: KeyRequest, path: string): Promise<SignedView>;
+  /** Writes a request that was signed before once more. */
+  saveRequest(planHash: string, path: string): Promise<void>;
+  /** Adds an answer that somebody sent, and tells the plan that it is about. */
+  addApprovalFile(fleet: string, path: string): Promise<string>;
+  /** Signs an answer to a plan that was asked for here, and keeps it. */
+  signHere(fleet: string, planHash: string, sign: SignRequest): Promise<SignedView>;
+  openRequest(path: string): Promise<RequestFileView>;
+  /** Signs an answer to a request file as it was shown, and writes it to a file. */
+  answerRequestFile(path: string, planHash: string, sign: SignRequest, output: string): Promise<SignedView>;
+  /** Rollbacks without approvals that nobody else looked at yet, the most urgent first. */
+  reviewsDue(fleet: string): Promise<ReviewView[]>;
+  /** Keys of this machine, and the groups that have a say in a fleet. */
+  reviewSigners(fleet: string): Promise<[SignerView[], string[]]>;
+  giveReview(fleet: string, run: string, note: string, role: string | null, key: KeyRequest): Promise<ReviewView[]>;
+  /** The newest certificate of a run, or when one can be made; no node is looked at for it. */
+  runCertificate(id: string): Promise<RunCertificateView>;
+  /** Looks at the targets of a run and makes its certificate. */
+  makeCertificate(id: string): Promise<CertificateView>;
+  saveCertificate(id: string, path: string): Promise<CertificateView>;
   run(id: string): Promise<RunView>;
   runs(fleet: string): Promise<RunView[]>;
   /** Id of the newest run that some process carries out now. */
@@ -63,6 +97,8 @@ export interface Api {
   saveImport(name: string, toml: string, file: string | null): Promise<ShellView>;
   /** The system's file dialog; nothing when it was closed without a choice. */
   chooseFleetFile(): Promise<string | null>;
+  /** The path of a request, an answer or a key; `what` is the title of the dialog. */
+  chooseSignedFile(what: string): Promise<string | null>;
   chooseImportFile(): Promise<ChosenText | null>;
   choosePlace(name: string): Promise<string | null>;
   /** Asks where to, writes the text there and tells the path. */

@@ -45,6 +45,56 @@ export type AppError = { code: Code, message: string,
 hint: string, };
 
 /**
+ * What is about to be signed, or was asked.
+ */
+export type ApprovalRequestView = { plan: string, title: string, fleet: string, environment: string, rule: string, requester: string, roster_version: number, roster: string, targets: number, targets_digest: string, 
+/**
+ * What changes, grouped: `38 nodes from 1.9.0 (77b0c1d2e3f4) to 2.0.0 (0123456789ab)`.
+ */
+changes: Array<string>, 
+/**
+ * SHA-256 of each bundle that nodes are to load.
+ */
+bundles: Array<string>, dry_run: string | null, 
+/**
+ * Items of the readiness checklist with the SHA-256 of their evidence.
+ */
+readiness: Array<string>, 
+/**
+ * Findings that whoever approves acknowledges.
+ */
+warnings: Array<string>, 
+/**
+ * Findings that forbid a start.
+ */
+fatal: Array<string>, not_before: string, not_after: string, 
+/**
+ * Problems of the request itself; nobody should sign while there is one.
+ */
+problems: Array<string>, };
+
+/**
+ * How a plan stands with those who must consent.
+ */
+export type ApprovalsView = { plan: string, fleet: string, rule: string, 
+/**
+ * Everything that is asked was given.
+ */
+consented: boolean, 
+/**
+ * In a sentence, with who is missing.
+ */
+standing: string, given: Array<GivenView>, 
+/**
+ * Groups that are missing, for example `1 of storage`.
+ */
+missing: Array<string>, 
+/**
+ * Who may give what is missing.
+ */
+may_approve: Array<string>, void: Array<VoidView>, };
+
+/**
  * What nodes are compared with.
  */
 export type Baseline = { "kind": "desired" } | { "kind": "majority" } | { "kind": "node", id: string, } | { "kind": "bundle", content: string, } | { "kind": "moment", id: string, at_ms: number, };
@@ -87,6 +137,66 @@ refused: boolean,
  * Another signed bundle goes by the same version.
  */
 shares_version: boolean, };
+
+export type CertificateTarget = { node: string, 
+/**
+ * Nothing where the plan was about settings or pins only.
+ */
+wanted: string | null, 
+/**
+ * Nothing where the node did not tell.
+ */
+observed: string | null, version: string | null, 
+/**
+ * Why it does not stand as the plan wanted it.
+ */
+straggles: string | null, };
+
+export type CertificateView = { run: string, fleet: string, environment: string, plan_hash: string, operator: string, 
+/**
+ * How the run ended: `succeeded`, `incomplete`, `aborted` or `interrupted`.
+ */
+outcome: string, ended_at_ms: number, 
+/**
+ * When the last target was looked at; at least 30 s later.
+ */
+observed_at_ms: number, 
+/**
+ * Every target stood as the plan wanted it.
+ */
+green: boolean, 
+/**
+ * In the order of the plan.
+ */
+targets: Array<CertificateTarget>, 
+/**
+ * Contents that were proven, 64 hex digits each.
+ */
+contents: Array<string>, 
+/**
+ * Number of events of the journal at that time, and the hash of the newest.
+ */
+journal_events: number, journal_head: string, 
+/**
+ * SHA-256 of the statement, by which it is named as evidence.
+ */
+digest: string, 
+/**
+ * SHA-256 of the key that signed it, in hex.
+ */
+signed_by: string | null, 
+/**
+ * Why nobody signed it, in a sentence.
+ */
+unsigned: string | null, 
+/**
+ * The file it was read from or written to.
+ */
+file: string | null, 
+/**
+ * One sentence for a person.
+ */
+summary: string, };
 
 export type CheckLine = { name: string, outcome: CheckWord, detail: string | null, };
 
@@ -276,6 +386,12 @@ attest?: string | null,
  */
 soak_s: number, };
 
+export type GivenView = { person: string, role: string, act: string, reason: string | null, issued_at: string, expires_at: string, payload: string, 
+/**
+ * SHA-256 of the key that signed, in hex.
+ */
+key: string, };
+
 export type GroupView = { 
 /**
  * Stable key to ask for this group's diff.
@@ -319,6 +435,11 @@ export type ImportPreview = { added: Array<string>, removed: Array<string>, chan
  * The file as it would be written.
  */
 toml: string, };
+
+/**
+ * Which key to sign with.
+ */
+export type KeyRequest = { "key": "kept", name: string, } | { "key": "file", path: string, passphrase: string, };
 
 export type LabelView = { name: string, value: string, };
 
@@ -369,6 +490,19 @@ export type MomentsView = { moments: Array<MomentView>,
  * There are older ones that are not listed.
  */
 cut: boolean, };
+
+/**
+ * Hours in which a rollback to last-known-good may start without approvals.
+ */
+export type NightView = { 
+/**
+ * For example `22:00 to 06:00 UTC`.
+ */
+hours: string, 
+/**
+ * It is such an hour now.
+ */
+open: boolean, };
 
 /**
  * One thing a node can or cannot be asked.
@@ -456,6 +590,35 @@ reloads: Array<ReloadView>, figures: Array<Figure>, config: Array<ConfigLine>,
  * Documents of the newest report that could not be read.
  */
 gaps: Array<GapView>, previous: string | null, next: string | null, };
+
+/**
+ * How a plan under review stands with those who must consent.
+ */
+export type PlanConsentView = { approvals: ApprovalsView, environment: string, 
+/**
+ * Who asks, and therefore cannot consent.
+ */
+requester: string, 
+/**
+ * The requester signed the request, so that others can answer it.
+ */
+requested: boolean, 
+/**
+ * Answers to the last plan like this one, which this plan voids.
+ */
+before: Array<VoidView>, 
+/**
+ * Groups that have a say.
+ */
+roles: Array<string>, 
+/**
+ * Keys of this machine.
+ */
+signers: Array<SignerView>, 
+/**
+ * Whether it may start without approvals; nothing where that is out of the question.
+ */
+night: NightView | null, };
 
 export type PlanTarget = { node: string, state: DriftStateView, from_version: string | null, from_content: string | null, to_version: string | null, to_content: string | null, 
 /**
@@ -600,6 +763,16 @@ trigger: string | null, origin: ReloadOrigin,
 slow: string | null, };
 
 /**
+ * A request that somebody sent, and who can answer it here.
+ */
+export type RequestFileView = { request: ApprovalRequestView, roles: Array<string>, signers: Array<SignerView>, };
+
+/**
+ * A rollback without approvals that nobody else looked at yet.
+ */
+export type ReviewView = { run: string, plan: string, operator: string, reason: string, due_at: string, overdue: boolean, };
+
+/**
  * How an action is rolled out: in waves, past gates.
  */
 export type RolloutRequest = { shape: ShapeRequest, 
@@ -624,6 +797,19 @@ export type RolloutView = { waves: Array<WaveView>,
  * What a failing gate or one failed node too many leads to, in a sentence.
  */
 on_failure: string, failures_tolerated: number, };
+
+/**
+ * How a run stands with its certificate.
+ */
+export type RunCertificateView = { 
+/**
+ * The newest one, where one was made.
+ */
+certificate: CertificateView | null, 
+/**
+ * From when on its targets may be looked at, as long as they are left to settle.
+ */
+due_at_ms: number | null, };
 
 export type RunCheck = { 
 /**
@@ -764,6 +950,19 @@ notices: Array<string>,
  */
 demo_available: boolean, now_ms: number, };
 
+/**
+ * What somebody answers, and with which key.
+ */
+export type SignRequest = { 
+/**
+ * Why it is refused; nothing to approve.
+ */
+refuse: string | null, 
+/**
+ * The group to speak for; not needed where only one has a say.
+ */
+role: string | null, key: KeyRequest, };
+
 export type SignatureView = { 
 /**
  * `valid`, `invalid`, `unsigned`.
@@ -790,6 +989,40 @@ local_path: string | null,
  * The trusted key that verified it.
  */
 key: string, policies: number, issued_at_ms: number | null, };
+
+/**
+ * An envelope that was signed.
+ */
+export type SignedView = { request: ApprovalRequestView, person: string, role: string, 
+/**
+ * `request`, `approve`, `refuse` or `review`.
+ */
+act: string, expires_at: string, key: string, 
+/**
+ * SHA-256 of the signed payload: the name of this envelope.
+ */
+payload: string, file: string | null, };
+
+/**
+ * A key of this machine, and whose it is by the roster.
+ */
+export type SignerView = { name: string, 
+/**
+ * SHA-256 of the key in DER, in hex.
+ */
+fingerprint: string, 
+/**
+ * The file that holds the private half, under a passphrase; nothing for the keyring.
+ */
+file: string | null, 
+/**
+ * Nothing where the roster does not know the key.
+ */
+person: string | null, 
+/**
+ * Groups of the person that have a say.
+ */
+roles: Array<string>, };
 
 export type StateCount = { state: DriftStateView, count: number, };
 
@@ -864,6 +1097,19 @@ state: DriftStateView,
  * Another content exists under the same version.
  */
 same_version_other_content: boolean, };
+
+/**
+ * An envelope that does not count.
+ */
+export type VoidView = { person: string, act: string, 
+/**
+ * Stable word such as `changed` or `expired`.
+ */
+code: string, 
+/**
+ * Why, with what differs.
+ */
+reason: string, payload: string, };
 
 /**
  * One wave of a plan.

@@ -2,6 +2,7 @@
 //! Error paths have well-known names: fleets `unreadable-store`, `never-answers`, `broken-file`; node `missing`; path `/nope.toml`.
 import type { Api, FleetSummary, ShellView, Topic } from './api';
 import { FLEET_NAMES, START_MS, fleetNamed, forgetFleets, type FakeFleet } from './fake/fleets';
+import { FakeConsent, SIGNERS, certificateOf, type Consenting } from './fake/consent';
 import { textDiff } from './fake/policies';
 import { FakeRuns, fail, planFor, type Seeded } from './fake/runs';
 import { CREDENTIALS, chart, importPreview, logLines, rawAnswers } from './fake/settings';
@@ -17,6 +18,10 @@ export interface FakeOptions {
   keyringProblem?: string | null;
   /** Runs that were there before: `past`, or how the newest of them stands. */
   runs?: Seeded | 'past' | null;
+  /** How plans stand with those who must consent; nobody has to without it. */
+  consent?: Consenting | null;
+  /** A review of a rollback without approvals is due. */
+  reviews?: boolean;
 }
 
 const SHOWN = ['demo', 'payments-eu', 'edge-world', 'auditors-view', 'broken-file'];
@@ -30,6 +35,11 @@ export function createFake(options: FakeOptions): Api {
     for (const listener of heard) listener(topics);
   };
   const runs = new FakeRuns(now, announce, options.tickMs ?? 350);
+  const consent = new FakeConsent(now, options.consent ?? null, options.reviews ?? false);
+  const changed = <T>(fleet: string, value: T): T => {
+    announce([{ topic: 'fleet', fleet }]);
+    return value;
+  };
   let open = options.fleet;
   const first = open === null ? undefined : fleetNamed(open);
   if (options.runs && first) runs.seed(first, options.runs === 'past' ? null : options.runs);
@@ -90,7 +100,35 @@ export function createFake(options: FakeOptions): Api {
     policyTextDiff: (fleet, from, to, policy) => ask(fleet, () => textDiff(from, to, policy)),
     bundleChoices: (fleet) => ask(fleet, bundleChoices),
     preparePlan: (fleet, request) => ask(fleet, (found) => runs.remember(planFor(found, request))),
-    startRun: (fleet, planHash, typed) => ask(fleet, (found) => runs.start(found, planHash, typed)),
+    startRun: (fleet, planHash, typed) => ask(fleet, (found) => {
+      const missing = consent.of(runs.plan(planHash));
+      if (missing && !missing.approvals.consented) fail('invalid', missing.approvals.standing, 'ask those who may approve, and add their approvals');
+      return changed(fleet, runs.start(found, planHash, typed));
+    }),
+    startRunAtNight: (fleet, planHash, typed, reason) => ask(fleet, (found) => {
+      const run = runs.start(found, planHash, typed);
+      consent.owe(run, reason);
+      return changed(fleet, run);
+    }),
+    planConsent: (planHash) => answer(() => consent.of(runs.plan(planHash))),
+    askForApproval: (fleet, planHash, key, path) => answer(() => changed(fleet, consent.ask(runs.plan(planHash), key, path))),
+    saveRequest: () => answer(() => undefined),
+    addApprovalFile: (fleet, path) => answer(() => changed(fleet, consent.add(runs.newest(), path))),
+    signHere: (fleet, planHash, sign) => answer(() => changed(fleet, consent.sign(runs.plan(planHash), sign))),
+    openRequest: (path) => answer(() => {
+      if (!path.endsWith('.json')) fail('invalid', `${path} could not be read: no such file`, 'choose the file that you were sent');
+      return { request: { ...consent.request('77b0c1d2e3f4'.padEnd(64, '0'), open ?? 'demo'), problems: path.includes('old') ? ['the plan was made for version 6 of the roster, here is version 7'] : [] }, roles: ['platform-security', 'storage'], signers: SIGNERS };
+    }),
+    answerRequestFile: (_path, planHash, sign, output) => answer(() => consent.signedView(planHash, open ?? 'demo', consent.answered(planHash, sign), output)),
+    reviewsDue: (fleet) => ask(fleet, () => consent.reviews()),
+    reviewSigners: () => answer(() => [SIGNERS, ['platform-security', 'storage']]),
+    giveReview: (fleet, run, _note, _role, key) => answer(() => changed(fleet, consent.review(run, key))),
+    runCertificate: (id) => answer(() => {
+      const run = runs.get(id);
+      return { certificate: run.ended_at_ms !== null && run.ended_at_ms + 30_000 <= now() ? certificateOf(run, runs.planOf(id)) : null, due_at_ms: run.ended_at_ms !== null && run.ended_at_ms + 30_000 > now() ? run.ended_at_ms + 30_000 : null };
+    }),
+    makeCertificate: (id) => answer(() => certificateOf(runs.get(id), runs.planOf(id))),
+    saveCertificate: (id, path) => answer(() => ({ ...certificateOf(runs.get(id), runs.planOf(id)), file: path })),
     run: (id) => answer(() => runs.get(id)),
     runs: (fleet) => ask(fleet, () => runs.list(fleet)),
     liveRun: (fleet) => answer(() => runs.live(fleet)),
@@ -130,6 +168,7 @@ export function createFake(options: FakeOptions): Api {
       return shell();
     }),
     chooseFleetFile: () => answer(() => '/home/ops/fleets/payments-eu.toml'),
+    chooseSignedFile: () => answer(() => '/home/ops/answer-jo.json'),
     chooseImportFile: () => answer(() => ({ name: 'nodes.json', text: '[{"targets":["fra-gw-1:8443","new-1:8443"]}]' })),
     choosePlace: (name) => answer(() => `/home/ops/fleets/${name}`),
     saveText: (name) => answer(() => `/home/ops/${name}`),
@@ -170,6 +209,8 @@ function fromAddress(): Api {
     tickMs: Number(given.get('tick') ?? 350),
     keyringProblem: given.get('keyring'),
     runs: given.get('runs') as Seeded | 'past' | null,
+    consent: given.get('consent') as Consenting | null,
+    reviews: given.has('reviews'),
   });
 }
 

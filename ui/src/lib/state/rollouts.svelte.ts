@@ -89,13 +89,13 @@ export class Rollouts {
   }
 
   /** Starts the reviewed plan once; a second press while it starts does nothing. */
-  async start(typed: string | null): Promise<RunView | null> {
+  async start(typed: string | null, atNight: string | null = null): Promise<RunView | null> {
     if (this.stage.at !== 'review' || this.starting || !this.stage.plan.startable) return null;
     const { plan } = this.stage;
     this.starting = true;
     this.startError = null;
     try {
-      const run = await this.api.startRun(plan.fleet, plan.hash, typed);
+      const run = await (atNight === null ? this.api.startRun(plan.fleet, plan.hash, typed) : this.api.startRunAtNight(plan.fleet, plan.hash, typed, atNight));
       this.reset();
       return run;
     } catch (thrown) {

@@ -18,7 +18,10 @@ use serde::Deserialize;
 use tracing::warn;
 
 use crate::{
-    actions::files::{not_written, write_durably},
+    actions::{
+        consent::named,
+        files::{not_written, write_durably},
+    },
     app::App,
     console_key::public_keys,
     error::{AppError, Code, chain},
@@ -26,7 +29,7 @@ use crate::{
     ports::effects::observation,
     topics::Topic,
     views::{
-        certificate::{CertificateTarget, CertificateView},
+        certificate::{CertificateTarget, CertificateView, RunCertificateView},
         convert::{duration_words, ms},
     },
 };
@@ -76,6 +79,18 @@ impl App {
         Ok(opened.view(None))
     }
 
+    /// The newest certificate of a run, or when one can be made; nothing is looked at for it.
+    pub async fn run_certificate(&self, run: &str) -> Result<RunCertificateView, AppError> {
+        let kept = self.kept_certificate(run_id(run)?).await?;
+        Ok(RunCertificateView {
+            due_at_ms: self.certificate_due(run).await?.map(ms),
+            certificate: match kept {
+                Some(kept) => Some(self.opened(kept).await?.view(None)),
+                None => None,
+            },
+        })
+    }
+
     /// From when on the targets of a run may be looked at for a certificate, if that is still to come.
     pub async fn certificate_due(&self, run: &str) -> Result<Option<Timestamp>, AppError> {
         let (_, entries) = self.run_record(run_id(run)?).await?;
@@ -104,6 +119,15 @@ impl App {
         })?;
         write_durably(path, &envelope).map_err(|error| not_written(path, &error))?;
         Ok(self.opened(kept).await?.view(Some(path)))
+    }
+
+    /// The same by a path that somebody typed or chose.
+    pub async fn save_certificate(
+        &self,
+        run: &str,
+        path: &str,
+    ) -> Result<CertificateView, AppError> {
+        self.export_certificate(run, &named(path)?).await
     }
 
     /// Green certificates of a fleet that this console signed, newest first.

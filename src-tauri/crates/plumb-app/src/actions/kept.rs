@@ -41,7 +41,7 @@ impl App {
         write_chosen(path, String::from_utf8(bytes).expect("canonical JSON is UTF-8")).await
     }
 
-    async fn plan_by_hash(&self, plan_hash: &str) -> Result<Plan, AppError> {
+    pub(crate) async fn plan_by_hash(&self, plan_hash: &str) -> Result<Plan, AppError> {
         let hash: PlanHash =
             plan_hash.parse().map_err(|error: plumb_fleet::ids::DigestError| {
                 AppError::new(Code::Invalid, error.to_string(), "copy the hash from the plan")

@@ -115,5 +115,6 @@ fn given(approval: &VerifiedApproval) -> GivenView {
         issued_at: document.issued_at.to_string(),
         expires_at: document.expires_at.to_string(),
         payload: approval.payload().to_string(),
+        key: approval.key().to_string(),
     }
 }

@@ -2,6 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::Serialize;
+use ts_rs::TS;
 
 /// A roster as a person looks at it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
@@ -60,7 +61,8 @@ pub struct EnvironmentView {
 }
 
 /// A key of somebody on this machine.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS, JsonSchema)]
+#[ts(export_to = "bindings.ts")]
 pub struct PersonalKeyView {
     pub name: String,
     /// SHA-256 of the key in DER, in hex.
@@ -75,7 +77,8 @@ pub struct PersonalKeyView {
 }
 
 /// What is about to be signed, or was asked.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS, JsonSchema)]
+#[ts(export_to = "bindings.ts")]
 pub struct ApprovalRequestView {
     pub plan: String,
     pub title: String,
@@ -105,7 +108,8 @@ pub struct ApprovalRequestView {
 }
 
 /// An envelope that was signed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS, JsonSchema)]
+#[ts(export_to = "bindings.ts")]
 pub struct SignedView {
     pub request: ApprovalRequestView,
     pub person: String,
@@ -120,7 +124,8 @@ pub struct SignedView {
 }
 
 /// How a plan stands with those who must consent.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS, JsonSchema)]
+#[ts(export_to = "bindings.ts")]
 pub struct ApprovalsView {
     pub plan: String,
     pub fleet: String,
@@ -137,7 +142,8 @@ pub struct ApprovalsView {
     pub void: Vec<VoidView>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS, JsonSchema)]
+#[ts(export_to = "bindings.ts")]
 pub struct GivenView {
     pub person: String,
     pub role: String,
@@ -146,10 +152,13 @@ pub struct GivenView {
     pub issued_at: String,
     pub expires_at: String,
     pub payload: String,
+    /// SHA-256 of the key that signed, in hex.
+    pub key: String,
 }
 
 /// An envelope that does not count.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS, JsonSchema)]
+#[ts(export_to = "bindings.ts")]
 pub struct VoidView {
     pub person: String,
     pub act: String,
@@ -161,7 +170,8 @@ pub struct VoidView {
 }
 
 /// A rollback without approvals that nobody else looked at yet.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS, JsonSchema)]
+#[ts(export_to = "bindings.ts")]
 pub struct ReviewView {
     pub run: String,
     pub plan: String,

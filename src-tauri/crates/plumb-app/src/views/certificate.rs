@@ -2,8 +2,10 @@
 
 use schemars::JsonSchema;
 use serde::Serialize;
+use ts_rs::TS;
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS, JsonSchema)]
+#[ts(export_to = "bindings.ts")]
 pub struct CertificateView {
     pub run: String,
     pub fleet: String,
@@ -36,7 +38,8 @@ pub struct CertificateView {
     pub summary: String,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS, JsonSchema)]
+#[ts(export_to = "bindings.ts")]
 pub struct CertificateTarget {
     pub node: String,
     /// Nothing where the plan was about settings or pins only.
@@ -46,4 +49,14 @@ pub struct CertificateTarget {
     pub version: Option<String>,
     /// Why it does not stand as the plan wanted it.
     pub straggles: Option<String>,
+}
+
+/// How a run stands with its certificate.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
+#[ts(export_to = "bindings.ts")]
+pub struct RunCertificateView {
+    /// The newest one, where one was made.
+    pub certificate: Option<CertificateView>,
+    /// From when on its targets may be looked at, as long as they are left to settle.
+    pub due_at_ms: Option<i64>,
 }

@@ -1,5 +1,6 @@
 //! `demo`: a small real fleet on this machine, and the whole job on it without a window.
 
+mod approvals;
 mod headless;
 
 use std::path::PathBuf;
@@ -20,6 +21,7 @@ use crate::{
     },
 };
 
+pub(crate) use approvals::ApprovalsOffer;
 pub(crate) use headless::HeadlessDocument;
 
 #[derive(Debug, Args)]
@@ -48,6 +50,7 @@ pub(crate) struct DemoStarted {
     pub(crate) nodes: usize,
     pub(crate) desired: String,
     pub(crate) urls: Vec<String>,
+    pub(crate) approvals: ApprovalsOffer,
 }
 
 impl Demo {
@@ -63,7 +66,8 @@ impl Demo {
             return headless::run(session.out, self.options(folder)).await;
         }
         let demo = DemoFleet::start(self.options(folder)).await?;
-        announce(session.out, &demo);
+        let offer = approvals::prepare(&demo).await?;
+        announce(session.out, &demo, offer);
         stop.await;
         session.out.note("stopping the demo fleet");
         demo.shutdown().await;
@@ -90,7 +94,7 @@ impl Demo {
     }
 }
 
-fn announce(out: &Output, demo: &RunningDemo) {
+fn announce(out: &Output, demo: &RunningDemo, offer: ApprovalsOffer) {
     let fleet_file = demo.fleet_file.display().to_string();
     if out.json {
         out.document_line(&DemoStarted {
@@ -98,6 +102,7 @@ fn announce(out: &Output, demo: &RunningDemo) {
             nodes: demo.nodes.len(),
             desired: demo.desired.to_string(),
             urls: demo.nodes.iter().map(|node| node.url.clone()).collect(),
+            approvals: offer,
         });
         return;
     }
@@ -122,6 +127,8 @@ fn announce(out: &Output, demo: &RunningDemo) {
         "  plumb --fleet-file {file} plan sync --drifted --canary --shares 50 \
          --gate-attest 'the canary answers as it should'"
     ));
+    out.say("");
+    offer.lines().iter().for_each(|line| out.say(line));
     out.say("Ctrl-C stops it.");
 }
 

@@ -271,6 +271,28 @@ fn the_demo_says_one_line_and_stops_when_told() {
 }
 
 #[test]
+fn the_commands_that_the_demo_prints_for_approvals_work_as_they_stand() {
+    let world = World::empty();
+    let served = Served::start(&world, &["demo", "--nodes", "8"], "demo-started");
+    let folder = served.first["approvals"]["folder"].as_str().expect("a folder");
+    let told = fs::read_to_string(Path::new(folder).join("TRY.txt")).expect("what to try");
+    let commands: Vec<&str> = told.lines().filter(|line| line.starts_with("  ")).collect();
+    assert_eq!(commands.len(), 6, "{told}");
+    let program = Path::new(env!("CARGO_BIN_EXE_plumb")).parent().expect("a folder");
+    let path = std::env::var("PATH").unwrap_or_default();
+    let mut shell = Command::new("sh");
+    shell
+        .args(["-e", "-c", &commands.join("\n")])
+        .env("PATH", format!("{}:{path}", program.display()));
+    let said = shell.current_dir(world.path()).output().expect("a shell");
+    let (out, error) =
+        (String::from_utf8_lossy(&said.stdout), String::from_utf8_lossy(&said.stderr));
+    assert!(said.status.success(), "{out}\n{error}");
+    assert!(out.contains("all 3 nodes arrived"), "{out}\n{error}");
+    served.stop();
+}
+
+#[test]
 fn the_whole_job_without_a_window() {
     let world = World::empty();
     let document = world.document("demo --headless", 0, "demo-headless");

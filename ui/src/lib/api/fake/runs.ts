@@ -132,6 +132,19 @@ export class FakeRuns {
     return plan;
   }
 
+  plan(hash: string): PlanView {
+    return this.#plans.get(hash) ?? fail('not_found', 'no plan with this hash is kept here', 'plan again');
+  }
+
+  /** The plan that was made last. */
+  newest(): PlanView {
+    return [...this.#plans.values()].at(-1) ?? fail('not_found', 'no plan was made', 'plan first');
+  }
+
+  planOf(run: string): PlanView {
+    return this.#runs.get(run)?.plan ?? fail('not_found', `there is no run ${run}`, 'It may belong to another machine.');
+  }
+
   list(fleet: string): RunView[] {
     return [...this.#runs.values()].map(({ view }) => view).filter((view) => view.fleet === fleet).reverse();
   }

@@ -1,0 +1,105 @@
+//! Approvals of a plan, requests of others, and reviews that are due.
+
+use plumb_app::{
+    App,
+    error::AppError,
+    views::{
+        approvals::{ReviewView, SignedView},
+        consent::{KeyRequest, PlanConsentView, RequestFileView, SignRequest, SignerView},
+    },
+};
+use tauri::State;
+
+#[tauri::command]
+pub(crate) async fn plan_consent(
+    app: State<'_, App>,
+    plan_hash: String,
+) -> Result<Option<PlanConsentView>, AppError> {
+    app.plan_consent(&plan_hash).await
+}
+
+#[tauri::command]
+pub(crate) async fn ask_for_approval(
+    app: State<'_, App>,
+    fleet: String,
+    plan_hash: String,
+    key: KeyRequest,
+    path: String,
+) -> Result<SignedView, AppError> {
+    app.ask_for_approval(&fleet, &plan_hash, key, &path).await
+}
+
+#[tauri::command]
+pub(crate) async fn save_request(
+    app: State<'_, App>,
+    plan_hash: String,
+    path: String,
+) -> Result<(), AppError> {
+    app.save_request(&plan_hash, &path).await
+}
+
+#[tauri::command]
+pub(crate) async fn add_approval_file(
+    app: State<'_, App>,
+    fleet: String,
+    path: String,
+) -> Result<String, AppError> {
+    app.add_approval_file(&fleet, &path).await
+}
+
+#[tauri::command]
+pub(crate) async fn sign_here(
+    app: State<'_, App>,
+    fleet: String,
+    plan_hash: String,
+    sign: SignRequest,
+) -> Result<SignedView, AppError> {
+    app.sign_here(&fleet, &plan_hash, sign).await
+}
+
+#[tauri::command]
+pub(crate) async fn open_request(
+    app: State<'_, App>,
+    path: String,
+) -> Result<RequestFileView, AppError> {
+    app.open_request(&path).await
+}
+
+#[tauri::command]
+pub(crate) async fn answer_request_file(
+    app: State<'_, App>,
+    path: String,
+    plan_hash: String,
+    sign: SignRequest,
+    output: String,
+) -> Result<SignedView, AppError> {
+    app.answer_request_file(&path, &plan_hash, sign, &output).await
+}
+
+#[tauri::command]
+pub(crate) async fn reviews_due(
+    app: State<'_, App>,
+    fleet: String,
+) -> Result<Vec<ReviewView>, AppError> {
+    app.open_reviews(&fleet).await
+}
+
+#[tauri::command]
+pub(crate) async fn review_signers(
+    app: State<'_, App>,
+    fleet: String,
+) -> Result<(Vec<SignerView>, Vec<String>), AppError> {
+    app.review_signers(&fleet).await
+}
+
+#[tauri::command]
+pub(crate) async fn give_review(
+    app: State<'_, App>,
+    fleet: String,
+    run: String,
+    note: String,
+    role: Option<String>,
+    key: KeyRequest,
+) -> Result<Vec<ReviewView>, AppError> {
+    app.give_review(&fleet, &run, &note, role.as_deref(), key).await
+}
