@@ -119,9 +119,8 @@ async fn a_rollout_is_asked_for_approved_on_another_profile_and_carried_out() ->
     // Sam comes by and signs at the same console, with the key they brought.
     let (_, key) = demo.person("sam")?;
     window.click_button("Sign…").await?;
-    window
-        .click("//select[@id='key-choice']/option[starts-with(normalize-space(), 'A key file')]")
-        .await?;
+    let keys = window.find("//select[@id='key-choice']").await?;
+    keys.select_by_value("file:").await?;
     window.fill("Key file", &key.display().to_string()).await?;
     window.fill("Passphrase", demo.passphrase()?).await?;
     window.chord(&[CONTROL], ENTER).await?;
