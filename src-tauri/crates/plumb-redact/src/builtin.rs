@@ -4,23 +4,21 @@ use core::net::Ipv6Addr;
 
 use crate::rules::Class;
 
-/// A rule of ours. Where the pattern has a group, what stands in it is the secret.
+/// A rule of ours. What stands in the first group that takes part is the secret, else the whole.
 pub(crate) struct BuiltIn {
     pub(crate) name: &'static str,
     pub(crate) class: Class,
     pub(crate) pattern: &'static str,
-    /// Finds the secret inside what was matched, where only a part of it is one.
-    pub(crate) narrow: Option<&'static str>,
     /// Whether what was matched is one after all.
     pub(crate) keep: Option<fn(&str) -> bool>,
 }
 
 const fn credential(name: &'static str, pattern: &'static str) -> BuiltIn {
-    BuiltIn { name, class: Class::Credential, pattern, narrow: None, keep: None }
+    BuiltIn { name, class: Class::Credential, pattern, keep: None }
 }
 
 const fn personal(name: &'static str, pattern: &'static str) -> BuiltIn {
-    BuiltIn { name, class: Class::Personal, pattern, narrow: None, keep: None }
+    BuiltIn { name, class: Class::Personal, pattern, keep: None }
 }
 
 /// Names of JSON members, headers and settings whose value is a secret; a part of the name is enough.
@@ -30,15 +28,12 @@ pub(crate) const SECRET_NAMES: &str = "(?i)password|passwd|passphrase|secret|cre
 
 /// Ordered as they are listed in a receipt.
 pub(crate) const BUILT_IN: [BuiltIn; 12] = [
-    BuiltIn {
-        // Everything to the end of the header, because schemes put several fields there; of the schemes
-        // with one word only this word, so that the same token in a body has the same name.
-        narrow: Some(r"^(?i:bearer|basic|token)\s+(\S+)"),
-        ..credential(
-            "authorization",
-            r#"(?i)\b(?:proxy-)?authorization["']?\s*[:=]\s*["']?([^\s"'\\][^\r\n"'\\]*)"#,
-        )
-    },
+    // Everything to the end of the header, because schemes put several fields there; of the schemes with one
+    // word only this word, so that the same token in a body has the same name, and what follows is looked at.
+    credential(
+        "authorization",
+        r#"(?i)\b(?:proxy-)?authorization["']?\s*[:=]\s*["']?(?:(?:bearer|basic|token)[ \t]+([^\s"'\\]+)|([^\s"'\\][^\r\n"'\\]*))"#,
+    ),
     credential("bearer", r"(?i)\b(?:bearer|basic)\s+([A-Za-z0-9._~+/=-]{8,})"),
     credential("cookie", r#"(?i)\b(?:set-)?cookie["']?\s*:\s*["']?([^\s"'\\][^\r\n"'\\]*)"#),
     credential("url-credentials", r#"://([^/\s"'<>\\?#]+)@"#),

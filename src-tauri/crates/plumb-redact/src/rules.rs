@@ -69,7 +69,6 @@ pub(crate) struct Pattern {
     pub(crate) name: String,
     pub(crate) class: Class,
     regex: Regex,
-    narrow: Option<Regex>,
     keep: Option<fn(&str) -> bool>,
 }
 
@@ -93,7 +92,6 @@ impl Rules {
                 name: rule.name.to_owned(),
                 class: rule.class,
                 regex: compiled(rule.name, rule.pattern)?,
-                narrow: rule.narrow.map(|narrow| compiled(rule.name, narrow)).transpose()?,
                 keep: rule.keep,
             });
         }
@@ -148,7 +146,7 @@ impl CustomPattern {
             return Err(RuleError::Pattern { name: self.name.clone(), problem });
         }
         let name = self.name.clone();
-        Ok(Pattern { name, class: Class::Credential, regex, narrow: None, keep: None })
+        Ok(Pattern { name, class: Class::Credential, regex, keep: None })
     }
 }
 
@@ -163,13 +161,8 @@ impl Pattern {
                 }
                 let found = self.regex.captures_at(text, from)?;
                 let whole = found.get(0)?;
-                let secret = found.get(1).unwrap_or(whole);
-                let inner =
-                    self.narrow.as_ref().and_then(|narrow| narrow.captures(secret.as_str()));
-                let inner = inner.and_then(|inner| inner.get(1));
-                let (start, end) = inner.map_or((secret.start(), secret.end()), |inner| {
-                    (secret.start() + inner.start(), secret.start() + inner.end())
-                });
+                let secret = found.iter().skip(1).flatten().next().unwrap_or(whole);
+                let (start, end) = (secret.start(), secret.end());
                 // Where nothing was consumed, the next character.
                 from = if whole.end() > whole.start() {
                     whole.end()
