@@ -10,13 +10,14 @@ use std::{
 use cargo_metadata::{Metadata, MetadataCommand, Package};
 
 /// Crates that do no I/O; each carries the `clippy.toml` that keeps it so.
-pub const PURE: [&str; 8] = [
+pub const PURE: [&str; 9] = [
     "plumb-fleet",
     "plumb-bundle",
     "plumb-trust",
     "plumb-decide",
     "plumb-runbook",
     "plumb-journal",
+    "plumb-redact",
     "plumb-charts",
     "plumb-wire",
 ];

@@ -14,6 +14,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("plumb-runbook", &["plumb-fleet", "plumb-bundle", "plumb-trust"]),
     // Heads and certificates are statements as the trust crate signs and reads them.
     ("plumb-journal", &["plumb-fleet", "plumb-runbook", "plumb-trust"]),
+    ("plumb-redact", &[]),
     ("plumb-charts", &["plumb-fleet"]),
     ("plumb-wire", &[]),
     ("plumb-clients", &["plumb-fleet", "plumb-bundle", "plumb-wire"]),
