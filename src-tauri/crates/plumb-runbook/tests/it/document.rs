@@ -36,7 +36,7 @@ fn with(step: &str) -> String {
 }
 
 /// Steps that are wrong, each for one reason.
-const WRONG: [&str; 43] = [
+const WRONG: [&str; 44] = [
     "do: {wait: {seconds: 0}}",
     "do: {doctor: {check: version}}",
     "do: {doctor: {chek: version}}",
@@ -63,6 +63,7 @@ const WRONG: [&str; 43] = [
     "do: {capture: {from: {result: look}, into: ../x.json}}",
     "do: {capture: {from: {file: a/../../b}, into: x.json}}",
     "do: {capture: {from: {result: later}, into: x.json}}",
+    "do: {capture: {from: {result: look}, into: '${version}.json'}}",
     "do: {question: {ask: Which?, choices: [one]}}",
     "do: {branch: {arms: [{title: a, when: 'true'}]}}",
     "do: {branch: {arms: [{title: a}, {title: b}]}}",

@@ -42,12 +42,13 @@ impl Kind for CaptureStep {
     }
 }
 
-/// Why a path would leave the folder it is below; names filled in later may hold no separator.
+/// Why a path would leave the folder it is below. Nothing is filled in: a value may hold `..`.
 pub(crate) fn escapes(path: &str) -> Option<String> {
     let odd = |part: &str| part.is_empty() || part == "." || part == "..";
     let outside = path.starts_with('/')
         || path.contains(['\\', '\0', ':'])
         || path.starts_with('~')
+        || path.contains("${")
         || path.len() > 255
         || path.split('/').any(odd);
     outside.then(|| format!("{path:?} is not a path below the folder of the run"))
