@@ -8,6 +8,7 @@ pub mod action;
 pub mod approval;
 pub mod back;
 pub mod consent;
+pub mod document;
 pub mod dry_run;
 pub mod effect;
 pub mod finding;

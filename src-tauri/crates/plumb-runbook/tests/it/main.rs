@@ -9,6 +9,7 @@ use plumb_testkit::builders::{World, named, node_id, observed, reloaded, report,
 mod action;
 mod approve;
 mod around;
+mod document;
 mod dry_run;
 mod finding;
 mod laws;

@@ -1,0 +1,78 @@
+//! All runbooks together: what no document can tell alone.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Document, DocumentError, StepKind};
+
+/// Runbooks by the name of their file.
+#[derive(Debug, Default)]
+pub struct Library {
+    pub documents: BTreeMap<String, Document>,
+}
+
+impl Library {
+    /// Links that lead nowhere, wrong parameters, and runbooks that run themselves in the end.
+    pub fn check(&self) -> BTreeMap<String, Vec<DocumentError>> {
+        let mut found: BTreeMap<String, Vec<DocumentError>> = BTreeMap::new();
+        for (file, document) in &self.documents {
+            let errors = self.links(file, document);
+            if !errors.is_empty() {
+                found.insert(file.clone(), errors);
+            }
+        }
+        found
+    }
+
+    fn links(&self, file: &str, document: &Document) -> Vec<DocumentError> {
+        let mut errors = Vec::new();
+        for link in &document.front.related {
+            if !self.documents.contains_key(&link.value) {
+                errors.push(link.error(format!("there is no runbook {}", link.value)));
+            }
+        }
+        for step in &document.steps {
+            let StepKind::Runbook(called) = &step.kind else { continue };
+            let Some(other) = self.documents.get(&called.file.value) else {
+                errors
+                    .push(called.file.error(format!("there is no runbook {}", called.file.value)));
+                continue;
+            };
+            if self.reaches(&called.file.value, file) {
+                let what = format!("{} runs this runbook again", called.file.value);
+                errors.push(called.file.error(what));
+            }
+            let known = |name: &str| other.front.parameters.iter().any(|p| p.name.value == name);
+            for name in called.parameters.keys().filter(|name| !known(name)) {
+                let what = format!("{} has no parameter {name}", called.file.value);
+                errors.push(called.file.error(what));
+            }
+            let missing = other.front.parameters.iter().filter(|parameter| {
+                parameter.default.is_none()
+                    && !called.parameters.contains_key(&parameter.name.value)
+            });
+            for parameter in missing {
+                let what = format!("{} needs {}", called.file.value, parameter.name.value);
+                errors.push(called.file.error(what));
+            }
+        }
+        errors
+    }
+
+    /// Whether a runbook runs another, over however many.
+    fn reaches(&self, from: &str, to: &str) -> bool {
+        let mut seen = BTreeSet::new();
+        let mut open = vec![from];
+        while let Some(file) = open.pop() {
+            if file == to {
+                return true;
+            }
+            if let Some(document) = self.documents.get(file).filter(|_| seen.insert(file)) {
+                open.extend(document.steps.iter().filter_map(|step| match &step.kind {
+                    StepKind::Runbook(called) => Some(called.file.value.as_str()),
+                    _ => None,
+                }));
+            }
+        }
+        false
+    }
+}

@@ -1,0 +1,96 @@
+//! Something done to nodes: what the console and `plumb policy` do.
+
+use std::collections::BTreeMap;
+
+use plumb_fleet::Version;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::Kind;
+use crate::{action::Action, document::substitute};
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ActionStep {
+    pub verb: Verb,
+    /// The version of pin, rollback and resolve_conflict.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// The setting of set_config.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<String>,
+    /// Also nodes that already run what is wanted; sync only.
+    #[serde(default)]
+    pub force: bool,
+    /// `all`, `drifted`, or the name of a node.
+    pub nodes: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Verb {
+    Sync,
+    Pin,
+    Unpin,
+    Rollback,
+    Restart,
+    ResolveConflict,
+    SetConfig,
+}
+
+impl Kind for ActionStep {
+    fn mutates(&self) -> bool {
+        true
+    }
+
+    fn words(&self) -> Vec<&str> {
+        let given = [&self.version, &self.key, &self.value];
+        given.into_iter().flatten().chain([&self.nodes]).map(String::as_str).collect()
+    }
+
+    fn wrong(&self) -> Option<String> {
+        let takes_version = matches!(self.verb, Verb::Pin | Verb::Rollback | Verb::ResolveConflict);
+        let needs_version = matches!(self.verb, Verb::Pin | Verb::ResolveConflict);
+        let sets = self.verb == Verb::SetConfig;
+        if needs_version && self.version.is_none() {
+            Some("this action needs a version".to_owned())
+        } else if !takes_version && self.version.is_some() {
+            Some("this action takes no version".to_owned())
+        } else if sets != self.key.is_some() || sets != self.value.is_some() {
+            Some("set_config takes a key and a value, and no other action does".to_owned())
+        } else if self.force && self.verb != Verb::Sync {
+            Some("only sync takes force".to_owned())
+        } else if self.nodes.trim().is_empty() {
+            Some("say for which nodes: all, drifted, or a name".to_owned())
+        } else {
+            None
+        }
+    }
+}
+
+impl ActionStep {
+    /// The action with the values of a run: what a plan is made of.
+    pub fn action(&self, values: &BTreeMap<String, String>) -> Result<Action, String> {
+        let filled = |text: &Option<String>| {
+            text.as_deref().map(|text| substitute(text, values)).transpose()
+        };
+        let version = filled(&self.version)?
+            .map(|text| Version::new(text).map_err(|error| error.to_string()))
+            .transpose()?;
+        let wanted = || version.clone().ok_or_else(|| "this action needs a version".to_owned());
+        Ok(match self.verb {
+            Verb::Sync => Action::Sync { force: self.force },
+            Verb::Pin => Action::Pin { version: wanted()?, content: None, sync: false },
+            Verb::Unpin => Action::Unpin,
+            Verb::Rollback => Action::Rollback { to: version },
+            Verb::Restart => Action::Restart,
+            Verb::ResolveConflict => Action::ResolveConflict { to: wanted()?, content: None },
+            Verb::SetConfig => Action::SetConfig {
+                key: filled(&self.key)?.ok_or("set_config needs a key")?,
+                value: filled(&self.value)?.ok_or("set_config needs a value")?,
+            },
+        })
+    }
+}

@@ -1,0 +1,25 @@
+//! A pause; with a condition, a soak that must hold all the time.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::Kind;
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WaitStep {
+    pub seconds: u32,
+    /// Looked at all the while, in CEL; the first no fails the step.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub holds: Option<crate::document::At<String>>,
+}
+
+impl Kind for WaitStep {
+    fn words(&self) -> Vec<&str> {
+        Vec::new()
+    }
+
+    fn wrong(&self) -> Option<String> {
+        super::within(self.seconds, "a wait")
+    }
+}

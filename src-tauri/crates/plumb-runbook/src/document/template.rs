@@ -1,0 +1,31 @@
+//! `${name}` in the words of a step: replaced word by word, and never read again.
+
+use std::collections::BTreeMap;
+
+/// The names a text refers to; an error for a mark without an end.
+pub fn placeholders(text: &str) -> Result<Vec<&str>, String> {
+    let mut names = Vec::new();
+    let mut rest = text;
+    while let Some((_, after)) = rest.split_once("${") {
+        let Some((name, after)) = after.split_once('}') else {
+            return Err("${ has no closing }".to_owned());
+        };
+        names.push(name);
+        rest = after;
+    }
+    Ok(names)
+}
+
+/// The text with its names replaced. A value that holds `${` stays as it is.
+pub fn substitute(text: &str, values: &BTreeMap<String, String>) -> Result<String, String> {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("${") {
+        let (name, after) = after.split_once('}').ok_or("${ has no closing }")?;
+        out.push_str(before);
+        out.push_str(values.get(name).ok_or_else(|| format!("{name} has no value"))?);
+        rest = after;
+    }
+    out.push_str(rest);
+    Ok(out)
+}

@@ -1,0 +1,263 @@
+//! Documents as people write them, and as others write them to do harm.
+
+use std::{collections::BTreeMap, fmt::Write as _, fs, path::Path};
+
+use insta::assert_snapshot;
+use plumb_runbook::document::{self, Library, Parameter, StepKind, parse, substitute};
+use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
+
+const FRONT: &str = "title: Nodes differ\ncomponent: Policy Engine\nseverity: medium\n\
+    on_call_scope: Platform team\nowners: {run: DevOps, approvals: [Storage]}\n\
+    last_updated: 2026-01-17\nparameters:\n  - {name: version, type: version, ask: Which version?}\n";
+
+fn text(front: &str, steps: &[&str]) -> String {
+    let mut text = format!("---\n{front}---\n# Runbook\n");
+    for step in steps {
+        write!(text, "\nThen:\n\n```step\n{step}\n```\n").expect("writing to a string");
+    }
+    text
+}
+
+/// What is wrong with a document, one line an error.
+fn check(text: &str) -> String {
+    match parse(text) {
+        Ok(document) => format!("fine, {} steps\n", document.steps.len()),
+        Err(errors) => {
+            let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
+            lines.join("\n") + "\n"
+        }
+    }
+}
+
+const LOOK: &str = "id: look\ntitle: Look\ndo: {doctor: {check: check.policy.version-consistency}}";
+
+fn with(step: &str) -> String {
+    check(&text(FRONT, &[LOOK, &format!("id: second\ntitle: Second\n{step}")]))
+}
+
+/// Steps that are wrong, each for one reason.
+const WRONG: [&str; 44] = [
+    "do: {wait: {seconds: 0}}",
+    "do: {doctor: {check: version}}",
+    "do: {doctor: {chek: version}}",
+    "do: {dance: {}}",
+    "do: {wait: {seconds: 5}}\nwhenever: true",
+    "do: {action: {verb: pin, nodes: all}}",
+    "do: {action: {verb: sync, nodes: all, version: v1}}",
+    "do: {action: {verb: set_config, nodes: all, key: a}}",
+    "do: {action: {verb: pin, nodes: all, version: '${verison}'}}",
+    "do: {action: {verb: pin, nodes: all, version: '${version'}}",
+    "do: {action: {verb: sync, nodes: all}}\nretry: {tries: 3, every_s: 1}",
+    "do: {wait: {seconds: 5}}\nretry: {tries: 1, every_s: 1}",
+    "do: {query: {source: nodes, query: up}}",
+    "do: {query: {source: nodes, query: up, min: 2, max: 1}}",
+    "do: {http: {method: GET, url: 'file:///etc/passwd'}}",
+    "do: {http: {method: GET, url: 'https://me:pw@host/'}}",
+    "do: {http: {method: GET, url: 'https://${version}/'}}",
+    "do: {http: {method: GET, url: 'https://host/', headers: {Authorization: Bearer x}}}",
+    "do: {command: {argv: []}}",
+    "do: {command: {argv: [/bin/sh, -c, 'rm -rf /']}}",
+    "do: {command: {argv: [ls], folder: ../..}}",
+    "do: {command: {argv: [job], repeats: {step: look, without: --dry-run}}}",
+    "do: {capture: {from: {result: look}, into: /etc/cron.d/x}}",
+    "do: {capture: {from: {result: look}, into: ../x.json}}",
+    "do: {capture: {from: {file: a/../../b}, into: x.json}}",
+    "do: {capture: {from: {result: later}, into: x.json}}",
+    "do: {capture: {from: {result: look}, into: '${version}.json'}}",
+    "do: {question: {ask: Which?, choices: [one]}}",
+    "do: {branch: {arms: [{title: a, when: 'true'}]}}",
+    "do: {branch: {arms: [{title: a}, {title: b}]}}",
+    "do: {branch: {arms: [{title: a, when: 'steps.look.ok', steps: [look]}, {title: b}]}}",
+    "do: {parallel: {steps: [look]}}",
+    "do: {unfreeze: {step: look}}",
+    "do: {freeze: {reason: x, lease_s: 0}}",
+    "do: {announce: {to: team, text: ''}}",
+    "do: {attest: {what: ''}}",
+    "do: {wait: {seconds: 5}}\nrollback: look",
+    "do: {wait: {seconds: 5}}\nwhen: steps.later.ok",
+    "do: {wait: {seconds: 5}}\nwhen: '1 +'",
+    "do: {wait: {seconds: 5}}\nwhen: '[1].all(x, x > 0)'",
+    "do: {wait: {seconds: 5}}\nwhen: exec('x')",
+    "do: {wait: {seconds: 5}}\nwhen: ''",
+    "do: {wait: {seconds: 5}}\nwhen: '((((((((((((((1))))))))))))))'",
+    "do: {wait: {seconds: &a 5}}",
+];
+
+#[test]
+fn every_error_says_where_it_is_and_what_to_do() {
+    let mut told = String::new();
+    for step in WRONG {
+        write!(told, "{step}\n{}\n", with(step)).expect("writing to a string");
+    }
+    for front in [
+        FRONT.replace("severity: medium", "severity: bad"),
+        FRONT.replace("title: Nodes differ\n", ""),
+        FRONT.replace("2026-01-17", "17 January"),
+        FRONT.replace("[Storage]", "[DevOps]"),
+        format!("{FRONT}related: [../other.md]\n"),
+        format!("{FRONT}artifacts: ../../etc\n"),
+        format!("{FRONT}  - {{name: version, type: text, ask: Again?}}\n"),
+        format!("{FRONT}  - {{name: No, type: text, ask: Name?}}\n"),
+        format!("{FRONT}  - {{name: many, type: integer, ask: How many?, default: few}}\n"),
+        format!("{FRONT}title: Twice\n"),
+        format!("{FRONT}kind: rollout\n"),
+    ] {
+        let last = front.lines().last().unwrap_or_default();
+        write!(told, "{last}\n{}\n", check(&text(&front, &[LOOK]))).expect("writing to a string");
+    }
+    for whole in
+        ["", "# no front\n", "---\ntitle: x\n", &text(FRONT, &[]), &text(FRONT, &[LOOK, LOOK])]
+    {
+        writeln!(told, "{}", check(whole)).expect("writing to a string");
+    }
+    let open = text(FRONT, &[LOOK]).replace("\n```\n", "\n");
+    write!(told, "{}{}", check(&open), check(&text(FRONT, &["id: a\u{202e}"]))).expect("a string");
+    assert!(!told.contains("fine"), "something wrong was not found:\n{told}");
+    assert_snapshot!(told);
+}
+
+#[test]
+fn metacharacters_and_markup_stay_words() {
+    let step = "id: run\ntitle: <script>alert(1)</script>\n\
+                do: {command: {argv: [job, '$(reboot); `id` | ${version} && x']}}";
+    let document = parse(&text(FRONT, &[step])).expect("fine");
+    let StepKind::Command(command) = &document.steps[0].kind else { panic!("a command") };
+    let values = BTreeMap::from([("version".to_owned(), "${version}; rm".to_owned())]);
+    let word = substitute(&command.argv[1], &values).expect("known");
+    assert_eq!(word, "$(reboot); `id` | ${version}; rm && x", "one word, filled in once");
+}
+
+#[test]
+fn hostile_documents_are_refused_in_bounded_work() {
+    let deep = format!("id: a\ntitle: A\ndo: {}", "{x: ".repeat(10_000));
+    let bomb = "id: &a [x, x]\ntitle: [*a, *a]\ndo: [*a, *a]";
+    let large = "x".repeat(document::DOCUMENT_BYTES_MAX + 1);
+    let many = text(FRONT, &vec![LOOK; document::STEPS_MAX + 1]);
+    let wide =
+        format!("id: a\ntitle: A\nwhen: \"{}1\"\ndo: {{wait: {{seconds: 1}}}}", "-".repeat(500));
+    for hostile in [text(FRONT, &[&deep]), text(FRONT, &[bomb]), large, many, text(FRONT, &[&wide])]
+    {
+        let errors = parse(&hostile).expect_err("refused");
+        assert!(errors.len() <= document::ERRORS_MAX);
+    }
+}
+
+#[test]
+fn mutated_documents_are_read_or_refused() {
+    let whole: Vec<Vec<u8>> = shipped().into_values().map(String::into_bytes).collect();
+    let mut random = StdRng::seed_from_u64(17);
+    for round in 0..150 {
+        let mut bytes = whole[round % whole.len()].clone();
+        for _ in 0..random.random_range(1..6) {
+            let at = random.random_range(0..bytes.len());
+            match random.random_range(0..3) {
+                0 => bytes[at] = b"{}[]:&*!|-`\n\"'#$"[random.random_range(0..16)],
+                1 => drop(bytes.drain(at..(at + 20).min(bytes.len()))),
+                _ => bytes.extend_from_within(at..(at + 40).min(bytes.len())),
+            }
+        }
+        document::fuzz(&bytes);
+    }
+}
+
+/// The runbooks that come with the program, by the name of their file.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the library lies in the tree, and tests read it there"
+)]
+fn shipped() -> BTreeMap<String, String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../assets/runbooks");
+    let entries = fs::read_dir(folder).expect("the folder of runbooks");
+    let files = entries.map(|entry| entry.expect("an entry").path());
+    files
+        .map(|path| {
+            let name = path.file_name().and_then(|name| name.to_str()).expect("a name").to_owned();
+            (name, fs::read_to_string(&path).expect("readable"))
+        })
+        .collect()
+}
+
+/// R046: every runbook is sound, and every link between two of them resolves.
+#[test]
+fn the_shipped_library_is_sound() {
+    let mut library = Library::default();
+    let mut wrong = String::new();
+    for (file, text) in shipped() {
+        match parse(&text) {
+            Ok(document) => drop(library.documents.insert(file, document)),
+            Err(errors) => {
+                for error in errors {
+                    writeln!(wrong, "{file}:{error}").expect("writing to a string");
+                }
+            }
+        }
+    }
+    for (file, errors) in library.check() {
+        for error in errors {
+            writeln!(wrong, "{file}:{error}").expect("writing to a string");
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong}");
+    for file in ["policy-opa-crash.md", "policy-storage-unavailable.md"] {
+        assert!(library.documents.contains_key(file), "R046 names {file}");
+    }
+}
+
+/// A broken link, a missing parameter and a loop over three runbooks are found where they are written.
+#[test]
+fn a_library_finds_what_no_document_tells_alone() {
+    let mut library = Library::default();
+    for (file, calls) in [("a.md", "b.md"), ("b.md", "c.md"), ("c.md", "a.md"), ("d.md", "e.md")] {
+        let front = format!("{FRONT}related: [{calls}]\n");
+        let step = format!("id: call\ntitle: Call\ndo: {{runbook: {{file: {calls}}}}}");
+        library.documents.insert(file.to_owned(), parse(&text(&front, &[&step])).expect("fine"));
+    }
+    let mut told = String::new();
+    for (file, errors) in library.check() {
+        for error in errors {
+            writeln!(told, "{file}:{error}").expect("writing to a string");
+        }
+    }
+    assert_snapshot!(told);
+}
+
+/// R076, R057, R062: the execution repeats its dry run but for the flag, and no phase is skipped.
+#[test]
+fn an_execution_that_differs_from_its_dry_run_is_refused() {
+    let text = shipped().remove("supersedes-backfill.md").expect("shipped");
+    assert!(parse(&text).is_ok());
+    let (head, execute) = text.split_once("id: backfill\n").expect("the execution");
+    let other = format!("{head}id: backfill\n{}", execute.replacen("=500", "=5000", 1));
+    assert!(check(&other).contains("this differs from its dry run by more than --dry-run"));
+    let skipped = text.replace("phase: validate", "phase: execute");
+    assert!(check(&skipped).contains("a rollout has a step of the phase validate"));
+    let turned = text.replacen("phase: freeze", "phase: unfreeze", 1);
+    assert!(check(&turned).contains("comes before unfreeze"));
+}
+
+#[test]
+fn conditions_are_answered_with_yes_or_no_only() {
+    use plumb_runbook::document::{Expression, Scope};
+    let scope = Scope {
+        steps: ["count".to_owned()].into(),
+        parameters: ["expected".to_owned()].into(),
+        result: false,
+    };
+    let values = BTreeMap::from([
+        ("steps".to_owned(), serde_json::json!({"count": {"new": 7}})),
+        ("params".to_owned(), serde_json::json!({"expected": 7})),
+    ]);
+    let ask = |text: &str| Expression::parse(text, &scope).map(|e| e.holds(&values));
+    assert_eq!(ask("steps.count.new == params.expected"), Ok(Ok(true)));
+    assert_eq!(ask("steps.count.new > 7"), Ok(Ok(false)));
+    assert!(matches!(ask("steps.count.old > 7"), Ok(Err(_))), "unknown is not no");
+    assert!(matches!(ask("steps.count.new"), Ok(Err(_))), "a number is neither");
+    assert!(matches!(ask("9223372036854775807 + 1 > 0"), Ok(Err(_))), "no silent overflow");
+}
+
+#[test]
+fn parameters_take_values_of_their_type_only() {
+    let front: Vec<Parameter> = parse(&text(FRONT, &[LOOK])).expect("fine").front.parameters;
+    assert_eq!(front[0].refuses("v1.2"), None);
+    assert_eq!(front[0].refuses(""), Some("version is a version".to_owned()));
+}
