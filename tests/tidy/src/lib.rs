@@ -12,6 +12,7 @@ use cargo_metadata::{Metadata, MetadataCommand, Package};
 /// Crates that do no I/O; each carries the `clippy.toml` that keeps it so.
 pub const PURE: [&str; 9] = [
     "plumb-fleet",
+    "plumb-alert",
     "plumb-bundle",
     "plumb-trust",
     "plumb-decide",

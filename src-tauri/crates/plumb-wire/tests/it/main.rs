@@ -2,6 +2,8 @@
 
 #![expect(clippy::disallowed_methods, reason = "a test may read the generated file")]
 
+mod alerts;
+
 use std::{env, fs, path::PathBuf};
 
 use plumb_wire::v1::{self, ConfigKey, RollbackRequest, Status, SyncRequest};

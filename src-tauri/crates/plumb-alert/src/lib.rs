@@ -1,0 +1,40 @@
+//! What becomes of an alert: states, dedupe, triage cooldown, incidents, routing, roles and release gates.
+//!
+//! Every function takes what is known and the time, and answers with a [`Decided`]: the new value, and why. Who keeps
+//! the values, and under which lock, is a store's matter; the rules are here once, for every store.
+
+mod alert;
+mod conversion;
+mod dedupe;
+mod ids;
+mod incident;
+mod life;
+pub mod limits;
+mod policy;
+mod postmortem;
+mod retention;
+mod roles;
+mod routing;
+mod slo;
+mod triage;
+mod why;
+
+pub use alert::{Alert, Counts, Draft, Labels, Outcome, Rejection, Severity, State, Status};
+pub use conversion::{ConversionTerms, Converted, Linked, convert};
+pub use dedupe::{Ingested, Spread, ingest, spread};
+pub use ids::{AlertRef, IncidentRef, RefError};
+pub use incident::{
+    Appended, BypassKind, BypassReason, Closing, Frozen, Incident, IncidentEvent, IncidentState,
+    TimelineEntry,
+};
+pub use life::{Acknowledgement, Caller, Failure, Lease};
+pub use policy::PolicyError;
+pub use postmortem::draft as postmortem_draft;
+pub use retention::Retention;
+pub use roles::{Denied, Entitlement, RoleMatrix};
+pub use routing::{Defaults, Route, RoutingPolicy};
+pub use slo::{
+    Breach, GateMode, GateRequest, GateVerdict, Measured, ReleaseGates, SloPolicy, judge,
+};
+pub use triage::{SignatureState, TriageDecision, Triaged, decide as decide_triage, triage};
+pub use why::{Decided, Refusal, Why};

@@ -1,0 +1,6 @@
+//! The rules of alerts and incidents, as those who use them see them.
+
+mod policies;
+mod rules;
+mod storm;
+mod world;
