@@ -271,7 +271,7 @@ pub(crate) struct Confirm {
     /// When the requested change may begin: FROM/TO, two moments in ISO 8601
     #[arg(long, value_name = "FROM/TO", requires = "request")]
     pub(crate) window: Option<String>,
-    /// Roll back without approvals, at the hours of the rule; say why
+    /// Roll back without approvals, at the hours of the rule; say why. You sign the request
     #[arg(long, value_name = "REASON", conflicts_with = "dry_run")]
     pub(crate) at_night: Option<String>,
     #[command(flatten)]

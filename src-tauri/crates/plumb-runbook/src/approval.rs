@@ -1,9 +1,11 @@
 //! The gate: the only way from a plan to something the executor accepts.
 
+use std::collections::BTreeSet;
+
 use jiff::{SignedDuration, Timestamp};
 use plumb_fleet::PlanHash;
 use plumb_trust::{
-    approval::{Consent, REASON_BYTES_MAX, Standing},
+    approval::{Act, Consent, Nonce, REASON_BYTES_MAX, Standing},
     roster::Rule,
 };
 use serde::{Deserialize, Serialize};
@@ -118,6 +120,7 @@ fn forbidding(count: usize) -> String {
 ///     operator: String::new(),
 ///     consent: None,
 ///     review: None,
+///     spends: Default::default(),
 /// };
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -126,6 +129,7 @@ pub struct ApprovedPlan {
     operator: String,
     consent: Option<Consent>,
     review: Option<ReviewDue>,
+    spends: BTreeSet<Nonce>,
 }
 
 /// A rollback that was started without approvals, and by when somebody else must have looked at it.
@@ -150,6 +154,11 @@ impl ApprovedPlan {
         self.consent.as_ref()
     }
 
+    /// Nonces of what was signed for it: no other run may use them.
+    pub const fn spends(&self) -> &BTreeSet<Nonce> {
+        &self.spends
+    }
+
     /// Set when it was started without approvals.
     pub const fn review(&self) -> Option<&ReviewDue> {
         self.review.as_ref()
@@ -167,7 +176,7 @@ pub fn approve(
         return Err(ApprovalError::Unsigned { rule: terms.rule.clone() });
     }
     let operator = confirmation.operator.clone();
-    Ok(ApprovedPlan { plan, operator, consent: None, review: None })
+    Ok(ApprovedPlan { plan, operator, consent: None, review: None, spends: BTreeSet::new() })
 }
 
 /// Opens the gate for exactly the plan that was shown and that the people of the roster consented to,
@@ -185,11 +194,14 @@ pub fn approve_signed(
         return Err(ApprovalError::NoConsent { standing: Box::new(judged.standing) });
     };
     let operator = confirmation.operator.clone();
-    Ok(ApprovedPlan { plan, operator, consent: Some(consent), review: None })
+    let spends = consent.nonces().clone();
+    Ok(ApprovedPlan { plan, operator, consent: Some(consent), review: None, spends })
 }
 
 /// Opens the gate for a rollback to last-known-good without approvals, at the hours in which the rule
-/// allows it. The plan is marked with the reason and with the review that is due.
+/// allows it. Whoever asks must have signed the request, as for approvals: a person of the roster, for
+/// exactly this plan, in time, and for one run. The plan is marked with the reason and with the review
+/// that is due; what somebody refused does not start so.
 pub fn approve_at_night(
     plan: Plan,
     findings: &[Finding],
@@ -200,9 +212,27 @@ pub fn approve_at_night(
     check(&plan, findings, confirmation)?;
     let rule = approvals.rule(&plan)?;
     night_allows(&plan, rule, reason, approvals)?;
+    let spends = requests(&plan, findings, approvals)?;
     let due_at = approvals.now + REVIEW_WITHIN;
     let review = Some(ReviewDue { reason: reason.trim().to_owned(), due_at });
-    Ok(ApprovedPlan { plan, operator: confirmation.operator.clone(), consent: None, review })
+    let operator = confirmation.operator.clone();
+    Ok(ApprovedPlan { plan, operator, consent: None, review, spends })
+}
+
+/// Nonces of the requests that whoever asks signed for a plan.
+fn requests(
+    plan: &Plan,
+    findings: &[Finding],
+    approvals: &Approvals<'_>,
+) -> Result<BTreeSet<Nonce>, ApprovalError> {
+    let judged = approvals.judge(plan, findings)?;
+    match judged.standing {
+        // Only a requester who signed gets as far as either.
+        Standing::Missing { .. } | Standing::Consented(_) => {}
+        standing => return Err(ApprovalError::NoConsent { standing: Box::new(standing) }),
+    }
+    let signed = judged.counted.iter().filter(|one| *one.act() == Act::Request);
+    Ok(signed.map(|one| one.document().nonce).collect())
 }
 
 fn night_allows(

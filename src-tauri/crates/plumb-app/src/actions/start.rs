@@ -22,6 +22,7 @@ use crate::{
     app::{ActiveRun, App, FleetState, Loaded},
     error::{AppError, Code, chain},
     ids::{new_id, run_id},
+    personal_keys::KeyChoice,
     ports::{effects::FleetEffects, journal::StoreJournal},
     topics::Topic,
     views::run::RunView,
@@ -41,14 +42,16 @@ impl App {
     }
 
     /// Starts a rollback to last-known-good without approvals, at the hours of the rule, with the reason.
-    /// A signed review is due afterwards.
+    /// Whoever asks signs the request with this key, and a signed review is due afterwards.
     pub async fn start_run_at_night(
         &self,
         fleet: &str,
         plan_hash: &str,
         typed: Option<&str>,
         reason: &str,
+        key: &KeyChoice,
     ) -> Result<RunView, AppError> {
+        self.request_approval(plan_hash, None, key).await?;
         self.start_by(fleet, plan_hash, typed, Way::AtNight(reason)).await
     }
 
@@ -151,10 +154,8 @@ impl App {
             if let Some(key) = &key {
                 self.keep_key(&mut record, key).await?;
             }
-            if let Some(consent) = approved.consent() {
-                let nonces = consent.nonces().iter().map(ToString::to_string);
-                plumb_store::approvals::spend(&mut record, run, nonces).await?;
-            }
+            let nonces = approved.spends().iter().map(ToString::to_string);
+            plumb_store::approvals::spend(&mut record, run, nonces).await?;
             if let Some(review) = approved.review() {
                 let (reason, due_at) = (review.reason.as_str(), review.due_at);
                 plumb_store::approvals::owe_review(&mut record, run, &state.name, reason, due_at)

@@ -105,7 +105,10 @@ async fn start(
     let typed = typed.as_deref();
     let run = match &given.at_night {
         None => app.start_run(&plan.fleet, &plan.hash, typed).await?,
-        Some(reason) => app.start_run_at_night(&plan.fleet, &plan.hash, typed, reason).await?,
+        Some(reason) => {
+            let key = given.key.choice(app)?;
+            app.start_run_at_night(&plan.fleet, &plan.hash, typed, reason, &key).await?
+        }
     };
     follow(session.out, app, &run).await.map(Some)
 }

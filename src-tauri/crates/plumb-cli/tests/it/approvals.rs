@@ -246,9 +246,12 @@ fn a_rollback_at_night_is_listed_until_somebody_else_looked_at_it() {
     let refused = signing(&world, back, 2);
     assert!(refused.stderr.contains("has not signed the request"), "{}", refused.stderr);
     // Another action does not start so.
-    let sync = "policy|sync|--node|eu-gw-002|--person|rick|--yes|--at-night|it denies";
+    let sync = "policy|sync|--node|eu-gw-002|--person|rick|--yes|--key|rick.key|--at-night|it denies";
     assert!(signing(&world, sync, 2).stderr.contains("only a rollback to last-known-good may"));
-    signing(&world, &format!("{back}|--at-night|it denies everything"), 0);
+    // Nor does anybody start one in the name of rick.
+    let other = signing(&world, &format!("{back}|--key|mara.key|--at-night|it denies"), 2);
+    assert!(other.stderr.contains("mara"), "{}", other.stderr);
+    signing(&world, &format!("{back}|--key|rick.key|--at-night|it denies everything"), 0);
     let due = document(&world, "approvals|list", 1);
     let run = text(&due["reviews"][0]["run"]).to_owned();
     assert_eq!(due["reviews"][0]["reason"], "it denies everything");

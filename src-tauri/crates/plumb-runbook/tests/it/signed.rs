@@ -13,7 +13,7 @@ use plumb_testkit::{
     company::{Company, NOW, at, fleet as fleet_id, person},
 };
 use plumb_trust::{
-    approval::{Act, Nonce},
+    approval::{Act, ChangeWindow, Nonce},
     roster::Roster,
 };
 
@@ -257,7 +257,32 @@ fn terms_stand_in_the_plan_and_change_its_hash() {
 const NIGHT: &str = "2026-03-01T23:10:00Z";
 
 fn at_night(desk: &Desk, now: &str, reason: &str) -> Result<ApprovedPlan, String> {
-    let approvals = desk.approvals(&[], now);
+    let asked = [asked_at_night(desk, now)];
+    at_night_with(desk, &asked, now, reason)
+}
+
+/// What whoever asks signs in the moment it starts.
+fn asked_at_night(desk: &Desk, now: &str) -> Vec<u8> {
+    let requester = desk.plan.consent.as_ref().map(|terms| terms.requester.to_string());
+    night_request(desk, &requester.unwrap_or_default(), "operations", now)
+}
+
+fn night_request(desk: &Desk, who: &str, role: &str, now: &str) -> Vec<u8> {
+    let mut draft = desk.company.draft(EU, who, role, Act::Request);
+    draft.bound = consent::bound(&desk.plan, &desk.evidence).expect("it takes consent");
+    draft.issued_at = at(now);
+    draft.expires_at = at(now) + jiff::SignedDuration::from_hours(1);
+    draft.window = ChangeWindow { not_before: at(now), not_after: draft.expires_at };
+    desk.company.signed(draft, who)
+}
+
+fn at_night_with(
+    desk: &Desk,
+    envelopes: &[Vec<u8>],
+    now: &str,
+    reason: &str,
+) -> Result<ApprovedPlan, String> {
+    let approvals = desk.approvals(envelopes, now);
     let plan = desk.plan.clone();
     approve_at_night(plan, &desk.findings, &desk.confirmation(), &approvals, reason)
         .map_err(|error| error.to_string())
@@ -275,6 +300,41 @@ fn a_rollback_at_night_starts_with_a_reason_and_a_review_that_is_due() {
     assert_eq!(review.reason, "denies everything");
     assert_eq!(review.due_at, at("2026-03-02T23:10:00Z"));
     assert_eq!(approved.consent(), None);
+}
+
+#[test]
+fn at_night_whoever_asks_has_signed_the_request() {
+    let why = "denies everything";
+    let unsigned = "whoever asks for it has not signed the request";
+    let desk = rollback_desk();
+    let refused = |envelopes: &[Vec<u8>], now: &str| {
+        assert_eq!(at_night_with(&desk, envelopes, now, why), Err(unsigned.to_owned()));
+    };
+    refused(&[], NIGHT);
+    // Another person, a role that the roster does not give, a key that is not of the person.
+    refused(&[night_request(&desk, "tove", "operations", NIGHT)], NIGHT);
+    refused(&[night_request(&desk, "rick", "platform-security", NIGHT)], NIGHT);
+    // Approvals are no request, another plan's request is none, and one expires.
+    refused(&desk.all()[1..], NIGHT);
+    let other = Desk { company: Company::new(), ..rollback_desk() };
+    refused(&[asked_at_night(&other, NIGHT)], NIGHT);
+    refused(&[asked_at_night(&desk, NIGHT)], "2026-03-02T00:20:00Z");
+    let mut elsewhere = desk.company.draft("payments-us", "rick", "operations", Act::Request);
+    elsewhere.issued_at = at(NIGHT);
+    elsewhere.expires_at = at(NIGHT) + jiff::SignedDuration::from_hours(1);
+    refused(&[desk.company.signed(elsewhere, "rick")], NIGHT);
+    // What a person refused does not start either.
+    let no = desk.signed("noor", "storage", Act::Refuse { reason: "look first".to_owned() });
+    let both = [asked_at_night(&desk, NIGHT), no];
+    let said = at_night_with(&desk, &both, NIGHT, why).expect_err("somebody said no");
+    assert_eq!(said, "noor refused: look first");
+    // Once used, it starts no other run.
+    let mut desk = rollback_desk();
+    let asked = [asked_at_night(&desk, NIGHT)];
+    let approved = at_night_with(&desk, &asked, NIGHT, why).expect("it is signed");
+    desk.spent.clone_from(approved.spends());
+    assert_eq!(desk.spent.len(), 1);
+    assert_eq!(at_night_with(&desk, &asked, NIGHT, why), Err(unsigned.to_owned()));
 }
 
 #[test]
