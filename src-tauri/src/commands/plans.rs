@@ -5,6 +5,7 @@ use plumb_app::{
     error::AppError,
     views::{
         bundles::BundleChoice,
+        consent::KeyRequest,
         plan::{ActionRequest, PlanView},
         run::RunView,
     },
@@ -45,6 +46,7 @@ pub(crate) async fn start_run_at_night(
     plan_hash: String,
     typed: Option<String>,
     reason: String,
+    key: KeyRequest,
 ) -> Result<RunView, AppError> {
-    app.start_run_at_night(&fleet, &plan_hash, typed.as_deref(), &reason).await
+    app.start_at_night_with(&fleet, &plan_hash, typed.as_deref(), &reason, key).await
 }

@@ -55,7 +55,7 @@ export interface Api {
   preparePlan(fleet: string, request: ActionRequest): Promise<PlanView>;
   startRun(fleet: string, planHash: string, typed: string | null): Promise<RunView>;
   /** A rollback to last-known-good at the hours of the rule, with the reason; a review is due afterwards. */
-  startRunAtNight(fleet: string, planHash: string, typed: string | null, reason: string): Promise<RunView>;
+  startRunAtNight(fleet: string, planHash: string, typed: string | null, reason: string, key: KeyRequest): Promise<RunView>;
   /** How a plan stands with those who must consent; nothing where nobody has to. */
   planConsent(planHash: string): Promise<PlanConsentView | null>;
   /** Signs the request for a plan and writes the file for those who approve. */

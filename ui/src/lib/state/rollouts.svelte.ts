@@ -1,4 +1,4 @@
-import type { ActionKind, ActionRequest, Api, AppError, NodeSelection, PlanView, RolloutRequest, RunView, ShapeRequest } from '$lib/api/api';
+import type { ActionKind, ActionRequest, Api, AppError, KeyRequest, NodeSelection, PlanView, RolloutRequest, RunView, ShapeRequest } from '$lib/api/api';
 import { appError } from '$lib/api/api';
 import { plural, visible } from '$lib/domain/words.logic';
 
@@ -40,6 +40,12 @@ export function selectionWords(nodes: NodeSelection): string {
 }
 
 /** A rollout that is being written: what it does, in which waves, and the plan that came of it. */
+/** What a start without approvals takes: why it cannot wait, and the key of whoever asks. */
+export interface AtNight {
+  reason: string;
+  key: KeyRequest;
+}
+
 export class Rollouts {
   #asked = 0;
   action = $state.raw<ActionRequest>({ kind: 'sync', nodes: { select: 'drifted' }, force: false });
@@ -89,13 +95,13 @@ export class Rollouts {
   }
 
   /** Starts the reviewed plan once; a second press while it starts does nothing. */
-  async start(typed: string | null, atNight: string | null = null): Promise<RunView | null> {
+  async start(typed: string | null, atNight: AtNight | null = null): Promise<RunView | null> {
     if (this.stage.at !== 'review' || this.starting || !this.stage.plan.startable) return null;
     const { plan } = this.stage;
     this.starting = true;
     this.startError = null;
     try {
-      const run = await (atNight === null ? this.api.startRun(plan.fleet, plan.hash, typed) : this.api.startRunAtNight(plan.fleet, plan.hash, typed, atNight));
+      const run = await (atNight === null ? this.api.startRun(plan.fleet, plan.hash, typed) : this.api.startRunAtNight(plan.fleet, plan.hash, typed, atNight.reason, atNight.key));
       this.reset();
       return run;
     } catch (thrown) {

@@ -27,6 +27,7 @@ use crate::{
         consent::{
             KeyRequest, NightView, PlanConsentView, RequestFileView, SignRequest, SignerView,
         },
+        run::RunView,
     },
 };
 
@@ -161,6 +162,18 @@ impl App {
         self.writable(fleet)?;
         self.review_run(fleet, run, note, role, &choice(key)?).await?;
         self.open_reviews(fleet).await
+    }
+
+    /// Starts a rollback without approvals, at the hours of the rule, with the key of whoever asks.
+    pub async fn start_at_night_with(
+        &self,
+        fleet: &str,
+        plan_hash: &str,
+        typed: Option<&str>,
+        reason: &str,
+        key: KeyRequest,
+    ) -> Result<RunView, AppError> {
+        self.start_run_at_night(fleet, plan_hash, typed, reason, &choice(key)?).await
     }
 
     /// Keys of this machine for the reviews of a fleet, and the groups that have a say in it.

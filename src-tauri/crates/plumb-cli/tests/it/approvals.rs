@@ -246,7 +246,8 @@ fn a_rollback_at_night_is_listed_until_somebody_else_looked_at_it() {
     let refused = signing(&world, back, 2);
     assert!(refused.stderr.contains("has not signed the request"), "{}", refused.stderr);
     // Another action does not start so.
-    let sync = "policy|sync|--node|eu-gw-002|--person|rick|--yes|--key|rick.key|--at-night|it denies";
+    let sync =
+        "policy|sync|--node|eu-gw-002|--person|rick|--yes|--key|rick.key|--at-night|it denies";
     assert!(signing(&world, sync, 2).stderr.contains("only a rollback to last-known-good may"));
     // Nor does anybody start one in the name of rick.
     let other = signing(&world, &format!("{back}|--key|mara.key|--at-night|it denies"), 2);
