@@ -36,7 +36,7 @@ pub async fn rage(mut rng: StdRng, consoles: Vec<Console>) {
 
 async fn happen(rng: &mut StdRng, console: &Console, id: &NodeId) {
     let sim = &console.sim;
-    match rng.random_range(0..14) {
+    match rng.random_range(0..15) {
         0 => {
             let to: NamedContent = named("2.1.0", "changed by hand");
             sim.lock().nodes.flip(id, to);
@@ -63,6 +63,11 @@ async fn happen(rng: &mut StdRng, console: &Console, id: &NodeId) {
         }
         7 => console.set_skew(rng.random_range(-3_600_000..3_600_000)),
         8 => console.crash(),
+        // Whoever goes on finds another node than the one that was left.
+        14 => {
+            console.crash();
+            sim.lock().nodes.flip(id, named("2.1.0", "changed by hand"));
+        }
         wish => order(rng, console, wish).await,
     }
 }

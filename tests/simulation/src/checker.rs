@@ -118,6 +118,16 @@ impl Checker {
         }
     }
 
+    /// A node that somebody changed before the program went on is not changed by it any more: `runs` is
+    /// what such a node shows when an effect leaves.
+    pub fn looks_first(&mut self, seen: &Seen, runs: Option<ContentDigest>) {
+        let (Some(runs), Some(target)) = (runs, self.planned(seen)) else { return };
+        let known = [target.before.content, target.after.content];
+        if brings(&seen.effect, &target).is_some() && !known.contains(&Some(runs)) {
+            self.violation(format!("{} was sent to a node that was changed meanwhile", seen.key));
+        }
+    }
+
     /// The part of an approved plan that an effect belongs to.
     fn planned(&self, seen: &Seen) -> Option<NodePlan> {
         let plan = self.approved.get(&seen.plan)?;

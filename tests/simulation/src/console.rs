@@ -63,6 +63,8 @@ struct Disk {
     skew_ms: i64,
     /// Ends the present life of the program.
     life: CancellationToken,
+    /// Since when.
+    lives_since: Instant,
     desk: Option<plumb_exec::Desk>,
 }
 
@@ -75,6 +77,7 @@ impl Console {
             last: Timestamp::MIN,
             skew_ms: 0,
             life: CancellationToken::new(),
+            lives_since: Instant::now(),
             desk: None,
         };
         Self {
@@ -126,6 +129,7 @@ impl Console {
         let entries = {
             let disk = &mut *self.disk();
             disk.life = life.clone();
+            disk.lives_since = Instant::now();
             disk.desk = attended.then_some(give);
             if self.defect == Some(Defect::Forgets) { Vec::new() } else { disk.entries.clone() }
         };
@@ -246,6 +250,10 @@ impl EffectHandler for Console {
             let lock = outside.holds(&self.name);
             let refused = outside.refused.clone();
             outside.checker.sends(&seen, &refused, lock);
+            let node = &outside.nodes.by_id[&seen.node];
+            let before = node.flipped_at.is_some_and(|at| at < self.disk().lives_since);
+            let runs = node.runs.as_ref().map(|runs| runs.content).filter(|_| before);
+            outside.checker.looks_first(&seen, runs);
         };
         sends();
         let outcome = self.sim.request(seen.clone()).await;

@@ -32,6 +32,8 @@ pub struct Node {
     plans: BTreeMap<PlanHash, RunId>,
     /// Somebody else changed it behind the back of every run.
     pub flipped: bool,
+    /// When that was last.
+    pub flipped_at: Option<Instant>,
     /// Runs that changed it.
     pub changed_by: BTreeSet<RunId>,
 }
@@ -74,6 +76,7 @@ impl Nodes {
                 answers: BTreeMap::new(),
                 plans: BTreeMap::new(),
                 flipped: false,
+                flipped_at: None,
                 changed_by: BTreeSet::new(),
             }
         };
@@ -202,7 +205,7 @@ impl Nodes {
             node.generation += 1;
             node.heading = Some(to.clone());
             node.runs = Some(to);
-            node.flipped = true;
+            (node.flipped, node.flipped_at) = (true, Some(Instant::now()));
         }
     }
 

@@ -79,6 +79,11 @@ pub(crate) fn otherwise(target: &NodePlan, seen: &Observation) -> Option<String>
     if let Some(changed) = told_otherwise(target, seen) {
         return Some(changed);
     }
+    runs_otherwise(target, seen)
+}
+
+/// The same for what it runs.
+fn runs_otherwise(target: &NodePlan, seen: &Observation) -> Option<String> {
     if only_told(target) {
         return None;
     }
@@ -115,6 +120,40 @@ fn told_otherwise(target: &NodePlan, seen: &Observation) -> Option<String> {
         let tells = seen.pinned.is_some() || seen.unpinned;
         (tells && !same).then(|| format!("{}, no longer as planned", pinned(seen)))
     })
+}
+
+/// Why a node in the middle of its part is not as the effects so far left it; nothing where it is, or
+/// where it does not tell.
+pub(crate) fn otherwise_midway(
+    target: &NodePlan,
+    accepted: usize,
+    seen: &Observation,
+) -> Option<String> {
+    let done = target.effects.get(..accepted).unwrap_or(&target.effects);
+    let pin = done.iter().rev().find_map(|effect| match effect {
+        Effect::Pin { version, content } => {
+            let named = NamedContent { version: version.clone(), content: *content };
+            let tells = seen.pinned.is_some() || seen.unpinned;
+            Some(tells && seen.pinned.as_ref() != Some(&named))
+        }
+        Effect::Unpin { .. } => Some(seen.pinned.is_some()),
+        _ => None,
+    });
+    if pin == Some(true) {
+        return Some(format!("{}, no longer as it was told", pinned(seen)));
+    }
+    let set = done.iter().find_map(|effect| match effect {
+        Effect::SetConfig { key, value, .. } => {
+            let now = seen.settings.get(key)?;
+            (now != value).then(|| format!("{key} is {now}, no longer {value} as it was told"))
+        }
+        _ => None,
+    });
+    let told = |effect: &Effect| {
+        matches!(effect, Effect::Pin { .. } | Effect::Unpin { .. } | Effect::SetConfig { .. })
+    };
+    let before = || if done.iter().any(told) { None } else { told_otherwise(target, seen) };
+    set.or_else(before).or_else(|| runs_otherwise(target, seen))
 }
 
 /// Whether what a node shows says that an effect took place; nothing where it does not show it.

@@ -57,6 +57,9 @@ pub struct RunState {
     /// How often another program went on with it.
     #[serde(default)]
     pub resumed: u32,
+    /// When somebody last went on with it, after a crash, a pause or a halt.
+    #[serde(default)]
+    pub went_on_at: Option<Timestamp>,
 }
 
 /// A wave that has begun.
@@ -283,6 +286,7 @@ impl RunState {
     /// A pause or a halt is over: what failed is accepted, and a gate is looked at anew.
     fn go_on(&mut self, at: Timestamp) {
         self.paused = None;
+        self.went_on_at = Some(at);
         if self.halted.take().is_some() {
             self.forgiven = self.failed;
             for wave in self.waves.iter_mut().filter(|wave| wave.failed.is_some()) {
@@ -296,6 +300,7 @@ impl RunState {
     /// What another program had under way may or may not have arrived.
     fn left_behind(&mut self, at: Timestamp) {
         self.resumed += 1;
+        self.went_on_at = Some(at);
         self.lock = LockState::Free;
         for node in self.nodes.values_mut() {
             for branch in [Branch::Forward, Branch::Back] {

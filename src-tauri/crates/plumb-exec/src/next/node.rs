@@ -11,7 +11,7 @@ use super::{Decision, Look, Sending, Step, seconds, sooner};
 use crate::{
     limits::{LOOK_AGAIN_FIRST, LOOK_AGAIN_MAX, LOOK_HOLDS, NODES_AT_ONCE, SILENT_BEFORE},
     orders::is_settled,
-    proof::{happened, must_load_again, otherwise, proof, standing},
+    proof::{happened, must_load_again, otherwise, otherwise_midway, proof, standing},
 };
 
 /// What came together for a set of nodes.
@@ -133,7 +133,7 @@ impl Work<'_> {
         let Some(part) = part(target, branch) else { return };
         match run.phase {
             NodePhase::Waiting => self.begin(&part, branch),
-            _ if sends => self.send(&part, branch, run.accepted),
+            _ if sends => self.send_next(&part, branch, &run),
             _ => self.judge(&part, branch, &run),
         }
     }
@@ -191,6 +191,34 @@ impl Work<'_> {
             self.skip(&part.node, branch, 0, reason);
         } else {
             self.send(part, branch, 0);
+        }
+    }
+
+    /// A node in the middle of its part is sent the next effect at once. After a crash, a pause or a halt
+    /// it may be another one: then it is looked at first, and left alone where it is not as it was left.
+    fn send_next(&mut self, part: &NodePlan, branch: Branch, run: &BranchRun) {
+        let Some(since) = self.decision.state.went_on_at.filter(|at| run.heard_at <= Some(*at))
+        else {
+            return self.send(part, branch, run.accepted);
+        };
+        let fresh = |look: &&Look| look.began >= since;
+        let Some(look) = self.decision.known.seen.get(&part.node).filter(fresh) else {
+            self.looks.push(part.node.clone());
+            return;
+        };
+        match &look.answer {
+            Ok(seen) => match otherwise_midway(part, usize_of(run.accepted), seen) {
+                Some(reason) => self.skip(&part.node, branch, run.accepted, reason),
+                None => self.send(part, branch, run.accepted),
+            },
+            Err(_) if look.began < since + seconds(part.deadline_s) => {
+                let next = look.ended + pause(look.ended.duration_since(since));
+                self.look_at(part.node.clone(), next);
+            }
+            Err(message) => {
+                let detail = format!("{message}; the next effect was not sent");
+                self.prove(part, branch, None, false, detail);
+            }
         }
     }
 

@@ -219,14 +219,15 @@ impl Story {
 
     /// What a program that resumed after so many events would do next, when it sees of nodes what
     /// they are now; with the keys of effects that were started by then.
-    pub(crate) fn next_after(&self, events: usize) -> (Step, BTreeSet<String>) {
+    pub(crate) fn next_after(&self, events: usize, looked: bool) -> (Step, BTreeSet<String>) {
         let entries = locked(&self.chain).1[..events].to_vec();
         let now = self.now();
         let mut state = fold(&entries);
         state.apply(&Event::RunResumed { by: "ops@example".to_owned() }, now);
         let nodes: Vec<NodeId> = locked(&self.peers).keys().cloned().collect();
         let look = |answer| Look { began: now, ended: now, answer };
-        let seen = self.look(&nodes).into_iter().map(|(node, answer)| (node, look(answer)));
+        let seen = self.look(&nodes).into_iter().filter(|_| looked);
+        let seen = seen.map(|(node, answer)| (node, look(answer)));
         let compared = Some((u32::try_from(state.waves.len()).expect("few"), None));
         let known = Known { seen: seen.collect(), compared, ..Known::default() };
         let keys = entries.iter().filter_map(|entry| match &entry.body.event {

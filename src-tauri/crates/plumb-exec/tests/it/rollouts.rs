@@ -352,16 +352,20 @@ async fn no_prefix_of_a_run_leads_to_an_effect_that_was_started_already() {
     let mut sends = 0;
     for events in 1..=story.events() {
         // Whatever it is, it follows from the prefix alone, and it is the same every time.
-        let (step, started) = story.next_after(events);
-        assert_eq!(story.next_after(events).0, step);
+        let (step, started) = story.next_after(events, true);
+        assert_eq!(story.next_after(events, true).0, step);
         if let Step::Send(sendings) = step {
             sends += 1;
             for sending in sendings {
                 assert!(!started.contains(&sending.key), "{} after {events}", sending.key);
             }
+            // Whoever goes on looks first, also at a node in the middle of its effects.
+            let unseen = story.next_after(events, false).0;
+            assert!(matches!(unseen, Step::Look(_)), "{unseen:?} after {events}");
         }
     }
-    assert!(sends > 3, "some prefixes go on with an effect");
-    let last = story.next_after(story.events()).0;
+    // Nodes show how the run ended, so most prefixes leave a node in the middle alone.
+    assert!(sends > 0, "some prefixes go on with an effect");
+    let last = story.next_after(story.events(), true).0;
     assert_eq!(last, Step::Done(Outcome::RolledBack));
 }
