@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use newtype_uuid::{GenericUuid as _, TypedUuid, TypedUuidKind};
-use plumb_fleet::RunId;
+use plumb_fleet::{PlanHash, RunId, ids::DigestError};
 use rand::Rng as _;
 
 use crate::error::{AppError, Code};
@@ -22,5 +22,13 @@ pub(crate) fn run_id(run: &str) -> Result<RunId, AppError> {
     run.parse().map_err(|_| {
         let message = format!("{run:?} is not the id of a run");
         AppError::new(Code::Invalid, message, "copy the id from the list of runs")
+    })
+}
+
+/// The hash of a plan, as it is typed.
+pub(crate) fn plan_hash(hash: &str) -> Result<PlanHash, AppError> {
+    hash.parse().map_err(|error: DigestError| {
+        let hint = "give the whole hash, as the plan was shown with it";
+        AppError::new(Code::Invalid, error.to_string(), hint)
     })
 }

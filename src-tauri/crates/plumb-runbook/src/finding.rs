@@ -5,7 +5,7 @@ mod around;
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use plumb_fleet::{BundleDigest, CatalogueEntry, DesiredVersion, DriftState, NodeId};
+use plumb_fleet::{BundleDigest, CatalogueEntry, Desired, DesiredVersion, DriftState, NodeId};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -284,7 +284,7 @@ fn poisoned(plan: &Plan, input: PlanInput<'_>) -> Vec<Finding> {
 fn expiry_findings(plan: &Plan, input: PlanInput<'_>, now: Timestamp) -> Vec<Finding> {
     let mut taken: BTreeMap<BundleDigest, (&CatalogueEntry, usize)> = BTreeMap::new();
     for target in plan.targets() {
-        if let Some(entry) = bundle_of(target, input) {
+        if let Some(entry) = bundle_of(target, input.desired) {
             taken.entry(entry.digest).or_insert((entry, 0)).1 += 1;
         }
     }
@@ -310,9 +310,10 @@ fn expiry_findings(plan: &Plan, input: PlanInput<'_>, now: Timestamp) -> Vec<Fin
     found.collect()
 }
 
-/// The bundle a node is to run: the file of its effects where they name one, else by content.
-fn bundle_of<'a>(target: &NodePlan, input: PlanInput<'a>) -> Option<&'a CatalogueEntry> {
-    let catalogue = &input.desired.catalogue;
+/// The bundle of the catalogue a node is to run: the file of its effects where they name one, else what
+/// its wished version resolves to, else the first with that content. Nothing where none has it.
+pub fn bundle_of<'a>(target: &NodePlan, desired: &'a Desired) -> Option<&'a CatalogueEntry> {
+    let catalogue = &desired.catalogue;
     let content = target.after.content?;
     let file = target.effects.iter().find_map(|effect| match effect {
         Effect::Verify { path } | Effect::Reload { path } => {
@@ -326,7 +327,7 @@ fn bundle_of<'a>(target: &NodePlan, input: PlanInput<'a>) -> Option<&'a Catalogu
     let resolved = || {
         let version = target.after.version.clone()?;
         let wish = DesiredVersion { version, content: Some(content), pinned_by: None, since: None };
-        input.desired.offer(&target.node).resolve(&wish)
+        desired.offer(&target.node).resolve(&wish)
     };
     by_file.or_else(resolved).or_else(|| catalogue.with_content(content))
 }

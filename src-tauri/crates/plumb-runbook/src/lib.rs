@@ -31,7 +31,7 @@ pub use back::Branch;
 pub use consent::{Approvals, ConsentTerms, Evidence};
 pub use dry_run::{DryRun, DryRunNode, Precondition, Readiness, VerifyAnswer};
 pub use effect::Effect;
-pub use finding::{Finding, FindingCode, Probe, Severity, findings, findings_around};
+pub use finding::{Finding, FindingCode, Probe, Severity, bundle_of, findings, findings_around};
 pub use gate::{Gate, GateCheck};
 pub use pins::{PinChange, PinTo};
 pub use plan::{

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use plumb_fleet::{PlanHash, RunId};
 use plumb_runbook::{
     ApprovalError, ApprovalRequest, Approvals, ApprovedPlan, Confirmation, ConsentTerms, Evidence,
-    Finding, Plan, Severity, approve, approve_at_night, approve_signed,
+    Finding, Plan, Severity, approve, approve_at_night, approve_signed, bundle_of,
 };
 use plumb_store::approvals::KeptApproval;
 use plumb_trust::{
@@ -23,6 +23,7 @@ use crate::{
     app::App,
     current::Current,
     error::{AppError, Code, chain},
+    ids,
     personal_keys::KeyChoice,
     views::approvals::{ApprovalRequestView, SignedView},
 };
@@ -108,7 +109,7 @@ impl App {
         window: Option<ChangeWindow>,
         key: &KeyChoice,
     ) -> Result<(Vec<u8>, SignedView), AppError> {
-        let prepared = self.prepared(hash_of(plan_hash)?)?;
+        let prepared = self.prepared(ids::plan_hash(plan_hash)?)?;
         let current = self.current(prepared.plan.fleet.as_str()).await?;
         let Some(terms) = prepared.plan.consent.clone() else {
             return Err(no_terms(&prepared.plan));
@@ -346,12 +347,6 @@ pub(crate) fn owner_of(roster: &Roster, key: &PublicKey) -> Result<PersonId, App
     })
 }
 
-pub(crate) fn hash_of(text: &str) -> Result<PlanHash, AppError> {
-    text.parse().map_err(|error: plumb_fleet::ids::DigestError| {
-        AppError::new(Code::Invalid, error.to_string(), "give the whole hash of the plan")
-    })
-}
-
 fn read_request(file: &[u8]) -> Result<ApprovalRequest, AppError> {
     ApprovalRequest::read(file).map_err(|error| {
         AppError::new(Code::Invalid, chain(&error), "ask the requester for the file again")
@@ -367,12 +362,10 @@ fn rule_hours(roster: &Roster, plan: &Plan) -> u32 {
     roster.environment_of(&plan.fleet).map_or(1, |(_, environment)| environment.rule.valid_h_max)
 }
 
-/// What a plan is bound to: the bundles as they are in the catalogue now, and what its approvers were
-/// shown of a dry run and of readiness.
+/// What a plan is bound to: the bundles of its nodes as the planner finds them in the catalogue now, and
+/// what its approvers were shown of a dry run and of readiness.
 fn evidence(plan: &Plan, current: &Current, asked: Option<&ApprovalRequest>) -> Evidence {
-    let catalogue = &current.desired.catalogue;
-    let contents: BTreeSet<_> = plan.targets().filter_map(|target| target.after.content).collect();
-    let bundles = contents.iter().filter_map(|content| catalogue.with_content(*content));
+    let bundles = plan.targets().filter_map(|target| bundle_of(target, &current.desired));
     Evidence {
         bundles: bundles.map(|entry| entry.digest).collect(),
         dry_run: asked.and_then(|asked| asked.evidence.dry_run),

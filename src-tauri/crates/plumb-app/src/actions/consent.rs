@@ -13,13 +13,14 @@ use plumb_trust::{
 
 use crate::{
     actions::{
-        approve::{Answer, Answering, hash_of},
+        approve::{Answer, Answering},
         files::write_chosen,
         rosters::fleet_id,
     },
     app::App,
     console_key::Passphrase,
     error::{AppError, Code, chain},
+    ids,
     personal_keys::KeyChoice,
     topics::Topic,
     views::{
@@ -87,7 +88,7 @@ impl App {
 
     /// Writes a request that was signed before once more.
     pub async fn save_request(&self, plan_hash: &str, path: &str) -> Result<(), AppError> {
-        write_chosen(named(path)?, self.kept_request(hash_of(plan_hash)?).await?).await
+        write_chosen(named(path)?, self.kept_request(ids::plan_hash(plan_hash)?).await?).await
     }
 
     /// Adds an answer that somebody sent as a file, and tells the plan that it is about.
@@ -105,7 +106,7 @@ impl App {
         sign: SignRequest,
     ) -> Result<SignedView, AppError> {
         self.writable(fleet)?;
-        let request = self.kept_request(hash_of(plan_hash)?).await?;
+        let request = self.kept_request(ids::plan_hash(plan_hash)?).await?;
         let (envelope, signed) = self.answer_request(request.as_bytes(), &answering(sign)?).await?;
         self.add_approval(fleet, &envelope).await?;
         Ok(signed)

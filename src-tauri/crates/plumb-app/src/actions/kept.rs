@@ -2,13 +2,14 @@
 //! comes out differently now.
 
 use camino::Utf8PathBuf;
-use plumb_fleet::{NodeId, PlanHash};
+use plumb_fleet::NodeId;
 use plumb_runbook::{Action, Plan};
 
 use crate::{
     actions::{files::write_chosen, prepare::plan_view, rollout::asked, start::difference},
     app::App,
     error::{AppError, Code},
+    ids,
     views::plan::{ActionKind, ActionRequest, NodeSelection, PlanView},
 };
 
@@ -42,10 +43,7 @@ impl App {
     }
 
     pub(crate) async fn plan_by_hash(&self, plan_hash: &str) -> Result<Plan, AppError> {
-        let hash: PlanHash =
-            plan_hash.parse().map_err(|error: plumb_fleet::ids::DigestError| {
-                AppError::new(Code::Invalid, error.to_string(), "copy the hash from the plan")
-            })?;
+        let hash = ids::plan_hash(plan_hash)?;
         let mut record = self.record().read().await?;
         let kept = plumb_store::plans::get(&mut record, hash).await?.ok_or_else(|| {
             AppError::new(Code::NotFound, "no plan with this hash is kept here", "plan again")

@@ -7,16 +7,16 @@ use plumb_trust::{
 };
 
 use crate::{
-    actions::approve::hash_of,
     app::App,
     error::{AppError, Code},
+    ids,
     views::approvals::{ApprovalsView, GivenView, VoidView},
 };
 
 impl App {
     /// What was given for a plan, what is missing and from whom, and what does not count and why.
     pub async fn approvals_of(&self, plan_hash: &str) -> Result<ApprovalsView, AppError> {
-        let hash = hash_of(plan_hash)?;
+        let hash = ids::plan_hash(plan_hash)?;
         let (plan, kept, asked) = {
             let mut conn = self.record().read().await?;
             let plan = plumb_store::plans::get(&mut conn, hash).await?;

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use insta::assert_snapshot;
-use plumb_fleet::NodeApi;
-use plumb_runbook::{Probe, findings};
+use plumb_fleet::{BundleDigest, CatalogueEntry, NodeApi, ids::Digest};
+use plumb_runbook::{Probe, bundle_of, findings};
 use plumb_testkit::{
     builders::{World, node_id, report},
     clock::after,
@@ -81,4 +81,19 @@ fn a_bundle_that_has_ended_or_is_about_to_is_found() {
     assert_eq!(ending(24 * 60 * 60), "");
     assert_snapshot!(ending(24 * 60 * 60 - 1));
     assert_snapshot!(ending(0));
+}
+
+#[test]
+fn a_node_is_bound_to_the_bundle_its_effects_name() {
+    let world = fleet("twins");
+    let plan = planned(&SYNC, &["reload-behind"], &world).expect("a plan");
+    let target = plan.targets().next().expect("one node");
+    let meant = bundle_of(target, &world.desired).expect("it is in the catalogue").clone();
+    // The same policies in another envelope, met first.
+    let twins = world.with(|w| {
+        let digest = BundleDigest(Digest::of(b"signed anew"));
+        let twin = CatalogueEntry { digest, file: "anew.signed.json".to_owned(), ..meant.clone() };
+        w.desired.catalogue.entries.insert(0, twin);
+    });
+    assert_eq!(bundle_of(target, &twins.desired), Some(&meant));
 }
