@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use plumb_exec::{Left, NoLock, Orders, Setting, carry_out, desk};
 use plumb_fleet::{FleetId, PlanHash, RunId};
 use plumb_journal::{Body, Entry, Outcome, fold};
@@ -21,12 +21,15 @@ use crate::{
     actions::{approve::Way, kept::on_terms_of},
     app::{ActiveRun, App, FleetState, Loaded},
     error::{AppError, Code, chain},
-    ids::{new_id, run_id},
+    ids::{self, new_id, run_id},
     personal_keys::KeyChoice,
     ports::{effects::FleetEffects, journal::StoreJournal},
     topics::Topic,
     views::run::RunView,
 };
+
+/// How often a lock is tried anew because its file was removed meanwhile.
+const LOCK_TRIES_MAX: u32 = 16;
 
 impl App {
     /// Starts the plan that was shown under this hash. A plan that would come out differently now is
@@ -62,14 +65,7 @@ impl App {
         typed: Option<&str>,
         way: Way<'_>,
     ) -> Result<RunView, AppError> {
-        let hash: PlanHash =
-            plan_hash.parse().map_err(|error: plumb_fleet::ids::DigestError| {
-                AppError::new(
-                    Code::Invalid,
-                    error.to_string(),
-                    "start a plan by the hash it was shown with",
-                )
-            })?;
+        let hash = ids::plan_hash(plan_hash)?;
         let (state, loaded) = self.loaded(fleet)?;
         // One that was started is told as that, and not as a run under way.
         self.prepared(hash)?;
@@ -420,15 +416,44 @@ impl RunLock {
             if let Some(folder) = path.parent() {
                 std::fs::create_dir_all(folder)?;
             }
-            let file = File::create(&path)?;
-            file.try_lock()?;
-            Ok(file)
+            lock_there(&path)
         };
         match open() {
             Ok(file) => Ok(Self { path, after, _file: file }),
             Err(error) => Err((path, error)),
         }
     }
+}
+
+/// Locks the file that stands under a path. Whoever held it before may have removed it since it was opened;
+/// a lock on what stands under no name keeps nobody out, so the one that took its place is locked.
+fn lock_there(path: &Utf8Path) -> std::io::Result<File> {
+    for _ in 0..LOCK_TRIES_MAX {
+        let file = File::create(path)?;
+        file.try_lock()?;
+        if stands_under(&file, path)? {
+            return Ok(file);
+        }
+    }
+    // Somebody else takes and leaves it all the time.
+    Err(ErrorKind::WouldBlock.into())
+}
+
+#[cfg(unix)]
+fn stands_under(file: &File, path: &Utf8Path) -> std::io::Result<bool> {
+    use std::os::unix::fs::MetadataExt as _;
+    let ours = file.metadata()?;
+    match std::fs::metadata(path) {
+        Ok(there) => Ok((there.dev(), there.ino()) == (ours.dev(), ours.ino())),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Here a file that is open keeps its name.
+#[cfg(not(unix))]
+fn stands_under(_file: &File, _path: &Utf8Path) -> std::io::Result<bool> {
+    Ok(true)
 }
 
 impl Drop for RunLock {
@@ -503,5 +528,52 @@ pub(crate) fn difference(shown: &Plan, now: &Plan) -> String {
         "other nodes are left out".to_owned()
     } else {
         "pins, waves, gates or terms of consent are others".to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_is_on_the_file_that_stands_there() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = Utf8Path::from_path(folder.path()).expect("UTF-8").join("run.lock");
+        let first = lock_there(&path).expect("nobody has it");
+        assert!(stands_under(&first, &path).expect("readable"));
+        // Opened before its holder removed it: locking it then keeps nobody out.
+        let late = File::open(&path).expect("it is there");
+        std::fs::remove_file(&path).expect("it is there");
+        drop(first);
+        let next = lock_there(&path).expect("nobody has the new one");
+        late.try_lock().expect("nobody has the old one");
+        assert!(!stands_under(&late, &path).expect("readable"));
+        assert!(stands_under(&next, &path).expect("readable"));
+    }
+
+    #[test]
+    fn of_many_who_take_and_leave_a_lock_one_at_a_time_has_it() {
+        use std::sync::atomic::{AtomicU32, Ordering};
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = Utf8Path::from_path(folder.path()).expect("UTF-8").join("run.lock");
+        let (holders, most) = (AtomicU32::new(0), AtomicU32::new(0));
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..2_000 {
+                        if let Ok(lock) = RunLock::take(path.clone(), After::Removed) {
+                            most.fetch_max(
+                                1 + holders.fetch_add(1, Ordering::SeqCst),
+                                Ordering::SeqCst,
+                            );
+                            std::thread::yield_now();
+                            holders.fetch_sub(1, Ordering::SeqCst);
+                            drop(lock);
+                        }
+                    }
+                });
+            }
+        });
+        assert_eq!(most.into_inner(), 1);
     }
 }
