@@ -11,13 +11,14 @@ interface Look {
 export const WAVE_LOOKS: Record<RunWaveState, Look> = {
   waiting: { word: 'Waiting', glyph: 'M3.9 8h.2M7.9 8h.2M11.9 8h.2', token: '--state-unreachable' },
   acting: { word: 'Acting', glyph: 'M4 8h8M8.5 4.5L12 8l-3.5 3.5', token: '--state-converging' },
+  halted: { word: 'Halted', glyph: 'M5.5 4v8M10.5 4v8', token: '--state-diverged' },
   gate: { word: 'At its gate', glyph: 'M4.5 3.5v9M11.5 3.5v9M4.5 8h7', token: '--state-stale' },
   passed: { word: 'Passed', glyph: 'M4 8.4l2.7 2.7L12 5.4', token: '--state-in-sync' },
   failed: { word: 'Stayed shut', glyph: 'M4.6 4.6l6.8 6.8M11.4 4.6l-6.8 6.8', token: '--state-diverged' },
 };
 
 /** What a wave came to in a run that is over or on its way back, where it did not pass. */
-const LEFT: Record<RunWaveState, string> = { waiting: 'Never begun', acting: 'Not finished', gate: 'Never opened', passed: 'Passed', failed: 'Stayed shut' };
+const LEFT: Record<RunWaveState, string> = { waiting: 'Never begun', acting: 'Not finished', halted: 'Not finished', gate: 'Never opened', passed: 'Passed', failed: 'Stayed shut' };
 
 /** How a wave stands in its run, in a word or two. */
 export function waveWord(run: RunView, wave: RunWave): string {
@@ -25,7 +26,7 @@ export function waveWord(run: RunView, wave: RunWave): string {
 }
 
 /** Whether the gate of a wave has not been looked at, and still will be. */
-export const gateAhead = (run: RunView, wave: RunWave): boolean => run.ended_at_ms === null && run.rollout?.rollback == null && (wave.state === 'waiting' || wave.state === 'acting');
+export const gateAhead = (run: RunView, wave: RunWave): boolean => run.ended_at_ms === null && run.rollout?.rollback == null && (wave.state === 'waiting' || wave.state === 'acting' || wave.state === 'halted');
 
 export const VERDICT_LOOKS: Record<RunCheckVerdict, Look> = {
   met: { word: 'Met', glyph: 'M4 8.4l2.7 2.7L12 5.4', token: '--state-in-sync' },

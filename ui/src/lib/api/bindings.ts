@@ -902,7 +902,7 @@ waits_for_attestation: boolean,
  */
 attested: string | null, };
 
-export type RunWaveState = "waiting" | "acting" | "gate" | "passed" | "failed";
+export type RunWaveState = "waiting" | "acting" | "halted" | "gate" | "passed" | "failed";
 
 export type SettingsView = { fleets: Array<FleetSummary>, credentials: Array<CredentialView>, 
 /**

@@ -63,6 +63,9 @@ pub(crate) fn of_run(plan: &Plan, state: &RunState, carried: bool) -> Option<Run
             .zip(&plan.waves)
             .map(|(number, wave)| {
                 let mut view = run_wave(wave, state.waves.get(number), &state.nodes);
+                if view.state == RunWaveState::Acting && state.halted.is_some() {
+                    view.state = RunWaveState::Halted;
+                }
                 view.waits_for_attestation &= onwards;
                 view
             })

@@ -118,6 +118,8 @@ pub enum RunWaveState {
     Waiting,
     /// Its nodes are being changed, or have not arrived yet.
     Acting,
+    /// The run stands still before all of its nodes arrived; why is said of the run.
+    Halted,
     /// Every node is settled; its gate is looked at.
     Gate,
     Passed,

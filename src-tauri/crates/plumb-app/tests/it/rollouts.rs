@@ -119,7 +119,9 @@ async fn a_canary_that_fails_stops_the_run_before_any_other_node() {
     let halted = until(&app, &run.id, |run| run.phase == RunPhase::Halted).await;
     let untouched = halted.nodes.iter().filter(|node| node.node != canary);
     assert!(untouched.clone().all(|node| node.state == RunNodeState::Waiting), "{halted:?}");
-    assert!(halted.rollout.expect("a rollout").halted.is_some());
+    let rollout = halted.rollout.expect("a rollout");
+    assert_eq!(rollout.waves[0].state, RunWaveState::Halted, "{rollout:?}");
+    assert!(rollout.halted.is_some_and(|why| why.contains(&canary)));
     let abort = app.order_run(&run.id, &RunOrder::Abort).await.expect("an order");
     assert!(abort.phase != RunPhase::Succeeded);
     let ended = app.finished(&run.id).await.expect("a run");

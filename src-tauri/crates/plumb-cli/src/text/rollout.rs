@@ -60,6 +60,7 @@ pub(crate) fn wave_lines(out: &Output, rollout: &RunRollout) -> Vec<(usize, Vec<
             let (hue, word) = match wave.state {
                 RunWaveState::Waiting => (Hue::Grey, "· waiting"),
                 RunWaveState::Acting => (Hue::Sky, "→ acting"),
+                RunWaveState::Halted => (Hue::Vermilion, "× halted"),
                 RunWaveState::Gate => (Hue::Sky, "◷ at its gate"),
                 RunWaveState::Passed => (Hue::Green, "✓ passed"),
                 RunWaveState::Failed => (Hue::Vermilion, "× its gate stayed shut"),
@@ -67,6 +68,8 @@ pub(crate) fn wave_lines(out: &Output, rollout: &RunRollout) -> Vec<(usize, Vec<
             let name = printable(&wave.name);
             let state = out.style.paint(hue, word);
             let mut lines = vec![format!("wave {number} of {of} ({name})  {state}")];
+            let why = rollout.halted.iter().filter(|_| wave.state == RunWaveState::Halted);
+            lines.extend(why.map(|why| format!("  {}", printable(why))));
             lines.extend(check_lines(out, wave));
             (number, lines)
         })
@@ -74,7 +77,7 @@ pub(crate) fn wave_lines(out: &Output, rollout: &RunRollout) -> Vec<(usize, Vec<
 }
 
 fn check_lines(out: &Output, wave: &RunWave) -> Vec<String> {
-    if wave.state == RunWaveState::Acting {
+    if matches!(wave.state, RunWaveState::Acting | RunWaveState::Halted) {
         return Vec::new();
     }
     let line = |check: &RunCheck| {
