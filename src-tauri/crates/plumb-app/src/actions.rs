@@ -2,6 +2,7 @@
 
 pub mod approve;
 pub mod certify;
+mod circumstances;
 pub mod configure;
 pub mod consent;
 pub mod credentials;

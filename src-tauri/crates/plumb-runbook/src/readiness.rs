@@ -27,7 +27,8 @@ pub struct HeldLock {
     pub until: Timestamp,
 }
 
-/// What may go to production: contents with a green certificate of the staging fleet.
+/// What may be brought to a fleet for which a staging fleet is named: contents with a green certificate of
+/// that one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Promotion {
     pub staging_fleet: FleetId,

@@ -11,7 +11,7 @@ use plumb_fleet::{Assessment, DriftState, Fleet, FleetId, Node, NodeId, Version,
 use plumb_journal::{NodePhase, fold};
 use plumb_runbook::{
     Action, Effect, Finding, NodePlan, PinChange, Plan, Probe, Rung, Severity, blast_lines,
-    findings, plan, roll_out, rung,
+    findings_around, plan, roll_out, rung,
 };
 
 use crate::{
@@ -45,6 +45,8 @@ pub struct Prepared {
     pub plan: Plan,
     pub findings: Vec<Finding>,
     pub probes: BTreeMap<NodeId, Probe>,
+    /// Whether nodes of a rollout accept what they would go back to, where they load a file.
+    pub back: BTreeMap<NodeId, Probe>,
 }
 
 impl App {
@@ -70,10 +72,15 @@ impl App {
         self.bundles_known(&state).await?;
         let current = self.current(fleet).await?;
         let plan = self.plan_now(&current, request).await?;
-        let probes = self.probe(&loaded.pool, &current.fleet, &plan).await;
+        let to_load = plan.targets().map(|target| (target, target.effects.as_slice()));
+        let probes = self.probe(&loaded.pool, &current.fleet, to_load).await;
+        let to_go_back = plan.targets().map(|target| (target, target.back.as_slice()));
+        let back = self.probe(&loaded.pool, &current.fleet, to_go_back).await;
+        let around = self.circumstances(&plan, &back).await?;
         let assessment = current.assess(self.now());
-        let findings = findings(&plan, &probes, current.plan_input(&assessment), self.now());
-        Ok((Prepared { request: request.clone(), plan, findings, probes }, current))
+        let input = current.plan_input(&assessment);
+        let findings = findings_around(&plan, &probes, &around, input, self.now());
+        Ok((Prepared { request: request.clone(), plan, findings, probes, back }, current))
     }
 
     /// The plan of a request against what is stored now; the same bytes as long as nothing changed.
@@ -153,15 +160,21 @@ impl App {
         })
     }
 
-    /// Asks every reload node of a plan whether it accepts the bundle it is to load.
-    async fn probe(&self, pool: &HttpPool, fleet: &Fleet, plan: &Plan) -> BTreeMap<NodeId, Probe> {
+    /// Asks every reload node whether it accepts the bundle that these effects load.
+    async fn probe<'a>(
+        &self,
+        pool: &HttpPool,
+        fleet: &Fleet,
+        targets: impl Iterator<Item = (&'a NodePlan, &'a [Effect])>,
+    ) -> BTreeMap<NodeId, Probe> {
         let now = self.wall();
         let deadline = Duration::from_secs(u64::from(fleet.deadline_s));
         let attempt = Attempt { deadline, idempotency_key: None };
         // Made before they are polled, for the reason given in `plumb-exec`.
-        let questions: Vec<_> = plan
-            .targets()
-            .filter_map(|target| Some((fleet.nodes.get(&target.node)?, verify_path(target)?)))
+        let questions: Vec<_> = targets
+            .filter_map(|(target, effects)| {
+                Some((fleet.nodes.get(&target.node)?, verify_path(effects)?))
+            })
             .map(|(node, path)| ask(pool, node, path, attempt, now.clone()))
             .collect();
         stream::iter(questions).buffer_unordered(PROBES_AT_ONCE).collect().await
@@ -180,8 +193,8 @@ async fn ask(
     (node.id.clone(), probe_of(outcome))
 }
 
-fn verify_path(target: &NodePlan) -> Option<&str> {
-    target.effects.iter().find_map(|effect| match effect {
+fn verify_path(effects: &[Effect]) -> Option<&str> {
+    effects.iter().find_map(|effect| match effect {
         Effect::Verify { path } => Some(path.as_str()),
         _ => None,
     })

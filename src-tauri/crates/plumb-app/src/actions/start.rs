@@ -10,7 +10,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use plumb_exec::{Left, NoLock, Orders, Setting, carry_out, desk};
 use plumb_fleet::{FleetId, PlanHash, RunId};
 use plumb_journal::{Body, Entry, Outcome, fold};
-use plumb_runbook::{ApprovalError, ApprovedPlan, Confirmation, Plan, Rung, findings, rung};
+use plumb_runbook::{ApprovalError, ApprovedPlan, Confirmation, Plan, Rung, findings_around, rung};
 use plumb_store::runs::KeptRun;
 use plumb_trust::{approval::Standing, dsse::SigningKey};
 use tokio::sync::watch;
@@ -86,8 +86,9 @@ impl App {
             ));
         }
         let assessment = current.assess(self.now());
-        let findings =
-            findings(&plan, &prepared.probes, current.plan_input(&assessment), self.now());
+        let around = self.circumstances(&plan, &prepared.back).await?;
+        let input = current.plan_input(&assessment);
+        let findings = findings_around(&plan, &prepared.probes, &around, input, self.now());
         let confirmation = Confirmation {
             seen: hash,
             typed: typed.map(str::to_owned),

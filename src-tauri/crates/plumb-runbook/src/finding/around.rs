@@ -7,6 +7,7 @@ use plumb_fleet::{DriftState, Node, NodeApi, NodeId};
 
 use super::{Finding, FindingCode, Severity};
 use crate::{
+    action::Action,
     approval::is_production,
     effect::Effect,
     plan::{NodePlan, Plan, PlanInput},
@@ -90,12 +91,13 @@ fn frozen(plan: &Plan, now: Timestamp) -> Vec<Finding> {
         .collect()
 }
 
-/// Content goes to production only after staging showed it.
+/// Where a staging fleet is named, content comes only after that one showed it, whatever the fleet file
+/// calls the environment. What brings a node back is not stopped: it ran here before.
 fn promotion(plan: &Plan, around: &Circumstances) -> Vec<Finding> {
-    let Some(promotion) = around.promotion.as_ref().filter(|_| is_production(&plan.environment))
-    else {
+    let Some(promotion) = &around.promotion else { return Vec::new() };
+    if matches!(plan.action, Action::Rollback { to: None } | Action::Undo { .. }) {
         return Vec::new();
-    };
+    }
     let brought: BTreeSet<_> = plan
         .targets()
         .filter(|target| target.after.content != target.before.content)

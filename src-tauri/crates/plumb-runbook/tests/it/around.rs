@@ -77,7 +77,8 @@ fn everything_that_hinders_a_rollout_is_found() {
 fn less_hinders_a_rollout_on_staging_that_halts() {
     let world = fleet("staging");
     let plan = rolled(&world, OnFailure::Halt);
-    assert_snapshot!(check(&plan, &busy(), &world));
+    let around = Circumstances { promotion: None, ..busy() };
+    assert_snapshot!(check(&plan, &around, &world));
 }
 
 #[test]
@@ -88,6 +89,28 @@ fn what_staging_certified_may_go_to_production() {
     let certified = &mut around.promotion.as_mut().expect("there").certified;
     certified.insert(content("two"));
     assert!(!check(&plan, &around, &world).contains("not_promoted"));
+}
+
+#[test]
+fn staging_is_asked_for_whatever_the_fleet_file_calls_the_environment() {
+    let world = fleet("renamed");
+    let plan = rolled(&world, OnFailure::Halt);
+    assert!(check(&plan, &busy(), &world).contains("Fatal not_promoted"));
+}
+
+#[test]
+fn staging_does_not_stand_in_the_way_back() {
+    let behind = World::new("back").signed("1.9.0", "one").signed("2.0.0", "two").desired("2.0.0");
+    let world = behind.runs("agent", NodeApi::Agent, "1.9.0", "one");
+    let forward = plan(&SYNC, None, world.input()).expect("a plan");
+    let mut around = busy();
+    around.promotion.as_mut().expect("there").certified.clear();
+    assert!(check(&forward, &around, &world).contains("Fatal not_promoted"));
+    let back = Plan { action: Action::Rollback { to: None }, ..forward.clone() };
+    assert!(!check(&back, &around, &world).contains("not_promoted"));
+    let named = Action::Rollback { to: Some(plumb_testkit::builders::version("2.0.0")) };
+    let named = Plan { action: named, ..forward };
+    assert!(check(&named, &around, &world).contains("Fatal not_promoted"));
 }
 
 #[test]

@@ -1,0 +1,65 @@
+//! What stands around a plan when it is examined: the roster's word on promotion, and ways back.
+
+use std::collections::BTreeMap;
+
+use plumb_fleet::{FleetId, NodeId};
+use plumb_runbook::{Circumstances, Plan, Probe, Promotion, WayBack};
+
+use crate::{app::App, error::AppError};
+
+impl App {
+    /// Gathers what is known here around a plan. `back` are the answers of nodes that were asked whether
+    /// they still accept what they would go back to.
+    pub(crate) async fn circumstances(
+        &self,
+        plan: &Plan,
+        back: &BTreeMap<NodeId, Probe>,
+    ) -> Result<Circumstances, AppError> {
+        Ok(Circumstances {
+            promotion: self.promotion(&plan.fleet).await?,
+            ways_back: back.iter().map(|(node, said)| (node.clone(), way_back(said))).collect(),
+            ..Circumstances::default()
+        })
+    }
+
+    /// What staging certified for a fleet; nothing where the roster names no staging fleet for it.
+    async fn promotion(&self, fleet: &FleetId) -> Result<Option<Promotion>, AppError> {
+        let Some(roster) = self.roster_of(fleet).await? else { return Ok(None) };
+        let named = roster.environment_of(fleet).and_then(|(_, of)| of.staging_fleet.clone());
+        let Some(staging_fleet) = named else { return Ok(None) };
+        let green = self.green_certificates(staging_fleet.as_str()).await?;
+        let certified = green.into_iter().flat_map(|one| one.contents).collect();
+        Ok(Some(Promotion { staging_fleet, certified }))
+    }
+}
+
+/// Only a node that said that it accepts its former bundle is known to have a way back.
+fn way_back(said: &Probe) -> WayBack {
+    let reason = match said {
+        Probe::Verified => return WayBack::Verified,
+        Probe::Missing => "the file it would go back to is gone".to_owned(),
+        Probe::Refused { message } => format!("it refuses what it would go back to: {message}"),
+        Probe::NoAnswer { message } => {
+            format!("it did not say whether it accepts what it would go back to: {message}")
+        }
+    };
+    WayBack::Missing { reason }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn silence_is_no_way_back() {
+        assert_eq!(way_back(&Probe::Verified), WayBack::Verified);
+        let message = "timed out".to_owned();
+        for said in [
+            Probe::Missing,
+            Probe::Refused { message: message.clone() },
+            Probe::NoAnswer { message },
+        ] {
+            assert!(matches!(way_back(&said), WayBack::Missing { .. }), "{said:?}");
+        }
+    }
+}
