@@ -40,6 +40,9 @@ pub(crate) struct PackHealth {
     /// The newest look, with the cause where it failed.
     last_look: Option<Attempt>,
     consecutive_failures: u32,
+    /// Whether something newer was refused; `/healthz` says it of the whole policy.
+    #[serde(skip)]
+    pub(crate) fallback: bool,
 }
 
 impl Core {
@@ -54,6 +57,7 @@ impl Core {
             confirmed_at: status.confirmed_at,
             last_look: status.last,
             consecutive_failures: status.consecutive_failures,
+            fallback: status.fallback,
         })
     }
 

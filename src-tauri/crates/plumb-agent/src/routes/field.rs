@@ -87,6 +87,7 @@ fn policy_health(core: &Core) -> PolicyHealth {
     let in_force = core.in_force.load_full();
     let pack = core.pack.read();
     let pack_health = core.pack_health();
+    let refused_newer = pack_health.as_ref().is_some_and(|health| health.fallback);
     let whole_s = |since| seconds_between(since, now).floor();
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "never negative")]
     let age_s = |since: Timestamp| in_force.as_ref().map(|_| whole_s(since) as u64);
@@ -99,7 +100,7 @@ fn policy_health(core: &Core) -> PolicyHealth {
         load_age_s: in_force.as_ref().and_then(|now| age_s(now.loaded_at)),
         last_reload: book.history.all().next().map(|record| entry(core, record)),
         consecutive_failures: book.history.consecutive_failures(),
-        fallback_active: pack.fallback_active,
+        fallback_active: pack.fallback_active || refused_newer,
         fallback: book.fallback.clone(),
         verification: pack.checks.into_iter().map(|(check, _)| check).collect(),
         source: pack.origin.unwrap_or_else(|| PackOrigin::File(book.source.display().to_string())),

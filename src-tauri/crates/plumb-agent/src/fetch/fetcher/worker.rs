@@ -472,13 +472,18 @@ impl Worker {
             cause: Some(cause),
             text: Some(message.clone()),
         };
+        let mut fell_back = false;
         self.shared.status.send_modify(|status| {
             status.consecutive_failures = self.memory.failures;
             status.last = Some(attempt.clone());
+            // What came and was refused is newer than what is in force. Whoever reads the cause reads
+            // that, too.
+            if cause.stage() != Stage::Fetch && status.active.is_some() {
+                fell_back = !std::mem::replace(&mut status.fallback, true);
+            }
         });
-        if cause.stage() != Stage::Fetch && self.shared.status.borrow().active.is_some() {
-            // What came and was refused is newer than what is in force.
-            self.shared.fallback(true);
+        if fell_back {
+            self.shared.observe(FetchEvent::Fallback(true));
         }
         self.shared.observe(FetchEvent::Looked { took, attempt: &attempt, digest });
         self.tell(cause, correlation, digest, message);
