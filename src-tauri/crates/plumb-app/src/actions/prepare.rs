@@ -73,9 +73,11 @@ impl App {
         let current = self.current(fleet).await?;
         let plan = self.plan_now(&current, request).await?;
         let to_load = plan.targets().map(|target| (target, target.effects.as_slice()));
-        let probes = self.probe(&loaded.pool, &current.fleet, to_load).await;
         let to_go_back = plan.targets().map(|target| (target, target.back.as_slice()));
-        let back = self.probe(&loaded.pool, &current.fleet, to_go_back).await;
+        let (probes, back) = tokio::join!(
+            self.probe(&loaded.pool, &current.fleet, to_load),
+            self.probe(&loaded.pool, &current.fleet, to_go_back),
+        );
         let around = self.circumstances(&plan, &back).await?;
         let assessment = current.assess(self.now());
         let input = current.plan_input(&assessment);
