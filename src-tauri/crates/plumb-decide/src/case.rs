@@ -1,6 +1,7 @@
 //! A request that is put to several policies at the same moment, so that their answers compare.
 
 use jiff::Timestamp;
+use plumb_fleet::ids::Digest;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -72,4 +73,13 @@ pub fn merged(cases: Vec<Case>) -> Vec<Case> {
             .or_insert(case);
     }
     by_key.into_values().collect()
+}
+
+/// A Monday at midnight, UTC: generated cases lie in its week, so that they are the same every day.
+pub(crate) const GENERATED_WEEK: &str = "2024-01-01T00:00:00Z";
+
+/// The `number`th draw about something. A digest, so that a seed means the same in every release.
+pub(crate) fn drawn(seed: u64, about: &str, number: usize) -> usize {
+    let hex = Digest::of(format!("{seed} {number} {about}").as_bytes()).to_hex();
+    usize::from_str_radix(&hex[..12], 16).unwrap_or_default()
 }

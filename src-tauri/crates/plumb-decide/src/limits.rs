@@ -53,3 +53,9 @@ pub const SHRINK_CANDIDATES_MAX: usize = 128;
 pub const GENERATED_CASES_MAX: usize = 10_000;
 /// Cases for one capability: its own conditions in all their combinations, where they are few.
 pub const CASES_OF_CAPABILITY_MAX: usize = 96;
+/// Values of one collection that are tried: the edges are what tells, and lists have thousands.
+pub const OUTLINE_VALUES_MAX: usize = 16;
+/// Inputs drawn for each definition beside those made from its own conditions.
+pub const CASES_OF_DEFINITION_MAX: usize = 32;
+/// How far a definition is followed through the rules it asks.
+pub const USES_DEPTH_MAX: usize = 4;

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::{
     case::{Origin, merged},
-    semantics::first_match::{PreparedRules, Reading, generate},
+    semantics::first_match::{PreparedRules, Reading, cases_of_rules},
 };
 
 fn rules(list: &Value) -> PreparedRules {
@@ -28,7 +28,7 @@ fn answers(rules: &PreparedRules, cases: &[Case]) -> Vec<Outcome> {
 }
 
 fn compared(before: &PreparedRules, after: &PreparedRules) -> (Vec<Case>, FlipReport) {
-    let cases = generate(&[before, after], 7);
+    let cases = cases_of_rules(&[before, after], 7);
     let report = FlipReport::of(&cases, &answers(before, &cases), &answers(after, &cases));
     (cases, report)
 }
@@ -75,7 +75,7 @@ fn an_order_that_looks_harmless_flips_what_the_first_rule_said() {
 fn a_rule_behind_one_that_catches_everything_is_never_reached() {
     let list = json!([{"id": "a", "effect": "allow"}, {"id": "a.b", "effect": "deny"}]);
     let rules = rules(&list);
-    let coverage = rules.cover(&generate(&[&rules], 1));
+    let coverage = rules.cover(&cases_of_rules(&[&rules], 1));
     assert_eq!((coverage.reached, coverage.not_reached), (1, vec!["a.b".to_owned()]));
 }
 
@@ -199,6 +199,6 @@ proptest! {
     #[test]
     fn the_same_seed_gives_the_same_cases(a in any_rules(), b in any_rules(), seed in any::<u64>()) {
         let (a, b) = (rules(&a), rules(&b));
-        prop_assert_eq!(generate(&[&a, &b], seed), generate(&[&b, &a], seed));
+        prop_assert_eq!(cases_of_rules(&[&a, &b], seed), cases_of_rules(&[&b, &a], seed));
     }
 }

@@ -30,8 +30,7 @@ use crate::{
 };
 use clock_window::ClockWindow;
 pub use compile::RuleError;
-pub use cover::Coverage;
-pub use generate::generate;
+pub use generate::cases_of_rules;
 pub use plumb_bundle::field_rule::field_rule;
 
 /// Which text is right about conditions: the field's manual or its program.

@@ -1,26 +1,9 @@
-//! How much of a list of rules a list of cases reaches: *no flips* weighs as much as this.
+//! How much of a list of rules a list of cases reaches.
 
 use std::collections::BTreeSet;
 
-use serde::{Deserialize, Serialize};
-
 use super::{Classes, Condition, Match, Persons, PreparedRules, Rule, Times};
-use crate::case::Case;
-
-/// What cases reached of one policy. A condition counts as tried when it was seen to hold and not to
-/// hold for a capability that its rule is for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Coverage {
-    /// Rules, definitions or lines, and how many of them answered or took part.
-    pub rules: usize,
-    pub reached: usize,
-    /// Conditions, and how many of them were tried both ways.
-    pub conditions: usize,
-    pub both_ways: usize,
-    /// Rules that no case reached, by name, sorted; a rule behind one that catches everything is
-    /// always among them.
-    pub not_reached: Vec<String>,
-}
+use crate::{case::Case, coverage::Coverage};
 
 impl PreparedRules {
     /// What the cases reach of these rules.

@@ -4,17 +4,14 @@
 use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp, civil::Weekday};
-use plumb_fleet::ids::Digest;
 use serde_json::{Value, json};
 
 use super::{Classes, Persons, PreparedRules, Rule, Times};
 use crate::{
-    case::{Case, Origin, merged},
+    case::{Case, GENERATED_WEEK, Origin, drawn, merged},
     limits::{CASES_OF_CAPABILITY_MAX, GENERATED_CASES_MAX},
 };
 
-/// A Monday at midnight, UTC: generated cases lie in its week, so that they are the same every day.
-const WEEK: &str = "2024-01-01T00:00:00Z";
 /// What no policy names.
 const UNNAMED: &str = "plumbline.unnamed";
 const NOON_MINUTE: i64 = 12 * 60;
@@ -42,7 +39,7 @@ struct Choice {
 /// Cases for the rules of several versions, merged and in order; the same for the same `seed`.
 /// Where combinations are too many they are drawn by it: each single condition of each rule, met and
 /// just not met, comes first.
-pub fn generate(versions: &[&PreparedRules], seed: u64) -> Vec<Case> {
+pub fn cases_of_rules(versions: &[&PreparedRules], seed: u64) -> Vec<Case> {
     let rules: Vec<&Rule> = versions.iter().flat_map(|version| &version.rules).collect();
     let mut cases = Vec::new();
     for capability in capabilities(&rules) {
@@ -72,12 +69,6 @@ fn capabilities(rules: &[&Rule]) -> BTreeSet<String> {
         }
     }
     all
-}
-
-/// The `number`th draw for a capability. A digest, so that a seed means the same in every release.
-fn drawn(seed: u64, capability: &str, number: usize) -> usize {
-    let hex = Digest::of(format!("{seed} {number} {capability}").as_bytes()).to_hex();
-    usize::from_str_radix(&hex[..12], 16).unwrap_or_default()
 }
 
 fn choices(rules: &[&Rule], draw: impl Fn(usize) -> usize) -> BTreeSet<Choice> {
@@ -210,7 +201,7 @@ impl Choice {
         if let Some(person) = value(&self.person) {
             context.insert("person_id".to_owned(), person);
         }
-        let week: Timestamp = WEEK.parse().expect("the beginning of a week");
+        let week: Timestamp = GENERATED_WEEK.parse().expect("the beginning of a week");
         let input = json!({ "capability_id": capability, "context": context });
         Case::new(input, week + SignedDuration::from_mins(self.minute), Origin::Generated)
     }
