@@ -224,6 +224,15 @@ export type ConfigLine = { key: string, value: string, };
 export type ConfirmationView = { "level": "undo" } | { "level": "dialog" } | { "level": "typed", phrase: string, };
 
 /**
+ * How much of a policy was tried.
+ */
+export type CoverageView = { rules: number, reached: number, conditions: number, 
+/**
+ * Conditions seen to hold and not to hold.
+ */
+both_ways: number, not_reached: Array<string>, };
+
+/**
  * One credential reference of the open fleets.
  */
 export type CredentialView = { 
@@ -363,6 +372,23 @@ matched: number, total: number, offset: number, rows: Array<NodeRow>,
  */
 filter_error: string | null, };
 
+/**
+ * Requests that flip alike.
+ */
+export type FlipView = { 
+/**
+ * `wider`, `stricter`, `error`, `other` or `reason_only`.
+ */
+change: string, before: OutcomeView, after: OutcomeView, requests: number, 
+/**
+ * How often they were asked, by the recorded counts.
+ */
+weight: number, 
+/**
+ * The smallest request found that flips so, as JSON.
+ */
+example: string, example_at: string, };
+
 export type GapView = { source: string, message: string, };
 
 /**
@@ -421,6 +447,40 @@ verification_unknown: number,
  * Checks that failed, most nodes first.
  */
 failed_checks: Array<FailedCheck>, is_baseline: boolean, };
+
+/**
+ * One version.
+ */
+export type ImpactSide = { 
+/**
+ * The version, or the name of the file.
+ */
+label: string, content: string, 
+/**
+ * `first_match` or `rego`.
+ */
+format: string, 
+/**
+ * What the requests reached; none while asking, and where the policy could not be read.
+ */
+coverage: CoverageView | null, };
+
+/**
+ * Requests that two versions answer differently, the gravest change first.
+ */
+export type ImpactView = { from: ImpactSide, to: ImpactSide, 
+/**
+ * The rule that was asked; none of first-match rules.
+ */
+entrypoint: string | null, requests: Requests, 
+/**
+ * Of the generated requests.
+ */
+seed: number, flips: Array<FlipView>, not_evaluated: Array<NotEvaluatedView>, 
+/**
+ * Identifies this report; none while it is not complete.
+ */
+digest: string | null, };
 
 /**
  * Where nodes are imported from.
@@ -590,6 +650,32 @@ reloads: Array<ReloadView>, figures: Array<Figure>, config: Array<ConfigLine>,
  * Documents of the newest report that could not be read.
  */
 gaps: Array<GapView>, previous: string | null, next: string | null, };
+
+/**
+ * Requests that were not evaluated here, for one reason.
+ */
+export type NotEvaluatedView = { 
+/**
+ * Why the first version did not answer; none where it did.
+ */
+before: string | null, after: string | null, requests: number, example: string, };
+
+/**
+ * One answer.
+ */
+export type OutcomeView = { 
+/**
+ * `allow`, `confirm`, `deny`, `undefined`, `value`, `error` or `not evaluated`.
+ */
+effect: string, reason: string | null, 
+/**
+ * The rule that answered.
+ */
+rule: string | null, 
+/**
+ * What else was answered, as JSON.
+ */
+value: string | null, };
 
 /**
  * How a plan under review stands with those who must consent.
@@ -766,6 +852,11 @@ slow: string | null, };
  * A request that somebody sent, and who can answer it here.
  */
 export type RequestFileView = { request: ApprovalRequestView, roles: Array<string>, signers: Array<SignerView>, };
+
+/**
+ * How many requests were asked, by where they come from.
+ */
+export type Requests = { recorded: number, given: number, generated: number, };
 
 /**
  * A rollback without approvals that nobody else looked at yet.

@@ -166,6 +166,11 @@ impl PreparedRules {
         )
     }
 
+    /// Whether the time of a request may change its answer.
+    pub fn asks_time(&self) -> bool {
+        self.rules.iter().any(|rule| matches!(rule.times, Times::Within(_)))
+    }
+
     /// Conditions that are never looked at: which policy has them, and their names.
     pub fn ignored_conditions(&self) -> impl Iterator<Item = (&str, &[Arc<str>])> {
         let ignoring = self.rules.iter().filter(|rule| !rule.ignored.is_empty());

@@ -41,7 +41,7 @@ use crate::{
 pub use cache::Prepared;
 pub use entrypoint::Entrypoint;
 pub use generate::cases_of_outlines;
-pub use outline::{Definition, Outline, Place, Segment, Traced, Want, Wish};
+pub use outline::{Added, Definition, Outline, Place, Segment, Traced, Want, Wish};
 
 /// Which Rego the modules are written in; a bundle's manifest says it in `rego_version`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -188,7 +188,7 @@ impl RegoPolicy {
     }
 
     /// The answer, and the numbers of the definitions that held, in order: those of the outline where
-    /// this was made from the source of a [`Traced`], none otherwise.
+    /// this was made from a telling source, none otherwise.
     pub fn trace(&self, question: &Question, limit: Duration) -> (Answer, BTreeSet<usize>) {
         let asked = question.check().and_then(|()| guarded(|| self.engine.ask(question, limit)));
         asked.unwrap_or_else(|reason| (Answer::NotEvaluated { reason }, BTreeSet::new()))

@@ -87,22 +87,47 @@ pub struct Outline {
     pub asks_time: bool,
 }
 
-/// A policy that says which of its definitions held.
+/// What reading a policy came to.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Traced {
     pub outline: Outline,
-    /// The same policy, where each body ends by naming its definition's number in the outline.
-    pub source: RegoSource,
+    /// What [`RegoSource::telling`] adds to the modules, in the order of their texts.
+    pub added: Vec<Added>,
 }
 
-/// What a body of a traced policy prints before its definition's number.
+/// A piece of text put into a module.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Added {
+    /// The number of the module in the source.
+    pub module: usize,
+    /// Bytes before it.
+    pub at: usize,
+    pub text: String,
+}
+
+/// What a body of a telling policy prints before its definition's number.
 pub(super) const HELD: &str = "plumbline definition held: ";
 
 impl RegoSource {
-    /// Reads what the policy asks, and adds to each body a line that tells that it held.
-    pub fn traced(&self) -> Result<Traced, Reason> {
+    /// Reads what the policy asks.
+    pub fn outline(&self) -> Result<Traced, Reason> {
         self.check()?;
         super::guarded(|| read::traced(self))
+    }
+
+    /// The same policy, where each body ends by telling its definition's number in the outline. What
+    /// does not fit the text is left out, and tells nothing.
+    #[must_use]
+    pub fn telling(&self, added: &[Added]) -> Self {
+        let mut told = self.clone();
+        for added in added.iter().rev() {
+            if let Some(module) = told.modules.get_mut(added.module)
+                && module.text.is_char_boundary(added.at)
+            {
+                module.text.insert_str(added.at, &added.text);
+            }
+        }
+        told
     }
 }
 
@@ -236,7 +261,7 @@ fn set(segments: &[Segment], at: &mut Value, value: Option<Value>) {
             set(rest, &mut at[name.as_str()], value);
         }
         [Segment::Item, rest @ ..] => {
-            if !at.as_array().is_some_and(|items| !items.is_empty()) {
+            if at.as_array().is_none_or(Vec::is_empty) {
                 *at = Value::Array(vec![Value::Null]);
             }
             set(rest, &mut at[0], value);

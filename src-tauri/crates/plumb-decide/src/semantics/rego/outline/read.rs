@@ -11,7 +11,7 @@ use regorus::{
 };
 use serde_json::Value;
 
-use super::{Definition, HELD, Outline, Place, Segment, Traced, Want, Wish};
+use super::{Added, Definition, HELD, Outline, Place, Segment, Traced, Want, Wish};
 use crate::{
     answer::Reason,
     limits::OUTLINE_VALUES_MAX,
@@ -21,12 +21,12 @@ use crate::{
 pub(super) fn traced(source: &RegoSource) -> Result<Traced, Reason> {
     let mut reader =
         Reader { data: &source.data, outline: Outline::default(), package: String::new() };
-    let mut modules = Vec::new();
-    for module in &source.modules {
+    let mut added = Vec::new();
+    for (number, module) in source.modules.iter().enumerate() {
         scan(&module.name, &module.text)?;
         reader.outline.asks_time |= module.text.contains("time.");
-        let text = reader.module(module, source)?;
-        modules.push(Module { name: module.name.clone(), text });
+        let of_module = reader.module(module, source)?;
+        added.extend(of_module.into_iter().map(|(at, text)| Added { module: number, at, text }));
     }
     let mut outline = reader.outline;
     let rules: BTreeSet<String> =
@@ -34,7 +34,7 @@ pub(super) fn traced(source: &RegoSource) -> Result<Traced, Reason> {
     for definition in &mut outline.definitions {
         definition.uses.retain(|rule| rules.contains(rule) && *rule != definition.rule);
     }
-    Ok(Traced { outline, source: RegoSource { modules, ..source.clone() } })
+    Ok(Traced { outline, added })
 }
 
 /// What a name stands for within one body.
@@ -59,8 +59,12 @@ struct Body {
 }
 
 impl Reader<'_> {
-    /// Adds the definitions of a module, and gives its text with the telling lines.
-    fn module(&mut self, module: &Module, source: &RegoSource) -> Result<String, Reason> {
+    /// Adds the definitions of a module, and gives what its bodies tell, each with its place.
+    fn module(
+        &mut self,
+        module: &Module,
+        source: &RegoSource,
+    ) -> Result<Vec<(usize, String)>, Reason> {
         let not_understood =
             |error: String| Reason::NotUnderstood { message: engine::short(&error) };
         let text = Source::from_contents(module.name.clone(), module.text.clone())
@@ -68,7 +72,6 @@ impl Reader<'_> {
         let ast: Ast = index::parse(&text, source.version)
             .ok_or_else(|| not_understood(format!("{} is no Rego", module.name)))?;
         self.package = dotted(&ast.package.refr).unwrap_or_default();
-        // Places in the text and what is put there; from the end, so that places stay true.
         let mut added: Vec<(usize, String)> = Vec::new();
         for rule in &ast.policy {
             let Rule::Spec { span, head, bodies } = rule.as_ref() else { continue };
@@ -91,11 +94,7 @@ impl Reader<'_> {
             }
         }
         added.sort_by_key(|(at, _)| *at);
-        let mut told = module.text.clone();
-        for (at, text) in added.into_iter().rev() {
-            told.insert_str(at, &text);
-        }
-        Ok(told)
+        Ok(added)
     }
 
     fn body(&self, query: &Query) -> Body {
@@ -138,7 +137,7 @@ impl Reader<'_> {
         if let Expr::AssignExpr { op: AssignOp::ColEq, lhs, rhs, .. } = expression {
             self.within(rhs, body);
             if let Expr::Var { span, .. } = lhs.as_ref() {
-                let place = self.place(rhs, body).map(Meaning::Place);
+                let place = place(rhs, body).map(Meaning::Place);
                 let meaning =
                     place.or_else(|| Some(Meaning::Values(vec![self.constant(rhs, body)?])));
                 if let Some(meaning) = meaning {
@@ -147,56 +146,50 @@ impl Reader<'_> {
             }
             return;
         }
-        match self.want(expression, body) {
-            Some((place, wish)) => body.wants.push(Want { place, wish, negated }),
-            None => {
-                self.within(expression, body);
-                if let Some(place) = self.place(expression, body) {
-                    body.wants.push(Want { place, wish: Wish::Truth, negated });
-                }
-            }
+        let want = self.want(expression, body);
+        if want.is_none() {
+            self.within(expression, body);
         }
+        let want = want.or_else(|| Some((place(expression, body)?, Wish::Truth)));
+        body.wants.extend(want.map(|(place, wish)| Want { place, wish, negated }));
     }
 
     fn want(&self, expression: &Expr, body: &Body) -> Option<(Place, Wish)> {
         match expression {
             Expr::AssignExpr { op: AssignOp::Eq, lhs, rhs, .. }
             | Expr::BoolExpr { op: BoolOp::Eq, lhs, rhs, .. } => {
-                let pair = |place, value| {
-                    Some((self.place(place, body)?, Wish::OneOf(self.values(value, body)?)))
-                };
+                let pair =
+                    |at, value| Some((place(at, body)?, Wish::OneOf(self.values(value, body)?)));
                 pair(lhs, rhs).or_else(|| pair(rhs, lhs))
             }
             Expr::BoolExpr { op, lhs, rhs, .. } => {
-                if let (Some(place), Some(value)) =
-                    (self.place(lhs, body), self.constant(rhs, body))
-                {
+                if let (Some(place), Some(value)) = (place(lhs, body), self.constant(rhs, body)) {
                     return Some((place, compared(op, value, false)?));
                 }
                 let value = self.constant(lhs, body)?;
-                Some((self.place(rhs, body)?, compared(op, value, true)?))
+                Some((place(rhs, body)?, compared(op, value, true)?))
             }
             Expr::Membership { value, collection, .. } => {
-                if let Some(place) = self.place(value, body) {
+                if let Some(at) = place(value, body) {
                     let Meaning::Values(values) = self.elements(collection, body)? else {
                         return None;
                     };
-                    return Some((place, Wish::OneOf(values)));
+                    return Some((at, Wish::OneOf(values)));
                 }
-                let Meaning::Place(place) = self.elements(collection, body)? else { return None };
-                Some((place, Wish::OneOf(self.values(value, body)?)))
+                let Meaning::Place(at) = self.elements(collection, body)? else { return None };
+                Some((at, Wish::OneOf(self.values(value, body)?)))
             }
             Expr::RefBrack { refr, index, .. } => {
                 let Value::Object(members) = self.constant(refr, body)? else { return None };
                 let keys = members.keys().take(OUTLINE_VALUES_MAX).cloned().map(Value::from);
-                Some((self.place(index, body)?, Wish::OneOf(keys.collect())))
+                Some((place(index, body)?, Wish::OneOf(keys.collect())))
             }
             Expr::Call { fcn, params, .. } => {
                 let [text, part] = params.as_slice() else { return None };
-                let place = self.place(text, body)?;
+                let at = place(text, body)?;
                 let part = self.constant(part, body)?.as_str()?.to_owned();
                 Some((
-                    place,
+                    at,
                     match dotted(fcn)?.as_str() {
                         "startswith" => Wish::StartsWith(part),
                         "endswith" => Wish::EndsWith(part),
@@ -258,43 +251,6 @@ impl Reader<'_> {
         }
     }
 
-    /// The place an expression means: `input.user.roles[_]`, or a name bound to such.
-    fn place(&self, expression: &Expr, body: &Body) -> Option<Place> {
-        let (within, segment) = match expression {
-            Expr::Var { span, .. } if span.text() == "input" => return Some(Place::default()),
-            Expr::Var { span, .. } => match body.names.get(span.text())? {
-                Meaning::Place(place) => return Some(place.clone()),
-                Meaning::Values(_) => return None,
-            },
-            // A text in another spelling is still told by what stands there.
-            Expr::Call { fcn, params, .. } => {
-                let ([text], Some("lower" | "upper" | "trim_space")) =
-                    (params.as_slice(), dotted(fcn).as_deref())
-                else {
-                    return None;
-                };
-                return self.place(text, body);
-            }
-            Expr::RefDot { refr, field, .. } => {
-                (refr, Segment::Name(field.1.as_string().ok()?.to_string()))
-            }
-            Expr::RefBrack { refr, index, .. } => {
-                let segment = match index.as_ref() {
-                    Expr::String { value, .. } | Expr::RawString { value, .. } => {
-                        Segment::Name(value.as_string().ok()?.to_string())
-                    }
-                    Expr::Var { .. } | Expr::Number { .. } => Segment::Item,
-                    _ => return None,
-                };
-                (refr, segment)
-            }
-            _ => return None,
-        };
-        let mut place = self.place(within, body)?;
-        place.0.push(segment);
-        Some(place)
-    }
-
     /// What an expression is whatever the input: a literal, or a place in the base document.
     fn constant(&self, expression: &Expr, body: &Body) -> Option<Value> {
         match expression {
@@ -333,9 +289,9 @@ impl Reader<'_> {
 
     /// What a collection has in it.
     fn elements(&self, collection: &Expr, body: &Body) -> Option<Meaning> {
-        if let Some(mut place) = self.place(collection, body) {
-            place.0.push(Segment::Item);
-            return Some(Meaning::Place(place));
+        if let Some(mut elements) = place(collection, body) {
+            elements.0.push(Segment::Item);
+            return Some(Meaning::Place(elements));
         }
         let values = match self.constant(collection, body)? {
             Value::Array(values) => values,
@@ -344,6 +300,43 @@ impl Reader<'_> {
         };
         Some(Meaning::Values(values.into_iter().take(OUTLINE_VALUES_MAX).collect()))
     }
+}
+
+/// The place an expression means: `input.user.roles[_]`, or a name bound to such.
+fn place(expression: &Expr, body: &Body) -> Option<Place> {
+    let (within, segment) = match expression {
+        Expr::Var { span, .. } if span.text() == "input" => return Some(Place::default()),
+        Expr::Var { span, .. } => match body.names.get(span.text())? {
+            Meaning::Place(place) => return Some(place.clone()),
+            Meaning::Values(_) => return None,
+        },
+        // A text in another spelling is still told by what stands there.
+        Expr::Call { fcn, params, .. } => {
+            let ([text], Some("lower" | "upper" | "trim_space")) =
+                (params.as_slice(), dotted(fcn).as_deref())
+            else {
+                return None;
+            };
+            return place(text, body);
+        }
+        Expr::RefDot { refr, field, .. } => {
+            (refr, Segment::Name(field.1.as_string().ok()?.to_string()))
+        }
+        Expr::RefBrack { refr, index, .. } => {
+            let segment = match index.as_ref() {
+                Expr::String { value, .. } | Expr::RawString { value, .. } => {
+                    Segment::Name(value.as_string().ok()?.to_string())
+                }
+                Expr::Var { .. } | Expr::Number { .. } => Segment::Item,
+                _ => return None,
+            };
+            (refr, segment)
+        }
+        _ => return None,
+    };
+    let mut found = place(within, body)?;
+    found.0.push(segment);
+    Some(found)
 }
 
 /// The wish of a comparison; `mirrored` where the constant stands first.

@@ -23,8 +23,8 @@ struct Traceable {
 
 impl Traceable {
     fn of(text: &str) -> Self {
-        let traced = source(text).traced().unwrap();
-        let policy = RegoPolicy::prepare(&traced.source).unwrap();
+        let traced = source(text).outline().unwrap();
+        let policy = RegoPolicy::prepare(&source(text).telling(&traced.added)).unwrap();
         policy.index();
         Self { outline: traced.outline, policy }
     }
@@ -128,7 +128,7 @@ fn negations_prefixes_and_the_base_document_are_read() {
     let outline = source(
         "allow if {\n  not input.blocked\n  startswith(input.path, \"/api\")\n  data.limits.max >= input.n\n}",
     )
-    .traced()
+    .outline()
     .unwrap()
     .outline;
     let wants: Vec<_> =
@@ -208,13 +208,13 @@ fn a_policy_that_looks_at_the_time_is_asked_at_several() {
 
 #[test]
 fn the_order_of_versions_makes_no_difference() {
-    let a = source("allow if input.x == 1").traced().unwrap().outline;
-    let b = source("allow if input.x == 2\nallow if input.y > 3").traced().unwrap().outline;
+    let a = source("allow if input.x == 1").outline().unwrap().outline;
+    let b = source("allow if input.x == 2\nallow if input.y > 3").outline().unwrap().outline;
     assert_eq!(cases_of_outlines(&[&a, &b], 9), cases_of_outlines(&[&b, &a], 9));
 }
 
 #[test]
 fn text_that_is_no_rego_is_not_understood() {
-    let reason = source("allow if {").traced().unwrap_err();
+    let reason = source("allow if {").outline().unwrap_err();
     assert!(matches!(reason, Reason::NotUnderstood { .. }), "{reason}");
 }
