@@ -15,7 +15,7 @@ use secrecy::SecretString;
 use crate::{
     alerts::AlertConfig,
     error::AgentError,
-    fetch::{Disk, EventSink, FetchConfig, PackVerifier, RealDisk},
+    fetch::{Disk, EventSink, FetchConfig, FetchEvent, PackSource, PackVerifier, RealDisk},
     limits::POLL_DELAY_S_MAX,
     load::BundleShare,
     packs::PackEngine,
@@ -154,12 +154,15 @@ pub struct PackFetching {
     pub observe: EventSink,
     /// Where packs are kept.
     pub disk: Arc<dyn Disk>,
+    /// Asked instead of a client of its own; agents of one process may share one.
+    pub source: Option<Arc<dyn PackSource>>,
 }
 
 impl PackFetching {
     /// Packs kept on the file system, with nobody else who counts.
     pub fn new(config: FetchConfig, verifier: Arc<dyn PackVerifier>, engine: PackEngine) -> Self {
-        Self { config, verifier, engine, observe: Arc::new(|_| ()), disk: Arc::new(RealDisk) }
+        let (observe, disk) = (Arc::new(|_: FetchEvent<'_>| ()), Arc::new(RealDisk));
+        Self { config, verifier, engine, observe, disk, source: None }
     }
 }
 

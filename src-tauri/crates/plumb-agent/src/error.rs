@@ -46,11 +46,6 @@ pub enum AgentError {
     StateInUse { path: PathBuf },
     #[error(transparent)]
     Tls(#[from] plumb_serve::TlsError),
-    #[error("the threads that evaluate packs cannot be started")]
-    Engine {
-        #[source]
-        error: io::Error,
-    },
     #[error(transparent)]
     Packs(#[from] FetchError),
     #[error(transparent)]
