@@ -34,6 +34,7 @@ pub(crate) mod run;
 pub(crate) mod runs;
 pub(crate) mod status;
 pub(crate) mod sync;
+mod tls;
 mod token;
 pub(crate) mod trust;
 pub(crate) mod unpin;

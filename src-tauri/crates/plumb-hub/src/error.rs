@@ -7,12 +7,8 @@ use plumb_bundle::ArchiveError;
 /// Why packs are not served or written.
 #[derive(Debug, thiserror::Error)]
 pub enum HubError {
-    #[error(
-        "{listen} is not loopback and asks for neither a token nor client certificates: give one"
-    )]
-    Unauthenticated { listen: SocketAddr },
-    #[error("{listen} is not loopback and has no TLS: give a certificate and its key")]
-    PlainText { listen: SocketAddr },
+    #[error(transparent)]
+    Exposed(#[from] plumb_serve::ExposureError),
     #[error(transparent)]
     Tls(#[from] plumb_serve::TlsError),
     #[error("listening on {listen}")]

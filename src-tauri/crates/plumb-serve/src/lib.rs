@@ -3,9 +3,11 @@
 
 mod bearer;
 mod connections;
+mod exposure;
 mod limits;
 mod tls;
 
 pub use bearer::{Bearer, shows};
 pub use connections::{Peer, Serving, serve};
+pub use exposure::{Exposure, ExposureError};
 pub use tls::{TlsConfig, TlsError, server};
