@@ -50,19 +50,13 @@ impl Plan {
     pub fn pins_after(&self) -> Option<PinChange> {
         let Some(change) = &self.desired else { return self.pins.clone() };
         let pin = PinTo::Version { version: change.version.clone(), content: change.content };
-        Some(match &change.nodes {
-            Some(nodes) => PinChange {
-                fleet: None,
-                nodes: nodes.iter().map(|node| (node.clone(), pin.clone())).collect(),
-            },
-            None => {
-                let lifted = self.pins_before.iter().flat_map(|before| before.nodes.keys());
-                PinChange {
-                    fleet: Some(pin),
-                    nodes: lifted.map(|node| (node.clone(), PinTo::Lifted)).collect(),
-                }
-            }
-        })
+        if let Some(nodes) = &change.nodes {
+            let nodes = nodes.iter().map(|node| (node.clone(), pin.clone())).collect();
+            return Some(PinChange { fleet: None, nodes });
+        }
+        let lifted = self.pins_before.iter().flat_map(|before| before.nodes.keys());
+        let nodes = lifted.map(|node| (node.clone(), PinTo::Lifted)).collect();
+        Some(PinChange { fleet: Some(pin), nodes })
     }
 }
 

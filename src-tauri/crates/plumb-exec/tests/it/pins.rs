@@ -56,7 +56,7 @@ async fn wherever_the_journal_fails_pins_are_changed_once_and_never_before_their
 async fn pins_whose_program_died_before_them_are_changed_by_the_next() {
     let mut story = Story::new("dies", &pin(), &world("dies"));
     story.dies_before_pins = true;
-    let died = tokio::time::timeout(Duration::from_secs(60), alone(&story)).await;
+    let died = tokio::time::timeout(Duration::from_mins(1), alone(&story)).await;
     assert!(died.is_err(), "it never came back");
     let state = story.state();
     assert!(state.pins_pending && state.pins_may_differ() && !state.desired_set, "{state:?}");
@@ -93,7 +93,7 @@ async fn left_in_doubt(seed: &str, came_to_be: bool, wish: Wish) -> (Story, Opti
         assert_eq!(alone(&story).await, None);
     } else {
         story.dies_before_pins = true;
-        let died = tokio::time::timeout(Duration::from_secs(60), alone(&story)).await;
+        let died = tokio::time::timeout(Duration::from_mins(1), alone(&story)).await;
         assert!(died.is_err(), "it never came back");
         story.dies_before_pins = false;
     }
