@@ -164,6 +164,15 @@ describe('orders', () => {
     expect(changes).toEqual(['resumeRun']);
   });
 
+  it('bring back or abort what nobody carries out, without going on first', async () => {
+    const { changes } = await openWindow({ hash: 'rollouts', runs: 'left', tickMs: 40 });
+    await button('Roll back…').click();
+    await dialog().getByRole('textbox', { name: 'Why' }).fill('wrong bundle');
+    await userEvent.keyboard('{Control>}{Enter}{/Control}');
+    await expect.element(page.getByRole('article').getByText('every node that was touched is back')).toBeVisible();
+    expect(changes).toEqual(['orderRun']);
+  });
+
   it('do not exist in a read-only fleet', async () => {
     await openWindow({ fleet: 'auditors-view', hash: 'rollouts', runs: 'halted', tickMs: STILL });
     await expect.element(page.getByRole('article')).toBeVisible();

@@ -133,7 +133,7 @@ export function createFake(options: FakeOptions): Api {
     runs: (fleet) => ask(fleet, () => runs.list(fleet)),
     liveRun: (fleet) => answer(() => runs.live(fleet)),
     abortRun: (id) => answer(() => runs.abort(id)),
-    orderRun: (id, order) => answer(() => runs.order(id, order)),
+    orderRun: (id, order) => answer(() => runs.order(id, order, named)),
     resumeRun: (id) => answer(() => runs.resume(id, named)),
     refresh: (fleet) => answer(() => {
       const found = named(fleet);

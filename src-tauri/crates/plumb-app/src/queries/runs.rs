@@ -158,7 +158,7 @@ fn undo(id: RunId, plan: &Plan, state: &RunState) -> Option<ActionRequest> {
     let arrived = |target: &NodePlan| {
         state.nodes.get(&target.node).is_some_and(|node| node.phase == NodePhase::Arrived)
     };
-    let pins = state.pins_changed && plan.pins_before.is_some();
+    let pins = state.pins_may_differ() && plan.pins_before.is_some();
     let leads_back = |target: &NodePlan| arrived(target) && target.undo.is_possible();
     (pins || plan.targets().any(leads_back)).then(|| ActionRequest {
         run: Some(id.to_string()),

@@ -168,7 +168,7 @@ export class FakeRuns {
 
   abort(id: string): void {
     const going = this.#runs.get(id);
-    if (going?.rollout) return void this.order(id, { order: 'abort' });
+    if (going?.rollout) return void this.#order(going.rollout, going, id, { order: 'abort' });
     if (!going?.timer) return;
     clearInterval(going.timer);
     going.timer = null;
@@ -179,10 +179,20 @@ export class FakeRuns {
     this.announce([{ topic: 'run', id }]);
   }
 
-  order(id: string, order: RunOrder): RunView {
+  /** A run that nobody carries out is picked up to be aborted or brought back, and for nothing else. */
+  order(id: string, order: RunOrder, fleetOf: (name: string) => FakeFleet): RunView {
     const going = this.#runs.get(id);
-    if (!going?.rollout) return fail('busy', 'this run is not carried out by this program, or it has ended', 'give the order where the run was started, or pick the run up here');
-    going.rollout.order(order);
+    const back = order.order === 'abort' || order.order === 'roll_back';
+    if (!going?.rollout || going.rollout.ended !== null || (!going.rollout.carried && !back)) return fail('busy', 'this run is not carried out by this program, or it has ended', 'give the order where the run was started, or pick the run up here');
+    if (!going.rollout.carried) {
+      going.rollout.carried = true;
+      this.#carry(fleetOf(going.plan.fleet), going);
+    }
+    return this.#order(going.rollout, going, id, order);
+  }
+
+  #order(rollout: FakeRollout, going: Going, id: string, order: RunOrder): RunView {
+    rollout.order(order);
     this.#show(going, this.now());
     this.announce([{ topic: 'run', id }]);
     return going.view;
