@@ -88,7 +88,7 @@ describe('a rollout', () => {
     await openWindow({ hash: 'rollouts?step=new' });
     await page.getByRole('combobox', { name: 'Canary' }).fill('fra-gw-1');
     await userEvent.keyboard('{Control>}{Enter}{/Control}');
-    await expect.element(page.getByText(/the canary fra-gw-1 is not changed by this plan/)).toBeVisible();
+    await expect.element(page.getByText(/The canary fra-gw-1 is not changed by this plan/)).toBeVisible();
     await button('Back').click();
     await expect.element(page.getByRole('combobox', { name: 'Canary' })).toHaveValue('fra-gw-1');
   });
