@@ -4,13 +4,26 @@
 //! attestation is named by what it vouches for, and put there first, a pack and an attestation that
 //! do not belong together are never served, however they are replaced.
 
+mod access;
+pub mod admin;
+mod api;
 mod error;
+mod extract;
 mod folder;
+mod hub;
+mod identity;
 mod limits;
 mod packs;
+mod problem;
+mod rates;
+mod routes;
 mod serve;
+mod state;
 
 pub use error::HubError;
 pub use folder::{PackFolder, build, publish};
+pub use hub::{Clock, TeamHub, TeamOptions, serve_team};
 pub use packs::{Packs, router};
+pub use rates::Rate;
 pub use serve::{HubConfig, RunningHub, serve_packs};
+pub use state::StateError;

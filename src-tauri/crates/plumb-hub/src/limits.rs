@@ -22,3 +22,30 @@ pub(crate) const CONNECTIONS_MAX: usize = 16_384;
 pub(crate) const SETTLE: Duration = Duration::from_millis(50);
 /// The folder is looked at this often, also where nothing tells of changes (network file systems).
 pub(crate) const RESCAN: Duration = Duration::from_secs(5);
+/// Documents or entries of one answer; a fleet of 10,000 nodes may have a pin each.
+pub(crate) const DOCUMENTS_MAX: usize = 20_000;
+/// Times a change is decided anew because somebody else was faster.
+pub(crate) const CONFLICTS_MAX: usize = 16;
+/// Name of whoever a token is for.
+pub(crate) const NAME_BYTES_MAX: usize = 200;
+/// Longest name in a certificate: a URI of a workload.
+pub(crate) const CERTIFICATE_NAME_BYTES_MAX: usize = 2_000;
+/// Longest life of a token: what nobody looks at for two years should stop to work.
+pub(crate) const EXPIRES_AFTER_MAX_S: u64 = 2 * 366 * 86_400;
+/// A first token that can be guessed is none.
+pub(crate) const BOOTSTRAP_CHARS_MIN: usize = 16;
+/// Callers whose rate is known at once: every node of a large fleet, and then some addresses.
+pub(crate) const BUCKETS_MAX: usize = 32_768;
+/// Requests of one caller: a storm of alerts comes from one monitor.
+pub(crate) const CALLER_RATE: crate::Rate = crate::Rate { per_second: 4_000.0, burst: 8_000.0 };
+/// Refusals of one address that are written down; more are only answered.
+pub(crate) const REFUSAL_RATE: crate::Rate = crate::Rate { per_second: 1.0, burst: 30.0 };
+/// A request with its body and answer; those that wait for a change are held shorter ([`WAIT_MAX`]).
+pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(75);
+/// Body of a request that is JSON.
+pub(crate) const BODY_BYTES_MAX: usize = 1 << 20;
+/// How often the hub looks whether another process changed its state.
+pub(crate) const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// Entries of a log in one answer, where nobody says how many.
+pub(crate) const ENTRIES_DEFAULT: u32 = 200;
+pub(crate) const ENTRIES_MAX: u32 = 5_000;

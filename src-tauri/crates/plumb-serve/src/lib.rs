@@ -4,8 +4,9 @@
 mod bearer;
 mod connections;
 mod limits;
+mod names;
 mod tls;
 
-pub use bearer::{Bearer, shows};
+pub use bearer::{Bearer, bearer, same, shows};
 pub use connections::{Peer, Serving, serve};
 pub use tls::{TlsConfig, TlsError, server};

@@ -1,0 +1,4 @@
+//! The hub of a team over HTTP on loopback.
+
+mod access;
+mod client;
