@@ -102,6 +102,7 @@ const WORLDS: &[(&str, &[&str])] = &[
     ("reqwest", &["plumb-clients", "plumb-agent"]),
     // The state of a hub is its own; the console has nothing in it.
     ("sqlx", &["plumb-store", "plumb-hub"]),
+    ("object_store", &["plumb-hub"]),
     ("tauri", &["plumb-desktop"]),
     ("tauri-build", &["plumb-desktop"]),
     ("tauri-plugin-dialog", &["plumb-desktop"]),

@@ -11,11 +11,11 @@ use axum::{
 use plumb_alert::{Entitlement, RoleMatrix};
 use plumb_serve::{Peer, bearer, same};
 use secrecy::ExposeSecret as _;
-use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
 
 use crate::{
     api::{self, Needs},
+    audit::Audited,
     folder::chain,
     hub::Hub,
     identity::{self, ADMIN, Identity},
@@ -60,17 +60,6 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
         let caller = parts.extensions.get::<Self>().cloned();
         caller.ok_or_else(|| Problem::unauthenticated("this needs an identity"))
     }
-}
-
-/// A line of the audit log as it is kept.
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Audited {
-    pub(crate) who: String,
-    pub(crate) role: String,
-    pub(crate) method: String,
-    pub(crate) path: String,
-    pub(crate) outcome: String,
-    pub(crate) detail: String,
 }
 
 /// Lets a request through to its handler, or says why not.

@@ -4,7 +4,7 @@
 mod openapi;
 
 use plumb_alert::Entitlement;
-use plumb_wire::hub;
+use plumb_wire::{hub, packs};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 pub(crate) use openapi::document;
@@ -74,6 +74,11 @@ impl Operation {
         self
     }
 
+    const fn put(mut self) -> Self {
+        self.method = "PUT";
+        self
+    }
+
     const fn delete(mut self) -> Self {
         self.method = "DELETE";
         self
@@ -126,4 +131,176 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         .needs(Entitlement::Admin)
         .query::<hub::LogQuery>()
         .gives(json::<hub::Audit>()),
+    // Packs and bundles.
+    get(
+        packs::path::PACK,
+        "pack",
+        "A pack, as its readers fetch it; may be held back until there is a new one",
+    )
+    .needs(Entitlement::PackRead)
+    .gives(Body::Bytes(packs::PACK_MEDIA)),
+    get(packs::path::ATTESTATION, "pack_attestation", "What vouches for the pack that is served")
+        .needs(Entitlement::PackRead)
+        .gives(Body::Bytes(packs::ATTESTATION_MEDIA)),
+    get(
+        packs::path::EVENTS,
+        "pack_events",
+        "Server-sent events: the digest of now and every later one",
+    )
+    .needs(Entitlement::PackRead)
+    .gives(Body::Bytes("text/event-stream")),
+    get(
+        "/bundles/{fleet}/{node}",
+        "bundle",
+        "What a node should run, as OPA downloads it; may be held back",
+    )
+    .needs(Entitlement::PackRead)
+    .gives(Body::Bytes("application/vnd.openpolicyagent.bundles")),
+    get("/v1/hub/packs", "packs", "Packs with their versions")
+        .needs(Entitlement::HubRead)
+        .gives(json::<hub::PackList>()),
+    get("/v1/hub/packs/{packId}", "pack_versions", "Versions of one pack")
+        .needs(Entitlement::HubRead)
+        .gives(json::<hub::PackView>()),
+    get(
+        "/v1/hub/packs/{packId}",
+        "publish",
+        "Publishes a version: the tar of a pack, or a bundle of OPA",
+    )
+    .post()
+    .needs(Entitlement::PackPublish)
+    .query::<hub::PublishQuery>()
+    .takes(Body::Bytes("application/octet-stream"))
+    .gives(json::<hub::PackView>()),
+    get(
+        "/v1/hub/packs/{packId}/serve",
+        "serve_version",
+        "Serves another version at the pack endpoint",
+    )
+    .post()
+    .needs(Entitlement::PackPublish)
+    .takes(json::<hub::WhichVersion>())
+    .gives(json::<hub::PackView>()),
+    get(
+        "/v1/hub/packs/{packId}/attestations/{digest}",
+        "attest",
+        "Keeps the Sigstore bundle of a pack",
+    )
+    .put()
+    .needs(Entitlement::PackPublish)
+    .takes(Body::Bytes(packs::ATTESTATION_MEDIA)),
+    get("/v1/hub/packs/{packId}/files/{digest}", "pack_file", "The bytes of any version")
+        .needs(Entitlement::HubRead)
+        .gives(Body::Bytes("application/octet-stream")),
+    // Fleets.
+    get("/v1/hub/fleets/{fleet}/desired", "desired", "What a fleet should run")
+        .needs(Entitlement::HubRead)
+        .gives(json::<hub::Desired>()),
+    get(
+        "/v1/hub/fleets/{fleet}/desired",
+        "set_desired",
+        "Sets what a fleet, or nodes of it, should run",
+    )
+    .put()
+    .needs(Entitlement::DesiredWrite)
+    .takes(json::<hub::SetDesired>())
+    .gives(json::<hub::Desired>()),
+    get("/v1/hub/fleets/{fleet}/desired/lift", "lift_desired", "Takes back what was said of nodes")
+        .post()
+        .needs(Entitlement::DesiredWrite)
+        .takes(json::<hub::LiftDesired>())
+        .gives(json::<hub::Desired>()),
+    get(
+        "/v1/hub/fleets/{fleet}/desired/history",
+        "desired_history",
+        "Who said what should run, newest first",
+    )
+    .needs(Entitlement::HubRead)
+    .query::<hub::LogQuery>()
+    .gives(json::<hub::DesiredHistory>()),
+    get("/v1/hub/fleets/{fleet}/lock", "lock", "Who holds the deployment lock")
+        .needs(Entitlement::HubRead)
+        .gives(json::<hub::LockView>()),
+    get(
+        "/v1/hub/fleets/{fleet}/lock",
+        "take_lock",
+        "Takes the deployment lock, or holds it longer",
+    )
+    .post()
+    .needs(Entitlement::Deploy)
+    .takes(json::<hub::TakeLock>())
+    .gives(json::<hub::LockView>()),
+    get("/v1/hub/fleets/{fleet}/lock", "release_lock", "Gives the deployment lock back")
+        .delete()
+        .needs(Entitlement::Deploy)
+        .takes(json::<hub::ReleaseLock>())
+        .gives(json::<hub::LockView>()),
+    get(
+        "/v1/hub/fleets/{fleet}/refused",
+        "refused",
+        "The signed list of digests that no node should take",
+    )
+    .needs(Entitlement::PackRead)
+    .gives(Body::Bytes("application/json")),
+    get(
+        "/v1/hub/fleets/{fleet}/refused",
+        "refuse",
+        "Replaces that list; with If-Match where there is one",
+    )
+    .put()
+    .needs(Entitlement::Refuse)
+    .takes(Body::Bytes("application/json")),
+    get("/v1/hub/deployments", "deployments", "The newest report of each run, newest first")
+        .needs(Entitlement::HubRead)
+        .query::<hub::DeploymentQuery>()
+        .gives(json::<hub::Deployments>()),
+    get("/v1/hub/deployments", "report_deployment", "Tells how a run stands")
+        .post()
+        .needs(Entitlement::Deploy)
+        .takes(json::<hub::DeploymentReport>()),
+    get("/v1/hub/plans/{plan}/approvals", "mailbox", "Files in the mailbox of a plan")
+        .needs(Entitlement::HubRead)
+        .gives(json::<hub::Mailbox>()),
+    get(
+        "/v1/hub/plans/{plan}/approvals",
+        "deliver",
+        "Puts a signed document into the mailbox of a plan",
+    )
+    .post()
+    .needs(Entitlement::Approve)
+    .takes(Body::Bytes("application/json"))
+    .gives(json::<hub::MailView>()),
+    get("/v1/hub/plans/{plan}/approvals/{id}", "letter", "One file of the mailbox, as it came")
+        .needs(Entitlement::HubRead)
+        .gives(Body::Bytes("application/json")),
+    // What OPA pushes.
+    get("/status", "push_status", "Takes a status of OPA")
+        .post()
+        .needs(Entitlement::Telemetry)
+        .takes(Body::Bytes("application/json")),
+    get("/status/{partition}", "push_status_of_partition", "Takes a status of OPA")
+        .post()
+        .needs(Entitlement::Telemetry)
+        .takes(Body::Bytes("application/json")),
+    get("/logs", "push_decisions", "Takes decisions of OPA, as gzip or not")
+        .post()
+        .needs(Entitlement::Telemetry)
+        .takes(Body::Bytes("application/json"))
+        .gives(json::<hub::DecisionsTaken>()),
+    get(
+        "/logs/{partition}",
+        "push_decisions_of_partition",
+        "Takes decisions of OPA, as gzip or not",
+    )
+    .post()
+    .needs(Entitlement::Telemetry)
+    .takes(Body::Bytes("application/json"))
+    .gives(json::<hub::DecisionsTaken>()),
+    get("/v1/hub/nodes", "nodes", "What nodes said last of their bundles")
+        .needs(Entitlement::HubRead)
+        .gives(json::<hub::NodeStatuses>()),
+    get("/v1/hub/decisions", "decisions", "The newest decisions that nodes told")
+        .needs(Entitlement::HubRead)
+        .query::<hub::LogQuery>()
+        .gives(json::<hub::Decisions>()),
 ];

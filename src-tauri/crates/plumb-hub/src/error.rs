@@ -25,6 +25,11 @@ pub enum HubError {
         "the first token is too short: {min} characters at least, such as `openssl rand -hex 32` prints"
     )]
     ShortToken { min: usize },
+    #[error("the storage of packs cannot be used")]
+    Storage {
+        #[source]
+        error: object_store::Error,
+    },
     #[error("{0}")]
     Refused(String),
     #[error("listening on {listen}")]

@@ -17,9 +17,12 @@ use crate::{
     folder::chain,
     identity, limits,
     limits::{BOOTSTRAP_CHARS_MIN, CONNECTIONS_MAX, LOOK_EVERY},
+    packs::Packs,
     rates::{Rate, Rates},
     routes,
+    served::Shop,
     state::State,
+    storage::{Blobs, PackStorage},
 };
 
 /// The clock of a hub.
@@ -38,6 +41,7 @@ pub struct TeamOptions {
     pub roles: RoleMatrix,
     /// Requests of one caller.
     pub rate: Rate,
+    pub packs: PackStorage,
     pub clock: Clock,
 }
 
@@ -60,6 +64,7 @@ impl TeamOptions {
             tls: None,
             roles: RoleMatrix::default(),
             rate: limits::CALLER_RATE,
+            packs: PackStorage::Data,
             clock: Arc::new(Timestamp::now),
         }
     }
@@ -87,6 +92,9 @@ pub(crate) struct Inner {
     pub(crate) bootstrap: Option<SecretString>,
     pub(crate) callers: Rates,
     pub(crate) refusals: Rates,
+    pub(crate) blobs: Blobs,
+    pub(crate) shop: Shop,
+    pub(crate) stop: CancellationToken,
     clock: ClockOf,
 }
 
@@ -108,6 +116,13 @@ impl std::ops::Deref for Hub {
 impl Hub {
     pub(crate) fn now(&self) -> Timestamp {
         (self.clock.0)()
+    }
+
+    /// Serves what was just changed, before the change is answered.
+    pub(crate) async fn refresh(&self) {
+        if let Err(error) = self.shop.refresh(&self.state).await {
+            tracing::error!(error = %chain(&error), "what is served cannot be looked at");
+        }
     }
 }
 
@@ -159,12 +174,18 @@ pub async fn serve_team(options: TeamOptions) -> Result<TeamHub, HubError> {
         return Err(HubError::NoAdmin);
     }
     let stop = CancellationToken::new();
+    let blobs = Blobs::open(&options.packs, &options.data)?;
+    let shop = Shop::new(blobs.clone(), Packs::of_registry(stop.clone()));
+    shop.refresh(&state).await?;
     let hub = Hub(Arc::new(Inner {
         state: state.clone(),
         roles: Arc::new(options.roles),
         bootstrap: options.bootstrap,
         callers: Rates::new(options.rate),
         refusals: Rates::new(limits::REFUSAL_RATE),
+        blobs,
+        shop,
+        stop: stop.clone(),
         clock: ClockOf(options.clock),
     }));
     let listen = options.listen;
@@ -175,17 +196,18 @@ pub async fn serve_team(options: TeamOptions) -> Result<TeamHub, HubError> {
     let serving = Serving {
         listener,
         tls: tls.map(TlsAcceptor::from),
-        router: router(hub),
+        router: router(hub.clone()),
         connections_max: CONNECTIONS_MAX,
     };
     let tracker = TaskTracker::new();
     tracker.spawn(serve(serving, stop.clone()));
     tracker.spawn(look(state.clone(), stop.clone()));
+    tracker.spawn(follow(hub, stop.clone()));
     Ok(TeamHub { address, encrypted, state, stop, tracker })
 }
 
 fn router(hub: Hub) -> Router {
-    routes::all().layer(from_fn_with_state(hub.clone(), admit)).with_state(hub)
+    routes::all(&hub).layer(from_fn_with_state(hub.clone(), admit)).with_state(hub)
 }
 
 /// Notices what other processes changed.
@@ -200,5 +222,17 @@ async fn look(state: State, stop: CancellationToken) {
         if let Err(error) = state.look().await {
             tracing::warn!(error = %chain(&error), "the state cannot be looked at");
         }
+    }
+}
+
+/// Serves what other processes changed.
+async fn follow(hub: Hub, stop: CancellationToken) {
+    let mut changes = hub.state.changes();
+    loop {
+        tokio::select! {
+            changed = changes.changed() => if changed.is_err() { return },
+            () = stop.cancelled() => return,
+        }
+        hub.refresh().await;
     }
 }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     limits::{CERTIFICATE_NAME_BYTES_MAX, EXPIRES_AFTER_MAX_S, NAME_BYTES_MAX},
     problem::Problem,
-    state::{Change, Document, State, StateError, collection::IDENTITY, topic::AUDIT},
+    state::{Change, Document, State, StateError, collection::IDENTITY},
 };
 
 /// What every token begins with, so that scanners for secrets know it.
@@ -62,17 +62,6 @@ impl Kept {
     }
 }
 
-/// What is written of an identity's making and end.
-#[derive(Debug, Serialize)]
-struct Made<'a> {
-    who: &'a str,
-    role: &'a str,
-    method: &'a str,
-    path: &'a str,
-    outcome: &'a str,
-    detail: String,
-}
-
 /// Makes an identity; its token is known to the caller alone.
 pub(crate) async fn create(
     state: &State,
@@ -111,9 +100,8 @@ pub(crate) async fn create(
         return Err(Problem::conflict(detail));
     }
     let detail = format!("{id} made for {} with role {} until {expires_at}", kept.name, kept.role);
-    let made = Made { who: by, role: "", method: "", path: "tokens", outcome: "done", detail };
     let version = former.map(|former| former.version);
-    let change = Change::default().put(IDENTITY, &id, version, &kept).log(AUDIT, by, &made);
+    let change = Change::default().put(IDENTITY, &id, version, &kept).done(by, "tokens", &detail);
     state.commit(&change, now).await?;
     Ok(CreatedIdentity { identity: kept.view(&id, now), token })
 }
@@ -163,8 +151,7 @@ pub(crate) async fn revoke(
         };
         kept.revoked_at.get_or_insert(now);
         let detail = format!("{id} of {} revoked", kept.name);
-        let made = Made { who: by, role: "", method: "", path: "tokens", outcome: "done", detail };
-        Ok((kept, Change::default().log(AUDIT, by, &made)))
+        Ok((kept, Change::default().done(by, "tokens", &detail)))
     });
     Ok(kept.await?.view(id, now))
 }
@@ -215,7 +202,7 @@ fn certificate_id(name: &str) -> String {
     format!("cert:{name}")
 }
 
-fn random<const N: usize>() -> [u8; N] {
+pub(crate) fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     rand::fill(&mut bytes).expect("the system has randomness");
     bytes

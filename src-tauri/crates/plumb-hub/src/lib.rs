@@ -7,6 +7,9 @@
 mod access;
 pub mod admin;
 mod api;
+mod audit;
+mod conditional;
+mod desired;
 mod error;
 mod extract;
 mod folder;
@@ -16,9 +19,12 @@ mod limits;
 mod packs;
 mod problem;
 mod rates;
+mod registry;
 mod routes;
 mod serve;
+mod served;
 mod state;
+mod storage;
 
 pub use error::HubError;
 pub use folder::{PackFolder, build, publish};
@@ -27,3 +33,4 @@ pub use packs::{Packs, router};
 pub use rates::Rate;
 pub use serve::{HubConfig, RunningHub, serve_packs};
 pub use state::StateError;
+pub use storage::PackStorage;

@@ -49,3 +49,27 @@ pub(crate) const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// Entries of a log in one answer, where nobody says how many.
 pub(crate) const ENTRIES_DEFAULT: u32 = 200;
 pub(crate) const ENTRIES_MAX: u32 = 5_000;
+/// Versions of one pack: one a day for almost three years.
+pub(crate) const VERSIONS_MAX: usize = 1_000;
+pub(crate) const VERSION_BYTES_MAX: usize = 128;
+/// Nodes of one fleet.
+pub(crate) const NODES_MAX: usize = 20_000;
+pub(crate) const REASON_BYTES_MAX: usize = 16 << 10;
+/// Longest lease of a lock: what holds it longer says so again.
+pub(crate) const LEASE_S_MAX: u32 = 24 * 3_600;
+/// One signed document: an approval, or the list of what is refused.
+pub(crate) const MAIL_BYTES_MAX: usize = 256 << 10;
+/// Files in the mailbox of one plan: requests, approvals and refusals of everybody.
+pub(crate) const MAIL_FILES_MAX: usize = 200;
+/// A status of OPA is 50 to 100 kB.
+pub(crate) const STATUS_BYTES_MAX: usize = 2 << 20;
+/// Labels and bundles kept of one status.
+pub(crate) const STATUS_PARTS_MAX: usize = 64;
+/// A batch of decisions, packed and unpacked; OPA sends 32 kB at once by default.
+pub(crate) const DECISIONS_PACKED_MAX: usize = 4 << 20;
+pub(crate) const DECISIONS_UNPACKED_MAX: u64 = 32 << 20;
+pub(crate) const DECISIONS_COUNT_MAX: usize = 10_000;
+/// One decision with its input.
+pub(crate) const DECISION_BYTES_MAX: usize = 64 << 10;
+/// Decisions that are kept; the newest.
+pub(crate) const DECISIONS_KEPT: usize = 10_000;

@@ -1,6 +1,9 @@
 //! Which handler answers which path; who may is said in `api.rs`.
 
 mod admin;
+mod fleets;
+mod packs;
+mod telemetry;
 
 use axum::{
     Json, Router,
@@ -12,12 +15,16 @@ use plumb_wire::hub::{Health, WhoAmI};
 use crate::{access::Caller, api, hub::Hub, problem::Problem};
 
 /// Every route.
-pub(crate) fn all() -> Router<Hub> {
+pub(crate) fn all(hub: &Hub) -> Router<Hub> {
     Router::new()
         .route("/healthz", get(health))
         .route("/v1/openapi.json", get(openapi))
         .route("/v1/hub/whoami", get(whoami))
         .merge(admin::routes())
+        .merge(packs::routes())
+        .merge(fleets::routes())
+        .merge(telemetry::routes())
+        .merge(crate::packs::routes(hub.shop.packs().clone()))
         .fallback(nowhere)
 }
 

@@ -19,12 +19,21 @@ pub use sqlite::StateError;
 /// Kinds of documents.
 pub(crate) mod collection {
     pub(crate) const IDENTITY: &str = "identity";
+    pub(crate) const PACK: &str = "pack";
+    pub(crate) const DESIRED: &str = "desired";
+    pub(crate) const LOCK: &str = "lock";
+    pub(crate) const REFUSED: &str = "refused";
+    pub(crate) const MAIL: &str = "mail";
+    pub(crate) const NODE: &str = "node";
 }
 
 /// Kinds of entries.
 pub(crate) mod topic {
     pub(crate) const AUDIT: &str = "audit";
-    pub(crate) const ALL: [&str; 1] = [AUDIT];
+    pub(crate) const DEPLOYMENT: &str = "deployment";
+    pub(crate) const DESIRED: &str = "desired";
+    pub(crate) const DECISION: &str = "decision";
+    pub(crate) const ALL: [&str; 4] = [AUDIT, DEPLOYMENT, DESIRED, DECISION];
 }
 
 /// A document as it was read.
@@ -66,8 +75,17 @@ impl Entries {
 /// What is written of one document.
 #[derive(Debug)]
 enum Write {
-    Insert { body: String },
-    Update { version: i64, body: String },
+    Insert {
+        body: String,
+    },
+    Update {
+        version: i64,
+        body: String,
+    },
+    /// Only looks that it is still as it was read.
+    Unchanged {
+        version: Option<i64>,
+    },
 }
 
 /// All or nothing.
@@ -75,6 +93,8 @@ enum Write {
 pub(crate) struct Change {
     writes: Vec<(&'static str, String, Write)>,
     entries: Vec<(&'static str, String, String)>,
+    /// Others serve what it changes, and have to hear of it.
+    told: bool,
 }
 
 impl Change {
@@ -92,6 +112,18 @@ impl Change {
             Some(version) => Write::Update { version, body },
         };
         self.writes.push((collection, key.to_owned(), write));
+        self.told |= matches!(collection, collection::PACK | collection::DESIRED);
+        self
+    }
+
+    /// Is refused where a document is no longer as it was read.
+    pub(crate) fn unchanged(
+        mut self,
+        collection: &'static str,
+        key: &str,
+        version: Option<i64>,
+    ) -> Self {
+        self.writes.push((collection, key.to_owned(), Write::Unchanged { version }));
         self
     }
 
@@ -200,6 +232,20 @@ impl State {
         remove: bool,
     ) -> Result<u64, StateError> {
         self.0.store.expire(topic, before, remove).await
+    }
+
+    /// Resolves when what is served may have changed, also by other processes as soon as [`Self::look`] sees it.
+    pub(crate) fn changes(&self) -> watch::Receiver<i64> {
+        self.0.revision.subscribe()
+    }
+
+    /// Keeps the newest entries of a topic.
+    pub(crate) async fn keep_newest(
+        &self,
+        topic: &'static str,
+        count: usize,
+    ) -> Result<(), StateError> {
+        self.0.store.keep_newest(topic, count).await
     }
 
     /// Looks whether another process changed something.

@@ -3,6 +3,16 @@
 //! Digests are 64 lower-case hex digits, times RFC 3339 in UTC. Errors are problem details (RFC 9457), which say the same
 //! once more as `error`.
 
+mod fleet;
+
+pub use fleet::{
+    DecisionEntry, Decisions, DecisionsTaken, DeploymentEntry, DeploymentQuery, DeploymentReport,
+    DeploymentStatus, Deployments, Desired, DesiredChange, DesiredHistory, DesiredHistoryEntry,
+    DesiredVersion, LiftDesired, LockView, MailView, Mailbox, NodeBundle, NodeStatus, NodeStatuses,
+    PackFormat, PackList, PackVersion, PackView, PublishQuery, ReleaseLock, SetDesired, TakeLock,
+    WhichVersion,
+};
+
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -11,7 +11,8 @@ use plumb_wire::hub::{
 };
 
 use crate::{
-    access::{Audited, Caller},
+    access::Caller,
+    audit::Audited,
     extract::{self, Params},
     hub::Hub,
     identity,

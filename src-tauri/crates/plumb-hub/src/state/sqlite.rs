@@ -169,6 +169,16 @@ impl Sqlite {
                     .execute(&mut *conn)
                     .await
                 }
+                Write::Unchanged { version } => {
+                    let found = sqlx::query_file!("queries/document/get.sql", collection, key)
+                        .fetch_optional(&mut *conn)
+                        .await
+                        .map_err(failed)?;
+                    if found.map(|row| row.version) != *version {
+                        return Err(StateError::Conflict { collection, key: key.clone() });
+                    }
+                    continue;
+                }
             };
             if done.map_err(failed)?.rows_affected() == 0 {
                 return Err(StateError::Conflict { collection, key: key.clone() });
@@ -180,7 +190,10 @@ impl Sqlite {
                 .await
                 .map_err(failed)?;
         }
-        sqlx::query_file!("queries/revision/grow.sql").execute(&mut *conn).await.map_err(failed)?;
+        if change.told {
+            let grown = sqlx::query_file!("queries/revision/grow.sql").execute(&mut *conn).await;
+            grown.map_err(failed)?;
+        }
         let revision = sqlx::query_file!("queries/revision/get.sql")
             .fetch_one(&mut *conn)
             .await
@@ -192,6 +205,14 @@ impl Sqlite {
     pub(super) async fn revision(&self) -> Result<i64, StateError> {
         let row = sqlx::query_file!("queries/revision/get.sql").fetch_one(&self.readers).await;
         row.map(|row| row.number).map_err(|error| self.failed("reading", error))
+    }
+
+    pub(super) async fn keep_newest(&self, topic: &str, count: usize) -> Result<(), StateError> {
+        let count = as_i64(count);
+        let done = sqlx::query_file!("queries/entry/keep_newest.sql", topic, count)
+            .execute(&self.writer)
+            .await;
+        done.map(drop).map_err(|error| self.failed("writing", error))
     }
 
     pub(super) async fn expire(

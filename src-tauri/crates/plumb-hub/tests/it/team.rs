@@ -2,3 +2,7 @@
 
 mod access;
 mod client;
+mod contract;
+mod fleets;
+mod packs;
+mod telemetry;

@@ -109,6 +109,31 @@ impl Team {
         self.ask("POST", path, token, body.to_string()).await
     }
 
+    pub(crate) async fn put(&self, path: &str, body: Value) -> Reply {
+        self.ask("PUT", path, BOOTSTRAP, body.to_string()).await
+    }
+
+    /// An answer whose body goes on.
+    pub(crate) async fn open(
+        &self,
+        path: &str,
+        token: &str,
+    ) -> axum::http::Response<hyper::body::Incoming> {
+        let request = Request::builder()
+            .uri(format!("{}{path}", self.url()))
+            .header("authorization", format!("Bearer {token}"))
+            .body(Body::empty())
+            .expect("a request");
+        self.client.request(request).await.expect("an answer")
+    }
+
+    /// A token of a role for somebody by name.
+    pub(crate) async fn named(&self, name: &str, role: &str) -> String {
+        let wanted = json!({ "name": name, "role": role, "expires_after_s": 3_600 });
+        let made = self.post("/v1/hub/tokens", BOOTSTRAP, &wanted).await.fine();
+        made["token"].as_str().expect("a token").to_owned()
+    }
+
     /// A token of a role, made by the first token or by the admin's.
     pub(crate) async fn token(&self, admin: &str, role: &str) -> String {
         let wanted = json!({ "name": format!("{role} of the tests"), "role": role, "expires_after_s": 3_600 });
