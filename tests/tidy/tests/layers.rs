@@ -7,6 +7,7 @@ use tidy_tests::{PURE, is_test_crate, none, workspace};
 const MAY_USE: &[(&str, &[&str])] = &[
     ("plumb-fleet", &[]),
     ("plumb-alert", &[]),
+    ("plumb-inbox", &["plumb-alert"]),
     ("plumb-bundle", &["plumb-fleet"]),
     // A signature over a bundle is checked against the bundle's own bytes and manifest.
     ("plumb-trust", &["plumb-fleet", "plumb-bundle"]),
@@ -19,7 +20,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("plumb-charts", &["plumb-fleet"]),
     ("plumb-wire", &[]),
     ("plumb-clients", &["plumb-fleet", "plumb-bundle", "plumb-wire"]),
-    ("plumb-store", &["plumb-fleet", "plumb-runbook", "plumb-journal"]),
+    // The console keeps its own alerts in its record.
+    ("plumb-store", &["plumb-inbox", "plumb-fleet", "plumb-runbook", "plumb-journal"]),
     ("plumb-exec", &["plumb-fleet", "plumb-runbook", "plumb-journal"]),
     (
         "plumb-app",
@@ -90,6 +92,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
 /// What tests may use beyond that and `plumb-testkit`: a real peer on loopback.
 const TESTS_MAY_USE: &[(&str, &[&str])] = &[
     ("plumb-trust", &["plumb-pki"]),
+    // The console's own alerts are held to what the other stores are held to.
+    ("plumb-inbox", &["plumb-store"]),
     ("plumb-cli", &["plumb-pki"]),
     ("plumb-agent", &["plumb-hub", "plumb-pki"]),
     ("plumb-clients", &["plumb-agent", "plumb-demo"]),
@@ -101,7 +105,7 @@ const WORLDS: &[(&str, &[&str])] = &[
     // The agent asks its pack source and tells its alert receiver; nodes are asked by plumb-clients only.
     ("reqwest", &["plumb-clients", "plumb-agent"]),
     // The state of a hub is its own; the console has nothing in it.
-    ("sqlx", &["plumb-store", "plumb-hub"]),
+    ("sqlx", &["plumb-store", "plumb-inbox", "plumb-hub"]),
     ("object_store", &["plumb-hub"]),
     ("tauri", &["plumb-desktop"]),
     ("tauri-build", &["plumb-desktop"]),
