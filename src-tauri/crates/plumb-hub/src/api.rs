@@ -4,7 +4,7 @@
 mod openapi;
 
 use plumb_alert::Entitlement;
-use plumb_wire::{hub, packs};
+use plumb_wire::{alerts, hub, packs};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 pub(crate) use openapi::document;
@@ -48,6 +48,11 @@ const fn json<T: JsonSchema>() -> Body {
 
 fn shape<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
     generator.subschema_for::<T>()
+}
+
+/// An object whose fields stand in the help, not in a schema: readers have to ignore what they do not know.
+fn anything(_: &mut SchemaGenerator) -> Schema {
+    schemars::json_schema!({ "type": "object" })
 }
 
 /// The operation that a method and a path of the router lead to.
@@ -131,6 +136,111 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         .needs(Entitlement::Admin)
         .query::<hub::LogQuery>()
         .gives(json::<hub::Audit>()),
+    // Alerts and incidents.
+    get(
+        "/v1/tools/execute",
+        "execute",
+        "A call of the alert tools; the body is JSON, whatever its content type says",
+    )
+    .post()
+    .takes(json::<alerts::ToolBody>())
+    .gives(Body::Json(anything)),
+    get(
+        "/v1/alertmanager/webhook",
+        "alertmanager",
+        "Takes a notification of Alertmanager, version 4",
+    )
+    .post()
+    .needs(Entitlement::Ingest)
+    .takes(json::<alerts::Notification>())
+    .gives(Body::Json(anything)),
+    get("/v1/alerts", "alerts", "Alerts, those seen last first")
+        .needs(Entitlement::Read)
+        .query::<alerts::AlertsQuery>()
+        .gives(Body::Json(anything)),
+    get("/v1/alerts", "ingest", "Takes a report")
+        .post()
+        .needs(Entitlement::Ingest)
+        .takes(json::<alerts::Ingest>())
+        .gives(Body::Json(anything)),
+    get(
+        "/v1/alerts/dashboard",
+        "dashboard",
+        "Counts by status, signatures, sources, newest alerts",
+    )
+    .needs(Entitlement::Read)
+    .query::<alerts::DashboardQuery>()
+    .gives(Body::Json(anything)),
+    get("/v1/alerts/claim", "claim", "Takes alerts that nobody holds")
+        .post()
+        .needs(Entitlement::Claim)
+        .takes(json::<alerts::Claim>())
+        .gives(Body::Json(anything)),
+    get("/v1/alerts/{alert}", "alert", "One alert, and where it is routed")
+        .needs(Entitlement::Read)
+        .gives(Body::Json(anything)),
+    get("/v1/alerts/{alert}/ack", "ack", "Closes an alert")
+        .post()
+        .needs(Entitlement::Ack)
+        .takes(json::<alerts::AckBody>())
+        .gives(Body::Json(anything)),
+    get(
+        "/v1/alerts/{alert}/fail",
+        "fail",
+        "Marks a claimed alert as failed; it is new again after the pause",
+    )
+    .post()
+    .needs(Entitlement::Fail)
+    .takes(json::<alerts::FailBody>())
+    .gives(Body::Json(anything)),
+    get("/v1/alerts/{alert}/incident", "alert_to_incident", "Puts an alert into an incident")
+        .post()
+        .needs(Entitlement::Convert)
+        .takes(json::<alerts::ConvertBody>())
+        .gives(Body::Json(anything)),
+    get(
+        "/v1/alerts/{alert}/triage",
+        "triage",
+        "Settles an alert with a triage, at most one within the cooldown of its signature",
+    )
+    .post()
+    .needs(Entitlement::Convert)
+    .takes(json::<alerts::TriageBody>())
+    .gives(Body::Json(anything)),
+    get("/v1/incidents", "incidents", "Incidents, the worst first")
+        .needs(Entitlement::IncidentRead)
+        .query::<alerts::IncidentsQuery>()
+        .gives(Body::Json(anything)),
+    get("/v1/incidents/open", "open_incidents", "Incidents that are not closed")
+        .needs(Entitlement::IncidentRead)
+        .query::<alerts::OpenQuery>()
+        .gives(Body::Json(anything)),
+    get("/v1/incidents/{incident}", "incident", "An incident with its timeline")
+        .needs(Entitlement::IncidentRead)
+        .gives(Body::Json(anything)),
+    get("/v1/incidents/{incident}/draft", "postmortem", "The draft of a postmortem")
+        .needs(Entitlement::IncidentRead)
+        .gives(Body::Bytes("text/markdown")),
+    get("/v1/incidents/{incident}/events", "incident_append_event", "Adds a note to a timeline")
+        .post()
+        .needs(Entitlement::IncidentAppend)
+        .takes(json::<alerts::NoteBody>())
+        .gives(Body::Json(anything)),
+    get("/v1/incidents/{incident}/move", "move_incident", "Moves an incident on, or back")
+        .post()
+        .needs(Entitlement::IncidentAppend)
+        .takes(json::<alerts::MoveBody>())
+        .gives(Body::Json(anything)),
+    get("/v1/incidents/{incident}/close", "incident_close", "Closes an incident for good")
+        .post()
+        .needs(Entitlement::IncidentClose)
+        .takes(json::<alerts::ResolutionBody>())
+        .gives(Body::Json(anything)),
+    get("/v1/releases/check", "release_check", "Judges a release by what was measured")
+        .post()
+        .needs(Entitlement::IncidentRead)
+        .takes(json::<alerts::ReleaseCheck>())
+        .gives(Body::Json(anything)),
     // Packs and bundles.
     get(
         packs::path::PACK,

@@ -30,6 +30,16 @@ pub enum HubError {
         #[source]
         error: object_store::Error,
     },
+    #[error("{path} cannot be used", path = path.display())]
+    Policy {
+        path: PathBuf,
+        #[source]
+        error: plumb_alert::PolicyError,
+    },
+    #[error(transparent)]
+    Backend(#[from] plumb_inbox::BackendError),
+    #[error(transparent)]
+    Inbox(#[from] plumb_inbox::StoreFailure),
     #[error("{0}")]
     Refused(String),
     #[error("listening on {listen}")]

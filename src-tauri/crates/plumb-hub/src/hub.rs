@@ -1,10 +1,16 @@
 //! The hub of a team: what its handlers share, and its listener.
 
-use std::{fmt, net::SocketAddr, path::PathBuf, sync::Arc};
+use std::{
+    fmt,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use axum::{Router, middleware::from_fn_with_state};
 use jiff::Timestamp;
-use plumb_alert::RoleMatrix;
+use plumb_alert::{ReleaseGates, RoleMatrix, SloPolicy};
+use plumb_inbox::{AlertStore, Durability, Inbox, Settings, SqliteStore};
 use plumb_serve::{Serving, TlsConfig, serve};
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::{net::TcpListener, time::interval};
@@ -18,6 +24,7 @@ use crate::{
     identity, limits,
     limits::{BOOTSTRAP_CHARS_MIN, CONNECTIONS_MAX, LOOK_EVERY},
     packs::Packs,
+    policies::Policies,
     rates::{Rate, Rates},
     routes,
     served::Shop,
@@ -38,7 +45,9 @@ pub struct TeamOptions {
     pub bootstrap: Option<SecretString>,
     /// With a client CA, a certificate whose name has a role is as good as a token.
     pub tls: Option<TlsConfig>,
-    pub roles: RoleMatrix,
+    pub policies: Policies,
+    /// Where alerts and incidents are kept; in the data folder where it is not said.
+    pub alerts: Option<Settings>,
     /// Requests of one caller.
     pub rate: Rate,
     pub packs: PackStorage,
@@ -62,7 +71,8 @@ impl TeamOptions {
             data: data.into(),
             bootstrap: None,
             tls: None,
-            roles: RoleMatrix::default(),
+            policies: Policies::default(),
+            alerts: None,
             rate: limits::CALLER_RATE,
             packs: PackStorage::Data,
             clock: Arc::new(Timestamp::now),
@@ -94,6 +104,9 @@ pub(crate) struct Inner {
     pub(crate) refusals: Rates,
     pub(crate) blobs: Blobs,
     pub(crate) shop: Shop,
+    pub(crate) inbox: Inbox,
+    pub(crate) slo: SloPolicy,
+    pub(crate) gates: ReleaseGates,
     pub(crate) stop: CancellationToken,
     clock: ClockOf,
 }
@@ -132,6 +145,7 @@ pub struct TeamHub {
     address: SocketAddr,
     encrypted: bool,
     state: State,
+    inbox: Inbox,
     stop: CancellationToken,
     tracker: TaskTracker,
 }
@@ -152,7 +166,15 @@ impl TeamHub {
         self.stop.cancel();
         self.tracker.close();
         self.tracker.wait().await;
+        if let Err(error) = self.inbox.close().await {
+            tracing::warn!(error = %chain(&error), "the store of alerts was not closed");
+        }
         self.state.close().await;
+    }
+
+    /// Where alerts are kept, in words.
+    pub fn durability(&self) -> Durability {
+        self.inbox.durability()
     }
 }
 
@@ -177,14 +199,19 @@ pub async fn serve_team(options: TeamOptions) -> Result<TeamHub, HubError> {
     let blobs = Blobs::open(&options.packs, &options.data)?;
     let shop = Shop::new(blobs.clone(), Packs::of_registry(stop.clone()));
     shop.refresh(&state).await?;
+    let store = open_alerts(options.alerts, &options.data, &options.clock).await?;
+    let inbox = Inbox::new(store, options.policies.routing);
     let hub = Hub(Arc::new(Inner {
         state: state.clone(),
-        roles: Arc::new(options.roles),
+        roles: Arc::new(options.policies.roles),
         bootstrap: options.bootstrap,
         callers: Rates::new(options.rate),
         refusals: Rates::new(limits::REFUSAL_RATE),
         blobs,
         shop,
+        inbox: inbox.clone(),
+        slo: options.policies.slo,
+        gates: options.policies.gates,
         stop: stop.clone(),
         clock: ClockOf(options.clock),
     }));
@@ -203,7 +230,19 @@ pub async fn serve_team(options: TeamOptions) -> Result<TeamHub, HubError> {
     tracker.spawn(serve(serving, stop.clone()));
     tracker.spawn(look(state.clone(), stop.clone()));
     tracker.spawn(follow(hub, stop.clone()));
-    Ok(TeamHub { address, encrypted, state, stop, tracker })
+    Ok(TeamHub { address, encrypted, state, inbox, stop, tracker })
+}
+
+async fn open_alerts(
+    settings: Option<Settings>,
+    data: &Path,
+    clock: &Clock,
+) -> Result<Arc<dyn AlertStore>, HubError> {
+    let settings = settings.unwrap_or_else(|| Settings::Sqlite(data.join("alerts.sqlite")));
+    let Settings::Sqlite(path) = settings else { return Ok(settings.open().await?) };
+    let clock = Arc::clone(clock);
+    let store = SqliteStore::open(&path, plumb_inbox::Clock::new(move || clock())).await?;
+    Ok(Arc::new(store))
 }
 
 fn router(hub: Hub) -> Router {

@@ -6,6 +6,7 @@
 
 mod access;
 pub mod admin;
+mod alerts;
 mod api;
 mod audit;
 mod conditional;
@@ -17,6 +18,7 @@ mod hub;
 mod identity;
 mod limits;
 mod packs;
+mod policies;
 mod problem;
 mod rates;
 mod registry;
@@ -30,6 +32,10 @@ pub use error::HubError;
 pub use folder::{PackFolder, build, publish};
 pub use hub::{Clock, TeamHub, TeamOptions, serve_team};
 pub use packs::{Packs, router};
+pub use plumb_alert::RoleMatrix;
+pub use plumb_inbox::{Durability, Settings as AlertSettings};
+pub use plumb_wire::hub as wire;
+pub use policies::Policies;
 pub use rates::Rate;
 pub use serve::{HubConfig, RunningHub, serve_packs};
 pub use state::StateError;

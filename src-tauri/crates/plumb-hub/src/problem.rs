@@ -8,7 +8,9 @@ use axum::{
 use plumb_alert::{Denied, Refusal};
 use plumb_wire::hub::{self, problem as kind};
 
-use crate::{folder::chain, state::StateError};
+use serde_json::Value;
+
+use crate::{access::Refused, folder::chain, state::StateError};
 
 /// Media type of an error (RFC 9457).
 const PROBLEM_JSON: &str = "application/problem+json";
@@ -21,6 +23,8 @@ pub(crate) struct Problem {
     title: &'static str,
     detail: String,
     retry_after_s: Option<u64>,
+    /// What a caller of this operation looks for, beside the problem.
+    more: Option<(&'static str, Value)>,
 }
 
 macro_rules! problems {
@@ -52,7 +56,7 @@ impl Problem {
         title: &'static str,
         detail: impl Into<String>,
     ) -> Self {
-        Self { status, kind, title, detail: detail.into(), retry_after_s: None }
+        Self { status, kind, title, detail: detail.into(), retry_after_s: None, more: None }
     }
 
     pub(crate) fn too_many(detail: impl Into<String>) -> Self {
@@ -60,6 +64,12 @@ impl Problem {
             Self::new(StatusCode::TOO_MANY_REQUESTS, kind::TOO_MANY, "too many requests", detail);
         problem.retry_after_s = Some(1);
         problem
+    }
+
+    /// The same with one field more.
+    pub(crate) fn with(mut self, name: &'static str, value: Value) -> Self {
+        self.more = Some((name, value));
+        self
     }
 
     pub(crate) fn detail(&self) -> &str {
@@ -124,7 +134,15 @@ impl From<Refusal> for Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let mut answer = (self.status, Json(self.document())).into_response();
+        let mut document =
+            serde_json::to_value(self.document()).expect("a problem always serialises");
+        if let Some((name, value)) = self.more {
+            document[name] = value;
+        }
+        let mut answer = (self.status, Json(document)).into_response();
+        if self.status == StatusCode::FORBIDDEN {
+            answer.extensions_mut().insert(Refused(self.detail));
+        }
         let fields = answer.headers_mut();
         fields.insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
         if self.status == StatusCode::UNAUTHORIZED {

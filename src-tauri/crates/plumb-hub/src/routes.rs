@@ -1,6 +1,7 @@
 //! Which handler answers which path; who may is said in `api.rs`.
 
 mod admin;
+mod alerts;
 mod fleets;
 mod packs;
 mod telemetry;
@@ -21,6 +22,7 @@ pub(crate) fn all(hub: &Hub) -> Router<Hub> {
         .route("/v1/openapi.json", get(openapi))
         .route("/v1/hub/whoami", get(whoami))
         .merge(admin::routes())
+        .merge(alerts::routes())
         .merge(packs::routes())
         .merge(fleets::routes())
         .merge(telemetry::routes())

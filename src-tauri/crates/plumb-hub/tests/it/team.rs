@@ -1,6 +1,7 @@
 //! The hub of a team over HTTP on loopback.
 
 mod access;
+mod alerts;
 mod client;
 mod contract;
 mod fleets;
