@@ -60,7 +60,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         ],
     ),
     ("plumb-serve", &["plumb-fleet"]),
-    ("plumb-hub", &["plumb-wire", "plumb-serve", "plumb-fleet", "plumb-bundle"]),
+    ("plumb-hub", &["plumb-wire", "plumb-serve", "plumb-fleet", "plumb-bundle", "plumb-alert"]),
     (
         "plumb-demo",
         &[
@@ -104,7 +104,9 @@ const TESTS_MAY_USE: &[(&str, &[&str])] = &[
 const WORLDS: &[(&str, &[&str])] = &[
     // The agent asks its pack source and tells its alert receiver; nodes are asked by plumb-clients only.
     ("reqwest", &["plumb-clients", "plumb-agent"]),
-    ("sqlx", &["plumb-store", "plumb-inbox"]),
+    // The state of a hub is its own; the console has nothing in it.
+    ("sqlx", &["plumb-store", "plumb-inbox", "plumb-hub"]),
+    ("object_store", &["plumb-hub"]),
     ("tauri", &["plumb-desktop"]),
     ("tauri-build", &["plumb-desktop"]),
     ("tauri-plugin-dialog", &["plumb-desktop"]),
