@@ -17,6 +17,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
     // Heads and certificates are statements as the trust crate signs and reads them.
     ("plumb-journal", &["plumb-fleet", "plumb-runbook", "plumb-trust"]),
     ("plumb-redact", &[]),
+    (
+        "plumb-evidence",
+        &["plumb-fleet", "plumb-runbook", "plumb-journal", "plumb-trust", "plumb-redact"],
+    ),
     ("plumb-charts", &["plumb-fleet"]),
     ("plumb-wire", &[]),
     ("plumb-clients", &["plumb-fleet", "plumb-bundle", "plumb-wire"]),
@@ -32,6 +36,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "plumb-decide",
             "plumb-runbook",
             "plumb-journal",
+            "plumb-redact",
+            "plumb-evidence",
             "plumb-charts",
             "plumb-wire",
             "plumb-clients",
