@@ -32,6 +32,8 @@ impl Pins {
         }
     }
 
+    /// `None` is the fleet's own pin.
+    #[allow(clippy::ref_option, reason = "it is the key of the map")]
     fn of(&self, whose: &Option<NodeId>) -> PinTo {
         self.by.get(whose).cloned().unwrap_or(PinTo::Lifted)
     }

@@ -14,7 +14,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use crate::{escape::escape, http::plain_client, limits::EXCERPT_CHARS_MAX};
 
 /// How long a hub may take for an answer; it holds back none that we ask for.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
+const ANSWER_TIMEOUT: Duration = Duration::from_mins(1);
 /// Longest answer: a pack of the largest kind.
 const ANSWER_BYTES_MAX: usize = 64 << 20;
 

@@ -46,10 +46,10 @@ pub(crate) async fn execute(hub: &Hub, caller: &Caller, call: ToolCall) -> Resul
 /// Takes a report.
 pub(crate) async fn ingest(hub: &Hub, caller: &Caller, report: Ingest) -> Result<Value, Problem> {
     caller.may(Entitlement::Ingest)?;
-    let draft = draft::of(report, caller.name()).map_err(not_accepted)?;
+    let draft = draft::of(report, caller.name()).map_err(|rejection| not_accepted(&rejection))?;
     let decided = hub.inbox.ingest(draft).await;
     let decided = decided.map_err(|error| match error {
-        InboxError::Rejected(rejection) => not_accepted(rejection),
+        InboxError::Rejected(rejection) => not_accepted(&rejection),
         error => error.into(),
     })?;
     let alert = decided.value.alert();
@@ -67,7 +67,7 @@ pub(crate) async fn ingest(hub: &Hub, caller: &Caller, report: Ingest) -> Result
     }))
 }
 
-fn not_accepted(rejection: plumb_alert::Rejection) -> Problem {
+fn not_accepted(rejection: &plumb_alert::Rejection) -> Problem {
     Problem::refused(rejection.to_string()).with("accepted", false.into())
 }
 

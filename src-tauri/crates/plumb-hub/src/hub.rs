@@ -81,7 +81,7 @@ impl TeamOptions {
 
     fn check(&self) -> Result<(), HubError> {
         if !self.listen.ip().is_loopback() && self.tls.is_none() {
-            return Err(HubError::PlainText { listen: self.listen });
+            return Err(plumb_serve::ExposureError::PlainText { listen: self.listen }.into());
         }
         let short = |token: &SecretString| token.expose_secret().len() < BOOTSTRAP_CHARS_MIN;
         if self.bootstrap.as_ref().is_some_and(short) {

@@ -24,7 +24,7 @@ pub(crate) struct Problem {
     detail: String,
     retry_after_s: Option<u64>,
     /// What a caller of this operation looks for, beside the problem.
-    more: Option<(&'static str, Value)>,
+    more: Option<Box<(&'static str, Value)>>,
 }
 
 macro_rules! problems {
@@ -68,7 +68,7 @@ impl Problem {
 
     /// The same with one field more.
     pub(crate) fn with(mut self, name: &'static str, value: Value) -> Self {
-        self.more = Some((name, value));
+        self.more = Some(Box::new((name, value)));
         self
     }
 
@@ -136,7 +136,7 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let mut document =
             serde_json::to_value(self.document()).expect("a problem always serialises");
-        if let Some((name, value)) = self.more {
+        if let Some((name, value)) = self.more.map(|more| *more) {
             document[name] = value;
         }
         let mut answer = (self.status, Json(document)).into_response();

@@ -124,7 +124,7 @@ async fn a_hub_that_nobody_or_everybody_could_use_is_not_started() {
     let mut options = TeamOptions::new(data.path());
     options.listen = "0.0.0.0:0".parse().expect("an address");
     options.bootstrap = Some(BOOTSTRAP.to_owned().into());
-    assert!(matches!(serve_team(options).await, Err(HubError::PlainText { .. })));
+    assert!(matches!(serve_team(options).await, Err(HubError::Exposed(_))));
 }
 
 #[tokio::test]
