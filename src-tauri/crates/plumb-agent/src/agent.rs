@@ -31,6 +31,7 @@ use crate::{
     limits::{CONNECTIONS_MAX, KEEPER_QUEUE_MAX},
     metrics::PackOrigin,
     packs::{EmbeddedEngine, PackActivation, PackEngine, TrialLimits, observer, watch},
+    plans::Plans,
     roots::Roots,
     routes::{router, warnings},
     tasks,
@@ -86,6 +87,7 @@ impl Agent {
                 state_dir: state.dir,
                 durable: state.durable,
                 history: state.history,
+                plans: state.plans,
                 keeper: keeper_queue,
                 engine,
                 stop,
@@ -277,6 +279,7 @@ struct State {
     dir: Option<StateDir>,
     durable: Durable,
     history: History,
+    plans: Plans,
     notes: Vec<(LogLevel, String)>,
 }
 
@@ -295,6 +298,8 @@ fn open_state(config: &AgentConfig) -> Result<(Option<Roots>, State), AgentError
         );
         notes.push((LogLevel::Error, text));
     }
+    let (plans, note) = Plans::open(Some(path.clone()), config.clock.now()).map_err(failed)?;
+    notes.extend(note.map(|note| (LogLevel::Error, note)));
     let (mut history, unreadable) = History::read(path).map_err(failed)?;
     if unreadable > 0 {
         notes.push((LogLevel::Warn, format!("{unreadable} lines of the history cannot be read")));
@@ -302,7 +307,7 @@ fn open_state(config: &AgentConfig) -> Result<(Option<Roots>, State), AgentError
     if config.field_compatible {
         history.forget_ring();
     }
-    let state = State { dir: Some(dir), durable, history, notes };
+    let state = State { dir: Some(dir), durable, history, plans, notes };
     Ok((Some(Roots::open(&[store])?), state))
 }
 

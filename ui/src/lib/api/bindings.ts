@@ -729,6 +729,10 @@ hash: string, title: string, fleet: string, environment: string,
  */
 production: boolean, action: ActionRequest, 
 /**
+ * How many runs there were already of a plan that is otherwise the same.
+ */
+repeat: number, 
+/**
  * What changes in the console's own record before any node is touched, one line each.
  */
 pins: Array<string>, targets: Array<PlanTarget>, 

@@ -90,6 +90,7 @@ export function planFor(fleet: FakeFleet, request: ActionRequest): PlanView {
     title: `${VERB[request.kind]} ${which}${version}`,
     fleet: fleet.summary.name,
     environment: fleet.summary.environment,
+    repeat: 0,
     production,
     action: request,
     pins: [],
