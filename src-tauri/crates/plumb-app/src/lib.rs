@@ -10,6 +10,7 @@ mod earlier;
 pub mod error;
 mod fleets;
 mod ids;
+pub mod notifications;
 mod opening;
 pub mod paths;
 pub mod personal_keys;
