@@ -66,7 +66,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
         ],
     ),
     ("plumb-serve", &["plumb-fleet"]),
-    ("plumb-hub", &["plumb-wire", "plumb-serve", "plumb-fleet", "plumb-bundle", "plumb-alert", "plumb-inbox"]),
+    (
+        "plumb-hub",
+        &["plumb-wire", "plumb-serve", "plumb-fleet", "plumb-bundle", "plumb-alert", "plumb-inbox"],
+    ),
     (
         "plumb-demo",
         &[

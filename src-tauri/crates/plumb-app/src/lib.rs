@@ -11,6 +11,7 @@ pub mod error;
 mod fleets;
 mod ids;
 pub mod impact;
+pub mod notifications;
 mod opening;
 pub mod paths;
 pub mod personal_keys;

@@ -289,6 +289,16 @@ groups: Array<GroupView>,
  */
 diff: PolicyDiffView | null, };
 
+export type EnvironmentView = { name: string, fleets: Array<string>, 
+/**
+ * For example `1 of storage, and 1 of platform-security, never whoever asks`.
+ */
+rule: string, 
+/**
+ * Hours in UTC in which a rollback to last-known-good may start without approvals.
+ */
+night: string | null, dry_run: boolean, staging_fleet: string | null, };
+
 /**
  * A check that failed on some nodes of a group.
  */
@@ -651,6 +661,18 @@ reloads: Array<ReloadView>, figures: Array<Figure>, config: Array<ConfigLine>,
  */
 gaps: Array<GapView>, previous: string | null, next: string | null, };
 
+export type PersonKeyView = { fingerprint: string, algorithm: string, 
+/**
+ * It counts now.
+ */
+counts: boolean, 
+/**
+ * When it counts, or that it was revoked.
+ */
+detail: string, };
+
+export type PersonView = { id: string, name: string, groups: Array<string>, keys: Array<PersonKeyView>, };
+
 /**
  * Requests that were not evaluated here, for one reason.
  */
@@ -893,6 +915,46 @@ export type RolloutView = { waves: Array<WaveView>,
  */
 on_failure: string, failures_tolerated: number, };
 
+export type RootView = { name: string, 
+/**
+ * SHA-256 of the key in DER, in hex.
+ */
+fingerprint: string, algorithm: string, 
+/**
+ * It signed this file.
+ */
+signed: boolean, };
+
+/**
+ * A roster in a file that somebody was sent.
+ */
+export type RosterFileView = { 
+/**
+ * SHA-256 of the file as it was read.
+ */
+file: string, 
+/**
+ * What it says, unverified; the first of a fleet without the fingerprints of its root keys.
+ */
+roster: RosterView, 
+/**
+ * The roster that holds now.
+ */
+known: RosterView | null, };
+
+/**
+ * A roster as a person looks at it.
+ */
+export type RosterView = { version: number, 
+/**
+ * SHA-256 of the roster, in hex: what plans and approvals bind.
+ */
+digest: string, issued_at: string, expires_at: string, expired: boolean, 
+/**
+ * How many of the root keys must sign.
+ */
+threshold: number, roots: Array<RootView>, people: Array<PersonView>, environments: Array<EnvironmentView>, };
+
 /**
  * How a run stands with its certificate.
  */
@@ -913,6 +975,23 @@ export type RunCheck = {
 what: string, verdict: RunCheckVerdict, detail: string, };
 
 export type RunCheckVerdict = "met" | "not_met" | "unknown";
+
+/**
+ * Something that happened in a run, or that somebody decided.
+ */
+export type RunMoment = { 
+/**
+ * Number of its event in the journal, from 0.
+ */
+seq: number, at_ms: number, 
+/**
+ * In a sentence, with the reason where one was given.
+ */
+what: string, 
+/**
+ * It went wrong, or past a safeguard.
+ */
+loud: boolean, };
 
 export type RunNode = { node: string, state: RunNodeState, detail: string, };
 
@@ -942,10 +1021,6 @@ halted: string | null,
  */
 rollback: string | null, 
 /**
- * Safeguards that were passed over, one sentence each; loud as long as the run is shown.
- */
-bypassed: Array<string>, 
-/**
  * A program carries it out now; otherwise it can be picked up from its journal.
  */
 carried: boolean, };
@@ -954,7 +1029,11 @@ export type RunView = { id: string, plan_hash: string, title: string, fleet: str
 /**
  * Its waves and gates; nothing where all nodes are changed together.
  */
-rollout: RunRollout | null, arrived: number, failed: number, in_doubt: number, total: number, 
+rollout: RunRollout | null, 
+/**
+ * Safeguards that were passed over, one sentence each; loud as long as the run is shown.
+ */
+bypassed: Array<string>, arrived: number, failed: number, in_doubt: number, total: number, 
 /**
  * Hash of the newest journal event, 64 hex digits.
  */
@@ -1012,6 +1091,14 @@ cache_file: string, record_file: string,
  * How long sweeps, changes and reloads stay in the cache.
  */
 kept_days: number, 
+/**
+ * Fleets of which the desktop is told nothing.
+ */
+quiet: Array<string>, 
+/**
+ * Why the desktop takes no notifications; nothing until one was to be shown.
+ */
+notification_problem: string | null, 
 /**
  * What the file of the open fleet says beside its nodes; nothing where none is open.
  */

@@ -66,6 +66,12 @@ export class Rollouts {
     this.action = { ...action, rollout: null };
   }
 
+  /** A plan that was made elsewhere, to be looked at with those who must consent. */
+  show(plan: PlanView): void {
+    this.begin(plan.action);
+    this.stage = { at: 'review', plan };
+  }
+
   reset(): void {
     this.#asked += 1;
     this.action = { kind: 'sync', nodes: { select: 'drifted' }, force: false };
