@@ -17,6 +17,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
     // Heads and certificates are statements as the trust crate signs and reads them.
     ("plumb-journal", &["plumb-fleet", "plumb-runbook", "plumb-trust"]),
     ("plumb-redact", &[]),
+    (
+        "plumb-evidence",
+        &["plumb-fleet", "plumb-runbook", "plumb-journal", "plumb-trust", "plumb-redact"],
+    ),
     ("plumb-charts", &["plumb-fleet"]),
     ("plumb-wire", &[]),
     ("plumb-clients", &["plumb-fleet", "plumb-bundle", "plumb-wire"]),
@@ -32,6 +36,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "plumb-decide",
             "plumb-runbook",
             "plumb-journal",
+            "plumb-redact",
+            "plumb-evidence",
             "plumb-charts",
             "plumb-wire",
             "plumb-clients",
@@ -60,7 +66,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
         ],
     ),
     ("plumb-serve", &["plumb-fleet"]),
-    ("plumb-hub", &["plumb-wire", "plumb-serve", "plumb-fleet", "plumb-bundle"]),
+    (
+        "plumb-hub",
+        &["plumb-wire", "plumb-serve", "plumb-fleet", "plumb-bundle", "plumb-alert", "plumb-inbox"],
+    ),
     (
         "plumb-demo",
         &[
@@ -104,7 +113,9 @@ const TESTS_MAY_USE: &[(&str, &[&str])] = &[
 const WORLDS: &[(&str, &[&str])] = &[
     // The agent asks its pack source and tells its alert receiver; nodes are asked by plumb-clients only.
     ("reqwest", &["plumb-clients", "plumb-agent"]),
-    ("sqlx", &["plumb-store", "plumb-inbox"]),
+    // The state of a hub is its own; the console has nothing in it.
+    ("sqlx", &["plumb-store", "plumb-inbox", "plumb-hub"]),
+    ("object_store", &["plumb-hub"]),
     ("tauri", &["plumb-desktop"]),
     ("tauri-build", &["plumb-desktop"]),
     ("tauri-plugin-dialog", &["plumb-desktop"]),
