@@ -3,7 +3,10 @@
 mod incidents;
 mod reports;
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU16, Ordering},
+};
 
 use jiff::{SignedDuration, Timestamp};
 use plumb_alert::{
@@ -235,6 +238,17 @@ fn since(now: Timestamp, minutes: Option<u32>) -> Result<Timestamp, InboxError> 
     in_range("window_minutes", minutes.into(), 1, WINDOW_MINUTES_MAX.into())?;
     let window = SignedDuration::from_mins(minutes.into());
     Ok(now.saturating_sub(window).unwrap_or(Timestamp::UNIX_EPOCH))
+}
+
+/// What makes a reference unique. Those of one millisecond sort in the order in which this program made them, as long
+/// as they are fewer than 4,096.
+fn unique() -> [u8; 10] {
+    static MADE: AtomicU16 = AtomicU16::new(0);
+    let [high, low] = MADE.fetch_add(1, Ordering::Relaxed).to_be_bytes();
+    let mut unique: [u8; 10] = rand::random();
+    // The first twelve bits; the four above them say what kind of identifier it is.
+    (unique[0], unique[1]) = (high & 0x0f, low);
+    unique
 }
 
 fn in_range(field: &'static str, value: i64, min: i64, max: i64) -> Result<(), Refusal> {

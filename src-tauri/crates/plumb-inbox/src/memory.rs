@@ -1,6 +1,10 @@
 //! A store that forgets everything when the program stops: for tests, and for `ALERT_BACKEND=memory`.
 
-use std::{cmp::Reverse, collections::BTreeMap, sync::Arc};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use jiff::Timestamp;
 use plumb_alert::{
@@ -29,6 +33,21 @@ struct Tables {
     signatures: BTreeMap<String, SignatureState>,
     /// The newest alert of a fingerprint.
     newest: BTreeMap<String, AlertRef>,
+    /// Alerts that nobody acknowledged: what claims look at.
+    unsettled: BTreeSet<AlertRef>,
+}
+
+impl Tables {
+    /// Puts an alert, or takes it away; gives back the former one.
+    fn replace(&mut self, key: &AlertRef, alert: Option<Alert>) -> Option<Alert> {
+        match &alert {
+            Some(alert) if alert.status() != Status::Acked => {
+                self.unsettled.insert(key.clone());
+            }
+            _ => drop(self.unsettled.remove(key)),
+        }
+        put(&mut self.alerts, key.clone(), alert)
+    }
 }
 
 /// Tables behind one lock: one transaction at a time.
@@ -103,7 +122,7 @@ impl Drop for MemoryRows {
         for undo in self.undo.drain(..).rev() {
             match undo {
                 Undo::Alert(key, value) => {
-                    drop(put(&mut tables.alerts, key, value.map(|alert| *alert)));
+                    drop(tables.replace(&key, value.map(|alert| *alert)));
                 }
                 Undo::Newest(key, value) => drop(put(&mut tables.newest, key, value)),
                 Undo::Incident(key, value) => drop(put(&mut tables.incidents, key, value)),
@@ -127,13 +146,18 @@ impl MemoryRows {
         self.tables.alerts.values().filter(|alert| wanted(alert)).cloned().collect()
     }
 
+    fn unsettled(&self, wanted: impl Fn(&Alert) -> bool) -> Vec<Alert> {
+        let unsettled = self.tables.unsettled.iter().filter_map(|it| self.tables.alerts.get(it));
+        unsettled.filter(|alert| wanted(alert)).cloned().collect()
+    }
+
     fn put_alert(&mut self, alert: &Alert) -> Result<(), StoreFailure> {
         let tables = &mut *self.tables;
         if tables.alerts.len() >= ALERTS_MAX && !tables.alerts.contains_key(&alert.alert_ref) {
             let place = "memory of this program".into();
             return Err(StoreFailure::new(Trouble::Full, "keeping alerts", &place));
         }
-        let former = tables.alerts.insert(alert.alert_ref.clone(), alert.clone());
+        let former = tables.replace(&alert.alert_ref, Some(alert.clone()));
         self.undo.push(Undo::Alert(alert.alert_ref.clone(), former.map(Box::new)));
         let age = |alert: &Alert| (alert.created_at, alert.alert_ref.clone());
         let newest = tables.newest.get(&alert.fingerprint).and_then(|it| tables.alerts.get(it));
@@ -257,14 +281,14 @@ impl Rows for MemoryRows {
     }
 
     fn due(&mut self, now: Timestamp, limit: u32) -> Pending<'_, Vec<Alert>> {
-        let mut due = self.select(|alert| alert.status() != Status::New && alert.is_due(now));
+        let mut due = self.unsettled(|alert| alert.status() != Status::New && alert.is_due(now));
         due.truncate(limit as usize);
         ready(due)
     }
 
     fn unclaimed(&mut self, since: Timestamp, limit: u32) -> Pending<'_, Vec<Alert>> {
         let mut new =
-            self.select(|alert| alert.status() == Status::New && alert.last_seen_at >= since);
+            self.unsettled(|alert| alert.status() == Status::New && alert.last_seen_at >= since);
         new.sort_by(|a, b| {
             (a.severity, a.created_at, &a.alert_ref).cmp(&(b.severity, b.created_at, &b.alert_ref))
         });
@@ -350,7 +374,7 @@ impl Rows for MemoryRows {
         let mut acked = self.acked_before(before);
         acked.truncate(limit as usize);
         for (_, alert_ref) in &acked {
-            let Some(gone) = self.tables.alerts.remove(alert_ref) else { continue };
+            let Some(gone) = self.tables.replace(alert_ref, None) else { continue };
             if self.tables.newest.get(&gone.fingerprint) == Some(alert_ref) {
                 let key = gone.fingerprint.clone();
                 let former = self.tables.newest.remove(&key);

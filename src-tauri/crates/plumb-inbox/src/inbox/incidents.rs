@@ -8,7 +8,7 @@ use plumb_alert::{
     triage,
 };
 
-use super::{Inbox, LIST_MAX, in_range, known};
+use super::{Inbox, LIST_MAX, in_range, known, unique};
 use crate::{
     error::{InboxError, StoreFailure},
     store::{IncidentQuery, Rows},
@@ -192,7 +192,7 @@ pub(super) async fn convert_in(
         None => rows.open_incident(&alert.signature).await?,
     };
     let now = rows.now().await?;
-    let fresh = IncidentRef::new(now, rand::random());
+    let fresh = IncidentRef::new(now, unique());
     Ok(convert(alert, known.as_ref(), terms, by, fresh, now)?)
 }
 

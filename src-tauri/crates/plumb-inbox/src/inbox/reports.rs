@@ -14,7 +14,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::task::TaskTracker;
 use tracing::warn;
 
-use super::{Inbox, incidents::signature_lock};
+use super::{Inbox, incidents::signature_lock, unique};
 use crate::{
     error::{InboxError, StoreFailure, Trouble},
     store::{AlertStore, Rows},
@@ -157,7 +157,7 @@ async fn keep_together(
     let mut answers = Vec::with_capacity(drafts.len());
     for draft in drafts {
         let fingerprint = draft.fingerprint();
-        let fresh = AlertRef::new(now, rand::random());
+        let fresh = AlertRef::new(now, unique());
         let known = newest.get(&fingerprint);
         let answer = ingest(draft, known, policy.defaults.dedupe_ttl_minutes, fresh, now);
         if let Ok(decided) = &answer {
@@ -209,7 +209,7 @@ async fn convert_by_policy(
         let known = incidents.get(signature).and_then(Option::as_ref);
         let known = known.filter(|incident| incident.state != IncidentState::Closed);
         let route = policy.route(&alert);
-        let fresh = plumb_alert::IncidentRef::new(now, rand::random());
+        let fresh = plumb_alert::IncidentRef::new(now, unique());
         let converted = convert(&alert, known, route.value.terms, BY_POLICY, fresh, now)?;
         decided.why.extend(route.why);
         decided.why.extend(converted.why);

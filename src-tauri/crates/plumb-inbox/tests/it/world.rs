@@ -20,6 +20,7 @@ use plumb_store::{Database, Kind};
 use plumb_testkit::postgres::Postgres;
 use sqlx::{Connection as _, PgConnection};
 use tempfile::TempDir;
+use tokio::sync::Mutex;
 
 /// The clock of every world at its beginning.
 const NOON_MS: i64 = 1_772_539_200_000;
@@ -49,7 +50,9 @@ pub(crate) struct World {
     ms: Arc<AtomicI64>,
     folder: TempDir,
     memory: MemoryStore,
-    pub(crate) server: Option<Postgres>,
+    /// To the server's clock.
+    hand: Option<Mutex<PgConnection>>,
+    server: Option<Postgres>,
 }
 
 impl World {
@@ -64,9 +67,12 @@ impl World {
         let memory = std::path::Path::new("/dev/shm");
         let folder = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
         let folder = tempfile::tempdir_in(folder).expect("a folder for a store");
-        let world = Self { of, memory: MemoryStore::new(clock(&ms)), ms, folder, server };
-        if world.server.is_some() {
-            world.sql(CLOCK).await;
+        let mut world =
+            Self { of, memory: MemoryStore::new(clock(&ms)), hand: None, ms, folder, server };
+        if let Some(server) = &world.server {
+            sql(server, CLOCK).await;
+            let hand = PgConnection::connect(&server.dsn("postgres")).await.expect("it runs");
+            world.hand = Some(Mutex::new(hand));
             PostgresStore::migrate(&world.settings()).await.expect("an empty database");
         }
         Some(world)
@@ -111,20 +117,20 @@ impl World {
 
     pub(crate) async fn wait(&self, seconds: i64) {
         self.ms.fetch_add(seconds * 1_000, Ordering::SeqCst);
-        if self.server.is_some() {
-            let turn = format!("UPDATE told.moment SET now = now + interval '{seconds} seconds'");
-            self.sql(&turn).await;
+        if let Some(hand) = &self.hand {
+            let turn = "UPDATE told.moment SET now = now + make_interval(secs => $1)";
+            let turn = sqlx::query(turn).bind(f64::from(u32::try_from(seconds).expect("ahead")));
+            turn.execute(&mut *hand.lock().await).await.expect("it runs");
         }
     }
+}
 
-    /// Statements of a person at the server.
-    pub(crate) async fn sql(&self, statements: &str) {
-        let server = self.server.as_ref().expect("a server");
-        let mut conn = PgConnection::connect(&server.dsn("postgres")).await.expect("it runs");
-        let done = sqlx::raw_sql(sqlx::AssertSqlSafe(statements.to_owned()));
-        done.execute(&mut conn).await.expect("statements of a test");
-        conn.close().await.expect("it runs");
-    }
+/// Statements of a person at the server.
+pub(crate) async fn sql(server: &Postgres, statements: &str) {
+    let mut conn = PgConnection::connect(&server.dsn("postgres")).await.expect("it runs");
+    let done = sqlx::raw_sql(sqlx::AssertSqlSafe(statements.to_owned()));
+    done.execute(&mut conn).await.expect("statements of a test");
+    conn.close().await.expect("it runs");
 }
 
 fn clock(ms: &Arc<AtomicI64>) -> Clock {
