@@ -26,6 +26,7 @@ use crate::{
     durable::{Durable, SetAside, StateDir},
     error::AgentError,
     fetch::{Alert, FetchParts, Fetcher, HttpSource, PackSource},
+    governed::Governed,
     history::History,
     keeper::{self, STORE_FOLDER},
     limits::{CONNECTIONS_MAX, KEEPER_QUEUE_MAX},
@@ -88,6 +89,7 @@ impl Agent {
                 durable: state.durable,
                 history: state.history,
                 plans: state.plans,
+                governed: state.governed,
                 keeper: keeper_queue,
                 engine,
                 stop,
@@ -281,6 +283,7 @@ struct State {
     durable: Durable,
     history: History,
     plans: Plans,
+    governed: Option<Governed>,
     notes: Vec<(LogLevel, String)>,
 }
 
@@ -308,7 +311,9 @@ fn open_state(config: &AgentConfig) -> Result<(Option<Roots>, State), AgentError
     if config.field_compatible {
         history.forget_ring();
     }
-    let state = State { dir: Some(dir), durable, history, plans, notes };
+    let governance = config.governance.clone();
+    let governed = governance.map(|governance| Governed::open(governance, path)).transpose()?;
+    let state = State { dir: Some(dir), durable, history, plans, governed, notes };
     Ok((Some(Roots::open(&[store])?), state))
 }
 

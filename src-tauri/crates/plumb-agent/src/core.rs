@@ -24,6 +24,7 @@ use crate::{
     durable::{Durable, StateDir},
     fetch::{FetchHandle, VerificationReport},
     find::Listing,
+    governed::Governed,
     history::History,
     keeper::Job,
     limits::VERIFICATIONS_MAX,
@@ -60,6 +61,8 @@ pub(crate) struct Core {
     pub(crate) alerts: Alerts,
     pub(crate) replays: Replays,
     pub(crate) plans: Plans,
+    /// Nothing where the agent was given no roster.
+    pub(crate) governed: Option<Governed>,
     pub(crate) verifications: Semaphore,
     pub(crate) keeper: mpsc::Sender<Job>,
     /// The door to the fetcher of packs, once it runs.
@@ -219,6 +222,7 @@ pub(crate) struct Parts {
     pub(crate) durable: Durable,
     pub(crate) history: History,
     pub(crate) plans: Plans,
+    pub(crate) governed: Option<Governed>,
     pub(crate) keeper: mpsc::Sender<Job>,
     pub(crate) engine: Option<EmbeddedEngine>,
     pub(crate) stop: CancellationToken,
@@ -251,6 +255,7 @@ impl Core {
             alerts: Alerts::default(),
             replays: Replays::default(),
             plans: parts.plans,
+            governed: parts.governed,
             verifications: Semaphore::new(VERIFICATIONS_MAX),
             keeper: parts.keeper,
             packs: OnceLock::new(),

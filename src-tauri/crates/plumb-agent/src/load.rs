@@ -137,6 +137,8 @@ pub(crate) enum LoadError {
     Expired(#[from] Expired),
     #[error("the bundle's policies cannot be decided by")]
     Rules(#[from] RuleError),
+    #[error("content {content} is refused since {since} ({reason}), list version {version}", content = content.short())]
+    OnRefusedList { content: ContentDigest, since: Timestamp, reason: String, version: u32 },
     #[error("the bundle is {found}, not {wanted}")]
     Other { wanted: String, found: String },
 }
@@ -164,7 +166,11 @@ impl LoadError {
     pub(crate) fn field_text(&self) -> String {
         match self {
             Self::Bundle(BundleError::Structure(error)) => error.to_string(),
-            Self::Bundle(_) | Self::Path(_) | Self::Rules(_) | Self::Other { .. } => chain(self),
+            Self::Bundle(_)
+            | Self::Path(_)
+            | Self::Rules(_)
+            | Self::OnRefusedList { .. }
+            | Self::Other { .. } => chain(self),
             Self::Untrusted { .. } => "Bundle verification failed".to_owned(),
             // Not documented; said as the documented ones are.
             Self::Expired(expired) => format!("Bundle {expired}"),

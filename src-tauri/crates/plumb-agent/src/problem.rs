@@ -74,6 +74,18 @@ impl Fault {
     pub(crate) fn plan_ran(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::CONFLICT, problem::PLAN_RAN, detail)
     }
+    pub(crate) fn not_governed(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, problem::NOT_GOVERNED, detail)
+    }
+    pub(crate) fn not_accepted(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, problem::NOT_ACCEPTED, detail)
+    }
+    pub(crate) fn outdated(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, problem::OUTDATED, detail)
+    }
+    pub(crate) fn content_refused(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, problem::CONTENT_REFUSED, detail)
+    }
     pub(crate) fn key_reused() -> Self {
         let detail = "this idempotency key was used for another request";
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, problem::KEY_REUSED, detail)

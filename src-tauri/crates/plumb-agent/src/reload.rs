@@ -7,7 +7,8 @@ use std::{
 };
 
 use jiff::Timestamp;
-use plumb_fleet::BundleDigest;
+use plumb_fleet::{BundleDigest, ContentDigest};
+use plumb_trust::refused::RefusedEntry;
 use plumb_wire::v1::{LogLevel, ReloadRecord, Trigger};
 use tokio::sync::{MutexGuard, oneshot};
 
@@ -109,12 +110,33 @@ impl Core {
         let begun = Instant::now();
         let Fetched { digest, result } = self.fetch(path.to_path_buf()).await;
         let result = result.and_then(|ready| expect(ready, wanted));
-        let result = result.map(|ready| self.put_in_force(ready));
+        let result = result.and_then(|ready| self.put_in_force(ready));
         self.remember(begun, trigger, path, digest, result)
     }
 
-    /// Swaps. The bundle that was in force is freed on another thread.
-    pub(crate) fn put_in_force(self: &Arc<Self>, ready: Ready) -> Arc<InForce> {
+    /// Refuses content that stands on the refused list. What was in force last stays, also over a start:
+    /// a list keeps content out, and does not leave a node without policies.
+    pub(crate) fn admitted(&self, content: ContentDigest) -> Result<(), LoadError> {
+        let Some((entry, version)) = self.governed.as_ref().and_then(|it| it.refuses(content))
+        else {
+            return Ok(());
+        };
+        let now = self.in_force.load().as_ref().map(|now| now.bundle.content);
+        let kept = || self.book().durable.in_force.as_ref().map(|kept| kept.content.clone());
+        let was_in_force = match now {
+            Some(now) => now == content,
+            None => kept().is_some_and(|kept| kept == content.to_string()),
+        };
+        if was_in_force {
+            return Ok(());
+        }
+        let RefusedEntry { since, reason } = entry;
+        Err(LoadError::OnRefusedList { content, since, reason, version })
+    }
+
+    /// Swaps, unless the content is refused. The bundle that was in force is freed on another thread.
+    pub(crate) fn put_in_force(self: &Arc<Self>, ready: Ready) -> Result<Arc<InForce>, LoadError> {
+        self.admitted(ready.bundle.content)?;
         let now = self.now();
         let Ready { bundle, place } = ready;
         let from_file = matches!(place, Place::File(_));
@@ -150,7 +172,7 @@ impl Core {
         if let Some(previous) = previous {
             self.tracker.spawn_blocking(move || drop(previous));
         }
-        next
+        Ok(next)
     }
 
     /// Writes an attempt into history, counters and log.

@@ -15,6 +15,7 @@ pub mod kept_packs;
 pub mod observe;
 mod plan_line;
 pub mod prepare;
+pub mod refused;
 pub mod review;
 pub mod rollout;
 pub mod rosters;

@@ -13,6 +13,7 @@ pub mod fleet;
 pub mod journal;
 pub mod node;
 pub mod plan;
+pub mod refused;
 pub mod rollout;
 pub mod run;
 pub mod settings;
@@ -28,8 +29,8 @@ mod tests {
     use ts_rs::{Config, ExportError, TS};
 
     use super::{
-        approvals, bundles, certificate, consent, drift, fleet, node, plan, rollout, run, settings,
-        shell,
+        approvals, bundles, certificate, consent, drift, fleet, node, plan, refused, rollout, run,
+        settings, shell,
     };
     use crate::{error::AppError, topics::Topic};
 
@@ -65,6 +66,9 @@ mod tests {
             write::<approvals::SignedView>,
             write::<approvals::ReviewView>,
             write::<certificate::RunCertificateView>,
+            write::<refused::RefusedView>,
+            write::<refused::ClearingView>,
+            write::<refused::RefusedPushView>,
             write::<settings::SettingsView>,
             write::<settings::ImportPreview>,
             write::<settings::ImportFormat>,

@@ -133,6 +133,38 @@ pub async fn config(
     }
 }
 
+/// A signed document that agents keep.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Signed {
+    Roster,
+    RefusedList,
+}
+
+/// Hands a signed document to an agent, which judges it by itself. The failure says why it was not taken.
+pub async fn put_signed(
+    pool: &HttpPool,
+    node: &Node,
+    what: Signed,
+    envelope: &[u8],
+    deadline: Duration,
+    now: &Now,
+) -> Result<(), NodeFailure> {
+    if node.api != NodeApi::Agent {
+        return Err(cannot(node, "keep signed documents"));
+    }
+    let path = match what {
+        Signed::Roster => v1::path::ROSTER,
+        Signed::RefusedList => v1::path::REFUSED,
+    };
+    let session = Session::open(pool, node, Lane::Warm, deadline, now).await?;
+    let call = Call { method: reqwest::Method::PUT, path, ..Call::posting(envelope.to_vec()) };
+    let answer = session.send(&call).await.map_err(SendError::into_failure)?;
+    if answer.status.is_success() {
+        return Ok(());
+    }
+    Err(from_status(path, answer.status, &answer.body))
+}
+
 /// What an agent has stored and what stands below its roots, escaped.
 pub async fn bundles(
     pool: &HttpPool,
@@ -236,15 +268,8 @@ async fn post(
     path: &str,
     body: &impl serde::Serialize,
 ) -> Result<Answer, NodeFailure> {
-    let call = Call {
-        method: reqwest::Method::POST,
-        path,
-        body: Some(serde_json::to_vec(body).expect("a request always serialises")),
-        idempotency_key: None,
-        step: None,
-        bytes_max: DOCUMENT_BYTES_MAX,
-        shows_token: true,
-    };
+    let body = serde_json::to_vec(body).expect("a request always serialises");
+    let call = Call { path, ..Call::posting(body) };
     let answer = session.send(&call).await.map_err(SendError::into_failure)?;
     if answer.status.is_success() {
         Ok(answer)

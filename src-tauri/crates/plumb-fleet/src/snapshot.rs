@@ -40,6 +40,10 @@ pub const PINNED_VERSION: &str = "pinned.version";
 /// Key in [`NodeReport::config`] of how long an agent remembers which plans ran; absent where it does not.
 pub const REMEMBERS_PLANS: &str = "agent.remembers_plans";
 
+/// Key in [`NodeReport::config`] of the version of the refused list that an agent enforces, or `none` while
+/// it has no list; absent where it enforces none.
+pub const REFUSED_LIST: &str = "agent.refused_list";
+
 /// What a node said of itself in one observation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NodeReport {

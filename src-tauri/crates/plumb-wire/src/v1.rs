@@ -4,6 +4,7 @@
 //! requests need a credential and may carry [`IDEMPOTENCY_KEY`].
 
 mod answers;
+mod guards;
 mod requests;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
@@ -12,10 +13,13 @@ use serde::{Deserialize, Serialize};
 pub use answers::{
     Authentication, BundleStatus, BundlesFound, CheckSeen, Config, ConfigKey, ConfigSetting,
     ConfigValue, Decision, DecisionTotals, Evaluated, Evaluation, Fallback, FoundBundle, FoundPack,
-    Guards, History, LastKnownGood, LogLevel, LogLine, Logs, Mode, NoBundle, Ordering, Origin,
-    PackRole, Pin, Pinned, PlansKept, Policies, PolicyRef, PolicyStanding, PolicyText, Problem,
-    ReloadRecord, Reloaded, Reloads, Restarted, SignatureCheck, SignatureStatus, SignatureVerdict,
-    Status, Trigger,
+    History, LastKnownGood, LogLevel, LogLine, Logs, Mode, NoBundle, Ordering, Origin, PackRole,
+    Pin, Pinned, Policies, PolicyRef, PolicyStanding, PolicyText, Problem, ReloadRecord, Reloaded,
+    Reloads, Restarted, SignatureCheck, SignatureStatus, SignatureVerdict, Status, Trigger,
+};
+pub use guards::{
+    GovernedBy, Guards, LockAnswer, LockHeld, LockRequest, LockState, PlanAccepted, PlanSubmission,
+    PlansKept, RefusedHeld, RosterHeld,
 };
 pub use requests::{
     ConfigChange, EvaluateCase, EvaluateRequest, HistoryQuery, LogsQuery, PinRequest,
@@ -72,6 +76,10 @@ pub mod path {
     pub const EVALUATE: &str = "/v1/agent/evaluate";
     /// `GET` -> `History`, query `HistoryQuery`.
     pub const HISTORY: &str = "/v1/agent/history";
+    /// `GET` -> `RefusedHeld`; `PUT` an envelope of a refused list -> `RefusedHeld`.
+    pub const REFUSED: &str = "/v1/agent/refused";
+    /// `PUT` an envelope of a roster -> `RosterHeld`.
+    pub const ROSTER: &str = "/v1/agent/roster";
     /// `GET` -> `BundlesFound`.
     pub const BUNDLES: &str = "/v1/agent/bundles";
 }
@@ -107,6 +115,14 @@ pub mod problem {
     pub const KEY_REUSED: &str = "urn:plumbline:agent:idempotency-key-reused";
     /// The plan was run here already, by another run; nothing changed.
     pub const PLAN_RAN: &str = "urn:plumbline:agent:plan-already-ran";
+    /// The agent was given no roster, so it cannot judge what is signed.
+    pub const NOT_GOVERNED: &str = "urn:plumbline:agent:not-governed";
+    /// What is signed does not count here.
+    pub const NOT_ACCEPTED: &str = "urn:plumbline:agent:not-accepted";
+    /// A newer one, or another one of the same version, is in force.
+    pub const OUTDATED: &str = "urn:plumbline:agent:outdated";
+    /// The content stands on the refused list; what runs did not change.
+    pub const CONTENT_REFUSED: &str = "urn:plumbline:agent:content-refused";
     pub const TOO_LARGE: &str = "urn:plumbline:agent:too-large";
     pub const TIMED_OUT: &str = "urn:plumbline:agent:timed-out";
     /// What is asked for could not be made durable; nothing changed.
@@ -135,6 +151,8 @@ pub struct Answers {
     pub evaluated: Evaluated,
     pub history: History,
     pub bundles: BundlesFound,
+    pub refused: RefusedHeld,
+    pub roster: RosterHeld,
 }
 
 /// What the agent is asked.

@@ -8,6 +8,7 @@ mod durability;
 mod engine;
 mod fetch;
 mod field;
+mod governed;
 mod load;
 mod metrics;
 mod own_api;

@@ -279,6 +279,9 @@ impl App {
         }
         let ended = match result {
             Ok(Left::Ended(outcome)) => {
+                if let Err(error) = self.remember_rolled_back(run, approved.plan()).await {
+                    error!(%run, error = %error.message, "what was rolled back is not refused");
+                }
                 if let Err(error) = self.end_run(run, outcome).await {
                     error!(%run, error = %error.message, "the end of the run was not recorded");
                 }
@@ -295,6 +298,15 @@ impl App {
             error!(%run, error = %error.message, "desired versions not read again");
         }
         ended
+    }
+
+    /// Content that a rollout took back is refused from now on.
+    async fn remember_rolled_back(&self, run: RunId, plan: &Plan) -> Result<(), AppError> {
+        if plan.rollout.is_none() {
+            return Ok(());
+        }
+        let (_, entries) = self.run_record(run).await?;
+        self.refuse_rolled_back(run, plan, &fold(&entries)).await
     }
 
     pub(crate) async fn end_run(&self, run: RunId, outcome: Outcome) -> Result<(), AppError> {

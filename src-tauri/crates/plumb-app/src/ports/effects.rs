@@ -9,7 +9,9 @@ use std::{
 use jiff::Timestamp;
 use plumb_clients::{Attempt, Outcome, PlanStep, perform};
 use plumb_exec::{EffectHandler, Observation, Request};
-use plumb_fleet::{DecisionCounts, DesiredVersion, FleetId, NodeId, snapshot::PINNED_VERSION};
+use plumb_fleet::{
+    ContentDigest, DecisionCounts, DesiredVersion, FleetId, NodeId, snapshot::PINNED_VERSION,
+};
 use plumb_journal::EffectOutcome;
 use plumb_runbook::{DesiredChange, GateCheck, PinChange, Plan};
 
@@ -29,14 +31,16 @@ pub(crate) struct FleetEffects {
     state: Arc<FleetState>,
     loaded: Loaded,
     operator: String,
+    /// What was last known to be refused.
+    refused: Mutex<BTreeSet<ContentDigest>>,
     /// Decisions that nodes had counted before the newest wave.
     before_wave: Mutex<BTreeMap<NodeId, DecisionCounts>>,
 }
 
 impl FleetEffects {
     pub(crate) fn new(app: App, state: Arc<FleetState>, loaded: Loaded, operator: &str) -> Self {
-        let before_wave = Mutex::default();
-        Self { app, state, loaded, operator: operator.to_owned(), before_wave }
+        let (refused, before_wave) = (Mutex::default(), Mutex::default());
+        Self { app, state, loaded, operator: operator.to_owned(), refused, before_wave }
     }
 
     /// What nodes count of their decisions now; a node that does not tell is absent.
@@ -94,6 +98,17 @@ impl EffectHandler for FleetEffects {
             Outcome::InDoubt { message } => EffectOutcome::InDoubt { message },
             Outcome::NotSent { failure } => EffectOutcome::Refused { message: failure.message },
         }
+    }
+
+    /// What is refused now, by whichever process; the run's own copy of its fleet is frozen.
+    fn refused(&self) -> BTreeSet<ContentDigest> {
+        let state = self.app.state(self.name().as_str()).unwrap_or_else(|_| self.state.clone());
+        let current = state.current.lock().expect("no panic while a fleet is held");
+        let mut refused = self.refused.lock().expect("no panic while it is held");
+        if let Some(current) = &*current {
+            refused.clone_from(&current.desired.refused);
+        }
+        refused.clone()
     }
 
     /// Asked before each wave, so the decisions counted until then are remembered here as well.

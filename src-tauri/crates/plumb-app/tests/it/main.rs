@@ -5,6 +5,7 @@ mod fleet;
 mod interrupted;
 mod journals;
 mod offline;
+mod refused;
 mod rollouts;
 mod runs;
 mod sharing;
