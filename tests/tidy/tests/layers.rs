@@ -54,6 +54,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "plumb-bundle",
             "plumb-trust",
             "plumb-decide",
+            "plumb-runbook",
             "plumb-worker",
         ],
     ),

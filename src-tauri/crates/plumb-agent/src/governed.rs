@@ -17,8 +17,8 @@ use plumb_trust::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    chain::chain, config::Governance, durable::write_durably, error::AgentError,
-    limits::ROSTER_BYTES_MAX,
+    approved::Approved, chain::chain, config::Governance, durable::write_durably,
+    error::AgentError, limits::ROSTER_BYTES_MAX,
 };
 
 const ROSTER_FILE: &str = "agent-roster.json";
@@ -29,6 +29,8 @@ const REFUSED_FILE: &str = "agent-refused.json";
 pub(crate) struct Governed {
     pub(crate) config: Governance,
     folder: PathBuf,
+    /// Where changes take a plan whose approvals were verified here.
+    pub(crate) approved: Option<Approved>,
     roster: RwLock<Arc<Roster>>,
     refused: RwLock<Option<Arc<Held>>>,
     /// Held while either is judged and written, so that an older one never lands on a newer one.
@@ -107,8 +109,11 @@ impl Governed {
             .transpose()
             // Starting without it would take what must not be taken.
             .map_err(|error| unusable(&list_at, chain(&error)))?;
+        let approved = config.require_approval.then(|| Approved::open(folder)).transpose();
+        let approved = approved.map_err(|error| unusable(folder, chain(&error)))?;
         Ok(Self {
             config,
+            approved,
             folder: folder.to_path_buf(),
             roster: RwLock::new(Arc::new(roster)),
             refused: RwLock::new(held),

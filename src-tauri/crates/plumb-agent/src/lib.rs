@@ -5,6 +5,7 @@
 
 mod agent;
 mod alerts;
+mod approved;
 mod chain;
 mod config;
 mod core;

@@ -139,6 +139,8 @@ pub(crate) enum LoadError {
     Rules(#[from] RuleError),
     #[error("content {content} is refused since {since} ({reason}), list version {version}", content = content.short())]
     OnRefusedList { content: ContentDigest, since: Timestamp, reason: String, version: u32 },
+    #[error("no approved plan names content {content} for this node", content = content.short())]
+    NotApproved { content: ContentDigest },
     #[error("the bundle is {found}, not {wanted}")]
     Other { wanted: String, found: String },
 }
@@ -170,6 +172,7 @@ impl LoadError {
             | Self::Path(_)
             | Self::Rules(_)
             | Self::OnRefusedList { .. }
+            | Self::NotApproved { .. }
             | Self::Other { .. } => chain(self),
             Self::Untrusted { .. } => "Bundle verification failed".to_owned(),
             // Not documented; said as the documented ones are.

@@ -83,6 +83,9 @@ impl Fault {
     pub(crate) fn outdated(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::CONFLICT, problem::OUTDATED, detail)
     }
+    pub(crate) fn not_approved(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, problem::NOT_APPROVED, detail)
+    }
     pub(crate) fn content_refused(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, problem::CONTENT_REFUSED, detail)
     }

@@ -9,7 +9,7 @@ use std::{
 use jiff::Timestamp;
 use plumb_fleet::{BundleDigest, ContentDigest};
 use plumb_trust::refused::RefusedEntry;
-use plumb_wire::v1::{LogLevel, ReloadRecord, Trigger};
+use plumb_wire::v1::{LastKnownGood, LogLevel, ReloadRecord, Trigger};
 use tokio::sync::{MutexGuard, oneshot};
 
 use crate::{
@@ -114,24 +114,39 @@ impl Core {
         self.remember(begun, trigger, path, digest, result)
     }
 
-    /// Refuses content that stands on the refused list. What was in force last stays, also over a start:
-    /// a list keeps content out, and does not leave a node without policies.
+    /// Refuses content that stands on the refused list, and where approval is required, content that no
+    /// approved plan names. What was in force last stays, also over a start: nobody is left without
+    /// policies by what is signed.
     pub(crate) fn admitted(&self, content: ContentDigest) -> Result<(), LoadError> {
-        let Some((entry, version)) = self.governed.as_ref().and_then(|it| it.refuses(content))
-        else {
-            return Ok(());
-        };
-        let now = self.in_force.load().as_ref().map(|now| now.bundle.content);
-        let kept = || self.book().durable.in_force.as_ref().map(|kept| kept.content.clone());
-        let was_in_force = match now {
-            Some(now) => now == content,
-            None => kept().is_some_and(|kept| kept == content.to_string()),
-        };
-        if was_in_force {
+        let Some(governed) = &self.governed else { return Ok(()) };
+        let refused = governed.refuses(content);
+        let approved = governed.approved.as_ref().is_none_or(|approved| approved.names(content));
+        if (refused.is_none() && approved) || self.was_in_force(content) {
             return Ok(());
         }
-        let RefusedEntry { since, reason } = entry;
-        Err(LoadError::OnRefusedList { content, since, reason, version })
+        Err(match refused {
+            Some((RefusedEntry { since, reason }, version)) => {
+                LoadError::OnRefusedList { content, since, reason, version }
+            }
+            None => LoadError::NotApproved { content },
+        })
+    }
+
+    /// Whether content answers now, or did when the agent ended. Before its first bundle an agent has
+    /// nothing to go by, and takes what whoever set it up gave it; but nothing that is refused.
+    fn was_in_force(&self, content: ContentDigest) -> bool {
+        if let Some(now) = &*self.in_force.load() {
+            return now.bundle.content == content;
+        }
+        let refuses = self.governed.as_ref().is_some_and(|it| it.refuses(content).is_some());
+        let content = content.to_string();
+        let book = self.book();
+        let is = |kept: &Option<LastKnownGood>| kept.as_ref().map(|it| it.content == content);
+        match is(&book.durable.in_force) {
+            Some(true) => true,
+            Some(false) => !refuses && is(&book.durable.last_known_good) == Some(true),
+            None => !refuses,
+        }
     }
 
     /// Swaps, unless the content is refused. The bundle that was in force is freed on another thread.

@@ -23,8 +23,8 @@ use serde::de::DeserializeOwned;
 use crate::{
     core::Core,
     guard::{credential, guard},
-    limits::{BODY_BYTES_MAX, LARGE_BODY_BYTES_MAX, SIGNED_BODY_BYTES_MAX},
-    plans::once,
+    limits::{BODY_BYTES_MAX, LARGE_BODY_BYTES_MAX, PLAN_BODY_BYTES_MAX, SIGNED_BODY_BYTES_MAX},
+    plans::guarded,
     problem::Fault,
     replay::replay,
 };
@@ -45,7 +45,7 @@ pub(crate) fn router(core: Arc<Core>) -> Router {
         mutating = mutating
             .merge(v1_mutating())
             .route("/rules", post(field::refuse_rules))
-            .layer(from_fn_with_state(Arc::clone(&core), once))
+            .layer(from_fn_with_state(Arc::clone(&core), guarded))
             .layer(from_fn_with_state(Arc::clone(&core), replay));
     }
     let mutating = mutating.layer(from_fn_with_state(Arc::clone(&core), credential));
@@ -97,6 +97,7 @@ fn v1_mutating() -> Router<Arc<Core>> {
     let signed = DefaultBodyLimit::max(SIGNED_BODY_BYTES_MAX);
     Router::new()
         .route(path::REFUSED, put(governed::put_refused).layer(signed))
+        .route(path::PLANS, post(governed::plan).layer(DefaultBodyLimit::max(PLAN_BODY_BYTES_MAX)))
         .route(path::ROSTER, put(governed::put_roster).layer(signed))
         .route(path::CONFIG, put(v1::change_config))
         .route(path::PIN, post(v1::pin).delete(v1::unpin))

@@ -35,7 +35,7 @@ impl Core {
         };
         let _turn = self.take_turn().await?;
         if let Some(content) = pin.content.as_ref().and_then(|content| content.parse().ok()) {
-            self.admitted(content).map_err(|error| Fault::content_refused(error.full_text()))?;
+            self.admitted(content).map_err(|error| not_admitted(&error))?;
         }
         let shown = Wanted::from(&pin).shown();
         let pinned = self.set_pin(Some(pin)).await?;
@@ -332,6 +332,9 @@ impl Core {
             Err(error @ LoadError::OnRefusedList { .. }) => {
                 Err(Fault::content_refused(error.full_text()))
             }
+            Err(error @ LoadError::NotApproved { .. }) => {
+                Err(Fault::not_approved(error.full_text()))
+            }
             Err(error @ LoadError::Other { .. }) => Err(Fault::no_such_bundle(chain(&error))),
             Err(error) => Err(Fault::refused(error.full_text())),
         }
@@ -350,6 +353,13 @@ impl Core {
             confirmed_at: self.confirmed_at(),
             pinned: self.book().durable.pinned.clone(),
         }
+    }
+}
+
+fn not_admitted(error: &LoadError) -> Fault {
+    match error {
+        LoadError::NotApproved { .. } => Fault::not_approved(error.full_text()),
+        _ => Fault::content_refused(error.full_text()),
     }
 }
 

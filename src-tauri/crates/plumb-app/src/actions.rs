@@ -20,3 +20,4 @@ pub mod review;
 pub mod rollout;
 pub mod rosters;
 pub mod start;
+pub(crate) mod submit;

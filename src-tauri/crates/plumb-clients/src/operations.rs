@@ -165,6 +165,21 @@ pub async fn put_signed(
     Err(from_status(path, answer.status, &answer.body))
 }
 
+/// Hands a plan with its approvals to an agent that takes no change without. The failure says why not.
+pub async fn submit_plan(
+    pool: &HttpPool,
+    node: &Node,
+    submission: &v1::PlanSubmission,
+    deadline: Duration,
+    now: &Now,
+) -> Result<(), NodeFailure> {
+    if node.api != NodeApi::Agent {
+        return Err(cannot(node, "verify approvals"));
+    }
+    let session = Session::open(pool, node, Lane::Fresh, deadline, now).await?;
+    post(&session, v1::path::PLANS, submission).await.map(drop)
+}
+
 /// What an agent has stored and what stands below its roots, escaped.
 pub async fn bundles(
     pool: &HttpPool,

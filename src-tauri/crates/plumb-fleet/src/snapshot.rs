@@ -44,6 +44,10 @@ pub const REMEMBERS_PLANS: &str = "agent.remembers_plans";
 /// it has no list; absent where it enforces none.
 pub const REFUSED_LIST: &str = "agent.refused_list";
 
+/// Key in [`NodeReport::config`] of an agent that takes no change unless it verified the approvals of the
+/// plan that asks for it.
+pub const REQUIRES_APPROVAL: &str = "agent.requires_approval";
+
 /// What a node said of itself in one observation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NodeReport {

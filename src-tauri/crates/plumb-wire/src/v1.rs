@@ -80,6 +80,8 @@ pub mod path {
     pub const REFUSED: &str = "/v1/agent/refused";
     /// `PUT` an envelope of a roster -> `RosterHeld`.
     pub const ROSTER: &str = "/v1/agent/roster";
+    /// `POST` `PlanSubmission` -> `PlanAccepted`.
+    pub const PLANS: &str = "/v1/agent/plans";
     /// `GET` -> `BundlesFound`.
     pub const BUNDLES: &str = "/v1/agent/bundles";
 }
@@ -119,6 +121,8 @@ pub mod problem {
     pub const NOT_GOVERNED: &str = "urn:plumbline:agent:not-governed";
     /// What is signed does not count here.
     pub const NOT_ACCEPTED: &str = "urn:plumbline:agent:not-accepted";
+    /// No approval of the plan was verified here, or the plan does not ask for this change; nothing changed.
+    pub const NOT_APPROVED: &str = "urn:plumbline:agent:not-approved";
     /// A newer one, or another one of the same version, is in force.
     pub const OUTDATED: &str = "urn:plumbline:agent:outdated";
     /// The content stands on the refused list; what runs did not change.
@@ -153,6 +157,7 @@ pub struct Answers {
     pub bundles: BundlesFound,
     pub refused: RefusedHeld,
     pub roster: RosterHeld,
+    pub plan: PlanAccepted,
 }
 
 /// What the agent is asked.
@@ -163,6 +168,7 @@ pub struct Requests {
     pub pin: PinRequest,
     pub sync: SyncRequest,
     pub rollback: RollbackRequest,
+    pub plan: PlanSubmission,
     pub logs: LogsQuery,
     pub evaluate: EvaluateRequest,
     pub history: HistoryQuery,

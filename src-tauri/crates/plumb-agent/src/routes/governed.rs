@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use axum::{Json, body::Bytes, extract::State};
 use plumb_trust::{refused::RefusedError, roster::RosterError};
-use plumb_wire::v1::{LogLevel, RefusedHeld, RosterHeld};
+use plumb_wire::v1::{LogLevel, PlanAccepted, PlanSubmission, RefusedHeld, RosterHeld};
 
-use super::to_the_end;
+use super::{read_json, to_the_end};
 use crate::{
+    approved::NotApproved,
     chain::chain,
     core::Core,
     governed::{Governed, Held, NotTaken},
@@ -64,6 +65,41 @@ pub(super) async fn put_roster(
         Ok(Json(RosterHeld { version: reference.version, digest: reference.digest.to_hex() }))
     })
     .await
+}
+
+/// `POST plans`.
+pub(super) async fn plan(
+    State(core): State<Arc<Core>>,
+    body: Bytes,
+) -> Result<Json<PlanAccepted>, Fault> {
+    let submission: PlanSubmission = read_json(&body)?;
+    let governed = governed(&core)?;
+    if governed.approved.is_none() {
+        let text = "this agent was not started with --require-approval, and verifies no approvals";
+        return Err(Fault::not_governed(text));
+    }
+    let taking = Arc::clone(&core);
+    let taken = blocking(move |reply| {
+        let Some(governed) = &taking.governed else { unreachable!("it was there") };
+        let Some(approved) = &governed.approved else { unreachable!("it was there") };
+        let (config, roster) = (&governed.config, governed.roster());
+        let _ = reply.send(approved.take(&submission, config, &roster, taking.now()));
+    });
+    match taken.await {
+        Ok(plan) => {
+            core.log(LogLevel::Info, &format!("Plan {plan} was approved; it may change this node"));
+            Ok(Json(PlanAccepted { plan: plan.to_string() }))
+        }
+        Err(error) => {
+            let text = format!("the plan was not taken, nothing changed: {}", chain(&error));
+            core.log(LogLevel::Warn, &text);
+            Err(match error {
+                NotApproved::NotWritten(_) => Fault::state_not_written(text),
+                NotApproved::Unreadable { .. } => Fault::bad_request(text),
+                _ => Fault::not_approved(text),
+            })
+        }
+    }
 }
 
 fn governed(core: &Core) -> Result<&Governed, Fault> {

@@ -85,13 +85,13 @@ async fn pin_and_sync(node: &Node, version: &str) -> Reply {
     node.ask(Method::POST, "/v1/agent/sync", Some("{}"), &[]).await
 }
 
-async fn content(node: &Node) -> ContentDigest {
+pub(crate) async fn content(node: &Node) -> ContentDigest {
     let status = node.get("/v1/agent/status").await.json();
     status["content"].as_str().expect("a bundle is in force").parse().expect("a digest")
 }
 
 #[track_caller]
-fn problem(reply: &Reply) -> (u16, String) {
+pub(crate) fn problem(reply: &Reply) -> (u16, String) {
     let document: Value = reply.json();
     (reply.status.as_u16(), document["type"].as_str().expect("a problem").to_owned())
 }

@@ -2,6 +2,7 @@
 
 mod access;
 mod alerts;
+mod approved;
 mod bundles;
 mod documented;
 mod durability;

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::error;
 
 use crate::{
-    actions::{approve::Way, kept::on_terms_of},
+    actions::{approve::Way, kept::on_terms_of, submit::Submission},
     app::{ActiveRun, App, FleetState, Loaded},
     error::{AppError, Code, chain},
     ids::{self, new_id, run_id},
@@ -258,7 +258,14 @@ impl App {
         let Launch { run, key, state, loaded, approved, entries, .. } = launch;
         let run = *run;
         let operator = self.0.options.operator.clone();
-        let handler = FleetEffects::new(self.clone(), state.clone(), loaded.clone(), &operator);
+        let submission = self.hand_in(run, approved, loaded).await.unwrap_or_else(|error| {
+            // Nodes that ask for it say so, and take nothing.
+            error!(%run, error = %error.message, "the plan was handed to no node");
+            Submission::default()
+        });
+        let (app, state, loaded) = (self.clone(), state.clone(), loaded.clone());
+        let name = loaded.fleet.name.clone();
+        let handler = FleetEffects::new(app, state, loaded, &operator, submission);
         let (journal, writer) = StoreJournal::new(self.clone(), run, entries, key.clone());
         let writer = self.0.tasks.spawn(writer);
         let setting = Setting {
@@ -294,7 +301,7 @@ impl App {
                 return false;
             }
         };
-        if let Err(error) = self.refresh_desired(&loaded.fleet.name).await {
+        if let Err(error) = self.refresh_desired(&name).await {
             error!(%run, error = %error.message, "desired versions not read again");
         }
         ended

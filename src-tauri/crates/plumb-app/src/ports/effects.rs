@@ -16,7 +16,7 @@ use plumb_journal::EffectOutcome;
 use plumb_runbook::{DesiredChange, GateCheck, PinChange, Plan};
 
 use crate::{
-    actions::prepare::operation,
+    actions::{prepare::operation, submit::Submission},
     app::{App, FleetState, Loaded},
     error::chain,
 };
@@ -31,6 +31,8 @@ pub(crate) struct FleetEffects {
     state: Arc<FleetState>,
     loaded: Loaded,
     operator: String,
+    /// The plan as it is handed to nodes that verify its approvals.
+    submission: Submission,
     /// What was last known to be refused.
     refused: Mutex<BTreeSet<ContentDigest>>,
     /// Decisions that nodes had counted before the newest wave.
@@ -38,9 +40,16 @@ pub(crate) struct FleetEffects {
 }
 
 impl FleetEffects {
-    pub(crate) fn new(app: App, state: Arc<FleetState>, loaded: Loaded, operator: &str) -> Self {
+    pub(crate) fn new(
+        app: App,
+        state: Arc<FleetState>,
+        loaded: Loaded,
+        operator: &str,
+        submission: Submission,
+    ) -> Self {
         let (refused, before_wave) = (Mutex::default(), Mutex::default());
-        Self { app, state, loaded, operator: operator.to_owned(), refused, before_wave }
+        let operator = operator.to_owned();
+        Self { app, state, loaded, operator, submission, refused, before_wave }
     }
 
     /// What nodes count of their decisions now; a node that does not tell is absent.
@@ -85,12 +94,15 @@ impl EffectHandler for FleetEffects {
                 message: format!("{} is not a node of this fleet", request.node),
             };
         };
+        let now = self.app.wall();
+        if let Err(message) = self.submission.taken_by(&self.loaded.pool, node, &now).await {
+            return EffectOutcome::Refused { message };
+        }
         let step = Some(PlanStep { plan: request.plan, run: request.run });
         let idempotency_key = Some(request.key);
         let attempt = Attempt { deadline: EFFECT_DEADLINE, idempotency_key, step };
         let operation = operation(request.effect);
-        let outcome =
-            perform(&self.loaded.pool, node, &operation, &attempt, &self.app.wall()).await;
+        let outcome = perform(&self.loaded.pool, node, &operation, &attempt, &now).await;
         match outcome {
             Outcome::Accepted { detail } => EffectOutcome::Accepted { detail },
             Outcome::Refused { message } => EffectOutcome::Refused { message },

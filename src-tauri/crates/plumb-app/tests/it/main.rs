@@ -9,6 +9,7 @@ mod refused;
 mod rollouts;
 mod runs;
 mod sharing;
+mod strict;
 mod undo;
 mod verification;
 mod world;

@@ -5,7 +5,7 @@ mod verification;
 use plumb_fleet::{
     BundleDigest, ContentDigest, FailureKind, NodeFailure, NodeReport, Observed, Ordering, Policy,
     PolicyRef, ReloadEntry, ReloadStats, ReloadTrigger, SignatureReport,
-    snapshot::{NamedContent, PINNED_VERSION, REFUSED_LIST, REMEMBERS_PLANS},
+    snapshot::{NamedContent, PINNED_VERSION, REFUSED_LIST, REMEMBERS_PLANS, REQUIRES_APPROVAL},
 };
 use plumb_wire::v1;
 
@@ -170,6 +170,9 @@ fn describe(report: &mut NodeReport, status: &v1::Status) {
         if let Some(governed) = &guards.governed {
             let version = governed.refused_version.map_or("none".to_owned(), |it| it.to_string());
             tell(REFUSED_LIST, version);
+            if governed.requires_approval {
+                tell(REQUIRES_APPROVAL, "true".to_owned());
+            }
             tell("agent.roster", governed.roster_version.to_string());
             tell("agent.member", said(&format!("{}/{}", governed.fleet, governed.node)));
         }
