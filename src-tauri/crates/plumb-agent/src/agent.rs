@@ -29,6 +29,7 @@ use crate::{
     governed::Governed,
     history::History,
     keeper::{self, STORE_FOLDER},
+    lease::Lease,
     limits::{CONNECTIONS_MAX, KEEPER_QUEUE_MAX},
     metrics::PackOrigin,
     packs::{EmbeddedEngine, PackActivation, PackEngine, TrialLimits, observer, watch},
@@ -89,6 +90,7 @@ impl Agent {
                 durable: state.durable,
                 history: state.history,
                 plans: state.plans,
+                lease: state.lease,
                 governed: state.governed,
                 keeper: keeper_queue,
                 engine,
@@ -283,6 +285,7 @@ struct State {
     durable: Durable,
     history: History,
     plans: Plans,
+    lease: Lease,
     governed: Option<Governed>,
     notes: Vec<(LogLevel, String)>,
 }
@@ -313,7 +316,8 @@ fn open_state(config: &AgentConfig) -> Result<(Option<Roots>, State), AgentError
     }
     let governance = config.governance.clone();
     let governed = governance.map(|governance| Governed::open(governance, path)).transpose()?;
-    let state = State { dir: Some(dir), durable, history, plans, governed, notes };
+    let lease = Lease::open(path);
+    let state = State { dir: Some(dir), durable, history, plans, lease, governed, notes };
     Ok((Some(Roots::open(&[store])?), state))
 }
 

@@ -27,6 +27,7 @@ use crate::{
     governed::Governed,
     history::History,
     keeper::Job,
+    lease::Lease,
     limits::VERIFICATIONS_MAX,
     load::{Checks, Loaded},
     logs::LogRing,
@@ -61,6 +62,8 @@ pub(crate) struct Core {
     pub(crate) alerts: Alerts,
     pub(crate) replays: Replays,
     pub(crate) plans: Plans,
+    /// The deployment lock.
+    pub(crate) lease: Lease,
     /// Nothing where the agent was given no roster.
     pub(crate) governed: Option<Governed>,
     pub(crate) verifications: Semaphore,
@@ -222,6 +225,7 @@ pub(crate) struct Parts {
     pub(crate) durable: Durable,
     pub(crate) history: History,
     pub(crate) plans: Plans,
+    pub(crate) lease: Lease,
     pub(crate) governed: Option<Governed>,
     pub(crate) keeper: mpsc::Sender<Job>,
     pub(crate) engine: Option<EmbeddedEngine>,
@@ -255,6 +259,7 @@ impl Core {
             alerts: Alerts::default(),
             replays: Replays::default(),
             plans: parts.plans,
+            lease: parts.lease,
             governed: parts.governed,
             verifications: Semaphore::new(VERIFICATIONS_MAX),
             keeper: parts.keeper,

@@ -19,6 +19,7 @@ mod governed;
 mod guard;
 mod history;
 mod keeper;
+mod lease;
 mod limits;
 mod load;
 mod logs;

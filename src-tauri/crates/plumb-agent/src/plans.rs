@@ -170,10 +170,12 @@ pub(crate) async fn guarded(
     next: Next,
 ) -> Result<Response<Body>, Fault> {
     // These are judged by what is signed, and change nothing that decides.
-    if [path::REFUSED, path::ROSTER, path::PLANS].contains(&request.uri().path()) {
+    let own = [path::REFUSED, path::ROSTER, path::PLANS, path::LOCK];
+    if own.contains(&request.uri().path()) {
         return Ok(next.run(request).await);
     }
     let step = step(request.headers())?;
+    free(&core, step.as_ref().map(|(_, run)| run.as_str()))?;
     let approval = core.governed.as_ref().is_some_and(|governed| governed.approved.is_some());
     let (request, asked) = if approval {
         let (request, asked) = asked(request).await?;
@@ -189,6 +191,16 @@ pub(crate) async fn guarded(
         }
     }
     Ok(next.run(request).await)
+}
+
+/// While a run holds the deployment lock, nobody else changes this node.
+fn free(core: &Core, run: Option<&str>) -> Result<(), Fault> {
+    let Some(held) = core.lease.held_by_other(run, core.now()) else { return Ok(()) };
+    let left_s = held.left_ms.div_ceil(1_000);
+    Err(Fault::lock_held(format!(
+        "{} holds the deployment lock for another {left_s} s, for run {}; nothing was changed",
+        held.owner, held.run
+    )))
 }
 
 /// What a request asks for, kept beside it.

@@ -70,6 +70,10 @@ impl Fault {
             "another change is being made and deployment.locking is on; try again after it";
         Self::new(StatusCode::CONFLICT, problem::LOCKED, detail)
     }
+    /// Another run holds the deployment lock.
+    pub(crate) fn lock_held(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, problem::LOCK_HELD, detail)
+    }
     /// Another run of the same plan was here first.
     pub(crate) fn plan_ran(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::CONFLICT, problem::PLAN_RAN, detail)

@@ -3,6 +3,7 @@
 mod documents;
 mod field;
 mod governed;
+mod lock;
 mod reload;
 mod v1;
 
@@ -87,6 +88,7 @@ fn v1_reading() -> Router<Arc<Core>> {
         .route(path::HISTORY, get(v1::history))
         .route(path::BUNDLES, get(v1::bundles))
         .route(path::REFUSED, get(governed::refused))
+        .route(path::LOCK, get(lock::lock))
         .route(
             path::EVALUATE,
             post(v1::evaluate).layer(DefaultBodyLimit::max(LARGE_BODY_BYTES_MAX)),
@@ -96,6 +98,7 @@ fn v1_reading() -> Router<Arc<Core>> {
 fn v1_mutating() -> Router<Arc<Core>> {
     let signed = DefaultBodyLimit::max(SIGNED_BODY_BYTES_MAX);
     Router::new()
+        .route(path::LOCK, post(lock::ask))
         .route(path::REFUSED, put(governed::put_refused).layer(signed))
         .route(path::PLANS, post(governed::plan).layer(DefaultBodyLimit::max(PLAN_BODY_BYTES_MAX)))
         .route(path::ROSTER, put(governed::put_roster).layer(signed))

@@ -180,6 +180,40 @@ pub async fn submit_plan(
     post(&session, v1::path::PLANS, submission).await.map(drop)
 }
 
+/// Asks an agent for its deployment lock, or for a longer lease, or gives it back.
+pub async fn ask_lock(
+    pool: &HttpPool,
+    node: &Node,
+    request: &v1::LockRequest,
+    deadline: Duration,
+    now: &Now,
+) -> Result<v1::LockAnswer, NodeFailure> {
+    if node.api != NodeApi::Agent {
+        return Err(cannot(node, "be locked"));
+    }
+    let session = Session::open(pool, node, Lane::Fresh, deadline, now).await?;
+    let answer = post(&session, v1::path::LOCK, request).await?;
+    let mut answer: v1::LockAnswer = json(v1::path::LOCK, &answer.body)?;
+    answer.held = answer.held.map(|held| v1::LockHeld { owner: said(&held.owner), ..held });
+    Ok(answer)
+}
+
+/// Who holds the deployment lock of an agent.
+pub async fn lock(
+    pool: &HttpPool,
+    node: &Node,
+    deadline: Duration,
+    now: &Now,
+) -> Result<Option<v1::LockHeld>, NodeFailure> {
+    if node.api != NodeApi::Agent {
+        return Err(cannot(node, "be locked"));
+    }
+    let session = Session::open(pool, node, Lane::Warm, deadline, now).await?;
+    let answer = session.get(v1::path::LOCK, DOCUMENT_BYTES_MAX).await?;
+    let state: v1::LockState = json(v1::path::LOCK, &answer.body)?;
+    Ok(state.held.map(|held| v1::LockHeld { owner: said(&held.owner), ..held }))
+}
+
 /// What an agent has stored and what stands below its roots, escaped.
 pub async fn bundles(
     pool: &HttpPool,

@@ -48,6 +48,10 @@ pub const REFUSED_LIST: &str = "agent.refused_list";
 /// plan that asks for it.
 pub const REQUIRES_APPROVAL: &str = "agent.requires_approval";
 
+/// Key in [`NodeReport::config`] of who holds the deployment lock of an agent; `nobody` while it is free, and
+/// absent where there is no such lock.
+pub const LOCK_OWNER: &str = "agent.lock";
+
 /// What a node said of itself in one observation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NodeReport {

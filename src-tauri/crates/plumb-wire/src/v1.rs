@@ -42,6 +42,10 @@ pub const PLAN: &str = "plumb-plan";
 /// characters.
 pub const RUN: &str = "plumb-run";
 pub const RUN_BYTES_MAX: usize = 64;
+/// Longest lease of the deployment lock, in seconds: a console that dies keeps others out no longer.
+pub const LEASE_S_MAX: u32 = 300;
+/// Longest name of whoever holds it.
+pub const LOCK_OWNER_BYTES_MAX: usize = 256;
 /// Header with the id of a request, given by the caller or made by the agent.
 pub const REQUEST_ID: &str = "x-request-id";
 /// Media type of every error below `/v1` (RFC 9457).
@@ -82,6 +86,8 @@ pub mod path {
     pub const ROSTER: &str = "/v1/agent/roster";
     /// `POST` `PlanSubmission` -> `PlanAccepted`.
     pub const PLANS: &str = "/v1/agent/plans";
+    /// `GET` -> `LockState`; `POST` `LockRequest` -> `LockAnswer`.
+    pub const LOCK: &str = "/v1/agent/lock";
     /// `GET` -> `BundlesFound`.
     pub const BUNDLES: &str = "/v1/agent/bundles";
 }
@@ -113,6 +119,8 @@ pub mod problem {
     pub const BUSY: &str = "urn:plumbline:agent:busy";
     /// Deployment locking is on: the pinned bundle may not change.
     pub const LOCKED: &str = "urn:plumbline:agent:locked";
+    /// Another run holds the deployment lock of this node; nothing changed.
+    pub const LOCK_HELD: &str = "urn:plumbline:agent:lock-held";
     /// The idempotency key was used for another request.
     pub const KEY_REUSED: &str = "urn:plumbline:agent:idempotency-key-reused";
     /// The plan was run here already, by another run; nothing changed.
@@ -158,6 +166,8 @@ pub struct Answers {
     pub refused: RefusedHeld,
     pub roster: RosterHeld,
     pub plan: PlanAccepted,
+    pub lock: LockState,
+    pub lock_asked: LockAnswer,
 }
 
 /// What the agent is asked.
@@ -169,6 +179,7 @@ pub struct Requests {
     pub sync: SyncRequest,
     pub rollback: RollbackRequest,
     pub plan: PlanSubmission,
+    pub lock: LockRequest,
     pub logs: LogsQuery,
     pub evaluate: EvaluateRequest,
     pub history: HistoryQuery,

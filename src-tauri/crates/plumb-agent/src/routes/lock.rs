@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use axum::{Json, body::Bytes, extract::State};
-use plumb_wire::v1::{LEASE_S_MAX, LOCK_OWNER_BYTES_MAX, LockAnswer, LockRequest, LockState, LogLevel};
+use plumb_wire::v1::{
+    LEASE_S_MAX, LOCK_OWNER_BYTES_MAX, LockAnswer, LockRequest, LockState, LogLevel,
+};
 
 use super::read_json;
 use crate::{chain::chain, core::Core, plans::checked_run, problem::Fault, reload::blocking};

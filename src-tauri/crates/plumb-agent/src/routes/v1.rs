@@ -85,7 +85,7 @@ fn guards(core: &Core) -> Guards {
         refused_version: governed.held().map(|held| held.list.version()),
         requires_approval: governed.config.require_approval,
     });
-    Guards { plans: core.plans.kept(), governed, lock: None }
+    Guards { plans: core.plans.kept(), governed, lock: core.lease.held(core.now()) }
 }
 
 /// The part of `policy` in `/healthz` that a console keeps.

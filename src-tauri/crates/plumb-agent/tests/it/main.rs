@@ -11,6 +11,7 @@ mod fetch;
 mod field;
 mod governed;
 mod load;
+mod lock;
 mod metrics;
 mod own_api;
 mod packs;

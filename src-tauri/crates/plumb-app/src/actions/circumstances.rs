@@ -19,6 +19,7 @@ impl App {
         // Where nothing has to be approved, nobody has to verify it.
         let enforcing = plan.consent.as_ref().map(|_| enforcing(plan, &current));
         Ok(Circumstances {
+            lock: self.lock_held(plan).await,
             enforcing,
             promotion: self.promotion(&plan.fleet).await?,
             ways_back: back.iter().map(|(node, said)| (node.clone(), way_back(said))).collect(),

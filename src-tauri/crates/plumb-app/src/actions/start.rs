@@ -7,7 +7,7 @@ use std::{
 };
 
 use camino::{Utf8Path, Utf8PathBuf};
-use plumb_exec::{Left, NoLock, Orders, Setting, carry_out, desk};
+use plumb_exec::{Left, Lock as _, LockError, Orders, Setting, carry_out, desk};
 use plumb_fleet::{FleetId, PlanHash, RunId};
 use plumb_journal::{Body, Entry, Outcome, fold};
 use plumb_runbook::{ApprovalError, ApprovedPlan, Confirmation, Plan, Rung, findings_around, rung};
@@ -23,7 +23,7 @@ use crate::{
     error::{AppError, Code, chain},
     ids::{self, new_id, run_id},
     personal_keys::KeyChoice,
-    ports::{effects::FleetEffects, journal::StoreJournal},
+    ports::{effects::FleetEffects, journal::StoreJournal, lock::FleetLock},
     topics::Topic,
     views::run::RunView,
 };
@@ -97,10 +97,34 @@ impl App {
         };
         let opened = self.open_gate(&current, plan, &findings, &confirmation, way).await?;
         let approved = opened.map_err(|error| refused(&error))?;
+        let lock = self.lease(run, &loaded, approved.plan()).await?;
         // A plan that was started has to be made again to be started again.
         self.forget_prepared(hash);
-        self.begin((run, locks), state, loaded, approved).await?;
+        let begun = self.begin((run, locks), state, loaded, approved, &lock).await;
+        if begun.is_err() {
+            lock.release().await;
+        }
+        let launch = begun?;
+        self.launch(launch);
         self.run_view(run).await
+    }
+
+    /// Takes the deployment lock of the nodes of a plan, before a run of it is recorded.
+    async fn lease(
+        &self,
+        run: RunId,
+        loaded: &Loaded,
+        plan: &Plan,
+    ) -> Result<Arc<FleetLock>, AppError> {
+        let owner = &self.0.options.operator;
+        let lock = FleetLock::new(self.clone(), loaded.clone(), run, plan, owner);
+        match lock.hold().await {
+            Ok(_) => Ok(Arc::new(lock)),
+            Err(error @ (LockError::Held { .. } | LockError::NoAnswer { .. })) => {
+                let hint = "wait for the end of that rollout, or ask its owner to end it";
+                Err(AppError::new(Code::Busy, error.to_string(), hint))
+            }
+        }
     }
 
     /// Waits until a run of this process has ended.
@@ -142,7 +166,8 @@ impl App {
         state: Arc<FleetState>,
         loaded: Loaded,
         approved: ApprovedPlan,
-    ) -> Result<(), AppError> {
+        lock: &Arc<FleetLock>,
+    ) -> Result<Launch, AppError> {
         let now = self.now();
         let key = self.signer(run).await;
         {
@@ -161,16 +186,8 @@ impl App {
             }
             record.commit().await?;
         }
-        self.launch(Launch {
-            run,
-            key,
-            state,
-            loaded,
-            approved,
-            entries: Vec::new(),
-            _locks: locks,
-        });
-        Ok(())
+        let (entries, lock) = (Vec::new(), Arc::clone(lock));
+        Ok(Launch { run, key, state, loaded, approved, entries, lock, _locks: locks })
     }
 
     /// Goes on with a rollout that another program left, from its journal.
@@ -188,7 +205,8 @@ impl App {
         }
         let approved = self.passed_before(&kept, plan).await?;
         let key = self.signer_again(run).await?;
-        self.launch(Launch { run, key, state, loaded, approved, entries, _locks: locks });
+        let lock = self.lease(run, &loaded, approved.plan()).await?;
+        self.launch(Launch { run, key, state, loaded, approved, entries, lock, _locks: locks });
         self.run_view(run).await
     }
 
@@ -272,7 +290,7 @@ impl App {
             handler: &handler,
             journal: &journal,
             clock: &self.0.options.clock,
-            lock: &NoLock,
+            lock: &*launch.lock,
             cancel,
             orders,
             entries,
@@ -334,6 +352,12 @@ impl App {
     /// Takes the lock that says which process carries a run out; nothing when another one does.
     pub(crate) fn own_run(&self, run: RunId) -> Option<RunLock> {
         RunLock::take(self.lock_path(run), After::Removed).ok()
+    }
+
+    /// Whether a run was one of this console, and the program that carried it out was killed.
+    pub(crate) fn is_left_behind(&self, run: &str) -> bool {
+        let Ok(run) = run.parse::<RunId>() else { return false };
+        !self.owns_run(run) && self.lock_path(run).exists()
     }
 
     /// Whether some process carries a run out now.
@@ -403,6 +427,8 @@ struct Launch {
     approved: ApprovedPlan,
     /// What its journal holds already.
     entries: Vec<Entry>,
+    /// The deployment lock, taken already.
+    lock: Arc<FleetLock>,
     /// Given back with it.
     _locks: Locks,
 }

@@ -4,6 +4,7 @@ mod certificates;
 mod fleet;
 mod interrupted;
 mod journals;
+mod locks;
 mod offline;
 mod refused;
 mod rollouts;
