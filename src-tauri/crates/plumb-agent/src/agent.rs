@@ -72,7 +72,7 @@ impl Agent {
         let source = config.packs.as_ref().map(|packs| pack_source(&config, packs)).transpose()?;
         let (store, state) = open_state(&config)?;
         let stop = CancellationToken::new();
-        let engine = start_engine(&config, &stop)?;
+        let engine = engine(&config, &stop);
         let (keeper_queue, jobs) = mpsc::channel(KEEPER_QUEUE_MAX);
         let listen = config.listen;
         let listener = TcpListener::bind(listen)
@@ -213,7 +213,10 @@ fn pack_source(
     config: &AgentConfig,
     packs: &PackFetching,
 ) -> Result<Arc<dyn PackSource>, AgentError> {
-    Ok(Arc::new(HttpSource::new(&packs.config, config.clock.clone())?))
+    match &packs.source {
+        Some(source) => Ok(Arc::clone(source)),
+        None => Ok(Arc::new(HttpSource::new(&packs.config, config.clock.clone())?)),
+    }
 }
 
 /// Starts the fetcher; where it cannot be, the agent gives back what it holds already.
@@ -249,15 +252,11 @@ async fn start_packs(core: &Arc<Core>, source: Arc<dyn PackSource>) -> Result<Fe
     Ok(fetcher)
 }
 
-fn start_engine(
-    config: &AgentConfig,
-    stop: &CancellationToken,
-) -> Result<Option<EmbeddedEngine>, AgentError> {
+fn engine(config: &AgentConfig, stop: &CancellationToken) -> Option<EmbeddedEngine> {
     let Some(PackFetching { engine: PackEngine::Embedded(settings), .. }) = &config.packs else {
-        return Ok(None);
+        return None;
     };
-    let started = EmbeddedEngine::start((**settings).clone(), stop.clone());
-    started.map(Some).map_err(|error| AgentError::Engine { error })
+    Some(EmbeddedEngine::new((**settings).clone(), stop.clone()))
 }
 
 fn read_keys(trust: &[TrustKey]) -> Result<KeySet, AgentError> {

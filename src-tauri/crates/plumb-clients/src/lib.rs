@@ -9,6 +9,7 @@ mod escape;
 #[doc(hidden)]
 pub mod fuzz;
 pub mod http;
+pub mod hub;
 pub mod limits;
 pub mod node;
 mod nodes;

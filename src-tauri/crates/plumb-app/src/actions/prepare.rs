@@ -181,7 +181,7 @@ impl App {
             run,
             title: plan.action.title(),
             nodes: plan.targets().filter(touched).map(way_back).collect(),
-            pins: plan.pins_before.clone().filter(|_| state.pins_changed),
+            pins: plan.pins_before.clone().filter(|_| state.pins_may_differ()),
         })
     }
 

@@ -7,10 +7,10 @@ use std::{
 };
 
 use camino::{Utf8Path, Utf8PathBuf};
-use plumb_exec::{Left, Lock as _, LockError, Orders, Setting, carry_out, desk};
+use plumb_exec::{Given, Left, Lock as _, Order, Orders, Setting, carry_out, desk};
 use plumb_fleet::{FleetId, PlanHash, RunId};
-use plumb_journal::{Body, Entry, Outcome, fold};
-use plumb_runbook::{ApprovalError, ApprovedPlan, Confirmation, Plan, Rung, findings_around, rung};
+use plumb_journal::{Body, Entry, Outcome};
+use plumb_runbook::{ApprovalError, ApprovedPlan, Confirmation, Plan, findings_around};
 use plumb_store::runs::KeptRun;
 use plumb_trust::{approval::Standing, dsse::SigningKey};
 use tokio::sync::watch;
@@ -105,26 +105,8 @@ impl App {
             lock.release().await;
         }
         let launch = begun?;
-        self.launch(launch);
+        self.launch(launch, None);
         self.run_view(run).await
-    }
-
-    /// Takes the deployment lock of the nodes of a plan, before a run of it is recorded.
-    async fn lease(
-        &self,
-        run: RunId,
-        loaded: &Loaded,
-        plan: &Plan,
-    ) -> Result<Arc<FleetLock>, AppError> {
-        let owner = &self.0.options.operator;
-        let lock = FleetLock::new(self.clone(), loaded.clone(), run, plan, owner);
-        match lock.hold().await {
-            Ok(_) => Ok(Arc::new(lock)),
-            Err(error @ (LockError::Held { .. } | LockError::NoAnswer { .. })) => {
-                let hint = "wait for the end of that rollout, or ask its owner to end it";
-                Err(AppError::new(Code::Busy, error.to_string(), hint))
-            }
-        }
     }
 
     /// Waits until a run of this process has ended.
@@ -190,42 +172,7 @@ impl App {
         Ok(Launch { run, key, state, loaded, approved, entries, lock, _locks: locks })
     }
 
-    /// Goes on with a rollout that another program left, from its journal.
-    pub async fn resume_run(&self, run: &str) -> Result<RunView, AppError> {
-        let run = run_id(run)?;
-        let kept = self.kept_run(run).await?;
-        let (state, loaded) = self.loaded(kept.fleet.as_str())?;
-        let locks = self.take_locks(run, &state.name)?;
-        // Read once nobody else writes it.
-        let (plan, entries) = self.run_record(run).await?;
-        let known = fold(&entries);
-        if plan.rollout.is_none() || known.started_at.is_none() || known.outcome.is_some() {
-            let message = format!("run {run} never began, has ended, or is no rollout");
-            return Err(AppError::new(Code::Invalid, message, "plan again"));
-        }
-        let approved = self.passed_before(&kept, plan).await?;
-        let key = self.signer_again(run).await?;
-        let lock = self.lease(run, &loaded, approved.plan()).await?;
-        self.launch(Launch { run, key, state, loaded, approved, entries, lock, _locks: locks });
-        self.run_view(run).await
-    }
-
-    /// A plan that passed the gate when its run was started. It is the same plan, by its hash in the
-    /// record and in the journal, and it is not asked again what was asked then.
-    async fn passed_before(&self, kept: &KeptRun, plan: Plan) -> Result<ApprovedPlan, AppError> {
-        let typed = match rung(&plan) {
-            Rung::Typed { phrase } => Some(phrase),
-            Rung::Undo | Rung::Dialog => None,
-        };
-        let operator = self.0.options.operator.clone();
-        let confirmation = Confirmation { seen: kept.plan, typed, operator };
-        let current = self.current(plan.fleet.as_str()).await?;
-        let way = Way::Resumed { run: kept.id, began: kept.started_at };
-        let opened = self.open_gate(&current, plan, &[], &confirmation, way).await?;
-        opened.map_err(|error| refused(&error))
-    }
-
-    fn take_locks(&self, run: RunId, fleet: &FleetId) -> Result<Locks, AppError> {
+    pub(super) fn take_locks(&self, run: RunId, fleet: &FleetId) -> Result<Locks, AppError> {
         let busy =
             |message: String| AppError::new(Code::Busy, message, "wait for its end, or abort it");
         let lock = |path: Utf8PathBuf, after: After, busy_with: String| {
@@ -245,11 +192,13 @@ impl App {
         Ok(Locks { _run: of_run, _fleet: of_fleet })
     }
 
-    /// Carries a run out in the background; it is known from now on.
-    fn launch(&self, launch: Launch) {
+    /// Carries a run out in the background; it is known from now on. An order that is given first is taken
+    /// before anything else is done.
+    pub(super) fn launch(&self, launch: Launch, first: Option<Order>) -> Option<Given> {
         let run = launch.run;
         let (done, ended) = watch::channel(false);
         let (desk, orders) = desk();
+        let first = first.map(|order| desk.put(order));
         let cancel = CancellationToken::new();
         let rollout = launch.approved.plan().rollout.is_some();
         let active = ActiveRun { cancel: cancel.clone(), desk: Some(desk), rollout, done: ended };
@@ -269,6 +218,7 @@ impl App {
                 app.certify_later(run).await;
             }
         });
+        first
     }
 
     /// Whether it came to its end; a rollout may stay open.
@@ -419,22 +369,22 @@ impl App {
 }
 
 /// A run that is about to be carried out.
-struct Launch {
-    run: RunId,
-    key: Option<Arc<SigningKey>>,
-    state: Arc<FleetState>,
-    loaded: Loaded,
-    approved: ApprovedPlan,
+pub(super) struct Launch {
+    pub(super) run: RunId,
+    pub(super) key: Option<Arc<SigningKey>>,
+    pub(super) state: Arc<FleetState>,
+    pub(super) loaded: Loaded,
+    pub(super) approved: ApprovedPlan,
     /// What its journal holds already.
-    entries: Vec<Entry>,
+    pub(super) entries: Vec<Entry>,
     /// The deployment lock, taken already.
-    lock: Arc<FleetLock>,
+    pub(super) lock: Arc<FleetLock>,
     /// Given back with it.
-    _locks: Locks,
+    pub(super) _locks: Locks,
 }
 
 /// Nobody else carries out this run, or another one in its fleet.
-struct Locks {
+pub(super) struct Locks {
     _run: RunLock,
     _fleet: RunLock,
 }
@@ -520,7 +470,7 @@ fn unreadable(run: RunId, error: &serde_json::Error) -> AppError {
     )
 }
 
-fn refused(error: &ApprovalError) -> AppError {
+pub(super) fn refused(error: &ApprovalError) -> AppError {
     let (code, hint) = match error {
         ApprovalError::Changed => (Code::Outdated, "look at the new plan, then start that"),
         ApprovalError::Empty => (Code::Invalid, "nothing has to be done"),

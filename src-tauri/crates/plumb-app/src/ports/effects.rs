@@ -8,12 +8,10 @@ use std::{
 
 use jiff::Timestamp;
 use plumb_clients::{Attempt, Outcome, PlanStep, perform};
-use plumb_exec::{EffectHandler, Observation, Request};
-use plumb_fleet::{
-    ContentDigest, DecisionCounts, DesiredVersion, FleetId, NodeId, snapshot::PINNED_VERSION,
-};
+use plumb_exec::{EffectHandler, Observation, PinMove, Request};
+use plumb_fleet::{ContentDigest, DecisionCounts, FleetId, NodeId, snapshot::PINNED_VERSION};
 use plumb_journal::EffectOutcome;
-use plumb_runbook::{DesiredChange, GateCheck, PinChange, Plan};
+use plumb_runbook::{GateCheck, PinChange, Plan};
 
 use crate::{
     actions::{prepare::operation, submit::Submission},
@@ -71,21 +69,12 @@ impl FleetEffects {
 }
 
 impl EffectHandler for FleetEffects {
-    async fn set_desired(&self, change: &DesiredChange) -> Result<(), String> {
-        let desired = DesiredVersion {
-            version: change.version.clone(),
-            content: change.content,
-            pinned_by: Some(self.operator.clone()),
-            since: Some(self.app.now()),
-        };
-        self.app
-            .set_desired(self.name(), change.nodes.as_deref(), &desired)
-            .await
-            .map_err(|error| error.message)
+    async fn change_pins(&self, pins: &PinMove) -> Result<(), String> {
+        self.app.change_pins(self.name(), pins, &self.operator).await.map_err(|error| error.message)
     }
 
-    async fn change_pins(&self, pins: &PinChange) -> Result<(), String> {
-        self.app.change_pins(self.name(), pins, &self.operator).await.map_err(|error| error.message)
+    async fn pins_stand(&self, pins: &PinChange) -> Result<bool, String> {
+        self.app.pins_stand(self.name(), pins).await.map_err(|error| error.message)
     }
 
     async fn perform(&self, request: &Request<'_>) -> EffectOutcome {

@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeSet,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -13,7 +13,10 @@ use plumb_fleet::{FleetId, NodeId, RunId, snapshot::LOCK_OWNER};
 use plumb_runbook::{HeldLock, Plan};
 use plumb_wire::v1::{LockAnswer, LockHeld, LockRequest};
 
-use crate::app::{App, Loaded};
+use crate::{
+    app::{App, Loaded},
+    error::{AppError, Code},
+};
 
 /// How long a lease lasts. It is made longer after a third of that, and a console that dies keeps others
 /// out no longer.
@@ -145,6 +148,24 @@ fn lockable(app: &App, fleet: &FleetId, plan: &Plan) -> Vec<NodeId> {
 }
 
 impl App {
+    /// Takes the deployment lock of the nodes of a plan, before a run of it is recorded.
+    pub(crate) async fn lease(
+        &self,
+        run: RunId,
+        loaded: &Loaded,
+        plan: &Plan,
+    ) -> Result<Arc<FleetLock>, AppError> {
+        let owner = &self.0.options.operator;
+        let lock = FleetLock::new(self.clone(), loaded.clone(), run, plan, owner);
+        match lock.hold().await {
+            Ok(_) => Ok(Arc::new(lock)),
+            Err(error @ (LockError::Held { .. } | LockError::NoAnswer { .. })) => {
+                let hint = "wait for the end of that rollout, or ask its owner to end it";
+                Err(AppError::new(Code::Busy, error.to_string(), hint))
+            }
+        }
+    }
+
     /// Who holds the deployment lock of a node that a plan changes, as the first of them say now.
     pub(crate) async fn lock_held(&self, plan: &Plan) -> Option<HeldLock> {
         let (_, loaded) = self.loaded(plan.fleet.as_str()).ok()?;

@@ -5,6 +5,7 @@ mod fleet;
 mod interrupted;
 mod journals;
 mod locks;
+mod notifications;
 mod offline;
 mod refused;
 mod rollouts;
