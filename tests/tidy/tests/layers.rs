@@ -62,6 +62,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "plumb-bundle",
             "plumb-trust",
             "plumb-decide",
+            "plumb-runbook",
             "plumb-worker",
         ],
     ),

@@ -26,8 +26,10 @@ use crate::{
     durable::{Durable, SetAside, StateDir},
     error::AgentError,
     fetch::{Alert, FetchParts, Fetcher, HttpSource, PackSource},
+    governed::Governed,
     history::History,
     keeper::{self, STORE_FOLDER},
+    lease::Lease,
     limits::{CONNECTIONS_MAX, KEEPER_QUEUE_MAX},
     metrics::PackOrigin,
     packs::{EmbeddedEngine, PackActivation, PackEngine, TrialLimits, observer, watch},
@@ -88,6 +90,8 @@ impl Agent {
                 durable: state.durable,
                 history: state.history,
                 plans: state.plans,
+                lease: state.lease,
+                governed: state.governed,
                 keeper: keeper_queue,
                 engine,
                 stop,
@@ -280,6 +284,8 @@ struct State {
     durable: Durable,
     history: History,
     plans: Plans,
+    lease: Lease,
+    governed: Option<Governed>,
     notes: Vec<(LogLevel, String)>,
 }
 
@@ -307,7 +313,10 @@ fn open_state(config: &AgentConfig) -> Result<(Option<Roots>, State), AgentError
     if config.field_compatible {
         history.forget_ring();
     }
-    let state = State { dir: Some(dir), durable, history, plans, notes };
+    let governance = config.governance.clone();
+    let governed = governance.map(|governance| Governed::open(governance, path)).transpose()?;
+    let lease = Lease::open(path);
+    let state = State { dir: Some(dir), durable, history, plans, lease, governed, notes };
     Ok((Some(Roots::open(&[store])?), state))
 }
 

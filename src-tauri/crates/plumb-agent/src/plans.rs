@@ -9,19 +9,25 @@ use std::{
 };
 
 use axum::{
-    body::Body,
+    body::{Body, Bytes},
     extract::{Request, State},
-    http::{HeaderMap, Response},
+    http::{HeaderMap, Method, Response},
     middleware::Next,
 };
 use jiff::Timestamp;
-use plumb_fleet::Digest;
-use plumb_wire::v1::{LogLevel, PLAN, PlansKept, RUN, RUN_BYTES_MAX};
+use plumb_fleet::{Digest, PlanHash};
+use plumb_wire::v1::{LogLevel, PLAN, PlansKept, RUN, RUN_BYTES_MAX, path};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    chain::chain, core::Core, durable::write_durably, limits::PLANS_BYTES_MAX, limits::PLANS_MAX,
-    problem::Fault, reload::blocking,
+    approved::{Asked, NotAsked},
+    chain::chain,
+    core::Core,
+    durable::write_durably,
+    guard::body_within,
+    limits::{BODY_BYTES_MAX, PLANS_BYTES_MAX, PLANS_MAX},
+    problem::Fault,
+    reload::blocking,
 };
 
 const PLANS_FILE: &str = "agent-plans.json";
@@ -155,24 +161,112 @@ fn printed(plans: &BTreeMap<Digest, LetIn>) -> Vec<u8> {
     serde_json::to_vec(&kept).expect("plans always serialise")
 }
 
-/// The layer right before a change: a request that names its plan is let in if its run is the first
-/// of that plan here. One that names none is no step of a plan.
-pub(crate) async fn once(
+/// The layer right before a change: a request that names its plan is let in if its run is the first of that
+/// plan here, and where approval is required, if the plan was approved and asks for exactly this. One that
+/// names none is no step of a plan.
+pub(crate) async fn guarded(
     State(core): State<Arc<Core>>,
     request: Request,
     next: Next,
 ) -> Result<Response<Body>, Fault> {
-    let Some((plan, run)) = step(request.headers())? else {
+    // These are judged by what is signed, and change nothing that decides.
+    let own = [path::REFUSED, path::ROSTER, path::PLANS, path::LOCK];
+    if own.contains(&request.uri().path()) {
         return Ok(next.run(request).await);
+    }
+    let step = step(request.headers())?;
+    free(&core, step.as_ref().map(|(_, run)| run.as_str()))?;
+    let approval = core.governed.as_ref().is_some_and(|governed| governed.approved.is_some());
+    let (request, asked) = if approval {
+        let (request, asked) = asked(request).await?;
+        check(&core, step.as_ref(), &asked)?;
+        (request, Some(asked))
+    } else {
+        (request, None)
     };
-    let deciding = Arc::clone(&core);
+    if let Some((plan, run)) = step {
+        let_in(&core, plan, run).await?;
+        if let Some(asked) = asked {
+            mark(&core, plan, asked).await?;
+        }
+    }
+    Ok(next.run(request).await)
+}
+
+/// While a run holds the deployment lock, nobody else changes this node.
+fn free(core: &Core, run: Option<&str>) -> Result<(), Fault> {
+    let Some(held) = core.lease.held_by_other(run, core.now()) else { return Ok(()) };
+    let left_s = held.left_ms.div_ceil(1_000);
+    Err(Fault::lock_held(format!(
+        "{} holds the deployment lock for another {left_s} s, for run {}; nothing was changed",
+        held.owner, held.run
+    )))
+}
+
+/// What a request asks for, kept beside it.
+struct AskedFor {
+    method: Method,
+    path: String,
+    body: Bytes,
+}
+
+impl AskedFor {
+    fn as_asked(&self) -> Asked<'_> {
+        Asked { method: &self.method, path: &self.path, body: &self.body }
+    }
+}
+
+async fn asked(request: Request) -> Result<(Request, AskedFor), Fault> {
+    let (parts, body) = request.into_parts();
+    let body = body_within(body, BODY_BYTES_MAX).await?;
+    let (method, path) = (parts.method.clone(), parts.uri.path().to_owned());
+    let asked = AskedFor { method, path, body: body.clone() };
+    Ok((Request::from_parts(parts, Body::from(body)), asked))
+}
+
+/// Refuses what no approved plan asks for, before anything of it is written down.
+fn check(core: &Core, step: Option<&(Digest, String)>, asked: &AskedFor) -> Result<(), Fault> {
+    let refuse = |text: &str| {
+        core.log(LogLevel::Warn, &format!("{} {} is refused: {text}", asked.method, asked.path));
+        Err(Fault::not_approved(format!("{text}; nothing was changed")))
+    };
+    let approved = core.governed.as_ref().and_then(|governed| governed.approved.as_ref());
+    let Some(approved) = approved else { return Ok(()) };
+    let Some((plan, _)) = step else {
+        return refuse("this agent takes no change that no approved plan asks for");
+    };
+    match approved.asks(PlanHash(*plan), &asked.as_asked()) {
+        Ok(()) => Ok(()),
+        Err(NotAsked::Unknown) => refuse("no approval of this plan was verified here"),
+        Err(NotAsked::Otherwise) => refuse("the approved plan does not ask this of this node"),
+        Err(NotAsked::Done) => refuse("this step of the plan was done here already"),
+    }
+}
+
+async fn mark(core: &Arc<Core>, plan: Digest, asked: AskedFor) -> Result<(), Fault> {
+    let marking = Arc::clone(core);
+    let marked = blocking(move |reply| {
+        let approved = marking.governed.as_ref().and_then(|governed| governed.approved.as_ref());
+        let done = approved.map_or(Ok(true), |it| it.done(PlanHash(plan), &asked.as_asked()));
+        let _ = reply.send(done);
+    });
+    match marked.await {
+        Ok(true) => Ok(()),
+        // Somebody asked for the same at once, and was first.
+        Ok(false) => Err(Fault::not_approved("this step of the plan was done here already")),
+        Err(error) => Err(not_kept(core, &error)),
+    }
+}
+
+async fn let_in(core: &Arc<Core>, plan: Digest, run: String) -> Result<(), Fault> {
+    let deciding = Arc::clone(core);
     let asked = run.clone();
     let decided = blocking(move |reply| {
         let now = deciding.now();
         let _ = reply.send(deciding.plans.let_in(plan, &asked, now));
     });
     match decided.await {
-        Ok(()) => Ok(next.run(request).await),
+        Ok(()) => Ok(()),
         Err(Refusal::Ran(LetIn { run: former, since })) => {
             let text = format!(
                 "this plan was run here already, as run {former} at {since}, and a plan runs once; \
@@ -181,15 +275,17 @@ pub(crate) async fn once(
             core.log(LogLevel::Warn, &format!("Run {run} is refused: its plan ran as {former}"));
             Err(Fault::plan_ran(text))
         }
-        Err(Refusal::NotWritten(error)) => {
-            let text = format!(
-                "that this plan runs here could not be kept, nothing was changed: {}",
-                chain(&error)
-            );
-            core.log(LogLevel::Error, &text);
-            Err(Fault::state_not_written(text))
-        }
+        Err(Refusal::NotWritten(error)) => Err(not_kept(core, &error)),
     }
+}
+
+fn not_kept(core: &Core, error: &io::Error) -> Fault {
+    let text = format!(
+        "that this plan runs here could not be kept, nothing was changed: {}",
+        chain(error)
+    );
+    core.log(LogLevel::Error, &text);
+    Fault::state_not_written(text)
 }
 
 /// The plan and the run that a request says it is a step of.
@@ -209,14 +305,19 @@ fn step(headers: &HeaderMap) -> Result<Option<(Digest, String)>, Fault> {
             let plan = plan.parse::<Digest>().map_err(|error| {
                 Fault::bad_request(format!("the header {PLAN} is no plan hash: {error}"))
             })?;
-            let plain = run.bytes().all(|byte| byte.is_ascii_graphic());
-            if run.is_empty() || run.len() > RUN_BYTES_MAX || !plain {
-                let text =
-                    format!("the header {RUN} is not 1 to {RUN_BYTES_MAX} visible characters");
-                return Err(Fault::bad_request(text));
-            }
+            checked_run(&run)
+                .map_err(|problem| Fault::bad_request(format!("the header {RUN}: {problem}")))?;
             Ok(Some((plan, run)))
         }
         _ => Err(Fault::bad_request(format!("{PLAN} and {RUN} go together, and one is missing"))),
     }
+}
+
+/// Says what is wrong with the id of a run.
+pub(crate) fn checked_run(run: &str) -> Result<(), String> {
+    let plain = run.bytes().all(|byte| byte.is_ascii_graphic());
+    if run.is_empty() || run.len() > RUN_BYTES_MAX || !plain {
+        return Err(format!("the run is not 1 to {RUN_BYTES_MAX} visible characters"));
+    }
+    Ok(())
 }

@@ -14,6 +14,7 @@ pub mod impact;
 pub mod journal;
 pub mod node;
 pub mod plan;
+pub mod refused;
 pub mod rollout;
 pub mod run;
 pub mod settings;
@@ -29,8 +30,8 @@ mod tests {
     use ts_rs::{Config, ExportError, TS};
 
     use super::{
-        approvals, bundles, certificate, consent, drift, fleet, impact, node, plan, rollout, run,
-        settings, shell,
+        approvals, bundles, certificate, consent, drift, fleet, impact, node, plan, refused,
+        rollout, run, settings, shell,
     };
     use crate::{error::AppError, topics::Topic};
 
@@ -69,6 +70,9 @@ mod tests {
             write::<approvals::ReviewView>,
             write::<approvals::RosterFileView>,
             write::<certificate::RunCertificateView>,
+            write::<refused::RefusedView>,
+            write::<refused::ClearingView>,
+            write::<refused::RefusedPushView>,
             write::<settings::SettingsView>,
             write::<settings::ImportPreview>,
             write::<settings::ImportFormat>,

@@ -1,6 +1,6 @@
 //! What should be running: the fleet file, pins over it, the catalogue, and changes in flight.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 use plumb_exec::PinMove;
@@ -38,7 +38,7 @@ impl App {
             nodes: by_node,
             bundles: bundles.collect(),
             catalogue,
-            refused: BTreeSet::new(),
+            refused: self.refused_now(&fleet.name).await?,
             thresholds: fleet.thresholds,
             in_flight: self.in_flight(&fleet.name).await?,
         })

@@ -7,8 +7,8 @@ use plumb_app::views::plan::NodeSelection;
 use crate::commands::{
     agent, approvals, approve, bundle, bundle_status, certificate, check_subscription, completion,
     config, credential, demo, doctor, drift, evaluate, fleet, help, impact, journal, key, logs,
-    opa, packs, pin, plan, resolve_conflict, restart, rollback, roster, run, runs, status, sync,
-    trust, unpin, verify_bundle, version,
+    opa, packs, pin, plan, refused, resolve_conflict, restart, rollback, roster, run, runs, status,
+    sync, trust, unpin, verify_bundle, version,
 };
 
 /// Plumbline on a terminal: see the drift of a policy fleet and bring it back.
@@ -111,6 +111,9 @@ pub(crate) enum Command {
     /// Signed approvals of plans: add them, see what is missing
     #[command(subcommand)]
     Approvals(approvals::Approvals),
+    /// Content that no node may take until a quorum signed it clean
+    #[command(subcommand)]
+    Refused(refused::Refused),
     /// The signed roster: people, groups, keys and rules
     #[command(subcommand)]
     Roster(roster::Roster),

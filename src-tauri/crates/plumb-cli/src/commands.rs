@@ -26,6 +26,7 @@ pub(crate) mod packs;
 pub(crate) mod passphrase;
 pub(crate) mod pin;
 pub(crate) mod plan;
+pub(crate) mod refused;
 pub(crate) mod resolve_conflict;
 pub(crate) mod restart;
 pub(crate) mod rollback;
@@ -68,6 +69,7 @@ pub(crate) async fn run(arguments: &Arguments, out: &Output) -> Outcome {
         Command::Certificate(certificate) => certificate.run(session).await,
         Command::Approve(approve) => approve.run(session).await,
         Command::Approvals(approvals) => approvals.run(session).await,
+        Command::Refused(refused) => refused.run(session).await,
         Command::Roster(roster) => roster.run(session).await,
         Command::Key(key) => key.run(session).await,
         Command::Agent(agent) => agent.run(session).await,

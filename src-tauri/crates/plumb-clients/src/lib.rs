@@ -24,5 +24,7 @@ pub use credentials::{
 pub use escape::{escape, escape_bytes};
 pub use http::{HttpPool, Now, wall_clock};
 pub use node::observe;
-pub use operations::{Attempt, Operation, Outcome, PlanStep, perform};
+pub use operations::{
+    Attempt, Operation, Outcome, PlanStep, Signed, perform, put_signed, submit_plan,
+};
 pub use sweep::{SweepEnd, SweepOptions, SweepResult, sweep};

@@ -133,6 +133,87 @@ pub async fn config(
     }
 }
 
+/// A signed document that agents keep.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Signed {
+    Roster,
+    RefusedList,
+}
+
+/// Hands a signed document to an agent, which judges it by itself. The failure says why it was not taken.
+pub async fn put_signed(
+    pool: &HttpPool,
+    node: &Node,
+    what: Signed,
+    envelope: &[u8],
+    deadline: Duration,
+    now: &Now,
+) -> Result<(), NodeFailure> {
+    if node.api != NodeApi::Agent {
+        return Err(cannot(node, "keep signed documents"));
+    }
+    let path = match what {
+        Signed::Roster => v1::path::ROSTER,
+        Signed::RefusedList => v1::path::REFUSED,
+    };
+    let session = Session::open(pool, node, Lane::Warm, deadline, now).await?;
+    let call = Call { method: reqwest::Method::PUT, path, ..Call::posting(envelope.to_vec()) };
+    let answer = session.send(&call).await.map_err(SendError::into_failure)?;
+    if answer.status.is_success() {
+        return Ok(());
+    }
+    Err(from_status(path, answer.status, &answer.body))
+}
+
+/// Hands a plan with its approvals to an agent that takes no change without. The failure says why not.
+pub async fn submit_plan(
+    pool: &HttpPool,
+    node: &Node,
+    submission: &v1::PlanSubmission,
+    deadline: Duration,
+    now: &Now,
+) -> Result<(), NodeFailure> {
+    if node.api != NodeApi::Agent {
+        return Err(cannot(node, "verify approvals"));
+    }
+    let session = Session::open(pool, node, Lane::Fresh, deadline, now).await?;
+    post(&session, v1::path::PLANS, submission).await.map(drop)
+}
+
+/// Asks an agent for its deployment lock, or for a longer lease, or gives it back.
+pub async fn ask_lock(
+    pool: &HttpPool,
+    node: &Node,
+    request: &v1::LockRequest,
+    deadline: Duration,
+    now: &Now,
+) -> Result<v1::LockAnswer, NodeFailure> {
+    if node.api != NodeApi::Agent {
+        return Err(cannot(node, "be locked"));
+    }
+    let session = Session::open(pool, node, Lane::Fresh, deadline, now).await?;
+    let answer = post(&session, v1::path::LOCK, request).await?;
+    let mut answer: v1::LockAnswer = json(v1::path::LOCK, &answer.body)?;
+    answer.held = answer.held.map(|held| v1::LockHeld { owner: said(&held.owner), ..held });
+    Ok(answer)
+}
+
+/// Who holds the deployment lock of an agent.
+pub async fn lock(
+    pool: &HttpPool,
+    node: &Node,
+    deadline: Duration,
+    now: &Now,
+) -> Result<Option<v1::LockHeld>, NodeFailure> {
+    if node.api != NodeApi::Agent {
+        return Err(cannot(node, "be locked"));
+    }
+    let session = Session::open(pool, node, Lane::Warm, deadline, now).await?;
+    let answer = session.get(v1::path::LOCK, DOCUMENT_BYTES_MAX).await?;
+    let state: v1::LockState = json(v1::path::LOCK, &answer.body)?;
+    Ok(state.held.map(|held| v1::LockHeld { owner: said(&held.owner), ..held }))
+}
+
 /// What an agent has stored and what stands below its roots, escaped.
 pub async fn bundles(
     pool: &HttpPool,
@@ -236,15 +317,8 @@ async fn post(
     path: &str,
     body: &impl serde::Serialize,
 ) -> Result<Answer, NodeFailure> {
-    let call = Call {
-        method: reqwest::Method::POST,
-        path,
-        body: Some(serde_json::to_vec(body).expect("a request always serialises")),
-        idempotency_key: None,
-        step: None,
-        bytes_max: DOCUMENT_BYTES_MAX,
-        shows_token: true,
-    };
+    let body = serde_json::to_vec(body).expect("a request always serialises");
+    let call = Call { path, ..Call::posting(body) };
     let answer = session.send(&call).await.map_err(SendError::into_failure)?;
     if answer.status.is_success() {
         Ok(answer)

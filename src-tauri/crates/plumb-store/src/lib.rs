@@ -21,6 +21,7 @@ pub mod heads;
 pub mod journal;
 pub mod plans;
 pub mod quiet;
+pub mod refused;
 pub mod reloads;
 pub mod retention;
 pub mod rosters;

@@ -2,13 +2,16 @@
 
 mod access;
 mod alerts;
+mod approved;
 mod bundles;
 mod documented;
 mod durability;
 mod engine;
 mod fetch;
 mod field;
+mod governed;
 mod load;
+mod lock;
 mod metrics;
 mod own_api;
 mod packs;

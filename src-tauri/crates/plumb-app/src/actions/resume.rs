@@ -52,7 +52,8 @@ impl App {
             self.still_approved(&kept, approved.plan()).await?;
         }
         let key = self.signer_again(run).await?;
-        let launch = Launch { run, key, state, loaded, approved, entries, _locks: locks };
+        let lock = self.lease(run, &loaded, approved.plan()).await?;
+        let launch = Launch { run, key, state, loaded, approved, entries, lock, _locks: locks };
         if let Some(given) = self.launch(launch, order) {
             given.taken().await.map_err(|error| unwanted(&error))?;
         }

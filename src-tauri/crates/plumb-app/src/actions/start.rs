@@ -7,7 +7,7 @@ use std::{
 };
 
 use camino::{Utf8Path, Utf8PathBuf};
-use plumb_exec::{Given, Left, NoLock, Order, Orders, Setting, carry_out, desk};
+use plumb_exec::{Given, Left, Lock as _, Order, Orders, Setting, carry_out, desk};
 use plumb_fleet::{FleetId, PlanHash, RunId};
 use plumb_journal::{Body, Entry, Outcome};
 use plumb_runbook::{ApprovalError, ApprovedPlan, Confirmation, Plan, findings_around};
@@ -18,12 +18,12 @@ use tokio_util::sync::CancellationToken;
 use tracing::error;
 
 use crate::{
-    actions::{approve::Way, kept::on_terms_of},
+    actions::{approve::Way, kept::on_terms_of, submit::Submission},
     app::{ActiveRun, App, FleetState, Loaded},
     error::{AppError, Code, chain},
     ids::{self, new_id, run_id},
     personal_keys::KeyChoice,
-    ports::{effects::FleetEffects, journal::StoreJournal},
+    ports::{effects::FleetEffects, journal::StoreJournal, lock::FleetLock},
     topics::Topic,
     views::run::RunView,
 };
@@ -97,9 +97,15 @@ impl App {
         };
         let opened = self.open_gate(&current, plan, &findings, &confirmation, way).await?;
         let approved = opened.map_err(|error| refused(&error))?;
+        let lock = self.lease(run, &loaded, approved.plan()).await?;
         // A plan that was started has to be made again to be started again.
         self.forget_prepared(hash);
-        self.begin((run, locks), state, loaded, approved).await?;
+        let begun = self.begin((run, locks), state, loaded, approved, &lock).await;
+        if begun.is_err() {
+            lock.release().await;
+        }
+        let launch = begun?;
+        self.launch(launch, None);
         self.run_view(run).await
     }
 
@@ -142,7 +148,8 @@ impl App {
         state: Arc<FleetState>,
         loaded: Loaded,
         approved: ApprovedPlan,
-    ) -> Result<(), AppError> {
+        lock: &Arc<FleetLock>,
+    ) -> Result<Launch, AppError> {
         let now = self.now();
         let key = self.signer(run).await;
         {
@@ -161,10 +168,8 @@ impl App {
             }
             record.commit().await?;
         }
-        let entries = Vec::new();
-        let launch = Launch { run, key, state, loaded, approved, entries, _locks: locks };
-        self.launch(launch, None);
-        Ok(())
+        let (entries, lock) = (Vec::new(), Arc::clone(lock));
+        Ok(Launch { run, key, state, loaded, approved, entries, lock, _locks: locks })
     }
 
     pub(super) fn take_locks(&self, run: RunId, fleet: &FleetId) -> Result<Locks, AppError> {
@@ -221,14 +226,21 @@ impl App {
         let Launch { run, key, state, loaded, approved, entries, .. } = launch;
         let run = *run;
         let operator = self.0.options.operator.clone();
-        let handler = FleetEffects::new(self.clone(), state.clone(), loaded.clone(), &operator);
+        let submission = self.hand_in(run, approved, loaded).await.unwrap_or_else(|error| {
+            // Nodes that ask for it say so, and take nothing.
+            error!(%run, error = %error.message, "the plan was handed to no node");
+            Submission::default()
+        });
+        let (app, state, loaded) = (self.clone(), state.clone(), loaded.clone());
+        let name = loaded.fleet.name.clone();
+        let handler = FleetEffects::new(app, state, loaded, &operator, submission);
         let (journal, writer) = StoreJournal::new(self.clone(), run, entries, key.clone());
         let writer = self.0.tasks.spawn(writer);
         let setting = Setting {
             handler: &handler,
             journal: &journal,
             clock: &self.0.options.clock,
-            lock: &NoLock,
+            lock: &*launch.lock,
             cancel,
             orders,
             entries,
@@ -242,6 +254,9 @@ impl App {
         }
         let ended = match result {
             Ok(Left::Ended(outcome)) => {
+                if let Err(error) = self.remember_rolled_back(run, approved.plan()).await {
+                    error!(%run, error = %error.message, "what was rolled back is not refused");
+                }
                 if let Err(error) = self.end_run(run, outcome).await {
                     error!(%run, error = %error.message, "the end of the run was not recorded");
                 }
@@ -254,10 +269,19 @@ impl App {
                 return false;
             }
         };
-        if let Err(error) = self.refresh_desired(&loaded.fleet.name).await {
+        if let Err(error) = self.refresh_desired(&name).await {
             error!(%run, error = %error.message, "desired versions not read again");
         }
         ended
+    }
+
+    /// Content that a rollout took back is refused from now on.
+    async fn remember_rolled_back(&self, run: RunId, plan: &Plan) -> Result<(), AppError> {
+        if plan.rollout.is_none() {
+            return Ok(());
+        }
+        let (_, entries) = self.run_record(run).await?;
+        self.refuse_rolled_back(run, plan, &fold(&entries)).await
     }
 
     pub(crate) async fn end_run(&self, run: RunId, outcome: Outcome) -> Result<(), AppError> {
@@ -278,6 +302,12 @@ impl App {
     /// Takes the lock that says which process carries a run out; nothing when another one does.
     pub(crate) fn own_run(&self, run: RunId) -> Option<RunLock> {
         RunLock::take(self.lock_path(run), After::Removed).ok()
+    }
+
+    /// Whether a run was one of this console, and the program that carried it out was killed.
+    pub(crate) fn is_left_behind(&self, run: &str) -> bool {
+        let Ok(run) = run.parse::<RunId>() else { return false };
+        !self.owns_run(run) && self.lock_path(run).exists()
     }
 
     /// Whether some process carries a run out now.
@@ -347,6 +377,8 @@ pub(super) struct Launch {
     pub(super) approved: ApprovedPlan,
     /// What its journal holds already.
     pub(super) entries: Vec<Entry>,
+    /// The deployment lock, taken already.
+    pub(super) lock: Arc<FleetLock>,
     /// Given back with it.
     pub(super) _locks: Locks,
 }

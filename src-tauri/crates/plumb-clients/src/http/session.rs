@@ -17,6 +17,7 @@ use crate::{
         HttpPool, Lane, Now,
         body::{self, Reading},
     },
+    limits::DOCUMENT_BYTES_MAX,
     operations::PlanStep,
 };
 
@@ -39,6 +40,11 @@ impl<'a> Call<'a> {
     pub(crate) const fn get(path: &'a str, bytes_max: usize) -> Self {
         let (method, body, idempotency_key) = (Method::GET, None, None);
         Self { method, path, body, idempotency_key, step: None, bytes_max, shows_token: true }
+    }
+
+    /// A document that is sent, to a path that is still to be named.
+    pub(crate) fn posting(body: Vec<u8>) -> Self {
+        Self { method: Method::POST, body: Some(body), ..Self::get("", DOCUMENT_BYTES_MAX) }
     }
 }
 

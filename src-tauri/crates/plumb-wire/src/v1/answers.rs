@@ -6,6 +6,8 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::Guards;
+
 /// Everything a sweep needs of one agent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Status {
@@ -41,23 +43,6 @@ pub struct Status {
     /// What the agent holds changes to by itself; absent from agents that hold them to nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub guards: Option<Guards>,
-}
-
-/// What the agent holds changes to by itself, whatever a console says.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Guards {
-    /// How long it remembers which plans ran: another run of one is refused.
-    pub plans: PlansKept,
-}
-
-/// How long plans that ran are remembered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum PlansKept {
-    /// In the state folder.
-    Durably,
-    /// There is no state folder.
-    UntilItEnds,
 }
 
 /// The bundle in force.
