@@ -52,7 +52,9 @@ impl App {
             self.still_approved(&kept, approved.plan()).await?;
         }
         let key = self.signer_again(run).await?;
-        let launch = Launch { run, key, state, loaded, approved, entries, _locks: locks };
+        // What was passed over when it began stands in its journal.
+        let bypasses = Vec::new();
+        let launch = Launch { run, key, state, loaded, approved, bypasses, entries, _locks: locks };
         if let Some(given) = self.launch(launch, order) {
             given.taken().await.map_err(|error| unwanted(&error))?;
         }

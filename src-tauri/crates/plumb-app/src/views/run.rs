@@ -20,6 +20,8 @@ pub struct RunView {
     pub nodes: Vec<RunNode>,
     /// Its waves and gates; nothing where all nodes are changed together.
     pub rollout: Option<RunRollout>,
+    /// Safeguards that were passed over, one sentence each; loud as long as the run is shown.
+    pub bypassed: Vec<String>,
     pub arrived: u32,
     pub failed: u32,
     pub in_doubt: u32,

@@ -94,6 +94,9 @@ pub(crate) fn result(out: &Output, run: &RunView) {
     if let Some(rollout) = &run.rollout {
         run_waves(out, rollout);
     }
+    for bypassed in &run.bypassed {
+        out.say(out.style.bad(&printable(bypassed)));
+    }
     if !run.nodes.is_empty() {
         let mut table = Table::new(&["node", "result", "proof"]);
         for node in &run.nodes {

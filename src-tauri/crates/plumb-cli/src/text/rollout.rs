@@ -44,9 +44,6 @@ pub(crate) fn run_waves(out: &Output, rollout: &RunRollout) {
     if let Some(why) = &rollout.rollback {
         out.say(format!("brought back: {}", printable(why)));
     }
-    for bypassed in &rollout.bypassed {
-        out.say(out.style.bad(&printable(bypassed)));
-    }
 }
 
 /// The lines of each wave that has begun, by its number from 1.

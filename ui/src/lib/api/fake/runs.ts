@@ -306,6 +306,7 @@ export class FakeRuns {
       ended_at_ms: done ? (before?.ended_at_ms ?? at) : null,
       phase,
       nodes,
+      bypassed: [...(rollout?.bypassed ?? [])],
       arrived,
       failed: counted('failed'),
       in_doubt: counted('in_doubt'),
