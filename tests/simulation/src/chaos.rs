@@ -10,7 +10,7 @@ use plumb_testkit::builders::{content, named, version};
 use rand::{RngExt as _, rngs::StdRng, seq::IndexedRandom as _};
 use tokio::time::sleep;
 
-use crate::{console::Console, network::Faults};
+use crate::{console::Console, network::Faults, scenario::SETTING};
 
 /// How many things happen at most.
 const EVENTS_MAX: u32 = 12;
@@ -37,7 +37,7 @@ pub async fn rage(mut rng: StdRng, consoles: Vec<Console>) {
 
 async fn happen(rng: &mut StdRng, console: &Console, id: &NodeId) {
     let sim = &console.sim;
-    match rng.random_range(0..16) {
+    match rng.random_range(0..17) {
         0 => {
             let to: NamedContent = named("2.1.0", "changed by hand");
             sim.lock().nodes.flip(id, to);
@@ -70,6 +70,10 @@ async fn happen(rng: &mut StdRng, console: &Console, id: &NodeId) {
             let mut pins = console.pins();
             pins.set(None, PinTo::Version { version, content });
             pins.meddled = true;
+        }
+        16 => {
+            console.crash();
+            sim.lock().nodes.set_by_hand(id, SETTING, "15");
         }
         // Whoever goes on finds another node than the one that was left.
         14 => {

@@ -12,6 +12,7 @@ pub mod network;
 pub mod pins;
 pub mod scenario;
 mod story;
+mod undo;
 
-pub use console::Defect;
-pub use story::{Failure, Told, simulate};
+pub use console::{CrashPoint, Defect};
+pub use story::{Failure, Told, simulate, simulate_crash};

@@ -32,21 +32,19 @@ impl Pins {
         }
     }
 
-    /// `None` is the fleet's own pin.
-    #[allow(clippy::ref_option, reason = "it is the key of the map")]
-    fn of(&self, whose: &Option<NodeId>) -> PinTo {
-        self.by.get(whose).cloned().unwrap_or(PinTo::Lifted)
+    fn of(&self, whose: Option<&NodeId>) -> PinTo {
+        self.by.get(&whose.cloned()).cloned().unwrap_or(PinTo::Lifted)
     }
 
     pub fn stand(&self, pins: &PinChange) -> bool {
-        each(pins).all(|(whose, pin)| self.of(&whose) == pin)
+        each(pins).all(|(whose, pin)| self.of(whose.as_ref()) == pin)
     }
 
     /// Says whether it changed any.
     pub fn change(&mut self, pins: &PinMove) -> Result<bool, String> {
         let from: BTreeMap<_, _> = pins.from.iter().flat_map(each).collect();
         for (whose, to) in each(&pins.to) {
-            let now = self.of(&whose);
+            let now = self.of(whose.as_ref());
             if now != to && from.get(&whose).is_some_and(|planned| *planned != now) {
                 return Err("somebody changed them".to_owned());
             }

@@ -270,6 +270,9 @@ pub(crate) struct Confirm {
     /// The phrase that production and irreversible actions ask for, for example "prod-eu 42"
     #[arg(long = "confirm", value_name = "PHRASE")]
     pub(crate) phrase: Option<String>,
+    /// Why a safeguard is passed over, as --force does; it stands in the journal
+    #[arg(long, value_name = "TEXT", conflicts_with_all = ["dry_run", "request", "at_night"])]
+    pub(crate) reason: Option<String>,
     /// Do not start: sign a request for approval and write it to this file
     #[arg(long, value_name = "FILE", conflicts_with_all = ["dry_run", "yes", "phrase", "at_night"])]
     pub(crate) request: Option<Utf8PathBuf>,

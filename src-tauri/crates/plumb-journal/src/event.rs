@@ -217,6 +217,19 @@ pub enum HaltCause {
     LockLost,
 }
 
+impl std::fmt::Display for Bypass {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Gate { wave } => write!(f, "the gate of wave {} was passed over", wave + 1),
+            Self::Freeze => f.write_str("the freeze was passed over"),
+            Self::Lock => f.write_str("the deployment lock was passed over"),
+            Self::Approvals => f.write_str("it began without approvals"),
+            Self::Force => f.write_str("what ran already was loaded again by force"),
+            Self::Finding { code } => write!(f, "the finding {code} was passed over"),
+        }
+    }
+}
+
 /// A safeguard that can be passed over with a reason.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "bypass", rename_all = "snake_case", deny_unknown_fields)]
@@ -229,6 +242,8 @@ pub enum Bypass {
     Lock,
     /// Approvals that the environment's rule asks for.
     Approvals,
+    /// What runs already is loaded again by force.
+    Force,
     /// A finding that would have kept the plan from starting, by the name of its code.
     Finding {
         code: String,

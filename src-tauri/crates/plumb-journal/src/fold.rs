@@ -102,11 +102,18 @@ pub struct Rollback {
 
 /// A safeguard that was passed over.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Bypassed {
     pub what: Bypass,
     pub by: String,
     pub reason: String,
     pub at: Timestamp,
+}
+
+impl std::fmt::Display for Bypassed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} by {}: {}", self.what, self.by, self.reason)
+    }
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -177,6 +177,7 @@ impl App {
         reason: &str,
         key: KeyRequest,
     ) -> Result<RunView, AppError> {
+        self.writable(fleet)?;
         self.start_run_at_night(fleet, plan_hash, typed, reason, &choice(key)?).await
     }
 

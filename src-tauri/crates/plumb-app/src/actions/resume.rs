@@ -53,7 +53,10 @@ impl App {
         }
         let key = self.signer_again(run).await?;
         let lock = self.lease(run, &loaded, approved.plan()).await?;
-        let launch = Launch { run, key, state, loaded, approved, entries, lock, _locks: locks };
+        // What was passed over when it began stands in its journal.
+        let bypasses = Vec::new();
+        let launch =
+            Launch { run, key, state, loaded, approved, bypasses, entries, lock, _locks: locks };
         if let Some(given) = self.launch(launch, order) {
             given.taken().await.map_err(|error| unwanted(&error))?;
         }

@@ -9,10 +9,13 @@ use std::{
 use camino::{Utf8Path, Utf8PathBuf};
 use plumb_exec::{Given, Left, Lock as _, Order, Orders, Setting, carry_out, desk};
 use plumb_fleet::{FleetId, PlanHash, RunId};
-use plumb_journal::{Body, Entry, Outcome};
-use plumb_runbook::{ApprovalError, ApprovedPlan, Confirmation, Plan, findings_around};
+use plumb_journal::{Body, Bypass, Entry, Outcome, fold};
+use plumb_runbook::{Action, ApprovalError, ApprovedPlan, Confirmation, Plan, findings_around};
 use plumb_store::runs::KeptRun;
-use plumb_trust::{approval::Standing, dsse::SigningKey};
+use plumb_trust::{
+    approval::{REASON_BYTES_MAX, Standing},
+    dsse::SigningKey,
+};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::error;
@@ -41,7 +44,18 @@ impl App {
         plan_hash: &str,
         typed: Option<&str>,
     ) -> Result<RunView, AppError> {
-        self.start_by(fleet, plan_hash, typed, Way::Approved).await
+        self.start_by(fleet, plan_hash, (typed, None), Way::Approved).await
+    }
+
+    /// The same for a plan that passes a safeguard over, as a forced load does: it takes the reason.
+    pub async fn start_run_because(
+        &self,
+        fleet: &str,
+        plan_hash: &str,
+        typed: Option<&str>,
+        reason: &str,
+    ) -> Result<RunView, AppError> {
+        self.start_by(fleet, plan_hash, (typed, Some(reason)), Way::Approved).await
     }
 
     /// Starts a rollback to last-known-good without approvals, at the hours of the rule, with the reason.
@@ -55,14 +69,14 @@ impl App {
         key: &KeyChoice,
     ) -> Result<RunView, AppError> {
         self.request_approval(plan_hash, None, key).await?;
-        self.start_by(fleet, plan_hash, typed, Way::AtNight(reason)).await
+        self.start_by(fleet, plan_hash, (typed, Some(reason)), Way::AtNight(reason)).await
     }
 
     async fn start_by(
         &self,
         fleet: &str,
         plan_hash: &str,
-        typed: Option<&str>,
+        (typed, reason): (Option<&str>, Option<&str>),
         way: Way<'_>,
     ) -> Result<RunView, AppError> {
         let hash = ids::plan_hash(plan_hash)?;
@@ -97,10 +111,11 @@ impl App {
         };
         let opened = self.open_gate(&current, plan, &findings, &confirmation, way).await?;
         let approved = opened.map_err(|error| refused(&error))?;
+        let bypasses = bypasses(&approved, reason)?;
         let lock = self.lease(run, &loaded, approved.plan()).await?;
         // A plan that was started has to be made again to be started again.
         self.forget_prepared(hash);
-        let begun = self.begin((run, locks), state, loaded, approved, &lock).await;
+        let begun = self.begin((run, locks), (state, loaded), approved, bypasses, &lock).await;
         if begun.is_err() {
             lock.release().await;
         }
@@ -145,9 +160,9 @@ impl App {
     async fn begin(
         &self,
         (run, locks): (RunId, Locks),
-        state: Arc<FleetState>,
-        loaded: Loaded,
+        (state, loaded): (Arc<FleetState>, Loaded),
         approved: ApprovedPlan,
+        bypasses: Vec<(Bypass, String)>,
         lock: &Arc<FleetLock>,
     ) -> Result<Launch, AppError> {
         let now = self.now();
@@ -169,7 +184,7 @@ impl App {
             record.commit().await?;
         }
         let (entries, lock) = (Vec::new(), Arc::clone(lock));
-        Ok(Launch { run, key, state, loaded, approved, entries, lock, _locks: locks })
+        Ok(Launch { run, key, state, loaded, approved, bypasses, entries, lock, _locks: locks })
     }
 
     pub(super) fn take_locks(&self, run: RunId, fleet: &FleetId) -> Result<Locks, AppError> {
@@ -223,7 +238,7 @@ impl App {
 
     /// Whether it came to its end; a rollout may stay open.
     async fn carry_out(&self, launch: &Launch, orders: Orders, cancel: &CancellationToken) -> bool {
-        let Launch { run, key, state, loaded, approved, entries, .. } = launch;
+        let Launch { run, key, state, loaded, approved, bypasses, entries, .. } = launch;
         let run = *run;
         let operator = self.0.options.operator.clone();
         let submission = self.hand_in(run, approved, loaded).await.unwrap_or_else(|error| {
@@ -245,7 +260,7 @@ impl App {
             orders,
             entries,
             operator: &operator,
-            bypasses: Vec::new(),
+            bypasses: bypasses.clone(),
         };
         let result = carry_out(run, approved, setting).await;
         drop(journal);
@@ -375,6 +390,8 @@ pub(super) struct Launch {
     pub(super) state: Arc<FleetState>,
     pub(super) loaded: Loaded,
     pub(super) approved: ApprovedPlan,
+    /// Safeguards that were passed over so that this could begin, each with its reason.
+    pub(super) bypasses: Vec<(Bypass, String)>,
     /// What its journal holds already.
     pub(super) entries: Vec<Entry>,
     /// The deployment lock, taken already.
@@ -495,6 +512,27 @@ pub(super) fn refused(error: &ApprovalError) -> AppError {
         ApprovalError::NotAtNight { .. } => (Code::Invalid, "ask for approvals"),
     };
     AppError::new(code, error.to_string(), hint)
+}
+
+/// Safeguards that a plan which passed the gate leaves out from the start. Each takes a reason.
+fn bypasses(
+    approved: &ApprovedPlan,
+    reason: Option<&str>,
+) -> Result<Vec<(Bypass, String)>, AppError> {
+    let mut bypasses = Vec::new();
+    if let Some(review) = approved.review() {
+        bypasses.push((Bypass::Approvals, review.reason.clone()));
+    }
+    if matches!(approved.plan().action, Action::Sync { force: true }) {
+        let reason = reason.map(str::trim).filter(|reason| !reason.is_empty());
+        let Some(reason) = reason.filter(|reason| reason.len() <= REASON_BYTES_MAX) else {
+            let message = "what runs already is loaded again by force, and nobody says why";
+            let hint = "say it in at most 2,000 bytes: --reason TEXT; it stands in the journal";
+            return Err(AppError::new(Code::Confirmation, message, hint));
+        };
+        bypasses.push((Bypass::Force, reason.to_owned()));
+    }
+    Ok(bypasses)
 }
 
 /// What differs between the plan that was shown and the plan as it would be now, in a sentence.

@@ -6,7 +6,6 @@ use crate::{
     app::App,
     error::AppError,
     ids::run_id,
-    queries::rollouts::bypassed_in_words,
     views::{convert::ms, run::RunMoment},
 };
 
@@ -61,7 +60,7 @@ fn moment(body: &Body) -> Option<RunMoment> {
         Event::LockTaken { owner } => (format!("the lock was taken by {owner}"), false),
         Event::LockLost { reason } => (format!("the lock was lost: {reason}"), true),
         Event::LockReleased => ("the lock was given back".to_owned(), false),
-        Event::Bypassed { what, by, reason } => (bypassed_in_words(what, by, reason), true),
+        Event::Bypassed { what, by, reason } => (format!("{what} by {by}: {reason}"), true),
         Event::RunResumed { by } => {
             (format!("picked up by {by}; what was under way is looked at"), false)
         }

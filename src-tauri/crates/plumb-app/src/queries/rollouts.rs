@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::SignedDuration;
 use plumb_fleet::NodeId;
-use plumb_journal::{Bypass, Bypassed, CheckResult, CheckVerdict, NodePhase, RunState, WaveRun};
+use plumb_journal::{CheckResult, CheckVerdict, NodePhase, RunState, WaveRun};
 use plumb_runbook::{Gate, GateCheck, NodePlan, OnFailure, Plan, Wave};
 
 use crate::views::{
@@ -139,20 +139,4 @@ fn run_checks(gate: &Gate, run: Option<&WaveRun>) -> Vec<RunCheck> {
             }
         })
         .collect()
-}
-
-/// A safeguard that was passed over, in a sentence.
-pub(crate) fn bypassed(bypassed: &Bypassed) -> String {
-    bypassed_in_words(&bypassed.what, &bypassed.by, &bypassed.reason)
-}
-
-pub(crate) fn bypassed_in_words(what: &Bypass, by: &str, reason: &str) -> String {
-    let what = match what {
-        Bypass::Gate { wave } => format!("the gate of wave {} was passed over", wave + 1),
-        Bypass::Freeze => "the freeze was passed over".to_owned(),
-        Bypass::Lock => "the deployment lock was passed over".to_owned(),
-        Bypass::Approvals => "it began without approvals".to_owned(),
-        Bypass::Finding { code, .. } => format!("the finding {code} was passed over"),
-    };
-    format!("{what} by {by}: {reason}")
 }

@@ -10,7 +10,7 @@ use plumb_app::{
     },
 };
 use plumb_fleet::{DesiredVersion, FleetId, NodeId, PlanHash, RunId, Version};
-use plumb_journal::{Event, Head};
+use plumb_journal::{EffectOutcome, Event, Head, Outcome};
 use plumb_runbook::{Branch, Effect};
 use plumb_store::{Database, JournalRow, Kind};
 
@@ -223,5 +223,51 @@ async fn a_run_picked_up_before_its_pin_leaves_the_pin_of_somebody_else_alone() 
         assert!(node.detail.ends_with(why), "{node:?}");
     }
     assert_eq!(desired(&app).await.as_deref(), Some("2.0.0"), "it stands");
+    app.close().await;
+}
+
+/// R080: where the way back of a rollout failed, a plan of its own leads back.
+#[tokio::test]
+async fn a_way_back_that_failed_leads_to_an_undo() {
+    let world = World::start(&[("gw-1", "v1.signed.json")]).await;
+    let app = world.app().await;
+    app.sweep("eu").await.expect("a sweep");
+    let rollout = RolloutRequest {
+        shape: ShapeRequest::OneByOne,
+        gate: None,
+        roll_back_on_failure: true,
+        failures_tolerated: 0,
+    };
+    let request = ActionRequest { rollout: Some(rollout), ..sync_drifted() };
+    let node = || NodeId::new("gw-1").expect("a name");
+    let sent = |branch| Event::EffectStarted {
+        node: node(),
+        index: 0,
+        effect: Effect::Sync { force: false },
+        key: "key".to_owned(),
+        branch,
+    };
+    let answered =
+        |outcome, branch| Event::EffectFinished { node: node(), index: 0, outcome, branch };
+    let accepted = EffectOutcome::Accepted { detail: "taken".to_owned() };
+    let refused = EffectOutcome::Refused { message: "bad signature".to_owned() };
+    let events = vec![
+        Event::WaveStarted { wave: 0, name: "gw-1".to_owned(), nodes: 1 },
+        sent(Branch::Forward),
+        answered(accepted, Branch::Forward),
+        Event::RollbackStarted { reason: "errors".to_owned(), by: None },
+        sent(Branch::Back),
+        answered(refused, Branch::Back),
+        Event::RunEnded { outcome: Outcome::Incomplete },
+    ];
+    let run = crashed(&world, &app, &request, events).await.to_string();
+    let view = app.run(&run).await.expect("a run");
+    assert_eq!((view.phase, view.failed), (RunPhase::Incomplete, 1), "{view:?}");
+    let undo = view.undo.expect("another way back");
+    let brought = app.prepare_plan("eu", &sync_drifted()).await.expect("a plan");
+    assert_eq!(carried_out(&app, &brought).await.phase, RunPhase::Succeeded);
+    let undo = app.prepare_plan("eu", &undo).await.expect("a plan");
+    assert_eq!(undo.targets.len(), 1, "{undo:?}");
+    assert_eq!(carried_out(&app, &undo).await.phase, RunPhase::Succeeded);
     app.close().await;
 }

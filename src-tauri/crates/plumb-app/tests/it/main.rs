@@ -1,6 +1,7 @@
 //! Use cases over real agents on loopback and real files.
 
 mod certificates;
+mod consent;
 mod fleet;
 mod interrupted;
 mod journals;

@@ -106,6 +106,7 @@ async fn a_gate_that_asks_for_a_person_waits_for_one() {
     app.close().await;
 }
 
+/// R283, R294.
 #[tokio::test]
 async fn a_canary_that_fails_stops_the_run_before_any_other_node() {
     let world = World::start(&FOUR).await;

@@ -16,7 +16,7 @@ use serde::Serialize;
 
 use crate::{
     args::{Confirm, Targets},
-    confirm::confirm,
+    confirm::{confirm, reason},
     exit::{Exit, Failure, Outcome},
     output::Output,
     session::Session,
@@ -117,6 +117,10 @@ pub(crate) async fn begin(
     let typed = confirm(session.out, &plan.confirmation, given)?;
     let typed = typed.as_deref();
     let run = match &given.at_night {
+        None if plan.action.force => {
+            let reason = reason(session.out, given)?;
+            app.start_run_because(&plan.fleet, &plan.hash, typed, &reason).await?
+        }
         None => app.start_run(&plan.fleet, &plan.hash, typed).await?,
         Some(reason) => {
             let key = given.key.choice(app)?;
@@ -148,7 +152,7 @@ async fn request(
 
 /// Follows a direct action to its end. The first Ctrl-C asks it to stop between two effects.
 pub(crate) async fn follow(out: &Output, app: &App, run: &RunView) -> Result<RunView, Failure> {
-    let mut shown = BTreeMap::new();
+    let (mut shown, mut told) = (BTreeMap::new(), 0);
     let finished = app.finished(&run.id);
     tokio::pin!(finished);
     let mut look = tokio::time::interval(LOOK_EVERY);
@@ -156,10 +160,15 @@ pub(crate) async fn follow(out: &Output, app: &App, run: &RunView) -> Result<Run
         tokio::select! {
             ended = &mut finished => {
                 let ended = ended?;
+                loud(out, &ended, &mut told);
                 progress(out, &ended, &mut shown);
                 return Ok(ended);
             }
-            _ = look.tick() => progress(out, &app.run(&run.id).await?, &mut shown),
+            _ = look.tick() => {
+                let now = app.run(&run.id).await?;
+                loud(out, &now, &mut told);
+                progress(out, &now, &mut shown);
+            }
             _ = tokio::signal::ctrl_c() => {
                 out.note("stopping between two effects; what was sent is proven or named in doubt");
                 // It may have ended in the meantime, which is what was asked for.
@@ -167,6 +176,14 @@ pub(crate) async fn follow(out: &Output, app: &App, run: &RunView) -> Result<Run
             }
         }
     }
+}
+
+/// Says which safeguards were passed over, each as soon as it is.
+pub(crate) fn loud(out: &Output, run: &RunView, told: &mut usize) {
+    for bypassed in run.bypassed.iter().skip(*told) {
+        out.note(out.style.bad(&printable(bypassed)));
+    }
+    *told = run.bypassed.len();
 }
 
 pub(crate) fn progress(out: &Output, run: &RunView, shown: &mut BTreeMap<String, RunNodeState>) {

@@ -106,6 +106,7 @@ fn simulated_retirement(world: &World, plan: &Value) {
     assert!(said.contains("0 of the 1 root keys it needs"), "{said}");
 }
 
+/// R091, R092: two groups on machines of their own, and whoever asks is neither.
 #[test]
 fn a_plan_starts_when_both_groups_consented_on_machines_of_their_own() {
     let world = World::demo(5);
@@ -257,6 +258,20 @@ fn a_rollback_at_night_is_listed_until_somebody_else_looked_at_it() {
     let run = text(&due["reviews"][0]["run"]).to_owned();
     assert_eq!(due["reviews"][0]["reason"], "it denies everything");
     assert_eq!(due["reviews"][0]["overdue"], false);
+    // It is told wherever the run is, and in its journal.
+    let shown = signing(&world, &format!("runs|show|{run}"), 0).stdout;
+    let loud = |text: &str| {
+        text.lines().any(|line| {
+            line.contains("it began without approvals by ")
+                && line.contains(": it denies everything")
+        })
+    };
+    assert!(loud(&shown), "{shown}");
+    let listed = signing(&world, "runs|list", 0).stdout;
+    assert!(loud(&listed) && listed.contains("BYPASSED"), "{listed}");
+    signing(&world, &format!("journal|export|{run}|-o|night.jsonl"), 0);
+    let journal = fs::read_to_string(world.path().join("night.jsonl")).expect("a journal");
+    assert_eq!(journal.matches("\"approvals\"").count(), 1, "{journal}");
     let own = format!("approvals|review|{run}|--note|fine|--key|rick.key");
     assert!(signing(&world, &own, 2).stderr.contains("no group of rick has a say"));
     let review = format!("approvals|review|{run}|--note|it was right to|--key|mara.key");

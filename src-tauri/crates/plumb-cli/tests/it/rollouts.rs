@@ -35,6 +35,7 @@ fn left_open(world: &World, nodes: &str) -> String {
     text(&run["id"])
 }
 
+/// R270, R283: a canary that somebody looks at, then the rest.
 #[test]
 fn a_rollout_is_planned_run_to_an_attestation_and_resumed_to_its_end() {
     let world = World::demo(7);

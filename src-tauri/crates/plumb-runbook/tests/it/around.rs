@@ -81,6 +81,7 @@ fn less_hinders_a_rollout_on_staging_that_halts() {
     assert_snapshot!(check(&plan, &around, &world));
 }
 
+/// R044.
 #[test]
 fn what_staging_certified_may_go_to_production() {
     let world = production(fleet("promoted"));
@@ -91,6 +92,7 @@ fn what_staging_certified_may_go_to_production() {
     assert!(!check(&plan, &around, &world).contains("not_promoted"));
 }
 
+/// R044, R267: what no staging fleet proved does not go to production.
 #[test]
 fn staging_is_asked_for_whatever_the_fleet_file_calls_the_environment() {
     let world = fleet("renamed");

@@ -35,6 +35,7 @@ fn pin_and_sync_goes_to_the_named_version() {
     assert_snapshot!(check(&pin("1.9.0", true), &["agent-current", "reload-current"], &world));
 }
 
+/// R293: a node without a rollback of its own loads the file that ran before.
 #[test]
 fn rollback_goes_to_last_known_good_or_what_the_history_names() {
     assert_snapshot!(check(&rollback(None), &[], &fleet("rollback")));

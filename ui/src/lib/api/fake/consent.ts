@@ -148,7 +148,7 @@ export function certificateOf(run: RunView, plan: PlanView): CertificateView {
   const late = targets.filter((target) => target.straggles !== null).length;
   const ended = run.ended_at_ms ?? 0;
   return {
-    run: run.id, fleet: run.fleet, environment: plan.environment, plan_hash: run.plan_hash, operator: run.operator, outcome: run.phase, ended_at_ms: ended, observed_at_ms: ended + 30_000, green: late === 0, targets, contents: [...new Set(targets.flatMap((target) => target.observed ?? []))],
+    run: run.id, fleet: run.fleet, environment: plan.environment, plan_hash: run.plan_hash, operator: run.operator, outcome: run.phase, ended_at_ms: ended, observed_at_ms: ended + 30_000, green: late === 0, bypassed: run.bypassed, targets, contents: [...new Set(targets.flatMap((target) => target.observed ?? []))],
     journal_events: run.journal_events, journal_head: run.journal_head, digest: digest(`certificate ${run.id}`), signed_by: digest('console key'), unsigned: null, file: null,
     summary: late === 0 ? `all ${targets.length} targets stood as planned 30 s after the run` : `${late} of ${targets.length} targets did not stand as planned 30 s after the run`,
   };
