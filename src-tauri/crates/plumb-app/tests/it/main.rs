@@ -7,6 +7,7 @@ mod journals;
 mod notifications;
 mod offline;
 mod rollouts;
+mod rosters;
 mod runs;
 mod sharing;
 mod undo;
