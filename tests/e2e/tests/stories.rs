@@ -167,7 +167,7 @@ async fn a_canary_that_fails_halts_the_rollout_and_is_brought_back() -> Result<(
 /// Waits until the run that is shown says of a node that it was not begun.
 async fn row_waits(window: &Window, node: &str) -> Result<()> {
     let nodes = "//section[@aria-label='Nodes']//*[self::li or self::tr]";
-    let path = format!("{nodes}[contains(., {}) and contains(., 'not started')]", quoted(node));
+    let path = format!("{nodes}[contains(., {}) and contains(., 'Waiting')]", quoted(node));
     window.find(&path).await.map(drop)
 }
 

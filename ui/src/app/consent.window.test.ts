@@ -82,8 +82,16 @@ describe('approvals', () => {
   });
 
   it('wait in the list, and the plan is looked at again from there', async () => {
-    await review({ consent: 'partly' });
-    await userEvent.keyboard('{Escape}{Escape}');
+    await review({ consent: 'open' });
+    await approvals().getByRole('button', { name: 'Request approval…' }).click();
+    await dialog().getByRole('textbox', { name: 'Save the request as' }).fill('/home/ops/request.json');
+    await apply();
+    await expect.element(dialog()).not.toBeInTheDocument();
+    await approvals().getByRole('button', { name: 'Sign…' }).click();
+    await apply();
+    await expect.element(approvals().getByText(/sam approves for storage/)).toBeVisible();
+    await button('Change it').click();
+    await button('Cancel').click();
     const waits = page.getByRole('list', { name: 'Plans to be approved or started' }).getByRole('button');
     await expect.element(waits).toHaveTextContent(/by mira.*Missing 1 of platform-security/);
     await expectAccessible();
