@@ -87,6 +87,8 @@ fn commands() -> impl Fn(tauri::ipc::Invoke) -> bool + Send + Sync + 'static {
         commands::plans::start_run,
         commands::plans::start_run_at_night,
         commands::consent::plan_consent,
+        commands::consent::waiting_plans,
+        commands::consent::prepare_kept,
         commands::consent::ask_for_approval,
         commands::consent::save_request,
         commands::consent::add_approval_file,

@@ -5,7 +5,10 @@ use plumb_app::{
     error::AppError,
     views::{
         approvals::{ReviewView, RosterFileView, RosterView, SignedView},
-        consent::{KeyRequest, PlanConsentView, RequestFileView, SignRequest, SignerView},
+        consent::{
+            KeyRequest, PlanConsentView, RequestFileView, SignRequest, SignerView, WaitingPlanView,
+        },
+        plan::PlanView,
     },
 };
 use tauri::State;
@@ -16,6 +19,23 @@ pub(crate) async fn plan_consent(
     plan_hash: String,
 ) -> Result<Option<PlanConsentView>, AppError> {
     app.plan_consent(&plan_hash).await
+}
+
+#[tauri::command]
+pub(crate) async fn waiting_plans(
+    app: State<'_, App>,
+    fleet: String,
+) -> Result<Vec<WaitingPlanView>, AppError> {
+    app.waiting_plans(&fleet).await
+}
+
+#[tauri::command]
+pub(crate) async fn prepare_kept(
+    app: State<'_, App>,
+    fleet: String,
+    plan_hash: String,
+) -> Result<PlanView, AppError> {
+    app.prepare_kept(&fleet, &plan_hash).await
 }
 
 #[tauri::command]

@@ -84,17 +84,19 @@ impl Desktop {
 
     /// The next notification with this title; others are passed over.
     pub async fn hear(&mut self, title: &str) -> Result<Shown> {
+        let mut others = Vec::new();
         let hearing = async {
             while let Some(shown) = self.heard.recv().await {
                 if shown.title == title {
                     return Some(shown);
                 }
+                others.push(shown.title);
             }
             None
         };
-        tokio::time::timeout(HEAR_MAX, hearing)
-            .await
-            .with_context(|| format!("nobody was told {title:?}"))?
+        let heard = tokio::time::timeout(HEAR_MAX, hearing).await;
+        heard
+            .with_context(|| format!("nobody was told {title:?}, but {others:?}"))?
             .context("the service ended")
     }
 }

@@ -143,7 +143,7 @@ async fn a_canary_that_fails_halts_the_rollout_and_is_brought_back() -> Result<(
     roll_out_two(&window, None).await?;
     window.see("Nothing further is changed until somebody decides.").await?;
     window.see("no space is left on the disk").await?;
-    let halted = desktop.hear("Halted: Sync 2 nodes to 2.0.0").await?;
+    let halted = desktop.hear("Halted: Sync to the desired version").await?;
     assert!(halted.program == "Plumbline" && halted.body.starts_with("demo: "), "{halted:?}");
     // The second wave never began.
     row_waits(&window, AHEAD).await?;
@@ -154,7 +154,7 @@ async fn a_canary_that_fails_halts_the_rollout_and_is_brought_back() -> Result<(
     window.chord(&[CONTROL], ENTER).await?;
     window.closed().await?;
     window.see("its disk is full").await?;
-    desktop.hear("Rolled back: Sync 2 nodes to 2.0.0").await?;
+    desktop.hear("Rolled back: Sync to the desired version").await?;
     window.press_outside_fields('e').await?;
     window.see("brings nodes back: its disk is full.").await?;
     window.click_button("Close").await?;
@@ -167,7 +167,7 @@ async fn a_canary_that_fails_halts_the_rollout_and_is_brought_back() -> Result<(
 /// Waits until the run that is shown says of a node that it was not begun.
 async fn row_waits(window: &Window, node: &str) -> Result<()> {
     let nodes = "//section[@aria-label='Nodes']//*[self::li or self::tr]";
-    let path = format!("{nodes}[contains(., {}) and contains(., 'not started')]", quoted(node));
+    let path = format!("{nodes}[contains(., {}) and contains(., 'Waiting')]", quoted(node));
     window.find(&path).await.map(drop)
 }
 

@@ -134,7 +134,7 @@ mod tests {
         RunView {
             id: "r-1".to_owned(),
             plan_hash: String::new(),
-            title: "Sync 4 nodes to 2.0.0".to_owned(),
+            title: "Sync to the desired version".to_owned(),
             fleet: "eu".to_owned(),
             operator: "mira".to_owned(),
             started_at_ms: NOW,
@@ -184,8 +184,11 @@ mod tests {
             run(RunPhase::Succeeded, Some(NOW + 9), 4),
             run(RunPhase::Succeeded, Some(NOW + 9), 4),
         ];
-        let halt = "Halted: Sync 4 nodes to 2.0.0";
-        assert_eq!(titles(&mut noticed, &runs), [halt, halt, "Succeeded: Sync 4 nodes to 2.0.0"]);
+        let halt = "Halted: Sync to the desired version";
+        assert_eq!(
+            titles(&mut noticed, &runs),
+            [halt, halt, "Succeeded: Sync to the desired version"]
+        );
     }
 
     #[test]
@@ -221,11 +224,11 @@ mod tests {
         assert_eq!(["old", "new", "new"].map(|id| noticed.is_new(id)), [false, true, false]);
         let told = requested(&Requested {
             fleet: "eu".to_owned(),
-            title: "Sync 4 nodes to 2.0.0".to_owned(),
+            title: "Sync to the desired version".to_owned(),
             requester: "avery".to_owned(),
             missing: vec!["1 of storage".to_owned(), "1 of platform-security".to_owned()],
         });
-        assert_eq!(told.title, "Approval requested: Sync 4 nodes to 2.0.0");
+        assert_eq!(told.title, "Approval requested: Sync to the desired version");
         assert_eq!(told.body, "eu: avery asks. Missing: 1 of storage, 1 of platform-security.");
     }
 

@@ -64,6 +64,7 @@ mod tests {
             write::<run::RunMoment>,
             write::<consent::PlanConsentView>,
             write::<consent::RequestFileView>,
+            write::<consent::WaitingPlanView>,
             write::<consent::KeyRequest>,
             write::<consent::SignRequest>,
             write::<approvals::SignedView>,

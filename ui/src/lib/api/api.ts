@@ -34,6 +34,7 @@ import type {
   SignRequest,
   TextDiffView,
   Topic,
+  WaitingPlanView,
 } from './bindings';
 
 export type * from './bindings';
@@ -61,6 +62,10 @@ export interface Api {
   startRunAtNight(fleet: string, planHash: string, typed: string | null, reason: string, key: KeyRequest): Promise<RunView>;
   /** How a plan stands with those who must consent; nothing where nobody has to. */
   planConsent(planHash: string): Promise<PlanConsentView | null>;
+  /** Plans that approval was asked for and that have not run, the newest request first. */
+  waitingPlans(fleet: string): Promise<WaitingPlanView[]>;
+  /** A plan that was shown before, so that it can be started; refused with the difference where it would come out differently now. */
+  prepareKept(fleet: string, planHash: string): Promise<PlanView>;
   /** Signs the request for a plan and writes the file for those who approve. */
   askForApproval(fleet: string, planHash: string, key: KeyRequest, path: string): Promise<SignedView>;
   /** Writes a request that was signed before once more. */

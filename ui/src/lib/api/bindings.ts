@@ -1294,6 +1294,15 @@ code: string,
 reason: string, payload: string, };
 
 /**
+ * A plan that approval was asked for, and that has not run.
+ */
+export type WaitingPlanView = { plan: string, title: string, requester: string, asked_at: string, consented: boolean, 
+/**
+ * In a sentence, with who is missing.
+ */
+standing: string, };
+
+/**
  * One wave of a plan.
  */
 export type WaveView = { name: string, nodes: Array<string>, 

@@ -114,14 +114,18 @@ export function createFake(options: FakeOptions): Api {
     moments: (fleet, part) => ask(fleet, (found) => momentsView(found, part)),
     policyTextDiff: (fleet, from, to, policy) => ask(fleet, () => textDiff(from, to, policy)),
     bundleChoices: (fleet) => ask(fleet, bundleChoices),
+    waitingPlans: (fleet) => answer(() => consent.waiting((plan) => runs.plan(plan), fleet)),
+    prepareKept: (_fleet, planHash) => answer(() => runs.plan(planHash)),
     preparePlan: (fleet, request) => ask(fleet, (found) => runs.remember(planFor(found, request))),
     startRun: (fleet, planHash, typed) => ask(fleet, (found) => {
       const missing = consent.of(runs.plan(planHash));
       if (missing && !missing.approvals.consented) fail('invalid', missing.approvals.standing, 'ask those who may approve, and add their approvals');
+      consent.use(planHash);
       return changed(fleet, runs.start(found, planHash, typed));
     }),
     startRunAtNight: (fleet, planHash, typed, reason) => ask(fleet, (found) => {
       const run = runs.start(found, planHash, typed);
+      consent.use(planHash);
       consent.owe(run, reason);
       return changed(fleet, run);
     }),

@@ -86,14 +86,29 @@ export class Rollouts {
     this.startError = null;
   }
 
-  async prepare(rollout: RolloutRequest): Promise<void> {
+  prepare(rollout: RolloutRequest): Promise<void> {
+    return this.#review((fleet) => this.api.preparePlan(fleet, { ...this.action, rollout }));
+  }
+
+  /** A plan that was shown before and waits for others. */
+  look(planHash: string): Promise<void> {
+    if (this.starting) return Promise.resolve();
+    this.reset();
+    return this.#review(async (fleet) => {
+      const plan = await this.api.prepareKept(fleet, planHash);
+      this.action = { ...plan.action, rollout: null };
+      return plan;
+    });
+  }
+
+  async #review(made: (fleet: string) => Promise<PlanView>): Promise<void> {
     const fleet = this.fleet();
     if (fleet === null || this.starting) return;
     const asked = (this.#asked += 1);
     this.startError = null;
     this.stage = { at: 'preparing' };
     try {
-      const plan = await this.api.preparePlan(fleet, { ...this.action, rollout });
+      const plan = await made(fleet);
       if (asked === this.#asked) this.stage = { at: 'review', plan };
     } catch (thrown) {
       if (asked === this.#asked) this.stage = { at: 'refused', error: appError(thrown) };

@@ -10,6 +10,7 @@ mod notifications;
 mod offline;
 mod refused;
 mod rollouts;
+mod rosters;
 mod runs;
 mod sharing;
 mod strict;

@@ -1,5 +1,5 @@
 //! Consent of the fake: one rule, five people, and envelopes that come as somebody names their file.
-import type { AppError, ApprovalRequestView, CertificateView, GivenView, KeyRequest, PlanConsentView, PlanView, ReviewView, RunView, SignedView, SignerView, SignRequest } from '../api';
+import type { AppError, ApprovalRequestView, CertificateView, GivenView, KeyRequest, PlanConsentView, PlanView, ReviewView, RunView, SignedView, SignerView, SignRequest, WaitingPlanView } from '../api';
 import { digest } from './seed';
 
 /** How a plan stands with those who must consent, when it is made. */
@@ -21,6 +21,7 @@ export const SIGNERS: SignerView[] = [
 
 export class FakeConsent {
   #given = new Map<string, GivenView[]>();
+  #used = new Set<string>();
   #void = new Map<string, PlanConsentView['approvals']['void']>();
   #reviews: ReviewView[] = [];
   constructor(
@@ -71,6 +72,22 @@ export class FakeConsent {
       signers: SIGNERS,
       night: this.how === 'night' ? { hours: '22:00 to 06:00 UTC', open: true } : null,
     };
+  }
+
+  /** Plans that were asked about and have not run. */
+  waiting(planOf: (hash: string) => PlanView, fleet: string): WaitingPlanView[] {
+    return [...this.#given].flatMap(([hash, given]): WaitingPlanView[] => {
+      const request = given.find((one) => one.act === 'request');
+      const plan = planOf(hash);
+      const view = this.of(plan);
+      if (!request || view === null || plan.fleet !== fleet || this.#used.has(hash)) return [];
+      return [{ plan: hash, title: plan.title, requester: request.person, asked_at: request.issued_at, consented: view.approvals.consented, standing: view.approvals.standing }];
+    });
+  }
+
+  /** A run uses the answers up. */
+  use(plan: string): void {
+    this.#used.add(plan);
   }
 
   /** Whoever signs with a key; a key file belongs to whom its name says. */
