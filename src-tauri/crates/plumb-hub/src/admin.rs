@@ -3,7 +3,9 @@
 use std::path::Path;
 
 use jiff::Timestamp;
-use plumb_alert::RoleMatrix;
+use plumb_alert::{Retention, RoleMatrix, RoutingPolicy};
+use plumb_inbox::{Inbox, PostgresStore, Settings, SqliteStore};
+pub use plumb_inbox::{Migration, Step};
 use plumb_wire::hub::{CreatedIdentity, Identities, IdentityView, NewIdentity};
 
 use crate::{
@@ -49,6 +51,33 @@ pub async fn revoke_identity(
 pub async fn migrate(data: &Path) -> Result<(), HubError> {
     open(data).await?.close().await;
     Ok(())
+}
+
+/// The tables of alerts that are there, and those that are made now; with `dry_run`, that would be made.
+pub async fn migrate_alerts(alerts: &Settings, dry_run: bool) -> Result<Vec<Step>, HubError> {
+    Ok(match (alerts, dry_run) {
+        (Settings::Sqlite(path), true) => SqliteStore::preview(path).await?,
+        (Settings::Sqlite(path), false) => SqliteStore::migrate(path).await?,
+        (Settings::Postgres(settings), true) => PostgresStore::preview(settings).await?,
+        (Settings::Postgres(settings), false) => PostgresStore::migrate(settings).await?,
+        (Settings::Memory, _) => Vec::new(),
+    })
+}
+
+/// Alerts that were acknowledged longer ago than they are kept: how many would go, or how many went.
+pub async fn retain_alerts(
+    alerts: &Settings,
+    acked_days: u32,
+    remove: bool,
+) -> Result<u64, HubError> {
+    let inbox = Inbox::new(alerts.open().await?, RoutingPolicy::default());
+    let kept = async {
+        let preview = inbox.retention_preview(Retention { acked_days }).await?;
+        if remove { inbox.retain(preview.before).await } else { Ok(preview.expiring.alerts) }
+    };
+    let kept = kept.await;
+    inbox.close().await?;
+    kept.map_err(|error| HubError::Refused(error.to_string()))
 }
 
 /// Entries of one log that are older than they are kept.

@@ -269,6 +269,13 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     get("/v1/hub/packs", "packs", "Packs with their versions")
         .needs(Entitlement::HubRead)
         .gives(json::<hub::PackList>()),
+    get(
+        "/v1/hub/storage",
+        "storage",
+        "Whether the storage of packs takes and gives bytes, and what is missing in it",
+    )
+    .needs(Entitlement::HubRead)
+    .gives(json::<hub::StorageStatus>()),
     get("/v1/hub/packs/{packId}", "pack_versions", "Versions of one pack")
         .needs(Entitlement::HubRead)
         .gives(json::<hub::PackView>()),

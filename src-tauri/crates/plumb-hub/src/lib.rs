@@ -40,3 +40,8 @@ pub use rates::Rate;
 pub use serve::{HubConfig, RunningHub, serve_packs};
 pub use state::StateError;
 pub use storage::PackStorage;
+
+/// The digest a version is known by: SHA-256 of its bytes, in hex.
+pub fn digest(bytes: &[u8]) -> String {
+    plumb_fleet::Digest::of(bytes).to_string()
+}

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use plumb_bundle::{ArchiveError, OpaArchive, PolicyPack};
 use plumb_fleet::Digest;
 use plumb_wire::{
-    hub::{PackFormat, PackList, PackVersion, PackView, WhichVersion},
+    hub::{PackFormat, PackList, PackVersion, PackView, StorageStatus, WhichVersion},
     packs::is_pack_id,
 };
 use serde::{Deserialize, Serialize};
@@ -106,6 +106,32 @@ pub(crate) async fn list(state: &State) -> Result<PackList, Problem> {
 
 pub(crate) async fn view(state: &State, pack: &str) -> Result<PackView, Problem> {
     Ok(kept(state, pack).await?.view(pack))
+}
+
+/// Looks at the storage: whether it takes and gives bytes, and whether those of every version are there.
+pub(crate) async fn storage(hub: &Hub) -> Result<StorageStatus, Problem> {
+    let mut status = StorageStatus {
+        place: hub.blobs.place(),
+        writable: true,
+        problem: None,
+        versions: 0,
+        bytes: 0,
+        missing: Vec::new(),
+    };
+    if let Err(error) = hub.blobs.probe(hub.now()).await {
+        status.writable = false;
+        status.problem = Some(chain(&error));
+    }
+    for Document { key, body, .. } in all(&hub.state).await? {
+        for version in &body.versions {
+            status.versions += 1;
+            status.bytes += version.bytes;
+            if !matches!(hub.blobs.pack(version.digest).await, Ok(Some(_))) {
+                status.missing.push(format!("{key} {}", version.version));
+            }
+        }
+    }
+    Ok(status)
 }
 
 /// A version to be published.

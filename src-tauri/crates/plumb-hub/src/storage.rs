@@ -87,6 +87,25 @@ impl Blobs {
         Ok(found.filter(|bytes| bytes.len() as u64 <= ATTESTATION_BYTES_MAX))
     }
 
+    /// Where it is, in words.
+    pub(crate) fn place(&self) -> String {
+        self.0.to_string()
+    }
+
+    /// Writes something small and reads it back.
+    pub(crate) async fn probe(&self, now: jiff::Timestamp) -> Result<(), StorageError> {
+        const NAME: &str = "probe";
+        let text = Bytes::from(now.to_string());
+        self.put(NAME.to_owned(), text.clone()).await?;
+        let read = self.get(NAME.to_owned()).await?;
+        if read.as_ref() == Some(&text) {
+            return Ok(());
+        }
+        let told = "what was written does not come back".into();
+        let error = object_store::Error::Generic { store: "packs", source: told };
+        Err(StorageError { doing: "reading back", name: NAME.to_owned(), error })
+    }
+
     async fn put(&self, name: String, bytes: Bytes) -> Result<(), StorageError> {
         let put = self.0.put(&Path::from(name.as_str()), bytes.into()).await;
         put.map(drop).map_err(|error| StorageError { doing: "writing", name, error })

@@ -11,7 +11,7 @@ use axum::{
 use plumb_bundle::{formats::pack::BUNDLE_MEDIA_TYPE, limits::ARCHIVE_BYTES_MAX};
 use plumb_fleet::Digest;
 use plumb_wire::{
-    hub::{PackList, PackView, PublishQuery, WhichVersion},
+    hub::{PackList, PackView, PublishQuery, StorageStatus, WhichVersion},
     packs::PREFERENCE_APPLIED,
 };
 use tokio::time::timeout;
@@ -30,6 +30,7 @@ use crate::{
 pub(super) fn routes() -> Router<Hub> {
     Router::new()
         .route("/v1/hub/packs", get(list))
+        .route("/v1/hub/storage", get(storage))
         .route("/v1/hub/packs/{packId}", get(one).post(publish))
         .route("/v1/hub/packs/{packId}/serve", post(serve))
         .route("/v1/hub/packs/{packId}/attestations/{digest}", put(attest))
@@ -39,6 +40,10 @@ pub(super) fn routes() -> Router<Hub> {
 
 async fn list(State(hub): State<Hub>) -> Result<Json<PackList>, Problem> {
     registry::list(&hub.state).await.map(Json)
+}
+
+async fn storage(State(hub): State<Hub>) -> Result<Json<StorageStatus>, Problem> {
+    registry::storage(&hub).await.map(Json)
 }
 
 async fn one(State(hub): State<Hub>, Path(pack): Path<String>) -> Result<Json<PackView>, Problem> {

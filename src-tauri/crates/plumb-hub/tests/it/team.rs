@@ -7,3 +7,4 @@ mod contract;
 mod fleets;
 mod packs;
 mod telemetry;
+mod tls;

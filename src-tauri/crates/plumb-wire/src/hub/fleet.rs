@@ -43,6 +43,20 @@ pub struct PackList {
     pub packs: Vec<PackView>,
 }
 
+/// How the storage of packs stands, looked at for this answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct StorageStatus {
+    pub place: String,
+    /// Something was written and read back.
+    pub writable: bool,
+    /// Why not, where it was not.
+    pub problem: Option<String>,
+    pub versions: usize,
+    pub bytes: u64,
+    /// Published versions whose bytes are not there, or are damaged.
+    pub missing: Vec<String>,
+}
+
 /// How a version is published.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -226,4 +226,10 @@ async fn a_damaged_file_is_not_served() {
     let team = Team::start_in(data, |_| {}).await;
     assert_eq!(team.get(PACK, BOOTSTRAP).await.status, 404);
     team.get(&format!("{REGISTRY}/files/{digest}"), BOOTSTRAP).await.problem(503);
+    let storage = team.get("/v1/hub/storage", BOOTSTRAP).await.fine();
+    assert_eq!(
+        (storage["writable"].as_bool(), storage["versions"].as_u64()),
+        (Some(true), Some(1))
+    );
+    assert_eq!(storage["missing"], json!(["policy-pack-v0 1.0.0"]));
 }
