@@ -27,6 +27,8 @@ struct Journalled {
     head: Option<Digest>,
     keys: BTreeSet<String>,
     ended: bool,
+    /// Changes of the console's own pins that the newest intent may still lead to.
+    pins: u32,
 }
 
 /// An effect on its way, as the outside sees it.
@@ -73,12 +75,28 @@ impl Checker {
             {
                 wrong.push(format!("{key} was started twice"));
             }
+            match entry.body.event {
+                Event::DesiredStarted { .. } | Event::PinsStarted { .. } => journal.pins = 1,
+                Event::DesiredSet { .. }
+                | Event::PinsChanged { .. }
+                | Event::PinsUnchanged { .. } => journal.pins = 0,
+                _ => {}
+            }
             journal.entries += 1;
             journal.head = Some(entry.hash);
             journal.ended |= matches!(entry.body.event, Event::RunEnded { .. });
             for what in wrong {
                 self.violation(what);
             }
+        }
+    }
+
+    /// The console's own pins become others.
+    pub fn changes_pins(&mut self, run: RunId) {
+        let journal = self.journals.entry(run).or_default();
+        match journal.pins.checked_sub(1) {
+            Some(left) => journal.pins = left,
+            None => self.violation(format!("pins of {run} were changed without durable intent")),
         }
     }
 

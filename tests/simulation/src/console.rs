@@ -9,16 +9,16 @@ use std::{
 use jiff::{SignedDuration, Timestamp};
 use plumb_exec::{
     Clock, EffectHandler, ExecuteError, Journal, JournalError, Left, Lock, LockError, Observation,
-    Request, Setting, carry_out, desk,
+    PinMove, Request, Setting, carry_out, desk,
 };
 use plumb_fleet::{ContentDigest, NodeId, RunId};
 use plumb_journal::{EffectOutcome, Entry, Event, Head, RunState, fold};
-use plumb_runbook::{ApprovedPlan, DesiredChange, GateCheck, PinChange, Plan};
+use plumb_runbook::{ApprovedPlan, GateCheck, PinChange, Plan};
 use plumb_testkit::clock::start;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-use crate::{checker::Seen, network::Sim};
+use crate::{checker::Seen, network::Sim, pins::Pins};
 
 /// Something broken on purpose, to see that the checks see it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,6 +50,7 @@ pub struct Console {
     pub approved: Arc<ApprovedPlan>,
     pub defect: Option<Defect>,
     disk: Arc<Mutex<Disk>>,
+    pins: Arc<Mutex<Pins>>,
     began: Instant,
 }
 
@@ -87,6 +88,7 @@ impl Console {
             approved: approved.clone(),
             defect: None,
             disk: Arc::new(Mutex::new(disk)),
+            pins: Arc::new(Mutex::new(Pins::before(approved.plan()))),
             began: Instant::now(),
         }
     }
@@ -172,7 +174,12 @@ impl Console {
         self.sim.lock().checker.durable(self.run, &written);
     }
 
-    async fn die(&self) -> Result<(), JournalError> {
+    /// The console's own pins.
+    pub fn pins(&self) -> MutexGuard<'_, Pins> {
+        self.pins.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn die<T>(&self) -> T {
         self.crash();
         std::future::pending().await
     }
@@ -230,14 +237,32 @@ impl Journal for Console {
 }
 
 impl EffectHandler for Console {
-    async fn set_desired(&self, _change: &DesiredChange) -> Result<(), String> {
+    async fn change_pins(&self, pins: &PinMove) -> Result<(), String> {
+        let (before, after, full) = {
+            let outside = &mut *self.sim.lock();
+            let faults = outside.faults;
+            let crash = (outside.chance(faults.crash), outside.chance(faults.crash));
+            (crash.0, crash.1, outside.chance(faults.full_disk))
+        };
         sleep(Duration::from_millis(3)).await;
+        if before {
+            return self.die().await;
+        }
+        if full {
+            return Err("no space left on device".to_owned());
+        }
+        if self.pins().change(pins)? {
+            self.sim.lock().checker.changes_pins(self.run);
+        }
+        if after {
+            return self.die().await;
+        }
         Ok(())
     }
 
-    async fn change_pins(&self, _pins: &PinChange) -> Result<(), String> {
-        sleep(Duration::from_millis(3)).await;
-        Ok(())
+    async fn pins_stand(&self, pins: &PinChange) -> Result<bool, String> {
+        sleep(Duration::from_millis(1)).await;
+        Ok(self.pins().stand(pins))
     }
 
     async fn perform(&self, request: &Request<'_>) -> EffectOutcome {

@@ -9,6 +9,7 @@ pub mod checker;
 pub mod console;
 pub mod fleet;
 pub mod network;
+pub mod pins;
 pub mod scenario;
 mod story;
 

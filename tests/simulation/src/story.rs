@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use plumb_exec::{ExecuteError, Left, Wish};
-use plumb_journal::{NodePhase, Outcome};
+use plumb_journal::{NodePhase, Outcome, RunState};
 use plumb_testkit::ids::SeededIds;
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 use tokio::time::{Instant, sleep, timeout};
@@ -13,6 +13,7 @@ use crate::{
     console::{Console, Defect},
     fleet::Nodes,
     network::Sim,
+    pins::Pins,
     scenario::Scenario,
 };
 
@@ -169,6 +170,9 @@ fn judge(console: &Console, world: &plumb_testkit::builders::World) {
     let entries = console.entries();
     let outside = &mut *console.sim.lock();
     outside.checker.reads(console.run, &entries, state.outcome.is_some());
+    if let Some(wrong) = judge_pins(console, &state) {
+        outside.checker.violation(wrong);
+    }
     for target in console.plan().targets() {
         let node = &outside.nodes.by_id[&target.node];
         let ours = node.changed_by.iter().all(|run| *run == console.run);
@@ -199,4 +203,26 @@ fn judge(console: &Console, world: &plumb_testkit::builders::World) {
             outside.checker.violation(what);
         }
     }
+}
+
+/// What a run says of the console's own pins is so, where nobody else changed them.
+fn judge_pins(console: &Console, state: &RunState) -> Option<String> {
+    let (plan, pins) = (console.plan(), console.pins());
+    if state.outcome.is_some() && state.pins_pending {
+        return Some(format!("{} ended with its pins in doubt", console.name));
+    }
+    if pins.meddled || state.pins_pending {
+        return None;
+    }
+    let before = || *pins == Pins::before(plan);
+    let right = if state.pins_restored || !state.pins_changed {
+        before()
+    } else {
+        plan.pins_after().is_some_and(|after| pins.stand(&after))
+    };
+    let kept = state.outcome == Some(Outcome::RolledBack) && !before();
+    (!right || kept).then(|| {
+        let changed = state.pins_changed;
+        format!("{} says changed={changed} of its pins, which are {:?}", console.name, pins.by)
+    })
 }

@@ -18,6 +18,7 @@ pub(crate) mod evaluate;
 pub(crate) mod evidence;
 pub(crate) mod fleet;
 pub(crate) mod help;
+pub(crate) mod impact;
 pub(crate) mod journal;
 pub(crate) mod key;
 pub(crate) mod logs;
@@ -34,6 +35,7 @@ pub(crate) mod run;
 pub(crate) mod runs;
 pub(crate) mod status;
 pub(crate) mod sync;
+mod tls;
 mod token;
 pub(crate) mod trust;
 pub(crate) mod unpin;
@@ -92,6 +94,7 @@ async fn policy(session: Session<'_>, policy: &Policy) -> Outcome {
         Policy::ResolveConflict(resolve) => resolve.run(session).await,
         Policy::Config(config) => config.run(session).await,
         Policy::Evaluate(evaluate) => evaluate.run(session).await,
+        Policy::Impact(impact) => impact.run(session).await,
         Policy::Logs(logs) => logs.run(session).await,
     }
 }

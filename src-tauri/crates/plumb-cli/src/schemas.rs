@@ -9,6 +9,7 @@ use plumb_app::views::{
     evidence::{
         CaptureView, EvidenceContentsView, EvidenceDiffView, EvidenceVerdictView, SealedView,
     },
+    impact::ImpactView,
     journal::{ConsoleKeyView, JournalExportView, JournalVerdictView},
     plan::PlanView,
     rollout::RolloutRequest,
@@ -84,6 +85,7 @@ pub fn schemas() -> Vec<(&'static str, Schema)> {
         ("fleet", of::<MembersView>()),
         ("fleets", of::<FleetsDocument>()),
         ("help", of::<HelpDocument>()),
+        ("impact", of::<ImpactView>()),
         ("import", of::<ImportDocument>()),
         ("journal", of::<JournalVerdictView>()),
         ("journal-export", of::<JournalExportView>()),

@@ -14,6 +14,11 @@ pub enum Event {
         operator: String,
         targets: u32,
     },
+    /// Intent: the desired version is about to be set as the plan says.
+    DesiredStarted {
+        version: Version,
+        content: Option<ContentDigest>,
+    },
     /// The desired version was set as the plan says, before any node was touched.
     DesiredSet {
         version: Version,
@@ -23,6 +28,14 @@ pub enum Event {
     /// once more when a rollback is over.
     PinsChanged {
         pins: PinChange,
+    },
+    /// Intent: pins of the console are about to be set and lifted.
+    PinsStarted {
+        pins: PinChange,
+    },
+    /// Of the newest intent about the desired version or pins nothing came to be, with the reason.
+    PinsUnchanged {
+        reason: String,
     },
     /// Intent: the effect is about to be sent.
     EffectStarted {

@@ -33,7 +33,7 @@ pub use dry_run::{DryRun, DryRunNode, Precondition, Readiness, VerifyAnswer};
 pub use effect::Effect;
 pub use finding::{Finding, FindingCode, Probe, Severity, bundle_of, findings, findings_around};
 pub use gate::{Gate, GateCheck};
-pub use pins::{PinChange, PinTo};
+pub use pins::{PinChange, PinTo, pin_of};
 pub use plan::{
     DesiredChange, LeftOut, LeftOutReason, NodePlan, Plan, PlanError, PlanInput, Running,
     SetDifference, Wave, blast_lines, path_on_node, plan,

@@ -7,10 +7,10 @@ use std::{
 };
 
 use camino::{Utf8Path, Utf8PathBuf};
-use plumb_exec::{Left, NoLock, Orders, Setting, carry_out, desk};
+use plumb_exec::{Given, Left, NoLock, Order, Orders, Setting, carry_out, desk};
 use plumb_fleet::{FleetId, PlanHash, RunId};
-use plumb_journal::{Body, Entry, Outcome, fold};
-use plumb_runbook::{ApprovalError, ApprovedPlan, Confirmation, Plan, Rung, findings_around, rung};
+use plumb_journal::{Body, Entry, Outcome};
+use plumb_runbook::{ApprovalError, ApprovedPlan, Confirmation, Plan, findings_around};
 use plumb_store::runs::KeptRun;
 use plumb_trust::{approval::Standing, dsse::SigningKey};
 use tokio::sync::watch;
@@ -73,6 +73,7 @@ impl App {
         let run = new_id(self.now());
         let locks = self.take_locks(run, &state.name)?;
         let prepared = self.prepared(hash)?;
+        self.not_run_yet(&prepared.plan).await?;
         let current = self.current(fleet).await?;
         let plan = self.plan_now(&current, &prepared.request).await?;
         let plan = on_terms_of(&prepared.plan, plan);
@@ -160,53 +161,13 @@ impl App {
             }
             record.commit().await?;
         }
-        self.launch(Launch {
-            run,
-            key,
-            state,
-            loaded,
-            approved,
-            entries: Vec::new(),
-            _locks: locks,
-        });
+        let entries = Vec::new();
+        let launch = Launch { run, key, state, loaded, approved, entries, _locks: locks };
+        self.launch(launch, None);
         Ok(())
     }
 
-    /// Goes on with a rollout that another program left, from its journal.
-    pub async fn resume_run(&self, run: &str) -> Result<RunView, AppError> {
-        let run = run_id(run)?;
-        let kept = self.kept_run(run).await?;
-        let (state, loaded) = self.loaded(kept.fleet.as_str())?;
-        let locks = self.take_locks(run, &state.name)?;
-        // Read once nobody else writes it.
-        let (plan, entries) = self.run_record(run).await?;
-        let known = fold(&entries);
-        if plan.rollout.is_none() || known.started_at.is_none() || known.outcome.is_some() {
-            let message = format!("run {run} never began, has ended, or is no rollout");
-            return Err(AppError::new(Code::Invalid, message, "plan again"));
-        }
-        let approved = self.passed_before(&kept, plan).await?;
-        let key = self.signer_again(run).await?;
-        self.launch(Launch { run, key, state, loaded, approved, entries, _locks: locks });
-        self.run_view(run).await
-    }
-
-    /// A plan that passed the gate when its run was started. It is the same plan, by its hash in the
-    /// record and in the journal, and it is not asked again what was asked then.
-    async fn passed_before(&self, kept: &KeptRun, plan: Plan) -> Result<ApprovedPlan, AppError> {
-        let typed = match rung(&plan) {
-            Rung::Typed { phrase } => Some(phrase),
-            Rung::Undo | Rung::Dialog => None,
-        };
-        let operator = self.0.options.operator.clone();
-        let confirmation = Confirmation { seen: kept.plan, typed, operator };
-        let current = self.current(plan.fleet.as_str()).await?;
-        let way = Way::Resumed { run: kept.id, began: kept.started_at };
-        let opened = self.open_gate(&current, plan, &[], &confirmation, way).await?;
-        opened.map_err(|error| refused(&error))
-    }
-
-    fn take_locks(&self, run: RunId, fleet: &FleetId) -> Result<Locks, AppError> {
+    pub(super) fn take_locks(&self, run: RunId, fleet: &FleetId) -> Result<Locks, AppError> {
         let busy =
             |message: String| AppError::new(Code::Busy, message, "wait for its end, or abort it");
         let lock = |path: Utf8PathBuf, after: After, busy_with: String| {
@@ -226,11 +187,13 @@ impl App {
         Ok(Locks { _run: of_run, _fleet: of_fleet })
     }
 
-    /// Carries a run out in the background; it is known from now on.
-    fn launch(&self, launch: Launch) {
+    /// Carries a run out in the background; it is known from now on. An order that is given first is taken
+    /// before anything else is done.
+    pub(super) fn launch(&self, launch: Launch, first: Option<Order>) -> Option<Given> {
         let run = launch.run;
         let (done, ended) = watch::channel(false);
         let (desk, orders) = desk();
+        let first = first.map(|order| desk.put(order));
         let cancel = CancellationToken::new();
         let rollout = launch.approved.plan().rollout.is_some();
         let active = ActiveRun { cancel: cancel.clone(), desk: Some(desk), rollout, done: ended };
@@ -250,6 +213,7 @@ impl App {
                 app.certify_later(run).await;
             }
         });
+        first
     }
 
     /// Whether it came to its end; a rollout may stay open.
@@ -375,20 +339,20 @@ impl App {
 }
 
 /// A run that is about to be carried out.
-struct Launch {
-    run: RunId,
-    key: Option<Arc<SigningKey>>,
-    state: Arc<FleetState>,
-    loaded: Loaded,
-    approved: ApprovedPlan,
+pub(super) struct Launch {
+    pub(super) run: RunId,
+    pub(super) key: Option<Arc<SigningKey>>,
+    pub(super) state: Arc<FleetState>,
+    pub(super) loaded: Loaded,
+    pub(super) approved: ApprovedPlan,
     /// What its journal holds already.
-    entries: Vec<Entry>,
+    pub(super) entries: Vec<Entry>,
     /// Given back with it.
-    _locks: Locks,
+    pub(super) _locks: Locks,
 }
 
 /// Nobody else carries out this run, or another one in its fleet.
-struct Locks {
+pub(super) struct Locks {
     _run: RunLock,
     _fleet: RunLock,
 }
@@ -474,7 +438,7 @@ fn unreadable(run: RunId, error: &serde_json::Error) -> AppError {
     )
 }
 
-fn refused(error: &ApprovalError) -> AppError {
+pub(super) fn refused(error: &ApprovalError) -> AppError {
     let (code, hint) = match error {
         ApprovalError::Changed => (Code::Outdated, "look at the new plan, then start that"),
         ApprovalError::Empty => (Code::Invalid, "nothing has to be done"),

@@ -7,11 +7,11 @@ use std::{
 };
 
 use jiff::Timestamp;
-use plumb_clients::{Attempt, Outcome, perform};
-use plumb_exec::{EffectHandler, Observation, Request};
-use plumb_fleet::{DecisionCounts, DesiredVersion, FleetId, NodeId, snapshot::PINNED_VERSION};
+use plumb_clients::{Attempt, Outcome, PlanStep, perform};
+use plumb_exec::{EffectHandler, Observation, PinMove, Request};
+use plumb_fleet::{DecisionCounts, FleetId, NodeId, snapshot::PINNED_VERSION};
 use plumb_journal::EffectOutcome;
-use plumb_runbook::{DesiredChange, GateCheck, PinChange, Plan};
+use plumb_runbook::{GateCheck, PinChange, Plan};
 
 use crate::{
     actions::prepare::operation,
@@ -58,21 +58,12 @@ impl FleetEffects {
 }
 
 impl EffectHandler for FleetEffects {
-    async fn set_desired(&self, change: &DesiredChange) -> Result<(), String> {
-        let desired = DesiredVersion {
-            version: change.version.clone(),
-            content: change.content,
-            pinned_by: Some(self.operator.clone()),
-            since: Some(self.app.now()),
-        };
-        self.app
-            .set_desired(self.name(), change.nodes.as_deref(), &desired)
-            .await
-            .map_err(|error| error.message)
+    async fn change_pins(&self, pins: &PinMove) -> Result<(), String> {
+        self.app.change_pins(self.name(), pins, &self.operator).await.map_err(|error| error.message)
     }
 
-    async fn change_pins(&self, pins: &PinChange) -> Result<(), String> {
-        self.app.change_pins(self.name(), pins, &self.operator).await.map_err(|error| error.message)
+    async fn pins_stand(&self, pins: &PinChange) -> Result<bool, String> {
+        self.app.pins_stand(self.name(), pins).await.map_err(|error| error.message)
     }
 
     async fn perform(&self, request: &Request<'_>) -> EffectOutcome {
@@ -81,7 +72,9 @@ impl EffectHandler for FleetEffects {
                 message: format!("{} is not a node of this fleet", request.node),
             };
         };
-        let attempt = Attempt { deadline: EFFECT_DEADLINE, idempotency_key: Some(request.key) };
+        let step = Some(PlanStep { plan: request.plan, run: request.run });
+        let idempotency_key = Some(request.key);
+        let attempt = Attempt { deadline: EFFECT_DEADLINE, idempotency_key, step };
         let operation = operation(request.effect);
         let outcome =
             perform(&self.loaded.pool, node, &operation, &attempt, &self.app.wall()).await;

@@ -76,7 +76,6 @@ pub(crate) fn of_run(plan: &Plan, state: &RunState, carried: bool) -> Option<Run
             Some(by) => format!("{by}: {}", rollback.reason),
             None => rollback.reason.clone(),
         }),
-        bypassed: state.bypasses.iter().map(bypassed).collect(),
         carried,
     })
 }
@@ -142,13 +141,18 @@ fn run_checks(gate: &Gate, run: Option<&WaveRun>) -> Vec<RunCheck> {
         .collect()
 }
 
-fn bypassed(bypassed: &Bypassed) -> String {
-    let what = match &bypassed.what {
+/// A safeguard that was passed over, in a sentence.
+pub(crate) fn bypassed(bypassed: &Bypassed) -> String {
+    bypassed_in_words(&bypassed.what, &bypassed.by, &bypassed.reason)
+}
+
+pub(crate) fn bypassed_in_words(what: &Bypass, by: &str, reason: &str) -> String {
+    let what = match what {
         Bypass::Gate { wave } => format!("the gate of wave {} was passed over", wave + 1),
         Bypass::Freeze => "the freeze was passed over".to_owned(),
         Bypass::Lock => "the deployment lock was passed over".to_owned(),
         Bypass::Approvals => "it began without approvals".to_owned(),
         Bypass::Finding { code, .. } => format!("the finding {code} was passed over"),
     };
-    format!("{what} by {}: {}", bypassed.by, bypassed.reason)
+    format!("{what} by {by}: {reason}")
 }

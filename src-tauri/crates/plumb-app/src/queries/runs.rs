@@ -10,7 +10,7 @@ use crate::{
     app::App,
     error::AppError,
     ids::run_id,
-    queries::rollouts::of_run,
+    queries::rollouts::{bypassed, of_run},
     views::{
         convert::ms,
         plan::{ActionKind, ActionRequest, NodeSelection},
@@ -97,6 +97,7 @@ pub fn run_view(id: RunId, plan: &Plan, entries: &[Entry], alive: bool) -> RunVi
         started_at_ms: state.started_at.map_or(0, ms),
         ended_at_ms: state.ended_at.map(ms),
         phase,
+        bypassed: state.bypasses.iter().map(bypassed).collect(),
         arrived,
         failed,
         in_doubt,
@@ -158,7 +159,7 @@ fn undo(id: RunId, plan: &Plan, state: &RunState) -> Option<ActionRequest> {
     let arrived = |target: &NodePlan| {
         state.nodes.get(&target.node).is_some_and(|node| node.phase == NodePhase::Arrived)
     };
-    let pins = state.pins_changed && plan.pins_before.is_some();
+    let pins = state.pins_may_differ() && plan.pins_before.is_some();
     let leads_back = |target: &NodePlan| arrived(target) && target.undo.is_possible();
     (pins || plan.targets().any(leads_back)).then(|| ActionRequest {
         run: Some(id.to_string()),

@@ -4,6 +4,7 @@ mod certificates;
 mod fleet;
 mod interrupted;
 mod journals;
+mod notifications;
 mod offline;
 mod rollouts;
 mod runs;

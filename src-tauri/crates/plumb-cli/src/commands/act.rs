@@ -97,6 +97,19 @@ async fn start(
         session.out.say(session.out.style.bad("not started: a finding forbids it"));
         return Ok(None);
     }
+    match begin(session, app, plan, given).await? {
+        Some(run) => follow(session.out, app, &run).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+/// Asks for approval of a plan that can be started, or starts it as it was confirmed.
+pub(crate) async fn begin(
+    session: Session<'_>,
+    app: &App,
+    plan: &PlanView,
+    given: &Confirm,
+) -> Result<Option<RunView>, Failure> {
     if let Some(file) = &given.request {
         request(session, app, plan, given, file).await?;
         return Ok(None);
@@ -110,7 +123,7 @@ async fn start(
             app.start_run_at_night(&plan.fleet, &plan.hash, typed, reason, &key).await?
         }
     };
-    follow(session.out, app, &run).await.map(Some)
+    Ok(Some(run))
 }
 
 /// Signs a request for approval of the plan that was shown, and writes it for those who approve.
@@ -133,19 +146,8 @@ async fn request(
     Ok(())
 }
 
-/// Starts a confirmed plan and follows it to its end. The first Ctrl-C asks it to stop between two
-/// effects.
-pub(crate) async fn carry_out(
-    out: &Output,
-    app: &App,
-    plan: &PlanView,
-    typed: Option<&str>,
-) -> Result<RunView, Failure> {
-    let run = app.start_run(&plan.fleet, &plan.hash, typed).await?;
-    follow(out, app, &run).await
-}
-
-async fn follow(out: &Output, app: &App, run: &RunView) -> Result<RunView, Failure> {
+/// Follows a direct action to its end. The first Ctrl-C asks it to stop between two effects.
+pub(crate) async fn follow(out: &Output, app: &App, run: &RunView) -> Result<RunView, Failure> {
     let mut shown = BTreeMap::new();
     let finished = app.finished(&run.id);
     tokio::pin!(finished);

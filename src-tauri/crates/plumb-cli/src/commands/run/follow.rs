@@ -89,6 +89,10 @@ struct Told {
 impl Told {
     fn tell(&mut self, out: &Output, run: &RunView) {
         progress(out, run, &mut self.nodes);
+        for bypassed in run.bypassed.iter().skip(self.bypassed) {
+            out.note(out.style.bad(&printable(bypassed)));
+        }
+        self.bypassed = run.bypassed.len();
         let Some(rollout) = &run.rollout else { return };
         for (number, lines) in wave_lines(out, rollout) {
             if self.waves.get(&number) != Some(&lines) {
@@ -98,10 +102,6 @@ impl Told {
                 self.waves.insert(number, lines);
             }
         }
-        for bypassed in rollout.bypassed.iter().skip(self.bypassed) {
-            out.note(out.style.bad(&printable(bypassed)));
-        }
-        self.bypassed = rollout.bypassed.len();
     }
 }
 
