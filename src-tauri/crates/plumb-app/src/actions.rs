@@ -1,6 +1,7 @@
 //! Use cases that change something, or fetch something on demand.
 
 pub mod approve;
+pub mod capture;
 pub mod certify;
 mod circumstances;
 pub mod configure;

@@ -129,7 +129,7 @@ impl App {
         kept.iter().map(|row| public_key(&row.pem)).collect()
     }
 
-    async fn load_key(&self) -> Result<SigningKey, AppError> {
+    pub(crate) async fn load_key(&self) -> Result<SigningKey, AppError> {
         match &self.0.options.console_key {
             KeyPlace::Keyring(safe) => of_keyring(safe).await,
             KeyPlace::File { path, passphrase } => {

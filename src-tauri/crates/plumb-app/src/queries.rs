@@ -6,6 +6,7 @@ pub mod charts;
 pub mod credentials;
 pub mod doctor;
 pub mod drift;
+pub mod evidence;
 pub mod fleet;
 pub mod journal;
 pub mod kept;

@@ -9,6 +9,7 @@ pub mod convert;
 pub mod doctor;
 pub mod drift;
 pub mod evaluate;
+pub mod evidence;
 pub mod fleet;
 pub mod impact;
 pub mod journal;

@@ -6,9 +6,9 @@ use plumb_app::views::plan::NodeSelection;
 
 use crate::commands::{
     agent, approvals, approve, bundle, bundle_status, certificate, check_subscription, completion,
-    config, credential, demo, doctor, drift, evaluate, fleet, help, impact, journal, key, logs,
-    opa, packs, pin, plan, refused, resolve_conflict, restart, rollback, roster, run, runs, status,
-    sync, trust, unpin, verify_bundle, version,
+    config, credential, demo, doctor, drift, evaluate, evidence, fleet, help, impact, journal, key,
+    logs, opa, packs, pin, plan, refused, resolve_conflict, restart, rollback, roster, run, runs,
+    status, sync, trust, unpin, verify_bundle, version,
 };
 
 /// Plumbline on a terminal: see the drift of a policy fleet and bring it back.
@@ -106,6 +106,9 @@ pub(crate) enum Command {
     Journal(journal::Journal),
     /// What every target of a run was seen to run after it, signed
     Certificate(certificate::Certificate),
+    /// Archives that prove what was done: captured, sealed, verified, compared
+    #[command(subcommand)]
+    Evidence(evidence::Evidence),
     /// Sign consent to a plan, or refuse it
     Approve(approve::Approve),
     /// Signed approvals of plans: add them, see what is missing

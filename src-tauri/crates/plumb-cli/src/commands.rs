@@ -15,6 +15,7 @@ pub(crate) mod demo;
 pub(crate) mod doctor;
 pub(crate) mod drift;
 pub(crate) mod evaluate;
+pub(crate) mod evidence;
 pub(crate) mod fleet;
 pub(crate) mod help;
 pub(crate) mod impact;
@@ -67,6 +68,7 @@ pub(crate) async fn run(arguments: &Arguments, out: &Output) -> Outcome {
         Command::Runs(runs) => runs.run(session).await,
         Command::Journal(journal) => journal.run(session).await,
         Command::Certificate(certificate) => certificate.run(session).await,
+        Command::Evidence(evidence) => evidence.run(session).await,
         Command::Approve(approve) => approve.run(session).await,
         Command::Approvals(approvals) => approvals.run(session).await,
         Command::Refused(refused) => refused.run(session).await,

@@ -7,7 +7,7 @@ use std::{
 
 use plumb_fleet::Digest;
 use plumb_journal::{Body, Event, fold};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use crate::{
     archive::{Archive, Source},
@@ -18,8 +18,7 @@ use crate::{
 pub const DIFFERENCES_MAX: usize = 10_000;
 
 /// What a fact is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
     About,
     Versions,
@@ -29,8 +28,22 @@ pub enum Kind {
     Timings,
 }
 
+impl Kind {
+    /// As documents name it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::About => "about",
+            Self::Versions => "versions",
+            Self::Digests => "digests",
+            Self::Steps => "steps",
+            Self::Decisions => "decisions",
+            Self::Timings => "timings",
+        }
+    }
+}
+
 /// Something that both archives tell in another way, or only one of them tells.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Difference {
     pub kind: Kind,
     pub what: String,
@@ -183,7 +196,7 @@ fn run<S: Source>(
 }
 
 /// What somebody decided, or the plan for them.
-fn decision(event: &Event) -> Option<String> {
+pub fn decision(event: &Event) -> Option<String> {
     Some(match event {
         Event::RunStarted { operator, .. } => format!("started by {operator}"),
         Event::GatePassed { wave } => format!("gate of wave {} passed", wave + 1),

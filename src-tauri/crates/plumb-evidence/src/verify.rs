@@ -13,7 +13,6 @@ use plumb_trust::{
     dsse::{KeyId, PublicKey},
     roster::{Roster, RosterPin},
 };
-use serde::Serialize;
 
 use crate::{
     archive::{Archive, ArchiveError, FileSource, Source},
@@ -32,8 +31,7 @@ pub struct Trust {
 }
 
 /// A promise of sealed evidence.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum CheckName {
     /// The file reads in one way only.
     Container,
@@ -74,6 +72,23 @@ impl CheckName {
         Self::Redaction,
     ];
 
+    /// As documents name it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Container => "container",
+            Self::Signature => "signature",
+            Self::Signer => "signer",
+            Self::Role => "role",
+            Self::Hashes => "hashes",
+            Self::NothingExtra => "nothing_extra",
+            Self::Checksums => "checksums",
+            Self::Journal => "journal",
+            Self::Plan => "plan",
+            Self::Certificate => "certificate",
+            Self::Redaction => "redaction",
+        }
+    }
+
     /// In the words of a list.
     pub const fn title(self) -> &'static str {
         match self {
@@ -93,8 +108,7 @@ impl CheckName {
 }
 
 /// How a check came out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
     Passed,
     Failed,
@@ -105,7 +119,7 @@ pub enum Outcome {
 }
 
 /// One check and what it found.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
     pub check: CheckName,
     pub outcome: Outcome,

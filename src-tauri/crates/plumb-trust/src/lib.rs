@@ -4,6 +4,7 @@ pub mod approval;
 pub mod dsse;
 pub mod expiry;
 pub mod keys;
+pub mod locked;
 pub mod policy;
 pub mod random;
 pub mod refused;

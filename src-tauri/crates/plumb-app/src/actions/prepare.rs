@@ -254,7 +254,7 @@ pub(crate) fn operation(effect: &Effect) -> Operation {
 }
 
 /// The nodes of a selection; nothing stands for the whole fleet.
-fn select(
+pub(crate) fn select(
     current: &Current,
     assessment: &Assessment,
     selection: &NodeSelection,

@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// Help texts, the same as in the window, by topic.
-const TOPICS: [(&str, &str); 16] = [
+const TOPICS: [(&str, &str); 17] = [
     ("actions", include_str!("../../../../../assets/help/actions.md")),
     ("agent", include_str!("../../../../../assets/help/agent.md")),
     ("approvals", include_str!("../../../../../assets/help/approvals.md")),
@@ -19,6 +19,7 @@ const TOPICS: [(&str, &str); 16] = [
     ("credentials", include_str!("../../../../../assets/help/credentials.md")),
     ("decisions", include_str!("../../../../../assets/help/decisions.md")),
     ("drift-states", include_str!("../../../../../assets/help/drift-states.md")),
+    ("evidence", include_str!("../../../../../assets/help/evidence.md")),
     ("fleet-file", include_str!("../../../../../assets/help/fleet-file.md")),
     ("getting-started", include_str!("../../../../../assets/help/getting-started.md")),
     ("journal", include_str!("../../../../../assets/help/journal.md")),

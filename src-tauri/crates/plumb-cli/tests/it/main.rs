@@ -8,6 +8,7 @@ mod contract;
 mod crashes;
 mod durability;
 mod evaluation_process;
+mod evidence;
 mod examples;
 mod fleets;
 #[cfg(target_os = "linux")]
