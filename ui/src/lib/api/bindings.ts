@@ -166,6 +166,10 @@ observed_at_ms: number,
  */
 green: boolean, 
 /**
+ * Safeguards that the run passed over, one sentence each.
+ */
+bypassed: Array<string>, 
+/**
  * In the order of the plan.
  */
 targets: Array<CertificateTarget>, 
@@ -210,6 +214,25 @@ export type ChosenText = {
  * Name of the file without its folder.
  */
 name: string, text: string, };
+
+export type ClearedContentView = { content: string, at: string, reason: string, };
+
+/**
+ * A clearing as far as it is signed.
+ */
+export type ClearingView = { content: string, reason: string, 
+/**
+ * Who signed it.
+ */
+people: Array<string>, 
+/**
+ * What is missing; nothing once it is lifted.
+ */
+missing: string | null, 
+/**
+ * Where the envelope was written, for whoever signs next.
+ */
+file: string | null, };
 
 /**
  * Codes the interfaces branch on.
@@ -661,18 +684,6 @@ reloads: Array<ReloadView>, figures: Array<Figure>, config: Array<ConfigLine>,
  */
 gaps: Array<GapView>, previous: string | null, next: string | null, };
 
-export type PersonKeyView = { fingerprint: string, algorithm: string, 
-/**
- * It counts now.
- */
-counts: boolean, 
-/**
- * When it counts, or that it was revoked.
- */
-detail: string, };
-
-export type PersonView = { id: string, name: string, groups: Array<string>, keys: Array<PersonKeyView>, };
-
 /**
  * Requests that were not evaluated here, for one reason.
  */
@@ -681,6 +692,8 @@ export type NotEvaluatedView = {
  * Why the first version did not answer; none where it did.
  */
 before: string | null, after: string | null, requests: number, example: string, };
+
+export type NotTakenView = { node: string, reason: string, };
 
 /**
  * One answer.
@@ -698,6 +711,18 @@ rule: string | null,
  * What else was answered, as JSON.
  */
 value: string | null, };
+
+export type PersonKeyView = { fingerprint: string, algorithm: string, 
+/**
+ * It counts now.
+ */
+counts: boolean, 
+/**
+ * When it counts, or that it was revoked.
+ */
+detail: string, };
+
+export type PersonView = { id: string, name: string, groups: Array<string>, keys: Array<PersonKeyView>, };
 
 /**
  * How a plan under review stands with those who must consent.
@@ -851,6 +876,66 @@ source: string | null,
  * Why it is not ready.
  */
 problem: string | null, };
+
+export type RefusedContentView = { 
+/**
+ * Content digest, in hex.
+ */
+content: string, 
+/**
+ * Versions of the catalogue that have this content.
+ */
+versions: Array<string>, since: string, reason: string, 
+/**
+ * The run that was rolled back.
+ */
+run: string | null, 
+/**
+ * It stands in the signed list; else only this console knows.
+ */
+signed: boolean, };
+
+/**
+ * What became of a list that was pushed to nodes.
+ */
+export type RefusedPushView = { fleet: string, version: number, 
+/**
+ * Nodes that hold it now.
+ */
+taken: Array<string>, 
+/**
+ * Nodes that did not take it, each with the reason.
+ */
+not_taken: Array<NotTakenView>, };
+
+/**
+ * What is refused in a fleet, and which nodes hold to it by themselves.
+ */
+export type RefusedView = { fleet: string, 
+/**
+ * Version of the newest signed list; nothing while there is none.
+ */
+version: number | null, 
+/**
+ * SHA-256 of that list, in hex.
+ */
+digest: string | null, issued_at: string | null, refused: Array<RefusedContentView>, 
+/**
+ * What was refused once and signed clean.
+ */
+cleared: Array<ClearedContentView>, 
+/**
+ * Nodes that enforce this version by themselves.
+ */
+enforcing: number, 
+/**
+ * Nodes that would enforce it, and hold an older version or none.
+ */
+behind: Array<string>, 
+/**
+ * Nodes that cannot enforce a list: only this console keeps refused content from them.
+ */
+cannot: Array<string>, };
 
 /**
  * Who started a reload (R281).

@@ -50,9 +50,10 @@ async fn a_second_console_is_told_who_deploys_and_gets_its_turn_afterwards() {
 
     app.order_run(&run.id, &RunOrder::Abort).await.expect("an order");
     app.finished(&run.id).await.expect("a run");
+    other.sweep("eu").await.expect("a sweep");
     let plan = other.prepare_plan("eu", &restart).await.expect("a plan");
     assert!(plan.startable, "{:?}", plan.findings);
-    let run = other.start_run("eu", &plan.hash, None).await.expect("a run");
+    let run = other.start_run("eu", &plan.hash, Some("eu 4")).await.expect("a run");
     let run = other.finished(&run.id).await.expect("a run");
     assert_eq!(run.phase, RunPhase::Succeeded, "{run:?}");
     other.close().await;
