@@ -2,6 +2,7 @@
 
 mod alertmanager;
 mod dashboard;
+mod live;
 mod manifests;
 mod programs;
 mod queries;

@@ -171,3 +171,103 @@ fn not_ready(id: &NodeId, known: Known<'_>) -> Option<String> {
     }
     readiness(known.current, node, known.earlier.report(id)?).problem
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use plumb_fleet::{Catalogue, DecisionCounts, Desired, Standing, Thresholds};
+    use plumb_testkit::{
+        builders::{node_id, observed, reloaded, report},
+        clock::start,
+    };
+
+    use super::*;
+    use crate::queries::reloads::Slow;
+
+    fn with_failures(seconds_ago: impl IntoIterator<Item = i64>) -> NodeReport {
+        let failed = |ago| ReloadEntry {
+            success: false,
+            error: Some("disk full".to_owned()),
+            ..reloaded("2.0.0", ago)
+        };
+        let history = seconds_ago.into_iter().map(failed).chain([reloaded("1.0.0", 700)]);
+        NodeReport { history: history.collect(), ..report("gw-1", NodeApi::Agent, "1.0.0", "one") }
+    }
+
+    fn with_standing(standing: Standing) -> NodeReport {
+        let standing = Some(Box::new(observed(standing)));
+        NodeReport { standing, ..report("gw-1", NodeApi::Agent, "1.0.0", "one") }
+    }
+
+    /// R198, conflict C2: three in a row, by the history or by what the node counts itself.
+    #[test]
+    fn three_failures_in_a_row_are_told() {
+        assert_eq!(consecutive(&with_failures([60, 120])), None);
+        let told = consecutive(&with_failures([60, 120, 180])).expect("told");
+        assert_eq!(told, "3 reloads in a row failed, the last: disk full");
+        let counted = |consecutive_failures| {
+            consecutive(&with_standing(Standing { consecutive_failures, ..Standing::default() }))
+        };
+        assert_eq!(counted(2), None);
+        assert!(counted(3).expect("told").starts_with("3 reloads in a row failed"));
+    }
+
+    /// R185, conflict C2: more than three within ten minutes, by the node's own clock.
+    #[test]
+    fn more_than_three_failures_within_ten_minutes_are_told() {
+        assert_eq!(rate(&with_failures([1, 2, 3]), start()), None);
+        assert_eq!(rate(&with_failures([1, 2, 3, 600]), start()), None, "ten minutes ago");
+        let four = with_failures([1, 2, 3, 599]);
+        assert_eq!(rate(&four, start()).as_deref(), Some("4 reloads failed within ten minutes"));
+        let ahead = NodeReport { clock_skew_ms: Some(2_000), ..four };
+        assert_eq!(rate(&ahead, start()), None, "601 s ago where the node stands");
+    }
+
+    /// R268: any failure of the last five minutes, and the newest reload whenever it was.
+    #[test]
+    fn a_failure_is_told_while_it_is_new_or_the_last_word() {
+        assert_eq!(any_failure(&with_failures([]), start()), None);
+        assert!(any_failure(&with_failures([86_400]), start()).is_some());
+        let mut since = with_failures([299]);
+        since.history.insert(0, reloaded("2.0.0", 10));
+        assert!(any_failure(&since, start()).is_some());
+        let mut long_since = with_failures([300]);
+        long_since.history.insert(0, reloaded("2.0.0", 10));
+        assert_eq!(any_failure(&long_since, start()), None);
+    }
+
+    /// R199, R275: more than 0.5 % of the decisions around the newest reload.
+    #[test]
+    fn server_errors_around_a_reload_are_told_above_half_a_percent() {
+        let around = |failed| {
+            let around_reload = Some(DecisionCounts { all: 1_000, failed });
+            server_errors(&with_standing(Standing { around_reload, ..Standing::default() }))
+        };
+        assert_eq!(around(5), None);
+        let told = around(6).expect("told");
+        assert!(told.starts_with("6 of 1000 decisions around its newest reload"), "{told}");
+        assert_eq!(server_errors(&with_standing(Standing::default())), None);
+    }
+
+    /// R272, R284: three times what is documented for its size.
+    #[test]
+    fn a_reload_above_three_times_its_documented_time_is_told() {
+        let desired = Desired {
+            fleet: None,
+            nodes: BTreeMap::new(),
+            bundles: BTreeMap::new(),
+            catalogue: Catalogue::default(),
+            refused: BTreeSet::new(),
+            thresholds: Thresholds::default(),
+            in_flight: BTreeMap::new(),
+        };
+        let took = |duration_us| {
+            let entry = ReloadEntry { duration_us, policies: 500, ..reloaded("2.0.0", 1) };
+            slow(&entry, &desired, &node_id("gw-1")).map(Slow::sentence)
+        };
+        assert_eq!(took(300_000), None, "500 policies take 100 ms");
+        let told = took(300_001).expect("told");
+        assert_eq!(told, "took 300 ms, where about 100 ms is documented for its size");
+    }
+}
