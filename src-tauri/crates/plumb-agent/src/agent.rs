@@ -26,11 +26,14 @@ use crate::{
     durable::{Durable, SetAside, StateDir},
     error::AgentError,
     fetch::{Alert, FetchParts, Fetcher, HttpSource, PackSource},
+    governed::Governed,
     history::History,
     keeper::{self, STORE_FOLDER},
+    lease::Lease,
     limits::{CONNECTIONS_MAX, KEEPER_QUEUE_MAX},
     metrics::PackOrigin,
     packs::{EmbeddedEngine, PackActivation, PackEngine, TrialLimits, observer, watch},
+    plans::Plans,
     roots::Roots,
     routes::{router, warnings},
     tasks,
@@ -86,6 +89,9 @@ impl Agent {
                 state_dir: state.dir,
                 durable: state.durable,
                 history: state.history,
+                plans: state.plans,
+                lease: state.lease,
+                governed: state.governed,
                 keeper: keeper_queue,
                 engine,
                 stop,
@@ -277,6 +283,9 @@ struct State {
     dir: Option<StateDir>,
     durable: Durable,
     history: History,
+    plans: Plans,
+    lease: Lease,
+    governed: Option<Governed>,
     notes: Vec<(LogLevel, String)>,
 }
 
@@ -295,6 +304,8 @@ fn open_state(config: &AgentConfig) -> Result<(Option<Roots>, State), AgentError
         );
         notes.push((LogLevel::Error, text));
     }
+    let (plans, note) = Plans::open(Some(path.clone()), config.clock.now()).map_err(failed)?;
+    notes.extend(note.map(|note| (LogLevel::Error, note)));
     let (mut history, unreadable) = History::read(path).map_err(failed)?;
     if unreadable > 0 {
         notes.push((LogLevel::Warn, format!("{unreadable} lines of the history cannot be read")));
@@ -302,7 +313,10 @@ fn open_state(config: &AgentConfig) -> Result<(Option<Roots>, State), AgentError
     if config.field_compatible {
         history.forget_ring();
     }
-    let state = State { dir: Some(dir), durable, history, notes };
+    let governance = config.governance.clone();
+    let governed = governance.map(|governance| Governed::open(governance, path)).transpose()?;
+    let lease = Lease::open(path);
+    let state = State { dir: Some(dir), durable, history, plans, lease, governed, notes };
     Ok((Some(Roots::open(&[store])?), state))
 }
 

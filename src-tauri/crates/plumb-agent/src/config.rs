@@ -8,6 +8,7 @@ use std::{
 };
 
 use jiff::Timestamp;
+use plumb_fleet::{FleetId, NodeId};
 use plumb_serve::{Exposure, TlsConfig};
 use plumb_wire::v1::{Authentication, NoBundle};
 use secrecy::SecretString;
@@ -59,6 +60,32 @@ pub struct AgentConfig {
     pub share: Option<BundleShare>,
     /// Policy packs from a registry, instead of the default bundle.
     pub packs: Option<PackFetching>,
+    /// The roster whose people sign what this node is held to; nothing means nobody's.
+    pub governance: Option<Governance>,
+}
+
+/// Whose signatures count for this node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Governance {
+    /// File of the signed roster. The first one says which root keys sign later ones.
+    pub roster: PathBuf,
+    /// The fleet this node is one of, as the roster and plans name it.
+    pub fleet: FleetId,
+    /// Its own name in plans of that fleet.
+    pub node: NodeId,
+    /// Take no change that no plan asks for whose approvals were verified here.
+    pub require_approval: bool,
+}
+
+impl Governance {
+    /// A node that is named as `FLEET/NODE`. The error says what is wrong with that.
+    pub fn new(roster: PathBuf, member: &str, require_approval: bool) -> Result<Self, String> {
+        let named = || format!("{member:?} does not name a fleet and a node");
+        let (fleet, node) = member.split_once('/').ok_or_else(named)?;
+        let fleet = FleetId::new(fleet).map_err(|error| format!("the fleet {error}"))?;
+        let node = NodeId::new(node).map_err(|error| format!("the node {error}"))?;
+        Ok(Self { roster, fleet, node, require_approval })
+    }
 }
 
 impl AgentConfig {
@@ -81,6 +108,7 @@ impl AgentConfig {
             alerts: None,
             share: None,
             packs: None,
+            governance: None,
         }
     }
 
@@ -108,6 +136,14 @@ impl AgentConfig {
             let message =
                 "an agent that answers as the field's service takes no packs: leave one of \
                            the two out"
+                    .to_owned();
+            return Err(AgentError::Setting { message });
+        }
+        if self.governance.is_some() && (self.field_compatible || self.state_dir.is_none()) {
+            let message =
+                "an agent that goes by a roster keeps what was signed in its state folder, \
+                           and has an API of its own: give --state-dir, and leave \
+                           --field-compatible out"
                     .to_owned();
             return Err(AgentError::Setting { message });
         }

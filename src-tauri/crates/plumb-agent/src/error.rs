@@ -34,6 +34,8 @@ pub enum AgentError {
         #[source]
         error: io::Error,
     },
+    #[error("{path} cannot be gone by: {reason}", path = path.display())]
+    Governance { path: PathBuf, reason: String },
     #[error("state folder {path} is used by another agent", path = path.display())]
     StateInUse { path: PathBuf },
     #[error(transparent)]

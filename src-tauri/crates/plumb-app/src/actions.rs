@@ -1,6 +1,7 @@
 //! Use cases that change something, or fetch something on demand.
 
 pub mod approve;
+pub mod capture;
 pub mod certify;
 mod circumstances;
 pub mod configure;
@@ -15,7 +16,12 @@ pub mod kept_packs;
 pub mod observe;
 mod plan_line;
 pub mod prepare;
+pub mod quiet;
+pub mod refused;
+pub mod resume;
 pub mod review;
 pub mod rollout;
+pub mod roster_file;
 pub mod rosters;
 pub mod start;
+pub(crate) mod submit;

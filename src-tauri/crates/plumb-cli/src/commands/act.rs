@@ -16,7 +16,7 @@ use serde::Serialize;
 
 use crate::{
     args::{Confirm, Targets},
-    confirm::confirm,
+    confirm::{confirm, reason},
     exit::{Exit, Failure, Outcome},
     output::Output,
     session::Session,
@@ -97,6 +97,19 @@ async fn start(
         session.out.say(session.out.style.bad("not started: a finding forbids it"));
         return Ok(None);
     }
+    match begin(session, app, plan, given).await? {
+        Some(run) => follow(session.out, app, &run).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+/// Asks for approval of a plan that can be started, or starts it as it was confirmed.
+pub(crate) async fn begin(
+    session: Session<'_>,
+    app: &App,
+    plan: &PlanView,
+    given: &Confirm,
+) -> Result<Option<RunView>, Failure> {
     if let Some(file) = &given.request {
         request(session, app, plan, given, file).await?;
         return Ok(None);
@@ -104,13 +117,17 @@ async fn start(
     let typed = confirm(session.out, &plan.confirmation, given)?;
     let typed = typed.as_deref();
     let run = match &given.at_night {
+        None if plan.action.force => {
+            let reason = reason(session.out, given)?;
+            app.start_run_because(&plan.fleet, &plan.hash, typed, &reason).await?
+        }
         None => app.start_run(&plan.fleet, &plan.hash, typed).await?,
         Some(reason) => {
             let key = given.key.choice(app)?;
             app.start_run_at_night(&plan.fleet, &plan.hash, typed, reason, &key).await?
         }
     };
-    follow(session.out, app, &run).await.map(Some)
+    Ok(Some(run))
 }
 
 /// Signs a request for approval of the plan that was shown, and writes it for those who approve.
@@ -133,20 +150,9 @@ async fn request(
     Ok(())
 }
 
-/// Starts a confirmed plan and follows it to its end. The first Ctrl-C asks it to stop between two
-/// effects.
-pub(crate) async fn carry_out(
-    out: &Output,
-    app: &App,
-    plan: &PlanView,
-    typed: Option<&str>,
-) -> Result<RunView, Failure> {
-    let run = app.start_run(&plan.fleet, &plan.hash, typed).await?;
-    follow(out, app, &run).await
-}
-
-async fn follow(out: &Output, app: &App, run: &RunView) -> Result<RunView, Failure> {
-    let mut shown = BTreeMap::new();
+/// Follows a direct action to its end. The first Ctrl-C asks it to stop between two effects.
+pub(crate) async fn follow(out: &Output, app: &App, run: &RunView) -> Result<RunView, Failure> {
+    let (mut shown, mut told) = (BTreeMap::new(), 0);
     let finished = app.finished(&run.id);
     tokio::pin!(finished);
     let mut look = tokio::time::interval(LOOK_EVERY);
@@ -154,10 +160,15 @@ async fn follow(out: &Output, app: &App, run: &RunView) -> Result<RunView, Failu
         tokio::select! {
             ended = &mut finished => {
                 let ended = ended?;
+                loud(out, &ended, &mut told);
                 progress(out, &ended, &mut shown);
                 return Ok(ended);
             }
-            _ = look.tick() => progress(out, &app.run(&run.id).await?, &mut shown),
+            _ = look.tick() => {
+                let now = app.run(&run.id).await?;
+                loud(out, &now, &mut told);
+                progress(out, &now, &mut shown);
+            }
             _ = tokio::signal::ctrl_c() => {
                 out.note("stopping between two effects; what was sent is proven or named in doubt");
                 // It may have ended in the meantime, which is what was asked for.
@@ -165,6 +176,14 @@ async fn follow(out: &Output, app: &App, run: &RunView) -> Result<RunView, Failu
             }
         }
     }
+}
+
+/// Says which safeguards were passed over, each as soon as it is.
+pub(crate) fn loud(out: &Output, run: &RunView, told: &mut usize) {
+    for bypassed in run.bypassed.iter().skip(*told) {
+        out.note(out.style.bad(&printable(bypassed)));
+    }
+    *told = run.bypassed.len();
 }
 
 pub(crate) fn progress(out: &Output, run: &RunView, shown: &mut BTreeMap<String, RunNodeState>) {

@@ -1,5 +1,6 @@
 //! `agent serve`: the service beside a policy engine.
 
+mod governance;
 mod opa;
 mod packs;
 mod supervise;
@@ -16,6 +17,7 @@ use plumb_agent::{
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use governance::GovernanceFlags;
 use opa::OpaFlags;
 use packs::PackFlags;
 
@@ -110,6 +112,8 @@ pub(crate) struct Serve {
     /// Name of this node in alerts; its address without it
     #[arg(long, value_name = "NAME", env = "PLUMB_AGENT_ALERT_NODE", requires = "alert_url")]
     alert_node: Option<String>,
+    #[command(flatten)]
+    governance: GovernanceFlags,
     #[command(flatten)]
     packs: PackFlags,
     #[command(flatten)]
@@ -239,6 +243,7 @@ impl Serve {
         });
         config.watch = !self.no_watch;
         config.alerts = self.alerts()?;
+        config.governance = self.governance.governance()?;
         let mut opa = None;
         if let Some(packs) = self.packs.config(self.state_dir.as_deref())? {
             // What is wrong with an OPA is said before anything is opened.
@@ -313,6 +318,7 @@ fn not_started(error: &AgentError) -> Failure {
         AgentError::Exposed(_)
         | AgentError::NoTrust
         | AgentError::Setting { .. }
+        | AgentError::Governance { .. }
         | AgentError::ReadKey { .. }
         | AgentError::Key { .. } => Exit::Usage,
         _ => Exit::Internal,

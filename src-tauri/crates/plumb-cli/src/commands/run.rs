@@ -13,8 +13,7 @@ use plumb_app::{
 
 use crate::{
     args::Confirm,
-    commands::act::carry_out,
-    confirm::confirm,
+    commands::act::{begin, follow as carried_out},
     exit::{Exit, Failure, Outcome},
     output::Output,
     session::{Look, Session},
@@ -36,15 +35,8 @@ pub(crate) struct Run {
     /// Hash of a plan, as `plumb plan` shows it
     #[arg(value_name = "PLAN", required = true)]
     plan: Option<String>,
-    /// Show what would happen, and stop
-    #[arg(long = "dry-run")]
-    dry: bool,
-    /// Apply without asking, where a yes is enough
-    #[arg(long)]
-    yes: bool,
-    /// The phrase that production and irreversible actions ask for, for example "prod-eu 42"
-    #[arg(long = "confirm", value_name = "PHRASE")]
-    phrase: Option<String>,
+    #[command(flatten)]
+    given: Confirm,
 }
 
 #[derive(Debug, Subcommand)]
@@ -107,18 +99,18 @@ impl Run {
                     session.out.say(session.out.style.bad("not started: a finding forbids it"));
                     return Ok(look.exit(false));
                 }
-                if self.dry {
+                if self.given.dry_run {
                     session.out.show(&plan, |out| out.say("dry run: nothing was changed"));
                     return Ok(look.exit(true));
                 }
-                let given =
-                    Confirm { yes: self.yes, phrase: self.phrase.clone(), ..Confirm::default() };
-                let typed = confirm(session.out, &plan.confirmation, &given)?;
+                let Some(run) = begin(session, app, &plan, &self.given).await? else {
+                    session.out.show(&plan, |_| ());
+                    return Ok(look.exit(true));
+                };
                 let run = if plan.rollout.is_some() {
-                    let run = app.start_run(fleet, &plan.hash, typed.as_deref()).await?;
                     follow::follow(session.out, app, &run.id).await?
                 } else {
-                    carry_out(session.out, app, &plan, typed.as_deref()).await?
+                    carried_out(session.out, app, &run).await?
                 };
                 Ok(told(session.out, look, &run))
             })
@@ -148,7 +140,6 @@ async fn pick_up(session: Session<'_>, id: &str, order: Option<RunOrder>) -> Out
         .with_app(async |app| {
             let run = app.run(id).await?;
             let look = session.look(app, &run.fleet, None).await?;
-            app.resume_run(id).await?;
             decide(app, id, order.as_ref()).await?;
             let run = follow::follow(session.out, app, id).await?;
             Ok(told(session.out, look, &run))
@@ -156,11 +147,18 @@ async fn pick_up(session: Session<'_>, id: &str, order: Option<RunOrder>) -> Out
         .await
 }
 
-/// Gives an order, and lets a run go on that stands still.
+/// Picks a run up, gives an order, and lets it go on where it stands still.
 async fn decide(app: &App, id: &str, order: Option<&RunOrder>) -> Result<(), Failure> {
     let run = match order {
-        Some(order) => app.order_run(id, order).await?,
-        None => app.run(id).await?,
+        // Taken before anything goes on.
+        Some(order @ (RunOrder::Abort | RunOrder::RollBack { .. })) => {
+            app.order_run(id, order).await?
+        }
+        Some(order) => {
+            app.resume_run(id).await?;
+            app.order_run(id, order).await?
+        }
+        None => app.resume_run(id).await?,
     };
     let held = run.rollout.is_some_and(|run| run.paused_by.is_some() || run.halted.is_some());
     if held && run.ended_at_ms.is_none() && order != Some(&RunOrder::Abort) {

@@ -10,7 +10,7 @@ use plumb_runbook::{
     roll_out,
 };
 use plumb_testkit::{
-    builders::{World, content, node_id},
+    builders::{World, content, node_id, report},
     clock::after,
 };
 
@@ -81,6 +81,7 @@ fn less_hinders_a_rollout_on_staging_that_halts() {
     assert_snapshot!(check(&plan, &around, &world));
 }
 
+/// R044.
 #[test]
 fn what_staging_certified_may_go_to_production() {
     let world = production(fleet("promoted"));
@@ -91,6 +92,7 @@ fn what_staging_certified_may_go_to_production() {
     assert!(!check(&plan, &around, &world).contains("not_promoted"));
 }
 
+/// R044, R267: what no staging fleet proved does not go to production.
 #[test]
 fn staging_is_asked_for_whatever_the_fleet_file_calls_the_environment() {
     let world = fleet("renamed");
@@ -181,4 +183,15 @@ fn another_evidence_is_another_checklist() {
     let text = serde_json::to_string(&list).expect("it serialises");
     let read: Checklist = serde_json::from_str(&text).expect("it reads back");
     assert_eq!(read.digest(), signed);
+}
+
+#[test]
+fn an_agent_that_does_not_say_that_it_remembers_plans_is_named() {
+    let mut old = report("agent-old", NodeApi::Agent, "1.0.0", "one");
+    old.config.clear();
+    let world = fleet("old").reporting(old);
+    let plan = rolled(&world, OnFailure::Halt);
+    let found = check(&plan, &Circumstances::default(), &world);
+    let line = found.lines().find(|line| line.contains("forgets_plans")).expect("a note");
+    assert!(line.contains("agent-old") && !line.contains("agent-behind"), "{line}");
 }
