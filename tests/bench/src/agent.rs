@@ -3,6 +3,7 @@
 mod bundles;
 mod http;
 mod load;
+mod opa;
 mod packs;
 
 use std::{
@@ -25,8 +26,9 @@ use crate::{
         http::Connection,
         load::{EVALUATE, Load, under_load},
     },
+    decisions,
     report::{RUNS, Report, best},
-    runtime,
+    runtime, verification,
 };
 
 /// A swap may take so many microseconds.
@@ -70,7 +72,10 @@ pub fn run(report: &mut Report) -> Result<()> {
     let load = under_load(address, &EVALUATE, CONNECTIONS, LOAD_TIME, || node.rolled_out(&bad))?;
     node.stop(&runtime);
     told(&load, &quiet, report);
-    packs::run(&runtime, folder.path(), &signer, report)
+    packs::run(&runtime, folder.path(), &signer, report)?;
+    // What an agent does with a pack before it counts.
+    verification::run(report)?;
+    decisions::pack_alone(report)
 }
 
 /// An agent and two bundles between which it goes back and forth, so that every reload changes something.

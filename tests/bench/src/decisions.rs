@@ -6,6 +6,7 @@ use anyhow::{Context as _, Result, ensure};
 use plumb_decide::{Answer, Module, Question, RegoPolicy, RegoSource, RegoVersion};
 use plumb_worker::{PoolOptions, ProcessLimits, Program, WorkerPool};
 use serde_json::{Value, json};
+use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -27,18 +28,31 @@ const LIMIT: Duration = Duration::from_secs(1);
 /// Measures a policy of 500 rules and a pack of 100 modules.
 pub fn run(report: &mut Report) -> Result<()> {
     let runtime = runtime()?;
-    let options = PoolOptions {
-        program: Program::current().context("finding this program")?,
-        limits: ProcessLimits::default(),
-        size: 1,
-    };
-    let pool = runtime.block_on(async { WorkerPool::start(options, CancellationToken::new()) });
+    let pool = pool(&runtime)?;
     let questions: Vec<Question> = (0..QUESTIONS).map(|n| question(n % (2 * RULES))).collect();
     in_process(report, &questions)?;
     runtime.block_on(through_the_process(report, &pool, &questions))?;
     runtime.block_on(pack(report, &pool))?;
     runtime.block_on(pool.close());
     Ok(())
+}
+
+/// The pack alone, for those who ask what an agent does with one.
+pub(crate) fn pack_alone(report: &mut Report) -> Result<()> {
+    let runtime = runtime()?;
+    let pool = pool(&runtime)?;
+    runtime.block_on(pack(report, &pool))?;
+    runtime.block_on(pool.close());
+    Ok(())
+}
+
+fn pool(runtime: &Runtime) -> Result<WorkerPool> {
+    let options = PoolOptions {
+        program: Program::current().context("finding this program")?,
+        limits: ProcessLimits::default(),
+        size: 1,
+    };
+    Ok(runtime.block_on(async { WorkerPool::start(options, CancellationToken::new()) }))
 }
 
 fn in_process(report: &mut Report, questions: &[Question]) -> Result<()> {

@@ -51,6 +51,14 @@ async fn a_pack_of_rego_answers_decisions_and_says_what_it_is() {
     assert!(metrics.contains("plumb_agent_verification_status{check=\"signature\"} 1"));
     let responses = "plumb_agent_http_responses_total{purpose=\"decision\",status=\"2xx\"} 5";
     assert!(metrics.contains(responses), "{metrics}");
+    // R168, R193: each look at the registry is timed.
+    let fetched = |end: &str| {
+        let series = format!("policy_fetch_duration_seconds_{end} ");
+        let value = metrics.lines().find_map(|line| line.strip_prefix(&series));
+        value.and_then(|value| value.parse::<f64>().ok())
+    };
+    assert!(fetched("count").is_some_and(|looks| looks >= 1.0), "{metrics}");
+    assert!(fetched("sum").is_some_and(|took_s| took_s > 0.0), "{metrics}");
     node.agent.shutdown().await;
 }
 
