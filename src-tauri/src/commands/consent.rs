@@ -1,10 +1,10 @@
-//! Approvals of a plan, requests of others, and reviews that are due.
+//! Approvals of a plan, requests of others, reviews that are due, and the roster.
 
 use plumb_app::{
     App,
     error::AppError,
     views::{
-        approvals::{ReviewView, SignedView},
+        approvals::{ReviewView, RosterFileView, RosterView, SignedView},
         consent::{KeyRequest, PlanConsentView, RequestFileView, SignRequest, SignerView},
     },
 };
@@ -102,4 +102,32 @@ pub(crate) async fn give_review(
     key: KeyRequest,
 ) -> Result<Vec<ReviewView>, AppError> {
     app.give_review(&fleet, &run, &note, role.as_deref(), key).await
+}
+
+#[tauri::command]
+pub(crate) async fn enrolled_roster(
+    app: State<'_, App>,
+    fleet: String,
+) -> Result<Option<RosterView>, AppError> {
+    app.enrolled_roster(&fleet).await
+}
+
+#[tauri::command]
+pub(crate) async fn open_roster(
+    app: State<'_, App>,
+    fleet: String,
+    path: String,
+) -> Result<RosterFileView, AppError> {
+    app.open_roster(&fleet, &path).await
+}
+
+#[tauri::command]
+pub(crate) async fn enrol_roster(
+    app: State<'_, App>,
+    fleet: String,
+    path: String,
+    file: String,
+    fingerprints: Vec<String>,
+) -> Result<RosterView, AppError> {
+    app.enrol_roster_file(&fleet, &path, &file, &fingerprints).await
 }

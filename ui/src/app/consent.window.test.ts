@@ -113,6 +113,20 @@ describe('approvals', () => {
   });
 });
 
+describe('a change of nodes by hand', () => {
+  it('that others must consent to is looked at where their answers stand', async () => {
+    const { changes } = await openWindow({ hash: 'fleet?node=osl-gw-2', consent: 'asked' });
+    await expect.element(page.getByRole('complementary', { name: 'Node osl-gw-2' })).toBeVisible();
+    await userEvent.keyboard('s');
+    await expect.element(approvals().getByText(/1 of platform-security/).first()).toBeVisible();
+    await expect.element(button('Start the change')).toBeDisabled();
+    await expectAccessible();
+    await userEvent.keyboard('{Escape}');
+    await expect.element(page.getByRole('heading', { name: 'New rollout' })).toBeVisible();
+    expect(changes).toEqual([]);
+  });
+});
+
 describe('a request that somebody sent', () => {
   it('is opened, looked at, and answered into a file', async () => {
     const { changes } = await openWindow({ hash: 'rollouts' });

@@ -2,20 +2,20 @@
 
 use std::{
     fmt,
-    net::{IpAddr, SocketAddr},
+    net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use jiff::Timestamp;
-use plumb_serve::TlsConfig;
+use plumb_serve::{Exposure, TlsConfig};
 use plumb_wire::v1::{Authentication, NoBundle};
 use secrecy::SecretString;
 
 use crate::{
     alerts::AlertConfig,
     error::AgentError,
-    fetch::{Disk, EventSink, FetchConfig, PackVerifier, RealDisk},
+    fetch::{Disk, EventSink, FetchConfig, FetchEvent, PackSource, PackVerifier, RealDisk},
     limits::POLL_DELAY_S_MAX,
     load::BundleShare,
     packs::PackEngine,
@@ -88,7 +88,7 @@ impl AgentConfig {
     pub fn authentication(&self) -> Authentication {
         if self.token.is_some() {
             Authentication::Token
-        } else if self.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some()) {
+        } else if self.tls.as_ref().is_some_and(TlsConfig::asks_for_certificates) {
             Authentication::Mtls
         } else {
             Authentication::None
@@ -97,13 +97,13 @@ impl AgentConfig {
 
     /// Refuses combinations that would expose the agent without anyone having said so.
     pub(crate) fn check(&self) -> Result<(), AgentError> {
-        let exposed = !is_loopback(self.listen.ip());
-        if exposed && self.authentication() == Authentication::None {
-            return Err(AgentError::Unauthenticated { listen: self.listen });
-        }
-        if exposed && self.tls.is_none() && !self.insecure_behind_proxy {
-            return Err(AgentError::PlainText { listen: self.listen });
-        }
+        let exposure = Exposure {
+            listen: self.listen,
+            token: self.token.as_ref(),
+            tls: self.tls.as_ref(),
+            behind_proxy: self.insecure_behind_proxy,
+        };
+        exposure.check()?;
         if self.packs.is_some() && self.field_compatible {
             let message =
                 "an agent that answers as the field's service takes no packs: leave one of \
@@ -140,10 +140,6 @@ impl AgentConfig {
     }
 }
 
-fn is_loopback(address: IpAddr) -> bool {
-    address.is_loopback()
-}
-
 /// Where packs come from, who judges them, and who brings them into force.
 #[derive(Clone)]
 pub struct PackFetching {
@@ -154,12 +150,15 @@ pub struct PackFetching {
     pub observe: EventSink,
     /// Where packs are kept.
     pub disk: Arc<dyn Disk>,
+    /// Asked instead of a client of its own; agents of one process may share one.
+    pub source: Option<Arc<dyn PackSource>>,
 }
 
 impl PackFetching {
     /// Packs kept on the file system, with nobody else who counts.
     pub fn new(config: FetchConfig, verifier: Arc<dyn PackVerifier>, engine: PackEngine) -> Self {
-        Self { config, verifier, engine, observe: Arc::new(|_| ()), disk: Arc::new(RealDisk) }
+        let (observe, disk) = (Arc::new(|_: FetchEvent<'_>| ()), Arc::new(RealDisk));
+        Self { config, verifier, engine, observe, disk, source: None }
     }
 }
 

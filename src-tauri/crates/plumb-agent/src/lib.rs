@@ -22,6 +22,7 @@ mod load;
 mod logs;
 mod metrics;
 mod packs;
+mod plans;
 mod probe_file;
 mod problem;
 mod reload;

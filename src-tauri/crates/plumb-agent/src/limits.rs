@@ -21,6 +21,10 @@ pub(crate) const KEEPER_QUEUE_MAX: usize = 256;
 pub(crate) const HISTORY_FILE_BYTES_MAX: u64 = 16 << 20;
 /// The state file holds a pin, three settings and two bundle names.
 pub(crate) const STATE_BYTES_MAX: u64 = 64 << 10;
+/// Plans whose run is remembered, oldest forgotten first: years of changes to one node.
+pub(crate) const PLANS_MAX: usize = 1_024;
+/// Of the file of those: a line has a hash, a run's id of at most 64 bytes and a time.
+pub(crate) const PLANS_BYTES_MAX: u64 = 512 << 10;
 /// Log lines at hand.
 pub(crate) const LOG_LINES_MAX: usize = 2_000;
 /// Longest log line: node-supplied text is cut here.

@@ -70,6 +70,10 @@ impl Fault {
             "another change is being made and deployment.locking is on; try again after it";
         Self::new(StatusCode::CONFLICT, problem::LOCKED, detail)
     }
+    /// Another run of the same plan was here first.
+    pub(crate) fn plan_ran(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, problem::PLAN_RAN, detail)
+    }
     pub(crate) fn key_reused() -> Self {
         let detail = "this idempotency key was used for another request";
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, problem::KEY_REUSED, detail)

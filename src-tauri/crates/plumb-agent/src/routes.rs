@@ -23,6 +23,7 @@ use crate::{
     core::Core,
     guard::{credential, guard},
     limits::{BODY_BYTES_MAX, LARGE_BODY_BYTES_MAX},
+    plans::once,
     problem::Fault,
     replay::replay,
 };
@@ -43,6 +44,7 @@ pub(crate) fn router(core: Arc<Core>) -> Router {
         mutating = mutating
             .merge(v1_mutating())
             .route("/rules", post(field::refuse_rules))
+            .layer(from_fn_with_state(Arc::clone(&core), once))
             .layer(from_fn_with_state(Arc::clone(&core), replay));
     }
     let mutating = mutating.layer(from_fn_with_state(Arc::clone(&core), credential));

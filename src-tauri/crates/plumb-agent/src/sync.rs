@@ -76,7 +76,7 @@ impl Core {
     /// Takes the bundle the node should run now.
     pub(crate) async fn sync(self: &Arc<Self>, force: bool) -> Result<Reloaded, Fault> {
         if let Some(packs) = self.packs.get() {
-            return self.sync_pack(packs).await;
+            return self.sync_pack(packs, force).await;
         }
         let turn = self.take_turn().await?;
         let begun = Instant::now();

@@ -10,6 +10,7 @@ pub mod fleet;
 pub mod journal;
 pub mod kept;
 pub mod kept_approvals;
+pub mod moments;
 pub mod node;
 pub(crate) mod reloads;
 pub(crate) mod rollouts;

@@ -10,6 +10,7 @@ pub mod doctor;
 pub mod drift;
 pub mod evaluate;
 pub mod fleet;
+pub mod impact;
 pub mod journal;
 pub mod node;
 pub mod plan;
@@ -28,8 +29,8 @@ mod tests {
     use ts_rs::{Config, ExportError, TS};
 
     use super::{
-        approvals, bundles, certificate, consent, drift, fleet, node, plan, rollout, run, settings,
-        shell,
+        approvals, bundles, certificate, consent, drift, fleet, impact, node, plan, rollout, run,
+        settings, shell,
     };
     use crate::{error::AppError, topics::Topic};
 
@@ -54,16 +55,19 @@ mod tests {
             write::<drift::TextDiffView>,
             write::<drift::MomentsView>,
             write::<bundles::BundleChoice>,
+            write::<impact::ImpactView>,
             write::<plan::ActionRequest>,
             write::<plan::PlanView>,
             write::<rollout::RunOrder>,
             write::<run::RunView>,
+            write::<run::RunMoment>,
             write::<consent::PlanConsentView>,
             write::<consent::RequestFileView>,
             write::<consent::KeyRequest>,
             write::<consent::SignRequest>,
             write::<approvals::SignedView>,
             write::<approvals::ReviewView>,
+            write::<approvals::RosterFileView>,
             write::<certificate::RunCertificateView>,
             write::<settings::SettingsView>,
             write::<settings::ImportPreview>,

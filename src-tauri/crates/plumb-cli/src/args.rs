@@ -6,9 +6,9 @@ use plumb_app::views::plan::NodeSelection;
 
 use crate::commands::{
     agent, approvals, approve, bundle, bundle_status, certificate, check_subscription, completion,
-    config, credential, demo, doctor, drift, evaluate, fleet, help, journal, key, logs, opa, packs,
-    pin, plan, resolve_conflict, restart, rollback, roster, run, runs, status, sync, trust, unpin,
-    verify_bundle, version,
+    config, credential, demo, doctor, drift, evaluate, fleet, help, impact, journal, key, logs,
+    opa, packs, pin, plan, resolve_conflict, restart, rollback, roster, run, runs, status, sync,
+    trust, unpin, verify_bundle, version,
 };
 
 /// Plumbline on a terminal: see the drift of a policy fleet and bring it back.
@@ -179,6 +179,8 @@ pub(crate) enum Policy {
     Config(config::Config),
     /// Ask nodes to decide the same test requests, and compare
     Evaluate(evaluate::Evaluate),
+    /// Requests that two versions answer differently, before anything is activated
+    Impact(impact::Impact),
     /// Log lines of agents
     Logs(logs::Logs),
 }

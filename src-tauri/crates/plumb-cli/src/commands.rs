@@ -17,6 +17,7 @@ pub(crate) mod drift;
 pub(crate) mod evaluate;
 pub(crate) mod fleet;
 pub(crate) mod help;
+pub(crate) mod impact;
 pub(crate) mod journal;
 pub(crate) mod key;
 pub(crate) mod logs;
@@ -33,6 +34,7 @@ pub(crate) mod run;
 pub(crate) mod runs;
 pub(crate) mod status;
 pub(crate) mod sync;
+mod tls;
 mod token;
 pub(crate) mod trust;
 pub(crate) mod unpin;
@@ -90,6 +92,7 @@ async fn policy(session: Session<'_>, policy: &Policy) -> Outcome {
         Policy::ResolveConflict(resolve) => resolve.run(session).await,
         Policy::Config(config) => config.run(session).await,
         Policy::Evaluate(evaluate) => evaluate.run(session).await,
+        Policy::Impact(impact) => impact.run(session).await,
         Policy::Logs(logs) => logs.run(session).await,
     }
 }

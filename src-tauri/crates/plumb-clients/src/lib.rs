@@ -9,6 +9,7 @@ mod escape;
 #[doc(hidden)]
 pub mod fuzz;
 pub mod http;
+pub mod hub;
 pub mod limits;
 pub mod node;
 mod nodes;
@@ -23,5 +24,5 @@ pub use credentials::{
 pub use escape::{escape, escape_bytes};
 pub use http::{HttpPool, Now, wall_clock};
 pub use node::observe;
-pub use operations::{Attempt, Operation, Outcome, perform};
+pub use operations::{Attempt, Operation, Outcome, PlanStep, perform};
 pub use sweep::{SweepEnd, SweepOptions, SweepResult, sweep};

@@ -8,7 +8,9 @@ mod request;
 use std::{collections::BTreeMap, time::Duration};
 
 use jiff::Timestamp;
-use plumb_fleet::{Content, FailureKind, Node, NodeApi, NodeFailure, Version, content_digest};
+use plumb_fleet::{
+    Content, FailureKind, Node, NodeApi, NodeFailure, PlanHash, RunId, Version, content_digest,
+};
 use plumb_wire::v1;
 
 pub use curl::{curl, curl_reads};
@@ -32,6 +34,15 @@ pub struct Attempt<'a> {
     pub deadline: Duration,
     /// Sent to agents, which then carry the operation out once; `reload` nodes know no such header.
     pub idempotency_key: Option<&'a str>,
+    /// The plan it is a step of. Agents refuse another run of a plan that ran there.
+    pub step: Option<PlanStep>,
+}
+
+/// Which plan a request is a step of, and the run that carries it out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PlanStep {
+    pub plan: PlanHash,
+    pub run: RunId,
 }
 
 /// Carries out one mutation (or `verify`, which only reads) and says what is known of its effect.
@@ -56,6 +67,7 @@ pub async fn perform(
         path: request.path,
         body: request.body,
         idempotency_key: attempt.idempotency_key.filter(|_| node.api == NodeApi::Agent),
+        step: attempt.step.filter(|_| node.api == NodeApi::Agent),
         bytes_max: ANSWER_BYTES_MAX,
         shows_token: true,
     };
@@ -229,6 +241,7 @@ async fn post(
         path,
         body: Some(serde_json::to_vec(body).expect("a request always serialises")),
         idempotency_key: None,
+        step: None,
         bytes_max: DOCUMENT_BYTES_MAX,
         shows_token: true,
     };

@@ -37,6 +37,9 @@ pub struct NodeObservation {
 /// no content and so cannot be in [`NodeReport::pinned`].
 pub const PINNED_VERSION: &str = "pinned.version";
 
+/// Key in [`NodeReport::config`] of how long an agent remembers which plans ran; absent where it does not.
+pub const REMEMBERS_PLANS: &str = "agent.remembers_plans";
+
 /// What a node said of itself in one observation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NodeReport {

@@ -130,6 +130,15 @@ pub struct Plan {
     /// Whose consent it takes, where a signed roster rules the fleet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub consent: Option<ConsentTerms>,
+    /// How many runs there were already of a plan that is otherwise the same. A plan holds no occasion
+    /// and runs once, so restarting a node twice takes two.
+    #[serde(default, skip_serializing_if = "is_first")]
+    pub repeat: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+const fn is_first(repeat: &u32) -> bool {
+    *repeat == 0
 }
 
 /// How the nodes a plan is about differ from those there are.
@@ -266,6 +275,7 @@ pub fn plan(
         left_out,
         rollout: None,
         consent: None,
+        repeat: 0,
     })
 }
 

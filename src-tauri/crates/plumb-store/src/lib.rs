@@ -20,6 +20,7 @@ pub mod fleets;
 pub mod heads;
 pub mod journal;
 pub mod plans;
+pub mod quiet;
 pub mod reloads;
 pub mod retention;
 pub mod rosters;

@@ -12,9 +12,10 @@ use serde::{Deserialize, Serialize};
 pub use answers::{
     Authentication, BundleStatus, BundlesFound, CheckSeen, Config, ConfigKey, ConfigSetting,
     ConfigValue, Decision, DecisionTotals, Evaluated, Evaluation, Fallback, FoundBundle, FoundPack,
-    History, LastKnownGood, LogLevel, LogLine, Logs, Mode, NoBundle, Ordering, Origin, PackRole,
-    Pin, Pinned, Policies, PolicyRef, PolicyStanding, PolicyText, Problem, ReloadRecord, Reloaded,
-    Reloads, Restarted, SignatureCheck, SignatureStatus, SignatureVerdict, Status, Trigger,
+    Guards, History, LastKnownGood, LogLevel, LogLine, Logs, Mode, NoBundle, Ordering, Origin,
+    PackRole, Pin, Pinned, PlansKept, Policies, PolicyRef, PolicyStanding, PolicyText, Problem,
+    ReloadRecord, Reloaded, Reloads, Restarted, SignatureCheck, SignatureStatus, SignatureVerdict,
+    Status, Trigger,
 };
 pub use requests::{
     ConfigChange, EvaluateCase, EvaluateRequest, HistoryQuery, LogsQuery, PinRequest,
@@ -29,6 +30,14 @@ pub const IDEMPOTENCY_KEY_BYTES_MAX: usize = 128;
 pub const IDEMPOTENCY_KEYS_MAX: usize = 1_024;
 /// Header set on an answer that was given before.
 pub const IDEMPOTENT_REPLAYED: &str = "idempotent-replayed";
+/// Header with the hash of the plan that a mutating request is a step of: 64 lower-case hex digits, together
+/// with [`RUN`]. The agent lets the first run of a plan in, keeps that durably before it changes anything,
+/// and refuses every other run of it ([`problem::PLAN_RAN`]); it remembers the newest 1,024 plans.
+pub const PLAN: &str = "plumb-plan";
+/// Header with the id of the run that carries the plan out, at most [`RUN_BYTES_MAX`] visible ASCII
+/// characters.
+pub const RUN: &str = "plumb-run";
+pub const RUN_BYTES_MAX: usize = 64;
 /// Header with the id of a request, given by the caller or made by the agent.
 pub const REQUEST_ID: &str = "x-request-id";
 /// Media type of every error below `/v1` (RFC 9457).
@@ -96,6 +105,8 @@ pub mod problem {
     pub const LOCKED: &str = "urn:plumbline:agent:locked";
     /// The idempotency key was used for another request.
     pub const KEY_REUSED: &str = "urn:plumbline:agent:idempotency-key-reused";
+    /// The plan was run here already, by another run; nothing changed.
+    pub const PLAN_RAN: &str = "urn:plumbline:agent:plan-already-ran";
     pub const TOO_LARGE: &str = "urn:plumbline:agent:too-large";
     pub const TIMED_OUT: &str = "urn:plumbline:agent:timed-out";
     /// What is asked for could not be made durable; nothing changed.

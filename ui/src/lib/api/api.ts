@@ -21,7 +21,10 @@ import type {
   RawAnswer,
   RequestFileView,
   ReviewView,
+  RosterFileView,
+  RosterView,
   RunCertificateView,
+  RunMoment,
   RunOrder,
   RunView,
   SettingsView,
@@ -74,6 +77,12 @@ export interface Api {
   /** Keys of this machine, and the groups that have a say in a fleet. */
   reviewSigners(fleet: string): Promise<[SignerView[], string[]]>;
   giveReview(fleet: string, run: string, note: string, role: string | null, key: KeyRequest): Promise<ReviewView[]>;
+  /** The roster that rules a fleet; nothing where none is enrolled. */
+  enrolledRoster(fleet: string): Promise<RosterView | null>;
+  /** A roster in a file, believing nothing of it. */
+  openRoster(fleet: string, path: string): Promise<RosterFileView>;
+  /** Lets the roster hold that was shown; a first one takes the fingerprint of each root key, in their order. */
+  enrolRoster(fleet: string, path: string, file: string, fingerprints: string[]): Promise<RosterView>;
   /** The newest certificate of a run, or when one can be made; no node is looked at for it. */
   runCertificate(id: string): Promise<RunCertificateView>;
   /** Looks at the targets of a run and makes its certificate. */
@@ -81,6 +90,8 @@ export interface Api {
   saveCertificate(id: string, path: string): Promise<CertificateView>;
   run(id: string): Promise<RunView>;
   runs(fleet: string): Promise<RunView[]>;
+  /** Waves, gates, halts and decisions of a run with their reasons, newest first. */
+  runMoments(id: string): Promise<RunMoment[]>;
   /** Id of the newest run that some process carries out now. */
   liveRun(fleet: string): Promise<string | null>;
   abortRun(id: string): Promise<void>;
@@ -105,6 +116,8 @@ export interface Api {
   saveText(name: string, text: string): Promise<string | null>;
   setSecret(name: string, secret: string): Promise<void>;
   deleteSecret(name: string): Promise<void>;
+  /** Tells the desktop about a fleet, or nothing of it from now on. */
+  setQuiet(fleet: string, quiet: boolean): Promise<SettingsView>;
   startDemo(): Promise<ShellView>;
   chartSvg(fleet: string, chart: Chart, node: string | null): Promise<string>;
   painted(ms: number): Promise<void>;

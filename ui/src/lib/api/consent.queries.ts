@@ -12,6 +12,14 @@ export const consentQuery = (api: Api, fleet: string, planHash: string) =>
     meta: { topics: ofFleet(fleet) },
   });
 
+/** The roster that rules a fleet. */
+export const rosterQuery = (api: Api, fleet: string) =>
+  queryOptions({
+    queryKey: ['roster', fleet],
+    queryFn: () => api.enrolledRoster(fleet),
+    meta: { topics: ofFleet(fleet) },
+  });
+
 /** Reviews of rollbacks that began without approvals. */
 export const reviewsQuery = (api: Api, fleet: string) =>
   queryOptions({

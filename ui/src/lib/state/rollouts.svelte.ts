@@ -39,13 +39,13 @@ export function selectionWords(nodes: NodeSelection): string {
   }
 }
 
-/** A rollout that is being written: what it does, in which waves, and the plan that came of it. */
 /** What a start without approvals takes: why it cannot wait, and the key of whoever asks. */
 export interface AtNight {
   reason: string;
   key: KeyRequest;
 }
 
+/** A rollout that is being written: what it does, in which waves, and the plan that came of it. */
 export class Rollouts {
   #asked = 0;
   action = $state.raw<ActionRequest>({ kind: 'sync', nodes: { select: 'drifted' }, force: false });
@@ -64,6 +64,12 @@ export class Rollouts {
     if (this.starting) return;
     this.reset();
     this.action = { ...action, rollout: null };
+  }
+
+  /** A plan that was made elsewhere, to be looked at with those who must consent. */
+  show(plan: PlanView): void {
+    this.begin(plan.action);
+    this.stage = { at: 'review', plan };
   }
 
   reset(): void {
@@ -94,7 +100,7 @@ export class Rollouts {
     }
   }
 
-  /** Starts the reviewed plan once; a second press while it starts does nothing. */
+  /** Starts the reviewed plan once; a second press while it starts does nothing. Throws what stands in the way at night, when a dialog asks. */
   async start(typed: string | null, atNight: AtNight | null = null): Promise<RunView | null> {
     if (this.stage.at !== 'review' || this.starting || !this.stage.plan.startable) return null;
     const { plan } = this.stage;
@@ -105,6 +111,7 @@ export class Rollouts {
       this.reset();
       return run;
     } catch (thrown) {
+      if (atNight !== null) throw thrown;
       this.startError = appError(thrown);
       return null;
     } finally {

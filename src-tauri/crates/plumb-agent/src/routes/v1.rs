@@ -12,8 +12,8 @@ use plumb_decide::Request;
 use plumb_wire::v1::{
     BundleStatus, BundlesFound, CheckSeen, Config, ConfigChange, ConfigKey, ConfigSetting,
     ConfigValue, Decision, DecisionTotals, EVALUATE_REQUESTS_MAX, EvaluateCase, EvaluateRequest,
-    Evaluated, Evaluation, HISTORY_ENTRIES_MAX, History, HistoryQuery, Logs, LogsQuery, Mode,
-    Ordering, Origin, PinRequest, Pinned, PolicyRef, PolicyStanding, Reloaded, Restarted,
+    Evaluated, Evaluation, Guards, HISTORY_ENTRIES_MAX, History, HistoryQuery, Logs, LogsQuery,
+    Mode, Ordering, Origin, PinRequest, Pinned, PolicyRef, PolicyStanding, Reloaded, Restarted,
     RollbackRequest, Status, StatusQuery, SyncRequest,
 };
 use plumb_wire::v1::{LogLevel, Policies, PolicyText};
@@ -73,6 +73,7 @@ pub(super) async fn status(
         fallback_active: book.fallback.is_some(),
         policy: Some(standing(&core, &book)),
         settings: told.into_iter().map(|setting| (setting.key, setting.value)).collect(),
+        guards: Some(Guards { plans: core.plans.kept() }),
     }))
 }
 

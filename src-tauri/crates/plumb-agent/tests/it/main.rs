@@ -12,5 +12,6 @@ mod load;
 mod metrics;
 mod own_api;
 mod packs;
+mod plans;
 mod sidecar;
 mod world;

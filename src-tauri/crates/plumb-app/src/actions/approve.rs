@@ -466,7 +466,7 @@ fn request_lines(request: &ApprovalRequest) -> ApprovalRequestView {
         let of = request.findings.iter().filter(|finding| finding.severity == severity);
         of.map(|finding| {
             let node = finding.node.as_ref().map(|node| format!("{node}: ")).unwrap_or_default();
-            format!("{} {node}{}", finding.code.name(), finding.message)
+            format!("{node}{}", finding.message)
         })
         .collect()
     };

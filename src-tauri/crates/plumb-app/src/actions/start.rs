@@ -87,6 +87,7 @@ impl App {
         let run = new_id(self.now());
         let locks = self.take_locks(run, &state.name)?;
         let prepared = self.prepared(hash)?;
+        self.not_run_yet(&prepared.plan).await?;
         let current = self.current(fleet).await?;
         let plan = self.plan_now(&current, &prepared.request).await?;
         let plan = on_terms_of(&prepared.plan, plan);

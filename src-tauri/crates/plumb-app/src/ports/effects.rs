@@ -7,7 +7,7 @@ use std::{
 };
 
 use jiff::Timestamp;
-use plumb_clients::{Attempt, Outcome, perform};
+use plumb_clients::{Attempt, Outcome, PlanStep, perform};
 use plumb_exec::{EffectHandler, Observation, PinMove, Request};
 use plumb_fleet::{DecisionCounts, FleetId, NodeId, snapshot::PINNED_VERSION};
 use plumb_journal::EffectOutcome;
@@ -72,7 +72,9 @@ impl EffectHandler for FleetEffects {
                 message: format!("{} is not a node of this fleet", request.node),
             };
         };
-        let attempt = Attempt { deadline: EFFECT_DEADLINE, idempotency_key: Some(request.key) };
+        let step = Some(PlanStep { plan: request.plan, run: request.run });
+        let idempotency_key = Some(request.key);
+        let attempt = Attempt { deadline: EFFECT_DEADLINE, idempotency_key, step };
         let operation = operation(request.effect);
         let outcome =
             perform(&self.loaded.pool, node, &operation, &attempt, &self.app.wall()).await;

@@ -39,6 +39,19 @@ pub struct RunView {
     pub summary: String,
 }
 
+/// Something that happened in a run, or that somebody decided.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
+#[ts(export_to = "bindings.ts")]
+pub struct RunMoment {
+    /// Number of its event in the journal, from 0.
+    pub seq: u32,
+    pub at_ms: i64,
+    /// In a sentence, with the reason where one was given.
+    pub what: String,
+    /// It went wrong, or past a safeguard.
+    pub loud: bool,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, TS, JsonSchema)]
 #[ts(export_to = "bindings.ts")]
 #[serde(rename_all = "snake_case")]

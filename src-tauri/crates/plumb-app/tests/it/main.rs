@@ -5,6 +5,7 @@ mod consent;
 mod fleet;
 mod interrupted;
 mod journals;
+mod notifications;
 mod offline;
 mod rollouts;
 mod runs;

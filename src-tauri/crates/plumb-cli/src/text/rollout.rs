@@ -28,7 +28,7 @@ pub(crate) fn plan_waves(out: &Output, rollout: &RolloutView) {
     out.say(&rollout.on_failure);
 }
 
-/// How the waves of a run stand, what stopped it, and which safeguards were passed over.
+/// How the waves of a run stand, and what stopped it.
 pub(crate) fn run_waves(out: &Output, rollout: &RunRollout) {
     for (_, lines) in wave_lines(out, rollout) {
         for line in lines {

@@ -5,7 +5,7 @@ mod verification;
 use plumb_fleet::{
     BundleDigest, ContentDigest, FailureKind, NodeFailure, NodeReport, Observed, Ordering, Policy,
     PolicyRef, ReloadEntry, ReloadStats, ReloadTrigger, SignatureReport,
-    snapshot::{NamedContent, PINNED_VERSION},
+    snapshot::{NamedContent, PINNED_VERSION, REMEMBERS_PLANS},
 };
 use plumb_wire::v1;
 
@@ -161,6 +161,13 @@ fn describe(report: &mut NodeReport, status: &v1::Status) {
         }
         .to_owned(),
     );
+    if let Some(guards) = &status.guards {
+        let how_long = match guards.plans {
+            v1::PlansKept::Durably => "durably",
+            v1::PlansKept::UntilItEnds => "until it ends",
+        };
+        tell(REMEMBERS_PLANS, how_long.to_owned());
+    }
     if let Some(pin) = &status.pinned {
         tell(PINNED_VERSION, said(&pin.version));
     }

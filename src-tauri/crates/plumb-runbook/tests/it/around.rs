@@ -10,7 +10,7 @@ use plumb_runbook::{
     roll_out,
 };
 use plumb_testkit::{
-    builders::{World, content, node_id},
+    builders::{World, content, node_id, report},
     clock::after,
 };
 
@@ -183,4 +183,15 @@ fn another_evidence_is_another_checklist() {
     let text = serde_json::to_string(&list).expect("it serialises");
     let read: Checklist = serde_json::from_str(&text).expect("it reads back");
     assert_eq!(read.digest(), signed);
+}
+
+#[test]
+fn an_agent_that_does_not_say_that_it_remembers_plans_is_named() {
+    let mut old = report("agent-old", NodeApi::Agent, "1.0.0", "one");
+    old.config.clear();
+    let world = fleet("old").reporting(old);
+    let plan = rolled(&world, OnFailure::Halt);
+    let found = check(&plan, &Circumstances::default(), &world);
+    let line = found.lines().find(|line| line.contains("forgets_plans")).expect("a note");
+    assert!(line.contains("agent-old") && !line.contains("agent-behind"), "{line}");
 }

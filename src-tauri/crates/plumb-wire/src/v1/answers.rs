@@ -38,6 +38,26 @@ pub struct Status {
     /// that do not tell them here.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub settings: BTreeMap<String, ConfigValue>,
+    /// What the agent holds changes to by itself; absent from agents that hold them to nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guards: Option<Guards>,
+}
+
+/// What the agent holds changes to by itself, whatever a console says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Guards {
+    /// How long it remembers which plans ran: another run of one is refused.
+    pub plans: PlansKept,
+}
+
+/// How long plans that ran are remembered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PlansKept {
+    /// In the state folder.
+    Durably,
+    /// There is no state folder.
+    UntilItEnds,
 }
 
 /// The bundle in force.

@@ -110,7 +110,7 @@ export class FakeConsent {
   request(plan: string, fleet: string): ApprovalRequestView {
     return {
       plan, title: 'Pin 38 nodes to v42 and sync', fleet, environment: 'production', rule: RULE, requester: 'avery', roster_version: 7, roster: digest('roster'), targets: 38, targets_digest: digest('targets'),
-      changes: ['36 nodes from v41 (77b0c1d2e3f4) to v42 (0123456789ab)', '2 nodes from v42 (5e884898da28) to v42 (0123456789ab)'], bundles: [digest('bundle')], dry_run: digest('dry run'), readiness: [], warnings: ['no_authentication fra-gw-4: takes changes without a token'], fatal: [], not_before: this.#iso(0), not_after: this.#iso(8), problems: [],
+      changes: ['36 nodes from v41 (77b0c1d2e3f4) to v42 (0123456789ab)', '2 nodes from v42 (5e884898da28) to v42 (0123456789ab)'], bundles: [digest('bundle')], dry_run: digest('dry run'), readiness: [], warnings: ['fra-gw-4: accepts a reload from anybody who reaches it'], fatal: [], not_before: this.#iso(0), not_after: this.#iso(8), problems: [],
     };
   }
 
@@ -142,7 +142,7 @@ export class FakeConsent {
 export function certificateOf(run: RunView, plan: PlanView): CertificateView {
   const targets = run.nodes.map((node) => {
     const target = plan.targets.find((one) => one.node === node.node);
-    const stands = node.state === 'arrived';
+    const stands = node.state === 'arrived' || (target?.to_content != null && target.from_content === target.to_content);
     return { node: node.node, wanted: target?.to_content ?? null, observed: stands ? (target?.to_content ?? null) : (target?.from_content ?? null), version: stands ? (target?.to_version ?? null) : (target?.from_version ?? null), straggles: stands ? null : node.detail };
   });
   const late = targets.filter((target) => target.straggles !== null).length;

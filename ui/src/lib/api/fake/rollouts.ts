@@ -289,7 +289,7 @@ export class FakeRollout {
         return {
           name: wave.name,
           nodes: wave.nodes,
-          state: wave.passed ? 'passed' : wave.failed ? 'failed' : atGate ? 'gate' : wave.began ? 'acting' : 'waiting',
+          state: wave.passed ? 'passed' : wave.failed ? 'failed' : atGate ? 'gate' : wave.began ? (this.#halted !== null && this.ended === null ? 'halted' : 'acting') : 'waiting',
           arrived: counted('arrived'),
           failed: counted('failed'),
           checks: wave.checks.map((check, index) => wave.results[index] ?? { what: check.sentence, verdict: 'unknown', detail: '' }),

@@ -70,9 +70,9 @@ export function planFor(fleet: FakeFleet, request: ActionRequest): PlanView {
     };
   });
   const findings: FindingView[] = [
-    ...going.filter((node) => node.cautions.length > 0).slice(0, 2).map((node): FindingView => ({ severity: 'warning', code: 'no_authentication', node: node.id, message: `${node.id} ${node.cautions[0]}`, remedy: 'Give it a token after the incident; the run is not stopped by this.' })),
+    ...going.filter((node) => node.cautions.length > 0).slice(0, 2).map((node): FindingView => ({ severity: 'warning', code: 'no_authentication', node: node.id, message: node.cautions[0] ?? '', remedy: 'Give it a token after the incident; the run is not stopped by this.' })),
     ...(left.some((entry) => entry.reason === 'does not answer') ? [{ severity: 'note' as const, code: 'unreachable', node: null, message: `${left.filter((entry) => entry.reason === 'does not answer').length} selected nodes do not answer`, remedy: 'They are left out and named below; sync them when they are back.' }] : []),
-    ...(going.some((node) => node.id === 'osl-gw-1') && request.kind === 'rollback' ? [{ severity: 'fatal' as const, code: 'bundle_missing', node: 'osl-gw-1', message: 'v42 is not on osl-gw-1', remedy: 'Copy v42.signed.json to /var/lib/policies on the node, then plan again.' }] : []),
+    ...(going.some((node) => node.id === 'osl-gw-1') && request.kind === 'rollback' ? [{ severity: 'fatal' as const, code: 'bundle_missing', node: 'osl-gw-1', message: 'v42 is not on this node', remedy: 'Copy v42.signed.json to /var/lib/policies on the node, then plan again.' }] : []),
   ];
   const from = new Map<string, number>();
   for (const target of targets) {
@@ -90,6 +90,7 @@ export function planFor(fleet: FakeFleet, request: ActionRequest): PlanView {
     title: `${VERB[request.kind]} ${which}${version}`,
     fleet: fleet.summary.name,
     environment: fleet.summary.environment,
+    repeat: 0,
     production,
     action: request,
     pins: [],
