@@ -14,7 +14,10 @@ use std::{
 use assert_cmd::Command;
 use camino::{Utf8Path, Utf8PathBuf};
 use plumb_agent::{Agent, AgentConfig, RunningAgent, TrustKey};
-use plumb_app::{App, AppOptions, KeyPlace, Passphrase};
+use plumb_app::{
+    App, AppOptions, KeyPlace, Passphrase,
+    views::plan::{ActionKind, ActionRequest, NodeSelection},
+};
 use plumb_bundle::{formats::signed_json::BundleDraft, json};
 use plumb_trust::{SigningKey, sign_bundle};
 use serde_json::Value;
@@ -85,12 +88,16 @@ impl Recorded {
         })
     }
 
-    /// Hash of the plan that makes every node load anew.
+    /// Keeps a plan that makes every node load anew, and gives its hash. Each runs once.
     pub(crate) fn planned(&self) -> String {
-        let words = ["plan", "sync", "--force", "--all-nodes", "--json"];
-        let said = self.command(&words).output().expect("starts");
-        let plan: Value = serde_json::from_slice(&said.stdout).expect("a plan");
-        plan["hash"].as_str().expect("a hash").to_owned()
+        let app = self.open(&self.path("data"));
+        let all = ActionRequest::new(ActionKind::Sync, NodeSelection::All);
+        let plan = self.runtime.block_on(async {
+            let plan = app.prepare_plan("eu", &ActionRequest { force: true, ..all }).await;
+            app.close().await;
+            plan.expect("a plan")
+        });
+        plan.hash
     }
 
     /// What a program of this fleet's console finds in its environment.
