@@ -13,8 +13,8 @@ use crate::{
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// One benchmark (`sweep`, `drift`, `agent`, `decisions`, `verification`, `approvals`, `journal`, `execution`,
-    /// `window`); all of them without a name
+    /// One benchmark (`sweep`, `drift`, `agent`, `decisions`, `verification`, `approvals`, `alerts`, `journal`,
+    /// `execution`, `window`); all of them without a name
     name: Option<String>,
 }
 

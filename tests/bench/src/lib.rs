@@ -3,6 +3,7 @@
 //! A benchmark is a module with `run(&mut Report) -> anyhow::Result<()>` and a line in [`BENCHES`].
 
 pub mod agent;
+pub mod alerts;
 pub mod approvals;
 pub mod decisions;
 pub mod drift;
@@ -40,6 +41,7 @@ pub const BENCHES: &[Bench] = &[
     Bench { name: "evidence", run: evidence::run },
     Bench { name: "decisions", run: decisions::run },
     Bench { name: "verification", run: verification::run },
+    Bench { name: "alerts", run: alerts::run },
     Bench { name: "approvals", run: approvals::run },
     Bench { name: "window", run: window::run },
 ];

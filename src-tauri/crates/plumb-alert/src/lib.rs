@@ -6,6 +6,7 @@
 mod alert;
 mod conversion;
 mod dedupe;
+mod detect;
 mod ids;
 mod incident;
 mod life;
@@ -22,6 +23,7 @@ mod why;
 pub use alert::{Alert, Counts, Draft, Labels, Life, Outcome, Rejection, Severity, State, Status};
 pub use conversion::{ConversionTerms, Converted, Linked, convert};
 pub use dedupe::{Ingested, Spread, ingest, spread};
+pub use detect::{DetectionRule, Sweep, detect, over, quiet_sources};
 pub use ids::{AlertRef, IncidentRef, RefError};
 pub use incident::{
     Appended, BypassKind, BypassReason, Closing, Frozen, Incident, IncidentEvent, IncidentState,
@@ -32,7 +34,7 @@ pub use policy::PolicyError;
 pub use postmortem::draft as postmortem_draft;
 pub use retention::Retention;
 pub use roles::{Denied, Entitlement, RoleMatrix};
-pub use routing::{Defaults, Route, RoutingPolicy};
+pub use routing::{Defaults, ExpectedSource, Route, RoutingPolicy};
 pub use slo::{
     Breach, GateMode, GateRequest, GateVerdict, Measured, ReleaseGates, SloPolicy, judge,
 };

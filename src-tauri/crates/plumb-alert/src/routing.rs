@@ -5,11 +5,14 @@ use serde::{Deserialize, Serialize};
 use crate::{
     alert::{Alert, Severity},
     conversion::ConversionTerms,
+    life::named,
     policy::{PolicyError, read},
     why::{Decided, Why},
 };
 
 const FILE: &str = "alert_routing_policy.yml";
+/// Longest silence of a source that can be asked for: a month.
+const SILENCE_MINUTES_MAX: u32 = 31 * 24 * 60;
 
 /// The whole file. Everything may be left out.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,6 +23,16 @@ pub struct RoutingPolicy {
     pub kinds: Option<Vec<String>>,
     /// The first that matches decides.
     pub routes: Vec<Rule>,
+    /// Sources that should tell something now and then; one that does not is an alert itself.
+    pub sources: Vec<ExpectedSource>,
+}
+
+/// A source that should not be silent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExpectedSource {
+    pub source: String,
+    pub within_minutes: u32,
 }
 
 /// What holds where no rule says otherwise.
@@ -82,6 +95,17 @@ impl RoutingPolicy {
         let nameless = policy.routes.iter().position(|rule| rule.name.trim().is_empty());
         if let Some(index) = nameless {
             let problem = format!("route {} has no name: reasons are told by it", index + 1);
+            return Err(PolicyError::Meaning { file: FILE, problem });
+        }
+        let odd = |wanted: &&ExpectedSource| {
+            named("source", &wanted.source).is_err()
+                || !(1..=SILENCE_MINUTES_MAX).contains(&wanted.within_minutes)
+        };
+        if let Some(wanted) = policy.sources.iter().find(odd) {
+            let problem = format!(
+                "source {:?} needs a name of one line, and within_minutes from 1 to {SILENCE_MINUTES_MAX}",
+                wanted.source
+            );
             return Err(PolicyError::Meaning { file: FILE, problem });
         }
         Ok(policy)

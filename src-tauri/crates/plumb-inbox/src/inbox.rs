@@ -2,6 +2,7 @@
 
 mod incidents;
 mod reports;
+mod sources;
 
 use std::sync::{
     Arc,

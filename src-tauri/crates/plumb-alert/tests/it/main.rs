@@ -1,5 +1,6 @@
 //! The rules of alerts and incidents, as those who use them see them.
 
+mod detect;
 mod policies;
 mod rules;
 mod storm;

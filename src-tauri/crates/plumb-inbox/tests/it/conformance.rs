@@ -33,6 +33,7 @@ async fn conforms(of: Of) {
     the_dashboard_counts(&world, &inbox).await;
     inbox.close().await.expect("closes");
     the_policy_opens_incidents(&world).await;
+    a_quiet_source_is_told_once(&world).await;
     what_was_kept_is_there_after_a_restart(&world).await;
 }
 
@@ -432,6 +433,30 @@ async fn the_policy_opens_incidents(world: &World) {
     assert_eq!(kept[0].occurrences, 2);
     let (incident, timeline) = inbox.timeline(&incident).await.expect("there");
     assert_eq!((incident.alerts, timeline.len()), (2, 2));
+    inbox.close().await.expect("closes");
+}
+
+/// R133.
+async fn a_quiet_source_is_told_once(world: &World) {
+    let inbox = world.inbox_under("sources: [{source: monitor@node9, within_minutes: 60}]").await;
+    let talks = |title: &str| Draft { source: "monitor@node9".into(), ..draft("quiet", title) };
+    let told = async || {
+        let told = inbox.watch_sources().await.expect("counts");
+        let mut kinds = Vec::new();
+        for answer in told {
+            let answer = answer.expect("accepted").value;
+            kinds.push((answer.deduped(), answer.alert().resolved_at.is_some()));
+        }
+        kinds
+    };
+    taken(&inbox, talks("one")).await;
+    assert_eq!(told().await, [], "it talks");
+    world.wait(3_601).await;
+    assert_eq!(told().await, [(false, false)], "it is quiet");
+    assert_eq!(told().await, [(true, false)], "it is quiet still");
+    taken(&inbox, talks("two")).await;
+    assert_eq!(told().await, [(true, true)], "it talks again");
+    assert_eq!(told().await, []);
     inbox.close().await.expect("closes");
 }
 

@@ -17,6 +17,8 @@ use crate::{
 };
 
 const ROUNDS: usize = 10_000;
+/// Another number, for a first look at a change.
+const GIVEN: &str = "PLUMB_INTERLEAVINGS";
 /// The console's record is the SQLite store over other connections.
 const ROUNDS_OF_THE_CONSOLE: usize = 1_000;
 /// Rounds between two looks at everything: what was claimed is settled, and time goes on.
@@ -160,7 +162,9 @@ async fn settle(inbox: &Inbox, random: &mut StdRng, book: &mut Book) {
 }
 
 async fn interleave(of: Of) {
-    let rounds = if of == Of::Console { ROUNDS_OF_THE_CONSOLE } else { ROUNDS };
+    let by_default = if of == Of::Console { ROUNDS_OF_THE_CONSOLE } else { ROUNDS };
+    let given = std::env::var(GIVEN).ok().and_then(|rounds| rounds.parse().ok());
+    let rounds: usize = given.unwrap_or(by_default);
     let test = format!("{rounds} interleavings of two claimers, on {of:?}");
     let Some(world) = World::new(of, &test).await else { return };
     let began = Instant::now();

@@ -1,0 +1,268 @@
+//! Alerts that nobody sends: what a sweep shows, and sources that have gone quiet.
+//!
+//! One alert stands for one thing that is wrong in one fleet, with the nodes in its details: a wave that goes wrong on
+//! ten thousand nodes is one alert, not ten thousand.
+
+use std::{collections::BTreeMap, fmt::Write as _};
+
+use jiff::{SignedDuration, Timestamp};
+use plumb_fleet::{
+    Assessment, Caution, Desired, DriftState, NodeId, NodeObservation, NodeReport, SignatureReport,
+    Snapshot, cautions,
+};
+use serde_json::json;
+
+use crate::{
+    alert::{Draft, Labels, Severity},
+    dedupe::after_minutes,
+    routing::ExpectedSource,
+};
+
+/// Who tells these alerts.
+const SOURCE: &str = "sweeps";
+/// Nodes that an alert names; it counts all of them.
+const NODES_NAMED_MAX: usize = 50;
+/// A failed reload is told for so long.
+const FAILURE_TOLD: SignedDuration = SignedDuration::from_mins(5);
+/// More failures than so many within this are told to people at once.
+const FAILURES_MAX: usize = 3;
+const FAILURES_WITHIN: SignedDuration = SignedDuration::from_mins(10);
+/// So many failures in a row are told to people at once.
+const FAILURES_IN_A_ROW: usize = 3;
+
+/// What raises an alert by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum DetectionRule {
+    PolicyVersionMismatch,
+    StaleDigest,
+    LoadAge,
+    /// Any reload that failed a short time ago.
+    ReloadFailed,
+    ReloadFailsInARow,
+    ReloadFailsOften,
+    SignatureInvalid,
+    /// The same version with other content.
+    SilentDrift,
+    PoisonedDigestSeen,
+    SourceQuiet,
+}
+
+impl DetectionRule {
+    pub const ALL: [Self; 10] = [
+        Self::PolicyVersionMismatch,
+        Self::StaleDigest,
+        Self::LoadAge,
+        Self::ReloadFailed,
+        Self::ReloadFailsInARow,
+        Self::ReloadFailsOften,
+        Self::SignatureInvalid,
+        Self::SilentDrift,
+        Self::PoisonedDigestSeen,
+        Self::SourceQuiet,
+    ];
+
+    /// The kind of its alerts.
+    pub const fn kind(self) -> &'static str {
+        match self {
+            Self::PolicyVersionMismatch => "PolicyVersionMismatch",
+            Self::StaleDigest => "StaleDigest",
+            Self::LoadAge => "LoadAge",
+            Self::ReloadFailed => "ReloadFailed",
+            Self::ReloadFailsInARow => "ReloadFailsInARow",
+            Self::ReloadFailsOften => "ReloadFailsOften",
+            Self::SignatureInvalid => "SignatureInvalid",
+            Self::SilentDrift => "SilentDrift",
+            Self::PoisonedDigestSeen => "PoisonedDigestSeen",
+            Self::SourceQuiet => "SourceQuiet",
+        }
+    }
+
+    const fn severity(self) -> Severity {
+        match self {
+            Self::ReloadFailsInARow
+            | Self::ReloadFailsOften
+            | Self::SignatureInvalid
+            | Self::PoisonedDigestSeen => Severity::P0,
+            Self::SilentDrift | Self::SourceQuiet => Severity::P1,
+            Self::PolicyVersionMismatch | Self::StaleDigest | Self::LoadAge => Severity::P2,
+            Self::ReloadFailed => Severity::P3,
+        }
+    }
+
+    const fn title(self) -> &'static str {
+        match self {
+            Self::PolicyVersionMismatch => "nodes run another policy version than the desired one",
+            Self::StaleDigest => "the source has not confirmed what nodes run",
+            Self::LoadAge => "nodes have not loaded their policies for long",
+            Self::ReloadFailed => "a reload failed",
+            Self::ReloadFailsInARow => "reloads fail again and again",
+            Self::ReloadFailsOften => "reloads fail often",
+            Self::SignatureInvalid => "what nodes run has no valid signature",
+            Self::SilentDrift => "nodes run other content under a version that stayed the same",
+            Self::PoisonedDigestSeen => "nodes run content that was refused",
+            Self::SourceQuiet => "a source of alerts has gone quiet",
+        }
+    }
+}
+
+/// A sweep with what stands around it.
+#[derive(Debug, Clone, Copy)]
+pub struct Sweep<'a> {
+    /// Of the fleet, such as `prod`.
+    pub env: &'a str,
+    pub snapshot: &'a Snapshot,
+    /// The one before it.
+    pub earlier: Option<&'a Snapshot>,
+    pub assessment: &'a Assessment,
+    pub desired: &'a Desired,
+    pub now: Timestamp,
+}
+
+/// Nodes by what is wrong and what tells one such thing from another.
+type Found<'a> = BTreeMap<(DetectionRule, Labels), Vec<&'a NodeId>>;
+
+/// What is wrong by a sweep, in order of rules.
+pub fn detect(sweep: &Sweep<'_>) -> Vec<Draft> {
+    let mut found = Found::new();
+    for (node, seen) in &sweep.snapshot.nodes {
+        look(sweep, node, seen, &mut found);
+    }
+    found
+        .into_iter()
+        .map(|((rule, labels), nodes)| Draft {
+            env: sweep.env.to_owned(),
+            ..of_nodes(rule, sweep.snapshot.fleet.as_str(), labels, &nodes)
+        })
+        .collect()
+}
+
+fn look<'a>(sweep: &Sweep<'a>, node: &'a NodeId, seen: &'a NodeObservation, found: &mut Found<'a>) {
+    // What a node said some time ago says nothing about now: unreachable nodes are a matter of their own.
+    let Some(report) = seen.report.as_deref().filter(|_| seen.failure.is_none()) else { return };
+    let mut add = |rule, labels: &[(&str, String)]| {
+        let labels = labels.iter().map(|(name, value)| ((*name).to_owned(), value.clone()));
+        found.entry((rule, labels.collect())).or_default().push(node);
+    };
+    let version = report.version.as_ref().map(|version| version.value.to_string());
+    let content = report.content.as_ref().map(|content| content.value.to_string());
+    let (running, content) = (version.unwrap_or_default(), content.unwrap_or_default());
+    let state = sweep.assessment.nodes.get(node).map(|verdict| verdict.state);
+    match state {
+        Some(DriftState::Behind | DriftState::Ahead) => {
+            let desired = sweep.desired.of(node).map(|desired| desired.version.to_string());
+            let labels = [("running", running), ("desired", desired.unwrap_or_default())];
+            add(DetectionRule::PolicyVersionMismatch, &labels);
+        }
+        Some(DriftState::Poisoned) => {
+            add(DetectionRule::PoisonedDigestSeen, &[("content", content.clone())]);
+        }
+        _ => {}
+    }
+    if let Some(signature) = &report.signature
+        && matches!(signature.value, SignatureReport::Invalid { .. })
+    {
+        add(DetectionRule::SignatureInvalid, &[("content", content.clone())]);
+    } else if state == Some(DriftState::Tampered) {
+        add(DetectionRule::SignatureInvalid, &[("content", content.clone())]);
+    }
+    let in_flight = sweep.desired.in_flight.contains_key(node);
+    let changed = !in_flight && changed_silently(report, sweep.earlier, node);
+    if state == Some(DriftState::Diverged) || changed {
+        add(DetectionRule::SilentDrift, &[("content", content)]);
+    }
+    for caution in cautions(report, sweep.desired.thresholds, sweep.now) {
+        match caution {
+            Caution::DigestAge { .. } => add(DetectionRule::StaleDigest, &[]),
+            Caution::LoadAge { .. } => add(DetectionRule::LoadAge, &[]),
+            Caution::ConsecutiveFailures { count } if count >= FAILURES_IN_A_ROW => {
+                add(DetectionRule::ReloadFailsInARow, &[]);
+            }
+            _ => {}
+        }
+    }
+    if failures(report, sweep.now, FAILURE_TOLD) > 0 {
+        add(DetectionRule::ReloadFailed, &[]);
+    }
+    if failures(report, sweep.now, FAILURES_WITHIN) > FAILURES_MAX {
+        add(DetectionRule::ReloadFailsOften, &[]);
+    }
+}
+
+/// Whether the content is another than at the look before, and the version is not.
+fn changed_silently(report: &NodeReport, earlier: Option<&Snapshot>, node: &NodeId) -> bool {
+    let before = earlier.and_then(|earlier| earlier.nodes.get(node)?.report.as_deref());
+    let Some(before) = before else { return false };
+    let (Some(was), Some(is)) = (&before.content, &report.content) else { return false };
+    let (Some(named), Some(names)) = (&before.version, &report.version) else { return false };
+    was.value != is.value && named.value == names.value
+}
+
+fn failures(report: &NodeReport, now: Timestamp, within: SignedDuration) -> usize {
+    let recent = |at: Timestamp| at <= now && now.duration_since(at) <= within;
+    report.history.iter().filter(|entry| !entry.success && recent(entry.at)).count()
+}
+
+fn of_nodes(rule: DetectionRule, fleet: &str, mut labels: Labels, nodes: &[&NodeId]) -> Draft {
+    let named: Vec<String> = nodes.iter().take(NODES_NAMED_MAX).map(ToString::to_string).collect();
+    let more = nodes.len() - named.len();
+    let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
+    let mut facts = String::new();
+    for (name, value) in &labels {
+        let _ = write!(facts, "{name} {value}; ");
+    }
+    let message =
+        format!("{facts}{} nodes of fleet {fleet}: {}{rest}", nodes.len(), named.join(", "));
+    labels.insert("fleet".to_owned(), fleet.to_owned());
+    let details = [("nodes", json!(named)), ("count", json!(nodes.len()))];
+    Draft {
+        details: details.map(|(name, value)| (name.to_owned(), value)).into(),
+        message,
+        ..draft(rule, fleet, labels)
+    }
+}
+
+fn draft(rule: DetectionRule, service: &str, labels: Labels) -> Draft {
+    Draft {
+        source: SOURCE.to_owned(),
+        service: service.to_owned(),
+        kind: rule.kind().to_owned(),
+        title: rule.title().to_owned(),
+        severity: rule.severity(),
+        labels,
+        ..Draft::default()
+    }
+}
+
+/// What was wrong before and is not any more, as reports that it is over.
+pub fn over(before: &[Draft], now: &[Draft]) -> Vec<Draft> {
+    let still: Vec<String> = now.iter().map(Draft::fingerprint).collect();
+    let gone = before.iter().filter(|draft| !still.contains(&draft.fingerprint()));
+    gone.map(|draft| Draft { resolved: true, ..draft.clone() }).collect()
+}
+
+/// An alert for each source that should have told something, with whether it did after all.
+pub fn quiet_sources(
+    expected: &[ExpectedSource],
+    seen: &BTreeMap<String, Timestamp>,
+    now: Timestamp,
+) -> Vec<Draft> {
+    let of_source = |wanted: &ExpectedSource| {
+        let last = seen.get(&wanted.source);
+        let told = last.is_some_and(|last| now <= after_minutes(*last, wanted.within_minutes));
+        let labels = Labels::from([("source".to_owned(), wanted.source.clone())]);
+        let since = match last {
+            Some(last) => format!("it told something last at {last}"),
+            None => "nothing of it is known".to_owned(),
+        };
+        let message = format!(
+            "{} should tell something every {} min; {since}. Look whether the monitor runs, and whether its role has tools.alerts.ingest",
+            wanted.source, wanted.within_minutes
+        );
+        Draft {
+            message,
+            resolved: told,
+            ..draft(DetectionRule::SourceQuiet, &wanted.source, labels)
+        }
+    };
+    expected.iter().map(of_source).collect()
+}

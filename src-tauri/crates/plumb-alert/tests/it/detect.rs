@@ -1,0 +1,185 @@
+//! Alerts that sweeps and silence raise, as an operator reads them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use plumb_alert::{
+    DetectionRule, Draft, ExpectedSource, RoutingPolicy, Sweep, detect, over, quiet_sources,
+};
+use plumb_fleet::{NodeApi, NodeReport, ReloadEntry, SignatureReport};
+use plumb_testkit::{
+    builders::{World, content, node_id, observed, reloaded, report},
+    clock::after,
+};
+
+use crate::world::at;
+
+fn drafts(world: &World, earlier: Option<&World>) -> Vec<Draft> {
+    let found = detect(&Sweep {
+        env: &world.fleet.environment,
+        snapshot: &world.snapshot,
+        earlier: earlier.map(|earlier| &earlier.snapshot),
+        assessment: &world.assessment,
+        desired: &world.desired,
+        now: world.now,
+    });
+    for draft in &found {
+        draft.check(None).expect("our own alerts are acceptable");
+        assert_eq!(draft.env, "staging");
+    }
+    found
+}
+
+/// Rules with the nodes they name.
+fn check(world: &World, earlier: Option<&World>) -> Vec<String> {
+    let told = drafts(world, earlier);
+    told.iter()
+        .map(|draft| format!("{} {}: {}", draft.severity, draft.kind, draft.message))
+        .collect()
+}
+
+fn fleet() -> World {
+    World::new("detection")
+        .signed("2026.11.2", "old")
+        .signed("2026.11.3", "new")
+        .desired("2026.11.3")
+}
+
+fn failed(seconds_ago: i64) -> ReloadEntry {
+    ReloadEntry { success: false, ..reloaded("2026.11.3", seconds_ago) }
+}
+
+#[test]
+fn a_fleet_in_order_raises_nothing() {
+    let world =
+        fleet().runs("gw-1", NodeApi::Agent, "2026.11.3", "new").dead("gw-2", NodeApi::Agent);
+    assert_eq!(check(&world, Some(&world)), Vec::<String>::new());
+}
+
+#[test]
+fn nodes_on_another_version_are_one_alert_for_each_version() {
+    let world = fleet()
+        .runs("gw-1", NodeApi::Agent, "2026.11.2", "old")
+        .runs("gw-2", NodeApi::Agent, "2026.11.2", "old")
+        .runs("gw-3", NodeApi::Agent, "2026.11.3", "new");
+    let told = check(&world, None);
+    assert_eq!(
+        told,
+        [
+            "P2 PolicyVersionMismatch: desired 2026.11.3; running 2026.11.2; 2 nodes of fleet payments-eu: gw-1, gw-2"
+        ]
+    );
+    let behind = |count: usize| {
+        (0..count).fold(fleet(), |world, number| {
+            world.runs(&format!("gw-{number:03}"), NodeApi::Agent, "2026.11.2", "old")
+        })
+    };
+    let (few, many) = (drafts(&behind(1), None), drafts(&behind(70), None));
+    assert_eq!(few[0].fingerprint(), many[0].fingerprint(), "however many, it is one alert");
+    assert!(many[0].message.ends_with("gw-049 and 20 more"), "{}", many[0].message);
+    assert_eq!(many[0].details["count"], 70);
+}
+
+/// C1: two ages, never one.
+#[test]
+fn a_stale_digest_and_an_old_load_are_two_things() {
+    let old = NodeReport {
+        confirmed_at: Some(observed(after(-16 * 60))),
+        loaded_at: Some(observed(after(-25 * 3_600))),
+        ..report("gw-1", NodeApi::Agent, "2026.11.3", "new")
+    };
+    let kinds: Vec<String> =
+        drafts(&fleet().reporting(old), None).into_iter().map(|draft| draft.kind).collect();
+    assert_eq!(kinds, ["StaleDigest", "LoadAge"]);
+}
+
+/// C2: any failure is information, three in a row or more than three in ten minutes call people.
+#[test]
+fn failed_reloads_are_three_rules() {
+    let told = |history: Vec<ReloadEntry>| {
+        let report = NodeReport { history, ..report("gw-1", NodeApi::Agent, "2026.11.3", "new") };
+        let told = drafts(&fleet().reporting(report), None);
+        told.iter().map(|draft| format!("{} {}", draft.severity, draft.kind)).collect::<Vec<_>>()
+    };
+    let fine = reloaded("2026.11.3", 10);
+    assert_eq!(told(vec![failed(301)]), Vec::<String>::new());
+    assert_eq!(told(vec![failed(300)]), ["P3 ReloadFailed"]);
+    assert_eq!(told(vec![failed(700), failed(800), failed(900)]), ["P0 ReloadFailsInARow"]);
+    let in_turns = |last| vec![fine.clone(), failed(310), failed(320), failed(330), failed(last)];
+    assert_eq!(told(in_turns(600)), ["P0 ReloadFailsOften"]);
+    assert_eq!(told(in_turns(601)), Vec::<String>::new());
+}
+
+#[test]
+fn signatures_poison_and_silent_drift_are_told_apart() {
+    let invalid = NodeReport {
+        signature: Some(Box::new(observed(SignatureReport::Invalid { reason: "bad".into() }))),
+        ..report("gw-1", NodeApi::Agent, "2026.11.3", "new")
+    };
+    let kinds = |world: &World, earlier: Option<&World>| {
+        drafts(world, earlier).into_iter().map(|draft| draft.kind).collect::<Vec<_>>()
+    };
+    assert_eq!(kinds(&fleet().reporting(invalid), None), ["SignatureInvalid"]);
+    let poisoned = fleet()
+        .runs("gw-1", NodeApi::Agent, "2026.11.2", "old")
+        .with(|world| world.desired.refused = BTreeSet::from([content("old")]));
+    assert_eq!(kinds(&poisoned, None), ["PoisonedDigestSeen"]);
+    // Nothing is known of this version, so only the look before tells.
+    let before = World::new("silent").runs("gw-1", NodeApi::Agent, "9.9", "was");
+    let now = World::new("silent").runs("gw-1", NodeApi::Agent, "9.9", "is");
+    assert_eq!(kinds(&now, Some(&before)), ["SilentDrift"]);
+    assert_eq!(kinds(&now, Some(&now)), Vec::<String>::new());
+    let asked_for = now.in_flight("gw-1", -10, 60);
+    assert_eq!(kinds(&asked_for, Some(&before)), Vec::<String>::new());
+    let other = World::new("silent").runs("gw-1", NodeApi::Agent, "9.10", "is");
+    assert_eq!(kinds(&other, Some(&before)), Vec::<String>::new());
+}
+
+#[test]
+fn what_is_over_is_told_as_over() {
+    let behind = drafts(&fleet().runs("gw-1", NodeApi::Agent, "2026.11.2", "old"), None);
+    let fine = drafts(&fleet().runs("gw-1", NodeApi::Agent, "2026.11.3", "new"), None);
+    let told = over(&behind, &fine);
+    assert_eq!(told.len(), 1);
+    assert!(told[0].resolved && told[0].fingerprint() == behind[0].fingerprint());
+    assert!(over(&behind, &behind).is_empty());
+}
+
+/// What a node said before it went away is no news.
+#[test]
+fn an_unreachable_node_raises_nothing_of_its_past() {
+    let world = fleet().runs("gw-1", NodeApi::Agent, "2026.11.2", "old").with(|world| {
+        let seen = world.snapshot.nodes.get_mut(&node_id("gw-1")).expect("it is there");
+        seen.failure =
+            Some(plumb_testkit::builders::failure(plumb_fleet::FailureKind::TimedOut, "no answer"));
+    });
+    assert_eq!(check(&world, None), Vec::<String>::new());
+}
+
+/// R133.
+#[test]
+fn a_quiet_source_is_an_alert_until_it_talks() {
+    let policy = "sources: [{source: monitor@node1, within_minutes: 60}]";
+    let policy = RoutingPolicy::from_yaml(policy).expect("a policy");
+    let told = |seen: &[(&str, i64)]| {
+        let seen = seen.iter().map(|(source, s)| ((*source).to_owned(), at(*s))).collect();
+        quiet_sources(&policy.sources, &seen, at(3_600)).remove(0)
+    };
+    let never = told(&[("monitor@node2", 3_600)]);
+    assert!(!never.resolved && never.message.contains("nothing of it is known"));
+    assert!(never.message.contains("tools.alerts.ingest"), "{}", never.message);
+    assert_eq!(never.fingerprint(), told(&[("monitor@node1", -1)]).fingerprint());
+    assert!(!told(&[("monitor@node1", -1)]).resolved && told(&[("monitor@node1", 0)]).resolved);
+    let none: &[ExpectedSource] = &[];
+    assert!(quiet_sources(none, &BTreeMap::new(), at(0)).is_empty());
+    for bad in
+        ["sources: [{source: '', within_minutes: 5}]", "sources: [{source: a, within_minutes: 0}]"]
+    {
+        assert!(RoutingPolicy::from_yaml(bad).is_err(), "{bad}");
+    }
+}
+
+#[test]
+fn every_rule_has_a_kind_of_its_own() {
+    let kinds: BTreeSet<&str> = DetectionRule::ALL.iter().map(|rule| rule.kind()).collect();
+    assert_eq!(kinds.len(), DetectionRule::ALL.len());
+}
