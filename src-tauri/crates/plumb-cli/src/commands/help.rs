@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// Help texts, the same as in the window, by topic.
-const TOPICS: [(&str, &str); 16] = [
+const TOPICS: [(&str, &str); 17] = [
     ("actions", include_str!("../../../../../assets/help/actions.md")),
     ("agent", include_str!("../../../../../assets/help/agent.md")),
     ("approvals", include_str!("../../../../../assets/help/approvals.md")),
@@ -21,6 +21,7 @@ const TOPICS: [(&str, &str); 16] = [
     ("drift-states", include_str!("../../../../../assets/help/drift-states.md")),
     ("fleet-file", include_str!("../../../../../assets/help/fleet-file.md")),
     ("getting-started", include_str!("../../../../../assets/help/getting-started.md")),
+    ("hub", include_str!("../../../../../assets/help/hub.md")),
     ("journal", include_str!("../../../../../assets/help/journal.md")),
     ("keys", include_str!("../../../../../assets/help/keys.md")),
     ("metrics", include_str!("../../../../../assets/help/metrics.md")),

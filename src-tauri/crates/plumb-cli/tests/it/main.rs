@@ -12,6 +12,7 @@ mod examples;
 mod fleets;
 #[cfg(target_os = "linux")]
 mod hostile;
+mod hub;
 mod impact;
 mod journals;
 mod looks;
