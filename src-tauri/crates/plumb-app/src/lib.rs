@@ -25,6 +25,8 @@ mod wishes;
 pub use app::{App, AppOptions};
 pub use console_key::{KeyPlace, Passphrase};
 pub use current::{Current, Sweep};
+/// The hub of a team, asked for what a console does not keep itself.
+pub use plumb_clients::hub;
 /// The system's keyring, or a mock of it, where keys are kept.
 pub use plumb_clients::{KeySafe, Keyring};
 /// Every program that evaluates policies of others starts itself again to do so: this is the first

@@ -5,10 +5,11 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use plumb_app::views::plan::NodeSelection;
 
 use crate::commands::{
-    agent, approvals, approve, bundle, bundle_status, certificate, check_subscription, completion,
-    config, credential, demo, doctor, drift, evaluate, evidence, fleet, help, impact, journal, key,
-    logs, opa, packs, pin, plan, refused, resolve_conflict, restart, rollback, roster, run, runs,
-    status, sync, trust, unpin, verify_bundle, version,
+    agent, alerts, approvals, approve, bundle, bundle_status, certificate, check_subscription,
+    completion, config, credential, demo, deployments, distribute, doctor, drift, evaluate,
+    evidence, fleet, help, hub, impact, incidents, journal, key, logs, opa, packs, pin, plan,
+    refused, resolve_conflict, restart, rollback, roster, run, runs, status, sync, trust, unpin,
+    verify_bundle, version,
 };
 
 /// Plumbline on a terminal: see the drift of a policy fleet and bring it back.
@@ -126,6 +127,15 @@ pub(crate) enum Command {
     /// The service beside a policy engine
     #[command(subcommand)]
     Agent(agent::Agent),
+    /// The server of a team: packs, desired versions, alerts and incidents
+    #[command(subcommand)]
+    Hub(hub::Hub),
+    /// Alerts of a team's hub
+    #[command(subcommand)]
+    Alerts(alerts::Alerts),
+    /// Incidents of a team's hub
+    #[command(subcommand)]
+    Incidents(incidents::Incidents),
     /// A small real fleet on this machine, with drift
     Demo(demo::Demo),
     /// Print a completion script
@@ -145,9 +155,14 @@ pub(crate) enum LogFormat {
 }
 
 impl Command {
+    pub(crate) fn serves_a_hub(&self) -> bool {
+        matches!(self, Self::Hub(hub::Hub::Serve(_)))
+    }
+
     pub(crate) fn log_format(&self) -> LogFormat {
         match self {
             Self::Agent(agent) => agent.log_format(),
+            Self::Hub(hub) => hub.log_format(),
             _ => LogFormat::Text,
         }
     }
@@ -167,6 +182,9 @@ pub(crate) enum Policy {
     /// Open Policy Agent: bundles and configuration
     #[command(subcommand)]
     Opa(opa::Opa),
+    /// What consoles told the team's hub of their runs
+    #[command(subcommand)]
+    Deployments(deployments::Deployments),
     /// Policy packs: make, publish and serve them
     #[command(subcommand)]
     Packs(packs::Packs),
@@ -197,6 +215,10 @@ pub(crate) enum Bundle {
     Status(bundle_status::BundleStatus),
     /// How a node follows the source of its bundle
     CheckSubscription(check_subscription::CheckSubscription),
+    /// Whether the hub's storage of packs takes and gives bytes, and what is missing in it
+    StorageStatus(distribute::StorageStatus),
+    /// Tell the hub what nodes should run; they fetch it from there
+    Distribute(distribute::Distribute),
     /// Make an unsigned bundle of policies
     Build(bundle::build::Build),
     /// Sign a bundle

@@ -2,6 +2,7 @@
 
 pub(crate) mod act;
 pub(crate) mod agent;
+pub(crate) mod alerts;
 pub(crate) mod approvals;
 pub(crate) mod approve;
 pub(crate) mod bundle;
@@ -12,13 +13,17 @@ pub(crate) mod completion;
 pub(crate) mod config;
 pub(crate) mod credential;
 pub(crate) mod demo;
+pub(crate) mod deployments;
+pub(crate) mod distribute;
 pub(crate) mod doctor;
 pub(crate) mod drift;
 pub(crate) mod evaluate;
 pub(crate) mod evidence;
 pub(crate) mod fleet;
 pub(crate) mod help;
+pub(crate) mod hub;
 pub(crate) mod impact;
+pub(crate) mod incidents;
 pub(crate) mod journal;
 pub(crate) mod key;
 pub(crate) mod logs;
@@ -75,6 +80,9 @@ pub(crate) async fn run(arguments: &Arguments, out: &Output) -> Outcome {
         Command::Roster(roster) => roster.run(session).await,
         Command::Key(key) => key.run(session).await,
         Command::Agent(agent) => agent.run(session).await,
+        Command::Hub(hub) => hub.run(session).await,
+        Command::Alerts(alerts) => alerts.run(session).await,
+        Command::Incidents(incidents) => incidents.run(session).await,
         Command::Demo(demo) => demo.run(session).await,
         Command::Completion(completion) => completion.run(session),
         Command::Help(help) => help.run(session),
@@ -88,6 +96,7 @@ async fn policy(session: Session<'_>, policy: &Policy) -> Outcome {
         Policy::Status(status) => status.run(session).await,
         Policy::Bundle(bundle) => self::bundle(session, bundle).await,
         Policy::Opa(opa) => opa.run(session).await,
+        Policy::Deployments(deployments) => deployments.run(session).await,
         Policy::Packs(packs) => packs.run(session).await,
         Policy::Sync(sync) => sync.run(session).await,
         Policy::Pin(pin) => pin.run(session).await,
@@ -105,6 +114,8 @@ async fn bundle(session: Session<'_>, bundle: &Bundle) -> Outcome {
     match bundle {
         Bundle::Status(status) => status.run(session).await,
         Bundle::CheckSubscription(check) => check.run(session).await,
+        Bundle::StorageStatus(status) => status.run(session).await,
+        Bundle::Distribute(distribute) => distribute.run(session).await,
         Bundle::Build(build) => build.run(session),
         Bundle::Sign(sign) => sign.run(session),
         Bundle::Verify(verify) => verify.run(session),

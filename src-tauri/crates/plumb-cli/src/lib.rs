@@ -34,7 +34,8 @@ pub fn run() -> ExitCode {
     let arguments = Arguments::parse();
     let out = Output::new(&arguments.global);
     // A server tells what it does; a command tells what went wrong.
-    let server = matches!(arguments.command, args::Command::Agent(_));
+    let server =
+        matches!(arguments.command, args::Command::Agent(_)) || arguments.command.serves_a_hub();
     let format = arguments.command.log_format();
     log(arguments.global.verbose.saturating_add(u8::from(server)), format);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {

@@ -96,6 +96,11 @@ impl HubClient {
         parse(path, &self.send(Method::GET, path, None).await?)
     }
 
+    /// Reads what is no JSON.
+    pub async fn get_bytes(&self, path: &str) -> Result<Vec<u8>, HubError> {
+        self.send(Method::GET, path, None).await
+    }
+
     /// Sends a document, and reads the one that comes back.
     pub async fn call<T: DeserializeOwned>(
         &self,

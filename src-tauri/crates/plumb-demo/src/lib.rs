@@ -3,6 +3,7 @@
 mod broken;
 mod bundles;
 mod fleet_file;
+mod hub;
 mod keys;
 mod memory;
 mod nodes;
@@ -20,6 +21,8 @@ use std::{
 use anyhow::{Context as _, Result};
 use plumb_agent::RunningAgent;
 use plumb_fleet::{ContentDigest, DriftState, NodeApi};
+
+pub use hub::DemoHub;
 
 /// How a demo fleet is made.
 #[derive(Debug, Clone)]
@@ -69,6 +72,8 @@ pub struct RunningDemo {
     /// The same nodes as a fleet of another name, [`APPROVED`], for changes that others must approve.
     pub approved_file: PathBuf,
     pub nodes: Vec<DemoNode>,
+    /// Where a team's alerts, incidents and packs would be.
+    pub hub: DemoHub,
     /// Content of the bundle every agent and reload node should run.
     pub desired: ContentDigest,
     agents: Vec<RunningAgent>,
@@ -91,6 +96,7 @@ impl DemoFleet {
             tokio::task::spawn_blocking(move || bundles::make(&folder)).await??
         };
         let registry = packs::Registry::start(&files).await?;
+        let hub = DemoHub::start(&folder).await?;
         let mut fleet = nodes::Fleet::new(&files, &registry);
         let mut light = scale::Light::plan(options.scale, options.seed);
         fleet.start_agents(options.nodes, &mut light).await?;
@@ -111,6 +117,7 @@ impl DemoFleet {
             fleet_file,
             approved_file,
             nodes,
+            hub,
             desired,
             agents,
             others,
@@ -135,6 +142,7 @@ impl RunningDemo {
         drop((self.others, self.opa));
         futures::future::join_all(self.agents.into_iter().map(RunningAgent::shutdown)).await;
         self.registry.shutdown().await;
+        self.hub.shutdown().await;
     }
 }
 
@@ -143,7 +151,7 @@ fn prepare(state_dir: &Path) -> Result<fs::File> {
     fs::create_dir_all(state_dir).context("the state folder cannot be made")?;
     let lock = fs::File::create(state_dir.join("demo.lock")).context("the state folder")?;
     lock.try_lock().context("another demo runs with this state folder")?;
-    for left in ["nodes", "bundles", "packs"] {
+    for left in ["nodes", "bundles", "packs", "hub"] {
         remove(&state_dir.join(left))?;
     }
     match fs::remove_file(state_dir.join("fleet.toml")) {

@@ -135,6 +135,10 @@ fn announce(out: &Output, demo: &RunningDemo, offer: ApprovalsOffer) {
     ));
     out.say("");
     offer.lines().iter().for_each(|line| out.say(line));
+    out.say("The hub of a team:");
+    let token = shell_word(&demo.hub.oncall_token().display().to_string());
+    let url = demo.hub.url();
+    out.say(format!("  plumb alerts dashboard --hub {url} --hub-token-file {token}"));
     out.say("Ctrl-C stops it.");
 }
 

@@ -22,6 +22,7 @@ const TOPICS: [(&str, &str); 17] = [
     ("evidence", include_str!("../../../../../assets/help/evidence.md")),
     ("fleet-file", include_str!("../../../../../assets/help/fleet-file.md")),
     ("getting-started", include_str!("../../../../../assets/help/getting-started.md")),
+    ("hub", include_str!("../../../../../assets/help/hub.md")),
     ("journal", include_str!("../../../../../assets/help/journal.md")),
     ("keys", include_str!("../../../../../assets/help/keys.md")),
     ("metrics", include_str!("../../../../../assets/help/metrics.md")),

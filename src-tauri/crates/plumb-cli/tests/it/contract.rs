@@ -51,20 +51,6 @@ fn the_schemas_of_files_are_those_of_what_is_read() {
 }
 
 #[test]
-fn commands_of_a_later_part_are_absent() {
-    for words in [
-        "policy deployments list",
-        "policy bundle storage-status",
-        "policy bundle distribute --all-nodes",
-    ] {
-        let ended = plumb().args(words.split(' ')).output().expect("the program starts");
-        assert_eq!(ended.status.code(), Some(2), "{words}");
-        let said = String::from_utf8_lossy(&ended.stderr).into_owned();
-        assert!(said.contains("unrecognized subcommand"), "{said}");
-    }
-}
-
-#[test]
 fn wrong_use_is_two() {
     let world = World::empty();
     for words in

@@ -13,6 +13,7 @@ mod examples;
 mod fleets;
 #[cfg(target_os = "linux")]
 mod hostile;
+mod hub;
 mod impact;
 mod journals;
 mod looks;

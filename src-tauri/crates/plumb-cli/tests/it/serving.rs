@@ -45,6 +45,12 @@ impl Served {
         self.first["url"].as_str().expect("an address")
     }
 
+    /// Ends it as a power cut would.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().expect("it runs");
+        self.child.wait().expect("it ends");
+    }
+
     /// Asks it to stop and gives back what it said on standard error.
     pub(crate) fn stop(mut self) -> String {
         let stopped = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status();

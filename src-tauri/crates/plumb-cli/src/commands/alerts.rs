@@ -1,0 +1,367 @@
+//! `alerts`: the tools of the field, asked of a hub.
+
+use clap::{Args, Subcommand};
+use plumb_app::hub::path_part;
+use serde_json::{Map, Value, json};
+
+use crate::{
+    commands::hub::access::{HubArgs, failed},
+    exit::{Exit, Outcome},
+    output::Output,
+    session::Session,
+    text::{
+        age::parse_seconds,
+        table::{Cell, Table},
+    },
+};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Alerts {
+    /// Alerts, those seen last first
+    List(List),
+    /// One alert, and where it is routed
+    Show(One),
+    /// Counts by status, signatures, sources, and whether anything survives a restart
+    Dashboard(Dashboard),
+    /// Tell the hub of something
+    Ingest(Box<Ingest>),
+    /// Take alerts that nobody holds, the worst first
+    Claim(Claim),
+    /// Close an alert
+    Ack(Ack),
+    /// Mark a claimed alert as failed; it is new again after the pause
+    Fail(Fail),
+    /// Put an alert into an incident
+    ToIncident(ToIncident),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct List {
+    /// Only alerts that stand so; may be repeated or have commas: new, processing, acked, failed
+    #[arg(long, value_name = "STATUS", value_delimiter = ',')]
+    status: Vec<String>,
+    /// Only alerts seen so recently: 60m, 4h
+    #[arg(long, value_name = "AGE", value_parser = parse_seconds)]
+    last: Option<u32>,
+    /// Only of this environment
+    #[arg(long)]
+    env: Option<String>,
+    /// Only of this service
+    #[arg(long)]
+    service: Option<String>,
+    /// Only from this source, such as monitor@node1
+    #[arg(long)]
+    source: Option<String>,
+    /// How many
+    #[arg(long)]
+    limit: Option<u32>,
+    #[command(flatten)]
+    hub: HubArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct One {
+    /// Reference of the alert, as lists show it
+    #[arg(value_name = "ALERT")]
+    alert: String,
+    #[command(flatten)]
+    hub: HubArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Dashboard {
+    /// How far it looks back: 4h
+    #[arg(long, value_name = "AGE", value_parser = parse_seconds)]
+    last: Option<u32>,
+    #[command(flatten)]
+    hub: HubArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Ingest {
+    /// What it is about
+    #[arg(long)]
+    service: String,
+    /// What sort of thing it is, such as slo_breach
+    #[arg(long)]
+    kind: String,
+    /// One line
+    #[arg(long)]
+    title: Option<String>,
+    /// More than a line; its first line is the title where there is none
+    #[arg(long)]
+    message: Option<String>,
+    /// P0, P1, P2 or P3
+    #[arg(long)]
+    severity: Option<String>,
+    #[arg(long, help = "Environment")]
+    env: Option<String>,
+    /// Who says it; the name of our token without it
+    #[arg(long)]
+    source: Option<String>,
+    /// What makes two reports one alert; computed without it
+    #[arg(long)]
+    fingerprint: Option<String>,
+    /// How long the same report is the same alert
+    #[arg(long, value_name = "MINUTES")]
+    dedupe_ttl_minutes: Option<u32>,
+    /// The condition is over
+    #[arg(long)]
+    resolved: bool,
+    #[command(flatten)]
+    hub: HubArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Claim {
+    /// Who takes them
+    #[arg(long)]
+    owner: String,
+    /// Only alerts seen so recently
+    #[arg(long, value_name = "AGE", value_parser = parse_seconds)]
+    last: Option<u32>,
+    /// How many
+    #[arg(long)]
+    limit: Option<u32>,
+    /// How long they are ours: 10m
+    #[arg(long, value_name = "AGE", value_parser = parse_seconds)]
+    lock_ttl: Option<u32>,
+    #[command(flatten)]
+    hub: HubArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Ack {
+    #[command(flatten)]
+    one: One,
+    /// Why, such as "false positive"
+    #[arg(long)]
+    note: Option<String>,
+    /// Refused unless this owner holds it
+    #[arg(long)]
+    owner: Option<String>,
+    /// Refused unless this is the claim
+    #[arg(long, value_name = "NUMBER")]
+    claim: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Fail {
+    #[command(flatten)]
+    one: One,
+    /// What went wrong
+    #[arg(long)]
+    error: String,
+    /// When it is new again: 5m; by the policy without it
+    #[arg(long, value_name = "AGE", value_parser = parse_seconds)]
+    retry_after: Option<u32>,
+    /// Refused unless this owner holds it
+    #[arg(long)]
+    owner: Option<String>,
+    /// Refused unless this is the claim
+    #[arg(long, value_name = "NUMBER")]
+    claim: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ToIncident {
+    #[command(flatten)]
+    one: One,
+    /// No incident gets worse than this by the alert
+    #[arg(long, value_name = "SEVERITY")]
+    severity_cap: Option<String>,
+    /// It joins an incident of its signature that got an alert so recently
+    #[arg(long, value_name = "MINUTES")]
+    dedupe_window_minutes: Option<u32>,
+}
+
+const ALERT: &str = "alert_ingest_tool";
+const ONCALL: &str = "oncall_tool";
+
+impl Alerts {
+    pub(crate) async fn run(&self, session: Session<'_>) -> Outcome {
+        let out = session.out;
+        match self {
+            Self::List(list) => {
+                let answer = list.hub.tool(ALERT, "list", list.arguments()).await?;
+                out.show(&answer, |out| table(out, &answer["alerts"]));
+            }
+            Self::Show(one) => {
+                let path = format!("/v1/alerts/{}", path_part(&one.alert));
+                let answer: Value = one.hub.client()?.get(&path).await.map_err(failed)?;
+                out.show(&answer, |out| document(out, &answer));
+            }
+            Self::Dashboard(board) => {
+                let last = board.last.map(|s| format!("?window_minutes={}", s.div_ceil(60)));
+                let path = format!("/v1/alerts/dashboard{}", last.unwrap_or_default());
+                let answer: Value = board.hub.client()?.get(&path).await.map_err(failed)?;
+                out.show(&answer, |out| dashboard(out, &answer));
+            }
+            Self::Ingest(ingest) => {
+                let answer = ingest.hub.tool(ALERT, "ingest", ingest.arguments()).await?;
+                out.show(&answer, |out| {
+                    let again = if answer["deduped"] == true { "seen again, " } else { "" };
+                    out.say(format!(
+                        "{}: {again}{} times",
+                        text(&answer["alert_ref"]),
+                        answer["occurrences"]
+                    ));
+                    reasons(out, &answer);
+                });
+            }
+            Self::Claim(claim) => {
+                let answer = claim.hub.tool(ALERT, "claim", claim.arguments()).await?;
+                out.show(&answer, |out| {
+                    table(out, &answer["alerts"]);
+                    out.note(format!(
+                        "{} claimed, {} were requeued first",
+                        answer["claimed"], answer["requeued"]
+                    ));
+                });
+            }
+            Self::Ack(ack) => {
+                let arguments = json!({ "alert_ref": ack.one.alert, "note": ack.note,
+                    "owner": ack.owner, "claim": ack.claim });
+                let answer = ack.one.hub.tool(ALERT, "ack", arguments).await?;
+                out.show(&answer, |out| settled(out, &answer));
+            }
+            Self::Fail(fail) => {
+                let arguments = json!({ "alert_ref": fail.one.alert, "error": fail.error,
+                    "retry_after_seconds": fail.retry_after, "owner": fail.owner, "claim": fail.claim });
+                let answer = fail.one.hub.tool(ALERT, "fail", arguments).await?;
+                out.show(&answer, |out| settled(out, &answer));
+            }
+            Self::ToIncident(wanted) => {
+                let arguments = json!({ "alert_ref": wanted.one.alert,
+                    "incident_severity_cap": wanted.severity_cap,
+                    "dedupe_window_minutes": wanted.dedupe_window_minutes });
+                let answer = wanted.one.hub.tool(ONCALL, "alert_to_incident", arguments).await?;
+                out.show(&answer, |out| {
+                    out.say(format!(
+                        "{}: {}, severity {}",
+                        text(&answer["incident_ref"]),
+                        text(&answer["linked"]),
+                        text(&answer["incident"]["severity"])
+                    ));
+                    reasons(out, &answer);
+                });
+            }
+        }
+        Ok(Exit::Fine)
+    }
+}
+
+impl List {
+    fn arguments(&self) -> Value {
+        json!({ "window_minutes": self.last.map(|s| s.div_ceil(60)), "env": self.env,
+            "service": self.service, "source": self.source, "status_in": self.status,
+            "limit": self.limit })
+    }
+}
+
+impl Ingest {
+    fn arguments(&self) -> Value {
+        json!({ "service": self.service, "kind": self.kind, "title": self.title,
+            "message": self.message, "severity": self.severity, "env": self.env,
+            "source": self.source, "fingerprint": self.fingerprint,
+            "dedupe_ttl_minutes": self.dedupe_ttl_minutes, "resolved": self.resolved })
+    }
+}
+
+impl Claim {
+    fn arguments(&self) -> Value {
+        json!({ "owner": self.owner, "window_minutes": self.last.map(|s| s.div_ceil(60)),
+            "limit": self.limit, "lock_ttl_seconds": self.lock_ttl })
+    }
+}
+
+impl HubArgs {
+    /// A call of the tools endpoint; arguments that nobody gave are left out.
+    pub(crate) async fn tool(
+        &self,
+        tool: &str,
+        action: &str,
+        arguments: Value,
+    ) -> Result<Value, crate::exit::Failure> {
+        let mut call = Map::new();
+        call.insert("tool".to_owned(), tool.into());
+        call.insert("action".to_owned(), action.into());
+        if let Value::Object(arguments) = arguments {
+            call.extend(arguments.into_iter().filter(|(_, value)| !value.is_null()));
+        }
+        let client = self.client()?;
+        client.call("POST", "/v1/tools/execute", &call).await.map_err(failed)
+    }
+}
+
+/// A text of an answer, or a dash.
+pub(crate) fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or("-")
+}
+
+/// Why it was decided so.
+pub(crate) fn reasons(out: &Output, answer: &Value) {
+    for why in answer["why"].as_array().into_iter().flatten() {
+        out.say(format!("  {}", crate::text::escape::printable(text(why))));
+    }
+}
+
+fn settled(out: &Output, answer: &Value) {
+    let alert = &answer["alert"];
+    out.say(format!("{} is {}", text(&alert["alert_ref"]), text(&alert["status"])));
+    reasons(out, answer);
+}
+
+fn table(out: &Output, alerts: &Value) {
+    let mut table =
+        Table::new(&["alert", "status", "sev", "times", "service", "kind", "owner", "title"]);
+    for alert in alerts.as_array().into_iter().flatten() {
+        table.row([
+            Cell::from(text(&alert["alert_ref"])),
+            Cell::from(text(&alert["status"])),
+            Cell::from(text(&alert["severity"])),
+            Cell::from(&alert["occurrences"].to_string()),
+            Cell::from(text(&alert["service"])),
+            Cell::from(text(&alert["kind"])),
+            Cell::from(text(&alert["owner"])),
+            Cell::from(text(&alert["title"])),
+        ]);
+    }
+    table.print(out);
+}
+
+/// Every field of a document, one a line.
+fn document(out: &Output, document: &Value) {
+    for (name, value) in document.as_object().into_iter().flatten() {
+        let shown = value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned);
+        out.say(format!("{name}: {}", crate::text::escape::printable(&shown)));
+    }
+}
+
+fn dashboard(out: &Output, board: &Value) {
+    let durability = text(&board["durability_text"]);
+    out.say(format!("alerts: {}", crate::text::escape::printable(durability)));
+    for (status, count) in board["counts"].as_object().into_iter().flatten() {
+        out.say(format!("{status:<12}{count}"));
+    }
+    out.say(format!("{:<12}{}", "stale", board["stale_processing"]));
+    let mut signatures = Table::new(&["signature", "alerts", "times"]);
+    for one in board["top_signatures"].as_array().into_iter().flatten() {
+        signatures.row([
+            Cell::from(text(&one["signature"])),
+            Cell::from(&one["alerts"].to_string()),
+            Cell::from(&one["occurrences"].to_string()),
+        ]);
+    }
+    signatures.print(out);
+    let mut sources = Table::new(&["source", "alerts", "last seen"]);
+    for one in board["sources"].as_array().into_iter().flatten() {
+        sources.row([
+            Cell::from(text(&one["source"])),
+            Cell::from(&one["alerts"].to_string()),
+            Cell::from(text(&one["last_seen_at"])),
+        ]);
+    }
+    sources.print(out);
+    table(out, &board["latest"]);
+}
