@@ -234,7 +234,7 @@ async fn a_file_that_is_put_in_the_place_of_another_does_not_come_into_force() {
     let node = here.start(NOW).await;
     assert_eq!(content(&node).await, before, "whoever sets it up says what it begins with");
     node.agent.shutdown().await;
-    here.world.sign("policies.signed.json", "3.0.0", &["confirm"]);
+    here.world.sign("policies.signed.json", "3.0.0", &["require_confirmation"]);
     let node = here.start(NOW).await;
     assert_eq!(content(&node).await, before);
     let status = node.get("/v1/agent/status").await.json();
