@@ -67,7 +67,7 @@ impl Noticed {
             return None;
         }
         let rollout = run.rollout.as_ref();
-        let ended = run.ended_at_ms.filter(|at| before.is_some() || *at >= self.since_ms).is_some();
+        let ended = run.ended_at_ms.is_some_and(|at| before.is_some() || at >= self.since_ms);
         let (what, why, urgent) = match run.phase {
             RunPhase::Halted if run.ended_at_ms.is_none() => {
                 let why = rollout.and_then(|rollout| rollout.halted.as_deref())?;
