@@ -24,11 +24,22 @@ fn moments(entries: &[Entry]) -> Vec<RunMoment> {
     entries.iter().rev().filter_map(|entry| moment(&entry.body)).take(MOMENTS_MAX).collect()
 }
 
+fn counted(count: u32, one: &str) -> String {
+    format!("{count} {one}{}", if count == 1 { "" } else { "s" })
+}
+
 fn moment(body: &Body) -> Option<RunMoment> {
+    let (what, loud) = words(&body.event)?;
+    let seq = u32::try_from(body.seq).unwrap_or(u32::MAX);
+    Some(RunMoment { seq, at_ms: ms(body.at), what, loud })
+}
+
+/// A sentence, and whether it went wrong or past a safeguard; nothing for what stands with single nodes.
+fn words(event: &Event) -> Option<(String, bool)> {
     let number = |wave: &u32| wave.saturating_add(1);
-    let (what, loud) = match &body.event {
+    Some(match event {
         Event::RunStarted { operator, targets, .. } => {
-            (format!("started by {operator}, {targets} targets"), false)
+            (format!("started by {operator}, {}", counted(*targets, "target")), false)
         }
         Event::DesiredSet { version, .. } => (format!("the desired version is {version}"), false),
         Event::PinsChanged { .. } => ("pins of the console changed as planned".to_owned(), false),
@@ -36,7 +47,7 @@ fn moment(body: &Body) -> Option<RunMoment> {
             (format!("what the console wants of nodes stays as it was: {reason}"), true)
         }
         Event::WaveStarted { wave, name, nodes } => {
-            (format!("wave {} began: {name}, {nodes} nodes", number(wave)), false)
+            (format!("wave {} began: {name}, {}", number(wave), counted(*nodes, "node")), false)
         }
         Event::GateReached { wave } => {
             (format!("every node of wave {} is settled", number(wave)), false)
@@ -77,11 +88,27 @@ fn moment(body: &Body) -> Option<RunMoment> {
         | Event::EffectSettled { .. }
         | Event::NodeProven { .. }
         | Event::GateEvaluated { .. } => return None,
-    };
-    Some(RunMoment {
-        seq: u32::try_from(body.seq).unwrap_or(u32::MAX),
-        at_ms: ms(body.at),
-        what,
-        loud,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn decisions_are_told_with_who_and_why_and_what_went_wrong_is_loud() {
+        let attested =
+            Event::Attested { wave: 0, by: "mira".to_owned(), note: "it answers".to_owned() };
+        let quiet = "mira attested the gate of wave 1: it answers".to_owned();
+        assert_eq!(words(&attested), Some((quiet, false)));
+        let back = Event::RollbackStarted {
+            reason: "its disk is full".to_owned(),
+            by: Some("mira".to_owned()),
+        };
+        let loud = "mira brings nodes back: its disk is full".to_owned();
+        assert_eq!(words(&back), Some((loud, true)));
+        let wave = Event::WaveStarted { wave: 1, name: "50 %".to_owned(), nodes: 1 };
+        assert_eq!(words(&wave), Some(("wave 2 began: 50 %, 1 node".to_owned(), false)));
+        assert_eq!(words(&Event::GateEvaluated { wave: 0, checks: Vec::new() }), None);
+    }
 }

@@ -1,11 +1,12 @@
 //! What happened in a run of the fake, as its journal would tell it.
+import { plural } from '$lib/domain/words.logic';
 import type { RunMoment, RunView } from '../api';
 
 export function momentsOf(run: RunView): RunMoment[] {
-  const told: [string, boolean][] = [[`started by ${run.operator}, ${run.total} targets`, false]];
+  const told: [string, boolean][] = [[`started by ${run.operator}, ${plural(run.total, 'target')}`, false]];
   (run.rollout?.waves ?? []).forEach((wave, index) => {
     if (wave.state === 'waiting') return;
-    told.push([`wave ${index + 1} began: ${wave.name}, ${wave.nodes.length} nodes`, false]);
+    told.push([`wave ${index + 1} began: ${wave.name}, ${plural(wave.nodes.length, 'node')}`, false]);
     if (wave.attested !== null) told.push([`${wave.attested.replace(':', ` attested the gate of wave ${index + 1}:`)}`, false]);
     if (wave.state === 'passed') told.push([`the gate of wave ${index + 1} opened`, false]);
     if (wave.state === 'failed') told.push([`the gate of wave ${index + 1} stays shut`, true]);
