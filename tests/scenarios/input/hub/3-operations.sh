@@ -16,7 +16,7 @@ echo "alert to incident"
 incident=$(call '{"tool":"oncall_tool","action":"alert_to_incident","alert_ref":"'"$alert"'","incident_severity_cap":"P1","dedupe_window_minutes":60}' | sed -n 's/.*"incident_ref":"\([^"]*\)".*/\1/p')
 curl -sS -H "Authorization: Bearer $TOKEN" "$HUB/v1/incidents/open?service=gateway" | grep -o '"severity":"P1"'
 echo "operational dashboard"
-curl -sS -H "Authorization: Bearer $TOKEN" "$HUB/v1/alerts/dashboard?window_minutes=240" | grep -o '"counts":{[^}]*}'
+curl -sS -H "Authorization: Bearer $TOKEN" "$HUB/v1/alerts/dashboard?window_minutes=240" | grep -o '"failed":1' | head -n 1
 echo "false positive"
 call '{"tool":"alert_ingest_tool","action":"ack","alert_ref":"'"$alert"'","note":"false positive"}' | grep -o '"status":"acked"'
 call '{"tool":"oncall_tool","action":"incident_close","incident_ref":"'"$incident"'"}' | grep -o '"state":"closed"'
