@@ -13,4 +13,4 @@ pub use orders::{Desk, Order, OrderError, Orders, Wish, desk, obey};
 pub use ports::{
     Clock, EffectHandler, Journal, JournalError, Lock, LockError, NoLock, Observation, Request,
 };
-pub use proof::standing;
+pub use proof::{otherwise, standing};

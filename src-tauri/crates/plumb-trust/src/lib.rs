@@ -6,6 +6,7 @@ pub mod expiry;
 pub mod keys;
 pub mod policy;
 pub mod random;
+pub mod readiness;
 pub mod roster;
 pub mod schemes;
 pub mod signing;
