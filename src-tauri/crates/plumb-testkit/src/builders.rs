@@ -178,6 +178,7 @@ impl World {
         Self {
             assessment: assess(&snapshot, &desired, start()),
             fleet: Fleet {
+                prometheus: None,
                 name,
                 environment: "staging".to_owned(),
                 read_only: false,
