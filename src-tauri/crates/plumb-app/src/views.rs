@@ -8,11 +8,13 @@ pub mod consent;
 pub mod convert;
 pub mod doctor;
 pub mod drift;
+pub mod dry_run;
 pub mod evaluate;
 pub mod fleet;
 pub mod journal;
 pub mod node;
 pub mod plan;
+pub mod readiness;
 pub mod rollout;
 pub mod run;
 pub mod settings;
@@ -28,7 +30,7 @@ mod tests {
     use ts_rs::{Config, ExportError, TS};
 
     use super::{
-        approvals, bundles, certificate, consent, drift, fleet, node, plan, rollout, run, settings,
+        approvals, bundles, certificate, consent, drift, dry_run, fleet, node, plan, readiness, rollout, run, settings,
         shell,
     };
     use crate::{error::AppError, topics::Topic};
@@ -56,6 +58,8 @@ mod tests {
             write::<bundles::BundleChoice>,
             write::<plan::ActionRequest>,
             write::<plan::PlanView>,
+            write::<dry_run::DryRunView>,
+            write::<readiness::ChecklistView>,
             write::<rollout::RunOrder>,
             write::<run::RunView>,
             write::<consent::PlanConsentView>,

@@ -13,12 +13,13 @@ use plumb_app::{
 
 use crate::{
     args::Confirm,
-    commands::act::carry_out,
+    commands::act::{self, asked, started},
     confirm::confirm,
     exit::{Exit, Failure, Outcome},
     output::Output,
     session::{Look, Session},
     text::{
+        dry_run::found,
         plan::{preview, result},
         rollout::ways_on,
     },
@@ -36,15 +37,8 @@ pub(crate) struct Run {
     /// Hash of a plan, as `plumb plan` shows it
     #[arg(value_name = "PLAN", required = true)]
     plan: Option<String>,
-    /// Show what would happen, and stop
-    #[arg(long = "dry-run")]
-    dry: bool,
-    /// Apply without asking, where a yes is enough
-    #[arg(long)]
-    yes: bool,
-    /// The phrase that production and irreversible actions ask for, for example "prod-eu 42"
-    #[arg(long = "confirm", value_name = "PHRASE")]
-    phrase: Option<String>,
+    #[command(flatten)]
+    given: Confirm,
 }
 
 #[derive(Debug, Subcommand)]
@@ -103,22 +97,24 @@ impl Run {
                 if plan.empty {
                     return Err(Failure::usage("nothing has to be done", "look with: plumb drift"));
                 }
+                if self.given.dry_run {
+                    let report = app.dry_run(&plan.hash).await?;
+                    session.out.show(&report, |out| found(out, &report));
+                    return Ok(look.exit(plan.startable && report.hindered == 0));
+                }
                 if !plan.startable {
                     session.out.say(session.out.style.bad("not started: a finding forbids it"));
                     return Ok(look.exit(false));
                 }
-                if self.dry {
-                    session.out.show(&plan, |out| out.say("dry run: nothing was changed"));
+                if asked(session, app, &plan, &self.given.asking).await? {
                     return Ok(look.exit(true));
                 }
-                let given =
-                    Confirm { yes: self.yes, phrase: self.phrase.clone(), ..Confirm::default() };
-                let typed = confirm(session.out, &plan.confirmation, &given)?;
+                let typed = confirm(session.out, &plan.confirmation, &self.given)?;
+                let run = started(app, &plan, typed.as_deref(), &self.given).await?;
                 let run = if plan.rollout.is_some() {
-                    let run = app.start_run(fleet, &plan.hash, typed.as_deref()).await?;
                     follow::follow(session.out, app, &run.id).await?
                 } else {
-                    carry_out(session.out, app, &plan, typed.as_deref()).await?
+                    act::follow(session.out, app, &run).await?
                 };
                 Ok(told(session.out, look, &run))
             })

@@ -18,7 +18,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::{
-    commands::{act::carry_out, status::summary},
+    commands::{act::follow, status::summary},
     exit::{Exit, Failure, Outcome},
     output::Output,
     text::{
@@ -146,7 +146,8 @@ async fn bring_back(out: &Output, app: &App, fleet: &str) -> Result<RunView, Fai
     }
     let typed = phrase(out, &plan);
     out.say("5. carried out");
-    let run = carry_out(out, app, &plan, typed.as_deref()).await?;
+    let run = app.start_run(&plan.fleet, &plan.hash, typed.as_deref()).await?;
+    let run = follow(out, app, &run).await?;
     result(out, &run);
     Ok(run)
 }
