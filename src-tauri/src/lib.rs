@@ -4,6 +4,7 @@ mod commands;
 mod dialog;
 mod environment;
 mod measure;
+mod notify;
 
 use std::{process::ExitCode, sync::Arc};
 
@@ -91,6 +92,8 @@ fn commands() -> impl Fn(tauri::ipc::Invoke) -> bool + Send + Sync + 'static {
         commands::proof::readiness,
         commands::proof::link_readiness,
         commands::proof::attest_readiness,
+        commands::consent::waiting_plans,
+        commands::consent::prepare_kept,
         commands::consent::ask_for_approval,
         commands::consent::save_request,
         commands::consent::add_approval_file,
@@ -100,8 +103,12 @@ fn commands() -> impl Fn(tauri::ipc::Invoke) -> bool + Send + Sync + 'static {
         commands::consent::reviews_due,
         commands::consent::review_signers,
         commands::consent::give_review,
+        commands::consent::enrolled_roster,
+        commands::consent::open_roster,
+        commands::consent::enrol_roster,
         commands::runs::run,
         commands::runs::runs,
+        commands::runs::run_moments,
         commands::runs::live_run,
         commands::runs::abort_run,
         commands::runs::order_run,
@@ -121,6 +128,7 @@ fn commands() -> impl Fn(tauri::ipc::Invoke) -> bool + Send + Sync + 'static {
         commands::settings::save_import,
         commands::settings::set_secret,
         commands::settings::delete_secret,
+        commands::settings::set_quiet,
         commands::settings::start_demo,
         commands::window::painted,
         commands::window::visible,
@@ -151,6 +159,7 @@ fn show(tauri: &tauri::App, opening: Opening) -> anyhow::Result<()> {
     // The page's first question waits for the end of this.
     let app = tauri::async_runtime::block_on(opening)??;
     tauri.manage(app.clone());
+    tauri::async_runtime::spawn(notify::show(app.clone()));
     tauri::async_runtime::spawn(forward_topics(app, handle));
     Ok(())
 }

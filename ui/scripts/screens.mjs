@@ -74,7 +74,7 @@ const SCENES = [
   ['consent-void', '?fleet=payments-eu&consent=void', '#/rollouts?step=new', steps(press('Control+Enter'))],
   ['consent-request', '?fleet=payments-eu&consent=open', '#/rollouts?step=new', steps(press('Control+Enter'), button('Request approval…'))],
   ['consent-sign', '?fleet=payments-eu&consent=partly', '#/rollouts?step=new', steps(press('Control+Enter'), button('Sign…'), async (page) => page.getByRole('combobox', { name: 'Sign with' }).selectOption('file:'))],
-  ['consent-night', '?fleet=payments-eu&consent=night', '#/rollouts?step=new', steps(press('Control+Enter'), button('Start without approvals…'))],
+  ['consent-night', '?fleet=payments-eu&consent=night', '#/fleet?filter=state:behind', steps(press('j', 'Space', 'j', 'Space', 'j', 'Space'), button(/^Roll back/), async (page) => page.getByRole('radio').first().check(), press('Control+Enter'), button('Roll out in waves…'), press('Control+Enter'), button('Start without approvals…'))],
   ['consent-answer', '?fleet=demo', '#/rollouts', steps(button('Answer a request…'), async (page) => page.getByRole('textbox').first().fill('/home/ops/request.json'), button('Open the request'))],
   ['reviews-due', '?fleet=payments-eu&runs=past&reviews', '#/rollouts', null],
   ['review', '?fleet=payments-eu&runs=past&reviews', '#/rollouts', button('Review…')],

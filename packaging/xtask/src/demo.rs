@@ -2,7 +2,7 @@
 
 use std::{
     env, fs,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, ExitCode, ExitStatus},
     thread,
     time::{Duration, Instant},
@@ -32,6 +32,9 @@ pub(crate) struct Args {
     /// With `--headless`: exactly one JSON document on standard output
     #[arg(long, requires = "headless")]
     json: bool,
+    /// With `--headless`: seal what was done as evidence in this file
+    #[arg(long, value_name = "FILE", requires = "headless")]
+    evidence: Option<PathBuf>,
 }
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
@@ -44,7 +47,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     }
     setup::ensure(Purpose::Demo)?;
     apps::build()?;
-    if args.headless { headless(args.json) } else { windowed() }
+    if args.headless { headless(args) } else { windowed() }
 }
 
 fn has_display() -> bool {
@@ -54,9 +57,13 @@ fn has_display() -> bool {
             .any(|name| env::var_os(name).is_some_and(|value| !value.is_empty()))
 }
 
-fn headless(json: bool) -> Result<ExitCode> {
+fn headless(args: &Args) -> Result<ExitCode> {
     let plumb = Cmd::new(apps::plumb()).args(["demo", "--headless"]);
-    let plumb = if json { plumb.args(["--json"]) } else { plumb };
+    let plumb = if args.json { plumb.args(["--json"]) } else { plumb };
+    let plumb = match &args.evidence {
+        Some(file) => plumb.args(["--evidence"]).args([std::path::absolute(file)?]),
+        None => plumb,
+    };
     Ok(same(plumb.status()?))
 }
 

@@ -26,6 +26,7 @@ enum Sign {
     Program(&'static str),
     Library(&'static str),
     File(&'static str),
+    Postgres,
 }
 
 struct Package {
@@ -59,6 +60,8 @@ const PACKAGES: &[Package] = &[
     // Only promtool, amtool and systemd-analyze are used. Debian starts the services of the first two where systemd runs.
     package("prometheus", Sign::Program("promtool"), Purpose::Test),
     package("prometheus-alertmanager", Sign::Program("amtool"), Purpose::Test),
+    // Only its programs are used, by tests that start a server of their own; Debian starts one where systemd runs.
+    package("postgresql", Sign::Postgres, Purpose::Test),
     package("systemd", Sign::Program("systemd-analyze"), Purpose::Test),
 ];
 
@@ -117,8 +120,15 @@ impl Sign {
             Self::Program(program) => on_path(program),
             Self::Library(library) => Cmd::new("pkg-config").args(["--exists", library]).succeeds(),
             Self::File(path) => Path::new(path).exists(),
+            Self::Postgres => has_postgres(),
         }
     }
+}
+
+/// Whether tests can start a PostgreSQL server: Debian keeps its programs in a folder of each version.
+pub(crate) fn has_postgres() -> bool {
+    let mut versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    versions.any(|version| version.path().join("bin/initdb").is_file())
 }
 
 fn apt() -> Cmd {

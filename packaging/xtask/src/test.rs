@@ -70,8 +70,13 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     Ok(steps.finish())
 }
 
-/// Programs that tests of `packaging` hand files to; where one is missing, its tests pass without it.
+/// Programs that tests hand files and alerts to; where one is missing, its tests pass without it.
 fn readers(steps: &mut Steps) {
+    if !setup::has_postgres() {
+        steps.note(
+            "alerts in PostgreSQL were NOT checked: postgresql is not there, see `cargo xtask setup`",
+        );
+    }
     for (program, files) in [
         ("promtool", "rules, dashboard and metrics"),
         ("amtool", "the example of routes"),

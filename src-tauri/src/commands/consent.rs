@@ -1,11 +1,14 @@
-//! Approvals of a plan, requests of others, and reviews that are due.
+//! Approvals of a plan, requests of others, reviews that are due, and the roster.
 
 use plumb_app::{
     App,
     error::AppError,
     views::{
-        approvals::{ReviewView, SignedView},
-        consent::{KeyRequest, PlanConsentView, RequestFileView, SignRequest, SignerView},
+        approvals::{ReviewView, RosterFileView, RosterView, SignedView},
+        consent::{
+            KeyRequest, PlanConsentView, RequestFileView, SignRequest, SignerView, WaitingPlanView,
+        },
+        plan::PlanView,
     },
 };
 use tauri::State;
@@ -16,6 +19,23 @@ pub(crate) async fn plan_consent(
     plan_hash: String,
 ) -> Result<Option<PlanConsentView>, AppError> {
     app.plan_consent(&plan_hash).await
+}
+
+#[tauri::command]
+pub(crate) async fn waiting_plans(
+    app: State<'_, App>,
+    fleet: String,
+) -> Result<Vec<WaitingPlanView>, AppError> {
+    app.waiting_plans(&fleet).await
+}
+
+#[tauri::command]
+pub(crate) async fn prepare_kept(
+    app: State<'_, App>,
+    fleet: String,
+    plan_hash: String,
+) -> Result<PlanView, AppError> {
+    app.prepare_kept(&fleet, &plan_hash).await
 }
 
 #[tauri::command]
@@ -102,4 +122,32 @@ pub(crate) async fn give_review(
     key: KeyRequest,
 ) -> Result<Vec<ReviewView>, AppError> {
     app.give_review(&fleet, &run, &note, role.as_deref(), key).await
+}
+
+#[tauri::command]
+pub(crate) async fn enrolled_roster(
+    app: State<'_, App>,
+    fleet: String,
+) -> Result<Option<RosterView>, AppError> {
+    app.enrolled_roster(&fleet).await
+}
+
+#[tauri::command]
+pub(crate) async fn open_roster(
+    app: State<'_, App>,
+    fleet: String,
+    path: String,
+) -> Result<RosterFileView, AppError> {
+    app.open_roster(&fleet, &path).await
+}
+
+#[tauri::command]
+pub(crate) async fn enrol_roster(
+    app: State<'_, App>,
+    fleet: String,
+    path: String,
+    file: String,
+    fingerprints: Vec<String>,
+) -> Result<RosterView, AppError> {
+    app.enrol_roster_file(&fleet, &path, &file, &fingerprints).await
 }

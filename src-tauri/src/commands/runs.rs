@@ -6,7 +6,7 @@ use plumb_app::{
     views::{
         certificate::{CertificateView, RunCertificateView},
         rollout::RunOrder,
-        run::RunView,
+        run::{RunMoment, RunView},
     },
 };
 use tauri::State;
@@ -19,6 +19,14 @@ pub(crate) async fn run(app: State<'_, App>, id: String) -> Result<RunView, AppE
 #[tauri::command]
 pub(crate) async fn runs(app: State<'_, App>, fleet: String) -> Result<Vec<RunView>, AppError> {
     app.runs(&fleet).await
+}
+
+#[tauri::command]
+pub(crate) async fn run_moments(
+    app: State<'_, App>,
+    id: String,
+) -> Result<Vec<RunMoment>, AppError> {
+    app.run_moments(&id).await
 }
 
 #[tauri::command]

@@ -1,4 +1,4 @@
-//! Fleets and credentials.
+//! Fleets, credentials, and what the desktop is told.
 
 use plumb_app::{
     App,
@@ -58,6 +58,15 @@ pub(crate) async fn set_secret(
 #[tauri::command]
 pub(crate) async fn delete_secret(app: State<'_, App>, name: String) -> Result<(), AppError> {
     app.delete_secret(&name).await
+}
+
+#[tauri::command]
+pub(crate) async fn set_quiet(
+    app: State<'_, App>,
+    fleet: String,
+    quiet: bool,
+) -> Result<SettingsView, AppError> {
+    app.set_quiet(&fleet, quiet).await
 }
 
 #[tauri::command]

@@ -2,11 +2,12 @@
 
 use std::{
     net::TcpListener,
+    path::Path,
     process::{Command, Stdio},
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use fantoccini::ClientBuilder;
 use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::{Value, json};
@@ -19,7 +20,7 @@ const START_MAX: Duration = Duration::from_mins(1);
 /// A driver that ends, with its window, when dropped.
 #[derive(Debug)]
 pub struct Driver {
-    _process: Group,
+    process: Group,
     url: String,
 }
 
@@ -37,9 +38,32 @@ impl Driver {
             .stdout(Stdio::null())
             .stderr(Stdio::null());
         let process = Group::spawn(&mut command).context("is webkit2gtk-driver installed?")?;
-        let driver = Self { _process: process, url: format!("http://127.0.0.1:{port}") };
+        let driver = Self { process, url: format!("http://127.0.0.1:{port}") };
         driver.wait(port).await?;
         Ok(driver)
+    }
+
+    /// Ends every process of this driver that runs a program, at once and without a word to it.
+    pub fn kill(&mut self, binary: &Path) -> Result<()> {
+        let group = self.process.child().id();
+        let mut killed = 0;
+        for process in std::fs::read_dir("/proc")? {
+            let path = process?.path();
+            // A process may end while it is looked at.
+            let Ok(stat) = std::fs::read_to_string(path.join("stat")) else { continue };
+            // The name in brackets may hold anything; what follows does not.
+            let fields = stat.rsplit_once(')').map_or("", |(_, rest)| rest).split_whitespace();
+            let of_group = fields.clone().nth(2).is_some_and(|one| one == group.to_string());
+            let runs = std::fs::read_link(path.join("exe")).is_ok_and(|exe| exe == binary);
+            if of_group
+                && runs
+                && let Some(id) = path.file_name()
+            {
+                killed += u32::from(Command::new("kill").arg("-KILL").arg(id).status()?.success());
+            }
+        }
+        ensure!(killed > 0, "no process of the driver runs {}", binary.display());
+        Ok(())
     }
 
     async fn wait(&self, port: u16) -> Result<()> {

@@ -60,7 +60,7 @@ pub struct Launch<'a> {
 #[derive(Debug)]
 pub struct Window {
     pub client: Client,
-    _driver: Driver,
+    driver: Driver,
     _home: TempDir,
 }
 
@@ -86,7 +86,7 @@ impl Window {
         let binary = program("PLUMBLINE_BIN", "plumbline")?;
         let client = driver.open(&binary.display().to_string(), &arguments).await?;
         client.set_window_rect(0, 0, 1280, 800).await.context("sizing the window")?;
-        Ok(Self { client, _driver: driver, _home: home })
+        Ok(Self { client, driver, _home: home })
     }
 
     /// Waits for an element of an XPath that is shown.
@@ -119,8 +119,13 @@ impl Window {
 
     /// Waits until the page shows a text.
     pub async fn see(&self, text: &str) -> Result<()> {
+        self.see_within(text, APPEAR_MAX).await
+    }
+
+    /// The same for what takes longer by design.
+    pub async fn see_within(&self, text: &str, max: Duration) -> Result<()> {
         let started = Instant::now();
-        while started.elapsed() < APPEAR_MAX {
+        while started.elapsed() < max {
             if self.text().await.contains(text) {
                 return Ok(());
             }
@@ -208,6 +213,11 @@ impl Window {
     pub async fn screenshot(&self, file: &Path) -> Result<()> {
         let picture = self.client.screenshot().await.context("taking a picture")?;
         std::fs::write(file, picture).with_context(|| format!("writing {}", file.display()))
+    }
+
+    /// Ends the program as a power cut would.
+    pub fn kill(mut self) -> Result<()> {
+        self.driver.kill(&program("PLUMBLINE_BIN", "plumbline")?)
     }
 
     /// Leaves through the program's own door, so that everything is closed properly.

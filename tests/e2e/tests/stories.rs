@@ -1,10 +1,11 @@
 //! Stories of a person at the built window, ten at most; everything else is tested lower.
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, time::Duration};
 
 use anyhow::Result;
 use e2e_tests::{
-    Demo, Launch, Window,
+    Between, Changes, Demo, Desktop, Launch, Window,
+    acts::{plan_rollout, sign_with_file, start_rollout},
     window::{CONTROL, ENTER, quoted},
 };
 use tempfile::TempDir;
@@ -52,28 +53,6 @@ async fn the_diverged_node_is_found_by_its_diff_and_brought_back() -> Result<()>
     window.quit().await
 }
 
-/// Plans a rollout of every drifted node and waits for its review.
-async fn plan_rollout(window: &Window) -> Result<()> {
-    window.press_outside_fields('3').await?;
-    window.click("//button[contains(., 'New rollout…') or contains(., 'Plan a rollout…')]").await?;
-    window.fill("Soak", "0").await?;
-    window.chord(&[CONTROL], ENTER).await?;
-    window.find("//*[@role='region' or self::section][@aria-label='Waves in order']").await?;
-    Ok(())
-}
-
-/// Types the phrase that the review asks for, where it asks for one, and starts.
-async fn start_rollout(window: &Window) -> Result<()> {
-    let field = "//input[starts-with(@aria-label, 'Type ')]";
-    if window.shows(field).await {
-        let field = window.find(field).await?;
-        let label = field.attr("aria-label").await?.unwrap_or_default();
-        let phrase = label.trim_start_matches("Type ").trim_end_matches(" to go on");
-        field.send_keys(phrase).await?;
-    }
-    window.chord(&[CONTROL], ENTER).await
-}
-
 #[tokio::test]
 async fn a_rollout_is_asked_for_approved_on_another_profile_and_carried_out() -> Result<()> {
     let state = TempDir::new()?;
@@ -119,16 +98,111 @@ async fn a_rollout_is_asked_for_approved_on_another_profile_and_carried_out() ->
     // Sam comes by and signs at the same console, with the key they brought.
     let (_, key) = demo.person("sam")?;
     window.click_button("Sign…").await?;
-    let keys = window.find("//select[@id='key-choice']").await?;
-    keys.select_by_value("file:").await?;
-    window.fill("Key file", &key.display().to_string()).await?;
-    window.fill("Passphrase", demo.passphrase()?).await?;
-    window.chord(&[CONTROL], ENTER).await?;
+    sign_with_file(&window, &key.display().to_string(), demo.passphrase()?).await?;
     window.closed().await?;
     window.see("Everybody who must consent has consented.").await?;
     start_rollout(&window).await?;
     window.see("nodes arrived").await?;
     window.find("//*[@aria-label='Convergence certificate']").await?;
+    window.quit().await
+}
+
+/// An agent that is ahead, and a second node of rollouts whose canary is [`DIVERGED`].
+const AHEAD: &str = "us-gw-002";
+
+/// Marks the two agents, plans a rollout of them with the diverged one as canary, and starts it. The canary's
+/// gate waits for somebody where `attest` says for what.
+async fn roll_out_two(window: &Window, attest: Option<&str>) -> Result<()> {
+    for node in [DIVERGED, AHEAD] {
+        let mark = quoted(&format!("Mark {node}"));
+        window.click(&format!("//*[@role='checkbox' and @aria-label={mark}]")).await?;
+    }
+    window.click_button("In waves…").await?;
+    window.fill("Canary", DIVERGED).await?;
+    window.fill("Soak", "0").await?;
+    if let Some(attest) = attest {
+        window.fill("Attestation", attest).await?;
+    }
+    window.chord(&[CONTROL], ENTER).await?;
+    window.find("//*[@role='region' or self::section][@aria-label='Waves in order']").await?;
+    start_rollout(window).await?;
+    window.find("//article[starts-with(@aria-label, 'Run ')]").await.map(drop)
+}
+
+#[tokio::test]
+async fn a_canary_that_fails_halts_the_rollout_and_is_brought_back() -> Result<()> {
+    let mut desktop = Desktop::start().await?;
+    let state = TempDir::new()?;
+    let demo = Demo::start(state.path())?;
+    let (between, file) = Between::step_in(&demo.fleet_file, DIVERGED).await?;
+    let window = Window::open(Launch { fleet_file: Some(&file), ..Launch::default() }).await?;
+    row_says(&window, DIVERGED, "Diverged").await?;
+    row_says(&window, AHEAD, "Ahead").await?;
+
+    between.let_changes(Changes::Refuse);
+    roll_out_two(&window, None).await?;
+    window.see("Nothing further is changed until somebody decides.").await?;
+    window.see("no space is left on the disk").await?;
+    let halted = desktop.hear("Halted: Sync to the desired version").await?;
+    assert!(halted.program == "Plumbline" && halted.body.starts_with("demo: "), "{halted:?}");
+    // The second wave never began.
+    row_waits(&window, AHEAD).await?;
+
+    between.let_changes(Changes::Pass);
+    window.click_button("Roll back…").await?;
+    window.fill("Why", "its disk is full").await?;
+    window.chord(&[CONTROL], ENTER).await?;
+    window.closed().await?;
+    window.see("its disk is full").await?;
+    desktop.hear("Rolled back: Sync to the desired version").await?;
+    window.press_outside_fields('e').await?;
+    window.see("brings nodes back: its disk is full.").await?;
+    window.click_button("Close").await?;
+    window.press_outside_fields('1').await?;
+    row_says(&window, DIVERGED, "Diverged").await?;
+    row_says(&window, AHEAD, "Ahead").await?;
+    window.quit().await
+}
+
+/// Waits until the run that is shown says of a node that it was not begun.
+async fn row_waits(window: &Window, node: &str) -> Result<()> {
+    let nodes = "//section[@aria-label='Nodes']//*[self::li or self::tr]";
+    let path = format!("{nodes}[contains(., {}) and contains(., 'Waiting')]", quoted(node));
+    window.find(&path).await.map(drop)
+}
+
+#[tokio::test]
+async fn a_rollout_whose_program_was_killed_is_picked_up_and_certified() -> Result<()> {
+    let (state, data) = (TempDir::new()?, TempDir::new()?);
+    let demo = Demo::start(state.path())?;
+    let (mut between, file) = Between::step_in(&demo.fleet_file, DIVERGED).await?;
+    let launch = || Launch { fleet_file: Some(&file), data_dir: Some(data.path()) };
+    let window = Window::open(launch()).await?;
+    row_says(&window, DIVERGED, "Diverged").await?;
+    row_says(&window, AHEAD, "Ahead").await?;
+
+    // The node gets the request; the console never hears of it, and dies waiting.
+    between.let_changes(Changes::Swallow);
+    roll_out_two(&window, Some("the canary answers")).await?;
+    between.has_swallowed().await?;
+    window.kill()?;
+    between.let_changes(Changes::Pass);
+
+    let window = Window::open(launch()).await?;
+    window.see("LIVE").await?;
+    window.press_outside_fields('3').await?;
+    window.see("Nobody carries this out.").await?;
+    window.see("1 in doubt").await?;
+    window.click_button("Pick up").await?;
+    window.click_button("Attest…").await?;
+    window.fill("What you saw", "it answers").await?;
+    window.chord(&[CONTROL], ENTER).await?;
+    window.closed().await?;
+    window.see("2 of 2 arrived").await?;
+    // It is made half a minute after the end.
+    window.see_within("All 2 targets stood as planned", Duration::from_secs(90)).await?;
+    window.press_outside_fields('e').await?;
+    window.see("Picked up by").await?;
     window.quit().await
 }
 

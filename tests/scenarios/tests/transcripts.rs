@@ -3,6 +3,8 @@
 //! `PLUMBLINE_WRITE_TRANSCRIPTS=1` writes the outputs anew. Times, ports and hashes are not shown, so a transcript is the
 //! same on every machine.
 
+#[path = "transcripts/evidence.rs"]
+mod evidence;
 #[path = "transcripts/rollouts.rs"]
 mod rollouts;
 
@@ -124,6 +126,7 @@ impl Session {
                     swept.snapshot.nodes.len()
                 ));
             }
+            ["evidence", words @ ..] => self.evidence(words).await?,
             ["states", filter @ ..] => self.states(&filter.join(" ")).await?,
             ["groups"] => self.groups().await?,
             ["diff", node] => self.diff(node).await?,

@@ -5,11 +5,12 @@ use std::time::Duration;
 use plumb_exec::{Order, Wish};
 use plumb_fleet::{NamedContent, NodeId};
 use plumb_journal::Bypass;
-use plumb_testkit::builders::{content, named};
+use plumb_runbook::PinTo;
+use plumb_testkit::builders::{content, named, version};
 use rand::{RngExt as _, rngs::StdRng, seq::IndexedRandom as _};
 use tokio::time::sleep;
 
-use crate::{console::Console, network::Faults};
+use crate::{console::Console, network::Faults, scenario::SETTING};
 
 /// How many things happen at most.
 const EVENTS_MAX: u32 = 12;
@@ -36,7 +37,7 @@ pub async fn rage(mut rng: StdRng, consoles: Vec<Console>) {
 
 async fn happen(rng: &mut StdRng, console: &Console, id: &NodeId) {
     let sim = &console.sim;
-    match rng.random_range(0..15) {
+    match rng.random_range(0..17) {
         0 => {
             let to: NamedContent = named("2.1.0", "changed by hand");
             sim.lock().nodes.flip(id, to);
@@ -63,6 +64,17 @@ async fn happen(rng: &mut StdRng, console: &Console, id: &NodeId) {
         }
         7 => console.set_skew(rng.random_range(-3_600_000..3_600_000)),
         8 => console.crash(),
+        // Somebody else pins at the same console.
+        15 => {
+            let (version, content) = (version("2.1.0"), Some(content("changed by hand")));
+            let mut pins = console.pins();
+            pins.set(None, PinTo::Version { version, content });
+            pins.meddled = true;
+        }
+        16 => {
+            console.crash();
+            sim.lock().nodes.set_by_hand(id, SETTING, "15");
+        }
         // Whoever goes on finds another node than the one that was left.
         14 => {
             console.crash();

@@ -6,6 +6,8 @@ use plumb_fleet::{ContentDigest, Digest, NodeId, PlanHash, RunId};
 use plumb_journal::{ChainVerdict, Entry, Event, verify};
 use plumb_runbook::{ApprovedPlan, Branch, Effect, NodePlan, Plan};
 
+use crate::fleet::Node;
+
 /// Watches everything, and keeps what should not have happened.
 #[derive(Debug, Default)]
 pub struct Checker {
@@ -27,6 +29,8 @@ struct Journalled {
     head: Option<Digest>,
     keys: BTreeSet<String>,
     ended: bool,
+    /// Changes of the console's own pins that the newest intent may still lead to.
+    pins: u32,
 }
 
 /// An effect on its way, as the outside sees it.
@@ -73,12 +77,28 @@ impl Checker {
             {
                 wrong.push(format!("{key} was started twice"));
             }
+            match entry.body.event {
+                Event::DesiredStarted { .. } | Event::PinsStarted { .. } => journal.pins = 1,
+                Event::DesiredSet { .. }
+                | Event::PinsChanged { .. }
+                | Event::PinsUnchanged { .. } => journal.pins = 0,
+                _ => {}
+            }
             journal.entries += 1;
             journal.head = Some(entry.hash);
             journal.ended |= matches!(entry.body.event, Event::RunEnded { .. });
             for what in wrong {
                 self.violation(what);
             }
+        }
+    }
+
+    /// The console's own pins become others.
+    pub fn changes_pins(&mut self, run: RunId) {
+        let journal = self.journals.entry(run).or_default();
+        match journal.pins.checked_sub(1) {
+            Some(left) => journal.pins = left,
+            None => self.violation(format!("pins of {run} were changed without durable intent")),
         }
     }
 
@@ -118,12 +138,23 @@ impl Checker {
         }
     }
 
-    /// A node that somebody changed before the program went on is not changed by it any more: `runs` is
+    /// A node that somebody changed before the program went on is not changed by it any more: this is
     /// what such a node shows when an effect leaves.
-    pub fn looks_first(&mut self, seen: &Seen, runs: Option<ContentDigest>) {
-        let (Some(runs), Some(target)) = (runs, self.planned(seen)) else { return };
+    pub fn looks_first(&mut self, seen: &Seen, shows: Option<&Node>) {
+        let (Some(shows), Some(target)) = (shows, self.planned(seen)) else { return };
+        let runs = shows.runs.as_ref().map(|runs| runs.content);
         let known = [target.before.content, target.after.content];
-        if brings(&seen.effect, &target).is_some() && !known.contains(&Some(runs)) {
+        // A pin alone is about what a node is told, whatever it runs.
+        let told = |effect: &Effect| matches!(effect, Effect::Pin { .. } | Effect::Unpin { .. });
+        let loads = !target.effects.iter().all(told);
+        let other = loads && brings(&seen.effect, &target).is_some() && !known.contains(&runs);
+        let set = match &seen.effect {
+            Effect::SetConfig { key, value, before: Some(before) } => {
+                shows.settings.get(key).is_some_and(|now| now != before && now != value)
+            }
+            _ => false,
+        };
+        if other || set {
             self.violation(format!("{} was sent to a node that was changed meanwhile", seen.key));
         }
     }

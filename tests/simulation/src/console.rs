@@ -9,16 +9,16 @@ use std::{
 use jiff::{SignedDuration, Timestamp};
 use plumb_exec::{
     Clock, EffectHandler, ExecuteError, Journal, JournalError, Left, Lock, LockError, Observation,
-    Request, Setting, carry_out, desk,
+    PinMove, Request, Setting, carry_out, desk,
 };
-use plumb_fleet::{ContentDigest, NodeId, RunId};
+use plumb_fleet::{ContentDigest, NamedContent, NodeId, RunId};
 use plumb_journal::{EffectOutcome, Entry, Event, Head, RunState, fold};
-use plumb_runbook::{ApprovedPlan, DesiredChange, GateCheck, PinChange, Plan};
+use plumb_runbook::{Action, ApprovedPlan, Effect, GateCheck, NodePlan, PinChange, Plan};
 use plumb_testkit::clock::start;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-use crate::{checker::Seen, network::Sim};
+use crate::{checker::Seen, network::Sim, pins::Pins};
 
 /// Something broken on purpose, to see that the checks see it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,12 +33,22 @@ pub enum Defect {
     IgnoresRefused,
     /// The lock is taken for granted.
     IgnoresLock,
-    /// Nodes are taken for what they should be.
+    /// Nodes are taken for what the way back should make of them.
     SeesWhatItWants,
+    /// The same for what an undo should make of them.
+    UndoesOnPaper,
     /// The journal is written with holes.
     LosesEntries,
     /// Effects are sent that no plan holds.
     Improvises,
+}
+
+/// A durable write at which a program dies: before the bytes are safe, or right after.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CrashPoint {
+    /// Counted from zero.
+    pub write: u32,
+    pub after: bool,
 }
 
 /// One console and the run it carries out.
@@ -49,7 +59,10 @@ pub struct Console {
     pub run: RunId,
     pub approved: Arc<ApprovedPlan>,
     pub defect: Option<Defect>,
+    /// The program dies at this durable write, once.
+    pub crash_at: Option<CrashPoint>,
     disk: Arc<Mutex<Disk>>,
+    pins: Arc<Mutex<Pins>>,
     began: Instant,
 }
 
@@ -66,6 +79,8 @@ struct Disk {
     /// Since when.
     lives_since: Instant,
     desk: Option<plumb_exec::Desk>,
+    /// Durable writes so far, of the journal and of pins.
+    writes: u32,
 }
 
 impl Console {
@@ -79,6 +94,7 @@ impl Console {
             life: CancellationToken::new(),
             lives_since: Instant::now(),
             desk: None,
+            writes: 0,
         };
         Self {
             sim: sim.clone(),
@@ -86,7 +102,9 @@ impl Console {
             run,
             approved: approved.clone(),
             defect: None,
+            crash_at: None,
             disk: Arc::new(Mutex::new(disk)),
+            pins: Arc::new(Mutex::new(Pins::before(approved.plan()))),
             began: Instant::now(),
         }
     }
@@ -172,9 +190,46 @@ impl Console {
         self.sim.lock().checker.durable(self.run, &written);
     }
 
-    async fn die(&self) -> Result<(), JournalError> {
+    /// The console's own pins.
+    pub fn pins(&self) -> MutexGuard<'_, Pins> {
+        self.pins.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Durable writes so far.
+    pub fn writes(&self) -> u32 {
+        self.disk().writes
+    }
+
+    /// Whether the program dies before or after the durable write that is about to be made.
+    fn crash_point(&self) -> (bool, bool) {
+        let disk = &mut *self.disk();
+        let here = self.crash_at.filter(|point| point.write == disk.writes);
+        disk.writes += 1;
+        (here.is_some_and(|point| !point.after), here.is_some_and(|point| point.after))
+    }
+
+    async fn die<T>(&self) -> T {
         self.crash();
         std::future::pending().await
+    }
+}
+
+/// Makes a node look as its part of a plan wants it.
+fn show(seen: &mut Observation, part: &NodePlan) {
+    seen.version.clone_from(&part.after.version);
+    seen.content = part.after.content;
+    for effect in &part.effects {
+        match effect {
+            Effect::Pin { version, content } => {
+                seen.pinned = Some(NamedContent { version: version.clone(), content: *content });
+                seen.unpinned = false;
+            }
+            Effect::Unpin { .. } => (seen.pinned, seen.unpinned) = (None, true),
+            Effect::SetConfig { key, value, .. } => {
+                seen.settings.insert(key.clone(), value.clone());
+            }
+            _ => {}
+        }
     }
 }
 
@@ -206,6 +261,8 @@ impl Journal for Console {
             let full = outside.chance(faults.full_disk);
             (pause, full, outside.chance(faults.crash), outside.chance(faults.crash))
         };
+        let (dies_before, dies_after) = self.crash_point();
+        let (before, after) = (before || dies_before, after || dies_after);
         if self.defect == Some(Defect::LyingDisk) {
             let console = self.clone();
             tokio::spawn(async move {
@@ -230,20 +287,40 @@ impl Journal for Console {
 }
 
 impl EffectHandler for Console {
-    async fn set_desired(&self, _change: &DesiredChange) -> Result<(), String> {
+    async fn change_pins(&self, pins: &PinMove) -> Result<(), String> {
+        let (before, after, full) = {
+            let outside = &mut *self.sim.lock();
+            let faults = outside.faults;
+            let crash = (outside.chance(faults.crash), outside.chance(faults.crash));
+            (crash.0, crash.1, outside.chance(faults.full_disk))
+        };
+        let (dies_before, dies_after) = self.crash_point();
+        let (before, after) = (before || dies_before, after || dies_after);
         sleep(Duration::from_millis(3)).await;
+        if before {
+            return self.die().await;
+        }
+        if full {
+            return Err("no space left on device".to_owned());
+        }
+        if self.pins().change(pins)? {
+            self.sim.lock().checker.changes_pins(self.run);
+        }
+        if after {
+            return self.die().await;
+        }
         Ok(())
     }
 
-    async fn change_pins(&self, _pins: &PinChange) -> Result<(), String> {
-        sleep(Duration::from_millis(3)).await;
-        Ok(())
+    async fn pins_stand(&self, pins: &PinChange) -> Result<bool, String> {
+        sleep(Duration::from_millis(1)).await;
+        Ok(self.pins().stand(pins))
     }
 
     async fn perform(&self, request: &Request<'_>) -> EffectOutcome {
         let mut seen = seen(request);
         if self.defect == Some(Defect::Improvises) {
-            seen.effect = plumb_runbook::Effect::Restart;
+            seen.effect = Effect::Unpin { from: None };
         }
         let sends = || {
             let outside = &mut *self.sim.lock();
@@ -252,8 +329,7 @@ impl EffectHandler for Console {
             outside.checker.sends(&seen, &refused, lock);
             let node = &outside.nodes.by_id[&seen.node];
             let before = node.flipped_at.is_some_and(|at| at < self.disk().lives_since);
-            let runs = node.runs.as_ref().map(|runs| runs.content).filter(|_| before);
-            outside.checker.looks_first(&seen, runs);
+            outside.checker.looks_first(&seen, Some(node).filter(|_| before));
         };
         sends();
         let outcome = self.sim.request(seen.clone()).await;
@@ -268,15 +344,18 @@ impl EffectHandler for Console {
 
     async fn observe(&self, nodes: &[NodeId]) -> Vec<(NodeId, Result<Observation, String>)> {
         let mut seen = self.sim.observe(nodes).await;
-        if self.defect == Some(Defect::SeesWhatItWants) {
-            let back = self.state().rollback.is_some();
+        if matches!(self.defect, Some(Defect::SeesWhatItWants | Defect::UndoesOnPaper)) {
+            let back =
+                self.defect == Some(Defect::SeesWhatItWants) && self.state().rollback.is_some();
+            let undoes = self.defect == Some(Defect::UndoesOnPaper)
+                && matches!(self.plan().action, Action::Undo { .. });
             for (id, answer) in &mut seen {
                 let target = self.plan().targets().find(|target| target.node == *id);
-                if let (true, Some(target), Ok(seen)) = (back, target, answer.as_mut()) {
-                    seen.version.clone_from(&target.before.version);
-                    seen.content = target.before.content;
-                    seen.pinned = None;
-                    seen.unpinned = true;
+                let (Some(target), Ok(seen)) = (target, answer.as_mut()) else { continue };
+                match target.way_back() {
+                    Some(part) if back => show(seen, &part),
+                    None if undoes => show(seen, target),
+                    _ => {}
                 }
             }
         }

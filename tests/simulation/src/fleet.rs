@@ -18,6 +18,10 @@ pub struct Node {
     pub up: bool,
     pub runs: Option<NamedContent>,
     pub pinned: Option<NamedContent>,
+    /// What it keeps of what it was set to.
+    pub settings: BTreeMap<String, String>,
+    /// Where a return to last-known-good leads.
+    good: Option<NamedContent>,
     /// What it runs when every load it accepted is done.
     heading: Option<NamedContent>,
     /// Counts loads; a load that is overtaken by a newer one does not take place.
@@ -69,6 +73,10 @@ impl Nodes {
                 heading: runs.clone(),
                 runs,
                 pinned: report.and_then(|r| r.pinned.as_ref()).map(|pin| pin.value.clone()),
+                settings: report.map(|r| r.config.clone()).unwrap_or_default(),
+                good: report
+                    .and_then(|r| r.last_known_good.as_ref())
+                    .map(|good| good.value.clone()),
                 generation: 0,
                 loads: 0,
                 refuses: false,
@@ -106,7 +114,7 @@ impl Nodes {
             loaded_at: Some(start() + jiff::SignedDuration::from_secs(loads - 86_400)),
             pinned: node.pinned.clone(),
             unpinned: agent && node.pinned.is_none(),
-            settings: BTreeMap::new(),
+            settings: if agent { node.settings.clone() } else { BTreeMap::new() },
         })
     }
 
@@ -154,6 +162,11 @@ impl Nodes {
                 | Effect::Sync { .. }
                 | Effect::Rollback { .. }
         );
+        if node.api != NodeApi::Agent
+            && !matches!(seen.effect, Effect::Verify { .. } | Effect::Reload { .. })
+        {
+            return Err("it cannot do that");
+        }
         if loads && node.refuses {
             return Err("bad signature");
         }
@@ -176,9 +189,17 @@ impl Nodes {
                 node.pinned = None;
                 return Ok(None);
             }
-            Effect::Rollback { .. } | Effect::SetConfig { .. } | Effect::Restart => {
-                return Err("not simulated");
+            Effect::Rollback { to: None } => node.good.clone().ok_or("nothing to return to")?,
+            Effect::Rollback { to: Some(version) } => {
+                let kept = node.good.iter().chain(files.values());
+                kept.into_iter().find(|one| one.version == *version).cloned().ok_or("not kept")?
             }
+            Effect::SetConfig { key, value, .. } => {
+                node.settings.insert(key.clone(), value.clone());
+                return Ok(None);
+            }
+            // It reads again what it was to run when it went down.
+            Effect::Restart => node.heading.clone().ok_or("it runs nothing")?,
         };
         if matches!(seen.effect, Effect::Verify { .. }) {
             return Ok(None);
@@ -205,6 +226,14 @@ impl Nodes {
             node.generation += 1;
             node.heading = Some(to.clone());
             node.runs = Some(to);
+            (node.flipped, node.flipped_at) = (true, Some(Instant::now()));
+        }
+    }
+
+    /// Somebody else changes a setting of a node, past the console.
+    pub fn set_by_hand(&mut self, id: &NodeId, key: &str, value: &str) {
+        if let Some(node) = self.by_id.get_mut(id) {
+            node.settings.insert(key.to_owned(), value.to_owned());
             (node.flipped, node.flipped_at) = (true, Some(Instant::now()));
         }
     }

@@ -9,8 +9,10 @@ pub mod checker;
 pub mod console;
 pub mod fleet;
 pub mod network;
+pub mod pins;
 pub mod scenario;
 mod story;
+mod undo;
 
-pub use console::Defect;
-pub use story::{Failure, Told, simulate};
+pub use console::{CrashPoint, Defect};
+pub use story::{Failure, Told, simulate, simulate_crash};

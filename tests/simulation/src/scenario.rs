@@ -33,7 +33,10 @@ impl Scenario {
         let world = world(&mut rng);
         let action = action(&mut rng);
         let rollout = rng.random_bool(0.9).then(|| rollout(&mut rng));
-        let plan = approved(&action, rollout.as_ref(), &world);
+        let plan = approved(&action, rollout.as_ref(), &world).unwrap_or_else(|| {
+            let sync = Action::Sync { force: false };
+            approved(&sync, rollout.as_ref(), &world).expect("every node is behind")
+        });
         let other = rng.random_bool(0.3).then(|| other(&mut rng, &plan, &world));
         let mut often =
             |most: u32| if rng.random_bool(0.5) { rng.random_range(0..=most) } else { 0 };
@@ -51,18 +54,30 @@ impl Scenario {
     }
 }
 
+/// A setting that plans and people change.
+pub const SETTING: &str = "bundle.polling.min_delay_seconds";
+
 fn world(rng: &mut StdRng) -> World {
     let mut world = World::new("simulated")
         .signed("1.9.0", "one")
         .signed("2.0.0", "two")
         .signed("3.0.0", "three")
+        .signed("1.8.0", "zero")
         .desired("2.0.0");
+    if rng.random_bool(0.5) {
+        let pin = world.desired.fleet.as_mut().expect("a desired version");
+        pin.pinned_by = Some("mira@desk".to_owned());
+    }
     for number in 0..rng.random_range(1..=5) {
         let name = format!("n{number}");
         let api = if rng.random_bool(0.6) { NodeApi::Agent } else { NodeApi::Reload };
         let mut report = report(&name, api, "1.9.0", "one");
         if api == NodeApi::Agent && rng.random_bool(0.6) {
             report.pinned = Some(Box::new(observed(named("1.9.0", "one"))));
+        }
+        if api == NodeApi::Agent {
+            report.config.insert(SETTING.to_owned(), "30".to_owned());
+            report.last_known_good = Some(Box::new(observed(named("1.8.0", "zero"))));
         }
         world = world.reporting(report);
         let colour = if rng.random_bool(0.5) { "blue" } else { "green" };
@@ -75,9 +90,14 @@ fn world(rng: &mut StdRng) -> World {
 }
 
 fn action(rng: &mut StdRng) -> Action {
-    match rng.random_range(0..4) {
+    match rng.random_range(0..10) {
         0 => Action::Pin { version: version("2.0.0"), content: None, sync: true },
-        1 => Action::Pin { version: version("3.0.0"), content: None, sync: true },
+        1 | 2 => Action::Pin { version: version("3.0.0"), content: None, sync: true },
+        3 => Action::Pin { version: version("3.0.0"), content: None, sync: false },
+        4 => Action::Rollback { to: None },
+        5 => Action::SetConfig { key: SETTING.to_owned(), value: "60".to_owned() },
+        6 => Action::Restart,
+        7 => Action::Unpin,
         _ => Action::Sync { force: false },
     }
 }
@@ -123,12 +143,19 @@ fn other(rng: &mut StdRng, plan: &Arc<ApprovedPlan>, world: &World) -> Arc<Appro
     }
     let action = Action::Pin { version: version("3.0.0"), content: None, sync: true };
     let rollout = rollout(rng);
-    approved(&action, Some(&rollout), world)
+    approved(&action, Some(&rollout), world).expect("nobody runs it yet")
 }
 
-/// A plan past the gate.
-pub fn approved(action: &Action, rollout: Option<&Rollout>, world: &World) -> Arc<ApprovedPlan> {
-    let direct = plan(action, None, world.input()).expect("every node is behind");
+/// A plan past the gate; nothing where there is nothing to do.
+pub fn approved(
+    action: &Action,
+    rollout: Option<&Rollout>,
+    world: &World,
+) -> Option<Arc<ApprovedPlan>> {
+    let direct = plan(action, None, world.input()).expect("it can be asked for");
+    if direct.is_empty() {
+        return None;
+    }
     let plan: Plan = match rollout {
         Some(rollout) => roll_out(direct, rollout, world.input()).expect("it is one"),
         None => direct,
@@ -139,5 +166,5 @@ pub fn approved(action: &Action, rollout: Option<&Rollout>, world: &World) -> Ar
     };
     let (seen, operator) = (plan.hash(), "ops@example".to_owned());
     let confirmation = Confirmation { seen, typed, operator };
-    Arc::new(approve(plan, &[], &confirmation).expect("it was typed"))
+    Some(Arc::new(approve(plan, &[], &confirmation).expect("it was typed")))
 }

@@ -3,17 +3,20 @@
 use std::time::Duration;
 
 use plumb_exec::{ExecuteError, Left, Wish};
-use plumb_journal::{NodePhase, Outcome};
+use plumb_journal::{NodePhase, Outcome, RunState};
+use plumb_runbook::Effect;
 use plumb_testkit::ids::SeededIds;
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::{
     chaos,
-    console::{Console, Defect},
+    console::{Console, CrashPoint, Defect},
     fleet::Nodes,
-    network::Sim,
+    network::{Faults, Sim},
+    pins::Pins,
     scenario::Scenario,
+    undo,
 };
 
 /// Within this a run has ended, whatever went wrong: chaos lasts ten minutes at most.
@@ -43,19 +46,40 @@ pub struct Told {
     pub outcomes: Vec<Option<Outcome>>,
     pub effects: usize,
     pub crashes: u32,
+    /// Durable writes of the first console.
+    pub writes: u32,
+    /// Nodes that a later plan took back to what they were.
+    pub taken_back: usize,
 }
 
 /// Plays a seed. The same seed plays the same way every time.
 pub fn simulate(seed: u64, defect: Option<Defect>) -> Result<Told, Box<Failure>> {
+    run(seed, defect, None)
+}
+
+/// Plays a seed in which the first console dies at one durable write besides.
+pub fn simulate_crash(seed: u64, at: CrashPoint) -> Result<Told, Box<Failure>> {
+    run(seed, None, Some(at))
+}
+
+fn run(
+    seed: u64,
+    defect: Option<Defect>,
+    crash_at: Option<CrashPoint>,
+) -> Result<Told, Box<Failure>> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
         .build()
         .expect("a runtime without I/O");
-    runtime.block_on(play(seed, defect))
+    runtime.block_on(play(seed, defect, crash_at))
 }
 
-async fn play(seed: u64, defect: Option<Defect>) -> Result<Told, Box<Failure>> {
+async fn play(
+    seed: u64,
+    defect: Option<Defect>,
+    crash_at: Option<CrashPoint>,
+) -> Result<Told, Box<Failure>> {
     let scenario = Scenario::of(seed);
     let sim = Sim::new(seed, Nodes::of(&scenario.world));
     {
@@ -65,7 +89,7 @@ async fn play(seed: u64, defect: Option<Defect>) -> Result<Told, Box<Failure>> {
     }
     let mut ids = SeededIds::new(&seed.to_string());
     let plans = std::iter::once(&scenario.plan).chain(&scenario.other);
-    let consoles: Vec<Console> = plans
+    let mut consoles: Vec<Console> = plans
         .zip(["console-a", "console-b"])
         .map(|(plan, name)| {
             let mut console = Console::new(&sim, name, ids.run(), plan);
@@ -73,6 +97,7 @@ async fn play(seed: u64, defect: Option<Defect>) -> Result<Told, Box<Failure>> {
             console
         })
         .collect();
+    consoles[0].crash_at = crash_at;
     let mut rng = scenario.rng;
     let child = |rng: &mut StdRng| StdRng::seed_from_u64(rng.random());
     let chaos = tokio::spawn(chaos::rage(child(&mut rng), consoles.clone()));
@@ -82,27 +107,34 @@ async fn play(seed: u64, defect: Option<Defect>) -> Result<Told, Box<Failure>> {
     }
     let mut crashes = 0;
     for (life, console) in lives.into_iter().zip(&consoles) {
-        match timeout(ENDS_WITHIN, life).await {
-            Ok(Ok(count)) => crashes += count,
-            Ok(Err(error)) => {
-                sim.lock().checker.violation(format!("{} panicked: {error}", console.name));
-            }
-            Err(_) => {
-                let state = console.state();
-                let still = format!("{} has not ended: {:?}", console.name, state.halted);
-                sim.lock().checker.violation(still);
-            }
-        }
+        crashes += ended(console, life).await;
     }
     chaos.abort();
     sleep(SETTLED_AFTER).await;
     for console in &consoles {
         judge(console, &scenario.world);
     }
+    let undone = match consoles.as_slice() {
+        [only] => undo::of(only, ids.run(), &scenario.world),
+        // What two did at once is not taken back by one.
+        _ => None,
+    };
+    let mut taken_back = 0;
+    if let Some(console) = undone {
+        sim.lock().faults = scenario.faults;
+        let mended = tokio::spawn(mend(sim.clone()));
+        let life = tokio::spawn(lead(child(&mut rng), console.clone()));
+        crashes += ended(&console, life).await;
+        mended.abort();
+        sleep(SETTLED_AFTER).await;
+        taken_back = undo::judge(&console, &consoles[0], &scenario.world);
+        consoles.push(console);
+    }
     let outcomes = consoles.iter().map(|console| console.state().outcome).collect();
     let checker = std::mem::take(&mut sim.lock().checker);
     if checker.violations.is_empty() {
-        return Ok(Told { outcomes, effects: checker.effects, crashes });
+        let writes = consoles[0].writes();
+        return Ok(Told { outcomes, effects: checker.effects, crashes, writes, taken_back });
     }
     let line = |console: &Console| {
         let name = console.name.clone();
@@ -111,6 +143,23 @@ async fn play(seed: u64, defect: Option<Defect>) -> Result<Told, Box<Failure>> {
     };
     let journal = consoles.iter().flat_map(line).collect();
     Err(Box::new(Failure { seed, violations: checker.violations, journal }))
+}
+
+/// Waits for a console to be done with its run, and says how often it crashed.
+async fn ended(console: &Console, life: tokio::task::JoinHandle<u32>) -> u32 {
+    let wrong = match timeout(ENDS_WITHIN, life).await {
+        Ok(Ok(crashes)) => return crashes,
+        Ok(Err(error)) => format!("{} panicked: {error}", console.name),
+        Err(_) => format!("{} has not ended: {:?}", console.name, console.state().halted),
+    };
+    console.sim.lock().checker.violation(wrong);
+    0
+}
+
+/// Nothing goes wrong any more after a while.
+async fn mend(sim: Sim) {
+    sleep(Duration::from_mins(5)).await;
+    sim.lock().faults = Faults::default();
 }
 
 /// A person keeps a run going until it ends: the program is started again after each crash, and what
@@ -169,6 +218,9 @@ fn judge(console: &Console, world: &plumb_testkit::builders::World) {
     let entries = console.entries();
     let outside = &mut *console.sim.lock();
     outside.checker.reads(console.run, &entries, state.outcome.is_some());
+    if let Some(wrong) = judge_pins(console, &state) {
+        outside.checker.violation(wrong);
+    }
     for target in console.plan().targets() {
         let node = &outside.nodes.by_id[&target.node];
         let ours = node.changed_by.iter().all(|run| *run == console.run);
@@ -180,12 +232,25 @@ fn judge(console: &Console, world: &plumb_testkit::builders::World) {
         let runs = outside.nodes.content(&target.node);
         let report = world.snapshot.nodes[&target.node].report.as_deref();
         let pinned = report.and_then(|report| report.pinned.as_ref()).map(|pin| &pin.value);
+        let set = |wanted: &dyn Fn(&str) -> Option<String>| {
+            let keys = target.effects.iter().filter_map(|effect| match effect {
+                Effect::SetConfig { key, .. } => Some(key),
+                _ => None,
+            });
+            keys.into_iter().all(|key| node.settings.get(key).cloned() == wanted(key))
+        };
+        let former = |key: &str| report.and_then(|report| report.config.get(key)).cloned();
+        let asked = |key: &str| {
+            target.effects.iter().find_map(|effect| match effect {
+                Effect::SetConfig { key: of, value, .. } if of == key => Some(value.clone()),
+                _ => None,
+            })
+        };
+        let as_before = runs == target.before.content && set(&former);
         let wrong = match phase {
-            NodePhase::Arrived => runs != target.after.content,
-            NodePhase::RolledBack => {
-                runs != target.before.content || node.pinned.as_ref() != pinned
-            }
-            NodePhase::Waiting => runs != target.before.content,
+            NodePhase::Arrived => runs != target.after.content || !set(&asked),
+            NodePhase::RolledBack => !as_before || node.pinned.as_ref() != pinned,
+            NodePhase::Waiting => !as_before,
             _ => false,
         };
         let changed = run.is_some_and(|run| run.forward.changing);
@@ -193,10 +258,32 @@ fn judge(console: &Console, world: &plumb_testkit::builders::World) {
             state.outcome == Some(Outcome::RolledBack) && changed && phase != NodePhase::RolledBack;
         if wrong || kept {
             let what = format!(
-                "{} says {phase:?} of {}, which runs {runs:?} pinned to {:?}",
-                console.name, target.node, node.pinned
+                "{} says {phase:?} of {}, which runs {runs:?} pinned to {:?} with {:?}",
+                console.name, target.node, node.pinned, node.settings
             );
             outside.checker.violation(what);
         }
     }
+}
+
+/// What a run says of the console's own pins is so, where nobody else changed them.
+fn judge_pins(console: &Console, state: &RunState) -> Option<String> {
+    let (plan, pins) = (console.plan(), console.pins());
+    if state.outcome.is_some() && state.pins_pending {
+        return Some(format!("{} ended with its pins in doubt", console.name));
+    }
+    if pins.meddled || state.pins_pending {
+        return None;
+    }
+    let before = || *pins == Pins::before(plan);
+    let right = if state.pins_restored || !state.pins_changed {
+        before()
+    } else {
+        plan.pins_after().is_some_and(|after| pins.stand(&after))
+    };
+    let kept = state.outcome == Some(Outcome::RolledBack) && !before();
+    (!right || kept).then(|| {
+        let changed = state.pins_changed;
+        format!("{} says changed={changed} of its pins, which are {:?}", console.name, pins.by)
+    })
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use simulation_tests::{Defect, simulate};
+use simulation_tests::{CrashPoint, Defect, simulate, simulate_crash};
 
 /// Seeds of one part; the parts run side by side.
 const SEEDS: u64 = 640;
@@ -10,12 +10,13 @@ const SEEDS: u64 = 640;
 #[track_caller]
 fn play(part: u64) {
     let mut outcomes = BTreeMap::new();
-    let (mut effects, mut crashes) = (0, 0);
+    let (mut effects, mut crashes, mut taken_back) = (0, 0, 0);
     for seed in part * SEEDS..(part + 1) * SEEDS {
         match simulate(seed, None) {
             Ok(told) => {
                 effects += told.effects;
                 crashes += told.crashes;
+                taken_back += told.taken_back;
                 for outcome in told.outcomes {
                     *outcomes.entry(outcome.map(plumb_journal::Outcome::name)).or_insert(0) += 1;
                 }
@@ -27,7 +28,8 @@ fn play(part: u64) {
     for name in ["succeeded", "incomplete", "aborted", "rolled_back"] {
         assert!(outcomes.get(&Some(name)).is_some_and(|count| *count > 10), "{name}: {outcomes:?}");
     }
-    assert!(effects > 1_000 && crashes > 50, "{effects} effects, {crashes} crashes");
+    let counts = format!("{effects} effects, {crashes} crashes, {taken_back} nodes taken back");
+    assert!(effects > 1_000 && crashes > 50 && taken_back > 100, "{counts}");
 }
 
 macro_rules! parts {
@@ -52,6 +54,23 @@ fn a_seed_plays_the_same_way_every_time() {
         let told = || simulate(seed, None).map_err(|failure| failure.to_string());
         assert_eq!(told(), told(), "seed {seed}");
     }
+}
+
+/// A program that dies before and after each of its durable writes, one after the other.
+#[test]
+fn every_durable_write_of_a_run_is_survived() {
+    let mut points = 0;
+    for seed in 0..20 {
+        let writes = simulate(seed, None).unwrap_or_else(|failure| panic!("{failure}")).writes;
+        for (write, after) in (0..writes).flat_map(|write| [(write, false), (write, true)]) {
+            points += 1;
+            let at = CrashPoint { write, after };
+            if let Err(failure) = simulate_crash(seed, at) {
+                panic!("{at:?}: {failure}\n{}", failure.journal.join("\n"));
+            }
+        }
+    }
+    assert!(points > 400, "{points} points");
 }
 
 /// A broken part is found out within some hundred seeds, by the check that is there for it.
@@ -101,4 +120,9 @@ fn a_journal_with_holes_is_found_out() {
 #[test]
 fn an_effect_of_no_plan_is_found_out() {
     found_out(Defect::Improvises, "is in no approved plan");
+}
+
+#[test]
+fn an_undo_that_takes_nothing_back_is_found_out() {
+    found_out(Defect::UndoesOnPaper, "was not undone");
 }

@@ -7,6 +7,7 @@ use tidy_tests::{PURE, is_test_crate, none, workspace};
 const MAY_USE: &[(&str, &[&str])] = &[
     ("plumb-fleet", &[]),
     ("plumb-alert", &[]),
+    ("plumb-inbox", &["plumb-alert"]),
     ("plumb-bundle", &["plumb-fleet"]),
     // A signature over a bundle is checked against the bundle's own bytes and manifest.
     ("plumb-trust", &["plumb-fleet", "plumb-bundle"]),
@@ -16,10 +17,15 @@ const MAY_USE: &[(&str, &[&str])] = &[
     // Heads and certificates are statements as the trust crate signs and reads them.
     ("plumb-journal", &["plumb-fleet", "plumb-runbook", "plumb-trust"]),
     ("plumb-redact", &[]),
+    (
+        "plumb-evidence",
+        &["plumb-fleet", "plumb-runbook", "plumb-journal", "plumb-trust", "plumb-redact"],
+    ),
     ("plumb-charts", &["plumb-fleet"]),
     ("plumb-wire", &[]),
     ("plumb-clients", &["plumb-fleet", "plumb-bundle", "plumb-wire"]),
-    ("plumb-store", &["plumb-fleet", "plumb-runbook", "plumb-journal"]),
+    // The console keeps its own alerts in its record.
+    ("plumb-store", &["plumb-inbox", "plumb-fleet", "plumb-runbook", "plumb-journal"]),
     ("plumb-exec", &["plumb-fleet", "plumb-runbook", "plumb-journal"]),
     (
         "plumb-app",
@@ -30,6 +36,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "plumb-decide",
             "plumb-runbook",
             "plumb-journal",
+            "plumb-redact",
+            "plumb-evidence",
             "plumb-charts",
             "plumb-wire",
             "plumb-clients",
@@ -54,11 +62,15 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "plumb-bundle",
             "plumb-trust",
             "plumb-decide",
+            "plumb-runbook",
             "plumb-worker",
         ],
     ),
     ("plumb-serve", &["plumb-fleet"]),
-    ("plumb-hub", &["plumb-wire", "plumb-serve", "plumb-fleet", "plumb-bundle"]),
+    (
+        "plumb-hub",
+        &["plumb-wire", "plumb-serve", "plumb-fleet", "plumb-bundle", "plumb-alert", "plumb-inbox"],
+    ),
     (
         "plumb-demo",
         &[
@@ -90,6 +102,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
 /// What tests may use beyond that and `plumb-testkit`: a real peer on loopback.
 const TESTS_MAY_USE: &[(&str, &[&str])] = &[
     ("plumb-trust", &["plumb-pki"]),
+    // The console's own alerts are held to what the other stores are held to.
+    ("plumb-inbox", &["plumb-store"]),
     ("plumb-cli", &["plumb-pki"]),
     ("plumb-agent", &["plumb-hub", "plumb-pki"]),
     ("plumb-clients", &["plumb-agent", "plumb-demo"]),
@@ -100,7 +114,9 @@ const TESTS_MAY_USE: &[(&str, &[&str])] = &[
 const WORLDS: &[(&str, &[&str])] = &[
     // The agent asks its pack source and tells its alert receiver; nodes are asked by plumb-clients only.
     ("reqwest", &["plumb-clients", "plumb-agent"]),
-    ("sqlx", &["plumb-store"]),
+    // The state of a hub is its own; the console has nothing in it.
+    ("sqlx", &["plumb-store", "plumb-inbox", "plumb-hub"]),
+    ("object_store", &["plumb-hub"]),
     ("tauri", &["plumb-desktop"]),
     ("tauri-build", &["plumb-desktop"]),
     ("tauri-plugin-dialog", &["plumb-desktop"]),

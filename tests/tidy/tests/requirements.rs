@@ -1,18 +1,22 @@
-//! Every requirement of the agent and of trust is named where it is tested, or in the help where a person has to see to it.
+//! Every requirement of the agent, of trust and of rollouts is named where it is tested, or in the help where a person has to see to it.
 
 use std::{collections::BTreeSet, fs};
 
 use tidy_tests::{files, none, root, shown, text};
 
 /// The numbers, from and to.
-const NUMBERS: [(u16, u16); 8] = [
+const NUMBERS: [(u16, u16); 12] = [
+    (44, 44),
+    (76, 80),
+    (91, 92),
     (159, 230),
     (267, 267),
-    (269, 269),
+    (269, 270),
     (272, 272),
     (275, 275),
     (279, 279),
     (280, 280),
+    (282, 283),
     (284, 296),
 ];
 

@@ -81,6 +81,32 @@ describe('approvals', () => {
     await expect.element(approvals().getByText(/jo approves for platform-security/)).toBeVisible();
   });
 
+  it('wait in the list, and the plan is looked at again from there', async () => {
+    await review({ consent: 'open' });
+    await approvals().getByRole('button', { name: 'Request approval…' }).click();
+    await dialog().getByRole('textbox', { name: 'Save the request as' }).fill('/home/ops/request.json');
+    await apply();
+    await expect.element(dialog()).not.toBeInTheDocument();
+    await approvals().getByRole('button', { name: 'Sign…' }).click();
+    await apply();
+    await expect.element(approvals().getByText(/sam approves for storage/)).toBeVisible();
+    await button('Change it').click();
+    await button('Cancel').click();
+    const waits = page.getByRole('list', { name: 'Plans to be approved or started' }).getByRole('button');
+    await expect.element(waits).toHaveTextContent(/by mira.*Missing 1 of platform-security/);
+    await expectAccessible();
+    await waits.click();
+    await expect.element(approvals().getByText(/sam approves for storage/)).toBeVisible();
+    await approvals().getByRole('button', { name: 'Add an answer…' }).click();
+    await dialog().getByRole('textbox', { name: 'Signed answer' }).fill('/home/ops/answer-jo.json');
+    await apply();
+    await expect.element(dialog()).not.toBeInTheDocument();
+    await expect.element(button('Start the rollout')).toBeEnabled();
+    await apply();
+    await expect.element(page.getByRole('article', { name: /^Run r-/ })).toBeVisible();
+    await expect.element(waits).not.toBeInTheDocument();
+  });
+
   it('are refused with a reason only', async () => {
     const { changes } = await review({ consent: 'asked' });
     await approvals().getByRole('button', { name: 'Sign…' }).click();
@@ -110,6 +136,20 @@ describe('approvals', () => {
     await apply();
     await expect.element(page.getByText(/Began without approvals/)).not.toBeInTheDocument();
     expect(changes).toEqual(['startRunAtNight', 'giveReview']);
+  });
+});
+
+describe('a change of nodes by hand', () => {
+  it('that others must consent to is looked at where their answers stand', async () => {
+    const { changes } = await openWindow({ hash: 'fleet?node=osl-gw-2', consent: 'asked' });
+    await expect.element(page.getByRole('complementary', { name: 'Node osl-gw-2' })).toBeVisible();
+    await userEvent.keyboard('s');
+    await expect.element(approvals().getByText(/1 of platform-security/).first()).toBeVisible();
+    await expect.element(button('Start the change')).toBeDisabled();
+    await expectAccessible();
+    await userEvent.keyboard('{Escape}');
+    await expect.element(page.getByRole('heading', { name: 'New rollout' })).toBeVisible();
+    expect(changes).toEqual([]);
   });
 });
 

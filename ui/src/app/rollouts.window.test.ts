@@ -10,7 +10,7 @@ const STILL = 1_000_000;
 describe('every state of the Rollouts screen is accessible', () => {
   const states: [string, Parameters<typeof openWindow>[0], () => unknown][] = [
     ['nothing yet', { hash: 'rollouts' }, () => page.getByText('Nothing has been run in this fleet yet')],
-    ['failed', { hash: 'rollouts', fleet: 'unreadable-store' }, () => page.getByText(/database disk image is malformed/)],
+    ['failed', { hash: 'rollouts', fleet: 'unreadable-store' }, () => page.getByText(/^The cache could not be read: database disk image is malformed/)],
     ['loading', { hash: 'rollouts', fleet: 'never-answers' }, () => page.getByRole('status', { name: 'Loading the runs' })],
     ['past', { hash: 'rollouts?run=r-0193', runs: 'past', tickMs: STILL }, () => page.getByText(/^Rolled back:/)],
     ['succeeded', { hash: 'rollouts?run=r-0192', runs: 'past', tickMs: STILL, theme: 'light' }, () => button('Plan the undo')],
@@ -20,7 +20,7 @@ describe('every state of the Rollouts screen is accessible', () => {
     ['halted, light', { hash: 'rollouts', runs: 'halted', tickMs: STILL, theme: 'light' }, () => page.getByText(/^Halted:/)],
     ['rolling back', { hash: 'rollouts', runs: 'rolling', tickMs: STILL }, () => page.getByText(/^Rolling back:/)],
     ['nobody carries it', { hash: 'rollouts', runs: 'left', tickMs: STILL, theme: 'light' }, () => button('Pick up')],
-    ['bypassed', { hash: 'rollouts', runs: 'skipped', tickMs: STILL }, () => page.getByText(/^Bypassed:/)],
+    ['bypassed', { hash: 'rollouts', runs: 'skipped', tickMs: STILL }, () => page.getByText(/goes on past a safeguard/)],
     ['new', { hash: 'rollouts?step=new' }, () => heading('New rollout')],
     ['new, high contrast', { hash: 'rollouts?step=new', theme: 'contrast' }, () => heading('New rollout')],
     ['new, light', { hash: 'rollouts?step=new', theme: 'light' }, () => heading('New rollout')],
@@ -88,7 +88,7 @@ describe('a rollout', () => {
     await openWindow({ hash: 'rollouts?step=new' });
     await page.getByRole('combobox', { name: 'Canary' }).fill('fra-gw-1');
     await userEvent.keyboard('{Control>}{Enter}{/Control}');
-    await expect.element(page.getByText(/the canary fra-gw-1 is not changed by this plan/)).toBeVisible();
+    await expect.element(page.getByText(/The canary fra-gw-1 is not changed by this plan/)).toBeVisible();
     await button('Back').click();
     await expect.element(page.getByRole('combobox', { name: 'Canary' })).toHaveValue('fra-gw-1');
   });
@@ -128,7 +128,22 @@ describe('orders', () => {
     await button('Skip the gate…').click();
     await dialog().getByRole('textbox', { name: 'Why' }).fill('INC-7');
     await userEvent.keyboard('{Control>}{Enter}{/Control}');
-    await expect.element(page.getByText(/Bypassed: the gate of wave 1 was passed over by mira: INC-7/)).toBeVisible();
+    const loud = page.getByText(/goes on past a safeguard: the gate of wave 1 was passed over by mira: INC-7/);
+    await expect.element(loud).toBeVisible();
+    // As long as the run goes on, on every screen.
+    for (const key of ['1', '2', '4']) {
+      await userEvent.keyboard(key);
+      await expect.element(loud).toBeVisible();
+    }
+    await expectAccessible();
+    await button('Show the run').first().click();
+    await button('Abort…').click();
+    await userEvent.keyboard('{Control>}{Enter}{/Control}');
+    await expect.element(page.getByText(/^Bypassed: the gate of wave 1/)).toBeVisible();
+    await expect.element(loud).not.toBeInTheDocument();
+    await userEvent.keyboard('e');
+    await expect.element(dialog().getByRole('list', { name: 'What happened, newest first' })).toHaveTextContent(/The gate of wave 1 was passed over by mira: INC-7\./);
+    await expectAccessible();
   });
 
   it('pause, resume, and roll back with a reason', async () => {
@@ -162,6 +177,15 @@ describe('orders', () => {
     await button('Pick up').click();
     await expect.element(page.getByText('all 6 nodes arrived').first()).toBeVisible();
     expect(changes).toEqual(['resumeRun']);
+  });
+
+  it('bring back or abort what nobody carries out, without going on first', async () => {
+    const { changes } = await openWindow({ hash: 'rollouts', runs: 'left', tickMs: 40 });
+    await button('Roll back…').click();
+    await dialog().getByRole('textbox', { name: 'Why' }).fill('wrong bundle');
+    await userEvent.keyboard('{Control>}{Enter}{/Control}');
+    await expect.element(page.getByRole('article').getByText('every node that was touched is back')).toBeVisible();
+    expect(changes).toEqual(['orderRun']);
   });
 
   it('do not exist in a read-only fleet', async () => {

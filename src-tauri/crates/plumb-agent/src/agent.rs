@@ -26,11 +26,14 @@ use crate::{
     durable::{Durable, SetAside, StateDir},
     error::AgentError,
     fetch::{Alert, FetchParts, Fetcher, HttpSource, PackSource},
+    governed::Governed,
     history::History,
     keeper::{self, STORE_FOLDER},
+    lease::Lease,
     limits::{CONNECTIONS_MAX, KEEPER_QUEUE_MAX},
     metrics::PackOrigin,
     packs::{EmbeddedEngine, PackActivation, PackEngine, TrialLimits, observer, watch},
+    plans::Plans,
     roots::Roots,
     routes::{router, warnings},
     tasks,
@@ -69,7 +72,7 @@ impl Agent {
         let source = config.packs.as_ref().map(|packs| pack_source(&config, packs)).transpose()?;
         let (store, state) = open_state(&config)?;
         let stop = CancellationToken::new();
-        let engine = start_engine(&config, &stop)?;
+        let engine = engine(&config, &stop);
         let (keeper_queue, jobs) = mpsc::channel(KEEPER_QUEUE_MAX);
         let listen = config.listen;
         let listener = TcpListener::bind(listen)
@@ -86,6 +89,9 @@ impl Agent {
                 state_dir: state.dir,
                 durable: state.durable,
                 history: state.history,
+                plans: state.plans,
+                lease: state.lease,
+                governed: state.governed,
                 keeper: keeper_queue,
                 engine,
                 stop,
@@ -207,7 +213,10 @@ fn pack_source(
     config: &AgentConfig,
     packs: &PackFetching,
 ) -> Result<Arc<dyn PackSource>, AgentError> {
-    Ok(Arc::new(HttpSource::new(&packs.config, config.clock.clone())?))
+    match &packs.source {
+        Some(source) => Ok(Arc::clone(source)),
+        None => Ok(Arc::new(HttpSource::new(&packs.config, config.clock.clone())?)),
+    }
 }
 
 /// Starts the fetcher; where it cannot be, the agent gives back what it holds already.
@@ -243,15 +252,11 @@ async fn start_packs(core: &Arc<Core>, source: Arc<dyn PackSource>) -> Result<Fe
     Ok(fetcher)
 }
 
-fn start_engine(
-    config: &AgentConfig,
-    stop: &CancellationToken,
-) -> Result<Option<EmbeddedEngine>, AgentError> {
+fn engine(config: &AgentConfig, stop: &CancellationToken) -> Option<EmbeddedEngine> {
     let Some(PackFetching { engine: PackEngine::Embedded(settings), .. }) = &config.packs else {
-        return Ok(None);
+        return None;
     };
-    let started = EmbeddedEngine::start((**settings).clone(), stop.clone());
-    started.map(Some).map_err(|error| AgentError::Engine { error })
+    Some(EmbeddedEngine::new((**settings).clone(), stop.clone()))
 }
 
 fn read_keys(trust: &[TrustKey]) -> Result<KeySet, AgentError> {
@@ -278,6 +283,9 @@ struct State {
     dir: Option<StateDir>,
     durable: Durable,
     history: History,
+    plans: Plans,
+    lease: Lease,
+    governed: Option<Governed>,
     notes: Vec<(LogLevel, String)>,
 }
 
@@ -296,6 +304,8 @@ fn open_state(config: &AgentConfig) -> Result<(Option<Roots>, State), AgentError
         );
         notes.push((LogLevel::Error, text));
     }
+    let (plans, note) = Plans::open(Some(path.clone()), config.clock.now()).map_err(failed)?;
+    notes.extend(note.map(|note| (LogLevel::Error, note)));
     let (mut history, unreadable) = History::read(path).map_err(failed)?;
     if unreadable > 0 {
         notes.push((LogLevel::Warn, format!("{unreadable} lines of the history cannot be read")));
@@ -303,7 +313,10 @@ fn open_state(config: &AgentConfig) -> Result<(Option<Roots>, State), AgentError
     if config.field_compatible {
         history.forget_ring();
     }
-    let state = State { dir: Some(dir), durable, history, notes };
+    let governance = config.governance.clone();
+    let governed = governance.map(|governance| Governed::open(governance, path)).transpose()?;
+    let lease = Lease::open(path);
+    let state = State { dir: Some(dir), durable, history, plans, lease, governed, notes };
     Ok((Some(Roots::open(&[store])?), state))
 }
 

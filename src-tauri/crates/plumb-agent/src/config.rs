@@ -2,20 +2,21 @@
 
 use std::{
     fmt,
-    net::{IpAddr, SocketAddr},
+    net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use jiff::Timestamp;
-use plumb_serve::TlsConfig;
+use plumb_fleet::{FleetId, NodeId};
+use plumb_serve::{Exposure, TlsConfig};
 use plumb_wire::v1::{Authentication, NoBundle};
 use secrecy::SecretString;
 
 use crate::{
     alerts::AlertConfig,
     error::AgentError,
-    fetch::{Disk, EventSink, FetchConfig, PackVerifier, RealDisk},
+    fetch::{Disk, EventSink, FetchConfig, FetchEvent, PackSource, PackVerifier, RealDisk},
     limits::POLL_DELAY_S_MAX,
     load::BundleShare,
     packs::PackEngine,
@@ -59,6 +60,32 @@ pub struct AgentConfig {
     pub share: Option<BundleShare>,
     /// Policy packs from a registry, instead of the default bundle.
     pub packs: Option<PackFetching>,
+    /// The roster whose people sign what this node is held to; nothing means nobody's.
+    pub governance: Option<Governance>,
+}
+
+/// Whose signatures count for this node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Governance {
+    /// File of the signed roster. The first one says which root keys sign later ones.
+    pub roster: PathBuf,
+    /// The fleet this node is one of, as the roster and plans name it.
+    pub fleet: FleetId,
+    /// Its own name in plans of that fleet.
+    pub node: NodeId,
+    /// Take no change that no plan asks for whose approvals were verified here.
+    pub require_approval: bool,
+}
+
+impl Governance {
+    /// A node that is named as `FLEET/NODE`. The error says what is wrong with that.
+    pub fn new(roster: PathBuf, member: &str, require_approval: bool) -> Result<Self, String> {
+        let named = || format!("{member:?} does not name a fleet and a node");
+        let (fleet, node) = member.split_once('/').ok_or_else(named)?;
+        let fleet = FleetId::new(fleet).map_err(|error| format!("the fleet {error}"))?;
+        let node = NodeId::new(node).map_err(|error| format!("the node {error}"))?;
+        Ok(Self { roster, fleet, node, require_approval })
+    }
 }
 
 impl AgentConfig {
@@ -81,6 +108,7 @@ impl AgentConfig {
             alerts: None,
             share: None,
             packs: None,
+            governance: None,
         }
     }
 
@@ -88,7 +116,7 @@ impl AgentConfig {
     pub fn authentication(&self) -> Authentication {
         if self.token.is_some() {
             Authentication::Token
-        } else if self.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some()) {
+        } else if self.tls.as_ref().is_some_and(TlsConfig::asks_for_certificates) {
             Authentication::Mtls
         } else {
             Authentication::None
@@ -97,17 +125,25 @@ impl AgentConfig {
 
     /// Refuses combinations that would expose the agent without anyone having said so.
     pub(crate) fn check(&self) -> Result<(), AgentError> {
-        let exposed = !is_loopback(self.listen.ip());
-        if exposed && self.authentication() == Authentication::None {
-            return Err(AgentError::Unauthenticated { listen: self.listen });
-        }
-        if exposed && self.tls.is_none() && !self.insecure_behind_proxy {
-            return Err(AgentError::PlainText { listen: self.listen });
-        }
+        let exposure = Exposure {
+            listen: self.listen,
+            token: self.token.as_ref(),
+            tls: self.tls.as_ref(),
+            behind_proxy: self.insecure_behind_proxy,
+        };
+        exposure.check()?;
         if self.packs.is_some() && self.field_compatible {
             let message =
                 "an agent that answers as the field's service takes no packs: leave one of \
                            the two out"
+                    .to_owned();
+            return Err(AgentError::Setting { message });
+        }
+        if self.governance.is_some() && (self.field_compatible || self.state_dir.is_none()) {
+            let message =
+                "an agent that goes by a roster keeps what was signed in its state folder, \
+                           and has an API of its own: give --state-dir, and leave \
+                           --field-compatible out"
                     .to_owned();
             return Err(AgentError::Setting { message });
         }
@@ -140,10 +176,6 @@ impl AgentConfig {
     }
 }
 
-fn is_loopback(address: IpAddr) -> bool {
-    address.is_loopback()
-}
-
 /// Where packs come from, who judges them, and who brings them into force.
 #[derive(Clone)]
 pub struct PackFetching {
@@ -154,12 +186,15 @@ pub struct PackFetching {
     pub observe: EventSink,
     /// Where packs are kept.
     pub disk: Arc<dyn Disk>,
+    /// Asked instead of a client of its own; agents of one process may share one.
+    pub source: Option<Arc<dyn PackSource>>,
 }
 
 impl PackFetching {
     /// Packs kept on the file system, with nobody else who counts.
     pub fn new(config: FetchConfig, verifier: Arc<dyn PackVerifier>, engine: PackEngine) -> Self {
-        Self { config, verifier, engine, observe: Arc::new(|_| ()), disk: Arc::new(RealDisk) }
+        let (observe, disk) = (Arc::new(|_: FetchEvent<'_>| ()), Arc::new(RealDisk));
+        Self { config, verifier, engine, observe, disk, source: None }
     }
 }
 

@@ -10,6 +10,7 @@ use crate::{
     engine::{EngineUnavailable, LoadedPolicy},
     load::{Engine, Policies},
     metrics::DecisionOutcome,
+    packs::EmbeddedEngine,
     problem::Fault,
 };
 
@@ -53,7 +54,7 @@ fn rego(answering: &Answering) -> Result<Option<&LoadedPolicy>, Fault> {
 pub(crate) fn entrypoint(core: &Core) -> Result<Entrypoint, Fault> {
     let engine = core.engine.as_ref();
     let engine = engine.ok_or_else(|| Fault::internal("there is no engine for Rego here"))?;
-    Ok(engine.settings.decision.clone())
+    Ok(engine.decision().clone())
 }
 
 /// A document, and whether anything decided it.
@@ -74,7 +75,7 @@ pub(crate) async fn document(
 ) -> Result<Document, Fault> {
     let answering = core.answering();
     let Some(policy) = rego(&answering)? else {
-        let decision = core.engine.as_ref().map(|engine| &engine.settings.decision);
+        let decision = core.engine.as_ref().map(EmbeddedEngine::decision);
         return match core.no_bundle() {
             NoBundle::Allow if decision == Some(&entrypoint) => Ok(Document::AllowedWithoutBundle),
             NoBundle::Allow | NoBundle::Deny => Err(Fault::no_bundle()),
@@ -99,7 +100,7 @@ async fn ask(
     let engine = core.engine.as_ref();
     let engine = engine.ok_or_else(|| Fault::internal("there is no engine for Rego here"))?;
     let question = Question { entrypoint, input, now: core.now() };
-    let answer = engine.threads.ask(policy, question, engine.settings.limit).await;
+    let answer = engine.ask(policy, question).await;
     answer.map_err(|error| match error {
         EngineUnavailable::Busy | EngineUnavailable::Stopped => Fault::busy(error.to_string()),
     })

@@ -10,7 +10,7 @@
 
 mod threads;
 
-use std::sync::Arc;
+use std::{io, sync::Arc};
 
 use plumb_bundle::OpaArchive;
 use plumb_decide::{Answer, Question, Reason, RegoPolicy, RegoSource};
@@ -28,6 +28,8 @@ pub enum EngineError {
     Untrusted { check: String },
     #[error("the bundle's policy is refused")]
     Policy(#[source] Reason),
+    #[error("the threads that evaluate packs cannot be started")]
+    Threads(#[source] io::Error),
     #[error("probe {number} is answered otherwise than it has to be: {answer:?}")]
     Probe { number: usize, answer: Answer },
 }

@@ -7,16 +7,8 @@ use crate::fetch::{FetchError, FetchSettingError, SourceError};
 /// Why an agent does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum AgentError {
-    #[error(
-        "{listen} is not loopback and neither a token nor client certificates are asked for: give \
-         a token or a client CA"
-    )]
-    Unauthenticated { listen: SocketAddr },
-    #[error(
-        "{listen} is not loopback and has no TLS: give a certificate, or say that a proxy in front \
-         does it (--insecure-behind-proxy)"
-    )]
-    PlainText { listen: SocketAddr },
+    #[error(transparent)]
+    Exposed(#[from] plumb_serve::ExposureError),
     #[error("no trusted key is given, so no bundle could ever be verified")]
     NoTrust,
     #[error("trusted key {id}: reading {path}", path = path.display())]
@@ -42,15 +34,12 @@ pub enum AgentError {
         #[source]
         error: io::Error,
     },
+    #[error("{path} cannot be gone by: {reason}", path = path.display())]
+    Governance { path: PathBuf, reason: String },
     #[error("state folder {path} is used by another agent", path = path.display())]
     StateInUse { path: PathBuf },
     #[error(transparent)]
     Tls(#[from] plumb_serve::TlsError),
-    #[error("the threads that evaluate packs cannot be started")]
-    Engine {
-        #[source]
-        error: io::Error,
-    },
     #[error(transparent)]
     Packs(#[from] FetchError),
     #[error(transparent)]

@@ -5,6 +5,7 @@
 
 mod agent;
 mod alerts;
+mod approved;
 mod chain;
 mod config;
 mod core;
@@ -14,14 +15,17 @@ pub mod engine;
 mod error;
 pub mod fetch;
 mod find;
+mod governed;
 mod guard;
 mod history;
 mod keeper;
+mod lease;
 mod limits;
 mod load;
 mod logs;
 mod metrics;
 mod packs;
+mod plans;
 mod probe_file;
 mod problem;
 mod reload;
@@ -37,7 +41,9 @@ mod tasks;
 
 pub use agent::{Agent, RunningAgent};
 pub use alerts::{AlertConfig, AlertKind, AlertRule, AlertSeverity};
-pub use config::{AgentConfig, BUNDLE_VARIABLE, Clock, PORT, PackFetching, Polling, TrustKey};
+pub use config::{
+    AgentConfig, BUNDLE_VARIABLE, Clock, Governance, PORT, PackFetching, Polling, TrustKey,
+};
 pub use error::AgentError;
 pub use load::BundleShare;
 pub use metrics::{FetchOutcome, Kind, Metric, PackMetrics, PackOrigin, metrics};

@@ -21,6 +21,20 @@ pub(crate) const KEEPER_QUEUE_MAX: usize = 256;
 pub(crate) const HISTORY_FILE_BYTES_MAX: u64 = 16 << 20;
 /// The state file holds a pin, three settings and two bundle names.
 pub(crate) const STATE_BYTES_MAX: u64 = 64 << 10;
+/// Plans whose run is remembered, oldest forgotten first: years of changes to one node.
+pub(crate) const PLANS_MAX: usize = 1_024;
+/// Of the file of those: a line has a hash, a run's id of at most 64 bytes and a time.
+pub(crate) const PLANS_BYTES_MAX: u64 = 512 << 10;
+/// A roster of 500 people with eight keys each has under 2 MB.
+pub(crate) const ROSTER_BYTES_MAX: usize = 4 << 20;
+/// Body of a refused list or a roster, whichever may be longer.
+pub(crate) const SIGNED_BODY_BYTES_MAX: usize = 8 << 20;
+/// Plans that were approved for this node, oldest forgotten first: what is open at one time, and more.
+pub(crate) const APPROVED_MAX: usize = 64;
+/// Of the file of those: an effect of this node has some hundred bytes, and a plan a handful of them.
+pub(crate) const APPROVED_BYTES_MAX: u64 = 1 << 20;
+/// Body of a plan of the largest fleet with its approvals.
+pub(crate) const PLAN_BODY_BYTES_MAX: usize = 64 << 20;
 /// Log lines at hand.
 pub(crate) const LOG_LINES_MAX: usize = 2_000;
 /// Longest log line: node-supplied text is cut here.

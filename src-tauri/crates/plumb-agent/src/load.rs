@@ -137,6 +137,10 @@ pub(crate) enum LoadError {
     Expired(#[from] Expired),
     #[error("the bundle's policies cannot be decided by")]
     Rules(#[from] RuleError),
+    #[error("content {content} is refused since {since} ({reason}), list version {version}", content = content.short())]
+    OnRefusedList { content: ContentDigest, since: Timestamp, reason: String, version: u32 },
+    #[error("no approved plan names content {content} for this node", content = content.short())]
+    NotApproved { content: ContentDigest },
     #[error("the bundle is {found}, not {wanted}")]
     Other { wanted: String, found: String },
 }
@@ -164,7 +168,12 @@ impl LoadError {
     pub(crate) fn field_text(&self) -> String {
         match self {
             Self::Bundle(BundleError::Structure(error)) => error.to_string(),
-            Self::Bundle(_) | Self::Path(_) | Self::Rules(_) | Self::Other { .. } => chain(self),
+            Self::Bundle(_)
+            | Self::Path(_)
+            | Self::Rules(_)
+            | Self::OnRefusedList { .. }
+            | Self::NotApproved { .. }
+            | Self::Other { .. } => chain(self),
             Self::Untrusted { .. } => "Bundle verification failed".to_owned(),
             // Not documented; said as the documented ones are.
             Self::Expired(expired) => format!("Bundle {expired}"),

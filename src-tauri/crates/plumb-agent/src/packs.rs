@@ -53,6 +53,8 @@ impl PackActivation {
     async fn bring(&self, pack: &VerifiedPack) -> Result<Activated, Refused> {
         // Before an engine beside the agent changes, so that both change in the same order.
         let _turn = self.core.turn.lock().await;
+        let admitted = self.core.admitted(pack.bundle().content);
+        admitted.map_err(|error| refused(error.full_text()))?;
         let signed = pack.pack().signed_bundle().map_err(|error| refused(chain(&error)))?;
         let (loaded, activated) = match (signed, &self.beside) {
             (Some((_, bytes)), None) => {
@@ -76,7 +78,9 @@ impl PackActivation {
             digest: pack.digest(),
             report: pack.report().clone(),
         };
-        self.core.put_in_force(Ready { bundle: loaded, place: Place::Pack(Arc::new(place)) });
+        let ready = Ready { bundle: loaded, place: Place::Pack(Arc::new(place)) };
+        let taken = self.core.put_in_force(ready);
+        taken.map_err(|error| refused(error.full_text()))?;
         Ok(activated)
     }
 
@@ -111,6 +115,8 @@ impl Activate for PackActivation {
     }
 
     fn accepts(&self, pack: &VerifiedPack) -> Result<(), Refused> {
+        let admitted = self.core.admitted(pack.bundle().content);
+        admitted.map_err(|error| refused(error.full_text()))?;
         let pinned = self.core.book().durable.pinned.as_ref().map(Wanted::from);
         match pinned {
             Some(pinned) if !is_wanted(&pinned, pack) => {

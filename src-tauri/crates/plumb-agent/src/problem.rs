@@ -70,6 +70,29 @@ impl Fault {
             "another change is being made and deployment.locking is on; try again after it";
         Self::new(StatusCode::CONFLICT, problem::LOCKED, detail)
     }
+    /// Another run holds the deployment lock.
+    pub(crate) fn lock_held(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, problem::LOCK_HELD, detail)
+    }
+    /// Another run of the same plan was here first.
+    pub(crate) fn plan_ran(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, problem::PLAN_RAN, detail)
+    }
+    pub(crate) fn not_governed(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, problem::NOT_GOVERNED, detail)
+    }
+    pub(crate) fn not_accepted(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, problem::NOT_ACCEPTED, detail)
+    }
+    pub(crate) fn outdated(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, problem::OUTDATED, detail)
+    }
+    pub(crate) fn not_approved(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, problem::NOT_APPROVED, detail)
+    }
+    pub(crate) fn content_refused(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, problem::CONTENT_REFUSED, detail)
+    }
     pub(crate) fn key_reused() -> Self {
         let detail = "this idempotency key was used for another request";
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, problem::KEY_REUSED, detail)

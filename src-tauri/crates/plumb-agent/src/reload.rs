@@ -7,8 +7,9 @@ use std::{
 };
 
 use jiff::Timestamp;
-use plumb_fleet::BundleDigest;
-use plumb_wire::v1::{LogLevel, ReloadRecord, Trigger};
+use plumb_fleet::{BundleDigest, ContentDigest};
+use plumb_trust::refused::RefusedEntry;
+use plumb_wire::v1::{LastKnownGood, LogLevel, ReloadRecord, Trigger};
 use tokio::sync::{MutexGuard, oneshot};
 
 use crate::{
@@ -109,12 +110,48 @@ impl Core {
         let begun = Instant::now();
         let Fetched { digest, result } = self.fetch(path.to_path_buf()).await;
         let result = result.and_then(|ready| expect(ready, wanted));
-        let result = result.map(|ready| self.put_in_force(ready));
+        let result = result.and_then(|ready| self.put_in_force(ready));
         self.remember(begun, trigger, path, digest, result)
     }
 
-    /// Swaps. The bundle that was in force is freed on another thread.
-    pub(crate) fn put_in_force(self: &Arc<Self>, ready: Ready) -> Arc<InForce> {
+    /// Refuses content that stands on the refused list, and where approval is required, content that no
+    /// approved plan names. What was in force last stays, also over a start: nobody is left without
+    /// policies by what is signed.
+    pub(crate) fn admitted(&self, content: ContentDigest) -> Result<(), LoadError> {
+        let Some(governed) = &self.governed else { return Ok(()) };
+        let refused = governed.refuses(content);
+        let approved = governed.approved.as_ref().is_none_or(|approved| approved.names(content));
+        if (refused.is_none() && approved) || self.was_in_force(content) {
+            return Ok(());
+        }
+        Err(match refused {
+            Some((RefusedEntry { since, reason }, version)) => {
+                LoadError::OnRefusedList { content, since, reason, version }
+            }
+            None => LoadError::NotApproved { content },
+        })
+    }
+
+    /// Whether content answers now, or did when the agent ended. Before its first bundle an agent has
+    /// nothing to go by, and takes what whoever set it up gave it; but nothing that is refused.
+    fn was_in_force(&self, content: ContentDigest) -> bool {
+        if let Some(now) = &*self.in_force.load() {
+            return now.bundle.content == content;
+        }
+        let refuses = self.governed.as_ref().is_some_and(|it| it.refuses(content).is_some());
+        let content = content.to_string();
+        let book = self.book();
+        let is = |kept: &Option<LastKnownGood>| kept.as_ref().map(|it| it.content == content);
+        match is(&book.durable.in_force) {
+            Some(true) => true,
+            Some(false) => !refuses && is(&book.durable.last_known_good) == Some(true),
+            None => !refuses,
+        }
+    }
+
+    /// Swaps, unless the content is refused. The bundle that was in force is freed on another thread.
+    pub(crate) fn put_in_force(self: &Arc<Self>, ready: Ready) -> Result<Arc<InForce>, LoadError> {
+        self.admitted(ready.bundle.content)?;
         let now = self.now();
         let Ready { bundle, place } = ready;
         let from_file = matches!(place, Place::File(_));
@@ -150,7 +187,7 @@ impl Core {
         if let Some(previous) = previous {
             self.tracker.spawn_blocking(move || drop(previous));
         }
-        next
+        Ok(next)
     }
 
     /// Writes an attempt into history, counters and log.

@@ -2,6 +2,8 @@
 
 mod documents;
 mod field;
+mod governed;
+mod lock;
 mod reload;
 mod v1;
 
@@ -13,7 +15,7 @@ use axum::{
     extract::DefaultBodyLimit,
     http::{HeaderValue, Response, header},
     middleware::{from_fn_with_state, map_response},
-    routing::{MethodRouter, get, post},
+    routing::{MethodRouter, get, post, put},
 };
 pub(crate) use field::warnings;
 use plumb_wire::v1::path;
@@ -22,7 +24,8 @@ use serde::de::DeserializeOwned;
 use crate::{
     core::Core,
     guard::{credential, guard},
-    limits::{BODY_BYTES_MAX, LARGE_BODY_BYTES_MAX},
+    limits::{BODY_BYTES_MAX, LARGE_BODY_BYTES_MAX, PLAN_BODY_BYTES_MAX, SIGNED_BODY_BYTES_MAX},
+    plans::guarded,
     problem::Fault,
     replay::replay,
 };
@@ -43,6 +46,7 @@ pub(crate) fn router(core: Arc<Core>) -> Router {
         mutating = mutating
             .merge(v1_mutating())
             .route("/rules", post(field::refuse_rules))
+            .layer(from_fn_with_state(Arc::clone(&core), guarded))
             .layer(from_fn_with_state(Arc::clone(&core), replay));
     }
     let mutating = mutating.layer(from_fn_with_state(Arc::clone(&core), credential));
@@ -83,6 +87,8 @@ fn v1_reading() -> Router<Arc<Core>> {
         .route(path::LOGS, get(v1::logs))
         .route(path::HISTORY, get(v1::history))
         .route(path::BUNDLES, get(v1::bundles))
+        .route(path::REFUSED, get(governed::refused))
+        .route(path::LOCK, get(lock::lock))
         .route(
             path::EVALUATE,
             post(v1::evaluate).layer(DefaultBodyLimit::max(LARGE_BODY_BYTES_MAX)),
@@ -90,8 +96,13 @@ fn v1_reading() -> Router<Arc<Core>> {
 }
 
 fn v1_mutating() -> Router<Arc<Core>> {
+    let signed = DefaultBodyLimit::max(SIGNED_BODY_BYTES_MAX);
     Router::new()
-        .route(path::CONFIG, axum::routing::put(v1::change_config))
+        .route(path::LOCK, post(lock::ask))
+        .route(path::REFUSED, put(governed::put_refused).layer(signed))
+        .route(path::PLANS, post(governed::plan).layer(DefaultBodyLimit::max(PLAN_BODY_BYTES_MAX)))
+        .route(path::ROSTER, put(governed::put_roster).layer(signed))
+        .route(path::CONFIG, put(v1::change_config))
         .route(path::PIN, post(v1::pin).delete(v1::unpin))
         .route(path::SYNC, post(v1::sync))
         .route(path::ROLLBACK, post(v1::rollback))

@@ -34,6 +34,9 @@ impl Core {
             since: self.now(),
         };
         let _turn = self.take_turn().await?;
+        if let Some(content) = pin.content.as_ref().and_then(|content| content.parse().ok()) {
+            self.admitted(content).map_err(|error| not_admitted(&error))?;
+        }
         let shown = Wanted::from(&pin).shown();
         let pinned = self.set_pin(Some(pin)).await?;
         self.log(LogLevel::Info, &format!("Pinned: {shown}"));
@@ -76,7 +79,7 @@ impl Core {
     /// Takes the bundle the node should run now.
     pub(crate) async fn sync(self: &Arc<Self>, force: bool) -> Result<Reloaded, Fault> {
         if let Some(packs) = self.packs.get() {
-            return self.sync_pack(packs).await;
+            return self.sync_pack(packs, force).await;
         }
         let turn = self.take_turn().await?;
         let begun = Instant::now();
@@ -94,7 +97,7 @@ impl Core {
                 return Ok(self.reloaded(&now, false, begun));
             }
             let result = result.and_then(|ready| expect(ready, target.wanted.as_ref()));
-            let result = result.map(|ready| self.put_in_force(ready));
+            let result = result.and_then(|ready| self.put_in_force(ready));
             let attempt = self.remember(begun, Trigger::Sync, &target.path, digest, result);
             return self.answered(attempt, begun);
         }
@@ -113,6 +116,11 @@ impl Core {
         let path = self.look_up(wanted.clone()).await.map_err(|error| self.cannot_find(&error))?;
         let Fetched { digest, result } = self.fetch(path.clone()).await;
         let result = result.and_then(|ready| expect(ready, Some(&wanted)));
+        // Before the pin, which would otherwise stay on what is not taken.
+        let result = result.and_then(|ready| {
+            self.admitted(ready.bundle.content)?;
+            Ok(ready)
+        });
         if let Ok(ready) = &result {
             let pin = Pin {
                 version: wanted.version,
@@ -122,7 +130,7 @@ impl Core {
             };
             self.set_pin(Some(pin)).await?;
         }
-        let result = result.map(|ready| self.put_in_force(ready));
+        let result = result.and_then(|ready| self.put_in_force(ready));
         let attempt = self.remember(begun, Trigger::Rollback, &path, digest, result);
         drop(turn);
         self.answered(attempt, begun)
@@ -249,7 +257,7 @@ impl Core {
             return;
         }
         let result = result.and_then(|ready| expect(ready, target.wanted.as_ref()));
-        let result = result.map(|ready| self.put_in_force(ready));
+        let result = result.and_then(|ready| self.put_in_force(ready));
         let refused = result.is_err().then_some(digest).flatten();
         self.book().refused = refused;
         let attempt = self.remember(begun, trigger, &target.path, digest, result);
@@ -321,6 +329,12 @@ impl Core {
             Err(error) if error.is_missing() => {
                 Err(Fault::no_such_bundle(attempt.record.error.unwrap_or_default()))
             }
+            Err(error @ LoadError::OnRefusedList { .. }) => {
+                Err(Fault::content_refused(error.full_text()))
+            }
+            Err(error @ LoadError::NotApproved { .. }) => {
+                Err(Fault::not_approved(error.full_text()))
+            }
             Err(error @ LoadError::Other { .. }) => Err(Fault::no_such_bundle(chain(&error))),
             Err(error) => Err(Fault::refused(error.full_text())),
         }
@@ -339,6 +353,13 @@ impl Core {
             confirmed_at: self.confirmed_at(),
             pinned: self.book().durable.pinned.clone(),
         }
+    }
+}
+
+fn not_admitted(error: &LoadError) -> Fault {
+    match error {
+        LoadError::NotApproved { .. } => Fault::not_approved(error.full_text()),
+        _ => Fault::content_refused(error.full_text()),
     }
 }
 

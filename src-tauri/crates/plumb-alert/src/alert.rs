@@ -282,18 +282,32 @@ pub struct Alert {
     pub incident_ref: Option<IncidentRef>,
     /// Of the newest failure, also after the alert is new again.
     pub last_error: Option<String>,
+    #[serde(flatten)]
+    pub life: Life,
+}
+
+/// Where an alert is, and how often things happened to it. Only the functions of this crate move it on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Life {
     pub(crate) counts: Counts,
     #[serde(flatten)]
     pub(crate) state: State,
 }
 
+impl Life {
+    /// As a store kept it.
+    pub fn restore(state: State, counts: Counts) -> Self {
+        Self { counts, state }
+    }
+}
+
 impl Alert {
     pub fn state(&self) -> &State {
-        &self.state
+        &self.life.state
     }
 
     pub fn status(&self) -> Status {
-        match self.state {
+        match self.life.state {
             State::New => Status::New,
             State::Processing { .. } => Status::Processing,
             State::Acked { .. } => Status::Acked,
@@ -302,12 +316,12 @@ impl Alert {
     }
 
     pub fn counts(&self) -> Counts {
-        self.counts
+        self.life.counts
     }
 
     /// From when on a claim may take it: now, after its lease, after its pause, or never.
     pub fn claimable_at(&self) -> Option<Timestamp> {
-        match &self.state {
+        match &self.life.state {
             State::New => Some(self.created_at),
             State::Processing { lock_until, .. } => Some(*lock_until),
             State::Failed { retry_at, .. } => Some(*retry_at),

@@ -7,7 +7,7 @@ use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
 use crate::{
-    alert::{Alert, Counts, Draft, Labels, Rejection, State},
+    alert::{Alert, Counts, Draft, Labels, Life, Rejection, State},
     ids::AlertRef,
     why::{Decided, Why},
 };
@@ -140,8 +140,7 @@ fn create(draft: &Draft, fingerprint: String, alert_ref: AlertRef, now: Timestam
         resolved_at: None,
         incident_ref: None,
         last_error: None,
-        counts: Counts::default(),
-        state: State::New,
+        life: Life::restore(State::New, Counts::default()),
     }
 }
 

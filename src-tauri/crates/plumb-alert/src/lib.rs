@@ -19,7 +19,7 @@ mod slo;
 mod triage;
 mod why;
 
-pub use alert::{Alert, Counts, Draft, Labels, Outcome, Rejection, Severity, State, Status};
+pub use alert::{Alert, Counts, Draft, Labels, Life, Outcome, Rejection, Severity, State, Status};
 pub use conversion::{ConversionTerms, Converted, Linked, convert};
 pub use dedupe::{Ingested, Spread, ingest, spread};
 pub use ids::{AlertRef, IncidentRef, RefError};

@@ -76,7 +76,7 @@ impl Alert {
 
     /// Back to `new` when a lease or a pause is over; nothing otherwise.
     pub fn requeue(&self, now: Timestamp) -> Option<Decided<Self>> {
-        let why = match &self.state {
+        let why = match &self.life.state {
             State::Processing { owner, lock_until, .. } if *lock_until <= now => {
                 Why::LockExpired { owner: owner.clone(), lock_until: *lock_until }
             }
@@ -87,10 +87,10 @@ impl Alert {
         };
         let mut alert = self.clone();
         // A failed claim was counted as failed.
-        if matches!(self.state, State::Processing { .. }) {
-            alert.counts.requeues += 1;
+        if matches!(self.life.state, State::Processing { .. }) {
+            alert.life.counts.requeues += 1;
         }
-        alert.state = State::New;
+        alert.life.state = State::New;
         Some(Decided::new(alert, why))
     }
 
@@ -101,7 +101,7 @@ impl Alert {
             Some(Decided { value, why }) => (value, why),
             None => (self.clone(), Vec::new()),
         };
-        match &alert.state {
+        match &alert.life.state {
             State::New => {}
             State::Processing { owner, lock_until, .. } => {
                 return Err(Refusal::Held {
@@ -118,8 +118,9 @@ impl Alert {
             }
         }
         let lock_until = after_seconds(now, i64::from(lease.ttl_s));
-        alert.counts.claims += 1;
-        alert.state = State::Processing { owner: lease.owner.clone(), claimed_at: now, lock_until };
+        alert.life.counts.claims += 1;
+        alert.life.state =
+            State::Processing { owner: lease.owner.clone(), claimed_at: now, lock_until };
         why.push(Why::Claimed { owner: lease.owner.clone(), lock_until });
         Ok(Decided { value: alert, why })
     }
@@ -142,7 +143,7 @@ impl Alert {
         text("note", &ack.note)?;
         let caller = &ack.caller;
         named("by", &caller.by)?;
-        let (mut alert, why) = match &self.state {
+        let (mut alert, why) = match &self.life.state {
             State::Processing { lock_until, .. } => {
                 self.held_by(caller)?;
                 let late = (*lock_until <= now).then_some(*lock_until);
@@ -157,7 +158,7 @@ impl Alert {
                     return Err(Refusal::NotClaimed { alert: self.alert_ref.clone() });
                 }
                 let mut alert = self.clone();
-                alert.counts.claims += 1;
+                alert.life.counts.claims += 1;
                 (alert, Some(Why::ClaimedToSettle { by: caller.by.clone() }))
             }
             State::Acked { .. } => {
@@ -167,7 +168,7 @@ impl Alert {
                 });
             }
         };
-        alert.state =
+        alert.life.state =
             State::Acked { by: caller.by.clone(), at: now, note: ack.note.clone(), outcome };
         Ok(Decided { value: alert, why: why.into_iter().collect() })
     }
@@ -187,7 +188,7 @@ impl Alert {
                 max: WINDOW_S_MAX,
             });
         }
-        match &self.state {
+        match &self.life.state {
             State::Processing { .. } => self.held_by(&failure.caller)?,
             State::New => return Err(Refusal::NotClaimed { alert: self.alert_ref.clone() }),
             State::Acked { .. } | State::Failed { .. } => {
@@ -199,9 +200,9 @@ impl Alert {
         }
         let retry_at = after_seconds(now, failure.retry_after_s);
         let mut alert = self.clone();
-        alert.counts.failures += 1;
+        alert.life.counts.failures += 1;
         alert.last_error = Some(failure.error.clone());
-        alert.state = State::Failed {
+        alert.life.state = State::Failed {
             by: failure.caller.by.clone(),
             at: now,
             error: failure.error.clone(),
@@ -211,7 +212,7 @@ impl Alert {
     }
 
     fn held_by(&self, caller: &Caller) -> Result<(), Refusal> {
-        let State::Processing { owner, lock_until, .. } = &self.state else { return Ok(()) };
+        let State::Processing { owner, lock_until, .. } = &self.life.state else { return Ok(()) };
         if caller.owner.as_ref().is_some_and(|own| own != owner) {
             return Err(Refusal::Held {
                 alert: self.alert_ref.clone(),
@@ -220,13 +221,17 @@ impl Alert {
             });
         }
         match caller.claim {
-            Some(given) if given != self.counts.claims => Err(self.stale(given)),
+            Some(given) if given != self.life.counts.claims => Err(self.stale(given)),
             _ => Ok(()),
         }
     }
 
     fn stale(&self, given: u64) -> Refusal {
-        Refusal::StaleClaim { alert: self.alert_ref.clone(), given, current: self.counts.claims }
+        Refusal::StaleClaim {
+            alert: self.alert_ref.clone(),
+            given,
+            current: self.life.counts.claims,
+        }
     }
 }
 

@@ -21,6 +21,6 @@ impl Retention {
 
     /// Whether an alert would go now.
     pub fn expires(self, alert: &Alert, now: Timestamp) -> bool {
-        matches!(&alert.state, State::Acked { at, .. } if *at < self.before(now))
+        matches!(&alert.life.state, State::Acked { at, .. } if *at < self.before(now))
     }
 }

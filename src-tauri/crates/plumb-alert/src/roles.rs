@@ -35,6 +35,14 @@ entitlements! {
     IncidentAppend = "tools.oncall.incident_append_event",
     IncidentClose = "tools.oncall.incident_close",
     GateBypass = "tools.release.bypass",
+    PackRead = "hub.packs.read",
+    PackPublish = "hub.packs.publish",
+    HubRead = "hub.read",
+    DesiredWrite = "hub.desired.write",
+    Deploy = "hub.deployments.write",
+    Refuse = "hub.refused.write",
+    Approve = "hub.approvals.write",
+    Telemetry = "hub.telemetry.write",
     Admin = "hub.admin",
 }
 
@@ -61,21 +69,27 @@ pub struct RoleMatrix {
 }
 
 impl Default for RoleMatrix {
-    /// Monitors tell, people on call and the supervisor work, the administrator does everything.
+    /// Monitors tell, nodes fetch and report, people on call and the supervisor work, operators also change what
+    /// nodes run, the administrator does everything.
     fn default() -> Self {
         use Entitlement::{
-            Ack, Claim, Convert, Fail, GateBypass, IncidentAppend, IncidentClose, IncidentRead,
-            Ingest, Read,
+            Ack, Approve, Claim, Convert, Deploy, DesiredWrite, Fail, GateBypass, HubRead,
+            IncidentAppend, IncidentClose, IncidentRead, Ingest, PackPublish, PackRead, Read,
+            Refuse, Telemetry,
         };
         let work =
             vec![Read, Claim, Ack, Fail, Convert, IncidentRead, IncidentAppend, IncidentClose];
-        let lead = [work.as_slice(), &[Ingest, GateBypass]].concat();
+        let lead = [work.as_slice(), &[Ingest, GateBypass, HubRead]].concat();
+        let change = [PackRead, PackPublish, DesiredWrite, Deploy, Refuse, Approve];
+        let operator = [lead.as_slice(), &change].concat();
         let roles = [
             ("agent_monitor", vec![Ingest, Read]),
+            ("agent_node", vec![PackRead, Telemetry, Refuse, Ingest]),
+            ("operator", operator),
             ("agent_oncall", lead.clone()),
             ("agent_cto", lead),
             ("supervisor", work),
-            ("viewer", vec![Read, IncidentRead]),
+            ("viewer", vec![Read, IncidentRead, HubRead, PackRead]),
             ("admin", Entitlement::ALL.to_vec()),
         ];
         Self { roles: roles.map(|(role, may)| (role.to_owned(), may)).into() }
@@ -89,6 +103,11 @@ impl RoleMatrix {
 
     pub fn knows(&self, role: &str) -> bool {
         self.roles.contains_key(role)
+    }
+
+    /// Every role by name.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.roles.keys().map(String::as_str)
     }
 
     /// Whether a role may do something, and else which roles may.

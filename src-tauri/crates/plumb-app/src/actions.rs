@@ -1,6 +1,7 @@
 //! Use cases that change something, or fetch something on demand.
 
 pub mod approve;
+pub mod capture;
 pub mod certify;
 mod circumstances;
 pub mod configure;
@@ -18,7 +19,12 @@ pub mod observe;
 mod plan_line;
 pub mod prepare;
 pub mod readiness;
+pub mod quiet;
+pub mod refused;
+pub mod resume;
 pub mod review;
 pub mod rollout;
+pub mod roster_file;
 pub mod rosters;
 pub mod start;
+pub(crate) mod submit;

@@ -109,6 +109,10 @@ pub(crate) struct Inner {
     pub runs: Mutex<BTreeMap<RunId, ActiveRun>>,
     /// The newest run of this process that had no key to sign with, and why.
     pub unsigned: Mutex<Option<(RunId, String)>>,
+    /// Plans for which approval was asked here: their requests are no news to whoever asked.
+    pub asked: Mutex<BTreeSet<String>>,
+    /// Why the desktop takes no notifications, in a sentence.
+    pub unheard: Mutex<Option<String>>,
     /// Digests of the fleet files that previews of imports were made from; nothing where there was no file.
     pub previewed: Mutex<BTreeMap<String, Option<Digest>>>,
     /// Fleets are opened and closed one at a time.
@@ -202,6 +206,8 @@ impl App {
             prepared: Mutex::default(),
             runs: Mutex::default(),
             unsigned: Mutex::default(),
+            asked: Mutex::default(),
+            unheard: Mutex::default(),
             previewed: Mutex::default(),
             enrolling: tokio::sync::Mutex::default(),
             demo: tokio::sync::Mutex::default(),

@@ -129,7 +129,7 @@ impl App {
         kept.iter().map(|row| public_key(&row.pem)).collect()
     }
 
-    async fn load_key(&self) -> Result<SigningKey, AppError> {
+    pub(crate) async fn load_key(&self) -> Result<SigningKey, AppError> {
         match &self.0.options.console_key {
             KeyPlace::Keyring(safe) => of_keyring(safe).await,
             KeyPlace::File { path, passphrase } => {
@@ -233,24 +233,44 @@ async fn of_keyring(safe: &KeySafe) -> Result<SigningKey, AppError> {
 }
 
 fn of_file(path: &Utf8Path, passphrase: &Passphrase) -> Result<SigningKey, AppError> {
-    use std::io::Read as _;
-    let unreadable = |error: std::io::Error| {
-        AppError::new(
-            Code::Keyring,
-            format!("no key to sign with: {path}: {error}"),
-            format!("make one with: plumb journal key --make {path}"),
-        )
-    };
-    let mut pem = String::new();
-    let file = std::fs::File::open(path).map_err(unreadable)?;
-    // One byte more than a key may have, so that a longer file is refused by whoever reads it.
-    file.take(PEM_BYTES_MAX as u64 + 1).read_to_string(&mut pem).map_err(unreadable)?;
-    let passphrase = passphrase.ask()?;
-    SigningKey::from_encrypted_pem(&pem, passphrase.expose_secret()).map_err(|error| {
-        AppError::new(
-            Code::Keyring,
-            format!("no key to sign with: {path}: {}", chain(&error)),
-            "give the file that `plumb journal key --make` wrote, and its passphrase",
-        )
+    sealed_key(path, passphrase).map_err(|error| {
+        let message = |error: String| format!("no key to sign with: {path}: {error}");
+        match error {
+            SealedKeyError::Unreadable(error) => AppError::new(
+                Code::Keyring,
+                message(error.to_string()),
+                format!("make one with: plumb journal key --make {path}"),
+            ),
+            SealedKeyError::NoPassphrase(error) => error,
+            SealedKeyError::Unusable(error) => AppError::new(
+                Code::Keyring,
+                message(chain(&error)),
+                "give the file that `plumb journal key --make` wrote, and its passphrase",
+            ),
+        }
     })
+}
+
+/// Why a key file gives no key.
+pub(crate) enum SealedKeyError {
+    Unreadable(std::io::Error),
+    NoPassphrase(AppError),
+    Unusable(KeyError),
+}
+
+/// The key in a file under a passphrase, which is asked for once the file is read. Deriving takes long on
+/// purpose.
+pub(crate) fn sealed_key(
+    path: &Utf8Path,
+    passphrase: &Passphrase,
+) -> Result<SigningKey, SealedKeyError> {
+    use std::io::Read as _;
+    let mut pem = String::new();
+    let file = std::fs::File::open(path).map_err(SealedKeyError::Unreadable)?;
+    // One byte more than a key may have, so that a longer file is refused by whoever reads it.
+    let read = file.take(PEM_BYTES_MAX as u64 + 1).read_to_string(&mut pem);
+    read.map_err(SealedKeyError::Unreadable)?;
+    let passphrase = passphrase.ask().map_err(SealedKeyError::NoPassphrase)?;
+    SigningKey::from_encrypted_pem(&pem, passphrase.expose_secret())
+        .map_err(SealedKeyError::Unusable)
 }

@@ -10,6 +10,8 @@ mod earlier;
 pub mod error;
 mod fleets;
 mod ids;
+pub mod impact;
+pub mod notifications;
 mod opening;
 pub mod paths;
 pub mod personal_keys;

@@ -5,16 +5,13 @@ use std::io::Read as _;
 
 use camino::{Utf8Path, Utf8PathBuf};
 pub use plumb_trust::dsse::{Algorithm, PublicKey};
-use plumb_trust::{
-    dsse::{NewKey, SigningKey},
-    keys::PEM_BYTES_MAX,
-};
+use plumb_trust::dsse::{NewKey, SigningKey};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     app::App,
-    console_key::{KeyPlace, Passphrase, write_private},
+    console_key::{KeyPlace, Passphrase, SealedKeyError, sealed_key, write_private},
     error::{AppError, Code, chain},
     views::approvals::PersonalKeyView,
 };
@@ -220,17 +217,18 @@ fn seal(key: &NewKey, path: &Utf8Path, passphrase: &SecretString) -> Result<(), 
 }
 
 fn unseal(path: &Utf8Path, passphrase: &Passphrase) -> Result<SigningKey, AppError> {
-    let pem = read_limited(path, PEM_BYTES_MAX as u64 + 1).map_err(|error| {
-        let message = format!("{path} could not be read: {error}");
-        AppError::new(Code::NotFound, message, "make a key: plumb key new NAME --file FILE")
-    })?;
-    let passphrase = passphrase.ask()?;
-    SigningKey::from_encrypted_pem(&pem, passphrase.expose_secret()).map_err(|error| {
-        AppError::new(
+    sealed_key(path, passphrase).map_err(|error| match error {
+        SealedKeyError::Unreadable(error) => AppError::new(
+            Code::NotFound,
+            format!("{path} could not be read: {error}"),
+            "make a key: plumb key new NAME --file FILE",
+        ),
+        SealedKeyError::NoPassphrase(error) => error,
+        SealedKeyError::Unusable(error) => AppError::new(
             Code::Keyring,
             format!("{path}: {}", chain(&error)),
             "give a file that `plumb key new --file` or `openssl pkcs8 -topk8` wrote, and its passphrase",
-        )
+        ),
     })
 }
 

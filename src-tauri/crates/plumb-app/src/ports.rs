@@ -4,3 +4,4 @@ pub mod clock;
 pub(crate) mod effects;
 
 pub(crate) mod journal;
+pub(crate) mod lock;

@@ -10,11 +10,14 @@ pub mod doctor;
 pub mod drift;
 pub mod dry_run;
 pub mod evaluate;
+pub mod evidence;
 pub mod fleet;
+pub mod impact;
 pub mod journal;
 pub mod node;
 pub mod plan;
 pub mod readiness;
+pub mod refused;
 pub mod rollout;
 pub mod run;
 pub mod settings;
@@ -30,8 +33,8 @@ mod tests {
     use ts_rs::{Config, ExportError, TS};
 
     use super::{
-        approvals, bundles, certificate, consent, drift, dry_run, fleet, node, plan, readiness, rollout, run, settings,
-        shell,
+        approvals, bundles, certificate, consent, drift, dry_run, fleet, impact, node, plan,
+        readiness, refused, rollout, run, settings, shell,
     };
     use crate::{error::AppError, topics::Topic};
 
@@ -56,19 +59,26 @@ mod tests {
             write::<drift::TextDiffView>,
             write::<drift::MomentsView>,
             write::<bundles::BundleChoice>,
+            write::<impact::ImpactView>,
             write::<plan::ActionRequest>,
             write::<plan::PlanView>,
             write::<dry_run::DryRunView>,
             write::<readiness::ChecklistView>,
             write::<rollout::RunOrder>,
             write::<run::RunView>,
+            write::<run::RunMoment>,
             write::<consent::PlanConsentView>,
             write::<consent::RequestFileView>,
+            write::<consent::WaitingPlanView>,
             write::<consent::KeyRequest>,
             write::<consent::SignRequest>,
             write::<approvals::SignedView>,
             write::<approvals::ReviewView>,
+            write::<approvals::RosterFileView>,
             write::<certificate::RunCertificateView>,
+            write::<refused::RefusedView>,
+            write::<refused::ClearingView>,
+            write::<refused::RefusedPushView>,
             write::<settings::SettingsView>,
             write::<settings::ImportPreview>,
             write::<settings::ImportFormat>,

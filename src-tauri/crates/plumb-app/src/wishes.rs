@@ -1,17 +1,23 @@
 //! What should be running: the fleet file, pins over it, the catalogue, and changes in flight.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
+use plumb_exec::PinMove;
 use plumb_fleet::{
     Desired, DesiredVersion, Fleet, FleetId, InFlight, NodeApi, NodeId, Snapshot, SnapshotBuilder,
 };
 use plumb_journal::{NodePhase, fold};
-use plumb_runbook::{PinChange, PinTo};
-use plumb_store::SweepMeta;
+use plumb_runbook::{PinChange, PinTo, pin_of};
+use plumb_store::{SqliteConnection, SweepMeta};
 use tracing::warn;
 
-use crate::{app::App, error::AppError, ids::new_id, topics::Topic};
+use crate::{
+    app::App,
+    error::{AppError, Code},
+    ids::new_id,
+    topics::Topic,
+};
 
 impl App {
     /// Desired versions, catalogue and changes in flight of a fleet. A pin beats the fleet file.
@@ -32,7 +38,7 @@ impl App {
             nodes: by_node,
             bundles: bundles.collect(),
             catalogue,
-            refused: BTreeSet::new(),
+            refused: self.refused_now(&fleet.name).await?,
             thresholds: fleet.thresholds,
             in_flight: self.in_flight(&fleet.name).await?,
         })
@@ -66,37 +72,12 @@ impl App {
         Ok(in_flight)
     }
 
-    /// Pins a version for the fleet, or for some nodes of it. A pin for the fleet lifts pins of nodes.
-    pub(crate) async fn set_desired(
-        &self,
-        fleet: &FleetId,
-        nodes: Option<&[NodeId]>,
-        desired: &DesiredVersion,
-    ) -> Result<(), AppError> {
-        let now = self.now();
-        let mut record = self.record().write().await?;
-        if let Some(nodes) = nodes {
-            for node in nodes {
-                plumb_store::desired::set(&mut record, fleet, Some(node), Some(desired), now)
-                    .await?;
-            }
-        } else {
-            let (_, pinned) = plumb_store::desired::current(&mut record, fleet).await?;
-            for node in pinned.keys() {
-                plumb_store::desired::set(&mut record, fleet, Some(node), None, now).await?;
-            }
-            plumb_store::desired::set(&mut record, fleet, None, Some(desired), now).await?;
-        }
-        record.commit().await?;
-        self.read_back(fleet).await;
-        Ok(())
-    }
-
-    /// Sets and lifts pins one by one, in one commit. Without a pin the fleet file counts.
+    /// Sets and lifts pins, all in one commit, those that do not stand so already. Without a pin the fleet
+    /// file counts. Pins that somebody changed since the plan was made are left alone.
     pub(crate) async fn change_pins(
         &self,
         fleet: &FleetId,
-        pins: &PinChange,
+        pins: &PinMove,
         operator: &str,
     ) -> Result<(), AppError> {
         let now = self.now();
@@ -109,16 +90,29 @@ impl App {
                 since: Some(now),
             }),
         };
-        let whole = pins.fleet.iter().map(|pin| (None, pin));
-        let nodes = pins.nodes.iter().map(|(node, pin)| (Some(node), pin));
         let mut record = self.record().write().await?;
-        for (node, pin) in whole.chain(nodes) {
+        let standing = Standing::of(&mut record, fleet).await?;
+        if let Some(changed) = standing.changed_meanwhile(pins) {
+            let hint = "look at the pins, and plan again";
+            return Err(AppError::new(Code::Outdated, changed, hint));
+        }
+        for (node, pin) in standing.remaining(&pins.to) {
             let wanted = wanted(pin);
             plumb_store::desired::set(&mut record, fleet, node, wanted.as_ref(), now).await?;
         }
         record.commit().await?;
         self.read_back(fleet).await;
         Ok(())
+    }
+
+    /// Whether pins stand so.
+    pub(crate) async fn pins_stand(
+        &self,
+        fleet: &FleetId,
+        pins: &PinChange,
+    ) -> Result<bool, AppError> {
+        let mut record = self.record().read().await?;
+        Ok(Standing::of(&mut record, fleet).await?.remaining(pins).next().is_none())
     }
 
     /// Pins stand once they are committed; a failure to read them back must not say otherwise.
@@ -138,6 +132,57 @@ impl App {
         self.announce([Topic::fleet(fleet)]);
         Ok(())
     }
+}
+
+/// Pins as they stand in the record.
+struct Standing {
+    fleet: PinTo,
+    nodes: BTreeMap<NodeId, PinTo>,
+}
+
+impl Standing {
+    async fn of(record: &mut SqliteConnection, fleet: &FleetId) -> Result<Self, AppError> {
+        let (whole, nodes) = plumb_store::desired::current(record, fleet).await?;
+        let nodes = nodes.iter().map(|(node, wanted)| (node.clone(), pin_of(Some(wanted))));
+        Ok(Self { fleet: pin_of(whole.as_ref()), nodes: nodes.collect() })
+    }
+
+    fn pin(&self, node: Option<&NodeId>) -> &PinTo {
+        match node {
+            None => &self.fleet,
+            Some(node) => self.nodes.get(node).unwrap_or(&PinTo::Lifted),
+        }
+    }
+
+    /// Pins of a change that are not so yet.
+    fn remaining<'a>(
+        &self,
+        pins: &'a PinChange,
+    ) -> impl Iterator<Item = (Option<&'a NodeId>, &'a PinTo)> {
+        each(pins).filter(|(node, pin)| self.pin(*node) != *pin)
+    }
+
+    /// The first pin that is neither as it was planned to be nor as it is to become, in a sentence.
+    fn changed_meanwhile(&self, pins: &PinMove) -> Option<String> {
+        let from = pins.from.as_ref()?;
+        let planned = |node: Option<&NodeId>| match node {
+            None => from.fleet.as_ref(),
+            Some(node) => from.nodes.get(node),
+        };
+        let changed = self
+            .remaining(&pins.to)
+            .map(|(node, _)| node)
+            .find(|node| planned(*node).is_some_and(|planned| planned != self.pin(*node)));
+        let others = self.nodes.keys().filter(|node| !pins.to.nodes.contains_key(*node));
+        let other = || others.map(Some).next().filter(|_| pins.sole);
+        let whose = changed.or_else(other)?.map_or("the fleet", NodeId::as_str);
+        Some(format!("the pin of {whose} was changed since the plan was made"))
+    }
+}
+
+fn each(pins: &PinChange) -> impl Iterator<Item = (Option<&NodeId>, &PinTo)> {
+    let whole = pins.fleet.iter().map(|pin| (None, pin));
+    whole.chain(pins.nodes.iter().map(|(node, pin)| (Some(node), pin)))
 }
 
 /// What the store holds of a fleet: its newest snapshot and the sweep it stands on, if there was one.

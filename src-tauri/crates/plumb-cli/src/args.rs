@@ -6,9 +6,9 @@ use plumb_app::views::plan::NodeSelection;
 
 use crate::commands::{
     agent, approvals, approve, bundle, bundle_status, certificate, check_subscription, completion,
-    config, credential, demo, doctor, drift, evaluate, fleet, help, journal, key, logs, opa, packs,
-    pin, plan, readiness, resolve_conflict, restart, rollback, roster, run, runs, status, sync, trust, unpin,
-    verify_bundle, version,
+    config, credential, demo, doctor, drift, evaluate, evidence, fleet, help, impact, journal, key,
+    logs, opa, packs, pin, plan, readiness, refused, resolve_conflict, restart, rollback, roster,
+    run, runs, status, sync, trust, unpin, verify_bundle, version,
 };
 
 /// Plumbline on a terminal: see the drift of a policy fleet and bring it back.
@@ -109,11 +109,17 @@ pub(crate) enum Command {
     /// What is ready before a change of a fleet, and what shows it
     #[command(subcommand)]
     Readiness(readiness::Readiness),
+    /// Archives that prove what was done: captured, sealed, verified, compared
+    #[command(subcommand)]
+    Evidence(evidence::Evidence),
     /// Sign consent to a plan, or refuse it
     Approve(approve::Approve),
     /// Signed approvals of plans: add them, see what is missing
     #[command(subcommand)]
     Approvals(approvals::Approvals),
+    /// Content that no node may take until a quorum signed it clean
+    #[command(subcommand)]
+    Refused(refused::Refused),
     /// The signed roster: people, groups, keys and rules
     #[command(subcommand)]
     Roster(roster::Roster),
@@ -182,6 +188,8 @@ pub(crate) enum Policy {
     Config(config::Config),
     /// Ask nodes to decide the same test requests, and compare
     Evaluate(evaluate::Evaluate),
+    /// Requests that two versions answer differently, before anything is activated
+    Impact(impact::Impact),
     /// Log lines of agents
     Logs(logs::Logs),
 }
@@ -268,6 +276,9 @@ pub(crate) struct Confirm {
     /// The phrase that production and irreversible actions ask for, for example "prod-eu 42"
     #[arg(long = "confirm", value_name = "PHRASE", conflicts_with = "request")]
     pub(crate) phrase: Option<String>,
+    /// Why a safeguard is passed over, as --force does; it stands in the journal
+    #[arg(long, value_name = "TEXT", conflicts_with_all = ["dry_run", "request", "at_night"])]
+    pub(crate) reason: Option<String>,
     /// Roll back without approvals, at the hours of the rule; say why. You sign the request
     #[arg(long, value_name = "REASON", conflicts_with_all = ["dry_run", "request"])]
     pub(crate) at_night: Option<String>,

@@ -15,8 +15,10 @@ pub(crate) mod demo;
 pub(crate) mod doctor;
 pub(crate) mod drift;
 pub(crate) mod evaluate;
+pub(crate) mod evidence;
 pub(crate) mod fleet;
 pub(crate) mod help;
+pub(crate) mod impact;
 pub(crate) mod journal;
 pub(crate) mod key;
 pub(crate) mod logs;
@@ -26,6 +28,7 @@ pub(crate) mod passphrase;
 pub(crate) mod pin;
 pub(crate) mod plan;
 pub(crate) mod readiness;
+pub(crate) mod refused;
 pub(crate) mod resolve_conflict;
 pub(crate) mod restart;
 pub(crate) mod rollback;
@@ -34,6 +37,7 @@ pub(crate) mod run;
 pub(crate) mod runs;
 pub(crate) mod status;
 pub(crate) mod sync;
+mod tls;
 mod token;
 pub(crate) mod trust;
 pub(crate) mod unpin;
@@ -66,8 +70,10 @@ pub(crate) async fn run(arguments: &Arguments, out: &Output) -> Outcome {
         Command::Journal(journal) => journal.run(session).await,
         Command::Certificate(certificate) => certificate.run(session).await,
         Command::Readiness(readiness) => readiness.run(session).await,
+        Command::Evidence(evidence) => evidence.run(session).await,
         Command::Approve(approve) => approve.run(session).await,
         Command::Approvals(approvals) => approvals.run(session).await,
+        Command::Refused(refused) => refused.run(session).await,
         Command::Roster(roster) => roster.run(session).await,
         Command::Key(key) => key.run(session).await,
         Command::Agent(agent) => agent.run(session).await,
@@ -92,6 +98,7 @@ async fn policy(session: Session<'_>, policy: &Policy) -> Outcome {
         Policy::ResolveConflict(resolve) => resolve.run(session).await,
         Policy::Config(config) => config.run(session).await,
         Policy::Evaluate(evaluate) => evaluate.run(session).await,
+        Policy::Impact(impact) => impact.run(session).await,
         Policy::Logs(logs) => logs.run(session).await,
     }
 }

@@ -25,6 +25,14 @@ pub(crate) fn agree(out: &Output, yes: bool) -> Result<(), Failure> {
     confirm(out, &ConfirmationView::Dialog, &given).map(drop)
 }
 
+/// Why a safeguard is passed over, as it was given or is typed now.
+pub(crate) fn reason(out: &Output, given: &Confirm) -> Result<String, Failure> {
+    let said = given.reason.clone().or_else(|| ask(out, "Why by force? It stands in the journal:"));
+    said.filter(|reason| !reason.trim().is_empty()).ok_or_else(|| {
+        refused("loading by force needs a reason", "pass --reason TEXT; it stands in the journal")
+    })
+}
+
 /// One line from a person, or nothing where nobody can be asked.
 fn ask(out: &Output, question: &str) -> Option<String> {
     if !io::stdin().is_terminal() || !io::stderr().is_terminal() {

@@ -13,7 +13,7 @@ use std::{
 
 use jiff::Timestamp;
 
-pub(crate) use client::Lane;
+pub(crate) use client::{Lane, plain_client};
 pub(crate) use session::{Answer, Call, SendError, Session, endpoint, json};
 
 use crate::{

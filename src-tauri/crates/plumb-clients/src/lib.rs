@@ -10,6 +10,7 @@ mod escape;
 #[doc(hidden)]
 pub mod fuzz;
 pub mod http;
+pub mod hub;
 pub mod limits;
 pub mod node;
 mod nodes;
@@ -26,6 +27,8 @@ pub use durations::{Durations, decision_durations};
 pub use escape::{escape, escape_bytes};
 pub use http::{HttpPool, Now, wall_clock};
 pub use node::observe;
-pub use operations::{Attempt, Operation, Outcome, perform};
+pub use operations::{
+    Attempt, Operation, Outcome, PlanStep, Signed, perform, put_signed, submit_plan,
+};
 pub use prometheus_api::{QueryError, query as query_prometheus};
 pub use sweep::{SweepEnd, SweepOptions, SweepResult, sweep};

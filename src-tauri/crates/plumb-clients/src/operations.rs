@@ -8,7 +8,9 @@ mod request;
 use std::{collections::BTreeMap, time::Duration};
 
 use jiff::Timestamp;
-use plumb_fleet::{Content, FailureKind, Node, NodeApi, NodeFailure, Version, content_digest};
+use plumb_fleet::{
+    Content, FailureKind, Node, NodeApi, NodeFailure, PlanHash, RunId, Version, content_digest,
+};
 use plumb_wire::v1;
 
 pub use curl::{curl, curl_reads};
@@ -32,6 +34,15 @@ pub struct Attempt<'a> {
     pub deadline: Duration,
     /// Sent to agents, which then carry the operation out once; `reload` nodes know no such header.
     pub idempotency_key: Option<&'a str>,
+    /// The plan it is a step of. Agents refuse another run of a plan that ran there.
+    pub step: Option<PlanStep>,
+}
+
+/// Which plan a request is a step of, and the run that carries it out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PlanStep {
+    pub plan: PlanHash,
+    pub run: RunId,
 }
 
 /// Carries out one mutation (or `verify`, which only reads) and says what is known of its effect.
@@ -56,6 +67,7 @@ pub async fn perform(
         path: request.path,
         body: request.body,
         idempotency_key: attempt.idempotency_key.filter(|_| node.api == NodeApi::Agent),
+        step: attempt.step.filter(|_| node.api == NodeApi::Agent),
         bytes_max: ANSWER_BYTES_MAX,
         shows_token: true,
     };
@@ -119,6 +131,87 @@ pub async fn config(
         }
         NodeApi::Opa => opa::config(&session).await,
     }
+}
+
+/// A signed document that agents keep.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Signed {
+    Roster,
+    RefusedList,
+}
+
+/// Hands a signed document to an agent, which judges it by itself. The failure says why it was not taken.
+pub async fn put_signed(
+    pool: &HttpPool,
+    node: &Node,
+    what: Signed,
+    envelope: &[u8],
+    deadline: Duration,
+    now: &Now,
+) -> Result<(), NodeFailure> {
+    if node.api != NodeApi::Agent {
+        return Err(cannot(node, "keep signed documents"));
+    }
+    let path = match what {
+        Signed::Roster => v1::path::ROSTER,
+        Signed::RefusedList => v1::path::REFUSED,
+    };
+    let session = Session::open(pool, node, Lane::Warm, deadline, now).await?;
+    let call = Call { method: reqwest::Method::PUT, path, ..Call::posting(envelope.to_vec()) };
+    let answer = session.send(&call).await.map_err(SendError::into_failure)?;
+    if answer.status.is_success() {
+        return Ok(());
+    }
+    Err(from_status(path, answer.status, &answer.body))
+}
+
+/// Hands a plan with its approvals to an agent that takes no change without. The failure says why not.
+pub async fn submit_plan(
+    pool: &HttpPool,
+    node: &Node,
+    submission: &v1::PlanSubmission,
+    deadline: Duration,
+    now: &Now,
+) -> Result<(), NodeFailure> {
+    if node.api != NodeApi::Agent {
+        return Err(cannot(node, "verify approvals"));
+    }
+    let session = Session::open(pool, node, Lane::Fresh, deadline, now).await?;
+    post(&session, v1::path::PLANS, submission).await.map(drop)
+}
+
+/// Asks an agent for its deployment lock, or for a longer lease, or gives it back.
+pub async fn ask_lock(
+    pool: &HttpPool,
+    node: &Node,
+    request: &v1::LockRequest,
+    deadline: Duration,
+    now: &Now,
+) -> Result<v1::LockAnswer, NodeFailure> {
+    if node.api != NodeApi::Agent {
+        return Err(cannot(node, "be locked"));
+    }
+    let session = Session::open(pool, node, Lane::Fresh, deadline, now).await?;
+    let answer = post(&session, v1::path::LOCK, request).await?;
+    let mut answer: v1::LockAnswer = json(v1::path::LOCK, &answer.body)?;
+    answer.held = answer.held.map(|held| v1::LockHeld { owner: said(&held.owner), ..held });
+    Ok(answer)
+}
+
+/// Who holds the deployment lock of an agent.
+pub async fn lock(
+    pool: &HttpPool,
+    node: &Node,
+    deadline: Duration,
+    now: &Now,
+) -> Result<Option<v1::LockHeld>, NodeFailure> {
+    if node.api != NodeApi::Agent {
+        return Err(cannot(node, "be locked"));
+    }
+    let session = Session::open(pool, node, Lane::Warm, deadline, now).await?;
+    let answer = session.get(v1::path::LOCK, DOCUMENT_BYTES_MAX).await?;
+    let state: v1::LockState = json(v1::path::LOCK, &answer.body)?;
+    Ok(state.held.map(|held| v1::LockHeld { owner: said(&held.owner), ..held }))
 }
 
 /// What an agent has stored and what stands below its roots, escaped.
@@ -224,14 +317,8 @@ async fn post(
     path: &str,
     body: &impl serde::Serialize,
 ) -> Result<Answer, NodeFailure> {
-    let call = Call {
-        method: reqwest::Method::POST,
-        path,
-        body: Some(serde_json::to_vec(body).expect("a request always serialises")),
-        idempotency_key: None,
-        bytes_max: DOCUMENT_BYTES_MAX,
-        shows_token: true,
-    };
+    let body = serde_json::to_vec(body).expect("a request always serialises");
+    let call = Call { path, ..Call::posting(body) };
     let answer = session.send(&call).await.map_err(SendError::into_failure)?;
     if answer.status.is_success() {
         Ok(answer)

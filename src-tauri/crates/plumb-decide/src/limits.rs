@@ -45,3 +45,17 @@ pub const INDEX_PARTS_MAX: usize = 32;
 pub const INDEX_TEXT_BYTES_MAX: usize = 1 << 20;
 /// Questions asked together from which on an index pays.
 pub const INDEX_QUESTIONS_MIN: usize = 64;
+/// Steps in which an example is made smaller: each takes away one thing of an input.
+pub const SHRINK_ROUNDS_MAX: usize = 64;
+/// Smaller inputs tried in one step, the smallest first.
+pub const SHRINK_CANDIDATES_MAX: usize = 128;
+/// Cases generated for one comparison: what is asked of two policies of 500 rules in 2 s.
+pub const GENERATED_CASES_MAX: usize = 10_000;
+/// Cases for one capability: its own conditions in all their combinations, where they are few.
+pub const CASES_OF_CAPABILITY_MAX: usize = 96;
+/// Values of one collection that are tried: the edges are what tells, and lists have thousands.
+pub const OUTLINE_VALUES_MAX: usize = 16;
+/// Inputs drawn for each definition beside those made from its own conditions.
+pub const CASES_OF_DEFINITION_MAX: usize = 32;
+/// How far a definition is followed through the rules it asks.
+pub const USES_DEPTH_MAX: usize = 4;

@@ -4,6 +4,7 @@ mod broken;
 mod bundles;
 mod fleet_file;
 mod keys;
+mod memory;
 mod nodes;
 mod opa;
 mod packs;
@@ -91,12 +92,13 @@ impl DemoFleet {
         };
         let registry = packs::Registry::start(&files).await?;
         let mut fleet = nodes::Fleet::new(&files, &registry);
-        fleet.start_mixed(options.nodes).await?;
+        let mut light = scale::Light::plan(options.scale, options.seed);
+        fleet.start_agents(options.nodes, &mut light).await?;
         let opa = match real_opa::program() {
             Some(program) if options.nodes >= NODES => Some(fleet.start_opa(&program).await?),
             _ => None,
         };
-        scale::start(&mut fleet, options.scale, options.seed).await?;
+        light.join(&mut fleet);
         let nodes::Fleet { nodes, agents, others, .. } = fleet;
         let approved_file = folder.join("approved.toml");
         let text = fleet_file::text(APPROVED, &files, &nodes)?;

@@ -14,7 +14,10 @@ use axum::{
     http::{Request, StatusCode},
 };
 use jiff::{SignedDuration, Timestamp};
-use plumb_agent::{Agent, AgentConfig, Clock, RunningAgent, fetch::Ended};
+use plumb_agent::{
+    Agent, AgentConfig, BundleShare, Clock, RunningAgent,
+    fetch::{Ended, HttpSource},
+};
 use plumb_fleet::{DriftState, NodeApi};
 use secrecy::SecretString;
 use serde_json::{Value, json};
@@ -27,6 +30,7 @@ use crate::{
     packs::{Looks, Registry, look},
     policies::Release,
     real_opa::{self, RealOpa},
+    scale::Light,
 };
 
 /// How far the source of the stale node lies back: more than the 15 minutes of the threshold.
@@ -82,22 +86,31 @@ impl<'a> Fleet<'a> {
         Self { files, registry, nodes: Vec::new(), agents: Vec::new(), others: Vec::new() }
     }
 
-    /// Starts the first so many of the mixed nodes: those that fetched something else than what is
-    /// desired before it was published, and then the others.
-    pub(crate) async fn start_mixed(&mut self, count: usize) -> Result<()> {
+    /// Starts the first so many of the mixed nodes, and the light ones: those that fetched something
+    /// else than what is desired before it was published, and then the others.
+    pub(crate) async fn start_agents(&mut self, mixed: usize, light: &mut Light) -> Result<()> {
         let mut started = Vec::new();
         let (late, early): (Vec<_>, Vec<_>) =
-            MIXED.into_iter().take(count).enumerate().partition(|(_, (.., story))| story.is_late());
+            MIXED.into_iter().take(mixed).enumerate().partition(|(_, (.., story))| story.is_late());
         for (index, entry) in early {
             started.push((index, self.start_one(entry).await?));
         }
-        self.registry.offer(&self.files.bundle(Release::Desired)).await?;
+        for release in [Release::Old, Release::Hotfix] {
+            light.start(self, release).await?;
+        }
+        self.offer(Release::Desired).await?;
         for (index, entry) in late {
             started.push((index, self.start_one(entry).await?));
         }
+        light.start(self, Release::Desired).await?;
         started.sort_by_key(|(index, _)| *index);
         self.nodes.extend(started.into_iter().map(|(_, node)| node));
         Ok(())
+    }
+
+    /// Publishes a release instead of the one before.
+    pub(crate) async fn offer(&self, release: Release) -> Result<()> {
+        self.registry.offer(&self.files.bundle(release)).await
     }
 
     async fn start_one(
@@ -186,12 +199,16 @@ impl<'a> Fleet<'a> {
         config
     }
 
-    /// A light agent that keeps nothing on disk, and so runs a bundle and no packs.
-    pub(crate) fn light(&self, release: Release) -> AgentConfig {
-        let mut config = self.plain(release);
-        config.watch = false;
-        config.polling = None;
-        config
+    /// What every light agent is started with, save its disk. It stays where it is until somebody tells
+    /// it to sync.
+    pub(crate) fn light(&self, share: &BundleShare) -> Result<AgentConfig> {
+        let mut config = self.plain(Release::Desired);
+        config.bundle_roots = vec![self.files.bundles.clone()];
+        config.share = Some(share.clone());
+        let mut packs = self.registry.fetching(self.node_folder("light"), Looks::Rarely)?;
+        packs.source = Some(Arc::new(HttpSource::new(&packs.config, config.clock.clone())?));
+        config.packs = Some(packs);
+        Ok(config)
     }
 
     fn field(&self, release: Release) -> AgentConfig {

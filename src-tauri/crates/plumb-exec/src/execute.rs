@@ -5,6 +5,9 @@
 
 mod flight;
 mod lease;
+mod pins;
+
+pub use self::pins::changed as pins_changed;
 
 use std::time::Duration;
 
@@ -14,7 +17,7 @@ use plumb_journal::{Bypass, EffectOutcome, Entry, Event, Outcome, RunState, fold
 use plumb_runbook::{ApprovedPlan, Plan};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tracing::{info, instrument, warn};
+use tracing::{info, instrument};
 
 use self::flight::{Back, Flights};
 use crate::{
@@ -196,9 +199,8 @@ impl<H: EffectHandler, J: Journal, C: Clock, L: Lock> Execution<'_, H, J, C, L> 
                 Step::Look(nodes) => self.look(nodes),
                 Step::Measure { wave, nodes } => self.measure(wave, nodes),
                 Step::Compare { wave } => self.compare(wave),
-                Step::SetDesired => self.set_desired().await?,
-                Step::ChangePins => self.change_pins(false).await?,
-                Step::RestorePins => self.change_pins(true).await?,
+                Step::ChangePins { back } => self.change_pins(back).await?,
+                Step::SettlePins => self.settle_pins().await?,
                 Step::Wait { until } => {
                     self.flush().await?;
                     if self.flights.is_empty() && self.is_left_open() {
@@ -369,36 +371,6 @@ impl<H: EffectHandler, J: Journal, C: Clock, L: Lock> Execution<'_, H, J, C, L> 
     fn compare(&mut self, wave: u32) {
         self.known.looking = true;
         self.flights.compare(self.setting.handler, wave, self.plan);
-    }
-
-    /// Sets the desired version, where the plan changes it; otherwise no node may be touched.
-    async fn set_desired(&mut self) -> Result<(), JournalError> {
-        let Some(change) = &self.plan.desired else { return Ok(()) };
-        self.flush().await?;
-        match self.setting.handler.set_desired(change).await {
-            Ok(()) => {
-                let (version, content) = (change.version.clone(), change.content);
-                self.record(Event::DesiredSet { version, content });
-            }
-            Err(message) => self.not_set("the desired version was not set", &message),
-        }
-        self.flush().await
-    }
-
-    async fn change_pins(&mut self, restore: bool) -> Result<(), JournalError> {
-        let pins = if restore { &self.plan.pins_before } else { &self.plan.pins };
-        let Some(pins) = pins else { return Ok(()) };
-        self.flush().await?;
-        match self.setting.handler.change_pins(pins).await {
-            Ok(()) => self.record(Event::PinsChanged { pins: pins.clone() }),
-            Err(message) => self.not_set("the pins were not changed", &message),
-        }
-        self.flush().await
-    }
-
-    fn not_set(&mut self, what: &str, why: &str) {
-        warn!(error = %why, "{what}");
-        self.known.unset = Some(format!("{what}: {why}"));
     }
 
     /// Waits until something comes back, somebody orders something, or a moment.

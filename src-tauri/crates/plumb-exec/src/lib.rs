@@ -7,10 +7,11 @@ pub mod orders;
 pub mod ports;
 pub mod proof;
 
-pub use execute::{ExecuteError, Left, Setting, carry_out, execute};
+pub use execute::{ExecuteError, Left, Setting, carry_out, execute, pins_changed};
 pub use next::{Known, Lease, Look, Measured, Sending, Step, next};
-pub use orders::{Desk, Order, OrderError, Orders, Wish, desk, obey};
+pub use orders::{Desk, Given, Order, OrderError, Orders, Wish, desk, obey};
 pub use ports::{
-    Clock, EffectHandler, Journal, JournalError, Lock, LockError, NoLock, Observation, Request,
+    Clock, EffectHandler, Journal, JournalError, Lock, LockError, NoLock, Observation, PinMove,
+    Request,
 };
 pub use proof::{otherwise, standing};

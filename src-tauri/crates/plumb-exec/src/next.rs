@@ -108,9 +108,12 @@ pub enum Step {
     Compare {
         wave: u32,
     },
-    SetDesired,
-    ChangePins,
-    RestorePins,
+    /// Change the console's own pins as the plan says, or back to what they were.
+    ChangePins {
+        back: bool,
+    },
+    /// See whether the console's own pins were changed.
+    SettlePins,
     /// Nothing, until something comes back, somebody orders something, or this moment.
     Wait {
         until: Option<Timestamp>,
@@ -189,8 +192,17 @@ impl Decision<'_> {
         if let Some(step) = work.step() {
             return step;
         }
-        let outcome = if self.all_arrived() { Outcome::Succeeded } else { Outcome::Aborted };
-        self.end(outcome)
+        if self.state.pins_pending && self.known.unset.is_none() {
+            return Step::SettlePins;
+        }
+        let done = self.all_arrived() && !self.has_pins_to_change();
+        self.end(if done { Outcome::Succeeded } else { Outcome::Aborted })
+    }
+
+    /// Whether the plan changes pins of the console that it has not changed yet.
+    fn has_pins_to_change(&self) -> bool {
+        (self.plan.desired.is_some() && !self.state.desired_set)
+            || (self.plan.pins.is_some() && !self.state.pins_set)
     }
 
     fn all_arrived(&self) -> bool {

@@ -13,6 +13,18 @@ pub struct Order {
     pub what: Wish,
 }
 
+impl Order {
+    /// Whether nothing of the plan is sent after it but the way back.
+    pub const fn leads_back(&self) -> bool {
+        matches!(self.what, Wish::Abort | Wish::RollBack { .. })
+    }
+
+    /// Whether a run that stands still may send more of its plan after it.
+    pub const fn leads_forward(&self) -> bool {
+        matches!(self.what, Wish::Resume | Wish::Attest { .. } | Wish::Bypass { .. })
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Wish {
     /// Start nothing further until it is resumed; what is under way is waited for.
@@ -109,15 +121,27 @@ fn waiting_gate<'a>(wave: u32, plan: &'a Plan, state: &RunState) -> Option<&'a [
     (!open && state.rollback.is_none()).then_some(gate.checks.as_slice())
 }
 
-type Given = (Order, oneshot::Sender<Result<(), OrderError>>);
+type Ordered = (Order, oneshot::Sender<Result<(), OrderError>>);
+
+/// An order that lies at a desk.
+#[derive(Debug)]
+pub struct Given(Option<oneshot::Receiver<Result<(), OrderError>>>);
+
+impl Given {
+    /// Waits until it is durable in the journal or refused.
+    pub async fn taken(self) -> Result<(), OrderError> {
+        let Some(answered) = self.0 else { return Err(OrderError::Ended) };
+        answered.await.unwrap_or(Err(OrderError::Ended))
+    }
+}
 
 /// Where orders for one run are given.
 #[derive(Debug, Clone)]
-pub struct Desk(mpsc::Sender<Given>);
+pub struct Desk(mpsc::Sender<Ordered>);
 
 /// Where a run takes its orders from.
 #[derive(Debug)]
-pub struct Orders(pub(crate) mpsc::Receiver<Given>);
+pub struct Orders(pub(crate) mpsc::Receiver<Ordered>);
 
 /// A desk, and the orders given at it.
 pub fn desk() -> (Desk, Orders) {
@@ -130,7 +154,13 @@ impl Desk {
     pub async fn give(&self, order: Order) -> Result<(), OrderError> {
         let (answer, answered) = oneshot::channel();
         self.0.send((order, answer)).await.map_err(|_| OrderError::Ended)?;
-        answered.await.unwrap_or(Err(OrderError::Ended))
+        Given(Some(answered)).taken().await
+    }
+
+    /// Puts an order down without waiting, before the run begins to take any.
+    pub fn put(&self, order: Order) -> Given {
+        let (answer, answered) = oneshot::channel();
+        Given(self.0.try_send((order, answer)).ok().map(|()| answered))
     }
 }
 

@@ -9,7 +9,7 @@ use std::{
 use jiff::Timestamp;
 use plumb_fleet::{ContentDigest, NamedContent, NodeId, PlanHash, RunId, Version};
 use plumb_journal::{EffectOutcome, Event};
-use plumb_runbook::{Branch, DesiredChange, Effect, GateCheck, PinChange, Plan};
+use plumb_runbook::{Branch, Effect, GateCheck, PinChange, Plan};
 
 /// What a node was seen to run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,16 +26,25 @@ pub struct Observation {
     pub settings: BTreeMap<String, String>,
 }
 
+/// A change of the console's own pins, the desired version of a fleet among them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PinMove {
+    /// How they were planned to be until then; nothing where the plan does not tell.
+    pub from: Option<PinChange>,
+    pub to: PinChange,
+    /// A pin of the fleet rules every node: no other node may have one of its own.
+    pub sole: bool,
+}
+
 /// Carries effects out and looks at nodes.
 pub trait EffectHandler: Send + Sync {
-    /// Sets the desired version. The error is a sentence for a person.
-    fn set_desired(
-        &self,
-        change: &DesiredChange,
-    ) -> impl Future<Output = Result<(), String>> + Send;
+    /// Changes pins of the console, all or none; those that stand as wanted stay as they are. Pins that
+    /// are neither as before nor as wanted are somebody else's, and are not changed. The error is a
+    /// sentence for a person.
+    fn change_pins(&self, pins: &PinMove) -> impl Future<Output = Result<(), String>> + Send;
 
-    /// Sets and lifts pins of the console. The error is a sentence for a person.
-    fn change_pins(&self, pins: &PinChange) -> impl Future<Output = Result<(), String>> + Send;
+    /// Whether pins of the console stand so. The error is a sentence for a person.
+    fn pins_stand(&self, pins: &PinChange) -> impl Future<Output = Result<bool, String>> + Send;
 
     /// Sends one effect to one node, once.
     fn perform(&self, request: &Request<'_>) -> impl Future<Output = EffectOutcome> + Send;

@@ -37,6 +37,21 @@ pub struct NodeObservation {
 /// no content and so cannot be in [`NodeReport::pinned`].
 pub const PINNED_VERSION: &str = "pinned.version";
 
+/// Key in [`NodeReport::config`] of how long an agent remembers which plans ran; absent where it does not.
+pub const REMEMBERS_PLANS: &str = "agent.remembers_plans";
+
+/// Key in [`NodeReport::config`] of the version of the refused list that an agent enforces, or `none` while
+/// it has no list; absent where it enforces none.
+pub const REFUSED_LIST: &str = "agent.refused_list";
+
+/// Key in [`NodeReport::config`] of an agent that takes no change unless it verified the approvals of the
+/// plan that asks for it.
+pub const REQUIRES_APPROVAL: &str = "agent.requires_approval";
+
+/// Key in [`NodeReport::config`] of who holds the deployment lock of an agent; `nobody` while it is free, and
+/// absent where there is no such lock.
+pub const LOCK_OWNER: &str = "agent.lock";
+
 /// What a node said of itself in one observation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NodeReport {

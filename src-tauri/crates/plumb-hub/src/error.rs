@@ -1,20 +1,43 @@
-//! Why packs are not served or written.
+//! Why a hub does not do what it was asked to.
 
 use std::{io, net::SocketAddr, path::PathBuf};
 
 use plumb_bundle::ArchiveError;
 
-/// Why packs are not served or written.
+/// Why a hub does not do what it was asked to.
 #[derive(Debug, thiserror::Error)]
 pub enum HubError {
-    #[error(
-        "{listen} is not loopback and asks for neither a token nor client certificates: give one"
-    )]
-    Unauthenticated { listen: SocketAddr },
-    #[error("{listen} is not loopback and has no TLS: give a certificate and its key")]
-    PlainText { listen: SocketAddr },
+    #[error(transparent)]
+    Exposed(#[from] plumb_serve::ExposureError),
     #[error(transparent)]
     Tls(#[from] plumb_serve::TlsError),
+    #[error(transparent)]
+    State(#[from] crate::state::StateError),
+    #[error(
+        "nobody could use this hub: make a token for an admin with `plumb hub token create --role admin --data DIR`, or set PLUMB_HUB_TOKEN"
+    )]
+    NoAdmin,
+    #[error(
+        "the first token is too short: {min} characters at least, such as `openssl rand -hex 32` prints"
+    )]
+    ShortToken { min: usize },
+    #[error("the storage of packs cannot be used")]
+    Storage {
+        #[source]
+        error: object_store::Error,
+    },
+    #[error("{path} cannot be used", path = path.display())]
+    Policy {
+        path: PathBuf,
+        #[source]
+        error: plumb_alert::PolicyError,
+    },
+    #[error(transparent)]
+    Backend(#[from] plumb_inbox::BackendError),
+    #[error(transparent)]
+    Inbox(#[from] plumb_inbox::StoreFailure),
+    #[error("{0}")]
+    Refused(String),
     #[error("listening on {listen}")]
     Listen {
         listen: SocketAddr,

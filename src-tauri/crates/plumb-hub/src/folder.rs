@@ -19,6 +19,7 @@ use plumb_fleet::Digest;
 use plumb_wire::packs::is_pack_id;
 
 use crate::{
+    conditional::Stand,
     error::HubError,
     limits::{ATTESTATION_BYTES_MAX, FILES_MAX, PACKS_MAX},
 };
@@ -34,7 +35,24 @@ pub(crate) struct Pack {
     /// When the file was put there, in whole seconds as HTTP tells them.
     pub(crate) modified_at: Timestamp,
     pub(crate) attestation: Option<axum::body::Bytes>,
-    stamp: Stamp,
+    /// Of the file it was read from, where it was one.
+    stamp: Option<Stamp>,
+}
+
+impl Pack {
+    /// A pack that is no file.
+    pub(crate) fn new(
+        digest: Digest,
+        bytes: axum::body::Bytes,
+        modified_at: Timestamp,
+        attestation: Option<axum::body::Bytes>,
+    ) -> Self {
+        Self { digest, bytes, modified_at, attestation, stamp: None }
+    }
+
+    pub(crate) fn stand(&self) -> Stand {
+        Stand { digest: self.digest, modified_at: self.modified_at }
+    }
 }
 
 /// Changes when a file does.
@@ -120,7 +138,7 @@ impl PackFolder {
         stamp: Stamp,
         former: Option<&Arc<Pack>>,
     ) -> Result<Arc<Pack>, HubError> {
-        if let Some(pack) = former.filter(|pack| pack.stamp == stamp) {
+        if let Some(pack) = former.filter(|pack| pack.stamp == Some(stamp)) {
             // An attestation may come after its pack.
             let late = pack.attestation.is_none().then(|| self.attestation(pack.digest)).flatten();
             return Ok(match late {
@@ -130,7 +148,7 @@ impl PackFolder {
                     bytes: pack.bytes.clone(),
                     modified_at: pack.modified_at,
                     attestation: Some(late.into()),
-                    stamp,
+                    stamp: Some(stamp),
                 }),
             });
         }
@@ -143,7 +161,13 @@ impl PackFolder {
             .and_then(|at| Timestamp::from_second(at.as_second()))
             .unwrap_or(Timestamp::UNIX_EPOCH);
         let attestation = self.attestation(digest).map(Into::into);
-        Ok(Arc::new(Pack { digest, bytes: bytes.into(), modified_at, attestation, stamp }))
+        Ok(Arc::new(Pack {
+            digest,
+            bytes: bytes.into(),
+            modified_at,
+            attestation,
+            stamp: Some(stamp),
+        }))
     }
 
     fn attestation(&self, digest: Digest) -> Option<Vec<u8>> {

@@ -5,7 +5,6 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     convert::Infallible,
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
 };
 
 use axum::{
@@ -21,11 +20,10 @@ use axum::{
     routing::get,
 };
 use futures::stream;
-use jiff::{Timestamp, fmt::rfc2822};
 use plumb_serve::{Bearer, Peer, shows};
 use plumb_wire::packs::{
-    ATTESTATION_MEDIA, CORRELATION_ID, COSIGN_BUNDLE, DIGEST, DIGEST_EVENT, PACK_MEDIA, PREFER,
-    PREFERENCE_APPLIED, PackEvent, etag, path,
+    ATTESTATION_MEDIA, CORRELATION_ID, COSIGN_BUNDLE, DIGEST, DIGEST_EVENT, PACK_MEDIA,
+    PREFERENCE_APPLIED, PackEvent, path,
 };
 use secrecy::SecretString;
 use serde_json::json;
@@ -36,9 +34,10 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    conditional::{value, wanted_wait},
     error::HubError,
     folder::{Pack, PackFolder, Shelf},
-    limits::{EVENT_KEEP_ALIVE, INLINE_BYTES_MAX, WAIT_MAX, WAITERS_MAX},
+    limits::{EVENT_KEEP_ALIVE, INLINE_BYTES_MAX, WAITERS_MAX},
 };
 
 /// The packs that are served, and who may read them. Cheap to clone.
@@ -47,7 +46,8 @@ pub struct Packs(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    folder: Mutex<PackFolder>,
+    /// Where the packs come from a folder, and not from a registry.
+    folder: Option<Mutex<PackFolder>>,
     shelf: watch::Sender<Arc<Shelf>>,
     /// Packs that are to come: asked for before they are there, they are `503` and not `404`.
     expected: BTreeSet<String>,
@@ -81,7 +81,7 @@ impl Packs {
     ) -> Result<Self, HubError> {
         let shelf = folder.read(&BTreeMap::new())?;
         Ok(Self(Arc::new(Inner {
-            folder: Mutex::new(folder),
+            folder: Some(Mutex::new(folder)),
             shelf: watch::Sender::new(Arc::new(shelf)),
             expected: expected.into_iter().collect(),
             access,
@@ -90,11 +90,35 @@ impl Packs {
         })))
     }
 
+    /// Packs that somebody else puts here: nobody is asked for a token, the door did that.
+    pub(crate) fn of_registry(stop: CancellationToken) -> Self {
+        Self(Arc::new(Inner {
+            folder: None,
+            shelf: watch::Sender::new(Arc::default()),
+            expected: BTreeSet::new(),
+            access: Access::default(),
+            waiters: Arc::new(Semaphore::new(WAITERS_MAX)),
+            stop,
+        }))
+    }
+
     /// Looks at the folder again and wakes whoever waits for a change. Blocks.
     pub fn refresh(&self) -> Result<(), HubError> {
-        let mut folder = self.0.folder.lock().unwrap_or_else(PoisonError::into_inner);
-        let former = Arc::clone(&self.0.shelf.borrow());
+        let Some(folder) = &self.0.folder else { return Ok(()) };
+        let mut folder = folder.lock().unwrap_or_else(PoisonError::into_inner);
+        let former = self.shelf();
         let shelf = folder.read(&former)?;
+        self.put(shelf);
+        Ok(())
+    }
+
+    /// What is served now.
+    pub(crate) fn shelf(&self) -> Arc<Shelf> {
+        Arc::clone(&self.0.shelf.borrow())
+    }
+
+    /// Serves this from now on, and wakes whoever waits for a change.
+    pub(crate) fn put(&self, shelf: Shelf) {
         self.0.shelf.send_if_modified(|current| {
             let changed = !same(current, &shelf);
             if changed {
@@ -102,7 +126,11 @@ impl Packs {
             }
             changed
         });
-        Ok(())
+    }
+
+    /// Requests that wait and event streams, of packs and of bundles.
+    pub(crate) fn waiters(&self) -> &Arc<Semaphore> {
+        &self.0.waiters
     }
 
     /// Names and digests of what is served.
@@ -124,6 +152,10 @@ fn same(one: &Shelf, other: &Shelf) -> bool {
 
 /// Every endpoint.
 pub fn router(packs: Packs) -> Router {
+    routes(packs)
+}
+
+pub(crate) fn routes<S: Clone + Send + Sync + 'static>(packs: Packs) -> Router<S> {
     Router::new()
         .route(path::PACK, get(pack))
         .route(path::ATTESTATION, get(attestation))
@@ -164,13 +196,13 @@ async fn pack(
     let mut pack = packs.pack(&id)?;
     let wait = wanted_wait(&headers).filter(|_| method == Method::GET);
     if let Some(wait) = wait
-        && is_current(&headers, &pack)
+        && pack.stand().is_held(&headers)
     {
         let _waiter = packs.0.waiters.try_acquire().map_err(|_| Missing::Busy)?;
         let changed = async {
             while changes.changed().await.is_ok() {
                 match packs.pack(&id) {
-                    Ok(now) if !is_current(&headers, &now) => return,
+                    Ok(now) if !now.stand().is_held(&headers) => return,
                     _ => {}
                 }
             }
@@ -181,7 +213,7 @@ async fn pack(
         }
         pack = packs.pack(&id)?;
     }
-    let mut answer = if is_current(&headers, &pack) {
+    let mut answer = if pack.stand().is_held(&headers) {
         let mut answer = Response::new(Body::empty());
         *answer.status_mut() = StatusCode::NOT_MODIFIED;
         answer
@@ -204,7 +236,7 @@ async fn pack(
         let applied = format!("wait={}", wait.as_secs());
         fields.insert(HeaderName::from_static(PREFERENCE_APPLIED), value(&applied));
     }
-    identify(fields, &pack);
+    pack.stand().identify(fields);
     Ok(answer)
 }
 
@@ -216,7 +248,7 @@ async fn attestation(
 ) -> Result<Response<Body>, Missing> {
     let pack = packs.pack(&id)?;
     let bytes = pack.attestation.clone().ok_or(Missing::Attestation)?;
-    let current = is_current(&headers, &pack);
+    let current = pack.stand().is_held(&headers);
     let empty = current || method == Method::HEAD;
     let length = bytes.len();
     let mut answer = Response::new(if empty { Body::empty() } else { bytes.into() });
@@ -226,7 +258,7 @@ async fn attestation(
         fields.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
     }
     fields.insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=300"));
-    identify(fields, &pack);
+    pack.stand().identify(fields);
     if current {
         *answer.status_mut() = StatusCode::NOT_MODIFIED;
     }
@@ -319,53 +351,9 @@ async fn correlate(request: Request, next: Next) -> Response<Body> {
     answer
 }
 
-/// `If-None-Match` decides where it is given (RFC 9110, 13.2.2), else `If-Modified-Since`.
-fn is_current(headers: &HeaderMap, pack: &Pack) -> bool {
-    let mut tags = headers.get_all(header::IF_NONE_MATCH).iter().peekable();
-    if tags.peek().is_some() {
-        let own = etag(&pack.digest.to_hex());
-        let own = own.trim_start_matches("W/");
-        return tags.filter_map(|tags| tags.to_str().ok()).flat_map(|tags| tags.split(',')).any(
-            |tag| {
-                let tag = tag.trim();
-                tag == "*" || tag.trim_start_matches("W/") == own
-            },
-        );
-    }
-    let since = headers.get(header::IF_MODIFIED_SINCE).and_then(|since| since.to_str().ok());
-    let since = since.and_then(|since| rfc2822::parse(since).ok());
-    since.is_some_and(|since| pack.modified_at <= since.timestamp())
-}
-
-fn identify(fields: &mut HeaderMap, pack: &Pack) {
-    fields.insert(header::ETAG, value(&etag(&pack.digest.to_hex())));
-    fields.insert(header::LAST_MODIFIED, value(&http_date(pack.modified_at)));
-}
-
-fn http_date(at: Timestamp) -> String {
-    rfc2822::DateTimePrinter::new()
-        .timestamp_to_rfc9110_string(&at)
-        .unwrap_or_else(|_| "Thu, 01 Jan 1970 00:00:00 GMT".to_owned())
-}
-
-fn value(text: &str) -> HeaderValue {
-    HeaderValue::from_str(text).expect("digests, dates and numbers are visible ASCII")
-}
-
 /// The attestation as a header's value, where it can be one.
 fn inline(bytes: &[u8]) -> Option<HeaderValue> {
     let plain = bytes.len() <= INLINE_BYTES_MAX
         && bytes.trim_ascii().iter().all(|byte| (b' '..=b'~').contains(byte));
     plain.then(|| HeaderValue::from_bytes(bytes.trim_ascii()).ok()).flatten()
-}
-
-/// The seconds of `Prefer: wait=N` (RFC 7240), at most what we are willing to hold a request.
-fn wanted_wait(headers: &HeaderMap) -> Option<Duration> {
-    let preferences = headers.get_all(PREFER).iter().filter_map(|value| value.to_str().ok());
-    let wait = preferences.flat_map(|value| value.split([',', ';'])).find_map(|preference| {
-        let (name, seconds) = preference.trim().split_once('=')?;
-        let seconds = seconds.trim().trim_matches('"').parse::<u64>().ok()?;
-        name.trim().eq_ignore_ascii_case("wait").then_some(seconds)
-    });
-    wait.filter(|seconds| *seconds > 0).map(|s| Duration::from_secs(s).min(WAIT_MAX))
 }

@@ -6,7 +6,7 @@ use notify::{
     Event, EventKind, RecursiveMode, Watcher,
     event::{AccessKind, AccessMode},
 };
-use plumb_serve::{Serving, TlsConfig, serve};
+use plumb_serve::{Exposure, Serving, TlsConfig, serve};
 use secrecy::SecretString;
 use tokio::{
     net::TcpListener,
@@ -34,6 +34,8 @@ pub struct HubConfig {
     pub token: Option<SecretString>,
     /// With a client CA, a certificate is as good as the token.
     pub tls: Option<TlsConfig>,
+    /// Accept a listener that is neither loopback nor TLS, because a proxy in front is both.
+    pub insecure_behind_proxy: bool,
 }
 
 impl HubConfig {
@@ -45,24 +47,17 @@ impl HubConfig {
             expected: Vec::new(),
             token: None,
             tls: None,
+            insecure_behind_proxy: false,
         }
     }
 
-    fn asks_for_certificates(&self) -> bool {
-        self.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some())
-    }
-
-    fn check(&self) -> Result<(), HubError> {
-        if self.listen.ip().is_loopback() {
-            return Ok(());
+    fn exposure(&self) -> Exposure<'_> {
+        Exposure {
+            listen: self.listen,
+            token: self.token.as_ref(),
+            tls: self.tls.as_ref(),
+            behind_proxy: self.insecure_behind_proxy,
         }
-        if self.token.is_none() && !self.asks_for_certificates() {
-            return Err(HubError::Unauthenticated { listen: self.listen });
-        }
-        if self.tls.is_none() {
-            return Err(HubError::PlainText { listen: self.listen });
-        }
-        Ok(())
     }
 }
 
@@ -107,9 +102,10 @@ impl Drop for RunningHub {
 
 /// Serves the packs of a folder until the hub is shut down.
 pub async fn serve_packs(config: HubConfig) -> Result<RunningHub, HubError> {
-    config.check()?;
+    config.exposure().check()?;
     let tls = config.tls.as_ref().map(plumb_serve::server).transpose()?;
-    let access = Access { certificate: config.asks_for_certificates(), token: config.token };
+    let certificate = config.tls.as_ref().is_some_and(TlsConfig::asks_for_certificates);
+    let access = Access { certificate, token: config.token };
     let stop = CancellationToken::new();
     let folder = PackFolder::open(&config.folder)?;
     let watched = folder.path().to_owned();

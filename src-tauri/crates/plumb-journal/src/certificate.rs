@@ -8,7 +8,11 @@ use plumb_runbook::Plan;
 use plumb_trust::dsse::{Predicate, Statement, Subject};
 use serde::{Deserialize, Serialize};
 
-use crate::{chain::Head, event::Outcome, fold::RunState};
+use crate::{
+    chain::Head,
+    event::Outcome,
+    fold::{Bypassed, RunState},
+};
 
 /// How long after the end of a run its nodes are looked at for the certificate, in seconds: what comes
 /// back by itself, such as a node that polls another source, has done so by then.
@@ -34,6 +38,9 @@ pub struct Certificate {
     pub observed_at: Timestamp,
     /// The journal that tells how it came to this.
     pub journal: JournalRef,
+    /// Safeguards that the run passed over, each with who did and why.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub bypasses: Vec<Bypassed>,
     /// In the order of the plan.
     pub targets: Vec<Target>,
 }
@@ -127,6 +134,7 @@ impl Certificate {
             ended_at,
             observed_at,
             journal: JournalRef { events: journal.seq, head: journal.hash },
+            bypasses: state.bypasses.clone(),
             targets: targets.collect(),
         })
     }

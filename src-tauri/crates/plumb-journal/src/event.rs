@@ -14,6 +14,11 @@ pub enum Event {
         operator: String,
         targets: u32,
     },
+    /// Intent: the desired version is about to be set as the plan says.
+    DesiredStarted {
+        version: Version,
+        content: Option<ContentDigest>,
+    },
     /// The desired version was set as the plan says, before any node was touched.
     DesiredSet {
         version: Version,
@@ -23,6 +28,14 @@ pub enum Event {
     /// once more when a rollback is over.
     PinsChanged {
         pins: PinChange,
+    },
+    /// Intent: pins of the console are about to be set and lifted.
+    PinsStarted {
+        pins: PinChange,
+    },
+    /// Of the newest intent about the desired version or pins nothing came to be, with the reason.
+    PinsUnchanged {
+        reason: String,
     },
     /// Intent: the effect is about to be sent.
     EffectStarted {
@@ -204,6 +217,19 @@ pub enum HaltCause {
     LockLost,
 }
 
+impl std::fmt::Display for Bypass {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Gate { wave } => write!(f, "the gate of wave {} was passed over", wave + 1),
+            Self::Freeze => f.write_str("the freeze was passed over"),
+            Self::Lock => f.write_str("the deployment lock was passed over"),
+            Self::Approvals => f.write_str("it began without approvals"),
+            Self::Force => f.write_str("what ran already was loaded again by force"),
+            Self::Finding { code } => write!(f, "the finding {code} was passed over"),
+        }
+    }
+}
+
 /// A safeguard that can be passed over with a reason.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "bypass", rename_all = "snake_case", deny_unknown_fields)]
@@ -216,6 +242,8 @@ pub enum Bypass {
     Lock,
     /// Approvals that the environment's rule asks for.
     Approvals,
+    /// What runs already is loaded again by force.
+    Force,
     /// A finding that would have kept the plan from starting, by the name of its code.
     Finding {
         code: String,

@@ -27,6 +27,9 @@ pub struct RunState {
     pub outcome: Option<Outcome>,
     #[serde(default)]
     pub aborted_at: Option<Timestamp>,
+    /// They are about to be changed, and what came of it is not known yet.
+    #[serde(default)]
+    pub pins_pending: bool,
     #[serde(default)]
     pub desired_set: bool,
     #[serde(default)]
@@ -99,11 +102,18 @@ pub struct Rollback {
 
 /// A safeguard that was passed over.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Bypassed {
     pub what: Bypass,
     pub by: String,
     pub reason: String,
     pub at: Timestamp,
+}
+
+impl std::fmt::Display for Bypassed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} by {}: {}", self.what, self.by, self.reason)
+    }
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -216,11 +226,11 @@ impl RunState {
                 self.operator.clone_from(operator);
                 self.started_at = Some(at);
             }
-            Event::DesiredSet { .. } => (self.desired_set, self.pins_changed) = (true, true),
-            Event::PinsChanged { .. } if self.rollback.is_some() => {
-                (self.pins_restored, self.pins_changed) = (true, false);
-            }
-            Event::PinsChanged { .. } => (self.pins_set, self.pins_changed) = (true, true),
+            Event::DesiredStarted { .. }
+            | Event::DesiredSet { .. }
+            | Event::PinsStarted { .. }
+            | Event::PinsChanged { .. }
+            | Event::PinsUnchanged { .. } => self.apply_to_pins(event),
             Event::AbortRequested { .. } => {
                 self.abort_requested = true;
                 self.aborted_at.get_or_insert(at);
@@ -252,6 +262,29 @@ impl RunState {
             }
             _ => {}
         }
+    }
+
+    fn apply_to_pins(&mut self, event: &Event) {
+        match event {
+            Event::DesiredStarted { .. } | Event::PinsStarted { .. } => {
+                // An intent that the way back overtook may have come to be.
+                self.pins_changed |= self.pins_pending && self.rollback.is_some();
+                self.pins_pending = true;
+                return;
+            }
+            Event::DesiredSet { .. } => (self.desired_set, self.pins_changed) = (true, true),
+            Event::PinsChanged { .. } if self.rollback.is_some() => {
+                (self.pins_restored, self.pins_changed) = (true, false);
+            }
+            Event::PinsChanged { .. } => (self.pins_set, self.pins_changed) = (true, true),
+            _ => {}
+        }
+        self.pins_pending = false;
+    }
+
+    /// Whether the console's own pins are, or may be, others than before the run.
+    pub const fn pins_may_differ(&self) -> bool {
+        self.pins_changed || self.pins_pending
     }
 
     fn wave_mut(&mut self, wave: u32) -> &mut WaveRun {

@@ -43,7 +43,17 @@ impl Head {
 }
 
 /// Whether the head is signed after this event: at the start, when nodes were seen to arrive or not,
-/// and at the end.
+/// after each wave and whatever stops it, and at the end.
 pub const fn is_signed_after(event: &Event) -> bool {
-    matches!(event, Event::RunStarted { .. } | Event::NodeProven { .. } | Event::RunEnded { .. })
+    matches!(
+        event,
+        Event::RunStarted { .. }
+            | Event::NodeProven { .. }
+            | Event::WaveStarted { .. }
+            | Event::GatePassed { .. }
+            | Event::Bypassed { .. }
+            | Event::Halted { .. }
+            | Event::RollbackStarted { .. }
+            | Event::RunEnded { .. }
+    )
 }

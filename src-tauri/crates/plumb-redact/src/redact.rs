@@ -1,6 +1,9 @@
 //! The redactor: text, JSON and JSON Lines in, the same without secrets out.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 use crate::{
     json,
@@ -35,12 +38,20 @@ pub enum RedactError {
 }
 
 /// Replaces secrets, and counts what it did.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Redactor {
     rules: Rules,
     key: TokenKey,
     counts: BTreeMap<String, u64>,
     tokens: BTreeSet<String>,
+    /// What each token stands for, where somebody may want it back.
+    map: Option<BTreeMap<String, String>>,
+}
+
+impl fmt::Debug for Redactor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Redactor").field("counts", &self.counts).finish_non_exhaustive()
+    }
 }
 
 /// A stretch of a text, and the rule that found it.
@@ -52,7 +63,18 @@ struct Span {
 
 impl Redactor {
     pub const fn new(rules: Rules, key: TokenKey) -> Self {
-        Self { rules, key, counts: BTreeMap::new(), tokens: BTreeSet::new() }
+        Self { rules, key, counts: BTreeMap::new(), tokens: BTreeSet::new(), map: None }
+    }
+
+    /// Remembers from now on what each token stands for. The map is as secret as what it holds.
+    #[must_use]
+    pub fn keeping_a_map(self) -> Self {
+        Self { map: Some(BTreeMap::new()), ..self }
+    }
+
+    /// What each token stands for, if that is kept.
+    pub const fn map(&self) -> Option<&BTreeMap<String, String>> {
+        self.map.as_ref()
     }
 
     /// Redacts a document.
@@ -167,6 +189,9 @@ impl Redactor {
         let token = self.key.token(secret);
         *self.counts.entry(rule.to_owned()).or_default() += 1;
         self.tokens.insert(token.clone());
+        if let Some(map) = &mut self.map {
+            map.entry(token.clone()).or_insert_with(|| secret.to_owned());
+        }
         token
     }
 

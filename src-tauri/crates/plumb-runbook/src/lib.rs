@@ -33,14 +33,15 @@ pub use dry_run::{DryRun, DryRunNode, Precondition, Readiness, VerifyAnswer};
 pub use effect::Effect;
 pub use finding::{Finding, FindingCode, Probe, Severity, bundle_of, findings, findings_around};
 pub use gate::{Gate, GateCheck, Milli, MilliError};
-pub use pins::{PinChange, PinTo};
+pub use pins::{PinChange, PinTo, pin_of};
 pub use plan::{
     DesiredChange, LeftOut, LeftOutReason, NodePlan, Plan, PlanError, PlanInput, Running,
-    SetDifference, Wave, blast_lines, path_on_node, plan,
+    SetDifference, Wave, path_on_node, plan,
 };
 pub use readiness::{
     Checklist, Circumstances, HeldLock, ItemState, Offered, Promotion, WayBack,
 };
+pub use render::blast_lines;
 pub use request::{ApprovalRequest, RequestError};
 pub use rollout::{FreezeWindow, OnFailure, Rollout, Shape, roll_out, waves};
 pub use undo::Undo;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use plumb_fleet::{ContentDigest, Desired, DesiredVersion, NodeId, Version};
 use serde::{Deserialize, Serialize};
 
-use crate::plan::DesiredChange;
+use crate::plan::{DesiredChange, Plan};
 
 /// Pins of the fleet and of nodes, each to be as it says; what is absent stays.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,8 +44,24 @@ impl PinChange {
     }
 }
 
+impl Plan {
+    /// Pins of the console as they are once the plan changed them: those that it sets, and those that it
+    /// lifts. Nothing where it changes none.
+    pub fn pins_after(&self) -> Option<PinChange> {
+        let Some(change) = &self.desired else { return self.pins.clone() };
+        let pin = PinTo::Version { version: change.version.clone(), content: change.content };
+        if let Some(nodes) = &change.nodes {
+            let nodes = nodes.iter().map(|node| (node.clone(), pin.clone())).collect();
+            return Some(PinChange { fleet: None, nodes });
+        }
+        let lifted = self.pins_before.iter().flat_map(|before| before.nodes.keys());
+        let nodes = lifted.map(|node| (node.clone(), PinTo::Lifted)).collect();
+        Some(PinChange { fleet: Some(pin), nodes })
+    }
+}
+
 /// A pin has an author; what stands in the fleet file has none.
-fn pin_of(wanted: Option<&DesiredVersion>) -> PinTo {
+pub fn pin_of(wanted: Option<&DesiredVersion>) -> PinTo {
     match wanted {
         Some(DesiredVersion { version, content, pinned_by: Some(_), .. }) => {
             PinTo::Version { version: version.clone(), content: *content }

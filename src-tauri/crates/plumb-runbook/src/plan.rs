@@ -1,6 +1,6 @@
 //! An action expanded to effects on named nodes against one snapshot: immutable, hashed, nothing left to decide.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use plumb_fleet::{
     Assessment, Capability, CatalogueEntry, ContentDigest, Desired, DesiredVersion, Digest,
@@ -130,6 +130,15 @@ pub struct Plan {
     /// Whose consent it takes, where a signed roster rules the fleet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub consent: Option<ConsentTerms>,
+    /// How many runs there were already of a plan that is otherwise the same. A plan holds no occasion
+    /// and runs once, so restarting a node twice takes two.
+    #[serde(default, skip_serializing_if = "is_first")]
+    pub repeat: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+const fn is_first(repeat: &u32) -> bool {
+    *repeat == 0
 }
 
 /// How the nodes a plan is about differ from those there are.
@@ -266,6 +275,7 @@ pub fn plan(
         left_out,
         rollout: None,
         consent: None,
+        repeat: 0,
     })
 }
 
@@ -573,22 +583,4 @@ pub(crate) fn rollback_node(
         back: Vec::new(),
         deadline_s: ARRIVAL_DEADLINE_S,
     })
-}
-
-/// Nodes by what they run before the plan, largest first: the blast radius in lines.
-pub fn blast_lines(plan: &Plan) -> Vec<(usize, Running)> {
-    let mut counts: BTreeMap<(Option<String>, Option<ContentDigest>), usize> = BTreeMap::new();
-    for target in plan.targets() {
-        let version = target.before.version.as_ref().map(|v| v.as_str().to_owned());
-        *counts.entry((version, target.before.content)).or_default() += 1;
-    }
-    let mut lines: Vec<(usize, Running)> = counts
-        .into_iter()
-        .map(|((version, content), count)| {
-            let version = version.and_then(|version| Version::new(version).ok());
-            (count, Running { version, content })
-        })
-        .collect();
-    lines.sort_by_key(|(count, _)| std::cmp::Reverse(*count));
-    lines
 }

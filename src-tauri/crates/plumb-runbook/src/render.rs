@@ -1,8 +1,8 @@
 //! A plan on paper: the same text on every machine.
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
-use plumb_fleet::NodeId;
+use plumb_fleet::{ContentDigest, NodeId, Version};
 
 use crate::{
     gate::{Gate, GateCheck},
@@ -162,4 +162,22 @@ impl fmt::Display for Plan {
 
 fn count(nodes: usize) -> String {
     if nodes == 1 { "1 node".to_owned() } else { format!("{nodes} nodes") }
+}
+
+/// Nodes by what they run before the plan, largest first: the blast radius in lines.
+pub fn blast_lines(plan: &Plan) -> Vec<(usize, Running)> {
+    let mut counts: BTreeMap<(Option<String>, Option<ContentDigest>), usize> = BTreeMap::new();
+    for target in plan.targets() {
+        let version = target.before.version.as_ref().map(|v| v.as_str().to_owned());
+        *counts.entry((version, target.before.content)).or_default() += 1;
+    }
+    let mut lines: Vec<(usize, Running)> = counts
+        .into_iter()
+        .map(|((version, content), count)| {
+            let version = version.and_then(|version| Version::new(version).ok());
+            (count, Running { version, content })
+        })
+        .collect();
+    lines.sort_by_key(|(count, _)| std::cmp::Reverse(*count));
+    lines
 }

@@ -14,19 +14,22 @@ pub enum Bearer {
 
 /// Looks for the token in a request's headers.
 pub fn shows(headers: &HeaderMap, token: &SecretString) -> Bearer {
-    let Some(shown) = headers.get(header::AUTHORIZATION) else { return Bearer::Missing };
-    let bearer = shown
-        .as_bytes()
-        .split_at_checked(7)
-        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case(b"bearer "));
-    match bearer {
-        Some((_, shown)) if same(shown, token.expose_secret().as_bytes()) => Bearer::Right,
+    match bearer(headers) {
+        None if !headers.contains_key(header::AUTHORIZATION) => Bearer::Missing,
+        Some(shown) if same(shown, token.expose_secret().as_bytes()) => Bearer::Right,
         _ => Bearer::Wrong,
     }
 }
 
+/// The bearer token of a request, where it shows one.
+pub fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
+    let shown = headers.get(header::AUTHORIZATION)?.as_bytes();
+    let (scheme, token) = shown.split_at_checked(7)?;
+    scheme.eq_ignore_ascii_case(b"bearer ").then(|| token.trim_ascii())
+}
+
 /// Compares in constant time; hashing first hides the length too.
-fn same(shown: &[u8], expected: &[u8]) -> bool {
-    let (shown, expected) = (Digest::of(shown.trim_ascii()), Digest::of(expected));
+pub fn same(shown: &[u8], expected: &[u8]) -> bool {
+    let (shown, expected) = (Digest::of(shown), Digest::of(expected));
     aws_lc_rs::constant_time::verify_slices_are_equal(shown.as_bytes(), expected.as_bytes()).is_ok()
 }

@@ -1,6 +1,6 @@
 //! Connections: accept, TLS, HTTP, and a stop that lets requests in flight finish.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use axum::{Router, body::Body, extract::Request};
 use hyper::body::Incoming;
@@ -19,13 +19,19 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
-use crate::limits::{ACCEPT_PAUSE, HEADER_TIMEOUT, STOP_TIMEOUT, TLS_HANDSHAKE_TIMEOUT};
+use crate::{
+    limits::{ACCEPT_PAUSE, HEADER_TIMEOUT, STOP_TIMEOUT, TLS_HANDSHAKE_TIMEOUT},
+    names::names,
+};
 
 /// Who is at the other end of a connection.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Peer {
+    pub address: IpAddr,
     /// It showed a certificate that descends from the client CA.
     pub certified: bool,
+    /// Names in that certificate: what it speaks for, and its subject's common name.
+    pub names: Arc<[String]>,
 }
 
 /// What is served where.
@@ -52,11 +58,11 @@ pub async fn serve(serving: Serving, stop: CancellationToken) {
     loop {
         let permit =
             Arc::clone(&open).acquire_owned().await.expect("the semaphore is never closed");
-        let stream = tokio::select! {
+        let (stream, address) = tokio::select! {
             biased;
             () = stop.cancelled() => break,
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => stream,
+                Ok((stream, from)) => (stream, from.ip()),
                 Err(error) => {
                     // Out of file descriptors, or a client that left at once.
                     tracing::debug!(%error, "accept");
@@ -71,9 +77,14 @@ pub async fn serve(serving: Serving, stop: CancellationToken) {
             let _permit = permit;
             let _ = stream.set_nodelay(true);
             match tls {
-                None => answer(stream, Peer { certified: false }, router, watcher).await,
+                None => {
+                    let peer = Peer { address, certified: false, names: Arc::default() };
+                    answer(stream, peer, router, watcher).await;
+                }
                 Some(tls) => {
-                    let Some((stream, peer)) = handshake(&stop, &tls, stream).await else { return };
+                    let Some((stream, peer)) = handshake(&stop, &tls, stream, address).await else {
+                        return;
+                    };
                     answer(stream, peer, router, watcher).await;
                 }
             }
@@ -90,6 +101,7 @@ async fn handshake(
     stop: &CancellationToken,
     tls: &TlsAcceptor,
     stream: TcpStream,
+    address: IpAddr,
 ) -> Option<(tokio_rustls::server::TlsStream<TcpStream>, Peer)> {
     let shaken = tokio::select! {
         shaken = timeout(TLS_HANDSHAKE_TIMEOUT, tls.accept(stream)) => shaken,
@@ -97,8 +109,10 @@ async fn handshake(
     };
     match shaken {
         Ok(Ok(stream)) => {
-            let certified = stream.get_ref().1.peer_certificates().is_some();
-            Some((stream, Peer { certified }))
+            let shown = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
+            let names = shown.map(|leaf| names(leaf)).unwrap_or_default();
+            let peer = Peer { address, certified: shown.is_some(), names: names.into() };
+            Some((stream, peer))
         }
         Ok(Err(error)) => {
             tracing::debug!(%error, "TLS handshake");
@@ -118,7 +132,7 @@ async fn answer<S>(
 {
     let service = router.map_request(move |request: Request<Incoming>| {
         let mut request = request.map(Body::new);
-        request.extensions_mut().insert(peer);
+        request.extensions_mut().insert(peer.clone());
         request
     });
     let mut builder = Builder::new(TokioExecutor::new());

@@ -3,9 +3,12 @@
 
 mod bearer;
 mod connections;
+mod exposure;
 mod limits;
+mod names;
 mod tls;
 
-pub use bearer::{Bearer, shows};
+pub use bearer::{Bearer, bearer, same, shows};
 pub use connections::{Peer, Serving, serve};
+pub use exposure::{Exposure, ExposureError};
 pub use tls::{TlsConfig, TlsError, server};

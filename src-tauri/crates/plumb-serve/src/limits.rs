@@ -9,3 +9,5 @@ pub(crate) const TLS_HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 pub(crate) const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 /// Pause after `accept` failed for want of file descriptors.
 pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Names looked at in a client certificate; a workload has one or two.
+pub(crate) const NAMES_MAX: usize = 8;

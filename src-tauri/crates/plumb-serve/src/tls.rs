@@ -20,6 +20,13 @@ pub struct TlsConfig {
     pub client_ca: Option<PathBuf>,
 }
 
+impl TlsConfig {
+    /// Whether a client can show who it is.
+    pub fn asks_for_certificates(&self) -> bool {
+        self.client_ca.is_some()
+    }
+}
+
 /// Why TLS cannot be served.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {

@@ -17,6 +17,8 @@ use sqlx::{
 };
 use tracing::{instrument, warn};
 
+use plumb_inbox::{Clock, SqliteStore, Trouble};
+
 use crate::error::{StoreError, attempt, primary_code};
 
 static CACHE: Migrator = sqlx::migrate!("migrations/cache");
@@ -220,6 +222,12 @@ impl Database {
         self.kind
     }
 
+    /// The console's own alerts and incidents, in this record.
+    pub fn alerts(&self, clock: Clock) -> SqliteStore {
+        assert!(self.kind == Kind::Record, "alerts may not be lost, so they are in the record");
+        SqliteStore::over(self.writer.clone(), self.readers.clone(), &self.path, clock)
+    }
+
     /// Begins a consistent view.
     pub async fn read(&self) -> Result<ReadTransaction, StoreError> {
         let begun = self.readers.begin().await;
@@ -365,7 +373,10 @@ async fn migrate(conn: &mut SqliteConnection, path: &Path, kind: Kind) -> Result
         return Err(Unusable::Damaged("it holds tables of another file".to_owned()));
     }
     match kind.migrator().run_direct(None, conn, false).await {
-        Ok(()) => Ok(()),
+        Ok(()) => match kind {
+            Kind::Cache => Ok(()),
+            Kind::Record => migrate_inbox(conn, path).await,
+        },
         Err(MigrateError::VersionMissing(schema)) => {
             Err(Unusable::Other(StoreError::Newer { path: path.to_owned(), schema }))
         }
@@ -373,6 +384,17 @@ async fn migrate(conn: &mut SqliteConnection, path: &Path, kind: Kind) -> Result
             Err(migration_failed(path, error))
         }
         Err(error) => Err(Unusable::Damaged(error.to_string())),
+    }
+}
+
+/// The tables of the console's own alerts, which have migrations of their own.
+async fn migrate_inbox(conn: &mut SqliteConnection, path: &Path) -> Result<(), Unusable> {
+    match SqliteStore::migrate_connection(conn, path).await {
+        Ok(_) => Ok(()),
+        Err(failure) if failure.trouble == Trouble::Damaged => {
+            Err(Unusable::Damaged(failure.to_string()))
+        }
+        Err(failure) => Err(Unusable::Other(StoreError::Inbox(failure))),
     }
 }
 

@@ -52,6 +52,8 @@ pub enum StoreError {
         #[source]
         error: Box<dyn Error + Send + Sync>,
     },
+    #[error(transparent)]
+    Inbox(#[from] plumb_inbox::StoreFailure),
     #[error("there is no run {run} that goes on")]
     NoSuchRun { run: RunId },
     #[error("the stored journal of run {run} breaks at event {seq}")]

@@ -23,6 +23,8 @@ pub mod imported_certificates;
 pub mod journal;
 pub mod plans;
 pub mod readiness;
+pub mod quiet;
+pub mod refused;
 pub mod reloads;
 pub mod retention;
 pub mod rosters;

@@ -42,16 +42,43 @@ pub async fn newest(
     fleet: &FleetId,
 ) -> Result<Option<KeptRoster>, StoreError> {
     let fleet = fleet.as_str();
-    let row =
-        sqlx::query_file!("queries/roster/newest.sql", fleet).fetch_optional(&mut *conn).await;
-    let Some(row) = attempt(conn, "reading a roster", row).await? else { return Ok(None) };
-    let version = u32::try_from(row.version)
-        .map_err(|error| StoreError::malformed("version of a roster")(error.into()))?;
-    Ok(Some(KeptRoster {
-        version,
-        digest: to_digest(&row.digest)?,
-        envelope: row.envelope,
-        pin: row.pin,
-        accepted_at: from_ms(row.accepted_at_ms)?,
-    }))
+    let row = sqlx::query_file_as!(Row, "queries/roster/newest.sql", fleet)
+        .fetch_optional(&mut *conn)
+        .await;
+    attempt(conn, "reading a roster", row).await?.map(Row::kept).transpose()
+}
+
+/// The roster of a fleet that a plan was made for, or nothing where it was never accepted.
+pub async fn by_digest(
+    conn: &mut SqliteConnection,
+    fleet: &FleetId,
+    digest: Digest,
+) -> Result<Option<KeptRoster>, StoreError> {
+    let (fleet, digest) = (fleet.as_str(), digest.as_bytes().as_slice());
+    let row = sqlx::query_file_as!(Row, "queries/roster/by_digest.sql", fleet, digest)
+        .fetch_optional(&mut *conn)
+        .await;
+    attempt(conn, "reading a roster", row).await?.map(Row::kept).transpose()
+}
+
+struct Row {
+    version: i64,
+    digest: Vec<u8>,
+    envelope: Vec<u8>,
+    pin: String,
+    accepted_at_ms: i64,
+}
+
+impl Row {
+    fn kept(self) -> Result<KeptRoster, StoreError> {
+        let version = u32::try_from(self.version)
+            .map_err(|error| StoreError::malformed("version of a roster")(error.into()))?;
+        Ok(KeptRoster {
+            version,
+            digest: to_digest(&self.digest)?,
+            envelope: self.envelope,
+            pin: self.pin,
+            accepted_at: from_ms(self.accepted_at_ms)?,
+        })
+    }
 }

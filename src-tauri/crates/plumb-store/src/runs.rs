@@ -116,3 +116,14 @@ pub async fn unfinished(conn: &mut SqliteConnection) -> Result<Vec<KeptRun>, Sto
     let found = sqlx::query_file_as!(Row, "queries/run/unfinished.sql").fetch_all(&mut *conn).await;
     attempt(conn, "listing runs", found).await?.into_iter().map(KeptRun::try_from).collect()
 }
+
+/// Whether a fleet had a run of this plan, however it ended.
+pub async fn had(
+    conn: &mut SqliteConnection,
+    fleet: &FleetId,
+    plan: PlanHash,
+) -> Result<bool, StoreError> {
+    let (fleet, plan) = (fleet.as_str(), plan.0.as_bytes().as_slice());
+    let row = sqlx::query_file!("queries/run/of_plan.sql", fleet, plan).fetch_one(&mut *conn).await;
+    Ok(attempt(conn, "looking for runs of a plan", row).await?.had)
+}

@@ -10,7 +10,7 @@ use plumb_fleet::{
     Assessment, BundleDigest, Catalogue, CatalogueEntry, ContentDigest, Desired, DesiredVersion,
     Digest, FailureKind, Fleet, FleetId, InFlight, NamedContent, Node, NodeApi, NodeFailure,
     NodeId, NodeObservation, NodeReport, Observed, Ordering, ReloadEntry, Route, SignatureReport,
-    Snapshot, Thresholds, Version, assess,
+    Snapshot, Thresholds, Version, assess, snapshot::REMEMBERS_PLANS,
 };
 use plumb_runbook::{Effect, PinTo, Plan, PlanInput};
 
@@ -103,9 +103,15 @@ pub fn silent_report(name: &str, api: NodeApi) -> NodeReport {
         uptime_s: None,
         clock_skew_ms: None,
         unauthenticated_reload: false,
-        config: BTreeMap::new(),
+        config: guards(api),
         gaps: Vec::new(),
     }
+}
+
+/// What an agent of ours says that it holds changes to.
+fn guards(api: NodeApi) -> BTreeMap<String, String> {
+    let remembers = (REMEMBERS_PLANS.to_owned(), "durably".to_owned());
+    (api == NodeApi::Agent).then_some(remembers).into_iter().collect()
 }
 
 /// A report of a node that runs a version with the content a word stands for.

@@ -6,3 +6,5 @@ pub mod company;
 pub mod ids;
 pub mod mutate;
 pub mod peer;
+#[cfg(unix)]
+pub mod postgres;

@@ -194,6 +194,29 @@ pub(crate) fn signer<'e, 'r>(
     Ok((verified, person, key))
 }
 
+/// What a newer roster took away from an approval that counted: its key, or the say of whoever signed.
+/// That time passed takes nothing away; nothing is taken where both still stand.
+pub fn taken_away(
+    approval: &VerifiedApproval,
+    newest: &Roster,
+    now: Timestamp,
+) -> Option<ApprovalRefusal> {
+    let person = approval.person();
+    let key = newest.keys().find(|(_, key)| key.key.id() == approval.key);
+    let Some((owner, key)) = key else { return Some(ApprovalRefusal::UnknownKey) };
+    if owner != person {
+        let (signed, named) = (owner.clone(), person.clone());
+        return Some(ApprovalRefusal::OtherPerson { signed, named });
+    }
+    if let Some(at) = key.revoked_at.filter(|at| *at <= now) {
+        return Some(ApprovalRefusal::KeyRevoked { person: person.clone(), key: approval.key, at });
+    }
+    let role = &approval.document.role;
+    let stays = newest.person(person).is_some_and(|person| person.groups.contains(role));
+    let (person, role) = (person.clone(), role.clone());
+    (!stays).then_some(ApprovalRefusal::NotInGroup { person, role })
+}
+
 fn key_counts(person: &PersonId, key: &PersonKey, now: Timestamp) -> Result<(), ApprovalRefusal> {
     let (id, person) = (key.key.id(), person.clone());
     match (key.revoked_at, key.from, key.until) {

@@ -272,6 +272,11 @@ impl Envelope {
         self.signatures.len()
     }
 
+    /// The keys that its signatures name, as their makers say, in order.
+    pub fn key_names(&self) -> impl Iterator<Item = &str> {
+        self.signatures.iter().map(|made| made.keyid.as_str())
+    }
+
     /// The statement before any signature is checked: for people who are about to sign it too.
     pub(crate) fn unverified_statement<P: Predicate>(&self) -> Result<Statement<P>, DsseError> {
         Statement::read(&self.payload.0)

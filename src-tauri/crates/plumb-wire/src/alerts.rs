@@ -1,12 +1,18 @@
 //! The alert contract: calls of `POST /v1/tools/execute`, and what Alertmanager sends.
 
 mod alertmanager;
+mod plain;
 
 pub use alertmanager::{Notification, NotifiedAlert};
+pub use plain::{
+    AckBody, AlertsQuery, ConvertBody, DashboardQuery, FailBody, IncidentsQuery, MoveBody,
+    NoteBody, OpenQuery, ReasonBody, ReleaseCheck, ResolutionBody, ToolBody, TriageBody,
+};
 
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 
@@ -93,7 +99,7 @@ fn typed<T: DeserializeOwned>(action: &str, arguments: Map<String, Value>) -> Re
 }
 
 /// A report. What is not named here is kept with it.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Ingest {
     pub source: Option<String>,
@@ -126,7 +132,7 @@ impl Ingest {
 macro_rules! arguments {
     ($(#[$doc:meta])* $name:ident { $($(#[$of:meta])* $field:ident: $kind:ty,)* }) => {
         $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+        #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
         #[serde(deny_unknown_fields)]
         pub struct $name { $($(#[$of])* pub $field: $kind,)* }
     };

@@ -4,5 +4,6 @@
 //! requests are strict, so that a newer console learns at once that an older agent cannot do it.
 
 pub mod alerts;
+pub mod hub;
 pub mod packs;
 pub mod v1;

@@ -4,6 +4,7 @@
 //! requests need a credential and may carry [`IDEMPOTENCY_KEY`].
 
 mod answers;
+mod guards;
 mod requests;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
@@ -15,6 +16,10 @@ pub use answers::{
     History, LastKnownGood, LogLevel, LogLine, Logs, Mode, NoBundle, Ordering, Origin, PackRole,
     Pin, Pinned, Policies, PolicyRef, PolicyStanding, PolicyText, Problem, ReloadRecord, Reloaded,
     Reloads, Restarted, SignatureCheck, SignatureStatus, SignatureVerdict, Status, Trigger,
+};
+pub use guards::{
+    GovernedBy, Guards, LockAnswer, LockHeld, LockRequest, LockState, PlanAccepted, PlanSubmission,
+    PlansKept, RefusedHeld, RosterHeld,
 };
 pub use requests::{
     ConfigChange, EvaluateCase, EvaluateRequest, HistoryQuery, LogsQuery, PinRequest,
@@ -29,6 +34,18 @@ pub const IDEMPOTENCY_KEY_BYTES_MAX: usize = 128;
 pub const IDEMPOTENCY_KEYS_MAX: usize = 1_024;
 /// Header set on an answer that was given before.
 pub const IDEMPOTENT_REPLAYED: &str = "idempotent-replayed";
+/// Header with the hash of the plan that a mutating request is a step of: 64 lower-case hex digits, together
+/// with [`RUN`]. The agent lets the first run of a plan in, keeps that durably before it changes anything,
+/// and refuses every other run of it ([`problem::PLAN_RAN`]); it remembers the newest 1,024 plans.
+pub const PLAN: &str = "plumb-plan";
+/// Header with the id of the run that carries the plan out, at most [`RUN_BYTES_MAX`] visible ASCII
+/// characters.
+pub const RUN: &str = "plumb-run";
+pub const RUN_BYTES_MAX: usize = 64;
+/// Longest lease of the deployment lock, in seconds: a console that dies keeps others out no longer.
+pub const LEASE_S_MAX: u32 = 300;
+/// Longest name of whoever holds it.
+pub const LOCK_OWNER_BYTES_MAX: usize = 256;
 /// Header with the id of a request, given by the caller or made by the agent.
 pub const REQUEST_ID: &str = "x-request-id";
 /// Media type of every error below `/v1` (RFC 9457).
@@ -63,6 +80,14 @@ pub mod path {
     pub const EVALUATE: &str = "/v1/agent/evaluate";
     /// `GET` -> `History`, query `HistoryQuery`.
     pub const HISTORY: &str = "/v1/agent/history";
+    /// `GET` -> `RefusedHeld`; `PUT` an envelope of a refused list -> `RefusedHeld`.
+    pub const REFUSED: &str = "/v1/agent/refused";
+    /// `PUT` an envelope of a roster -> `RosterHeld`.
+    pub const ROSTER: &str = "/v1/agent/roster";
+    /// `POST` `PlanSubmission` -> `PlanAccepted`.
+    pub const PLANS: &str = "/v1/agent/plans";
+    /// `GET` -> `LockState`; `POST` `LockRequest` -> `LockAnswer`.
+    pub const LOCK: &str = "/v1/agent/lock";
     /// `GET` -> `BundlesFound`.
     pub const BUNDLES: &str = "/v1/agent/bundles";
 }
@@ -94,8 +119,22 @@ pub mod problem {
     pub const BUSY: &str = "urn:plumbline:agent:busy";
     /// Deployment locking is on: the pinned bundle may not change.
     pub const LOCKED: &str = "urn:plumbline:agent:locked";
+    /// Another run holds the deployment lock of this node; nothing changed.
+    pub const LOCK_HELD: &str = "urn:plumbline:agent:lock-held";
     /// The idempotency key was used for another request.
     pub const KEY_REUSED: &str = "urn:plumbline:agent:idempotency-key-reused";
+    /// The plan was run here already, by another run; nothing changed.
+    pub const PLAN_RAN: &str = "urn:plumbline:agent:plan-already-ran";
+    /// The agent was given no roster, so it cannot judge what is signed.
+    pub const NOT_GOVERNED: &str = "urn:plumbline:agent:not-governed";
+    /// What is signed does not count here.
+    pub const NOT_ACCEPTED: &str = "urn:plumbline:agent:not-accepted";
+    /// No approval of the plan was verified here, or the plan does not ask for this change; nothing changed.
+    pub const NOT_APPROVED: &str = "urn:plumbline:agent:not-approved";
+    /// A newer one, or another one of the same version, is in force.
+    pub const OUTDATED: &str = "urn:plumbline:agent:outdated";
+    /// The content stands on the refused list; what runs did not change.
+    pub const CONTENT_REFUSED: &str = "urn:plumbline:agent:content-refused";
     pub const TOO_LARGE: &str = "urn:plumbline:agent:too-large";
     pub const TIMED_OUT: &str = "urn:plumbline:agent:timed-out";
     /// What is asked for could not be made durable; nothing changed.
@@ -124,6 +163,11 @@ pub struct Answers {
     pub evaluated: Evaluated,
     pub history: History,
     pub bundles: BundlesFound,
+    pub refused: RefusedHeld,
+    pub roster: RosterHeld,
+    pub plan: PlanAccepted,
+    pub lock: LockState,
+    pub lock_asked: LockAnswer,
 }
 
 /// What the agent is asked.
@@ -134,6 +178,8 @@ pub struct Requests {
     pub pin: PinRequest,
     pub sync: SyncRequest,
     pub rollback: RollbackRequest,
+    pub plan: PlanSubmission,
+    pub lock: LockRequest,
     pub logs: LogsQuery,
     pub evaluate: EvaluateRequest,
     pub history: HistoryQuery,

@@ -1,6 +1,8 @@
 //! What parent and child say to each other. Both are the same program, so no version is needed.
 
-use plumb_decide::{Answer, Question, Reason, RegoSource};
+use std::collections::BTreeSet;
+
+use plumb_decide::{Answer, Question, Reason, RegoSource, Traced};
 use plumb_fleet::ids::Digest;
 use serde::{Deserialize, Serialize};
 
@@ -13,6 +15,8 @@ pub(crate) enum Call {
     Prepare { digest: Digest, source: RegoSource },
     /// Answered with one [`Reply::Answer`] per question in order, or one [`Reply::Unknown`].
     Ask { digest: Digest, questions: Vec<Question>, limit_ms: u64 },
+    /// Answered with one [`Reply::Outlined`] or [`Reply::Refused`].
+    Outline { source: RegoSource },
 }
 
 /// The same calls, as the parent writes them.
@@ -21,6 +25,7 @@ pub(crate) enum Call {
 pub(crate) enum CallToWrite<'a> {
     Prepare { digest: Digest, source: &'a RegoSource },
     Ask { digest: Digest, questions: &'a [&'a Question], limit_ms: u64 },
+    Outline { source: &'a RegoSource },
 }
 
 /// Child to parent.
@@ -43,6 +48,12 @@ pub(crate) enum Reply {
     },
     Answer {
         answer: Answer,
+        /// Definitions of a telling policy that held.
+        #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+        held: BTreeSet<usize>,
+    },
+    Outlined {
+        traced: Traced,
     },
     /// A policy with this digest was never prepared, or made room for others.
     Unknown,

@@ -3,6 +3,7 @@
 mod guards;
 
 use std::{
+    collections::BTreeSet,
     io::{self, Stdout},
     process::ExitCode,
     sync::mpsc::{Receiver, sync_channel},
@@ -11,7 +12,7 @@ use std::{
 };
 
 use plumb_decide::{
-    Prepared, Question, Reason, RegoPolicy, RegoSource, Step, limits::INDEX_QUESTIONS_MIN,
+    Answer, Prepared, Question, Reason, RegoPolicy, RegoSource, Step, limits::INDEX_QUESTIONS_MIN,
 };
 use plumb_fleet::ids::Digest;
 
@@ -112,6 +113,14 @@ fn evaluate(calls: &Receiver<Call>, held: &Held, mut out: Stdout) {
                 let limit = Duration::from_millis(limit_ms);
                 ask(&mut prepared, held, digest, &questions, limit, &mut out)
             }
+            Call::Outline { source } => {
+                held.next_step();
+                let reply = match source.outline() {
+                    Ok(traced) => Reply::Outlined { traced },
+                    Err(reason) => Reply::Refused { reason },
+                };
+                write_reply(&mut out, &reply)
+            }
         };
         if done.is_err() {
             return;
@@ -204,11 +213,11 @@ fn ask(
     }
     for question in questions {
         held.next_step();
-        let answer = match &policy {
-            Ok(policy) => policy.ask(question, limit),
-            Err(reason) => plumb_decide::Answer::NotEvaluated { reason: reason.clone() },
+        let (answer, held) = match &policy {
+            Ok(policy) => policy.trace(question, limit),
+            Err(reason) => (Answer::NotEvaluated { reason: reason.clone() }, BTreeSet::new()),
         };
-        write_reply(out, &Reply::Answer { answer })?;
+        write_reply(out, &Reply::Answer { answer, held })?;
     }
     Ok(())
 }

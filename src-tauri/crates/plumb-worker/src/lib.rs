@@ -16,4 +16,4 @@ mod process;
 pub use call::Guards;
 pub use follower::Follower;
 pub use pool::{Passed, PoolOptions, WorkerPool};
-pub use process::{ProcessLimits, Program};
+pub use process::{ProcessLimits, Program, Told};

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use plumb_decide::{Answer, ProcessEnd, Question, Reason, RegoSource};
+use plumb_decide::{Answer, ProcessEnd, Question, Reason, RegoSource, Traced};
 use plumb_fleet::ids::Digest;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -11,7 +11,7 @@ use crate::{
     call::Guards,
     follower::Follower,
     limits::{BATCH_BYTES_MAX, BATCH_QUESTIONS_MAX, ENDS_MAX, POOL_SIZE_MAX},
-    process::{Asked, Process, ProcessLimits, Program},
+    process::{Asked, Process, ProcessLimits, Program, Told},
 };
 
 /// How a pool is made.
@@ -118,6 +118,12 @@ impl WorkerPool {
     /// One answer for each question, in order. A question that ends a process is answered with how
     /// it ended, and the next is asked of another process.
     pub async fn evaluate(&self, source: &RegoSource, questions: &[Question]) -> Vec<Answer> {
+        let told = self.trace(source, questions).await;
+        told.into_iter().map(|told| told.answer).collect()
+    }
+
+    /// The same with the definitions that held, where `source` is a telling one.
+    pub async fn trace(&self, source: &RegoSource, questions: &[Question]) -> Vec<Told> {
         let mut answers = Vec::with_capacity(questions.len());
         if let Err(reason) = source.check() {
             fill(&mut answers, questions.len(), &reason);
@@ -136,7 +142,7 @@ impl WorkerPool {
                 // It did not get as far as the questions, so none of them is to blame.
                 Err(Ended::All(reason)) => fill(&mut answers, questions.len(), &reason),
                 Err(Ended::Next(reason)) => {
-                    answers.push(Answer::NotEvaluated { reason });
+                    answers.push(reason.into());
                     ends += 1;
                 }
             }
@@ -149,12 +155,26 @@ impl WorkerPool {
         source: &RegoSource,
         digest: Digest,
         questions: &[Question],
-        answers: &mut Vec<Answer>,
+        answers: &mut Vec<Told>,
     ) -> Result<(), Ended> {
         let mut work = Work::new(&self.shared).await.map_err(Ended::All)?;
         let ended = work.answer(source, digest, questions, answers).await;
         work.finish().await;
         ended
+    }
+
+    /// Reads what a policy asks, for making requests and for naming the rules that answer.
+    pub async fn outline(&self, source: &RegoSource) -> Result<Traced, Reason> {
+        source.check()?;
+        let mut work = Work::new(&self.shared).await?;
+        let outlined = work.process.outline(source);
+        let outlined = match self.shared.closing.run_until_cancelled(outlined).await {
+            Some(Ok(outlined)) => outlined,
+            Some(Err(end)) => Err(work.ended(end)),
+            None => Err(work.stopped().await),
+        };
+        work.finish().await;
+        outlined
     }
 
     /// What holds the processes in; nothing while none is ready.
@@ -183,8 +203,8 @@ enum Ended {
     All(Reason),
 }
 
-fn fill(answers: &mut Vec<Answer>, count: usize, reason: &Reason) {
-    answers.resize(count, Answer::NotEvaluated { reason: reason.clone() });
+fn fill(answers: &mut Vec<Told>, count: usize, reason: &Reason) {
+    answers.resize(count, reason.clone().into());
 }
 
 /// Questions in order, cut where a call would get large; one that may not be asked stands alone.
@@ -297,7 +317,8 @@ impl<'a> Work<'a> {
         for batch in batches(probes) {
             self.ask(source, digest, &batch?, &mut answers).await?;
         }
-        Ok(Passed { digest, probes: answers, refused_builtins })
+        let probes = answers.into_iter().map(|told| told.answer).collect();
+        Ok(Passed { digest, probes, refused_builtins })
     }
 
     async fn answer(
@@ -305,7 +326,7 @@ impl<'a> Work<'a> {
         source: &RegoSource,
         digest: Digest,
         questions: &[Question],
-        answers: &mut Vec<Answer>,
+        answers: &mut Vec<Told>,
     ) -> Result<(), Ended> {
         if !self.process.was_told(digest) {
             self.prepare(source, digest, &mut |_| {}).await.map_err(Ended::All)?;
@@ -315,7 +336,7 @@ impl<'a> Work<'a> {
                 Ok(batch) => {
                     self.ask(source, digest, &batch, answers).await.map_err(Ended::Next)?;
                 }
-                Err(reason) => answers.push(Answer::NotEvaluated { reason }),
+                Err(reason) => answers.push(reason.into()),
             }
         }
         Ok(())
@@ -340,7 +361,7 @@ impl<'a> Work<'a> {
         source: &RegoSource,
         digest: Digest,
         questions: &[&Question],
-        answers: &mut Vec<Answer>,
+        answers: &mut Vec<Told>,
     ) -> Result<(), Reason> {
         // Once forgotten is once told again: nothing else is prepared in between.
         for _ in 0..2 {

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use plumb_decide::{Answer, ProcessEnd, Question, Reason, RegoSource};
+use plumb_decide::{Answer, ProcessEnd, Question, Reason, RegoSource, Traced};
 use plumb_fleet::ids::Digest;
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _},
@@ -188,21 +188,21 @@ impl Process {
         &mut self,
         digest: Digest,
         questions: &[&Question],
-        answers: &mut Vec<Answer>,
+        answers: &mut Vec<Told>,
     ) -> Result<Asked, ProcessEnd> {
         let limit_ms = self.limits.evaluation.as_millis().try_into().unwrap_or(u64::MAX);
         let call = CallToWrite::Ask { digest, questions, limit_ms };
         self.call(&call, self.limits.prepare).await?;
         for _ in questions {
             match self.reply(self.limits.answer).await? {
-                Reply::Answer { answer } => {
+                Reply::Answer { answer, held } => {
                     let reason = if let Answer::NotEvaluated { reason } = &answer {
                         Some(reason)
                     } else {
                         None
                     };
                     self.worn |= matches!(reason, Some(Reason::Panicked { .. }));
-                    answers.push(answer);
+                    answers.push(Told { answer, held });
                 }
                 Reply::Unknown => {
                     self.told.remove(&digest);
@@ -212,6 +212,23 @@ impl Process {
             }
         }
         Ok(Asked::All)
+    }
+
+    /// Reads what a policy asks there.
+    pub(crate) async fn outline(
+        &mut self,
+        source: &RegoSource,
+    ) -> Result<Result<Traced, Reason>, ProcessEnd> {
+        let limit = self.limits.prepare;
+        self.call(&CallToWrite::Outline { source }, limit).await?;
+        match self.reply(limit).await? {
+            Reply::Outlined { traced } => Ok(Ok(traced)),
+            Reply::Refused { reason } => {
+                self.worn |= matches!(reason, Reason::Panicked { .. });
+                Ok(Err(reason))
+            }
+            _ => Err(self.out_of_turn().await),
+        }
     }
 
     async fn call(&mut self, call: &CallToWrite<'_>, limit: Duration) -> Result<(), ProcessEnd> {
@@ -272,6 +289,20 @@ impl Process {
         {
             tracing::warn!(%error, "an evaluation process was not ended");
         }
+    }
+}
+
+/// One answer, and which definitions of a telling policy held.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Told {
+    pub answer: Answer,
+    /// Numbers of the policy's outline; empty for any other policy.
+    pub held: BTreeSet<usize>,
+}
+
+impl From<Reason> for Told {
+    fn from(reason: Reason) -> Self {
+        Self { answer: Answer::NotEvaluated { reason }, held: BTreeSet::new() }
     }
 }
 

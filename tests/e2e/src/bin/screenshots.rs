@@ -1,9 +1,17 @@
 //! Photographs every screen of the built window on the demo fleet, in both sizes and themes.
 
-use std::{env, path::PathBuf, time::Duration};
+use std::{
+    env,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use anyhow::{Context as _, Result};
-use e2e_tests::{Demo, Launch, Window, window::CONTROL};
+use e2e_tests::{
+    Demo, Launch, Window,
+    acts::{plan_rollout, sign_with_file},
+    window::{CONTROL, ENTER},
+};
 use fantoccini::Locator;
 use serde_json::json;
 use tempfile::TempDir;
@@ -20,13 +28,15 @@ async fn main() -> Result<()> {
     std::fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
     for theme in THEMES {
         for size in SIZES {
-            album(&folder, theme, size).await.with_context(|| format!("{theme} at {size:?}"))?;
+            let said = || format!("{theme} at {size:?}");
+            album(&folder, theme, size).await.with_context(said)?;
+            approvals(&folder, theme, size).await.with_context(said)?;
         }
     }
     Ok(())
 }
 
-async fn album(folder: &std::path::Path, theme: &str, (width, height): (u32, u32)) -> Result<()> {
+async fn album(folder: &Path, theme: &str, (width, height): (u32, u32)) -> Result<()> {
     let state = TempDir::new()?;
     let demo = Demo::start(state.path())?;
     let first = Window::open(Launch::default()).await?;
@@ -73,8 +83,104 @@ async fn album(folder: &std::path::Path, theme: &str, (width, height): (u32, u32
     window.quit().await
 }
 
+/// A rollout that others must consent to, on the profiles of those who ask and approve.
+async fn approvals(folder: &Path, theme: &str, (width, height): (u32, u32)) -> Result<()> {
+    let state = TempDir::new()?;
+    let demo = Demo::start(state.path())?;
+    let camera = Camera { folder, theme, width, height };
+    let path = |name: &str| state.path().join(name).display().to_string();
+    let (console, asks) = demo.person("avery")?;
+    let (asks, passphrase) = (asks.display().to_string(), demo.passphrase()?);
+    let window = Window::open(Launch { fleet_file: None, data_dir: Some(&console) }).await?;
+    camera.prepare(&window).await?;
+    window.see(demo.approved_fleet()?).await?;
+    window.see("Diverged").await?;
+    plan_rollout(&window).await?;
+    window.see("avery has not asked yet").await?;
+    camera.take(&window, "approvals-open").await?;
+    window.click_button("Request approval…").await?;
+    window.fill("Save the request as", &path("request.json")).await?;
+    camera.take(&window, "approvals-request").await?;
+    sign_with_file(&window, &asks, passphrase).await?;
+    window.closed().await?;
+    window.see("Missing: 1 of platform-security").await?;
+    camera.take(&window, "approvals-asked").await?;
+
+    let (profile, key) = demo.person("robin")?;
+    let other = Window::open(Launch { fleet_file: None, data_dir: Some(&profile) }).await?;
+    camera.prepare(&other).await?;
+    other.see("LIVE").await?;
+    other.press_outside_fields('3').await?;
+    other.click_button("Answer a request…").await?;
+    other.fill("Request that you were sent", &path("request.json")).await?;
+    other.click("//button[normalize-space()='Open the request']").await?;
+    other.see("1 of storage, and 1 of platform-security").await?;
+    other.fill("Save the answer as", &path("answer.json")).await?;
+    camera.take(&other, "approvals-answer").await?;
+    sign_with_file(&other, &key.display().to_string(), passphrase).await?;
+    other.see("Approved by robin").await?;
+    other.quit().await?;
+
+    window.click_button("Add an answer…").await?;
+    window.fill("Signed answer", &path("answer.json")).await?;
+    camera.take(&window, "approvals-add").await?;
+    window.chord(&[CONTROL], ENTER).await?;
+    window.closed().await?;
+    window.see("robin approves for").await?;
+    camera.take(&window, "approvals-partly").await?;
+    window.click_button("Sign…").await?;
+    window.find("//select[@id='key-choice']").await?;
+    camera.take(&window, "approvals-sign").await?;
+    window.click_button("Cancel").await?;
+    // Another plan of the same nodes: what was signed is void, with the difference.
+    window.click_button("Change it").await?;
+    window.fill("Shares", "25").await?;
+    window.chord(&[CONTROL], ENTER).await?;
+    window.see("it does not count").await?;
+    camera.take(&window, "approvals-void").await?;
+    night(&camera, &window, &asks, passphrase).await?;
+    window.quit().await
+}
+
+/// A rollback without approvals, and the review that is due then.
+async fn night(camera: &Camera<'_>, window: &Window, key: &str, passphrase: &str) -> Result<()> {
+    window.press_outside_fields('1').await?;
+    window.click("//table[@role='grid']//tr//*[normalize-space()='eu-gw-002' and not(*)]").await?;
+    window.find("//aside[@aria-label='Node eu-gw-002']").await?;
+    window.click("//aside//button[starts-with(normalize-space(), 'Roll back')]").await?;
+    window.click("//dialog//input[@type='radio']").await?;
+    window.chord(&[CONTROL], ENTER).await?;
+    window.click_button("Start without approvals…").await?;
+    window.fill("Why it cannot wait", "INC-2214: refunds are refused").await?;
+    let phrase = "//label[@for='night-phrase']/b";
+    if window.shows(phrase).await {
+        let phrase = window.find(phrase).await?.text().await?;
+        window.find("//input[@id='night-phrase']").await?.send_keys(&phrase).await?;
+    }
+    camera.take(window, "night").await?;
+    sign_with_file(window, key, passphrase).await?;
+    window.closed().await?;
+    window.see("Began without approvals").await?;
+    camera.take(window, "night-run").await?;
+    window.press_outside_fields('e').await?;
+    window.see("What happened in run").await?;
+    camera.take(window, "run-events").await?;
+    window.click_button("Close").await?;
+    window.click_button("Review…").await?;
+    window.fill("What you found", "It was right to.").await?;
+    camera.take(window, "review").await?;
+    window.click_button("Cancel").await?;
+    window.press_outside_fields('4').await?;
+    window.see("Approver roster of").await?;
+    camera.take(window, "roster").await?;
+    window.click_button("Take a newer version…").await?;
+    window.find("//input[@id='roster-path']").await?;
+    camera.take(window, "roster-newer").await?;
+    window.click_button("Cancel").await
+}
+
 struct Camera<'a> {
-    folder: &'a std::path::Path,
+    folder: &'a Path,
     theme: &'a str,
     width: u32,
     height: u32,

@@ -6,7 +6,7 @@ export interface Topic {
   text: string;
 }
 
-const ORDER = ['getting-started', 'keys', 'drift-states', 'actions', 'rollouts', 'approvals', 'journal', 'fleet-file', 'credentials', 'command-line', 'agent', 'policy-packs', 'opa-sidecar', 'metrics', 'troubleshooting'];
+const ORDER = ['getting-started', 'keys', 'drift-states', 'decisions', 'actions', 'rollouts', 'approvals', 'journal', 'evidence', 'fleet-file', 'credentials', 'command-line', 'agent', 'policy-packs', 'opa-sidecar', 'metrics', 'troubleshooting'];
 
 const rank = (key: string): number => (ORDER.indexOf(key) + ORDER.length + 1) % (ORDER.length + 1);
 

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import type { SignerView } from '$lib/api/api';
-import { KEY_FILE, consentMissing, countdown, keyForm, keyMissing, readKey, sentence } from './consent.logic';
+import { KEY_FILE, consentMissing, countdown, keyForm, keyMissing, readKey } from './consent.logic';
 
 const signer = (name: string, rest: Partial<SignerView> = {}): SignerView => ({ name, fingerprint: '0'.repeat(64), file: null, person: name, roles: ['storage'], ...rest });
 
@@ -23,7 +23,6 @@ it('asks for a passphrase only where the key is in a file', () => {
 it('says what is missing in a sentence, and nothing where nobody has to consent', () => {
   expect(consentMissing({ data: null, isError: false, isPending: false })).toBeUndefined();
   expect(consentMissing({ data: undefined, isError: true, isPending: false })).toMatch(/not known/);
-  expect(sentence('missing 1 of storage')).toBe('Missing 1 of storage.');
 });
 
 it('counts down in words', () => {

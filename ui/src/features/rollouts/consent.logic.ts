@@ -1,5 +1,6 @@
 //! What approvals say, and which key somebody picked, without drawing them.
 import type { CertificateTarget, GivenView, KeyRequest, PlanConsentView, SignerView } from '$lib/api/api';
+import { sentence } from '$lib/domain/words.logic';
 
 /** The choice of a key that is in no list: a file. */
 export const KEY_FILE = 'file:';
@@ -47,12 +48,6 @@ export function consentMissing(query: { data?: PlanConsentView | null | undefine
   if (query.isPending) return 'Looking at approvals…';
   if (query.isError) return 'How it stands with approvals is not known.';
   return query.data && !query.data.approvals.consented ? sentence(query.data.approvals.standing) : undefined;
-}
-
-/** Begins with a capital, unless with a name, and ends with a full stop. */
-export function sentence(text: string): string {
-  const whole = / refused: /.test(text) ? text : text.charAt(0).toUpperCase() + text.slice(1);
-  return /[.!?…]$/.test(whole) ? whole : `${whole}.`;
 }
 
 /** How a plan stands, where what is missing is listed below it. */

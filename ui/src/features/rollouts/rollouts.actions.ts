@@ -28,7 +28,7 @@ export function orderActions(run: RunView, hands: Hands): Action[] {
   if (orders.canResume) actions.push({ id: 'run.resume', title: `Resume: ${run.title}`, short: 'Resume', group: GROUP, icon: Play, run: () => hands.give({ order: 'resume' }) });
   if (orders.canPause) actions.push({ id: 'run.pause', title: `Pause, start nothing further: ${run.title}`, short: 'Pause', group: GROUP, icon: Pause, run: () => hands.give({ order: 'pause' }) });
   if (orders.canRollBack) actions.push({ id: 'run.roll-back', title: `Roll back: ${run.title}…`, short: 'Roll back…', group: GROUP, icon: Undo2, run: () => hands.ask('roll_back') });
-  if (orders.open) actions.push({ id: 'run.stop', title: `Abort: ${run.title}…`, short: 'Abort…', group: GROUP, icon: Ban, run: () => hands.ask('abort') });
+  if (orders.canAbort) actions.push({ id: 'run.stop', title: `Abort: ${run.title}…`, short: 'Abort…', group: GROUP, icon: Ban, run: () => hands.ask('abort') });
   return actions;
 }
 

@@ -12,11 +12,11 @@ const can = (run: RunView): string[] => Object.entries(ordersOf(run)).filter(([,
 
 describe('orders', () => {
   it('are those that a run takes as it stands', async () => {
-    expect(can(await newest('attest'))).toEqual(['open', 'canPause', 'canRollBack']);
-    expect(can(await newest('paused'))).toEqual(['open', 'canResume', 'canRollBack']);
-    expect(can(await newest('halted'))).toEqual(['open', 'canResume', 'canRollBack']);
-    expect(can(await newest('rolling'))).toEqual(['open']);
-    expect(can(await newest('left'))).toEqual(['canPickUp']);
+    expect(can(await newest('attest'))).toEqual(['open', 'canPause', 'canRollBack', 'canAbort']);
+    expect(can(await newest('paused'))).toEqual(['open', 'canResume', 'canRollBack', 'canAbort']);
+    expect(can(await newest('halted'))).toEqual(['open', 'canResume', 'canRollBack', 'canAbort']);
+    expect(can(await newest('rolling'))).toEqual(['open', 'canAbort']);
+    expect(can(await newest('left'))).toEqual(['canRollBack', 'canAbort', 'canPickUp']);
     expect(can(await newest('past'))).toEqual([]);
   });
   it('speak of a gate only where it waits', async () => {

@@ -59,11 +59,12 @@ export function progressWords(run: RunView): string {
 
 /** What can be asked of a run now. */
 export interface Orders {
-  /** A program carries it out, so that orders can be given. */
+  /** A program carries it out, so that every order can be given; without one it can be brought back or aborted. */
   open: boolean;
   canPause: boolean;
   canResume: boolean;
   canRollBack: boolean;
+  canAbort: boolean;
   /** Nobody carries it out: it can be gone on with from its journal. */
   canPickUp: boolean;
 }
@@ -76,7 +77,8 @@ export function ordersOf(run: RunView): Orders {
     open,
     canPause: open && rollout.paused_by === null && rollout.halted === null && rollout.rollback === null,
     canResume: open && (rollout.paused_by !== null || rollout.halted !== null),
-    canRollBack: open && rollout.rollback === null,
+    canRollBack: going && rollout.rollback === null,
+    canAbort: going,
     canPickUp: going && !rollout.carried,
   };
 }

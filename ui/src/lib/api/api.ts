@@ -23,7 +23,10 @@ import type {
   ChecklistView,
   RequestFileView,
   ReviewView,
+  RosterFileView,
+  RosterView,
   RunCertificateView,
+  RunMoment,
   RunOrder,
   RunView,
   SettingsView,
@@ -33,6 +36,7 @@ import type {
   SignRequest,
   TextDiffView,
   Topic,
+  WaitingPlanView,
 } from './bindings';
 
 export type * from './bindings';
@@ -69,6 +73,10 @@ export interface Api {
   linkReadiness(fleet: string, item: string, url: string): Promise<ChecklistView>;
   /** Signs that somebody looked at an item and that it is ready, and adds it. */
   attestReadiness(fleet: string, item: string, seen: string, role: string | null, key: KeyRequest): Promise<ChecklistView>;
+  /** Plans that approval was asked for and that have not run, the newest request first. */
+  waitingPlans(fleet: string): Promise<WaitingPlanView[]>;
+  /** A plan that was shown before, so that it can be started; refused with the difference where it would come out differently now. */
+  prepareKept(fleet: string, planHash: string): Promise<PlanView>;
   /** Signs the request for a plan and writes the file for those who approve. */
   askForApproval(fleet: string, planHash: string, key: KeyRequest, path: string): Promise<SignedView>;
   /** Writes a request that was signed before once more. */
@@ -85,6 +93,12 @@ export interface Api {
   /** Keys of this machine, and the groups that have a say in a fleet. */
   reviewSigners(fleet: string): Promise<[SignerView[], string[]]>;
   giveReview(fleet: string, run: string, note: string, role: string | null, key: KeyRequest): Promise<ReviewView[]>;
+  /** The roster that rules a fleet; nothing where none is enrolled. */
+  enrolledRoster(fleet: string): Promise<RosterView | null>;
+  /** A roster in a file, believing nothing of it. */
+  openRoster(fleet: string, path: string): Promise<RosterFileView>;
+  /** Lets the roster hold that was shown; a first one takes the fingerprint of each root key, in their order. */
+  enrolRoster(fleet: string, path: string, file: string, fingerprints: string[]): Promise<RosterView>;
   /** The newest certificate of a run, or when one can be made; no node is looked at for it. */
   runCertificate(id: string): Promise<RunCertificateView>;
   /** Looks at the targets of a run and makes its certificate. */
@@ -92,6 +106,8 @@ export interface Api {
   saveCertificate(id: string, path: string): Promise<CertificateView>;
   run(id: string): Promise<RunView>;
   runs(fleet: string): Promise<RunView[]>;
+  /** Waves, gates, halts and decisions of a run with their reasons, newest first. */
+  runMoments(id: string): Promise<RunMoment[]>;
   /** Id of the newest run that some process carries out now. */
   liveRun(fleet: string): Promise<string | null>;
   abortRun(id: string): Promise<void>;
@@ -116,6 +132,8 @@ export interface Api {
   saveText(name: string, text: string): Promise<string | null>;
   setSecret(name: string, secret: string): Promise<void>;
   deleteSecret(name: string): Promise<void>;
+  /** Tells the desktop about a fleet, or nothing of it from now on. */
+  setQuiet(fleet: string, quiet: boolean): Promise<SettingsView>;
   startDemo(): Promise<ShellView>;
   chartSvg(fleet: string, chart: Chart, node: string | null): Promise<string>;
   painted(ms: number): Promise<void>;

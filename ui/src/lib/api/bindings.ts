@@ -281,6 +281,15 @@ export type ConfigLine = { key: string, value: string, };
 export type ConfirmationView = { "level": "undo" } | { "level": "dialog" } | { "level": "typed", phrase: string, };
 
 /**
+ * How much of a policy was tried.
+ */
+export type CoverageView = { rules: number, reached: number, conditions: number, 
+/**
+ * Conditions seen to hold and not to hold.
+ */
+both_ways: number, not_reached: Array<string>, };
+
+/**
  * One credential reference of the open fleets.
  */
 export type CredentialView = { 
@@ -336,6 +345,16 @@ groups: Array<GroupView>,
  * Differences of the chosen group from the baseline; nothing when no group is chosen.
  */
 diff: PolicyDiffView | null, };
+
+export type EnvironmentView = { name: string, fleets: Array<string>, 
+/**
+ * For example `1 of storage, and 1 of platform-security, never whoever asks`.
+ */
+rule: string, 
+/**
+ * Hours in UTC in which a rollback to last-known-good may start without approvals.
+ */
+night: string | null, dry_run: boolean, staging_fleet: string | null, };
 
 /**
  * What one node answered, each verdict in a sentence.
@@ -450,6 +469,23 @@ matched: number, total: number, offset: number, rows: Array<NodeRow>,
  */
 filter_error: string | null, };
 
+/**
+ * Requests that flip alike.
+ */
+export type FlipView = { 
+/**
+ * `wider`, `stricter`, `error`, `other` or `reason_only`.
+ */
+change: string, before: OutcomeView, after: OutcomeView, requests: number, 
+/**
+ * How often they were asked, by the recorded counts.
+ */
+weight: number, 
+/**
+ * The smallest request found that flips so, as JSON.
+ */
+example: string, example_at: string, };
+
 export type GapView = { source: string, message: string, };
 
 /**
@@ -516,6 +552,40 @@ verification_unknown: number,
  * Checks that failed, most nodes first.
  */
 failed_checks: Array<FailedCheck>, is_baseline: boolean, };
+
+/**
+ * One version.
+ */
+export type ImpactSide = { 
+/**
+ * The version, or the name of the file.
+ */
+label: string, content: string, 
+/**
+ * `first_match` or `rego`.
+ */
+format: string, 
+/**
+ * What the requests reached; none while asking, and where the policy could not be read.
+ */
+coverage: CoverageView | null, };
+
+/**
+ * Requests that two versions answer differently, the gravest change first.
+ */
+export type ImpactView = { from: ImpactSide, to: ImpactSide, 
+/**
+ * The rule that was asked; none of first-match rules.
+ */
+entrypoint: string | null, requests: Requests, 
+/**
+ * Of the generated requests.
+ */
+seed: number, flips: Array<FlipView>, not_evaluated: Array<NotEvaluatedView>, 
+/**
+ * Identifies this report; none while it is not complete.
+ */
+digest: string | null, };
 
 /**
  * Where nodes are imported from.
@@ -699,6 +769,44 @@ reloads: Array<ReloadView>, figures: Array<Figure>, config: Array<ConfigLine>,
  */
 gaps: Array<GapView>, previous: string | null, next: string | null, };
 
+export type PersonKeyView = { fingerprint: string, algorithm: string, 
+/**
+ * It counts now.
+ */
+counts: boolean, 
+/**
+ * When it counts, or that it was revoked.
+ */
+detail: string, };
+
+export type PersonView = { id: string, name: string, groups: Array<string>, keys: Array<PersonKeyView>, };
+
+/**
+ * Requests that were not evaluated here, for one reason.
+ */
+export type NotEvaluatedView = { 
+/**
+ * Why the first version did not answer; none where it did.
+ */
+before: string | null, after: string | null, requests: number, example: string, };
+
+/**
+ * One answer.
+ */
+export type OutcomeView = { 
+/**
+ * `allow`, `confirm`, `deny`, `undefined`, `value`, `error` or `not evaluated`.
+ */
+effect: string, reason: string | null, 
+/**
+ * The rule that answered.
+ */
+rule: string | null, 
+/**
+ * What else was answered, as JSON.
+ */
+value: string | null, };
+
 /**
  * How a plan under review stands with those who must consent.
  */
@@ -750,6 +858,10 @@ hash: string, title: string, fleet: string, environment: string,
  * The environment is production, however it is spelt.
  */
 production: boolean, action: ActionRequest, 
+/**
+ * How many runs there were already of a plan that is otherwise the same.
+ */
+repeat: number, 
 /**
  * What changes in the console's own record before any node is touched, one line each.
  */
@@ -885,6 +997,11 @@ slow: string | null, };
 export type RequestFileView = { request: ApprovalRequestView, roles: Array<string>, signers: Array<SignerView>, };
 
 /**
+ * How many requests were asked, by where they come from.
+ */
+export type Requests = { recorded: number, given: number, generated: number, };
+
+/**
  * A rollback without approvals that nobody else looked at yet.
  */
 export type ReviewView = { run: string, plan: string, operator: string, reason: string, due_at: string, overdue: boolean, };
@@ -915,6 +1032,46 @@ export type RolloutView = { waves: Array<WaveView>,
  */
 on_failure: string, failures_tolerated: number, };
 
+export type RootView = { name: string, 
+/**
+ * SHA-256 of the key in DER, in hex.
+ */
+fingerprint: string, algorithm: string, 
+/**
+ * It signed this file.
+ */
+signed: boolean, };
+
+/**
+ * A roster in a file that somebody was sent.
+ */
+export type RosterFileView = { 
+/**
+ * SHA-256 of the file as it was read.
+ */
+file: string, 
+/**
+ * What it says, unverified; the first of a fleet without the fingerprints of its root keys.
+ */
+roster: RosterView, 
+/**
+ * The roster that holds now.
+ */
+known: RosterView | null, };
+
+/**
+ * A roster as a person looks at it.
+ */
+export type RosterView = { version: number, 
+/**
+ * SHA-256 of the roster, in hex: what plans and approvals bind.
+ */
+digest: string, issued_at: string, expires_at: string, expired: boolean, 
+/**
+ * How many of the root keys must sign.
+ */
+threshold: number, roots: Array<RootView>, people: Array<PersonView>, environments: Array<EnvironmentView>, };
+
 /**
  * How a run stands with its certificate.
  */
@@ -935,6 +1092,23 @@ export type RunCheck = {
 what: string, verdict: RunCheckVerdict, detail: string, };
 
 export type RunCheckVerdict = "met" | "not_met" | "unknown";
+
+/**
+ * Something that happened in a run, or that somebody decided.
+ */
+export type RunMoment = { 
+/**
+ * Number of its event in the journal, from 0.
+ */
+seq: number, at_ms: number, 
+/**
+ * In a sentence, with the reason where one was given.
+ */
+what: string, 
+/**
+ * It went wrong, or past a safeguard.
+ */
+loud: boolean, };
 
 export type RunNode = { node: string, state: RunNodeState, detail: string, };
 
@@ -964,10 +1138,6 @@ halted: string | null,
  */
 rollback: string | null, 
 /**
- * Safeguards that were passed over, one sentence each; loud as long as the run is shown.
- */
-bypassed: Array<string>, 
-/**
  * A program carries it out now; otherwise it can be picked up from its journal.
  */
 carried: boolean, };
@@ -976,7 +1146,11 @@ export type RunView = { id: string, plan_hash: string, title: string, fleet: str
 /**
  * Its waves and gates; nothing where all nodes are changed together.
  */
-rollout: RunRollout | null, arrived: number, failed: number, in_doubt: number, total: number, 
+rollout: RunRollout | null, 
+/**
+ * Safeguards that were passed over, one sentence each; loud as long as the run is shown.
+ */
+bypassed: Array<string>, arrived: number, failed: number, in_doubt: number, total: number, 
 /**
  * Hash of the newest journal event, 64 hex digits.
  */
@@ -1034,6 +1208,14 @@ cache_file: string, record_file: string,
  * How long sweeps, changes and reloads stay in the cache.
  */
 kept_days: number, 
+/**
+ * Fleets of which the desktop is told nothing.
+ */
+quiet: Array<string>, 
+/**
+ * Why the desktop takes no notifications; nothing until one was to be shown.
+ */
+notification_problem: string | null, 
 /**
  * What the file of the open fleet says beside its nodes; nothing where none is open.
  */
@@ -1231,6 +1413,15 @@ reason: string,
  * Nodes about which the dry run says something else than the one that was signed, with what.
  */
 changes: Array<string>, payload: string, };
+
+/**
+ * A plan that approval was asked for, and that has not run.
+ */
+export type WaitingPlanView = { plan: string, title: string, requester: string, asked_at: string, consented: boolean, 
+/**
+ * In a sentence, with who is missing.
+ */
+standing: string, };
 
 /**
  * One wave of a plan.

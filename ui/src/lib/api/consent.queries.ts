@@ -36,6 +36,22 @@ export const signersQuery = (api: Api, fleet: string) =>
     meta: { topics: ofFleet(fleet) },
   });
 
+/** Plans that approval was asked for. */
+export const waitingQuery = (api: Api, fleet: string) =>
+  queryOptions({
+    queryKey: ['waiting plans', fleet],
+    queryFn: () => api.waitingPlans(fleet),
+    meta: { topics: [...ofFleet(fleet), { topic: 'run' }] satisfies Subscription[] },
+  });
+
+/** The roster that rules a fleet. */
+export const rosterQuery = (api: Api, fleet: string) =>
+  queryOptions({
+    queryKey: ['roster', fleet],
+    queryFn: () => api.enrolledRoster(fleet),
+    meta: { topics: ofFleet(fleet) },
+  });
+
 /** Reviews of rollbacks that began without approvals. */
 export const reviewsQuery = (api: Api, fleet: string) =>
   queryOptions({

@@ -1,10 +1,12 @@
 //! A deterministic stand-in for the backend: for tests, pictures and work on the window alone.
 //! Error paths have well-known names: fleets `unreadable-store`, `never-answers`, `broken-file`; node `missing`; path `/nope.toml`.
-import type { Api, FleetSummary, ShellView, Topic } from './api';
+import type { Api, FleetSummary, SettingsView, ShellView, Topic } from './api';
 import { FLEET_NAMES, START_MS, fleetNamed, forgetFleets, type FakeFleet } from './fake/fleets';
 import { FakeConsent, SIGNERS, certificateOf, type Consenting } from './fake/consent';
 import { FakeProof } from './fake/proof';
 import { textDiff } from './fake/policies';
+import { FakeRosters } from './fake/roster';
+import { momentsOf } from './fake/moments';
 import { FakeRuns, fail, planFor, type Seeded } from './fake/runs';
 import { CREDENTIALS, chart, importPreview, logLines, rawAnswers } from './fake/settings';
 import { bundleChoices, driftView, fleetView, momentsView, nodeNames, nodeView } from './fake/views';
@@ -38,6 +40,8 @@ export function createFake(options: FakeOptions): Api {
   const runs = new FakeRuns(now, announce, options.tickMs ?? 350);
   const consent = new FakeConsent(now, options.consent ?? null, options.reviews ?? false);
   const proof = new FakeProof(now, options.consent != null);
+  const rosters = new FakeRosters(options.fleet, options.consent != null);
+  const quiet = new Set<string>();
   const changed = <T>(fleet: string, value: T): T => {
     announce([{ topic: 'fleet', fleet }]);
     return value;
@@ -53,6 +57,17 @@ export function createFake(options: FakeOptions): Api {
     return value();
   }
   const summaries = (): FleetSummary[] => names.flatMap((name) => fleetNamed(name)?.summary ?? []);
+  const settings = (): SettingsView => ({
+    fleets: summaries(),
+    credentials: credentials.map((credential) => ({ ...credential })),
+    keyring_problem: options.keyringProblem ?? null,
+    cache_file: '/home/ops/.cache/plumbline/cache.sqlite',
+    record_file: '/home/ops/.local/share/plumbline/record.sqlite',
+    kept_days: 30,
+    quiet: [...quiet],
+    notification_problem: null,
+    open: open === null || fleetNamed(open) === undefined ? null : { fleet: open, sweep_interval_s: 30, deadline_s: 5, thresholds: { digest_age_s: 600, load_age_s: 172_800 }, trusted_keys: ['signer-2026a', 'signer-2025b'] },
+  });
   const shell = (): ShellView => {
     const fleet = open === null ? undefined : fleetNamed(open);
     const dead = fleet?.nodes.filter((node) => node.state === 'unreachable').length ?? 0;
@@ -101,14 +116,18 @@ export function createFake(options: FakeOptions): Api {
     moments: (fleet, part) => ask(fleet, (found) => momentsView(found, part)),
     policyTextDiff: (fleet, from, to, policy) => ask(fleet, () => textDiff(from, to, policy)),
     bundleChoices: (fleet) => ask(fleet, bundleChoices),
+    waitingPlans: (fleet) => answer(() => consent.waiting((plan) => runs.plan(plan), fleet)),
+    prepareKept: (_fleet, planHash) => answer(() => runs.plan(planHash)),
     preparePlan: (fleet, request) => ask(fleet, (found) => runs.remember(planFor(found, request))),
     startRun: (fleet, planHash, typed) => ask(fleet, (found) => {
       const missing = consent.of(runs.plan(planHash));
       if (missing && !missing.approvals.consented) fail('invalid', missing.approvals.standing, 'ask those who may approve, and add their approvals');
+      consent.use(planHash);
       return changed(fleet, runs.start(found, planHash, typed));
     }),
     startRunAtNight: (fleet, planHash, typed, reason) => ask(fleet, (found) => {
       const run = runs.start(found, planHash, typed);
+      consent.use(planHash);
       consent.owe(run, reason);
       return changed(fleet, run);
     }),
@@ -138,24 +157,25 @@ export function createFake(options: FakeOptions): Api {
     saveCertificate: (id, path) => answer(() => ({ ...certificateOf(runs.get(id), runs.planOf(id)), file: path })),
     run: (id) => answer(() => runs.get(id)),
     runs: (fleet) => ask(fleet, () => runs.list(fleet)),
+    runMoments: (id) => answer(() => momentsOf(runs.get(id))),
     liveRun: (fleet) => answer(() => runs.live(fleet)),
     abortRun: (id) => answer(() => runs.abort(id)),
-    orderRun: (id, order) => answer(() => runs.order(id, order)),
+    orderRun: (id, order) => answer(() => runs.order(id, order, named)),
     resumeRun: (id) => answer(() => runs.resume(id, named)),
     refresh: (fleet) => answer(() => {
       const found = named(fleet);
       found.sweptAtMs = now();
       announce([{ topic: 'shell' }, { topic: 'fleet', fleet }]);
     }),
-    settings: () => answer(() => ({
-      fleets: summaries(),
-      credentials: credentials.map((credential) => ({ ...credential })),
-      keyring_problem: options.keyringProblem ?? null,
-      cache_file: '/home/ops/.cache/plumbline/cache.sqlite',
-      record_file: '/home/ops/.local/share/plumbline/record.sqlite',
-      kept_days: 30,
-      open: open === null || fleetNamed(open) === undefined ? null : { fleet: open, sweep_interval_s: 30, deadline_s: 5, thresholds: { digest_age_s: 600, load_age_s: 172_800 }, trusted_keys: ['signer-2026a', 'signer-2025b'] },
-    })),
+    enrolledRoster: (fleet) => answer(() => rosters.of(fleet)),
+    openRoster: (fleet, path) => answer(() => rosters.open(fleet, path)),
+    enrolRoster: (fleet, path, _file, fingerprints) => answer(() => changed(fleet, rosters.enrol(fleet, path, fingerprints))),
+    settings: () => answer(settings),
+    setQuiet: (fleet, off) => answer(() => {
+      if (off) quiet.add(fleet);
+      else quiet.delete(fleet);
+      return settings();
+    }),
     addFleet: (path) => answer(() => {
       if (path.includes('nope')) return fail('invalid', `${path} could not be read: no such file`, 'Give the full path of a fleet file.');
       const name = path.replace(/^.*\//, '').replace(/\.toml$/, '');

@@ -9,6 +9,14 @@ export const runQuery = (api: Api, id: string) =>
     meta: { topics: [{ topic: 'run', id }] satisfies Subscription[] },
   });
 
+/** What happened in a run, newest first. */
+export const momentsOfRunQuery = (api: Api, id: string) =>
+  queryOptions({
+    queryKey: ['run moments', id],
+    queryFn: () => api.runMoments(id),
+    meta: { topics: [{ topic: 'run', id }] satisfies Subscription[] },
+  });
+
 /** Runs of a fleet, newest first. */
 export const runsQuery = (api: Api, fleet: string) =>
   queryOptions({

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { age, clockTime, count, duration, longAge, moment, plural, share, shortDigest, span, visible } from './words.logic';
+import { age, clockTime, count, duration, longAge, moment, plural, sentence, share, shortDigest, span, visible } from './words.logic';
 
 const NOW = Date.UTC(2026, 10, 21, 2, 14, 37);
 const SECOND = 1000;
@@ -47,3 +47,11 @@ describe('hostile text', () => {
   it('shows control characters and tricks of direction as escapes', () => expect(visible('a\u202eb\u0007c\u200bd')).toBe('a\\u202eb\\u0007c\\u200bd'));
   it('leaves line breaks, tabs and other scripts alone', () => expect(visible('é\n\t日本')).toBe('é\n\t日本'));
 });
+
+it.each([
+  ['missing 1 of storage', 'Missing 1 of storage.'],
+  ['eu-gw-1 answered late', 'eu-gw-1 answered late.'],
+  ['/keys/sam.pem holds no key', '/keys/sam.pem holds no key.'],
+  ['jo refused: not during the sale', 'jo refused: not during the sale.'],
+  ['is it signed?', 'Is it signed?'],
+])('%s becomes the sentence %s', (text, told) => expect(sentence(text)).toBe(told));

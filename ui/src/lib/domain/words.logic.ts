@@ -86,3 +86,10 @@ export function visible(text: string): string {
     return `\\u${found.charCodeAt(0).toString(16).padStart(4, '0')}`;
   });
 }
+
+/** Ends with a full stop, and begins with a capital unless with a name: of a node, a file, or somebody. */
+export function sentence(text: string): string {
+  const name = !/^[a-z]+(?=[ ,:;.]|$)/.test(text) || / refused: /.test(text);
+  const whole = name ? text : text.charAt(0).toUpperCase() + text.slice(1);
+  return /[.!?…]$/.test(whole) ? whole : `${whole}.`;
+}

@@ -29,6 +29,8 @@ export class Planner {
     private readonly api: Api,
     private readonly toasts: Toasts,
     private readonly fleet: () => string | null,
+    /** Where a plan is looked at that others must consent to. */
+    private readonly review: (plan: PlanView) => void,
   ) {}
 
   /** Asks for a version first: pinning, rolling back, resolving to one. */
@@ -44,7 +46,13 @@ export class Planner {
     this.stage = { at: 'preparing', request };
     try {
       const plan = await this.api.preparePlan(fleet, request);
+      const consent = plan.empty ? null : await this.api.planConsent(plan.hash);
       if (asked !== this.#asked) return;
+      if (consent !== null) {
+        this.stage = { at: 'closed' };
+        this.review(plan);
+        return;
+      }
       const calm = plan.findings.every((finding) => finding.severity === 'note');
       this.stage = { at: 'review', plan };
       if (plan.confirmation.level === 'undo' && plan.startable && calm) await this.start(null, false);

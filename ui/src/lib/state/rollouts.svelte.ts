@@ -42,13 +42,13 @@ export function selectionWords(nodes: NodeSelection): string {
   }
 }
 
-/** A rollout that is being written: what it does, in which waves, and the plan that came of it. */
 /** What a start without approvals takes: why it cannot wait, and the key of whoever asks. */
 export interface AtNight {
   reason: string;
   key: KeyRequest;
 }
 
+/** A rollout that is being written: what it does, in which waves, and the plan that came of it. */
 export class Rollouts {
   #asked = 0;
   action = $state.raw<ActionRequest>({ kind: 'sync', nodes: { select: 'drifted' }, force: false });
@@ -69,6 +69,12 @@ export class Rollouts {
     this.action = { ...action, rollout: null };
   }
 
+  /** A plan that was made elsewhere, to be looked at with those who must consent. */
+  show(plan: PlanView): void {
+    this.begin(plan.action);
+    this.stage = { at: 'review', plan };
+  }
+
   reset(): void {
     this.#asked += 1;
     this.action = { kind: 'sync', nodes: { select: 'drifted' }, force: false };
@@ -83,21 +89,36 @@ export class Rollouts {
     this.startError = null;
   }
 
-  async prepare(rollout: RolloutRequest): Promise<void> {
+  prepare(rollout: RolloutRequest): Promise<void> {
+    return this.#review((fleet) => this.api.preparePlan(fleet, { ...this.action, rollout }));
+  }
+
+  /** A plan that was shown before and waits for others. */
+  look(planHash: string): Promise<void> {
+    if (this.starting) return Promise.resolve();
+    this.reset();
+    return this.#review(async (fleet) => {
+      const plan = await this.api.prepareKept(fleet, planHash);
+      this.action = { ...plan.action, rollout: null };
+      return plan;
+    });
+  }
+
+  async #review(made: (fleet: string) => Promise<PlanView>): Promise<void> {
     const fleet = this.fleet();
     if (fleet === null || this.starting) return;
     const asked = (this.#asked += 1);
     this.startError = null;
     this.stage = { at: 'preparing' };
     try {
-      const plan = await this.api.preparePlan(fleet, { ...this.action, rollout });
+      const plan = await made(fleet);
       if (asked === this.#asked) this.stage = { at: 'review', plan };
     } catch (thrown) {
       if (asked === this.#asked) this.stage = { at: 'refused', error: appError(thrown) };
     }
   }
 
-  /** Starts the reviewed plan once; a second press while it starts does nothing. */
+  /** Starts the reviewed plan once; a second press while it starts does nothing. Throws what stands in the way at night, when a dialog asks. */
   async start(typed: string | null, atNight: AtNight | null = null): Promise<RunView | null> {
     if (this.stage.at !== 'review' || this.starting || !this.stage.plan.startable) return null;
     const { plan } = this.stage;
@@ -108,6 +129,7 @@ export class Rollouts {
       this.reset();
       return run;
     } catch (thrown) {
+      if (atNight !== null) throw thrown;
       this.startError = appError(thrown);
       return null;
     } finally {

@@ -27,8 +27,11 @@ export class Session {
     readonly queries: QueryClient,
     openFleet: () => string | null,
   ) {
-    this.planner = new Planner(api, this.toasts, openFleet);
     this.rollouts = new Rollouts(api, openFleet);
+    this.planner = new Planner(api, this.toasts, openFleet, (plan) => {
+      this.rollouts.show(plan);
+      this.route.go('rollouts', { step: 'new' });
+    });
   }
 
   /** Leads to the screen where a rollout of an action is written. */

@@ -24,10 +24,11 @@ impl Core {
     }
 
     /// Takes the pack this node should run: what is pinned, from the store or the registry, or else
-    /// whatever the registry offers now.
+    /// whatever the registry offers now. With `force` it is loaded again even where it runs.
     pub(crate) async fn sync_pack(
         self: &Arc<Self>,
         packs: &FetchHandle,
+        force: bool,
     ) -> Result<Reloaded, Fault> {
         // Refused while another change is being made and changes are locked.
         drop(self.take_turn().await?);
@@ -41,7 +42,10 @@ impl Core {
                 return self.changed(&attempt, begun);
             }
         }
-        let attempt = self.look_now(packs, FetchTrigger::Sync).await?;
+        let mut attempt = self.look_now(packs, FetchTrigger::Sync).await?;
+        if force && matches!(attempt.result, Ended::Current | Ended::HeldBack) {
+            attempt = self.load_again(packs).await.unwrap_or(attempt);
+        }
         match pinned {
             Some(pinned) if !self.runs(&pinned) && attempt.result != Ended::Failed => {
                 let text = attempt.text.unwrap_or_else(|| "the registry offers another".to_owned());
@@ -52,6 +56,12 @@ impl Core {
             }
             _ => self.changed(&attempt, begun),
         }
+    }
+
+    /// Loads the pack in force once more from the store; nothing when it is not there.
+    async fn load_again(&self, packs: &FetchHandle) -> Option<Attempt> {
+        let digest = self.in_force.load().as_ref().and_then(|now| Some(now.pack()?.digest))?;
+        packs.restore(FetchTrigger::Sync, move |pack| pack.digest() == digest).await
     }
 
     /// `POST /reload`: looks now, and tells the attempt as the history does.

@@ -118,18 +118,41 @@ impl EmbeddedSettings {
 /// The engine of this process, running.
 #[derive(Debug)]
 pub(crate) struct EmbeddedEngine {
-    pub(crate) settings: EmbeddedSettings,
-    pub(crate) threads: EngineThreads,
-    /// Begun with the first pack of Rego: an agent of first-match lists needs no process.
+    settings: EmbeddedSettings,
+    /// Begun with the first pack of Rego, as the process is: an agent of first-match lists needs neither.
+    threads: OnceLock<EngineThreads>,
     pool: OnceLock<WorkerPool>,
     stop: CancellationToken,
 }
 
 impl EmbeddedEngine {
-    /// Starts the threads; the evaluation process, once there is one, ends with `stop`.
-    pub(crate) fn start(settings: EmbeddedSettings, stop: CancellationToken) -> io::Result<Self> {
-        let threads = EngineThreads::start(settings.threads.min(ENGINE_THREADS_MAX))?;
-        Ok(Self { settings, threads, pool: OnceLock::new(), stop })
+    /// The evaluation process, once there is one, ends with `stop`.
+    pub(crate) fn new(settings: EmbeddedSettings, stop: CancellationToken) -> Self {
+        Self { settings, threads: OnceLock::new(), pool: OnceLock::new(), stop }
+    }
+
+    /// The decision that is asked where nobody names another.
+    pub(crate) fn decision(&self) -> &Entrypoint {
+        &self.settings.decision
+    }
+
+    fn threads(&self) -> Result<&EngineThreads, EngineError> {
+        if let Some(threads) = self.threads.get() {
+            return Ok(threads);
+        }
+        let threads = EngineThreads::start(self.settings.threads.min(ENGINE_THREADS_MAX));
+        let threads = threads.map_err(EngineError::Threads)?;
+        Ok(self.threads.get_or_init(|| threads))
+    }
+
+    /// The answer of a policy that was loaded here.
+    pub(crate) async fn ask(
+        &self,
+        policy: &LoadedPolicy,
+        question: Question,
+    ) -> Result<Answer, EngineUnavailable> {
+        let threads = self.threads.get().ok_or(EngineUnavailable::Stopped)?;
+        threads.ask(policy, question, self.settings.limit).await
     }
 
     fn pool(&self) -> &WorkerPool {
@@ -149,6 +172,7 @@ impl EmbeddedEngine {
         pack: &VerifiedPack,
         now: Timestamp,
     ) -> Result<LoadedPolicy, EngineError> {
+        self.threads()?;
         let probes = self.settings.probes(now);
         let policy = LoadedPolicy::load_pack(pack, self.pool(), &probes).await?;
         self.probe(&policy, now).await?;
@@ -162,7 +186,7 @@ impl EmbeddedEngine {
         now: Timestamp,
     ) -> Result<(), EngineError> {
         for (index, probe) in self.settings.probes(now).iter().enumerate() {
-            match self.threads.ask(policy, probe.question.clone(), self.settings.limit).await {
+            match self.ask(policy, probe.question.clone()).await {
                 Ok(answer) => check_probe(index + 1, probe, answer)?,
                 Err(EngineUnavailable::Busy | EngineUnavailable::Stopped) => {}
             }

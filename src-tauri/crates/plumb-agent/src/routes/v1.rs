@@ -12,9 +12,9 @@ use plumb_decide::Request;
 use plumb_wire::v1::{
     BundleStatus, BundlesFound, CheckSeen, Config, ConfigChange, ConfigKey, ConfigSetting,
     ConfigValue, Decision, DecisionTotals, EVALUATE_REQUESTS_MAX, EvaluateCase, EvaluateRequest,
-    Evaluated, Evaluation, HISTORY_ENTRIES_MAX, History, HistoryQuery, Logs, LogsQuery, Mode,
-    Ordering, Origin, PinRequest, Pinned, PolicyRef, PolicyStanding, Reloaded, Restarted,
-    RollbackRequest, Status, StatusQuery, SyncRequest,
+    Evaluated, Evaluation, GovernedBy, Guards, HISTORY_ENTRIES_MAX, History, HistoryQuery, Logs,
+    LogsQuery, Mode, Ordering, Origin, PinRequest, Pinned, PolicyRef, PolicyStanding, Reloaded,
+    Restarted, RollbackRequest, Status, StatusQuery, SyncRequest,
 };
 use plumb_wire::v1::{LogLevel, Policies, PolicyText};
 use serde_json::Value;
@@ -73,7 +73,19 @@ pub(super) async fn status(
         fallback_active: book.fallback.is_some(),
         policy: Some(standing(&core, &book)),
         settings: told.into_iter().map(|setting| (setting.key, setting.value)).collect(),
+        guards: Some(guards(&core)),
     }))
+}
+
+fn guards(core: &Core) -> Guards {
+    let governed = core.governed.as_ref().map(|governed| GovernedBy {
+        fleet: governed.config.fleet.to_string(),
+        node: governed.config.node.to_string(),
+        roster_version: governed.roster().reference().version,
+        refused_version: governed.held().map(|held| held.list.version()),
+        requires_approval: governed.config.require_approval,
+    });
+    Guards { plans: core.plans.kept(), governed, lock: core.lease.held(core.now()) }
 }
 
 /// The part of `policy` in `/healthz` that a console keeps.

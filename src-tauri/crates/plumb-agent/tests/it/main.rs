@@ -2,15 +2,19 @@
 
 mod access;
 mod alerts;
+mod approved;
 mod bundles;
 mod documented;
 mod durability;
 mod engine;
 mod fetch;
 mod field;
+mod governed;
 mod load;
+mod lock;
 mod metrics;
 mod own_api;
 mod packs;
+mod plans;
 mod sidecar;
 mod world;

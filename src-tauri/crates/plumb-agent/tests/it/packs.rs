@@ -88,6 +88,43 @@ async fn a_pack_of_a_signed_bundle_is_the_bundle() {
 }
 
 #[tokio::test]
+async fn a_forced_sync_loads_the_same_pack_again() {
+    for is_rego in [true, false] {
+        let world = PackWorld::new().await;
+        let (version, pack) = if is_rego {
+            ("1", rego("1", RULE))
+        } else {
+            ("2.0.0", signed(&world.sign("2.0.0", &["deny"])))
+        };
+        world.publish(&pack);
+        let node = world.start().await;
+        let first = node.until("/v1/agent/status", |s| s["bundle"]["version"] == version).await;
+        let sync = async |body: &str| {
+            let answer = node.post("/v1/agent/sync", body).await;
+            assert_eq!(answer.status, 200, "{}", answer.text);
+            let status = node.get("/v1/agent/status").await.json();
+            assert_eq!(status["content"], first["content"]);
+            (answer.json()["changed"].clone(), status["bundle"]["loaded_at"].clone())
+        };
+        let before = first["bundle"]["loaded_at"].clone();
+        assert_eq!(sync("{}").await, (json!(false), before.clone()));
+        let (changed, loaded_at) = sync(r#"{"force":true}"#).await;
+        assert_eq!(changed, true);
+        assert_ne!(loaded_at, before, "{version}");
+        let newest = node.get("/v1/agent/history?limit=1").await.json()["entries"][0].clone();
+        assert_eq!((&newest["trigger"], &newest["success"]), (&json!("sync"), &json!(true)));
+        // Held back at the registry's newest, what is pinned is loaded again all the same.
+        let pin = json!({ "version": version, "content": first["content"] });
+        node.post("/v1/agent/pin", &pin.to_string()).await;
+        world.publish(&rego("newer", RULE));
+        let (changed, again) = sync(r#"{"force":true}"#).await;
+        assert_eq!(changed, true);
+        assert_ne!(again, loaded_at, "{version}");
+        node.agent.shutdown().await;
+    }
+}
+
+#[tokio::test]
 async fn a_signed_bundle_by_a_stranger_is_refused_inside_a_trusted_pack() {
     let world = PackWorld::new().await;
     world.publish(&signed(&world.sign("1", &["allow"])));

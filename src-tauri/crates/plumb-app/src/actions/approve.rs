@@ -240,10 +240,12 @@ impl App {
                 }
             });
         }
-        let roster = self.ruling_roster(&plan.fleet).await?;
-        let (run, now) = match way {
-            Way::Resumed { run, began } => (Some(run), began),
-            Way::Approved | Way::AtNight(_) => (None, self.now()),
+        // What a run was started with is judged by what was known then.
+        let (run, now, roster) = match (way, &plan.consent) {
+            (Way::Resumed { run, began }, Some(terms)) => {
+                (Some(run), began, self.roster_named(&plan.fleet, terms).await?)
+            }
+            _ => (None, self.now(), self.ruling_roster(&plan.fleet).await?),
         };
         let (envelopes, evidence, spent) = self.signed_for(&plan, current, run, now).await?;
         let at_night = match run {
@@ -280,6 +282,13 @@ impl App {
         let mut conn = self.record().read().await?;
         let kept = plumb_store::approvals::of_plan(&mut conn, plan.hash()).await?;
         let spent = plumb_store::approvals::spent(&mut conn, run).await?;
+        let asked = plumb_store::approvals::request(&mut conn, plan.hash()).await?;
+        let asked = asked.map(|asked| read_request(asked.as_bytes())).transpose()?;
+        // What a run was started with was compared with what stood then.
+        let evidence = match (run, asked) {
+            (Some(_), Some(asked)) => asked.evidence,
+            _ => evidence,
+        };
         let spent = spent.iter().filter_map(|nonce| nonce.parse().ok()).collect();
         Ok((kept.into_iter().map(|one| one.envelope).collect(), evidence, spent))
     }
@@ -476,7 +485,7 @@ fn request_lines(request: &ApprovalRequest) -> ApprovalRequestView {
         let of = request.findings.iter().filter(|finding| finding.severity == severity);
         of.map(|finding| {
             let node = finding.node.as_ref().map(|node| format!("{node}: ")).unwrap_or_default();
-            format!("{} {node}{}", finding.code.name(), finding.message)
+            format!("{node}{}", finding.message)
         })
         .collect()
     };

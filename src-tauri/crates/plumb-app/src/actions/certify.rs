@@ -322,6 +322,7 @@ impl Opened {
             digest: digest.to_string(),
             signed_by,
             unsigned,
+            bypassed: certificate.bypasses.iter().map(ToString::to_string).collect(),
             file: file.map(ToString::to_string),
             imported: None,
             summary: summary(&certificate),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use plumb_fleet::{FleetId, NodeId};
 use plumb_runbook::{Circumstances, FreezeWindow, Plan, Probe, Promotion, WayBack};
 
-use crate::{app::App, error::AppError};
+use crate::{actions::submit::enforcing, app::App, error::AppError};
 
 impl App {
     /// Gathers what is known here around a plan. `back` are the answers of nodes that were asked whether
@@ -15,7 +15,12 @@ impl App {
         plan: &Plan,
         back: &BTreeMap<NodeId, Probe>,
     ) -> Result<Circumstances, AppError> {
+        let current = self.current(plan.fleet.as_str()).await?;
+        // Where nothing has to be approved, nobody has to verify it.
+        let enforcing = plan.consent.as_ref().map(|_| enforcing(plan, &current));
         Ok(Circumstances {
+            lock: self.lock_held(plan).await,
+            enforcing,
             promotion: self.promotion(&plan.fleet).await?,
             freeze: self.freeze_windows(&plan.fleet).await?,
             checklist: self.checklist(&plan.fleet).await?,

@@ -79,7 +79,10 @@ impl App {
     ) -> Result<SignedView, AppError> {
         self.writable(fleet)?;
         let path = named(path)?;
-        let (bytes, mut signed) = self.request_approval(plan_hash, None, &choice(key)?).await?;
+        let key = choice(key)?;
+        // Before it is kept, and so before anybody is told.
+        self.0.asked.lock().expect("no panic while requests are held").insert(plan_hash.to_owned());
+        let (bytes, mut signed) = self.request_approval(plan_hash, None, &key).await?;
         self.announce([Topic::fleet(&fleet_id(fleet)?)]);
         write_chosen(path.clone(), text(bytes)).await?;
         signed.file = Some(path.into_string());
@@ -174,6 +177,7 @@ impl App {
         reason: &str,
         key: KeyRequest,
     ) -> Result<RunView, AppError> {
+        self.writable(fleet)?;
         self.start_run_at_night(fleet, plan_hash, typed, reason, &choice(key)?).await
     }
 
@@ -319,7 +323,8 @@ pub(crate) fn named(path: &str) -> Result<Utf8PathBuf, AppError> {
     Err(AppError::new(Code::Invalid, message, "write it from / on, or choose the file"))
 }
 
-async fn read(path: Utf8PathBuf, bytes_max: u64) -> Result<Vec<u8>, AppError> {
+/// A file that somebody was sent, under a limit.
+pub(crate) async fn read(path: Utf8PathBuf, bytes_max: u64) -> Result<Vec<u8>, AppError> {
     tokio::task::spawn_blocking(move || read_limited(&path, bytes_max))
         .await
         .map_err(|error| AppError::new(Code::Other, chain(&error), "try again"))?

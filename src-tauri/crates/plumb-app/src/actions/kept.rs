@@ -22,6 +22,7 @@ impl App {
             let message = format!("this plan is one of fleet {}", plan.fleet);
             return Err(AppError::new(Code::Invalid, message, "name that fleet"));
         }
+        self.not_run_yet(&plan).await?;
         let (mut prepared, current) = self.prepare(fleet, &request(&plan)).await?;
         prepared.plan = on_terms_of(&plan, prepared.plan);
         if prepared.plan.hash() != plan.hash() {
@@ -56,9 +57,9 @@ impl App {
 }
 
 /// A plan as it is made now, on the terms of consent of the one that was shown: who asked stays who asked,
-/// whoever starts it. The gate judges whether these terms still hold.
+/// whoever starts it, and it is the same repetition. The gate judges whether these terms still hold.
 pub(crate) fn on_terms_of(shown: &Plan, made: Plan) -> Plan {
-    Plan { consent: shown.consent.clone().or(made.consent), ..made }
+    Plan { consent: shown.consent.clone().or(made.consent), repeat: shown.repeat, ..made }
 }
 
 /// What has to be asked for so that a plan comes out again.

@@ -125,7 +125,30 @@ impl App {
             AppError::new(Code::Invalid, error.to_string(), hint)
         })?;
         plan.consent = self.consent_terms(&plan.fleet).await?;
+        self.numbered(plan).await
+    }
+
+    /// A plan that has not run yet: the first number of which the record holds no run.
+    async fn numbered(&self, mut plan: Plan) -> Result<Plan, AppError> {
+        let mut record = self.record().read().await?;
+        while plumb_store::runs::had(&mut record, &plan.fleet, plan.hash()).await? {
+            plan.repeat += 1;
+        }
         Ok(plan)
+    }
+
+    /// Refuses a plan that has run: it runs once.
+    pub(crate) async fn not_run_yet(&self, plan: &Plan) -> Result<(), AppError> {
+        let mut record = self.record().read().await?;
+        if plumb_store::runs::had(&mut record, &plan.fleet, plan.hash()).await? {
+            let message = "this plan was started already, and a plan runs once";
+            return Err(AppError::new(
+                Code::Outdated,
+                message,
+                "plan again, and start the new plan",
+            ));
+        }
+        Ok(())
     }
 
     async fn action(&self, current: &Current, request: &ActionRequest) -> Result<Action, AppError> {
@@ -168,7 +191,7 @@ impl App {
             run,
             title: plan.action.title(),
             nodes: plan.targets().filter(touched).map(way_back).collect(),
-            pins: plan.pins_before.clone().filter(|_| state.pins_changed),
+            pins: plan.pins_before.clone().filter(|_| state.pins_may_differ()),
         })
     }
 
@@ -181,7 +204,7 @@ impl App {
     ) -> BTreeMap<NodeId, Probe> {
         let now = self.wall();
         let deadline = Duration::from_secs(u64::from(fleet.deadline_s));
-        let attempt = Attempt { deadline, idempotency_key: None };
+        let attempt = Attempt { deadline, idempotency_key: None, step: None };
         // Made before they are polled, for the reason given in `plumb-exec`.
         let questions: Vec<_> = targets
             .filter_map(|(target, effects)| {
@@ -241,7 +264,7 @@ pub(crate) fn operation(effect: &Effect) -> Operation {
 }
 
 /// The nodes of a selection; nothing stands for the whole fleet.
-fn select(
+pub(crate) fn select(
     current: &Current,
     assessment: &Assessment,
     selection: &NodeSelection,
@@ -335,6 +358,7 @@ pub(crate) fn plan_view(
         environment: plan.environment.clone(),
         production: plumb_runbook::is_production(&plan.environment),
         action: prepared.request.clone(),
+        repeat: plan.repeat,
         pins: pin_lines(plan),
         left_out: plan
             .left_out

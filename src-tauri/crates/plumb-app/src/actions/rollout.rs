@@ -1,8 +1,8 @@
 //! Rollouts: from what was asked to the policy in the plan, and orders to a run of it.
 
-use plumb_exec::{Order, Wish};
+use plumb_exec::{OrderError, Wish};
 use plumb_fleet::NodeId;
-use plumb_journal::Bypass;
+use plumb_journal::{Bypass, fold};
 use plumb_runbook::{Gate, GateCheck, Milli, MilliError, OnFailure, Rollout, Shape};
 
 use crate::{
@@ -137,29 +137,42 @@ fn asked_gate(gate: &Gate) -> GateRequest {
 }
 
 impl App {
-    /// Gives an order to a run of this process, and returns when it stands in the journal.
+    /// Gives an order to a run of this process, and returns when it stands in the journal. A run that
+    /// nobody carries out is picked up to be aborted or brought back, and for nothing else.
     pub async fn order_run(&self, run: &str, order: &RunOrder) -> Result<RunView, AppError> {
         let id = run_id(run)?;
         let desk = {
             let runs = self.0.runs.lock().expect("no panic while runs are held");
             runs.get(&id).and_then(|active| active.desk.clone())
         };
+        let given = self.order(order);
         let Some(desk) = desk else {
+            if given.leads_back() {
+                return self.pick_up(id, Some(order)).await;
+            }
             return Err(AppError::new(
                 Code::Busy,
                 "this run is not carried out by this program, or it has ended",
                 "give the order where the run was started, or pick the run up here",
             ));
         };
-        let by = self.0.options.operator.clone();
-        desk.give(Order { by, what: wish(order) }).await.map_err(|error| {
-            AppError::new(Code::Invalid, error.to_string(), "look at how the run stands")
-        })?;
+        if given.leads_forward() {
+            let kept = self.kept_run(id).await?;
+            let (plan, entries) = self.run_record(id).await?;
+            if fold(&entries).rollback.is_none() {
+                self.still_approved(&kept, &plan).await?;
+            }
+        }
+        desk.give(given).await.map_err(|error| unwanted(&error))?;
         self.run_view(id).await
     }
 }
 
-fn wish(order: &RunOrder) -> Wish {
+pub(super) fn unwanted(error: &OrderError) -> AppError {
+    AppError::new(Code::Invalid, error.to_string(), "look at how the run stands")
+}
+
+pub(super) fn wish(order: &RunOrder) -> Wish {
     match order {
         RunOrder::Pause => Wish::Pause,
         RunOrder::Resume => Wish::Resume,

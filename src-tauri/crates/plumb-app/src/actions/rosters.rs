@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 use plumb_fleet::FleetId;
+use plumb_runbook::ConsentTerms;
 use plumb_store::rosters::KeptRoster;
 use plumb_trust::{
     dsse::{DsseError, Envelope, KeyId, PublicKey},
@@ -90,6 +91,23 @@ impl App {
         };
         let roster = Roster::accept(&kept.envelope, &pin_of(&kept)?);
         roster.map(Some).map_err(|error| refused(&error))
+    }
+
+    /// The roster that a plan was made for, verified again as it was when it was accepted.
+    pub(crate) async fn roster_named(
+        &self,
+        fleet: &FleetId,
+        terms: &ConsentTerms,
+    ) -> Result<Roster, AppError> {
+        let mut conn = self.record().read().await?;
+        let kept = plumb_store::rosters::by_digest(&mut conn, fleet, terms.roster).await?;
+        let Some(kept) = kept else {
+            let version = terms.roster_version;
+            let message = format!("version {version} of the roster of {fleet} is not kept here");
+            let hint = "restore record.sqlite from a copy that has it, or undo by a new plan";
+            return Err(AppError::new(Code::NotFound, message, hint));
+        };
+        Roster::accept(&kept.envelope, &pin_of(&kept)?).map_err(|error| refused(&error))
     }
 
     /// The same where there must be one.

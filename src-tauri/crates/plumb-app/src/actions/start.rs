@@ -7,23 +7,26 @@ use std::{
 };
 
 use camino::{Utf8Path, Utf8PathBuf};
-use plumb_exec::{Left, NoLock, Orders, Setting, carry_out, desk};
+use plumb_exec::{Given, Left, Lock as _, Order, Orders, Setting, carry_out, desk};
 use plumb_fleet::{FleetId, PlanHash, RunId};
-use plumb_journal::{Body, Entry, Outcome, fold};
-use plumb_runbook::{ApprovalError, ApprovedPlan, Confirmation, Plan, Rung, findings_around, rung};
+use plumb_journal::{Body, Bypass, Entry, Outcome, fold};
+use plumb_runbook::{Action, ApprovalError, ApprovedPlan, Confirmation, Plan, findings_around};
 use plumb_store::runs::KeptRun;
-use plumb_trust::{approval::Standing, dsse::SigningKey};
+use plumb_trust::{
+    approval::{REASON_BYTES_MAX, Standing},
+    dsse::SigningKey,
+};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::error;
 
 use crate::{
-    actions::{approve::Way, kept::on_terms_of},
+    actions::{approve::Way, kept::on_terms_of, submit::Submission},
     app::{ActiveRun, App, FleetState, Loaded},
     error::{AppError, Code, chain},
     ids::{self, new_id, run_id},
     personal_keys::KeyChoice,
-    ports::{effects::FleetEffects, journal::StoreJournal},
+    ports::{effects::FleetEffects, journal::StoreJournal, lock::FleetLock},
     topics::Topic,
     views::run::RunView,
 };
@@ -41,7 +44,18 @@ impl App {
         plan_hash: &str,
         typed: Option<&str>,
     ) -> Result<RunView, AppError> {
-        self.start_by(fleet, plan_hash, typed, Way::Approved).await
+        self.start_by(fleet, plan_hash, (typed, None), Way::Approved).await
+    }
+
+    /// The same for a plan that passes a safeguard over, as a forced load does: it takes the reason.
+    pub async fn start_run_because(
+        &self,
+        fleet: &str,
+        plan_hash: &str,
+        typed: Option<&str>,
+        reason: &str,
+    ) -> Result<RunView, AppError> {
+        self.start_by(fleet, plan_hash, (typed, Some(reason)), Way::Approved).await
     }
 
     /// Starts a rollback to last-known-good without approvals, at the hours of the rule, with the reason.
@@ -55,14 +69,14 @@ impl App {
         key: &KeyChoice,
     ) -> Result<RunView, AppError> {
         self.request_approval(plan_hash, None, key).await?;
-        self.start_by(fleet, plan_hash, typed, Way::AtNight(reason)).await
+        self.start_by(fleet, plan_hash, (typed, Some(reason)), Way::AtNight(reason)).await
     }
 
     async fn start_by(
         &self,
         fleet: &str,
         plan_hash: &str,
-        typed: Option<&str>,
+        (typed, reason): (Option<&str>, Option<&str>),
         way: Way<'_>,
     ) -> Result<RunView, AppError> {
         let hash = ids::plan_hash(plan_hash)?;
@@ -73,6 +87,7 @@ impl App {
         let run = new_id(self.now());
         let locks = self.take_locks(run, &state.name)?;
         let prepared = self.prepared(hash)?;
+        self.not_run_yet(&prepared.plan).await?;
         if prepared.plan.consent.is_some() {
             // What was signed for is looked at once more, before anything is decided by it.
             self.found_again(&prepared.plan).await?;
@@ -100,9 +115,16 @@ impl App {
         };
         let opened = self.open_gate(&current, plan, &findings, &confirmation, way).await?;
         let approved = opened.map_err(|error| refused(&error))?;
+        let bypasses = bypasses(&approved, reason)?;
+        let lock = self.lease(run, &loaded, approved.plan()).await?;
         // A plan that was started has to be made again to be started again.
         self.forget_prepared(hash);
-        self.begin((run, locks), state, loaded, approved).await?;
+        let begun = self.begin((run, locks), (state, loaded), approved, bypasses, &lock).await;
+        if begun.is_err() {
+            lock.release().await;
+        }
+        let launch = begun?;
+        self.launch(launch, None);
         self.run_view(run).await
     }
 
@@ -142,10 +164,11 @@ impl App {
     async fn begin(
         &self,
         (run, locks): (RunId, Locks),
-        state: Arc<FleetState>,
-        loaded: Loaded,
+        (state, loaded): (Arc<FleetState>, Loaded),
         approved: ApprovedPlan,
-    ) -> Result<(), AppError> {
+        bypasses: Vec<(Bypass, String)>,
+        lock: &Arc<FleetLock>,
+    ) -> Result<Launch, AppError> {
         let now = self.now();
         let key = self.signer(run).await;
         {
@@ -164,53 +187,11 @@ impl App {
             }
             record.commit().await?;
         }
-        self.launch(Launch {
-            run,
-            key,
-            state,
-            loaded,
-            approved,
-            entries: Vec::new(),
-            _locks: locks,
-        });
-        Ok(())
+        let (entries, lock) = (Vec::new(), Arc::clone(lock));
+        Ok(Launch { run, key, state, loaded, approved, bypasses, entries, lock, _locks: locks })
     }
 
-    /// Goes on with a rollout that another program left, from its journal.
-    pub async fn resume_run(&self, run: &str) -> Result<RunView, AppError> {
-        let run = run_id(run)?;
-        let kept = self.kept_run(run).await?;
-        let (state, loaded) = self.loaded(kept.fleet.as_str())?;
-        let locks = self.take_locks(run, &state.name)?;
-        // Read once nobody else writes it.
-        let (plan, entries) = self.run_record(run).await?;
-        let known = fold(&entries);
-        if plan.rollout.is_none() || known.started_at.is_none() || known.outcome.is_some() {
-            let message = format!("run {run} never began, has ended, or is no rollout");
-            return Err(AppError::new(Code::Invalid, message, "plan again"));
-        }
-        let approved = self.passed_before(&kept, plan).await?;
-        let key = self.signer_again(run).await?;
-        self.launch(Launch { run, key, state, loaded, approved, entries, _locks: locks });
-        self.run_view(run).await
-    }
-
-    /// A plan that passed the gate when its run was started. It is the same plan, by its hash in the
-    /// record and in the journal, and it is not asked again what was asked then.
-    async fn passed_before(&self, kept: &KeptRun, plan: Plan) -> Result<ApprovedPlan, AppError> {
-        let typed = match rung(&plan) {
-            Rung::Typed { phrase } => Some(phrase),
-            Rung::Undo | Rung::Dialog => None,
-        };
-        let operator = self.0.options.operator.clone();
-        let confirmation = Confirmation { seen: kept.plan, typed, operator };
-        let current = self.current(plan.fleet.as_str()).await?;
-        let way = Way::Resumed { run: kept.id, began: kept.started_at };
-        let opened = self.open_gate(&current, plan, &[], &confirmation, way).await?;
-        opened.map_err(|error| refused(&error))
-    }
-
-    fn take_locks(&self, run: RunId, fleet: &FleetId) -> Result<Locks, AppError> {
+    pub(super) fn take_locks(&self, run: RunId, fleet: &FleetId) -> Result<Locks, AppError> {
         let busy =
             |message: String| AppError::new(Code::Busy, message, "wait for its end, or abort it");
         let lock = |path: Utf8PathBuf, after: After, busy_with: String| {
@@ -230,11 +211,13 @@ impl App {
         Ok(Locks { _run: of_run, _fleet: of_fleet })
     }
 
-    /// Carries a run out in the background; it is known from now on.
-    fn launch(&self, launch: Launch) {
+    /// Carries a run out in the background; it is known from now on. An order that is given first is taken
+    /// before anything else is done.
+    pub(super) fn launch(&self, launch: Launch, first: Option<Order>) -> Option<Given> {
         let run = launch.run;
         let (done, ended) = watch::channel(false);
         let (desk, orders) = desk();
+        let first = first.map(|order| desk.put(order));
         let cancel = CancellationToken::new();
         let rollout = launch.approved.plan().rollout.is_some();
         let active = ActiveRun { cancel: cancel.clone(), desk: Some(desk), rollout, done: ended };
@@ -254,26 +237,34 @@ impl App {
                 app.certify_later(run).await;
             }
         });
+        first
     }
 
     /// Whether it came to its end; a rollout may stay open.
     async fn carry_out(&self, launch: &Launch, orders: Orders, cancel: &CancellationToken) -> bool {
-        let Launch { run, key, state, loaded, approved, entries, .. } = launch;
+        let Launch { run, key, state, loaded, approved, bypasses, entries, .. } = launch;
         let run = *run;
         let operator = self.0.options.operator.clone();
-        let handler = FleetEffects::new(self.clone(), state.clone(), loaded.clone(), &operator);
+        let submission = self.hand_in(run, approved, loaded).await.unwrap_or_else(|error| {
+            // Nodes that ask for it say so, and take nothing.
+            error!(%run, error = %error.message, "the plan was handed to no node");
+            Submission::default()
+        });
+        let (app, state, loaded) = (self.clone(), state.clone(), loaded.clone());
+        let name = loaded.fleet.name.clone();
+        let handler = FleetEffects::new(app, state, loaded, &operator, submission);
         let (journal, writer) = StoreJournal::new(self.clone(), run, entries, key.clone());
         let writer = self.0.tasks.spawn(writer);
         let setting = Setting {
             handler: &handler,
             journal: &journal,
             clock: &self.0.options.clock,
-            lock: &NoLock,
+            lock: &*launch.lock,
             cancel,
             orders,
             entries,
             operator: &operator,
-            bypasses: Vec::new(),
+            bypasses: bypasses.clone(),
         };
         let result = carry_out(run, approved, setting).await;
         drop(journal);
@@ -282,6 +273,9 @@ impl App {
         }
         let ended = match result {
             Ok(Left::Ended(outcome)) => {
+                if let Err(error) = self.remember_rolled_back(run, approved.plan()).await {
+                    error!(%run, error = %error.message, "what was rolled back is not refused");
+                }
                 if let Err(error) = self.end_run(run, outcome).await {
                     error!(%run, error = %error.message, "the end of the run was not recorded");
                 }
@@ -294,10 +288,19 @@ impl App {
                 return false;
             }
         };
-        if let Err(error) = self.refresh_desired(&loaded.fleet.name).await {
+        if let Err(error) = self.refresh_desired(&name).await {
             error!(%run, error = %error.message, "desired versions not read again");
         }
         ended
+    }
+
+    /// Content that a rollout took back is refused from now on.
+    async fn remember_rolled_back(&self, run: RunId, plan: &Plan) -> Result<(), AppError> {
+        if plan.rollout.is_none() {
+            return Ok(());
+        }
+        let (_, entries) = self.run_record(run).await?;
+        self.refuse_rolled_back(run, plan, &fold(&entries)).await
     }
 
     pub(crate) async fn end_run(&self, run: RunId, outcome: Outcome) -> Result<(), AppError> {
@@ -318,6 +321,12 @@ impl App {
     /// Takes the lock that says which process carries a run out; nothing when another one does.
     pub(crate) fn own_run(&self, run: RunId) -> Option<RunLock> {
         RunLock::take(self.lock_path(run), After::Removed).ok()
+    }
+
+    /// Whether a run was one of this console, and the program that carried it out was killed.
+    pub(crate) fn is_left_behind(&self, run: &str) -> bool {
+        let Ok(run) = run.parse::<RunId>() else { return false };
+        !self.owns_run(run) && self.lock_path(run).exists()
     }
 
     /// Whether some process carries a run out now.
@@ -379,20 +388,24 @@ impl App {
 }
 
 /// A run that is about to be carried out.
-struct Launch {
-    run: RunId,
-    key: Option<Arc<SigningKey>>,
-    state: Arc<FleetState>,
-    loaded: Loaded,
-    approved: ApprovedPlan,
+pub(super) struct Launch {
+    pub(super) run: RunId,
+    pub(super) key: Option<Arc<SigningKey>>,
+    pub(super) state: Arc<FleetState>,
+    pub(super) loaded: Loaded,
+    pub(super) approved: ApprovedPlan,
+    /// Safeguards that were passed over so that this could begin, each with its reason.
+    pub(super) bypasses: Vec<(Bypass, String)>,
     /// What its journal holds already.
-    entries: Vec<Entry>,
+    pub(super) entries: Vec<Entry>,
+    /// The deployment lock, taken already.
+    pub(super) lock: Arc<FleetLock>,
     /// Given back with it.
-    _locks: Locks,
+    pub(super) _locks: Locks,
 }
 
 /// Nobody else carries out this run, or another one in its fleet.
-struct Locks {
+pub(super) struct Locks {
     _run: RunLock,
     _fleet: RunLock,
 }
@@ -478,7 +491,7 @@ fn unreadable(run: RunId, error: &serde_json::Error) -> AppError {
     )
 }
 
-fn refused(error: &ApprovalError) -> AppError {
+pub(super) fn refused(error: &ApprovalError) -> AppError {
     let (code, hint) = match error {
         ApprovalError::Changed => (Code::Outdated, "look at the new plan, then start that"),
         ApprovalError::Empty => (Code::Invalid, "nothing has to be done"),
@@ -503,6 +516,27 @@ fn refused(error: &ApprovalError) -> AppError {
         ApprovalError::NotAtNight { .. } => (Code::Invalid, "ask for approvals"),
     };
     AppError::new(code, error.to_string(), hint)
+}
+
+/// Safeguards that a plan which passed the gate leaves out from the start. Each takes a reason.
+fn bypasses(
+    approved: &ApprovedPlan,
+    reason: Option<&str>,
+) -> Result<Vec<(Bypass, String)>, AppError> {
+    let mut bypasses = Vec::new();
+    if let Some(review) = approved.review() {
+        bypasses.push((Bypass::Approvals, review.reason.clone()));
+    }
+    if matches!(approved.plan().action, Action::Sync { force: true }) {
+        let reason = reason.map(str::trim).filter(|reason| !reason.is_empty());
+        let Some(reason) = reason.filter(|reason| reason.len() <= REASON_BYTES_MAX) else {
+            let message = "what runs already is loaded again by force, and nobody says why";
+            let hint = "say it in at most 2,000 bytes: --reason TEXT; it stands in the journal";
+            return Err(AppError::new(Code::Confirmation, message, hint));
+        };
+        bypasses.push((Bypass::Force, reason.to_owned()));
+    }
+    Ok(bypasses)
 }
 
 /// What differs between the plan that was shown and the plan as it would be now, in a sentence.

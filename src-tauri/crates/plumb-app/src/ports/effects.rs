@@ -11,16 +11,16 @@ use std::{
 use futures::{StreamExt as _, stream};
 use jiff::Timestamp;
 use plumb_clients::{
-    Attempt, Durations, Outcome, decision_durations, perform, query_prometheus,
+    Attempt, Durations, Outcome, PlanStep, decision_durations, perform, query_prometheus,
 };
-use plumb_exec::{EffectHandler, Observation, Request};
-use plumb_fleet::{DecisionCounts, DesiredVersion, FleetId, NodeId, snapshot::PINNED_VERSION};
+use plumb_exec::{EffectHandler, Observation, PinMove, Request};
+use plumb_fleet::{ContentDigest, DecisionCounts, FleetId, NodeId, snapshot::PINNED_VERSION};
 use plumb_journal::EffectOutcome;
-use plumb_runbook::{DesiredChange, GateCheck, PinChange, Plan};
+use plumb_runbook::{GateCheck, PinChange, Plan};
 
 use self::gauges::{Before, compares_decisions, compares_durations, error_ppm, milli, p95_us};
 use crate::{
-    actions::prepare::operation,
+    actions::{prepare::operation, submit::Submission},
     app::{App, FleetState, Loaded},
     error::chain,
 };
@@ -37,13 +37,24 @@ pub(crate) struct FleetEffects {
     state: Arc<FleetState>,
     loaded: Loaded,
     operator: String,
+    /// The plan as it is handed to nodes that verify its approvals.
+    submission: Submission,
+    /// What was last known to be refused.
+    refused: Mutex<BTreeSet<ContentDigest>>,
     before_wave: Mutex<Before>,
 }
 
 impl FleetEffects {
-    pub(crate) fn new(app: App, state: Arc<FleetState>, loaded: Loaded, operator: &str) -> Self {
-        let before_wave = Mutex::default();
-        Self { app, state, loaded, operator: operator.to_owned(), before_wave }
+    pub(crate) fn new(
+        app: App,
+        state: Arc<FleetState>,
+        loaded: Loaded,
+        operator: &str,
+        submission: Submission,
+    ) -> Self {
+        let (refused, before_wave) = (Mutex::default(), Mutex::default());
+        let operator = operator.to_owned();
+        Self { app, state, loaded, operator, submission, refused, before_wave }
     }
 
     /// What nodes count of their decisions now; a node that does not tell is absent.
@@ -107,21 +118,12 @@ impl FleetEffects {
 }
 
 impl EffectHandler for FleetEffects {
-    async fn set_desired(&self, change: &DesiredChange) -> Result<(), String> {
-        let desired = DesiredVersion {
-            version: change.version.clone(),
-            content: change.content,
-            pinned_by: Some(self.operator.clone()),
-            since: Some(self.app.now()),
-        };
-        self.app
-            .set_desired(self.name(), change.nodes.as_deref(), &desired)
-            .await
-            .map_err(|error| error.message)
+    async fn change_pins(&self, pins: &PinMove) -> Result<(), String> {
+        self.app.change_pins(self.name(), pins, &self.operator).await.map_err(|error| error.message)
     }
 
-    async fn change_pins(&self, pins: &PinChange) -> Result<(), String> {
-        self.app.change_pins(self.name(), pins, &self.operator).await.map_err(|error| error.message)
+    async fn pins_stand(&self, pins: &PinChange) -> Result<bool, String> {
+        self.app.pins_stand(self.name(), pins).await.map_err(|error| error.message)
     }
 
     async fn perform(&self, request: &Request<'_>) -> EffectOutcome {
@@ -130,10 +132,15 @@ impl EffectHandler for FleetEffects {
                 message: format!("{} is not a node of this fleet", request.node),
             };
         };
-        let attempt = Attempt { deadline: EFFECT_DEADLINE, idempotency_key: Some(request.key) };
+        let now = self.app.wall();
+        if let Err(message) = self.submission.taken_by(&self.loaded.pool, node, &now).await {
+            return EffectOutcome::Refused { message };
+        }
+        let step = Some(PlanStep { plan: request.plan, run: request.run });
+        let idempotency_key = Some(request.key);
+        let attempt = Attempt { deadline: EFFECT_DEADLINE, idempotency_key, step };
         let operation = operation(request.effect);
-        let outcome =
-            perform(&self.loaded.pool, node, &operation, &attempt, &self.app.wall()).await;
+        let outcome = perform(&self.loaded.pool, node, &operation, &attempt, &now).await;
         match outcome {
             Outcome::Accepted { detail } => EffectOutcome::Accepted { detail },
             Outcome::Refused { message } => EffectOutcome::Refused { message },
@@ -141,6 +148,17 @@ impl EffectHandler for FleetEffects {
             Outcome::InDoubt { message } => EffectOutcome::InDoubt { message },
             Outcome::NotSent { failure } => EffectOutcome::Refused { message: failure.message },
         }
+    }
+
+    /// What is refused now, by whichever process; the run's own copy of its fleet is frozen.
+    fn refused(&self) -> BTreeSet<ContentDigest> {
+        let state = self.app.state(self.name().as_str()).unwrap_or_else(|_| self.state.clone());
+        let current = state.current.lock().expect("no panic while a fleet is held");
+        let mut refused = self.refused.lock().expect("no panic while it is held");
+        if let Some(current) = &*current {
+            refused.clone_from(&current.desired.refused);
+        }
+        refused.clone()
     }
 
     /// Asked before each wave, so the decisions counted until then are remembered here as well.

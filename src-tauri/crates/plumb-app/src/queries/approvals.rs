@@ -12,7 +12,10 @@ use crate::{
     app::App,
     error::{AppError, Code},
     ids,
-    views::approvals::{ApprovalsView, GivenView, VoidView},
+    views::{
+        approvals::{ApprovalsView, GivenView, VoidView},
+        consent::WaitingPlanView,
+    },
 };
 
 impl App {
@@ -115,6 +118,33 @@ impl App {
             }
         }
         Ok(plans)
+    }
+
+    /// Plans of a fleet whose request counts and was used by no run, the newest request first.
+    pub async fn waiting_plans(&self, fleet: &str) -> Result<Vec<WaitingPlanView>, AppError> {
+        /// More than these wait nowhere; each is judged anew.
+        const WAITING_MAX: usize = 20;
+        let mut waiting = Vec::new();
+        for plan in self.approved_plans(fleet).await?.into_iter().take(WAITING_MAX) {
+            let approvals = match self.approvals_of(&plan).await {
+                Ok(approvals) => approvals,
+                // Made for another roster: nobody can consent to it any more.
+                Err(error) if error.code == Code::Invalid => continue,
+                Err(error) => return Err(error),
+            };
+            let Some(request) = approvals.given.iter().find(|given| given.act == "request") else {
+                continue;
+            };
+            waiting.push(WaitingPlanView {
+                title: self.plan_by_hash(&plan).await?.action.title(),
+                requester: request.person.clone(),
+                asked_at: request.issued_at.clone(),
+                consented: approvals.consented,
+                standing: approvals.standing,
+                plan,
+            });
+        }
+        Ok(waiting)
     }
 }
 

@@ -167,7 +167,7 @@ impl Check {
                 "look at how the node follows its source: plumb policy bundle check-subscription --node NODE"
             }
             Self::LoadAge => {
-                "make the node load its bundle again: plumb policy sync --force --node NODE"
+                "make the node load its bundle again: plumb policy sync --force --node NODE --reason WHY"
             }
             Self::ReloadFailures => {
                 "read why: plumb policy logs --node NODE --filter reload --level warning; then mend the bundle or the key"

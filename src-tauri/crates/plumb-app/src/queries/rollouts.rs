@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::SignedDuration;
 use plumb_fleet::NodeId;
-use plumb_journal::{Bypass, Bypassed, CheckResult, CheckVerdict, NodePhase, RunState, WaveRun};
+use plumb_journal::{CheckResult, CheckVerdict, NodePhase, RunState, WaveRun};
 use plumb_runbook::{Gate, GateCheck, NodePlan, OnFailure, Plan, Wave};
 
 use crate::views::{
@@ -76,7 +76,6 @@ pub(crate) fn of_run(plan: &Plan, state: &RunState, carried: bool) -> Option<Run
             Some(by) => format!("{by}: {}", rollback.reason),
             None => rollback.reason.clone(),
         }),
-        bypassed: state.bypasses.iter().map(bypassed).collect(),
         carried,
     })
 }
@@ -140,15 +139,4 @@ fn run_checks(gate: &Gate, run: Option<&WaveRun>) -> Vec<RunCheck> {
             }
         })
         .collect()
-}
-
-fn bypassed(bypassed: &Bypassed) -> String {
-    let what = match &bypassed.what {
-        Bypass::Gate { wave } => format!("the gate of wave {} was passed over", wave + 1),
-        Bypass::Freeze => "the freeze was passed over".to_owned(),
-        Bypass::Lock => "the deployment lock was passed over".to_owned(),
-        Bypass::Approvals => "it began without approvals".to_owned(),
-        Bypass::Finding { code, .. } => format!("the finding {code} was passed over"),
-    };
-    format!("{what} by {}: {}", bypassed.by, bypassed.reason)
 }

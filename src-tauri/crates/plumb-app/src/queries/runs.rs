@@ -97,6 +97,7 @@ pub fn run_view(id: RunId, plan: &Plan, entries: &[Entry], alive: bool) -> RunVi
         started_at_ms: state.started_at.map_or(0, ms),
         ended_at_ms: state.ended_at.map(ms),
         phase,
+        bypassed: state.bypasses.iter().map(ToString::to_string).collect(),
         arrived,
         failed,
         in_doubt,
@@ -153,12 +154,15 @@ fn run_node(id: &NodeId, state: &RunState, alive: bool) -> RunNode {
     RunNode { node: id.to_string(), state, detail: node.detail.clone() }
 }
 
-/// The exact reverse: where a node arrived that has a way back, or pins of the console changed.
+/// The exact reverse: where a node arrived that has a way back, or did not come back by it, or pins of the
+/// console changed.
 fn undo(id: RunId, plan: &Plan, state: &RunState) -> Option<ActionRequest> {
     let arrived = |target: &NodePlan| {
-        state.nodes.get(&target.node).is_some_and(|node| node.phase == NodePhase::Arrived)
+        state.nodes.get(&target.node).is_some_and(|node| {
+            node.phase == NodePhase::Arrived || node.back.phase == NodePhase::Failed
+        })
     };
-    let pins = state.pins_changed && plan.pins_before.is_some();
+    let pins = state.pins_may_differ() && plan.pins_before.is_some();
     let leads_back = |target: &NodePlan| arrived(target) && target.undo.is_possible();
     (pins || plan.targets().any(leads_back)).then(|| ActionRequest {
         run: Some(id.to_string()),

@@ -52,6 +52,12 @@ impl App {
             cache_file: self.cache().path().display().to_string(),
             record_file: self.record().path().display().to_string(),
             kept_days: u32::try_from(KEPT.as_hours() / 24).unwrap_or(u32::MAX),
+            quiet: {
+                let mut conn = self.record().read().await?;
+                let quiet = plumb_store::quiet::list(&mut conn).await?;
+                quiet.iter().map(ToString::to_string).collect()
+            },
+            notification_problem: self.0.unheard.lock().expect("no panic while it is held").clone(),
             open: self.open_rules(),
         })
     }

@@ -1,8 +1,8 @@
 //! Runs whose program ended in the middle: what was in doubt is settled by looking, never by sending again.
 
-use plumb_exec::{Journal as _, standing};
+use plumb_exec::{Journal as _, pins_changed, standing};
 use plumb_fleet::{FleetId, RunId, Snapshot};
-use plumb_journal::{Entry, Event, NodePhase, Outcome, fold};
+use plumb_journal::{Entry, Event, NodePhase, Outcome, RunState, fold};
 use plumb_runbook::{Branch, NodePlan, Plan};
 use tracing::{info, warn};
 
@@ -49,8 +49,8 @@ impl App {
             let phase = state.nodes.get(&target.node).map(|node| node.phase);
             matches!(phase, Some(NodePhase::Acting | NodePhase::Accepted | NodePhase::InDoubt))
         };
-        let mut events: Vec<Event> =
-            plan.targets().filter(in_doubt).map(|target| seen(target, snapshot)).collect();
+        let mut events = Vec::from_iter(self.settled_pins(plan, &state).await?);
+        events.extend(plan.targets().filter(in_doubt).map(|target| seen(target, snapshot)));
         events.push(Event::RunEnded { outcome: Outcome::Interrupted });
         let key = self.signer_again(run).await?;
         let (journal, writer) = StoreJournal::new(self.clone(), run, entries, key);
@@ -62,6 +62,17 @@ impl App {
         let (written, ()) = tokio::join!(writing, writer);
         written.map_err(|error| AppError::new(Code::Other, chain(&error), "look at the disk"))?;
         Ok(Outcome::Interrupted)
+    }
+
+    /// What came of an intent to change pins of the console: they stand in the same record as the journal.
+    async fn settled_pins(&self, plan: &Plan, state: &RunState) -> Result<Option<Event>, AppError> {
+        let Some(pins) = plan.pins_after().filter(|_| state.pins_pending) else { return Ok(None) };
+        Ok(Some(if self.pins_stand(&plan.fleet, &pins).await? {
+            pins_changed(plan, false, pins)
+        } else {
+            let reason = "the program ended before they were changed".to_owned();
+            Event::PinsUnchanged { reason }
+        }))
     }
 
     async fn settle(&self, run: RunId, snapshot: &Snapshot) -> Result<(), AppError> {

@@ -5,7 +5,8 @@ use serde::Serialize;
 use ts_rs::TS;
 
 /// A roster as a person looks at it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS, JsonSchema)]
+#[ts(export_to = "bindings.ts")]
 pub struct RosterView {
     pub version: u32,
     /// SHA-256 of the roster, in hex: what plans and approvals bind.
@@ -20,7 +21,8 @@ pub struct RosterView {
     pub environments: Vec<EnvironmentView>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS, JsonSchema)]
+#[ts(export_to = "bindings.ts")]
 pub struct RootView {
     pub name: String,
     /// SHA-256 of the key in DER, in hex.
@@ -30,7 +32,8 @@ pub struct RootView {
     pub signed: bool,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS, JsonSchema)]
+#[ts(export_to = "bindings.ts")]
 pub struct PersonView {
     pub id: String,
     pub name: String,
@@ -38,7 +41,8 @@ pub struct PersonView {
     pub keys: Vec<PersonKeyView>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS, JsonSchema)]
+#[ts(export_to = "bindings.ts")]
 pub struct PersonKeyView {
     pub fingerprint: String,
     pub algorithm: String,
@@ -48,7 +52,8 @@ pub struct PersonKeyView {
     pub detail: String,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS, JsonSchema)]
+#[ts(export_to = "bindings.ts")]
 pub struct EnvironmentView {
     pub name: String,
     pub fleets: Vec<String>,
@@ -64,6 +69,18 @@ pub struct EnvironmentView {
     pub freeze: Vec<String>,
     /// What must be ready, and who must attest it.
     pub readiness: Vec<String>,
+}
+
+/// A roster in a file that somebody was sent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
+#[ts(export_to = "bindings.ts")]
+pub struct RosterFileView {
+    /// SHA-256 of the file as it was read.
+    pub file: String,
+    /// What it says, unverified; the first of a fleet without the fingerprints of its root keys.
+    pub roster: RosterView,
+    /// The roster that holds now.
+    pub known: Option<RosterView>,
 }
 
 /// A key of somebody on this machine.

@@ -19,6 +19,8 @@ pub struct CertificateView {
     pub observed_at_ms: i64,
     /// Every target stood as the plan wanted it.
     pub green: bool,
+    /// Safeguards that the run passed over, one sentence each.
+    pub bypassed: Vec<String>,
     /// In the order of the plan.
     pub targets: Vec<CertificateTarget>,
     /// Contents that were proven, 64 hex digits each.

@@ -86,3 +86,16 @@ pub struct SignRequest {
     pub role: Option<String>,
     pub key: KeyRequest,
 }
+
+/// A plan that approval was asked for, and that has not run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
+#[ts(export_to = "bindings.ts")]
+pub struct WaitingPlanView {
+    pub plan: String,
+    pub title: String,
+    pub requester: String,
+    pub asked_at: String,
+    pub consented: bool,
+    /// In a sentence, with who is missing.
+    pub standing: String,
+}

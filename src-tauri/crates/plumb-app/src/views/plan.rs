@@ -106,6 +106,8 @@ pub struct PlanView {
     /// The environment is production, however it is spelt.
     pub production: bool,
     pub action: ActionRequest,
+    /// How many runs there were already of a plan that is otherwise the same.
+    pub repeat: u32,
     /// What changes in the console's own record before any node is touched, one line each.
     pub pins: Vec<String>,
     pub targets: Vec<PlanTarget>,

@@ -172,8 +172,6 @@ pub struct RunRollout {
     pub halted: Option<String>,
     /// Why nodes are brought back.
     pub rollback: Option<String>,
-    /// Safeguards that were passed over, one sentence each; loud as long as the run is shown.
-    pub bypassed: Vec<String>,
     /// A program carries it out now; otherwise it can be picked up from its journal.
     pub carried: bool,
 }

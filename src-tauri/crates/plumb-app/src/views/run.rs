@@ -20,6 +20,8 @@ pub struct RunView {
     pub nodes: Vec<RunNode>,
     /// Its waves and gates; nothing where all nodes are changed together.
     pub rollout: Option<RunRollout>,
+    /// Safeguards that were passed over, one sentence each; loud as long as the run is shown.
+    pub bypassed: Vec<String>,
     pub arrived: u32,
     pub failed: u32,
     pub in_doubt: u32,
@@ -35,6 +37,19 @@ pub struct RunView {
     pub undo: Option<ActionRequest>,
     /// One sentence for a person.
     pub summary: String,
+}
+
+/// Something that happened in a run, or that somebody decided.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
+#[ts(export_to = "bindings.ts")]
+pub struct RunMoment {
+    /// Number of its event in the journal, from 0.
+    pub seq: u32,
+    pub at_ms: i64,
+    /// In a sentence, with the reason where one was given.
+    pub what: String,
+    /// It went wrong, or past a safeguard.
+    pub loud: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, TS, JsonSchema)]

@@ -16,6 +16,10 @@ pub struct SettingsView {
     pub record_file: String,
     /// How long sweeps, changes and reloads stay in the cache.
     pub kept_days: u32,
+    /// Fleets of which the desktop is told nothing.
+    pub quiet: Vec<String>,
+    /// Why the desktop takes no notifications; nothing until one was to be shown.
+    pub notification_problem: Option<String>,
     /// What the file of the open fleet says beside its nodes; nothing where none is open.
     pub open: Option<FleetRules>,
 }

@@ -12,7 +12,7 @@ use plumb_app::{
 
 use crate::world::World;
 
-const FOUR: [(&str, &str); 4] = [
+pub(crate) const FOUR: [(&str, &str); 4] = [
     ("gw-1", "v1.signed.json"),
     ("gw-2", "v1.signed.json"),
     ("gw-3", "v1.signed.json"),
@@ -20,7 +20,7 @@ const FOUR: [(&str, &str); 4] = [
 ];
 
 /// A canary, half of the nodes, the rest; each must run the content wanted.
-fn sync_in_waves(attest: Option<&str>) -> ActionRequest {
+pub(crate) fn sync_in_waves(attest: Option<&str>) -> ActionRequest {
     let gate = GateRequest {
         convergence_percent: Some(100),
         attest: attest.map(str::to_owned),
@@ -38,14 +38,14 @@ fn sync_in_waves(attest: Option<&str>) -> ActionRequest {
     }
 }
 
-async fn started(app: &App, request: &ActionRequest) -> RunView {
+pub(crate) async fn started(app: &App, request: &ActionRequest) -> RunView {
     app.sweep("eu").await.expect("a sweep");
     let plan = app.prepare_plan("eu", request).await.expect("a plan");
     app.start_run("eu", &plan.hash, None).await.expect("a run")
 }
 
 /// The run as soon as it is as wanted; asked again when it is said to have moved.
-async fn until(app: &App, run: &str, wanted: impl Fn(&RunView) -> bool) -> RunView {
+pub(crate) async fn until(app: &App, run: &str, wanted: impl Fn(&RunView) -> bool) -> RunView {
     let mut topics = app.subscribe();
     loop {
         let view = app.run(run).await.expect("a run");
@@ -106,6 +106,7 @@ async fn a_gate_that_asks_for_a_person_waits_for_one() {
     app.close().await;
 }
 
+/// R283, R294.
 #[tokio::test]
 async fn a_canary_that_fails_stops_the_run_before_any_other_node() {
     let world = World::start(&FOUR).await;

@@ -150,3 +150,27 @@ async fn a_node_that_dies_under_a_run_is_named_and_the_rest_arrives() {
     assert!(!node.detail.is_empty());
     app.close().await;
 }
+
+#[tokio::test]
+async fn a_plan_runs_once_and_the_same_again_is_the_next_one() {
+    let world = World::start(&[("gw-1", "v2.signed.json")]).await;
+    let app = world.app().await;
+    app.sweep("eu").await.expect("a sweep");
+    let restart = ActionRequest::new(ActionKind::Restart, NodeSelection::All);
+    let mut seen = Vec::new();
+    for repeat in 0..3 {
+        let plan = app.prepare_plan("eu", &restart).await.expect("a plan");
+        let again = app.prepare_plan("eu", &restart).await.expect("a plan");
+        assert_eq!((plan.repeat, &plan.hash), (repeat, &again.hash), "nothing ran in between");
+        let run = carried_out(&app, &plan).await;
+        assert_eq!(run.phase, RunPhase::Succeeded, "{run:?}");
+        seen.push(plan.hash);
+    }
+    for hash in &seen {
+        let refused = app.start_run("eu", hash, None).await.expect_err("it ran");
+        assert_eq!(refused.code, Code::Outdated);
+        let refused = app.prepare_kept("eu", hash).await.expect_err("it ran");
+        assert_eq!(refused.message, "this plan was started already, and a plan runs once");
+    }
+    app.close().await;
+}

@@ -4,7 +4,7 @@ use std::{fmt::Write as _, fs, path::Path};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use jiff::Timestamp;
-use plumb_agent::{Agent, AgentConfig, RunningAgent, TrustKey};
+use plumb_agent::{Agent, AgentConfig, Governance, RunningAgent, TrustKey};
 use plumb_app::{
     App, AppOptions, KeyPlace, Passphrase,
     views::{
@@ -39,11 +39,34 @@ pub(crate) struct World {
 impl World {
     /// Starts one agent for each name and bundle file.
     pub(crate) async fn start(nodes: &[(&str, &str)]) -> Self {
+        Self::start_with(nodes, None).await
+    }
+
+    /// The same with agents that go by a roster, and take what was approved only, if asked to.
+    pub(crate) async fn start_ruled(
+        nodes: &[(&str, &str)],
+        roster: &[u8],
+        require_approval: bool,
+    ) -> Self {
+        Self::start_with(nodes, Some((roster, require_approval))).await
+    }
+
+    async fn start_with(nodes: &[(&str, &str)], ruled: Option<(&[u8], bool)>) -> Self {
         let folder = TempDir::new().expect("a temporary folder");
         sign_bundles(folder.path());
+        let file = folder.path().join("roster.json");
+        if let Some((roster, _)) = ruled {
+            fs::write(&file, roster).expect("written");
+        }
         let mut agents = Vec::new();
         for (name, bundle) in nodes {
-            agents.push(((*name).to_owned(), start_agent(folder.path(), name, bundle).await));
+            let governance = ruled.map(|(_, require)| {
+                Governance::new(file.clone(), &format!("eu/{name}"), require).expect("a member")
+            });
+            agents.push((
+                (*name).to_owned(),
+                start_agent(folder.path(), name, bundle, governance).await,
+            ));
         }
         let world = Self { folder, agents };
         world.write_fleet("");
@@ -136,11 +159,17 @@ fn fill() -> impl FnMut(&mut [u8]) {
     |bytes: &mut [u8]| rand::Rng::fill_bytes(&mut rand::rng(), bytes)
 }
 
-async fn start_agent(folder: &Path, name: &str, bundle: &str) -> RunningAgent {
+async fn start_agent(
+    folder: &Path,
+    name: &str,
+    bundle: &str,
+    governance: Option<Governance>,
+) -> RunningAgent {
     let trust = vec![TrustKey { id: "signer".to_owned(), pem: folder.join("signer.pem") }];
     let config = AgentConfig {
         state_dir: Some(folder.join("state").join(name)),
         watch: false,
+        governance,
         ..AgentConfig::new(folder.join("bundles").join(bundle), trust)
     };
     Agent::start(config).await.expect("the agent starts")

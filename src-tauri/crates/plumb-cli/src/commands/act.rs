@@ -16,7 +16,7 @@ use serde::Serialize;
 
 use crate::{
     args::{Asking, Confirm, Targets},
-    confirm::confirm,
+    confirm::{confirm, reason},
     exit::{Exit, Failure, Outcome},
     output::Output,
     session::Session,
@@ -107,29 +107,36 @@ async fn start(
         session.out.say(session.out.style.bad("not started: a finding forbids it"));
         return Ok(None);
     }
+    match begin(session, app, plan, given).await? {
+        Some(run) => follow(session.out, app, &run).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+/// Asks for approval of a plan that can be started, or starts it as it was confirmed.
+pub(crate) async fn begin(
+    session: Session<'_>,
+    app: &App,
+    plan: &PlanView,
+    given: &Confirm,
+) -> Result<Option<RunView>, Failure> {
     if asked(session, app, plan, &given.asking).await? {
         return Ok(None);
     }
     let typed = confirm(session.out, &plan.confirmation, given)?;
-    let run = started(app, plan, typed.as_deref(), given).await?;
-    follow(session.out, app, &run).await.map(Some)
-}
-
-/// Starts a confirmed plan: with the approvals it takes, or without them at night.
-pub(crate) async fn started(
-    app: &App,
-    plan: &PlanView,
-    typed: Option<&str>,
-    given: &Confirm,
-) -> Result<RunView, Failure> {
+    let typed = typed.as_deref();
     let run = match &given.at_night {
+        None if plan.action.force => {
+            let reason = reason(session.out, given)?;
+            app.start_run_because(&plan.fleet, &plan.hash, typed, &reason).await?
+        }
         None => app.start_run(&plan.fleet, &plan.hash, typed).await?,
         Some(reason) => {
             let key = given.asking.key.choice(app)?;
             app.start_run_at_night(&plan.fleet, &plan.hash, typed, reason, &key).await?
         }
     };
-    Ok(run)
+    Ok(Some(run))
 }
 
 /// Signs a request for approval of the plan that was shown, and writes it for those who approve; false
@@ -153,9 +160,9 @@ pub(crate) async fn asked(
     Ok(true)
 }
 
-/// Follows a run to its end. The first Ctrl-C asks it to stop between two effects.
+/// Follows a direct action to its end. The first Ctrl-C asks it to stop between two effects.
 pub(crate) async fn follow(out: &Output, app: &App, run: &RunView) -> Result<RunView, Failure> {
-    let mut shown = BTreeMap::new();
+    let (mut shown, mut told) = (BTreeMap::new(), 0);
     let finished = app.finished(&run.id);
     tokio::pin!(finished);
     let mut look = tokio::time::interval(LOOK_EVERY);
@@ -163,10 +170,15 @@ pub(crate) async fn follow(out: &Output, app: &App, run: &RunView) -> Result<Run
         tokio::select! {
             ended = &mut finished => {
                 let ended = ended?;
+                loud(out, &ended, &mut told);
                 progress(out, &ended, &mut shown);
                 return Ok(ended);
             }
-            _ = look.tick() => progress(out, &app.run(&run.id).await?, &mut shown),
+            _ = look.tick() => {
+                let now = app.run(&run.id).await?;
+                loud(out, &now, &mut told);
+                progress(out, &now, &mut shown);
+            }
             _ = tokio::signal::ctrl_c() => {
                 out.note("stopping between two effects; what was sent is proven or named in doubt");
                 // It may have ended in the meantime, which is what was asked for.
@@ -174,6 +186,14 @@ pub(crate) async fn follow(out: &Output, app: &App, run: &RunView) -> Result<Run
             }
         }
     }
+}
+
+/// Says which safeguards were passed over, each as soon as it is.
+pub(crate) fn loud(out: &Output, run: &RunView, told: &mut usize) {
+    for bypassed in run.bypassed.iter().skip(*told) {
+        out.note(out.style.bad(&printable(bypassed)));
+    }
+    *told = run.bypassed.len();
 }
 
 pub(crate) fn progress(out: &Output, run: &RunView, shown: &mut BTreeMap<String, RunNodeState>) {

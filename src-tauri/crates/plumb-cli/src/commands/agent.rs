@@ -1,5 +1,6 @@
 //! `agent serve`: the service beside a policy engine.
 
+mod governance;
 mod opa;
 mod packs;
 mod supervise;
@@ -16,6 +17,7 @@ use plumb_agent::{
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use governance::GovernanceFlags;
 use opa::OpaFlags;
 use packs::PackFlags;
 
@@ -23,6 +25,7 @@ use crate::{
     args::LogFormat,
     commands::{
         demo::stop_signal,
+        tls::{self, TlsFlags},
         token::{Purpose, token, token_of},
     },
     exit::{Exit, Failure, Outcome},
@@ -42,6 +45,7 @@ pub(crate) enum Agent {
 }
 
 #[derive(Debug, Args)]
+#[command(mut_args(tls::agent))]
 pub(crate) struct Serve {
     /// Address and port to listen on
     #[arg(long, value_name = "ADDRESS", env = "PLUMB_AGENT_LISTEN", default_value_t = SocketAddr::from(([127, 0, 0, 1], PORT)))]
@@ -66,24 +70,14 @@ pub(crate) struct Serve {
     /// File with the bearer token changes have to show; or in PLUMB_AGENT_TOKEN
     #[arg(long, value_name = "FILE", env = "PLUMB_AGENT_TOKEN_FILE")]
     token_file: Option<String>,
-    /// PEM chain of the server, leaf first
-    #[arg(long, value_name = "FILE", env = "PLUMB_AGENT_TLS_CERT", requires = "tls_key")]
-    tls_cert: Option<PathBuf>,
-    /// PEM private key of the server
-    #[arg(long, value_name = "FILE", env = "PLUMB_AGENT_TLS_KEY", requires = "tls_cert")]
-    tls_key: Option<PathBuf>,
-    /// PEM certificates client certificates have to descend from
-    #[arg(long, value_name = "FILE", env = "PLUMB_AGENT_CLIENT_CA", requires = "tls_cert")]
-    client_ca: Option<PathBuf>,
+    #[command(flatten)]
+    tls: TlsFlags,
     /// Answer exactly as the field's service does, quirks included
     #[arg(long, env = "PLUMB_AGENT_FIELD_COMPATIBLE")]
     field_compatible: bool,
     /// What requests are told while there is no verified bundle
     #[arg(long, value_enum, env = "PLUMB_AGENT_NO_BUNDLE", default_value_t = WithoutBundle::Deny)]
     no_bundle: WithoutBundle,
-    /// Accept a listener that is neither loopback nor TLS, because a proxy in front is both
-    #[arg(long, env = "PLUMB_AGENT_INSECURE_BEHIND_PROXY")]
-    insecure_behind_proxy: bool,
     /// Shortest delay between two looks at the source
     #[arg(long, value_name = "SECONDS", env = "PLUMB_AGENT_POLL_MIN_DELAY", default_value_t = Polling::default().min_delay_s)]
     poll_min_delay: u64,
@@ -118,6 +112,8 @@ pub(crate) struct Serve {
     /// Name of this node in alerts; its address without it
     #[arg(long, value_name = "NAME", env = "PLUMB_AGENT_ALERT_NODE", requires = "alert_url")]
     alert_node: Option<String>,
+    #[command(flatten)]
+    governance: GovernanceFlags,
     #[command(flatten)]
     packs: PackFlags,
     #[command(flatten)]
@@ -190,7 +186,7 @@ impl Serve {
             None => None,
         };
         let authenticated = config.token.is_some()
-            || config.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
+            || config.tls.as_ref().is_some_and(TlsConfig::asks_for_certificates);
         // A collector reads the same warnings from the agent's own log, one object a line.
         let for_people = self.log_format == LogFormat::Text;
         if for_people {
@@ -234,26 +230,20 @@ impl Serve {
         config.bundle_roots.clone_from(&self.bundle_roots);
         config.state_dir.clone_from(&self.state_dir);
         config.token = token(self.token_file.as_deref(), TOKEN_VARIABLE, TOKEN)?;
-        config.tls = match (&self.tls_cert, &self.tls_key) {
-            (Some(certificate), Some(key)) => Some(TlsConfig {
-                certificate: certificate.clone(),
-                key: key.clone(),
-                client_ca: self.client_ca.clone(),
-            }),
-            _ => None,
-        };
+        config.tls = self.tls.config();
         config.field_compatible = self.field_compatible;
         config.no_bundle = match self.no_bundle {
             WithoutBundle::Deny => NoBundle::Deny,
             WithoutBundle::Allow => NoBundle::Allow,
         };
-        config.insecure_behind_proxy = self.insecure_behind_proxy;
+        config.insecure_behind_proxy = self.tls.insecure_behind_proxy;
         config.polling = (!self.no_polling).then_some(Polling {
             min_delay_s: self.poll_min_delay,
             max_delay_s: self.poll_max_delay,
         });
         config.watch = !self.no_watch;
         config.alerts = self.alerts()?;
+        config.governance = self.governance.governance()?;
         let mut opa = None;
         if let Some(packs) = self.packs.config(self.state_dir.as_deref())? {
             // What is wrong with an OPA is said before anything is opened.
@@ -325,10 +315,10 @@ fn warn(out: &Output, config: &AgentConfig, authenticated: bool) {
 
 fn not_started(error: &AgentError) -> Failure {
     let exit = match error {
-        AgentError::Unauthenticated { .. }
-        | AgentError::PlainText { .. }
+        AgentError::Exposed(_)
         | AgentError::NoTrust
         | AgentError::Setting { .. }
+        | AgentError::Governance { .. }
         | AgentError::ReadKey { .. }
         | AgentError::Key { .. } => Exit::Usage,
         _ => Exit::Internal,

@@ -212,6 +212,9 @@ fn told(out: &Output, view: &CertificateView) -> Exit {
             view.outcome,
             moment(view.observed_at_ms)
         ));
+        for bypassed in &view.bypassed {
+            out.say(out.style.bad(&format!("BYPASSED: {}", printable(bypassed))));
+        }
         match (&view.signed_by, &view.unsigned) {
             (Some(key), _) => out.say(format!("signed by {}", short(Some(key)))),
             (None, why) => {

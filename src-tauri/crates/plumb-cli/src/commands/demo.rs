@@ -5,6 +5,7 @@ mod headless;
 
 use std::path::PathBuf;
 
+use camino::Utf8PathBuf;
 use clap::Args;
 use plumb_demo::{DemoFleet, DemoOptions, NODES, RunningDemo};
 use schemars::JsonSchema;
@@ -32,6 +33,9 @@ pub(crate) struct Demo {
     /// Do the whole job: sweep, drift, plan, sync, proof of arrival
     #[arg(long)]
     headless: bool,
+    /// With `--headless`: seal what was done as evidence in this file, and put the public key beside it
+    #[arg(long, value_name = "FILE", requires = "headless")]
+    evidence: Option<Utf8PathBuf>,
     /// How many of the twelve mixed nodes
     #[arg(long, value_name = "COUNT", default_value_t = NODES)]
     nodes: usize,
@@ -63,7 +67,8 @@ impl Demo {
             (None, false) => session.data_dir()?.join("demo").into_std_path_buf(),
         };
         if self.headless {
-            return headless::run(session.out, self.options(folder)).await;
+            return headless::run(session.out, self.options(folder), self.evidence.as_deref())
+                .await;
         }
         let demo = DemoFleet::start(self.options(folder)).await?;
         let offer = approvals::prepare(&demo).await?;
@@ -82,7 +87,8 @@ impl Demo {
                 "give one with --state-dir",
             )
         })?;
-        headless::run(session.out, self.options(folder.path().to_owned())).await
+        headless::run(session.out, self.options(folder.path().to_owned()), self.evidence.as_deref())
+            .await
     }
 
     fn options(&self, folder: PathBuf) -> DemoOptions {

@@ -11,13 +11,15 @@ use crate::{
 };
 
 /// Help texts, the same as in the window, by topic.
-const TOPICS: [(&str, &str); 15] = [
+const TOPICS: [(&str, &str); 17] = [
     ("actions", include_str!("../../../../../assets/help/actions.md")),
     ("agent", include_str!("../../../../../assets/help/agent.md")),
     ("approvals", include_str!("../../../../../assets/help/approvals.md")),
     ("command-line", include_str!("../../../../../assets/help/command-line.md")),
     ("credentials", include_str!("../../../../../assets/help/credentials.md")),
+    ("decisions", include_str!("../../../../../assets/help/decisions.md")),
     ("drift-states", include_str!("../../../../../assets/help/drift-states.md")),
+    ("evidence", include_str!("../../../../../assets/help/evidence.md")),
     ("fleet-file", include_str!("../../../../../assets/help/fleet-file.md")),
     ("getting-started", include_str!("../../../../../assets/help/getting-started.md")),
     ("journal", include_str!("../../../../../assets/help/journal.md")),

@@ -29,7 +29,7 @@ pub(crate) enum Config {
     /// Show the configuration of OPA nodes and agents
     Show(Show),
     /// Change bundle.polling.* of agents; OPA's own is read-only here, and the answer says why
-    Set(config::Set),
+    Set(Box<config::Set>),
 }
 
 #[derive(Debug, Args)]

@@ -3,7 +3,6 @@
 use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Subcommand};
-use plumb_agent::TlsConfig;
 use plumb_hub::{HubConfig, HubError, serve_packs};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -15,6 +14,7 @@ use crate::{
             read, write,
         },
         demo::stop_signal,
+        tls::{self, TlsFlags},
         token::{Purpose, token},
     },
     exit::{Exit, Failure, Outcome},
@@ -69,6 +69,7 @@ pub(crate) struct Publish {
 }
 
 #[derive(Debug, Args)]
+#[command(mut_args(tls::hub))]
 pub(crate) struct Serve {
     /// Folder with packs
     #[arg(long, value_name = "DIR", env = "PLUMB_HUB_PACKS")]
@@ -82,15 +83,8 @@ pub(crate) struct Serve {
     /// File with the bearer token readers have to show; or in PLUMB_HUB_TOKEN
     #[arg(long, value_name = "FILE", env = "PLUMB_HUB_TOKEN_FILE")]
     token_file: Option<String>,
-    /// PEM chain of the server, leaf first
-    #[arg(long, value_name = "FILE", env = "PLUMB_HUB_TLS_CERT", requires = "tls_key")]
-    tls_cert: Option<PathBuf>,
-    /// PEM private key of the server
-    #[arg(long, value_name = "FILE", env = "PLUMB_HUB_TLS_KEY", requires = "tls_cert")]
-    tls_key: Option<PathBuf>,
-    /// PEM certificates client certificates have to descend from
-    #[arg(long, value_name = "FILE", env = "PLUMB_HUB_CLIENT_CA", requires = "tls_cert")]
-    client_ca: Option<PathBuf>,
+    #[command(flatten)]
+    tls: TlsFlags,
 }
 
 /// A pack that was put into a folder.
@@ -170,14 +164,8 @@ impl Serve {
         config.listen = self.listen;
         config.expected.clone_from(&self.expect);
         config.token = token(self.token_file.as_deref(), TOKEN_VARIABLE, TOKEN)?;
-        config.tls = match (&self.tls_cert, &self.tls_key) {
-            (Some(certificate), Some(key)) => Some(TlsConfig {
-                certificate: certificate.clone(),
-                key: key.clone(),
-                client_ca: self.client_ca.clone(),
-            }),
-            _ => None,
-        };
+        config.tls = self.tls.config();
+        config.insecure_behind_proxy = self.tls.insecure_behind_proxy;
         let stop = stop_signal()?;
         let hub = serve_packs(config).await.map_err(|error| refused(&error))?;
         let packs = hub.packs().served().into_iter().map(|(pack, digest)| ServedPack {

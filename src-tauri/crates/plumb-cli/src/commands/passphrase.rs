@@ -21,6 +21,11 @@ pub(crate) fn of_file(path: &str) -> Passphrase {
     })
 }
 
+/// The passphrase of an existing file, now.
+pub(crate) fn existing(path: &str) -> Result<SecretString, Failure> {
+    ask(&format!("Passphrase of {path} (not shown): "))
+}
+
 /// Asks for the passphrase of a new key file, twice where somebody types it.
 pub(crate) fn new() -> Result<SecretString, Failure> {
     use secrecy::ExposeSecret as _;

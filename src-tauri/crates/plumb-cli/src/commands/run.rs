@@ -13,8 +13,7 @@ use plumb_app::{
 
 use crate::{
     args::Confirm,
-    commands::act::{self, asked, started},
-    confirm::confirm,
+    commands::act::{begin, follow as carried_out},
     exit::{Exit, Failure, Outcome},
     output::Output,
     session::{Look, Session},
@@ -106,15 +105,14 @@ impl Run {
                     session.out.say(session.out.style.bad("not started: a finding forbids it"));
                     return Ok(look.exit(false));
                 }
-                if asked(session, app, &plan, &self.given.asking).await? {
+                let Some(run) = begin(session, app, &plan, &self.given).await? else {
+                    session.out.show(&plan, |_| ());
                     return Ok(look.exit(true));
-                }
-                let typed = confirm(session.out, &plan.confirmation, &self.given)?;
-                let run = started(app, &plan, typed.as_deref(), &self.given).await?;
+                };
                 let run = if plan.rollout.is_some() {
                     follow::follow(session.out, app, &run.id).await?
                 } else {
-                    act::follow(session.out, app, &run).await?
+                    carried_out(session.out, app, &run).await?
                 };
                 Ok(told(session.out, look, &run))
             })
@@ -144,7 +142,6 @@ async fn pick_up(session: Session<'_>, id: &str, order: Option<RunOrder>) -> Out
         .with_app(async |app| {
             let run = app.run(id).await?;
             let look = session.look(app, &run.fleet, None).await?;
-            app.resume_run(id).await?;
             decide(app, id, order.as_ref()).await?;
             let run = follow::follow(session.out, app, id).await?;
             Ok(told(session.out, look, &run))
@@ -152,11 +149,18 @@ async fn pick_up(session: Session<'_>, id: &str, order: Option<RunOrder>) -> Out
         .await
 }
 
-/// Gives an order, and lets a run go on that stands still.
+/// Picks a run up, gives an order, and lets it go on where it stands still.
 async fn decide(app: &App, id: &str, order: Option<&RunOrder>) -> Result<(), Failure> {
     let run = match order {
-        Some(order) => app.order_run(id, order).await?,
-        None => app.run(id).await?,
+        // Taken before anything goes on.
+        Some(order @ (RunOrder::Abort | RunOrder::RollBack { .. })) => {
+            app.order_run(id, order).await?
+        }
+        Some(order) => {
+            app.resume_run(id).await?;
+            app.order_run(id, order).await?
+        }
+        None => app.resume_run(id).await?,
     };
     let held = run.rollout.is_some_and(|run| run.paused_by.is_some() || run.halted.is_some());
     if held && run.ended_at_ms.is_none() && order != Some(&RunOrder::Abort) {

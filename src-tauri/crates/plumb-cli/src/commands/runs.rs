@@ -99,6 +99,20 @@ async fn list(session: Session<'_>) -> Outcome {
         .await
 }
 
+/// How it came out, and loudly what was passed over.
+fn outcome(out: &Output, run: &RunView) -> Cell {
+    if run.bypassed.is_empty() {
+        return Cell::from(&run.summary);
+    }
+    let text = crate::text::escape::printable(&format!(
+        "{}; BYPASSED: {}",
+        run.summary,
+        run.bypassed.join("; ")
+    ));
+    let painted = out.style.bad(&text);
+    Cell::painted(&text, painted)
+}
+
 fn table(out: &Output, runs: &[RunView]) {
     if runs.is_empty() {
         out.say("no run yet");
@@ -125,7 +139,7 @@ fn table(out: &Output, runs: &[RunView]) {
             Cell::from(&run.id),
             Cell::from(&run.operator),
             Cell::from(&run.title),
-            Cell::from(&run.summary),
+            outcome(out, run),
         ]);
     }
     table.print(out);

@@ -22,6 +22,11 @@ pub(crate) fn preview(out: &Output, plan: &PlanView) {
     out.say(out.style.bold(&printable(&plan.title)));
     out.say(format!("  fleet {} ({})", plan.fleet, printable(environment)));
     out.say(format!("  plan  {}", plan.hash));
+    match plan.repeat {
+        0 => {}
+        1 => out.say("  the same was run once before"),
+        count => out.say(format!("  the same was run {count} times before")),
+    }
     out.say(format!("  blast radius: {} of {} nodes", plan.blast.nodes, plan.blast.of));
     for line in &plan.blast.lines {
         out.say(format!("    {}", printable(line)));
@@ -93,6 +98,9 @@ fn finding(out: &Output, finding: &FindingView) {
 pub(crate) fn result(out: &Output, run: &RunView) {
     if let Some(rollout) = &run.rollout {
         run_waves(out, rollout);
+    }
+    for bypassed in &run.bypassed {
+        out.say(out.style.bad(&printable(bypassed)));
     }
     if !run.nodes.is_empty() {
         let mut table = Table::new(&["node", "result", "proof"]);

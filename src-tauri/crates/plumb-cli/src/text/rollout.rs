@@ -28,7 +28,7 @@ pub(crate) fn plan_waves(out: &Output, rollout: &RolloutView) {
     out.say(&rollout.on_failure);
 }
 
-/// How the waves of a run stand, what stopped it, and which safeguards were passed over.
+/// How the waves of a run stand, and what stopped it.
 pub(crate) fn run_waves(out: &Output, rollout: &RunRollout) {
     for (_, lines) in wave_lines(out, rollout) {
         for line in lines {
@@ -43,9 +43,6 @@ pub(crate) fn run_waves(out: &Output, rollout: &RunRollout) {
     }
     if let Some(why) = &rollout.rollback {
         out.say(format!("brought back: {}", printable(why)));
-    }
-    for bypassed in &rollout.bypassed {
-        out.say(out.style.bad(&printable(bypassed)));
     }
 }
 

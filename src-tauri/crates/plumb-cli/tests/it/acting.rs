@@ -40,7 +40,16 @@ fn many_nodes_need_a_yes_and_one_with_a_way_back_none() {
     let document = world.document(&format!("{two} --yes"), 0, "action");
     assert_eq!(document["run"]["phase"], "succeeded");
     // The diverged one shares its version with another bundle; its content leads back to it.
-    world.check("policy sync --force --node eu-gw-002", 0);
+    let unsaid = world.check("policy sync --force --node eu-gw-002", 4).stderr;
+    assert!(unsaid.contains("pass --reason TEXT"), "{unsaid}");
+    let forced = world.check("policy sync --force --node eu-gw-002 --reason INC-2214", 0);
+    let loud = |text: &str| {
+        text.lines().any(|line| {
+            line.starts_with("what ran already was loaded again by force by ")
+                && line.ends_with(": INC-2214")
+        })
+    };
+    assert!(loud(&forced.stdout) && loud(&forced.stderr), "{forced:?}");
     assert!(
         world.check("policy sync --node eu-gw-002", 0).stdout.contains("nothing has to be done")
     );

@@ -106,6 +106,7 @@ fn simulated_retirement(world: &World, plan: &Value) {
     assert!(said.contains("0 of the 1 root keys it needs"), "{said}");
 }
 
+/// R091, R092: two groups on machines of their own, and whoever asks is neither.
 #[test]
 fn a_plan_starts_when_both_groups_consented_on_machines_of_their_own() {
     let world = World::demo(5);
@@ -257,6 +258,20 @@ fn a_rollback_at_night_is_listed_until_somebody_else_looked_at_it() {
     let run = text(&due["reviews"][0]["run"]).to_owned();
     assert_eq!(due["reviews"][0]["reason"], "it denies everything");
     assert_eq!(due["reviews"][0]["overdue"], false);
+    // It is told wherever the run is, and in its journal.
+    let shown = signing(&world, &format!("runs|show|{run}"), 0).stdout;
+    let loud = |text: &str| {
+        text.lines().any(|line| {
+            line.contains("it began without approvals by ")
+                && line.contains(": it denies everything")
+        })
+    };
+    assert!(loud(&shown), "{shown}");
+    let listed = signing(&world, "runs|list", 0).stdout;
+    assert!(loud(&listed) && listed.contains("BYPASSED"), "{listed}");
+    signing(&world, &format!("journal|export|{run}|-o|night.jsonl"), 0);
+    let journal = fs::read_to_string(world.path().join("night.jsonl")).expect("a journal");
+    assert_eq!(journal.matches("\"approvals\"").count(), 1, "{journal}");
     let own = format!("approvals|review|{run}|--note|fine|--key|rick.key");
     assert!(signing(&world, &own, 2).stderr.contains("no group of rick has a say"));
     let review = format!("approvals|review|{run}|--note|it was right to|--key|mara.key");
@@ -299,4 +314,75 @@ fn a_rollout_in_waves_is_asked_for_dry_run_and_started_by_its_hash() {
     signing(&world, "approvals|add|mara.json|piet.json", 0);
     let run = document(&world, &format!("run|{hash}|--yes|--person|rick"), 0);
     assert_eq!((&run["phase"], &run["arrived"]), (&json!("succeeded"), &json!(2)), "{run:#}");
+}
+
+/// A rollout that both groups consented to, left open at the gate of its canary.
+fn consented_and_left_open(world: &World, fleet: &str) -> String {
+    signing(world, &format!("roster|enrol|roster.json|--root|vault.pub|--fleet|{fleet}"), 0);
+    let plan = "plan|sync|--node|us-gw-001|--node|us-gw-002|--canary|us-gw-001|--gate-attest|it answers|\
+                --person|rick";
+    let plan = text(&document(world, plan, 0)["hash"]).to_owned();
+    let start = format!("run|{plan}|--person|rick");
+    signing(world, &format!("{start}|--key|rick.key|--request|change.json"), 0);
+    for name in ["mara", "piet"] {
+        let answer = format!("approve|--request|change.json|--key|{name}.key|--yes|-o|{name}.json");
+        signing(world, &answer, 0);
+    }
+    signing(world, "approvals|add|mara.json|piet.json", 0);
+    let run = document(world, &format!("{start}|--yes"), 1);
+    assert_eq!((&run["phase"], &run["arrived"]), (&json!("paused"), &json!(1)));
+    text(&run["id"]).to_owned()
+}
+
+/// Enrols the next version of the roster with a change of what it says.
+fn next_roster(world: &World, fleet: &str, change: impl FnOnce(&mut Value)) {
+    let draft = fs::read(world.path().join("draft.json")).expect("a draft");
+    let mut draft: Value = serde_json::from_slice(&draft).expect("JSON");
+    draft["version"] = json!(2);
+    change(&mut draft);
+    fs::write(world.path().join("newer.json"), draft.to_string()).expect("writable");
+    signing(world, "roster|sign|newer.json|--key|vault.key|-o|second.json", 0);
+    signing(world, &format!("roster|enrol|second.json|--fleet|{fleet}"), 0);
+}
+
+#[test]
+fn a_run_goes_on_by_the_roster_that_it_was_approved_by() {
+    let world = World::demo(7);
+    let fleet = company(&world);
+    let run = consented_and_left_open(&world, &fleet);
+    // Another rule, and a key that is retired in time, are for plans to come.
+    next_roster(&world, &fleet, |roster| {
+        roster["environments"]["careful"]["rule"]["quorums"][0]["count"] = json!(1);
+        roster["environments"]["careful"]["rule"]["valid_h_max"] = json!(4);
+        roster["people"]["piet"]["keys"][0]["until"] = json!("2026-01-01T00:00:00Z");
+    });
+    let done = document(&world, &format!("run|resume|{run}|--attest|1|--note|it answers"), 0);
+    assert_eq!((&done["phase"], &done["arrived"]), (&json!("succeeded"), &json!(2)));
+}
+
+#[test]
+fn a_run_whose_approver_was_revoked_is_brought_back_or_aborted_and_nothing_else() {
+    for end in ["abort", "roll back"] {
+        let world = World::demo(7);
+        let fleet = company(&world);
+        let run = consented_and_left_open(&world, &fleet);
+        next_roster(&world, &fleet, |roster| {
+            roster["people"]["mara"]["keys"][0]["revoked_at"] = json!("2026-01-01T00:00:00Z");
+        });
+        for forward in ["", "|--attest|1|--note|it answers", "|--skip-gate|1|--reason|night"] {
+            let refused = signing(&world, &format!("run|resume|{run}{forward}"), 2).stderr;
+            let why =
+                "it was started with the word of mara, which version 2 of the roster takes away";
+            assert!(refused.contains(why), "{refused}");
+            assert!(refused.contains(&format!("plumb run abort {run}")), "{refused}");
+        }
+        let left = document(&world, &format!("runs|show|{run}"), 1);
+        assert_eq!((&left["phase"], &left["arrived"]), (&json!("paused"), &json!(1)), "{left:#}");
+        let (words, phase) = match end {
+            "abort" => (format!("run|abort|{run}"), "aborted"),
+            _ => (format!("run|resume|{run}|--roll-back|mara left"), "rolled_back"),
+        };
+        let ended = document(&world, &words, 1);
+        assert_eq!(ended["phase"], phase, "{ended:#}");
+    }
 }

@@ -17,7 +17,7 @@ use plumb_app::{
     },
 };
 
-use crate::recorded::{Recorded, SYNC, Told};
+use crate::recorded::{Recorded, Told};
 
 const KILLS: usize = 200;
 const NODES: usize = 3;
@@ -56,13 +56,16 @@ fn a_program_killed_at_any_moment_sends_nothing_twice_and_leaves_a_journal_that_
     let fleet = Recorded::start(NODES);
     let mut seeded = Seeded(0x706c_756d_6221);
     let mut tally = Tally::default();
-    let mut whole = whole_run(&fleet);
+    // The same change of the same fleet is the same plan each time.
+    let plan = fleet.planned();
+    let words = ["run", &plan, "--yes", "--reason", "each load leaves a trace"];
+    let mut whole = whole_run(&fleet, &words);
     let loads_at_first = fleet.loads();
     for kill in 0..KILLS {
         let known = newest(&fleet);
         // Half of the moments fall anywhere, half into the second part, where a run acts.
         let share = if kill % 2 == 0 { seeded.share() } else { LATE + 0.7 * seeded.share() };
-        let finished = run_and_kill(&fleet, whole.mul_f64(share));
+        let finished = run_and_kill(&fleet, &words, whole.mul_f64(share));
         let without = tally.no_run;
         check(&fleet, &format!("kill {kill}"), known.as_deref(), &mut tally);
         let no_run = tally.no_run > without;
@@ -93,17 +96,17 @@ fn a_program_killed_at_any_moment_sends_nothing_twice_and_leaves_a_journal_that_
 }
 
 /// How long a run takes that nobody kills.
-fn whole_run(fleet: &Recorded) -> Duration {
+fn whole_run(fleet: &Recorded, words: &[&str]) -> Duration {
     let began = Instant::now();
-    let ended = fleet.command(&SYNC).output().expect("starts");
+    let ended = fleet.command(words).output().expect("starts");
     assert!(ended.status.success(), "{ended:?}");
     began.elapsed()
 }
 
 /// Kills the program after so long. Gives how long it took where it was faster.
-fn run_and_kill(fleet: &Recorded, after: Duration) -> Option<Duration> {
+fn run_and_kill(fleet: &Recorded, words: &[&str], after: Duration) -> Option<Duration> {
     let began = Instant::now();
-    let mut child = spawn(fleet);
+    let mut child = spawn(fleet, words);
     let (told, ended) = mpsc::channel();
     let mut stdout = child.stdout.take().expect("piped");
     // Its standard output ends with it, and only then.
@@ -118,9 +121,9 @@ fn run_and_kill(fleet: &Recorded, after: Duration) -> Option<Duration> {
     finished.then(|| began.elapsed())
 }
 
-fn spawn(fleet: &Recorded) -> Child {
+fn spawn(fleet: &Recorded, words: &[&str]) -> Child {
     Command::new(env!("CARGO_BIN_EXE_plumb"))
-        .args(SYNC)
+        .args(words)
         .env_clear()
         .envs(fleet.environment())
         .current_dir(fleet.path("."))

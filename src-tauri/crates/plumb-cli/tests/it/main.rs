@@ -8,10 +8,12 @@ mod contract;
 mod crashes;
 mod durability;
 mod evaluation_process;
+mod evidence;
 mod examples;
 mod fleets;
 #[cfg(target_os = "linux")]
 mod hostile;
+mod impact;
 mod journals;
 mod looks;
 mod reading;

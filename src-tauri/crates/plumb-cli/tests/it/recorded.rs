@@ -28,7 +28,8 @@ pub(crate) const CONSOLE_KEY: &str =
     concat!(env!("CARGO_MANIFEST_DIR"), "/../../../tests/fixtures/keys/ed25519.key");
 pub(crate) const PASSPHRASE: &str = "correct horse battery";
 /// Makes every node load anew, so that each effect leaves a trace on it.
-pub(crate) const SYNC: [&str; 5] = ["policy", "sync", "--force", "--all-nodes", "--yes"];
+pub(crate) const SYNC: [&str; 7] =
+    ["policy", "sync", "--force", "--all-nodes", "--yes", "--reason", "each load leaves a trace"];
 
 /// Idempotency keys in the order in which their requests came by.
 type Keys = Arc<Mutex<Vec<String>>>;
@@ -82,6 +83,14 @@ impl Recorded {
             command.env(name, value);
             command
         })
+    }
+
+    /// Hash of the plan that makes every node load anew.
+    pub(crate) fn planned(&self) -> String {
+        let words = ["plan", "sync", "--force", "--all-nodes", "--json"];
+        let said = self.command(&words).output().expect("starts");
+        let plan: Value = serde_json::from_slice(&said.stdout).expect("a plan");
+        plan["hash"].as_str().expect("a hash").to_owned()
     }
 
     /// What a program of this fleet's console finds in its environment.

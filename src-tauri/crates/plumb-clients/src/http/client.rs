@@ -81,6 +81,16 @@ impl Clients {
     }
 }
 
+/// A client for a server that is no node, with connections that stay open. Blocks.
+pub(crate) fn plain_client(
+    encrypted: bool,
+    tls: TlsFiles,
+    folder: &Path,
+) -> Result<Client, NodeFailure> {
+    let tls = Some(Arc::new(tls));
+    build(ClientKey { tls, proxy: None, encrypted, lane: Lane::Warm }, folder)
+}
+
 /// Blocks: reads PEM files and the system's roots.
 fn build(key: ClientKey, folder: &Path) -> Result<Client, NodeFailure> {
     let lane = key.lane;

@@ -17,6 +17,8 @@ use crate::{
         HttpPool, Lane, Now,
         body::{self, Reading},
     },
+    limits::DOCUMENT_BYTES_MAX,
+    operations::PlanStep,
 };
 
 /// One request.
@@ -27,6 +29,8 @@ pub(crate) struct Call<'a> {
     pub(crate) path: &'a str,
     pub(crate) body: Option<Vec<u8>>,
     pub(crate) idempotency_key: Option<&'a str>,
+    /// The plan it is a step of.
+    pub(crate) step: Option<PlanStep>,
     pub(crate) bytes_max: usize,
     /// Whether the token goes with it.
     pub(crate) shows_token: bool,
@@ -35,7 +39,12 @@ pub(crate) struct Call<'a> {
 impl<'a> Call<'a> {
     pub(crate) const fn get(path: &'a str, bytes_max: usize) -> Self {
         let (method, body, idempotency_key) = (Method::GET, None, None);
-        Self { method, path, body, idempotency_key, bytes_max, shows_token: true }
+        Self { method, path, body, idempotency_key, step: None, bytes_max, shows_token: true }
+    }
+
+    /// A document that is sent, to a path that is still to be named.
+    pub(crate) fn posting(body: Vec<u8>) -> Self {
+        Self { method: Method::POST, body: Some(body), ..Self::get("", DOCUMENT_BYTES_MAX) }
     }
 }
 
@@ -214,6 +223,11 @@ impl<'a> Session<'a> {
                 failure(FailureKind::Policy, "the idempotency key is not plain ASCII")
             })?;
             headers.insert(plumb_wire::v1::IDEMPOTENCY_KEY, key);
+        }
+        if let Some(PlanStep { plan, run }) = call.step {
+            let plain = |text: String| HeaderValue::try_from(text).expect("ids are plain ASCII");
+            headers.insert(plumb_wire::v1::PLAN, plain(plan.to_string()));
+            headers.insert(plumb_wire::v1::RUN, plain(run.to_string()));
         }
         if let Some(body) = &call.body {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));

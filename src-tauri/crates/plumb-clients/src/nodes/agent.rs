@@ -5,7 +5,9 @@ mod verification;
 use plumb_fleet::{
     BundleDigest, ContentDigest, FailureKind, NodeFailure, NodeReport, Observed, Ordering, Policy,
     PolicyRef, ReloadEntry, ReloadStats, ReloadTrigger, SignatureReport,
-    snapshot::{NamedContent, PINNED_VERSION},
+    snapshot::{
+        LOCK_OWNER, NamedContent, PINNED_VERSION, REFUSED_LIST, REMEMBERS_PLANS, REQUIRES_APPROVAL,
+    },
 };
 use plumb_wire::v1;
 
@@ -161,6 +163,24 @@ fn describe(report: &mut NodeReport, status: &v1::Status) {
         }
         .to_owned(),
     );
+    if let Some(guards) = &status.guards {
+        let how_long = match guards.plans {
+            v1::PlansKept::Durably => "durably",
+            v1::PlansKept::UntilItEnds => "until it ends",
+        };
+        tell(REMEMBERS_PLANS, how_long.to_owned());
+        let owner = guards.lock.as_ref().map_or("nobody".to_owned(), |held| said(&held.owner));
+        tell(LOCK_OWNER, owner);
+        if let Some(governed) = &guards.governed {
+            let version = governed.refused_version.map_or("none".to_owned(), |it| it.to_string());
+            tell(REFUSED_LIST, version);
+            if governed.requires_approval {
+                tell(REQUIRES_APPROVAL, "true".to_owned());
+            }
+            tell("agent.roster", governed.roster_version.to_string());
+            tell("agent.member", said(&format!("{}/{}", governed.fleet, governed.node)));
+        }
+    }
     if let Some(pin) = &status.pinned {
         tell(PINNED_VERSION, said(&pin.version));
     }

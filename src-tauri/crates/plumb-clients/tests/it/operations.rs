@@ -17,7 +17,7 @@ use wiremock::{
 use crate::support::{PATIENT, Peer, Reply, node, now, pool, recorded};
 
 fn attempt() -> Attempt<'static> {
-    Attempt { deadline: PATIENT, idempotency_key: Some("run-1/2/3") }
+    Attempt { deadline: PATIENT, idempotency_key: Some("run-1/2/3"), step: None }
 }
 
 async fn run(node: &Node, operation: &Operation) -> Outcome {

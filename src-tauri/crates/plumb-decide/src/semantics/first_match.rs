@@ -11,7 +11,9 @@
 
 mod clock_window;
 mod compile;
+mod cover;
 mod field_rules;
+mod generate;
 
 use std::sync::Arc;
 
@@ -21,11 +23,14 @@ use plumb_fleet::content::Policy;
 use serde_json::Value;
 
 use crate::{
+    case::Case,
     decision::{Decision, Matched},
+    outcome::Outcome,
     request::Request,
 };
 use clock_window::ClockWindow;
 pub use compile::RuleError;
+pub use generate::cases_of_rules;
 pub use plumb_bundle::field_rule::field_rule;
 
 /// Which text is right about conditions: the field's manual or its program.
@@ -89,11 +94,29 @@ pub struct PreparedRules {
     reading: Reading,
 }
 
-/// Whether one rule matches.
+/// Whether one rule, or one of its conditions, matches.
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Match {
     Yes,
     No,
     Fails,
+}
+
+const fn yes(holds: bool) -> Match {
+    if holds { Match::Yes } else { Match::No }
+}
+
+/// What a rule may ask beside the capability, in the order in which it is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Condition {
+    Scope,
+    Classes,
+    Times,
+    Persons,
+}
+
+impl Condition {
+    const ALL: [Self; 4] = [Self::Scope, Self::Classes, Self::Times, Self::Persons];
 }
 
 /// Answers one request from policies as nodes report them; `now` is taken in UTC.
@@ -135,6 +158,19 @@ impl PreparedRules {
         Decision::default_allow()
     }
 
+    /// Answers a case of the field's form; another is refused as the field's service refuses it.
+    pub fn answer(&self, case: &Case) -> Outcome {
+        case.request().map_or_else(
+            || Outcome::error("the request has no text capability_id"),
+            |request| self.evaluate(&request, case.now).into(),
+        )
+    }
+
+    /// Whether the time of a request may change its answer.
+    pub fn asks_time(&self) -> bool {
+        self.rules.iter().any(|rule| matches!(rule.times, Times::Within(_)))
+    }
+
     /// Conditions that are never looked at: which policy has them, and their names.
     pub fn ignored_conditions(&self) -> impl Iterator<Item = (&str, &[Arc<str>])> {
         let ignoring = self.rules.iter().filter(|rule| !rule.ignored.is_empty());
@@ -144,44 +180,55 @@ impl PreparedRules {
 
 impl Rule {
     fn matches(&self, context: &Value, now: Timestamp, reading: Reading) -> Match {
-        if let Some(scope) = &self.auth_scope
-            && python_str(&context["auth_scope"]) != *scope
-        {
-            return Match::No;
-        }
-        match &self.classes {
-            Classes::Any => {}
-            Classes::OneOf(classes) => {
-                if !documented_class(context).is_some_and(|class| is_one_of(class, classes)) {
-                    return Match::No;
-                }
-            }
-            Classes::Same(wanted) => {
-                let safety = &context["safety_context"];
-                if is_truthy(safety) && !safety.is_object() {
-                    return Match::Fails;
-                }
-                if !same_as_python_str(wanted, &safety["data_classification"]) {
-                    return Match::No;
-                }
+        for condition in Condition::ALL {
+            match self.holds(condition, context, now, reading) {
+                Match::Yes => {}
+                other => return other,
             }
         }
-        match &self.times {
-            Times::Always => {}
-            Times::Within(window) if window.contains(now) => {}
-            Times::Within(_) | Times::Never => return Match::No,
-            Times::Fails => {
-                return if reading == Reading::Field { Match::Fails } else { Match::No };
-            }
-        }
-        match &self.persons {
-            Persons::Any => Match::Yes,
-            Persons::Never => Match::No,
-            Persons::OneOf(persons) => {
-                let unknown = Value::from("unknown");
-                let person = context.get("person_id").unwrap_or(&unknown);
-                if persons.contains(person) { Match::Yes } else { Match::No }
-            }
+        Match::Yes
+    }
+
+    /// Whether one condition holds; one that the rule does not have always does.
+    fn holds(
+        &self,
+        condition: Condition,
+        context: &Value,
+        now: Timestamp,
+        reading: Reading,
+    ) -> Match {
+        match condition {
+            Condition::Scope => yes(self
+                .auth_scope
+                .as_ref()
+                .is_none_or(|scope| python_str(&context["auth_scope"]) == *scope)),
+            Condition::Classes => match &self.classes {
+                Classes::Any => Match::Yes,
+                Classes::OneOf(classes) => {
+                    yes(documented_class(context).is_some_and(|class| is_one_of(class, classes)))
+                }
+                Classes::Same(wanted) => {
+                    let safety = &context["safety_context"];
+                    if is_truthy(safety) && !safety.is_object() {
+                        return Match::Fails;
+                    }
+                    yes(same_as_python_str(wanted, &safety["data_classification"]))
+                }
+            },
+            Condition::Times => match &self.times {
+                Times::Always => Match::Yes,
+                Times::Within(window) => yes(window.contains(now)),
+                Times::Fails if reading == Reading::Field => Match::Fails,
+                Times::Never | Times::Fails => Match::No,
+            },
+            Condition::Persons => match &self.persons {
+                Persons::Any => Match::Yes,
+                Persons::Never => Match::No,
+                Persons::OneOf(persons) => {
+                    let unknown = Value::from("unknown");
+                    yes(persons.contains(context.get("person_id").unwrap_or(&unknown)))
+                }
+            },
         }
     }
 

@@ -15,10 +15,13 @@ mod builtins;
 mod cache;
 mod engine;
 mod entrypoint;
+mod generate;
 mod index;
+mod outline;
 mod scan;
 
 use std::{
+    collections::BTreeSet,
     panic::{AssertUnwindSafe, catch_unwind},
     time::Duration,
 };
@@ -37,6 +40,8 @@ use crate::{
 };
 pub use cache::Prepared;
 pub use entrypoint::Entrypoint;
+pub use generate::cases_of_outlines;
+pub use outline::{Added, Definition, Outline, Place, Segment, Traced, Want, Wish};
 
 /// Which Rego the modules are written in; a bundle's manifest says it in `rego_version`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -179,8 +184,14 @@ impl RegoPolicy {
     /// The answer, within `limit` of evaluation time. The limit is looked at between the engine's
     /// steps: one call of a builtin over a large value may overrun it.
     pub fn ask(&self, question: &Question, limit: Duration) -> Answer {
+        self.trace(question, limit).0
+    }
+
+    /// The answer, and the numbers of the definitions that held, in order: those of the outline where
+    /// this was made from a telling source, none otherwise.
+    pub fn trace(&self, question: &Question, limit: Duration) -> (Answer, BTreeSet<usize>) {
         let asked = question.check().and_then(|()| guarded(|| self.engine.ask(question, limit)));
-        asked.unwrap_or_else(|reason| Answer::NotEvaluated { reason })
+        asked.unwrap_or_else(|reason| (Answer::NotEvaluated { reason }, BTreeSet::new()))
     }
 }
 

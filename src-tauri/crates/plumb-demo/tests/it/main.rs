@@ -246,5 +246,22 @@ async fn light_nodes_are_agents_too() {
         let status = get(&node.url, "/v1/agent/status").await;
         let same = status["content"] == json!(demo.desired);
         assert_eq!(same, node.state == DriftState::InSync, "{}", node.id);
+        // It runs an attested pack, and comes back by the registry.
+        let checks = status["bundle"]["signature"]["checks"].as_array().expect("checks");
+        let made = |name: &str| checks.iter().any(|c| c["name"] == name && c["passed"] == true);
+        assert!(made("identity.san") && made("log.inclusion_proof"), "{}: {checks:?}", node.id);
     }
+    let token = token(&demo);
+    for node in demo.nodes.iter().filter(|node| node.state.is_drifted()) {
+        let (synced, answer) = post(&node.url, "/v1/agent/sync", &token, &json!({})).await;
+        assert_eq!(synced, StatusCode::OK, "{}: {answer}", node.id);
+        let status = get(&node.url, "/v1/agent/status").await;
+        assert_eq!(status["content"], json!(demo.desired), "{}", node.id);
+    }
+    // What it ran before is still its own, though only in memory.
+    let drifted = demo.nodes.iter().find(|node| node.state.is_drifted()).expect("one drifted");
+    let (back, answer) = post(&drifted.url, "/v1/agent/rollback", &token, &json!({})).await;
+    assert_eq!(back, StatusCode::OK, "{answer}");
+    let status = get(&drifted.url, "/v1/agent/status").await;
+    assert_ne!(status["content"], json!(demo.desired));
 }

@@ -35,10 +35,13 @@ impl Decision<'_> {
         if let Some(step) = work.step() {
             return step;
         }
-        if self.state.pins_changed && !self.state.pins_restored && self.plan.pins_before.is_some() {
+        if self.state.pins_may_differ()
+            && !self.state.pins_restored
+            && self.plan.pins_before.is_some()
+        {
             return match &self.known.unset {
                 Some(_) => self.end(Outcome::Incomplete),
-                None if may_send => Step::RestorePins,
+                None if may_send => Step::ChangePins { back: true },
                 None => Step::Wait { until: None },
             };
         }

@@ -41,13 +41,9 @@ impl Decision<'_> {
 
     /// Sets the desired version and pins of the console, before any node is touched.
     fn desired(&self) -> Option<Step> {
-        let step = if self.plan.desired.is_some() && !self.state.desired_set {
-            Step::SetDesired
-        } else if self.plan.pins.is_some() && !self.state.pins_set {
-            Step::ChangePins
-        } else {
+        if !self.has_pins_to_change() {
             return None;
-        };
+        }
         if let Some(why) = &self.known.unset {
             return Some(self.leave_alone(why));
         }
@@ -59,7 +55,7 @@ impl Decision<'_> {
         }
         match self.known.compared.as_ref().and_then(|(_, difference)| difference.as_ref()) {
             Some(difference) => Some(changed(difference)),
-            None => Some(step),
+            None => Some(Step::ChangePins { back: false }),
         }
     }
 

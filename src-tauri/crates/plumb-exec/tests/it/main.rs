@@ -1,5 +1,6 @@
 //! Runs against nodes that answer well, badly, late or not at all.
 
 mod peers;
+mod pins;
 mod rollouts;
 mod runs;

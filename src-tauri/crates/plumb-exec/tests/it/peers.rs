@@ -9,15 +9,15 @@ use std::{
 use jiff::{SignedDuration, Timestamp};
 use plumb_exec::{
     Clock, EffectHandler, ExecuteError, Journal, JournalError, Known, Left, Lock, Look,
-    Observation, Orders, Request, Setting, Step, carry_out, execute, next,
+    Observation, Orders, PinMove, Request, Setting, Step, carry_out, execute, next,
 };
 use plumb_fleet::{ContentDigest, NamedContent, NodeId, RunId};
 use plumb_journal::{
     ChainVerdict, CheckResult, EffectOutcome, Entry, Event, Head, Outcome, RunState, fold, verify,
 };
 use plumb_runbook::{
-    Action, ApprovedPlan, Branch, Confirmation, DesiredChange, Effect, GateCheck, PinChange, Plan,
-    Rollout, Rung, approve, plan, roll_out, rung,
+    Action, ApprovedPlan, Branch, Confirmation, Effect, GateCheck, PinChange, Plan, Rollout, Rung,
+    approve, plan, roll_out, rung,
 };
 use plumb_testkit::{
     builders::{World, node_id},
@@ -79,6 +79,10 @@ pub(crate) struct Story {
     pub(crate) figure: Mutex<Result<i64, String>>,
     pub(crate) difference: Mutex<Option<String>>,
     pub(crate) refused: Mutex<BTreeSet<ContentDigest>>,
+    /// The program dies when it is about to change the console's own pins.
+    pub(crate) dies_before_pins: bool,
+    /// The console's own pins, once they were changed.
+    pub(crate) pins: Mutex<Option<PinChange>>,
     approved: ApprovedPlan,
     run: RunId,
     chain: Mutex<(Head, Vec<Entry>)>,
@@ -151,6 +155,8 @@ impl Story {
             figure: Mutex::new(Ok(0)),
             difference: Mutex::default(),
             refused: Mutex::default(),
+            dies_before_pins: false,
+            pins: Mutex::default(),
             approved: approved(plan),
             run,
             chain: Mutex::new((Head::empty(run), Vec::new())),
@@ -210,6 +216,11 @@ impl Story {
             bypasses: Vec::new(),
         };
         carry_out(self.run, &self.approved, setting).await
+    }
+
+    /// Nothing was done before its intent was durable, also over several lives.
+    pub(crate) fn intents_come_first(&self) {
+        every_effect_stands_between_intent_and_outcome(&locked(&self.log), false);
     }
 
     /// What is durable of the journal, one line an event.
@@ -297,6 +308,13 @@ fn told_before(world: &World, node: &NodeId) -> Observation {
 
 fn every_effect_stands_between_intent_and_outcome(log: &[String], ended: bool) {
     for (at, line) in log.iter().enumerate() {
+        if line.starts_with("change pins") {
+            let newest = |what: [&str; 2]| {
+                log[..at].iter().rposition(|line| what.iter().any(|of| line.starts_with(of)))
+            };
+            let intent = newest(["intent desired", "intent pins"]);
+            assert!(intent > newest(["desired", "pins"]), "{line} without intent");
+        }
         let Some(what) = line.strip_prefix("send ") else { continue };
         let intent = log[..at].iter().rposition(|line| *line == format!("intent {what}"));
         assert!(intent.is_some(), "{what} was sent without intent");
@@ -348,7 +366,10 @@ fn line(event: &Event) -> String {
         Event::RunStarted { operator, targets, .. } => {
             format!("run by {operator}, {targets} nodes")
         }
+        Event::DesiredStarted { version, .. } => format!("intent desired {version}"),
         Event::DesiredSet { version, .. } => format!("desired {version}"),
+        Event::PinsStarted { pins } => format!("intent pins {}", pins.lines().join(", ")),
+        Event::PinsUnchanged { reason } => format!("pins unchanged: {reason}"),
         Event::PinsChanged { pins } => format!("pins {}", pins.lines().join(", ")),
         Event::EffectStarted { node, key, .. } => format!("intent {node}/{}", index_of(key)),
         Event::EffectFinished { node, index, outcome, branch } => {
@@ -391,20 +412,23 @@ fn line(event: &Event) -> String {
 }
 
 impl EffectHandler for Story {
-    async fn set_desired(&self, change: &DesiredChange) -> Result<(), String> {
+    async fn change_pins(&self, pins: &PinMove) -> Result<(), String> {
         if let Some(message) = &self.desired_error {
             return Err(message.clone());
         }
-        self.say(format!("set desired {}", change.version));
+        if self.dies_before_pins {
+            return std::future::pending().await;
+        }
+        let mut standing = locked(&self.pins);
+        if *standing != Some(pins.to.clone()) {
+            self.say(format!("change pins: {}", pins.to.lines().join(", ")));
+            *standing = Some(pins.to.clone());
+        }
         Ok(())
     }
 
-    async fn change_pins(&self, pins: &PinChange) -> Result<(), String> {
-        if let Some(message) = &self.desired_error {
-            return Err(message.clone());
-        }
-        self.say(format!("change pins: {}", pins.lines().join(", ")));
-        Ok(())
+    async fn pins_stand(&self, pins: &PinChange) -> Result<bool, String> {
+        Ok(*locked(&self.pins) == Some(pins.clone()))
     }
 
     async fn perform(&self, request: &Request<'_>) -> EffectOutcome {

@@ -83,6 +83,7 @@ fn reason() -> String {
     "seen on the dashboard".to_owned()
 }
 
+/// R270, R218: a canary, watched by its decisions, then gradually the rest.
 #[tokio::test(start_paused = true)]
 async fn waves_follow_each_other_past_their_gates() {
     let story = story("waves", vec![all(), GateCheck::ErrorRate { ppm_max: 10 }], OnFailure::Halt);
@@ -92,6 +93,7 @@ async fn waves_follow_each_other_past_their_gates() {
     assert!(story.elapsed() > soaks && story.elapsed() < soaks + Duration::from_secs(10));
 }
 
+/// R079: only what the run touched is taken back.
 #[tokio::test(start_paused = true)]
 async fn a_canary_that_fails_takes_the_way_back_and_spares_the_others() {
     let story =
@@ -368,4 +370,39 @@ async fn no_prefix_of_a_run_leads_to_an_effect_that_was_started_already() {
     assert!(sends > 0, "some prefixes go on with an effect");
     let last = story.next_after(story.events(), true).0;
     assert_eq!(last, Step::Done(Outcome::RolledBack));
+}
+
+/// R077, R078: one error is enough; nothing goes forward any more, and the fleet stays locked until every
+/// node is back.
+#[tokio::test(start_paused = true)]
+async fn one_error_brings_nodes_back_while_the_lock_is_kept() {
+    let story = story("one_error", vec![GateCheck::ErrorRate { ppm_max: 0 }], OnFailure::RollBack);
+    *story.figure.lock().expect("no panic") = Ok(1);
+    let left = locked(&story, &Lease::of(Vec::new())).await;
+    assert_eq!(left.ok(), Some(Left::Ended(Outcome::RolledBack)));
+    let log = story.log();
+    let (_, after) = log.split_once("rollback by rule: ").expect("by itself");
+    for line in after.lines().filter(|line| line.starts_with("intent ")) {
+        assert!(line.contains("/back/"), "{line} goes forward");
+    }
+    let (before, _) = after.split_once("lock released").expect("it is given back");
+    assert!(before.contains("proven a back arrived=true"), "{log}");
+}
+
+/// R080: a way back that fails is no success. It is told of each node, and the next way back is a plan of
+/// its own.
+#[tokio::test(start_paused = true)]
+async fn a_way_back_that_fails_is_told() {
+    let story = story("way_back", vec![all()], OnFailure::Halt);
+    let (desk, orders) = desk();
+    let giving = async {
+        tokio::time::sleep(Duration::from_secs(20)).await;
+        story.peer("a", |peer| peer.answer = Answer::Refuses);
+        desk.give(order(Wish::RollBack { reason: reason() })).await
+    };
+    let (left, given) = tokio::join!(story.live(orders, &NoLock), giving);
+    assert_eq!((left.ok(), given), (Some(Left::Ended(Outcome::Incomplete)), Ok(())));
+    let node = story.state().nodes[&node_id("a")].clone();
+    assert_eq!((node.phase, node.back.phase), (NodePhase::Failed, NodePhase::Failed));
+    assert_eq!(node.detail, "bad signature");
 }

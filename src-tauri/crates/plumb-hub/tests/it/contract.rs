@@ -3,6 +3,7 @@
 use std::{fs, os::unix::fs::symlink};
 
 use plumb_hub::{HubConfig, HubError, build, publish, serve_packs};
+use plumb_serve::ExposureError;
 use tempfile::TempDir;
 
 use crate::world::{ID, PATH, World, tar};
@@ -123,9 +124,15 @@ async fn a_hub_that_everybody_could_reach_is_not_started() {
     let folder = TempDir::new().expect("a folder");
     let mut config = HubConfig::new(folder.path());
     config.listen = "0.0.0.0:0".parse().expect("an address");
-    assert!(matches!(serve_packs(config).await, Err(HubError::Unauthenticated { .. })));
+    assert!(matches!(
+        serve_packs(config).await,
+        Err(HubError::Exposed(ExposureError::Unauthenticated { .. }))
+    ));
     let mut config = HubConfig::new(folder.path());
     config.listen = "0.0.0.0:0".parse().expect("an address");
     config.token = Some("secret".to_owned().into());
-    assert!(matches!(serve_packs(config).await, Err(HubError::PlainText { .. })));
+    assert!(matches!(
+        serve_packs(config).await,
+        Err(HubError::Exposed(ExposureError::PlainText { .. }))
+    ));
 }

@@ -2,4 +2,5 @@
 
 mod contract;
 mod following;
+mod team;
 mod world;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use plumb_fleet::NodeApi;
 use plumb_journal::{
-    Certificate, Head, Outcome, RunState,
+    Bypass, Certificate, Event, Head, Outcome, RunState,
     certificate::{Seen, TooEarly, due},
     fold,
 };
@@ -47,6 +47,28 @@ fn certified(seconds: i64, straggler: Option<&str>) -> Result<Certificate, TooEa
         }
     };
     Certificate::new(&sync(), (&state, head), (after(seconds), after(seconds + 1)), look)
+}
+
+#[test]
+fn what_a_run_passed_over_is_certified_with_it() {
+    let bypassed = Event::Bypassed {
+        what: Bypass::Approvals,
+        by: "rick@desk".to_owned(),
+        reason: "it denies everything".to_owned(),
+    };
+    let events = chain(vec![started(), bypassed, ended(Outcome::Succeeded)]);
+    let (state, head) = (fold(&events), plumb_journal::head(run(), &events));
+    let stands = |_: &NodePlan| Seen {
+        content: Some(content("second")),
+        version: Some(version("2.0.0")),
+        straggles: None,
+    };
+    let times = (after(ENDED_S + 30), after(ENDED_S + 31));
+    let certificate = Certificate::new(&sync(), (&state, head), times, stands).expect("made");
+    let told: Vec<String> = certificate.bypasses.iter().map(ToString::to_string).collect();
+    assert_eq!(told, ["it began without approvals by rick@desk: it denies everything"]);
+    let statement = certificate.clone().statement();
+    assert_eq!(Certificate::of(statement), Some(certificate));
 }
 
 #[test]

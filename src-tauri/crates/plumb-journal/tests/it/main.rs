@@ -79,7 +79,12 @@ fn any_event() -> impl Strategy<Value = Event> {
     ];
     prop_oneof![
         Just(started()),
+        Just(Event::DesiredStarted { version: version("2.0.0"), content: None }),
         Just(Event::DesiredSet { version: version("2.0.0"), content: None }),
+        Just(Event::PinsStarted {
+            pins: PinChange { fleet: Some(PinTo::Lifted), nodes: BTreeMap::new() }
+        }),
+        Just(Event::PinsUnchanged { reason: "the store is read-only".to_owned() }),
         Just(Event::PinsChanged {
             pins: PinChange { fleet: Some(PinTo::Lifted), nodes: BTreeMap::new() }
         }),

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
-use plumb_fleet::{DriftState, Node, NodeApi, NodeId};
+use plumb_fleet::{DriftState, Node, NodeId, snapshot::REMEMBERS_PLANS};
 use plumb_trust::readiness::ReadinessItem;
 
 use super::{Finding, FindingCode, Severity};
@@ -228,9 +228,11 @@ fn names<'a>(nodes: impl Iterator<Item = &'a NodeId>) -> Option<String> {
 
 /// Nodes that do not remember plans could be sent one twice; what protects them is said.
 fn forgetful(plan: &Plan, input: PlanInput<'_>) -> Option<Finding> {
-    let forgets = |target: &&NodePlan| {
-        input.fleet.nodes.get(&target.node).is_some_and(|node| node.api != NodeApi::Agent)
+    let remembers = |target: &NodePlan| {
+        let report = input.report(&target.node);
+        report.is_some_and(|report| report.config.contains_key(REMEMBERS_PLANS))
     };
+    let forgets = |target: &&NodePlan| !remembers(target);
     let nodes = names(plan.targets().filter(forgets).map(|target| &target.node))?;
     Some(wide(
         Severity::Note,

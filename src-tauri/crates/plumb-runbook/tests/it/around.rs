@@ -13,7 +13,7 @@ use plumb_trust::{
     roster::{GroupId, Requirement},
 };
 use plumb_testkit::{
-    builders::{World, content, node_id},
+    builders::{World, content, node_id, report},
     clock::after,
 };
 
@@ -86,6 +86,7 @@ fn less_hinders_a_rollout_on_staging_that_halts() {
     assert_snapshot!(check(&plan, &around, &world));
 }
 
+/// R044.
 #[test]
 fn what_staging_certified_may_go_to_production() {
     let world = production(fleet("promoted"));
@@ -96,6 +97,7 @@ fn what_staging_certified_may_go_to_production() {
     assert!(!check(&plan, &around, &world).contains("not_promoted"));
 }
 
+/// R044, R267: what no staging fleet proved does not go to production.
 #[test]
 fn staging_is_asked_for_whatever_the_fleet_file_calls_the_environment() {
     let world = fleet("renamed");
@@ -242,4 +244,15 @@ fn a_window_of_the_roster_stops_direct_actions_too() {
     assert_eq!(severity(&direct, 1, 60).expect("found").0, Severity::Note);
     let back = Plan { action: Action::Rollback { to: None }, ..direct };
     assert_eq!(severity(&back, -60, 60).expect("found").0, Severity::Note);
+}
+
+#[test]
+fn an_agent_that_does_not_say_that_it_remembers_plans_is_named() {
+    let mut old = report("agent-old", NodeApi::Agent, "1.0.0", "one");
+    old.config.clear();
+    let world = fleet("old").reporting(old);
+    let plan = rolled(&world, OnFailure::Halt);
+    let found = check(&plan, &Circumstances::default(), &world);
+    let line = found.lines().find(|line| line.contains("forgets_plans")).expect("a note");
+    assert!(line.contains("agent-old") && !line.contains("agent-behind"), "{line}");
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use insta::assert_snapshot;
 use plumb_fleet::NodeApi;
-use plumb_runbook::Action;
+use plumb_runbook::{Action, Plan};
 use plumb_testkit::builders::{World, content, named, node_id, observed, report, version};
 
 use crate::{SYNC, check, fleet, pin, planned, rollback};
@@ -35,6 +35,7 @@ fn pin_and_sync_goes_to_the_named_version() {
     assert_snapshot!(check(&pin("1.9.0", true), &["agent-current", "reload-current"], &world));
 }
 
+/// R293: a node without a rollback of its own loads the file that ran before.
 #[test]
 fn rollback_goes_to_last_known_good_or_what_the_history_names() {
     assert_snapshot!(check(&rollback(None), &[], &fleet("rollback")));
@@ -232,4 +233,15 @@ fn a_pin_takes_the_bundle_that_all_its_nodes_run() {
         none.expect_err("the ledger has none").to_string(),
         "no signed bundle of version 1.9.0 is known"
     );
+}
+
+#[test]
+fn the_first_of_its_kind_has_the_bytes_it_always_had() {
+    let first = planned(&Action::Restart, &["agent-current"], &fleet("again")).expect("a plan");
+    let bytes = String::from_utf8(first.canonical_bytes()).expect("JSON");
+    assert!(!bytes.contains("repeat"), "{bytes}");
+    let second = Plan { repeat: 1, ..first.clone() };
+    assert_ne!(first.hash(), second.hash());
+    let read: Plan = serde_json::from_slice(&second.canonical_bytes()).expect("it reads back");
+    assert_eq!(read, second);
 }

@@ -90,6 +90,7 @@ fn split(shape: &Shape, world: &World) -> String {
     }
 }
 
+/// R282, R283, R294: blue-green, canary and growing shares, one by one.
 #[test]
 fn each_shape_splits_the_same_fleet_its_own_way() {
     let world = ten();

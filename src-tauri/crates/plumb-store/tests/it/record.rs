@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, path::Path};
 
 use plumb_fleet::{BundleDigest, CatalogueEntry, DesiredVersion, Digest, PlanHash, RunId};
-use plumb_store::{Kind, StoreError, catalogue, desired, fleets, plans, runs};
+use plumb_store::{Kind, StoreError, catalogue, desired, fleets, plans, quiet, runs};
 
 use crate::support::{Files, at, content, fleet, node, version};
 
@@ -30,6 +30,20 @@ async fn a_fleet_taken_off_the_list_can_come_back() {
     assert_eq!(fleets::list(&mut tx).await.expect("lists"), []);
     fleets::add(&mut tx, &fleet(), Path::new("/c.toml"), at(4)).await.expect("adds");
     assert_eq!(fleets::list(&mut tx).await.expect("lists")[0].added_at, at(4));
+}
+
+#[tokio::test]
+async fn a_fleet_is_quiet_until_somebody_wants_to_hear_of_it_again() {
+    let files = Files::new();
+    let record = files.open(Kind::Record).await;
+    let mut tx = record.write().await.expect("begins");
+    assert!(quiet::list(&mut tx).await.expect("reads").is_empty());
+    for _ in 0..2 {
+        quiet::set(&mut tx, &fleet(), true, at(0)).await.expect("sets");
+    }
+    assert_eq!(quiet::list(&mut tx).await.expect("reads"), [fleet()].into());
+    quiet::set(&mut tx, &fleet(), false, at(1)).await.expect("sets");
+    assert!(quiet::list(&mut tx).await.expect("reads").is_empty());
 }
 
 #[tokio::test]

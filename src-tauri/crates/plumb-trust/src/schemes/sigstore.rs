@@ -8,9 +8,14 @@
 //! These fields of a bundle are authenticated by nothing, and nothing depends on them: `mediaType`
 //! between versions 0.1 and 0.2, `publicKey.hint`, `dsseEnvelope.signatures[].keyid`, signatures of
 //! others below a checkpoint, and whether `messageDigest` and certificates that the trusted root
-//! lists itself are there at all (what they say is checked). Without a promise, `integratedTime` and
-//! the top `logIndex` of a Rekor v1 entry are not looked at either. Of a timestamp, what its signer
-//! does not sign is such a field, among it the certificates that came along.
+//! lists itself are there at all (what they say is checked). Without a promise, the top `logIndex` of
+//! a Rekor v1 entry is not looked at either, nor is `integratedTime` where a timestamp says when. Of a
+//! timestamp, what its signer does not sign is such a field, among it the certificates that came along.
+//!
+//! A signature by a key that was handed over, with a log entry, needs no time: neither the format nor
+//! the project's own cases ask for one, and Rekor v2 gives none. Then the log must be trusted now, and
+//! whether a timestamp is there at all is one more field that nothing depends on. An entry that claims
+//! a time which its log did not sign is refused.
 
 pub mod identity;
 pub mod report;
@@ -287,6 +292,9 @@ impl Judge<'_> {
             }
             if !self.times.is_empty() {
                 report.settle(Check::LogKeyWindow, entry.key_window(&self.times));
+            } else if self.needs_no_time() {
+                // Nothing says when it was logged, so the log must be trusted now.
+                report.settle(Check::LogKeyWindow, entry.key_window(&[self.now]));
             }
             let kind = format!("{} {}", raw.kind_version.kind(), raw.kind_version.version());
             report.carried.logs.push(LogUse {
@@ -357,13 +365,37 @@ impl Judge<'_> {
                 |at| Err(format!("{at} lies in the future of {}", self.now)),
             );
             report.settle(Check::TimestampNotFuture, found);
-        } else if !report
-            .checks()
-            .iter()
-            .any(|check| check.outcome == CheckOutcome::Failed && SOURCES.contains(&check.name))
-        {
-            report.fail(Check::TimestampPresent, "nothing says when the signature was made");
+            return;
         }
+        let sources = |check: &Checked| {
+            check.outcome == CheckOutcome::Failed && SOURCES.contains(&check.name)
+        };
+        if report.checks().iter().any(sources) {
+            return;
+        }
+        if !self.needs_no_time() {
+            report.fail(Check::TimestampPresent, "nothing says when the signature was made");
+        } else if let Some(at) = self.claimed() {
+            let problem = format!("the log entry says {at}, and its log did not sign that");
+            report.fail(Check::TimestampPresent, problem);
+        } else {
+            let checks = [Check::TimestampPresent, Check::TimestampNotFuture];
+            report.unneeded(&checks, "a key has no certificate whose window a time must lie in");
+        }
+    }
+
+    /// A time that an entry claims and no promise vouches for.
+    fn claimed(&self) -> Option<Timestamp> {
+        let entries = &self.bundle.verification_material.tlog_entries;
+        let mut bare = entries.iter().filter(|entry| entry.inclusion_promise.is_none());
+        bare.find_map(|entry| entry.integrated_time)
+    }
+
+    /// A time of signing is asked for to judge the certificate at it. A key that was handed over has
+    /// none, and its log entry is proven by the checkpoint; without a log, a timestamp is all there is.
+    fn needs_no_time(&self) -> bool {
+        let by_key = matches!(self.expected.signer, ExpectedSigner::Key(_));
+        by_key && self.expected.profile == Profile::Logged
     }
 
     fn certificate(&self, report: &mut Report, chain: &Chain) {

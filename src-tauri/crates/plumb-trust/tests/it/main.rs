@@ -5,6 +5,7 @@ mod dsse;
 mod opa_jwt;
 mod policy;
 mod readiness;
+mod refused;
 mod roster;
 mod rsa_pss;
 mod sigstore;

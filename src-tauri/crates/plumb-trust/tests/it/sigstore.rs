@@ -94,9 +94,11 @@ pub(crate) fn every_kind() -> Vec<Recipe> {
     all
 }
 
-/// What the formats allow: version 0.1 has a promise, Rekor v2 and no log at all need a timestamp.
+/// What the formats allow: version 0.1 has a promise, a certificate in Rekor v2 and no log at all need
+/// a timestamp.
 fn is_possible(recipe: &Recipe) -> bool {
     let first = matches!(recipe.log, LogKind::First | LogKind::FirstInToto);
-    (first || recipe.version != Version::V01 && recipe.stamped)
+    let untimed = recipe.log == LogKind::Second && recipe.material == Material::Key;
+    (first || recipe.version != Version::V01 && (recipe.stamped || untimed))
         && (recipe.log != LogKind::FirstInToto || recipe.content == Content::Statement)
 }

@@ -1,5 +1,5 @@
 //! Consent of the fake: one rule, five people, and envelopes that come as somebody names their file.
-import type { AppError, ApprovalRequestView, CertificateView, GivenView, KeyRequest, PlanConsentView, PlanView, ReviewView, RunView, SignedView, SignerView, SignRequest } from '../api';
+import type { AppError, ApprovalRequestView, CertificateView, GivenView, KeyRequest, PlanConsentView, PlanView, ReviewView, RunView, SignedView, SignerView, SignRequest, WaitingPlanView } from '../api';
 import { digest } from './seed';
 
 /** How a plan stands with those who must consent, when it is made. */
@@ -21,6 +21,7 @@ export const SIGNERS: SignerView[] = [
 
 export class FakeConsent {
   #given = new Map<string, GivenView[]>();
+  #used = new Set<string>();
   #void = new Map<string, PlanConsentView['approvals']['void']>();
   #reviews: ReviewView[] = [];
   constructor(
@@ -73,6 +74,22 @@ export class FakeConsent {
     };
   }
 
+  /** Plans that were asked about and have not run. */
+  waiting(planOf: (hash: string) => PlanView, fleet: string): WaitingPlanView[] {
+    return [...this.#given].flatMap(([hash, given]): WaitingPlanView[] => {
+      const request = given.find((one) => one.act === 'request');
+      const plan = planOf(hash);
+      const view = this.of(plan);
+      if (!request || view === null || plan.fleet !== fleet || this.#used.has(hash)) return [];
+      return [{ plan: hash, title: plan.title, requester: request.person, asked_at: request.issued_at, consented: view.approvals.consented, standing: view.approvals.standing }];
+    });
+  }
+
+  /** A run uses the answers up. */
+  use(plan: string): void {
+    this.#used.add(plan);
+  }
+
   /** Whoever signs with a key; a key file belongs to whom its name says. */
   #person(request: KeyRequest): string {
     if (request.key === 'kept') return request.name;
@@ -110,7 +127,7 @@ export class FakeConsent {
   request(plan: string, fleet: string): ApprovalRequestView {
     return {
       plan, title: 'Pin 38 nodes to v42 and sync', fleet, environment: 'production', rule: RULE, requester: 'avery', roster_version: 7, roster: digest('roster'), targets: 38, targets_digest: digest('targets'),
-      changes: ['36 nodes from v41 (77b0c1d2e3f4) to v42 (0123456789ab)', '2 nodes from v42 (5e884898da28) to v42 (0123456789ab)'], bundles: [digest('bundle')], dry_run: digest('dry run'), found: ['37 nodes: verifies the bundle when it loads it, is ready, is as planned for, accepts what it would go back to', '1 node: verifies the bundle when it loads it, says that it is not ready, is as planned for, accepts what it would go back to'], readiness: [], warnings: ['no_authentication fra-gw-4: takes changes without a token'], fatal: [], not_before: this.#iso(0), not_after: this.#iso(8), problems: [],
+      changes: ['36 nodes from v41 (77b0c1d2e3f4) to v42 (0123456789ab)', '2 nodes from v42 (5e884898da28) to v42 (0123456789ab)'], bundles: [digest('bundle')], dry_run: digest('dry run'), found: ['37 nodes: verifies the bundle when it loads it, is ready, is as planned for, accepts what it would go back to', '1 node: verifies the bundle when it loads it, says that it is not ready, is as planned for, accepts what it would go back to'], readiness: [], warnings: ['fra-gw-4: accepts a reload from anybody who reaches it'], fatal: [], not_before: this.#iso(0), not_after: this.#iso(8), problems: [],
     };
   }
 
@@ -142,13 +159,13 @@ export class FakeConsent {
 export function certificateOf(run: RunView, plan: PlanView): CertificateView {
   const targets = run.nodes.map((node) => {
     const target = plan.targets.find((one) => one.node === node.node);
-    const stands = node.state === 'arrived';
+    const stands = node.state === 'arrived' || (target?.to_content != null && target.from_content === target.to_content);
     return { node: node.node, wanted: target?.to_content ?? null, observed: stands ? (target?.to_content ?? null) : (target?.from_content ?? null), version: stands ? (target?.to_version ?? null) : (target?.from_version ?? null), straggles: stands ? null : node.detail };
   });
   const late = targets.filter((target) => target.straggles !== null).length;
   const ended = run.ended_at_ms ?? 0;
   return {
-    run: run.id, fleet: run.fleet, environment: plan.environment, plan_hash: run.plan_hash, operator: run.operator, outcome: run.phase, ended_at_ms: ended, observed_at_ms: ended + 30_000, green: late === 0, targets, contents: [...new Set(targets.flatMap((target) => target.observed ?? []))],
+    run: run.id, fleet: run.fleet, environment: plan.environment, plan_hash: run.plan_hash, operator: run.operator, outcome: run.phase, ended_at_ms: ended, observed_at_ms: ended + 30_000, green: late === 0, bypassed: run.bypassed, targets, contents: [...new Set(targets.flatMap((target) => target.observed ?? []))],
     journal_events: run.journal_events, journal_head: run.journal_head, digest: digest(`certificate ${run.id}`), signed_by: digest('console key'), unsigned: null, file: null, imported: null,
     summary: late === 0 ? `all ${targets.length} targets stood as planned 30 s after the run` : `${late} of ${targets.length} targets did not stand as planned 30 s after the run`,
   };

@@ -114,7 +114,7 @@ export class FakeRollout {
   #paused: string | null = null;
   #halted: string | null = null;
   #rollback: string | null = null;
-  #bypassed: string[] = [];
+  readonly bypassed: string[] = [];
   #accepted = 0;
 
   constructor(plan: PlanView, request: RolloutRequest, fleet: readonly FakeNode[]) {
@@ -262,7 +262,7 @@ export class FakeRollout {
       }
       case 'skip_gate': {
         const wave = waiting(order.wave);
-        this.#bypassed.push(`the gate of wave ${order.wave + 1} was passed over by ${OPERATOR}: ${given(order.reason)}`);
+        this.bypassed.push(`the gate of wave ${order.wave + 1} was passed over by ${OPERATOR}: ${given(order.reason)}`);
         wave.passed = true;
         wave.failed = false;
         this.#halted = null;
@@ -289,7 +289,7 @@ export class FakeRollout {
         return {
           name: wave.name,
           nodes: wave.nodes,
-          state: wave.passed ? 'passed' : wave.failed ? 'failed' : atGate ? 'gate' : wave.began ? 'acting' : 'waiting',
+          state: wave.passed ? 'passed' : wave.failed ? 'failed' : atGate ? 'gate' : wave.began ? (this.#halted !== null && this.ended === null ? 'halted' : 'acting') : 'waiting',
           arrived: counted('arrived'),
           failed: counted('failed'),
           checks: wave.checks.map((check, index) => wave.results[index] ?? { what: check.sentence, verdict: 'unknown', detail: '' }),
@@ -301,7 +301,6 @@ export class FakeRollout {
       paused_by: this.#paused,
       halted: this.#halted,
       rollback: this.#rollback,
-      bypassed: [...this.#bypassed],
       carried: this.carried && this.ended === null,
     };
   }

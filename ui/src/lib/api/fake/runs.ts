@@ -70,9 +70,9 @@ export function planFor(fleet: FakeFleet, request: ActionRequest): PlanView {
     };
   });
   const findings: FindingView[] = [
-    ...going.filter((node) => node.cautions.length > 0).slice(0, 2).map((node): FindingView => ({ severity: 'warning', code: 'no_authentication', node: node.id, message: `${node.id} ${node.cautions[0]}`, remedy: 'Give it a token after the incident; the run is not stopped by this.' })),
+    ...going.filter((node) => node.cautions.length > 0).slice(0, 2).map((node): FindingView => ({ severity: 'warning', code: 'no_authentication', node: node.id, message: node.cautions[0] ?? '', remedy: 'Give it a token after the incident; the run is not stopped by this.' })),
     ...(left.some((entry) => entry.reason === 'does not answer') ? [{ severity: 'note' as const, code: 'unreachable', node: null, message: `${left.filter((entry) => entry.reason === 'does not answer').length} selected nodes do not answer`, remedy: 'They are left out and named below; sync them when they are back.' }] : []),
-    ...(going.some((node) => node.id === 'osl-gw-1') && request.kind === 'rollback' ? [{ severity: 'fatal' as const, code: 'bundle_missing', node: 'osl-gw-1', message: 'v42 is not on osl-gw-1', remedy: 'Copy v42.signed.json to /var/lib/policies on the node, then plan again.' }] : []),
+    ...(going.some((node) => node.id === 'osl-gw-1') && request.kind === 'rollback' ? [{ severity: 'fatal' as const, code: 'bundle_missing', node: 'osl-gw-1', message: 'v42 is not on this node', remedy: 'Copy v42.signed.json to /var/lib/policies on the node, then plan again.' }] : []),
   ];
   const from = new Map<string, number>();
   for (const target of targets) {
@@ -90,6 +90,7 @@ export function planFor(fleet: FakeFleet, request: ActionRequest): PlanView {
     title: `${VERB[request.kind]} ${which}${version}`,
     fleet: fleet.summary.name,
     environment: fleet.summary.environment,
+    repeat: 0,
     production,
     action: request,
     pins: [],
@@ -168,7 +169,7 @@ export class FakeRuns {
 
   abort(id: string): void {
     const going = this.#runs.get(id);
-    if (going?.rollout) return void this.order(id, { order: 'abort' });
+    if (going?.rollout) return void this.#order(going.rollout, going, id, { order: 'abort' });
     if (!going?.timer) return;
     clearInterval(going.timer);
     going.timer = null;
@@ -179,10 +180,20 @@ export class FakeRuns {
     this.announce([{ topic: 'run', id }]);
   }
 
-  order(id: string, order: RunOrder): RunView {
+  /** A run that nobody carries out is picked up to be aborted or brought back, and for nothing else. */
+  order(id: string, order: RunOrder, fleetOf: (name: string) => FakeFleet): RunView {
     const going = this.#runs.get(id);
-    if (!going?.rollout) return fail('busy', 'this run is not carried out by this program, or it has ended', 'give the order where the run was started, or pick the run up here');
-    going.rollout.order(order);
+    const back = order.order === 'abort' || order.order === 'roll_back';
+    if (!going?.rollout || going.rollout.ended !== null || (!going.rollout.carried && !back)) return fail('busy', 'this run is not carried out by this program, or it has ended', 'give the order where the run was started, or pick the run up here');
+    if (!going.rollout.carried) {
+      going.rollout.carried = true;
+      this.#carry(fleetOf(going.plan.fleet), going);
+    }
+    return this.#order(going.rollout, going, id, order);
+  }
+
+  #order(rollout: FakeRollout, going: Going, id: string, order: RunOrder): RunView {
+    rollout.order(order);
     this.#show(going, this.now());
     this.announce([{ topic: 'run', id }]);
     return going.view;
@@ -296,6 +307,7 @@ export class FakeRuns {
       ended_at_ms: done ? (before?.ended_at_ms ?? at) : null,
       phase,
       nodes,
+      bypassed: [...(rollout?.bypassed ?? [])],
       arrived,
       failed: counted('failed'),
       in_doubt: counted('in_doubt'),

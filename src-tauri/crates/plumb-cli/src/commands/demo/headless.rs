@@ -2,11 +2,14 @@
 
 use std::{collections::BTreeMap, time::Instant};
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use plumb_app::{
-    App, AppOptions,
+    App, AppOptions, KeyPlace, Passphrase,
+    actions::capture::{CaptureRequest, Sealer},
+    console_key::make_key_file,
     views::{
         drift::{Baseline, GroupView},
+        evidence::SealedView,
         fleet::DriftStateView,
         plan::{ActionKind, ActionRequest, ConfirmationView, NodeSelection, PlanView},
         run::{RunNodeState, RunView},
@@ -15,6 +18,7 @@ use plumb_app::{
 };
 use plumb_demo::{DemoFleet, DemoOptions};
 use schemars::JsonSchema;
+use secrecy::SecretString;
 use serde::Serialize;
 
 use crate::{
@@ -23,6 +27,7 @@ use crate::{
     output::Output,
     text::{
         diff::{groups, policies},
+        escape::shell_word,
         plan::{preview, result},
         style::state_word,
     },
@@ -39,7 +44,17 @@ pub(crate) struct HeadlessDocument {
     pub(crate) run: Option<RunSummary>,
     /// Every reachable node that had drifted arrived, and none has drifted now.
     pub(crate) converged: bool,
+    /// The evidence of it, where it was wanted.
+    pub(crate) evidence: Option<HeadlessEvidence>,
     pub(crate) elapsed_ms: u64,
+}
+
+/// Sealed evidence of the job.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct HeadlessEvidence {
+    pub(crate) sealed: SealedView,
+    /// File of the public key that it verifies with.
+    pub(crate) key: String,
 }
 
 /// Nodes by state, before and after.
@@ -61,7 +76,11 @@ pub(crate) struct RunSummary {
 }
 
 /// Starts the fleet, does the job in a data folder of its own, and stops the fleet again.
-pub(crate) async fn run(out: &Output, options: DemoOptions) -> Outcome {
+pub(crate) async fn run(
+    out: &Output,
+    options: DemoOptions,
+    evidence: Option<&Utf8Path>,
+) -> Outcome {
     let started = Instant::now();
     let data_dir =
         Utf8PathBuf::from_path_buf(options.state_dir.join("console")).map_err(|path| {
@@ -70,8 +89,19 @@ pub(crate) async fn run(out: &Output, options: DemoOptions) -> Outcome {
         })?;
     let demo = DemoFleet::start(options).await?;
     out.say(format!("1. {} nodes listen on loopback", demo.nodes.len()));
-    let app = App::open(AppOptions::command(data_dir)).await?;
-    let done = job(out, &app, &demo.fleet_file.display().to_string()).await;
+    let mut options = AppOptions::command(data_dir);
+    let key = match evidence {
+        Some(path) => Some(throw_away_key(&mut options, path)?),
+        None => None,
+    };
+    let app = App::open(options).await?;
+    let mut done = job(out, &app, &demo.fleet_file.display().to_string()).await;
+    if let (Ok(document), Some(path), Some(key)) = (&mut done, evidence, key) {
+        match prove(out, &app, document, path, key).await {
+            Ok(sealed) => document.evidence = Some(sealed),
+            Err(failure) => done = Err(failure),
+        }
+    }
     app.close().await;
     demo.shutdown().await;
     let mut document = done?;
@@ -128,8 +158,51 @@ async fn job(out: &Output, app: &App, fleet_file: &str) -> Result<HeadlessDocume
             total: run.total,
         }),
         converged: arrived && after.nodes.iter().all(|node| !is_drifted(node.state)),
+        evidence: None,
         elapsed_ms: 0,
     })
+}
+
+/// A key for this job alone, in the demo's own folder; its public half goes beside the evidence.
+fn throw_away_key(options: &mut AppOptions, evidence: &Utf8Path) -> Result<Utf8PathBuf, Failure> {
+    let word = || SecretString::from("a key of the demo, thrown away with it");
+    let path = options.data_dir.join("console-key.pem");
+    let made = make_key_file(&path, &word())?;
+    options.console_key = KeyPlace::File { path, passphrase: Passphrase::new(move || Ok(word())) };
+    let public = Utf8PathBuf::from(format!("{evidence}.pem"));
+    std::fs::write(&public, made.pem).map_err(|error| {
+        Failure::usage(format!("{public} could not be written: {error}"), "give another --evidence")
+    })?;
+    Ok(public)
+}
+
+/// Seals what was done.
+async fn prove(
+    out: &Output,
+    app: &App,
+    document: &HeadlessDocument,
+    path: &Utf8Path,
+    key: Utf8PathBuf,
+) -> Result<HeadlessEvidence, Failure> {
+    let run = document.run.as_ref().map(|run| run.id.clone());
+    let fleets = app.shell().await?.fleets;
+    let fleet = fleets.first().map(|fleet| fleet.name.clone()).unwrap_or_default();
+    let request = CaptureRequest {
+        fleet,
+        run,
+        last_s: None,
+        nodes: NodeSelection::All,
+        ask: true,
+        command: std::env::args().collect(),
+        map: None,
+    };
+    let folder = app.evidence_folder();
+    app.capture_evidence(&request, &folder).await?;
+    let sealed = app.seal_evidence(&folder, path, &Sealer::Console).await?;
+    out.say(format!("7. sealed: {} entries in {path}", sealed.entries));
+    let file = shell_word(path.as_str());
+    out.say(format!("   plumb evidence verify {file} --key {}", shell_word(key.as_str())));
+    Ok(HeadlessEvidence { sealed, key: key.to_string() })
 }
 
 async fn bring_back(out: &Output, app: &App, fleet: &str) -> Result<RunView, Failure> {

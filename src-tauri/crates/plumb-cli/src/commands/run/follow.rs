@@ -16,7 +16,7 @@ use tokio::sync::oneshot;
 
 use super::decide;
 use crate::{
-    commands::act::{LOOK_EVERY, progress},
+    commands::act::{LOOK_EVERY, loud, progress},
     exit::Failure,
     output::Output,
     text::{
@@ -89,6 +89,7 @@ struct Told {
 impl Told {
     fn tell(&mut self, out: &Output, run: &RunView) {
         progress(out, run, &mut self.nodes);
+        loud(out, run, &mut self.bypassed);
         let Some(rollout) = &run.rollout else { return };
         for (number, lines) in wave_lines(out, rollout) {
             if self.waves.get(&number) != Some(&lines) {
@@ -98,10 +99,6 @@ impl Told {
                 self.waves.insert(number, lines);
             }
         }
-        for bypassed in rollout.bypassed.iter().skip(self.bypassed) {
-            out.note(out.style.bad(&printable(bypassed)));
-        }
-        self.bypassed = rollout.bypassed.len();
     }
 }
 

@@ -23,6 +23,16 @@ impl ClockWindow {
         day.contains(&self.start_minute) && day.contains(&self.end_minute)
     }
 
+    /// The two ends, in minutes after midnight, where they are times of a day.
+    pub(super) fn ends(&self) -> [i64; 2] {
+        [self.start_minute, self.end_minute]
+    }
+
+    /// The days on which it opens; empty for every day.
+    pub(super) fn days(&self) -> &[Weekday] {
+        &self.days
+    }
+
     pub(super) fn contains(&self, now: Timestamp) -> bool {
         let now = now.to_zoned(TimeZone::UTC);
         let minute = i64::from(now.hour()) * 60 + i64::from(now.minute());

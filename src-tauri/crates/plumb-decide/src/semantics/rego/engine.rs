@@ -16,6 +16,7 @@ use super::{
     builtins::{NOW, Refused, differing, refused},
     bytes_of,
     index::Index,
+    outline::HELD,
     scan::scan,
 };
 use crate::{
@@ -101,12 +102,18 @@ impl Compiled {
         self.index.get().is_some_and(Option::is_some)
     }
 
-    pub(super) fn ask(&self, question: &Question, limit: Duration) -> Result<Answer, Reason> {
+    /// The answer, with the numbers of the definitions that told that they held: none unless the
+    /// policy is a traced one.
+    pub(super) fn ask(
+        &self,
+        question: &Question,
+        limit: Duration,
+    ) -> Result<(Answer, BTreeSet<usize>), Reason> {
         let index = self.index.get().and_then(Option::as_ref);
         if let Some(part) = index.and_then(|index| index.part_for(&question.input)) {
             let answered = self.ask_of(part, question, limit);
             // An error tells lines of the policy: it is told by the whole of it.
-            if !matches!(answered, Ok(Answer::Error { .. })) {
+            if !matches!(answered, Ok((Answer::Error { .. }, _))) {
                 return answered;
             }
         }
@@ -118,25 +125,27 @@ impl Compiled {
         policy: &Engine,
         question: &Question,
         limit: Duration,
-    ) -> Result<Answer, Reason> {
+    ) -> Result<(Answer, BTreeSet<usize>), Reason> {
         let mut engine = policy.clone();
         let reached = self.replace_builtins(&mut engine, question);
         engine.set_execution_timer_config(ExecutionTimerConfig {
             limit,
             check_interval: NonZeroU32::new(STEPS_BETWEEN_LOOKS).expect("more than none"),
         });
+        engine.set_gather_prints(true);
         engine.set_input(Value::from(question.input.clone()));
         let value = value_of(&mut engine, question);
         // An error may have been swallowed on its way, under a `not`: what was reached counts.
         if let Some(refused) = reached.get() {
             return Err(refused.reason());
         }
+        let held = held(&engine.take_prints().unwrap_or_default());
         match value {
-            Ok(value) => answer(&value),
+            Ok(value) => Ok((answer(&value)?, held)),
             Err(error) if error.downcast_ref::<LimitError>().is_some() => {
                 Err(Reason::TimeOver { limit_ms: limit.as_millis().try_into().unwrap_or(u64::MAX) })
             }
-            Err(error) => Ok(Answer::Error { message: short(&format!("{error:#}")) }),
+            Err(error) => Ok((Answer::Error { message: short(&format!("{error:#}")) }, held)),
         }
     }
 
@@ -163,6 +172,11 @@ impl Compiled {
             .expect("the clock is on no other list");
         reached
     }
+}
+
+/// The numbers that bodies of a traced policy printed; what others print is not looked at.
+fn held(prints: &[String]) -> BTreeSet<usize> {
+    prints.iter().filter_map(|print| print.rsplit_once(HELD)?.1.trim().parse().ok()).collect()
 }
 
 pub(super) fn empty(version: RegoVersion) -> Engine {

@@ -127,7 +127,7 @@ impl Index {
     }
 }
 
-fn parse(source: &Source, version: RegoVersion) -> Option<Module> {
+pub(super) fn parse(source: &Source, version: RegoVersion) -> Option<Module> {
     let mut parser = Parser::new(source).ok()?;
     if version == RegoVersion::V1 {
         parser.enable_rego_v1().ok()?;

@@ -23,6 +23,7 @@ fn check(company: &Company, on: &str, envelopes: &[Vec<u8>], expected: &str) {
     assert_eq!(line(&judged.standing), expected, "{:?}", judged.voided);
 }
 
+/// R091.
 #[test]
 fn both_groups_must_consent() {
     let company = Company::new();
@@ -120,6 +121,7 @@ fn a_damaged_copy_does_not_hide_the_approval() {
     check(&company, US, &[damaged, company.request(US), mara, noor], "consented: mara, noor");
 }
 
+/// R092.
 #[test]
 fn whoever_asks_does_not_consent() {
     let company = Company::new();

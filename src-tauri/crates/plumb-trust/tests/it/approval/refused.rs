@@ -7,15 +7,15 @@ use plumb_fleet::Digest;
 use plumb_testkit::peer::verify_dsse;
 use plumb_trust::{
     approval::{
-        Act, ApprovalDraft, ApprovalRefusal, DraftError, REASON_BYTES_MAX, verify_approval,
-        verify_review,
+        Act, ApprovalDraft, ApprovalRefusal, DraftError, REASON_BYTES_MAX, signed_by_a_person,
+        taken_away, verify_approval, verify_review,
     },
     dsse::{Algorithm, Envelope, NewKey, PAYLOAD_TYPE, pae},
-    roster::{PersonKey, Roster},
+    roster::{Person, PersonKey, Roster, RosterDocument},
 };
 use serde_json::Value;
 
-use super::{Company, NOW, at, finding, fleet, group, person};
+use super::{Company, NOW, at, finding, fleet, group, groups, person};
 use crate::seeded;
 
 const EU: &str = "payments-eu";
@@ -85,6 +85,41 @@ fn the_key_must_count_now() {
     for (change, expected) in cases {
         check(&with(change), |_| {}, expected);
     }
+}
+
+#[test]
+fn a_newer_roster_takes_away_what_it_revokes_and_not_what_time_ended() {
+    type Change = fn(&mut RosterDocument);
+    let cases: [(Change, Option<&str>); 7] = [
+        (|_| {}, None),
+        (|roster| mara(roster).keys[0].until = Some(at("2026-03-01T11:00:00Z")), None),
+        (|roster| mara(roster).keys[0].revoked_at = Some(at("2026-03-01T12:00:01Z")), None),
+        (|roster| mara(roster).keys[0].revoked_at = Some(at(NOW)), Some("key_revoked")),
+        (|roster| mara(roster).keys.clear(), Some("unknown_key")),
+        (|roster| mara(roster).groups = groups(&["operations"]), Some("not_in_group")),
+        (
+            |roster| {
+                let key = mara(roster).keys.remove(0);
+                roster.people.get_mut(&person("noor")).expect("noor").keys.push(key);
+            },
+            Some("other_person"),
+        ),
+    ];
+    for (change, expected) in cases {
+        let company = Company::new();
+        let envelope = company.approval("payments-eu", "mara", "storage");
+        let counted = signed_by_a_person(&envelope, &company.roster(), at(NOW)).expect("it counts");
+        let newer = company.with(|roster| {
+            roster.version += 1;
+            change(roster);
+        });
+        let lost = taken_away(&counted, &newer.roster(), at(NOW));
+        assert_eq!(lost.map(|lost| lost.name()), expected);
+    }
+}
+
+fn mara(roster: &mut RosterDocument) -> &mut Person {
+    roster.people.get_mut(&person("mara")).expect("mara")
 }
 
 #[test]

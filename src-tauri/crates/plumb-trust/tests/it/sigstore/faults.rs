@@ -116,7 +116,7 @@ fn table() -> Vec<(Fault, Vec<Kind>, &'static str)> {
         (EntryMalformed, vec![Plain, Statement, Second, Keyed], "log.entry"),
         (EntryKindUnknown, evidence(), "bundle.format"),
         (EntryKindOfOtherContent, vec![Plain, Keyed], "log.entry"),
-        (TimeMissing, vec![Plain, Second, Stamped], "timestamp.present"),
+        (TimeMissing, vec![Plain, Second, Stamped, Keyed], "timestamp.present"),
         (StampAuthorityUnknown, stamps(), "timestamp.tsa"),
         (StampOfAnotherSignature, stamps(), "timestamp.tsa"),
         (StampSignedByAnotherKey, stamps(), "timestamp.tsa"),

@@ -1,13 +1,13 @@
 //! What is valid, in every version and kind.
 
-use plumb_pki::{Content, LogKind, Material, Recipe, Version};
+use plumb_pki::{Content, Fault, Issued, LogKind, Material, Recipe, Version};
 use plumb_trust::{
     Artifact, CheckOutcome, Expectation, ExpectedSigner, Identity, Profile, SigstoreCheck,
     SigstoreKey, SigstoreRoot, VerifyAttestation as _,
     schemes::sigstore::{NamePattern, NameRule},
 };
 
-use super::{PKI, every_kind, failed, issue, now, profile, recipe, verdict};
+use super::{PKI, every_kind, failed, issue, now, profile, recipe, verdict, verdict_by};
 
 #[test]
 fn every_kind_of_bundle_is_valid() {
@@ -116,7 +116,7 @@ fn a_key_is_no_certificate_and_a_certificate_no_key() {
 
 #[test]
 fn a_private_instance_may_have_no_certificate_log() {
-    let recipe = recipe().stamped_only().broken(plumb_pki::Fault::SctMissing);
+    let recipe = recipe().stamped_only().broken(Fault::SctMissing);
     let mut issued = issue(&recipe);
     issued.trusted_root["ctlogs"] = serde_json::json!([]);
     issued.trusted_root["tlogs"] = serde_json::json!([]);
@@ -137,4 +137,89 @@ fn a_clock_set_back_refuses_and_a_clock_ahead_accepts() {
     let early = failed(&at(now() - year));
     assert_eq!(early, "certificate.sct_log, timestamp.not_future");
     assert_eq!(failed(&at(now() + year)), "valid");
+}
+
+#[test]
+fn a_key_needs_no_time_and_a_certificate_does() {
+    for (content, log) in [
+        (Content::Message, LogKind::First),
+        (Content::Statement, LogKind::First),
+        (Content::Statement, LogKind::FirstInToto),
+        (Content::Message, LogKind::Second),
+        (Content::Statement, LogKind::Second),
+    ] {
+        let keyed = Recipe { material: Material::Key, content, log, ..recipe() };
+        let (issued, untimed) = untimed(&keyed);
+        let report = verdict(&issued, untimed.as_bytes(), Profile::Logged);
+        assert_eq!(failed(&report), "valid", "{content:?} in {log:?}");
+        let outcome = |name: SigstoreCheck| {
+            report.checks().into_iter().find(|check| check.name == name).map(|check| check.outcome)
+        };
+        let unneeded = [SigstoreCheck::TimestampPresent, SigstoreCheck::TimestampNotFuture];
+        for check in unneeded {
+            assert_eq!(outcome(check), Some(CheckOutcome::NotNeeded), "{check:?}");
+        }
+        // The log vouches for it by its proof, and must be trusted now.
+        let made = [
+            SigstoreCheck::LogInclusionProof,
+            SigstoreCheck::LogCheckpoint,
+            SigstoreCheck::LogKeyWindow,
+            SigstoreCheck::LogEntry,
+            SigstoreCheck::Signature,
+        ];
+        for check in made {
+            assert_eq!(outcome(check), Some(CheckOutcome::Passed), "{check:?}");
+        }
+        assert!(report.carried().times.is_empty());
+        // A name in a certificate is bound to the moment at which it was given.
+        let (named, untimed) = self::untimed(&Recipe { content, log, ..recipe() });
+        let report = verdict(&named, untimed.as_bytes(), Profile::Logged);
+        assert_eq!(failed(&report), "timestamp.present");
+    }
+    // Where there is no log either, an authority must say when.
+    let recipe = Recipe { material: Material::Key, ..recipe() }.stamped_only();
+    let issued = issue(&recipe.broken(Fault::TimeMissing));
+    let report = verdict(&issued, issued.bundle_json().as_bytes(), Profile::TimestampOnly);
+    assert_eq!(failed(&report), "timestamp.present");
+}
+
+#[test]
+fn a_time_that_is_claimed_must_be_signed() {
+    let keyed = Recipe { material: Material::Key, ..recipe() };
+    let (issued, untimed) = untimed(&keyed);
+    let mut bundle: serde_json::Value = untimed.parse().expect("JSON");
+    bundle["verificationMaterial"]["tlogEntries"][0]["integratedTime"] = "1740830400".into();
+    let report = verdict(&issued, bundle.to_string().as_bytes(), Profile::Logged);
+    assert_eq!(failed(&report), "timestamp.present");
+    // Zero is how some programs write that there is none.
+    bundle["verificationMaterial"]["tlogEntries"][0]["integratedTime"] = "0".into();
+    let report = verdict(&issued, bundle.to_string().as_bytes(), Profile::Logged);
+    assert_eq!(failed(&report), "valid");
+}
+
+#[test]
+fn a_log_that_is_retired_vouches_for_no_key_without_a_time() {
+    let (issued, untimed) = untimed(&Recipe { material: Material::Key, ..recipe() });
+    let mut root = issued.trusted_root_json().parse::<serde_json::Value>().expect("JSON");
+    for log in root["tlogs"].as_array_mut().expect("logs") {
+        log["publicKey"]["validFor"]["end"] = "2025-03-02T00:00:00Z".into();
+    }
+    let root = SigstoreRoot::read("test", root.to_string().as_bytes()).expect("a root");
+    let report = verdict_by(&root, &issued, untimed.as_bytes(), Profile::Logged);
+    assert_eq!(failed(&report), "log.key_window");
+    // Signed while it was trusted, and its promise says so.
+    let report = verdict_by(&root, &issued, issued.bundle_json().as_bytes(), Profile::Logged);
+    assert_eq!(failed(&report), "valid");
+}
+
+/// A bundle, and the same without anything that says when.
+fn untimed(recipe: &Recipe) -> (Issued, String) {
+    let issued = issue(&Recipe { stamped: false, ..recipe.clone() });
+    let mut bundle = issued.bundle.clone();
+    for entry in bundle["verificationMaterial"]["tlogEntries"].as_array_mut().expect("entries") {
+        let entry = entry.as_object_mut().expect("an entry");
+        entry.remove("inclusionPromise");
+        entry.remove("integratedTime");
+    }
+    (issued, bundle.to_string())
 }

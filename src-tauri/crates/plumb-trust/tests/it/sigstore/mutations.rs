@@ -28,6 +28,9 @@ const BY_PROMISE: [&str; 2] = [
     "/verificationMaterial/tlogEntries/0/logIndex",
 ];
 
+/// Timestamps, none of which a key in a log needs.
+const STAMPS: &str = "/verificationMaterial/timestampVerificationData";
+
 fn kinds() -> Vec<Recipe> {
     let plain = recipe();
     vec![
@@ -38,6 +41,9 @@ fn kinds() -> Vec<Recipe> {
         Recipe { content: Content::Statement, ..plain.clone() }.in_second_log(),
         Recipe { material: Material::Key, ..plain.clone() },
         plain.clone().in_second_log(),
+        // Without any time, and with one that nothing depends on.
+        Recipe { material: Material::Key, log: LogKind::Second, ..plain.clone() },
+        Recipe { material: Material::Key, ..plain.clone() }.in_second_log(),
         plain.stamped_only(),
     ]
 }
@@ -102,9 +108,12 @@ fn survivors(before: &Value, text: &[u8]) -> Vec<String> {
     differences(before, &after, "", &mut found);
     let no_promise =
         after.pointer("/verificationMaterial/tlogEntries/0/inclusionPromise").is_none();
+    let untimed = after.pointer("/verificationMaterial/publicKey").is_some()
+        && after.pointer(STAMPS).is_none_or(is_nothing);
     found.retain(|pointer| {
         !(may_change(pointer, before, &after)
-            || no_promise && BY_PROMISE.contains(&pointer.as_str()))
+            || no_promise && BY_PROMISE.contains(&pointer.as_str())
+            || untimed && pointer.starts_with(STAMPS))
     });
     found
 }

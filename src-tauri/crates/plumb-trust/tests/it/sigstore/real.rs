@@ -38,6 +38,21 @@ fn a_key_in_the_log_of_the_public_good_instance() {
 }
 
 #[test]
+fn a_key_whose_log_says_no_time() {
+    let pem = String::from_utf8_lossy(fixture!("untimed.pub.pem"));
+    let key = SigstoreKey::from_pem("conformance", &pem).expect("a key");
+    let expected = Expectation { signer: ExpectedSigner::Key(&key), profile: Profile::Logged };
+    let (root, bundle) = (root(fixture!("untimed.root.json")), fixture!("untimed.sigstore.json"));
+    let digest = "a0cfc71271d6e278e57cd332ff957c3f7043fdda354c4cbb190a30d56efa01bf";
+    let artifact = Artifact::Digest(digest.parse().expect("a digest"));
+    let report = root.verify(artifact, bundle, expected, now());
+    assert_eq!(failed(&report), "valid");
+    assert!(report.carried().times.is_empty());
+    let report = root.verify(Artifact::Bytes(b"another"), bundle, expected, now());
+    assert_eq!(failed(&report), "artifact.subject");
+}
+
+#[test]
 fn a_statement_in_the_second_log_of_staging() {
     let name = "https://github.com/sigstore-conformance/extremely-dangerous-public-oidc-beacon/\
                 .github/workflows/extremely-dangerous-oidc-beacon.yml@refs/heads/main";

@@ -1,0 +1,137 @@
+//! The page for people: what was done, by whom, how it ended, and what is missing.
+
+use plumb_evidence::{
+    Capture,
+    diff::decision,
+    report::{Page, Picture, Section, html},
+};
+use plumb_journal::{Entry, Event};
+
+use super::{CaptureRequest, Scope};
+use crate::{app::App, error::AppError};
+
+/// Writes the page. Every text of others goes through the redaction first.
+pub(super) async fn page(
+    app: &App,
+    capture: &mut Capture,
+    request: &CaptureRequest,
+    scope: &Scope,
+) -> Result<String, AppError> {
+    let about = capture.draft().about().clone();
+    let mut page = Page {
+        title: format!("Evidence about {}", about.fleet),
+        lead: format!(
+            "{}, {}, from {} to {}. Check it as instructions.txt says before you believe it.",
+            about.environment, about.selection, about.window.from, about.window.to
+        ),
+        sections: Vec::new(),
+    };
+    page.sections.push(facts(&about.by, scope));
+    if let Ok(svg) = app.chart_svg(&request.fleet, "versions", None).await {
+        page.sections.push(Section {
+            title: "Versions".to_owned(),
+            text: "What nodes ran when this was captured, by version and content.".to_owned(),
+            pictures: vec![Picture {
+                svg,
+                words: "Share of nodes by version and content".to_owned(),
+            }],
+            ..Section::default()
+        });
+    }
+    if let Some(run) = scope.run {
+        let (_, entries) = app.run_record(run).await?;
+        let view = app.run(&run.to_string()).await?;
+        page.sections.push(Section {
+            title: format!("Run {run}"),
+            text: format!("{}. {}", view.title, view.summary),
+            columns: ["node", "state", "detail"].map(str::to_owned).into(),
+            rows: view
+                .nodes
+                .iter()
+                .map(|node| {
+                    vec![
+                        node.node.clone(),
+                        words(&format!("{:?}", node.state)),
+                        node.detail.clone(),
+                    ]
+                })
+                .collect(),
+            ..Section::default()
+        });
+        page.sections.push(decisions(&entries));
+    }
+    let missing = capture.draft().missing().to_vec();
+    page.sections.push(Section {
+        title: "What is missing".to_owned(),
+        text: match missing.len() {
+            0 => "Everything that was asked for could be collected.".to_owned(),
+            count => format!("{count} things could not be collected."),
+        },
+        columns: ["what", "why"].map(str::to_owned).into(),
+        rows: missing.into_iter().map(|missing| vec![missing.what, missing.why]).collect(),
+        ..Section::default()
+    });
+    Ok(html(&redacted(capture, page)))
+}
+
+fn facts(by: &str, scope: &Scope) -> Section {
+    let sweep = scope.current.sweep.map_or_else(
+        || "never swept".to_owned(),
+        |sweep| {
+            let (answered, total) = (sweep.answered, sweep.total);
+            format!("{}, {answered} of {total} nodes answered", sweep.finished_at)
+        },
+    );
+    let row = |what: &str, value: String| vec![what.to_owned(), value];
+    Section {
+        title: "What this is".to_owned(),
+        columns: ["what", "value"].map(str::to_owned).into(),
+        rows: vec![row("captured by", by.to_owned()), row("newest sweep", sweep)],
+        ..Section::default()
+    }
+}
+
+fn decisions(entries: &[Entry]) -> Section {
+    let rows = entries.iter().filter_map(|entry| {
+        let said = match &entry.body.event {
+            Event::RunEnded { outcome } => Some(format!("ended: {}", words(outcome.name()))),
+            event => decision(event),
+        };
+        Some(vec![entry.body.at.to_string(), said?])
+    });
+    Section {
+        title: "Decisions".to_owned(),
+        text: "Every decision in the journal, in order; runs/*/journal.jsonl has every event."
+            .to_owned(),
+        columns: ["when", "what"].map(str::to_owned).into(),
+        rows: rows.collect(),
+        ..Section::default()
+    }
+}
+
+/// `InDoubt` or `in_doubt` as people write it.
+fn words(name: &str) -> String {
+    let mut out = String::new();
+    for c in name.chars() {
+        if c == '_' || (c.is_ascii_uppercase() && !out.is_empty()) {
+            out.push(' ');
+        }
+        if c != '_' {
+            out.push(c.to_ascii_lowercase());
+        }
+    }
+    out
+}
+
+fn redacted(capture: &mut Capture, mut page: Page) -> Page {
+    page.title = capture.text(&page.title);
+    page.lead = capture.text(&page.lead);
+    for section in &mut page.sections {
+        section.title = capture.text(&section.title);
+        section.text = capture.text(&section.text);
+        for cell in section.rows.iter_mut().flatten() {
+            *cell = capture.text(cell);
+        }
+    }
+    page
+}

@@ -1,0 +1,163 @@
+//! What another version would answer differently: both are asked the same requests.
+
+mod compare;
+mod policy;
+pub mod requests;
+mod semantics;
+
+pub use plumb_decide::Reading;
+use plumb_decide::{Case, FlipReport, case::merged};
+use plumb_fleet::{NodeApi, Version};
+use plumb_worker::{PoolOptions, ProcessLimits, Program, WorkerPool};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    app::App,
+    error::{AppError, Code, chain},
+    views::impact::{CoverageView, FlipView, ImpactSide, ImpactView, NotEvaluatedView, Requests},
+};
+use compare::compare;
+use policy::LocalPolicy;
+pub use requests::RecordedRequest;
+
+/// Seed of generated requests unless another is asked for: the same comparison gives the same report.
+pub const SEED: u64 = 1;
+
+/// A bundle, and what people call it.
+#[derive(Debug, Clone)]
+pub struct NamedBundle {
+    pub label: String,
+    pub bytes: Vec<u8>,
+}
+
+/// What to compare.
+#[derive(Debug, Clone)]
+pub struct ImpactRequest {
+    pub from: NamedBundle,
+    pub to: NamedBundle,
+    /// Requests beside the generated ones.
+    pub requests: Vec<RecordedRequest>,
+    /// The rule that is asked of Rego; found where only one of the policies' rules can be meant.
+    pub entrypoint: Option<String>,
+    /// How conditions of first-match rules are read.
+    pub reading: Reading,
+    pub seed: u64,
+}
+
+/// The processes that evaluate policies of others during one comparison.
+#[derive(Debug)]
+pub struct Evaluators {
+    pool: WorkerPool,
+}
+
+impl Evaluators {
+    /// This program starts itself again; its main function has to have asked
+    /// [`crate::run_evaluation_process_if_asked`].
+    pub fn of_this_program() -> Result<Self, AppError> {
+        let program = Program::current().map_err(|error| {
+            AppError::new(Code::Other, chain(&error), "start the program again by its full path")
+        })?;
+        Ok(Self::of(program))
+    }
+
+    /// Processes of another program that does the same.
+    pub fn of(program: Program) -> Self {
+        // One for each version: both are asked at the same time.
+        let options = PoolOptions { program, limits: ProcessLimits::default(), size: 2 };
+        Self { pool: WorkerPool::start(options, CancellationToken::new()) }
+    }
+
+    /// Ends them.
+    pub async fn close(self) {
+        self.pool.close().await;
+    }
+}
+
+/// Compares two bundles. `told` is given what is known so far, again and again, the first time after
+/// a small part of the requests; examples are made smaller at the end.
+pub async fn impact(
+    evaluators: &Evaluators,
+    request: &ImpactRequest,
+    mut told: impl FnMut(&ImpactView),
+) -> Result<ImpactView, AppError> {
+    let pool = &evaluators.pool;
+    let read = async |bundle: &NamedBundle| LocalPolicy::read(pool, bundle, request.reading).await;
+    let (from, to) = (read(&request.from).await?, read(&request.to).await?);
+    let entrypoint = policy::entrypoint(&from, &to, request.entrypoint.as_deref())?;
+    let cases = cases(&from, &to, request)?;
+    let (before, after) = (from.semantics(pool, &entrypoint), to.semantics(pool, &entrypoint));
+    let view = |report: &FlipReport| ImpactView {
+        from: side(&request.from, &from),
+        to: side(&request.to, &to),
+        entrypoint: from.is_rego().then(|| entrypoint.to_string()),
+        requests: Requests::of(&cases),
+        seed: request.seed,
+        flips: FlipView::all(report),
+        not_evaluated: NotEvaluatedView::all(report),
+        digest: None,
+    };
+    let compared = compare(&*before, &*after, &cases, |so_far| told(&view(so_far))).await;
+    let mut view = view(&compared.report);
+    view.digest = Some(compared.report.digest().to_string());
+    let covered = |policy: &LocalPolicy, side: usize| {
+        policy.cover(&cases, &compared.held[side]).map(CoverageView::of)
+    };
+    view.from.coverage = covered(&from, 0);
+    view.to.coverage = covered(&to, 1);
+    Ok(view)
+}
+
+fn cases(
+    from: &LocalPolicy,
+    to: &LocalPolicy,
+    request: &ImpactRequest,
+) -> Result<Vec<Case>, AppError> {
+    let mut cases = LocalPolicy::generate(from, to, request.seed)?;
+    let by_time = from.asks_time() || to.asks_time();
+    cases.extend(request.requests.iter().map(|request| request.case(by_time)));
+    Ok(merged(cases))
+}
+
+fn side(bundle: &NamedBundle, policy: &LocalPolicy) -> ImpactSide {
+    ImpactSide {
+        label: bundle.label.clone(),
+        content: policy.content().to_string(),
+        format: policy.format().to_owned(),
+        coverage: None,
+    }
+}
+
+impl App {
+    /// The signed bundle of a version that the fleet knows and this machine has.
+    pub async fn bundle_of_version(
+        &self,
+        fleet: &str,
+        version: &str,
+    ) -> Result<NamedBundle, AppError> {
+        let current = self.current(fleet).await?;
+        let named = Version::new(version)
+            .map_err(|error| AppError::new(Code::Invalid, chain(&error), "name a version"))?;
+        let catalogue = &current.desired.catalogue;
+        let entry = catalogue.of_version(&named).find(|entry| entry.local_path.is_some());
+        let Some(path) = entry.and_then(|entry| entry.local_path.clone()) else {
+            let known: Vec<&str> =
+                catalogue.entries.iter().map(|entry| entry.version.as_str()).collect();
+            let hint = format!("name a file, or one of: {}", known.join(", "));
+            let message = format!("no signed bundle of version {version} is at hand");
+            return Err(AppError::new(Code::NotFound, message, hint));
+        };
+        let bytes = tokio::fs::read(&path).await.map_err(|error| {
+            let message = format!("{path} could not be read: {error}");
+            AppError::new(Code::Other, message, "look at the file")
+        })?;
+        Ok(NamedBundle { label: version.to_owned(), bytes })
+    }
+
+    /// How the fleet's own nodes read conditions: as the field's program does where one of them is of
+    /// that kind.
+    pub fn reading_of(&self, fleet: &str) -> Result<Reading, AppError> {
+        let (_, loaded) = self.loaded(fleet)?;
+        let field = loaded.fleet.nodes.values().any(|node| node.api == NodeApi::Reload);
+        Ok(if field { Reading::Field } else { Reading::Documented })
+    }
+}

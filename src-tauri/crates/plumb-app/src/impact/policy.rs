@@ -1,0 +1,181 @@
+//! One side of a comparison, read from the bytes of a bundle.
+
+use std::collections::BTreeSet;
+
+use plumb_bundle::{Bundle, Format, OpaArchive, PolicyPack, SignedJson};
+use plumb_decide::{
+    Case, Coverage, Entrypoint, Outline, PreparedRules, Reading, Reason, RegoSource,
+    cases_of_outlines, cases_of_rules,
+};
+use plumb_fleet::ContentDigest;
+use plumb_worker::WorkerPool;
+
+use super::{
+    NamedBundle,
+    semantics::{FirstMatch, Rego, Semantics},
+};
+use crate::error::{AppError, Code, chain};
+
+/// Candidates named when no entry point was given and several are possible.
+const NAMED_MAX: usize = 10;
+
+/// A policy that can be asked here.
+pub(super) struct LocalPolicy {
+    content: ContentDigest,
+    kind: Kind,
+}
+
+enum Kind {
+    Rules(PreparedRules),
+    Rego { source: RegoSource, read: Option<(Outline, RegoSource)> },
+}
+
+impl LocalPolicy {
+    /// Reads a bundle of any format. Rego that the evaluator cannot read is asked all the same: every
+    /// answer then says why there is none.
+    pub(super) async fn read(
+        pool: &WorkerPool,
+        bundle: &NamedBundle,
+        reading: Reading,
+    ) -> Result<Self, AppError> {
+        let wrong = |error: &dyn std::error::Error| {
+            let message = format!("{}: {}", bundle.label, chain(error));
+            AppError::new(Code::Invalid, message, "give a bundle that can be read")
+        };
+        let known = Bundle::read(&bundle.bytes).map_err(|error| wrong(&error))?;
+        let source = match Format::of(&bundle.bytes) {
+            Format::SignedJson => {
+                let read = SignedJson::read(&bundle.bytes).map_err(|error| wrong(&error))?;
+                let rules = PreparedRules::of_signed_json(&read, reading);
+                let rules = rules.map_err(|error| wrong(&error))?;
+                return Ok(Self { content: known.content, kind: Kind::Rules(rules) });
+            }
+            Format::OpaArchive => {
+                let read = OpaArchive::read(&bundle.bytes).map_err(|error| wrong(&error))?;
+                RegoSource::of_archive(&read)
+            }
+            Format::PolicyPack => {
+                let read = PolicyPack::read(&bundle.bytes).map_err(|error| wrong(&error))?;
+                RegoSource::of_pack(&read)
+            }
+        };
+        let source = source.map_err(|reason| wrong(&reason))?;
+        let read = outline(pool, &source).await;
+        Ok(Self { content: known.content, kind: Kind::Rego { source, read } })
+    }
+
+    pub(super) fn content(&self) -> ContentDigest {
+        self.content
+    }
+
+    pub(super) fn is_rego(&self) -> bool {
+        matches!(self.kind, Kind::Rego { .. })
+    }
+
+    pub(super) fn format(&self) -> &'static str {
+        if self.is_rego() { "rego" } else { "first_match" }
+    }
+
+    /// Whether an answer may depend on the time. Unread Rego may do anything.
+    pub(super) fn asks_time(&self) -> bool {
+        match &self.kind {
+            Kind::Rules(rules) => rules.asks_time(),
+            Kind::Rego { read, .. } => read.as_ref().is_none_or(|(outline, _)| outline.asks_time),
+        }
+    }
+
+    /// Requests for both, made from their conditions.
+    pub(super) fn generate(from: &Self, to: &Self, seed: u64) -> Result<Vec<Case>, AppError> {
+        match (&from.kind, &to.kind) {
+            (Kind::Rules(from), Kind::Rules(to)) => Ok(cases_of_rules(&[from, to], seed)),
+            (Kind::Rego { read: from, .. }, Kind::Rego { read: to, .. }) => {
+                let read: Vec<&Outline> =
+                    [from, to].into_iter().flatten().map(|(outline, _)| outline).collect();
+                Ok(cases_of_outlines(&read, seed))
+            }
+            _ => Err(AppError::new(
+                Code::Invalid,
+                "one bundle is a list of rules and the other is Rego, which nobody asks alike",
+                "compare bundles of one kind",
+            )),
+        }
+    }
+
+    /// Who answers for it.
+    pub(super) fn semantics<'p>(
+        &'p self,
+        pool: &'p WorkerPool,
+        entrypoint: &'p Entrypoint,
+    ) -> Box<dyn Semantics + 'p> {
+        match &self.kind {
+            Kind::Rules(rules) => Box::new(FirstMatch(rules)),
+            Kind::Rego { source, read } => {
+                let telling = read.as_ref().map(|(outline, telling)| (outline, telling));
+                Box::new(Rego { pool, source, telling, entrypoint })
+            }
+        }
+    }
+
+    /// What the cases reached; nothing where the policy could not be read.
+    pub(super) fn cover(&self, cases: &[Case], held: &[BTreeSet<usize>]) -> Option<Coverage> {
+        match &self.kind {
+            Kind::Rules(rules) => Some(rules.cover(cases)),
+            Kind::Rego { read, .. } => read.as_ref().map(|(outline, _)| outline.cover(cases, held)),
+        }
+    }
+
+    /// Rules that may be meant where none is named.
+    fn candidates(&self) -> BTreeSet<&str> {
+        let Kind::Rego { read: Some((outline, _)), .. } = &self.kind else {
+            return BTreeSet::new();
+        };
+        let rules = outline.definitions.iter().map(|definition| definition.rule.as_str());
+        rules.filter(|rule| rule.rsplit('.').next() == Some("allow")).collect()
+    }
+}
+
+/// What a policy asks, with the source that tells which definitions held. Only a source that the
+/// evaluator takes is used: where it does not, no rule is named and nothing else is lost.
+async fn outline(pool: &WorkerPool, source: &RegoSource) -> Option<(Outline, RegoSource)> {
+    let untold = |reason: &Reason| tracing::info!(%reason, "what a policy asks is not known");
+    let traced = pool.outline(source).await.inspect_err(untold).ok()?;
+    let telling = source.telling(&traced.added);
+    pool.prepare(&telling, &[]).await.inspect_err(untold).ok()?;
+    Some((traced.outline, telling))
+}
+
+/// The rule to ask: the one that was named, or the only one called `allow`. First-match rules have
+/// none, and anything will do.
+pub(super) fn entrypoint(
+    from: &LocalPolicy,
+    to: &LocalPolicy,
+    named: Option<&str>,
+) -> Result<Entrypoint, AppError> {
+    let parsed = |text: &str| {
+        text.parse().map_err(|reason: Reason| {
+            AppError::new(Code::Invalid, chain(&reason), "write data.package.rule")
+        })
+    };
+    if let Some(named) = named {
+        return parsed(named);
+    }
+    if !from.is_rego() {
+        return parsed("data.rules");
+    }
+    let candidates: BTreeSet<&str> = from.candidates().into_iter().chain(to.candidates()).collect();
+    let mut named = candidates.iter().take(NAMED_MAX);
+    match (named.next(), named.next()) {
+        (Some(only), None) => parsed(&format!("data.{only}")),
+        (None, _) => Err(AppError::new(
+            Code::Invalid,
+            "the policies have no rule allow, and no rule to ask was named",
+            "name the rule to ask, as data.package.rule",
+        )),
+        (Some(_), Some(_)) => {
+            let all: Vec<String> =
+                candidates.iter().take(NAMED_MAX).map(|rule| format!("data.{rule}")).collect();
+            let message = format!("several rules may be meant: {}", all.join(", "));
+            Err(AppError::new(Code::Invalid, message, "name the rule to ask"))
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! The deployment lock of the nodes of a plan: a lease on each agent that grants one.
+
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use futures::{StreamExt as _, stream};
+use plumb_clients::operations::{ask_lock, lock};
+use plumb_exec::{Lock, LockError};
+use plumb_fleet::{FleetId, NodeId, RunId, snapshot::LOCK_OWNER};
+use plumb_runbook::{HeldLock, Plan};
+use plumb_wire::v1::{LockAnswer, LockHeld, LockRequest};
+
+use crate::{
+    app::{App, Loaded},
+    error::{AppError, Code},
+};
+
+/// How long a lease lasts. It is made longer after a third of that, and a console that dies keeps others
+/// out no longer.
+const LEASE_S: u32 = 30;
+/// Agents asked at the same time.
+const ASKED_AT_ONCE: usize = 64;
+/// Nodes asked while a plan is looked at; at its start all of them are.
+const LOOKED_AT_MAX: usize = 32;
+
+/// The lock of one run.
+#[derive(Debug)]
+pub(crate) struct FleetLock {
+    app: App,
+    loaded: Loaded,
+    run: RunId,
+    owner: String,
+    nodes: Vec<NodeId>,
+    granted: Mutex<BTreeSet<NodeId>>,
+}
+
+/// What the nodes said.
+#[derive(Debug, Default)]
+struct Answers {
+    granted: BTreeSet<NodeId>,
+    held: Option<(NodeId, LockHeld)>,
+    silent: Option<String>,
+}
+
+impl FleetLock {
+    /// The lock over the nodes of a plan that were seen to have one.
+    pub(crate) fn new(app: App, loaded: Loaded, run: RunId, plan: &Plan, owner: &str) -> Self {
+        let nodes = lockable(&app, &loaded.fleet.name, plan);
+        let granted = Mutex::default();
+        Self { app, loaded, run, owner: owner.to_owned(), nodes, granted }
+    }
+
+    async fn ask(&self, nodes: Vec<NodeId>, run: &str, ttl_s: u32) -> Answers {
+        let request = LockRequest { run: run.to_owned(), owner: self.owner.clone(), ttl_s };
+        let deadline = Duration::from_secs(u64::from(self.loaded.fleet.deadline_s));
+        let now = self.app.wall();
+        let questions: Vec<_> = nodes
+            .into_iter()
+            .filter_map(|id| Some((self.loaded.fleet.nodes.get(&id)?.clone(), id)))
+            .map(|(node, id)| {
+                let (request, now, pool) = (&request, now.clone(), &self.loaded.pool);
+                async move { (id, ask_lock(pool, &node, request, deadline, &now).await) }
+            })
+            .collect();
+        let mut asked = stream::iter(questions).buffer_unordered(ASKED_AT_ONCE);
+        let mut answers = Answers::default();
+        while let Some((node, answer)) = asked.next().await {
+            match answer {
+                Ok(LockAnswer { granted: true, .. }) => {
+                    answers.granted.insert(node);
+                }
+                Ok(LockAnswer { held: Some(held), .. }) => answers.held = Some((node, held)),
+                // Given back.
+                Ok(LockAnswer { held: None, .. }) => {}
+                Err(failure) => answers.silent = Some(format!("{node}: {}", failure.message)),
+            }
+        }
+        answers
+    }
+
+    fn granted(&self) -> BTreeSet<NodeId> {
+        self.granted.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Lock for FleetLock {
+    /// A node that says nothing now takes no change either, and once it answers it lets nobody else's in
+    /// who holds its lock; so silence of some is no reason to stop.
+    async fn hold(&self) -> Result<Option<Duration>, LockError> {
+        if self.nodes.is_empty() {
+            return Ok(None);
+        }
+        let run = self.run.to_string();
+        let mut answers = self.ask(self.nodes.clone(), &run, LEASE_S).await;
+        if let Some((_, held)) = &answers.held
+            && self.app.is_left_behind(&held.run)
+        {
+            // A run of ours that was killed: nobody would give its lease back.
+            self.ask(self.nodes.clone(), &held.run, 0).await;
+            answers = self.ask(self.nodes.clone(), &run, LEASE_S).await;
+        }
+        let held_before = {
+            let mut granted = self.granted.lock().unwrap_or_else(PoisonError::into_inner);
+            let before = !granted.is_empty();
+            granted.extend(answers.granted.iter().cloned());
+            before
+        };
+        if let Some((node, held)) = answers.held {
+            if !held_before {
+                self.release().await;
+            }
+            let left_s = held.left_ms.div_ceil(1_000);
+            let by = format!("{} on {node}, for another {left_s} s", held.owner);
+            return Err(LockError::Held { by });
+        }
+        match answers.silent {
+            Some(message) if answers.granted.is_empty() && held_before => {
+                Err(LockError::NoAnswer { message })
+            }
+            _ if answers.granted.is_empty() => Ok(None),
+            _ => Ok(Some(Duration::from_secs(u64::from(LEASE_S)))),
+        }
+    }
+
+    async fn release(&self) {
+        let granted: Vec<NodeId> = self.granted().into_iter().collect();
+        self.ask(granted, &self.run.to_string(), 0).await;
+        self.granted.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    fn owner(&self) -> String {
+        self.owner.clone()
+    }
+}
+
+/// Nodes of a plan that were seen to have a lock.
+fn lockable(app: &App, fleet: &FleetId, plan: &Plan) -> Vec<NodeId> {
+    let Ok(state) = app.state(fleet.as_str()) else { return Vec::new() };
+    let current = state.current.lock().expect("no panic while a fleet is held").clone();
+    let has_lock = |node: &NodeId| {
+        let report = current.as_ref().and_then(|current| current.report(node));
+        report.is_some_and(|report| report.config.contains_key(LOCK_OWNER))
+    };
+    plan.targets().map(|target| target.node.clone()).filter(has_lock).collect()
+}
+
+impl App {
+    /// Takes the deployment lock of the nodes of a plan, before a run of it is recorded.
+    pub(crate) async fn lease(
+        &self,
+        run: RunId,
+        loaded: &Loaded,
+        plan: &Plan,
+    ) -> Result<Arc<FleetLock>, AppError> {
+        let owner = &self.0.options.operator;
+        let lock = FleetLock::new(self.clone(), loaded.clone(), run, plan, owner);
+        match lock.hold().await {
+            Ok(_) => Ok(Arc::new(lock)),
+            Err(error @ (LockError::Held { .. } | LockError::NoAnswer { .. })) => {
+                let hint = "wait for the end of that rollout, or ask its owner to end it";
+                Err(AppError::new(Code::Busy, error.to_string(), hint))
+            }
+        }
+    }
+
+    /// Who holds the deployment lock of a node that a plan changes, as the first of them say now.
+    pub(crate) async fn lock_held(&self, plan: &Plan) -> Option<HeldLock> {
+        let (_, loaded) = self.loaded(plan.fleet.as_str()).ok()?;
+        let deadline = Duration::from_secs(u64::from(loaded.fleet.deadline_s));
+        let now = self.wall();
+        let nodes = lockable(self, &plan.fleet, plan);
+        let questions: Vec<_> = nodes
+            .iter()
+            .take(LOOKED_AT_MAX)
+            .filter_map(|id| loaded.fleet.nodes.get(id).cloned())
+            .map(|node| {
+                let (pool, now) = (&loaded.pool, now.clone());
+                async move { lock(pool, &node, deadline, &now).await.ok().flatten() }
+            })
+            .collect();
+        let mut asked = stream::iter(questions).buffer_unordered(LOOKED_AT_MAX);
+        let mut longest: Option<LockHeld> = None;
+        while let Some(held) = asked.next().await {
+            let held = held.filter(|held| !self.is_left_behind(&held.run));
+            longest = longest.into_iter().chain(held).max_by_key(|held| held.left_ms);
+        }
+        let held = longest?;
+        // By our own clock: those of nodes may be wrong.
+        let left = jiff::SignedDuration::from_millis(i64::try_from(held.left_ms).ok()?);
+        Some(HeldLock { owner: held.owner, until: self.now().checked_add(left).ok()? })
+    }
+}

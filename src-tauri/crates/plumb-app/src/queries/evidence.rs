@@ -1,0 +1,245 @@
+//! Archives of evidence, checked and looked into; no node is asked, and no record is needed.
+
+use std::fs::File;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use plumb_evidence::{
+    Archive, Draft, Evidence, FileSource, Missing, Outcome, Trust, Verification,
+    diff::{DIFFERENCES_MAX, Facts, diff, evidence, facts},
+    manifest::REPORT,
+    verify,
+    verify::Unreadable,
+};
+use plumb_trust::roster::RosterPin;
+
+use crate::{
+    app::App,
+    console_key::public_keys,
+    error::{AppError, Code, chain},
+    views::{
+        convert::ms,
+        evidence::{
+            EvidenceAbout, EvidenceCheck, EvidenceContentsView, EvidenceDiffView,
+            EvidenceDifference, EvidenceEntry, EvidenceResult, EvidenceRun, EvidenceVerdictView,
+            MissingLine,
+        },
+    },
+};
+
+/// Rosters of other fleets on this machine that are looked at.
+const PINS_MAX: usize = 1_000;
+
+impl App {
+    /// Whom this machine trusts: its own keys, and the rosters that it accepted.
+    pub async fn evidence_trust(&self) -> Result<Trust, AppError> {
+        let mut keys = self.own_keys().await?;
+        let people: Vec<String> = self.personal_keys()?.into_iter().map(|key| key.pem).collect();
+        keys.extend(public_keys(&people)?);
+        let mut conn = self.record().read().await?;
+        let mut pins: Vec<RosterPin> = Vec::new();
+        for fleet in plumb_store::fleets::list(&mut conn).await?.into_iter().take(PINS_MAX) {
+            if let Some(kept) = plumb_store::rosters::newest(&mut conn, &fleet.name).await? {
+                pins.extend(serde_json::from_str::<RosterPin>(&kept.pin).ok());
+            }
+        }
+        Ok(Trust { keys, pins, roots: Vec::new() })
+    }
+}
+
+/// What somebody trusts who names keys: those of signers, and root keys of rosters, as PEM.
+pub fn evidence_trust_of(keys: &[String], roots: &[String]) -> Result<Trust, AppError> {
+    Ok(Trust { keys: public_keys(keys)?, roots: public_keys(roots)?, pins: Vec::new() })
+}
+
+/// Checks an archive.
+pub async fn verify_evidence(
+    path: &Utf8Path,
+    trust: Trust,
+) -> Result<EvidenceVerdictView, AppError> {
+    let (file, path) = (path.to_owned(), path.to_owned());
+    let found = blocking(move || verify(&path, &trust).map_err(|error| unreadable(&error))).await?;
+    Ok(verdict(&file, found))
+}
+
+/// Tells what is in an archive. Whether it may be believed is a matter of [`verify_evidence`].
+pub async fn inspect_evidence(path: &Utf8Path) -> Result<EvidenceContentsView, AppError> {
+    let path = path.to_owned();
+    blocking(move || {
+        let archive = open(&path)?;
+        let about = evidence(&archive).map_err(|error| damaged(&path, &error))?;
+        let entries = archive.entries().iter();
+        let entries = entries
+            .map(|entry| EvidenceEntry { name: entry.name.to_string(), bytes: entry.bytes })
+            .collect();
+        Ok(EvidenceContentsView { file: path.to_string(), about: about_view(about), entries })
+    })
+    .await
+}
+
+/// Compares two archives by what they mean.
+pub async fn diff_evidence(
+    left: &Utf8Path,
+    right: &Utf8Path,
+) -> Result<EvidenceDiffView, AppError> {
+    let (left, right) = (left.to_owned(), right.to_owned());
+    blocking(move || {
+        let told = |path: &Utf8Path| -> Result<Facts, AppError> {
+            facts(&open(path)?).map_err(|error| damaged(path, &error))
+        };
+        let all = diff(&told(&left)?, &told(&right)?);
+        let more = u32::try_from(all.len().saturating_sub(DIFFERENCES_MAX)).unwrap_or(u32::MAX);
+        let differences = all.into_iter().take(DIFFERENCES_MAX).map(|one| EvidenceDifference {
+            kind: one.kind.name().to_owned(),
+            what: one.what,
+            left: one.left,
+            right: one.right,
+        });
+        Ok(EvidenceDiffView {
+            left: left.to_string(),
+            right: right.to_string(),
+            differences: differences.collect(),
+            more,
+        })
+    })
+    .await
+}
+
+/// The page for people in an archive.
+pub async fn evidence_report(path: &Utf8Path) -> Result<String, AppError> {
+    let path = path.to_owned();
+    blocking(move || {
+        let archive = open(&path)?;
+        let page = archive.find(REPORT).ok_or_else(|| {
+            let message = format!("{path} has no page for people");
+            AppError::new(Code::NotFound, message, "look at what is in it: plumb evidence inspect")
+        })?;
+        let bytes = archive.document(page).map_err(|error| damaged(&path, &error))?;
+        String::from_utf8(bytes).map_err(|error| damaged(&path, &error))
+    })
+    .await
+}
+
+/// Checks a folder that was not sealed: how much of it is complete and unaltered.
+pub async fn verify_draft(folder: &Utf8Path) -> Result<EvidenceVerdictView, AppError> {
+    let folder = folder.to_owned();
+    blocking(move || {
+        let (draft, prefix) = Draft::check(&folder).map_err(|error| damaged(&folder, &error))?;
+        let broken = prefix.broken.as_ref();
+        let detail = match (broken, prefix.cut_off) {
+            (Some((name, why)), _) => format!("{name} {why}"),
+            (None, true) => format!("{} entries hold; the log ends within a line", prefix.entries),
+            (None, false) => format!("{} entries hold; nothing is sealed yet", prefix.entries),
+        };
+        let result = if broken.is_some() { EvidenceResult::Failed } else { EvidenceResult::Passed };
+        let check = EvidenceCheck {
+            name: "prefix".to_owned(),
+            title: "what was written before the seal".to_owned(),
+            result,
+            detail,
+            entry: broken.map(|(name, _)| name.to_string()),
+        };
+        Ok(EvidenceVerdictView {
+            file: folder.to_string(),
+            holds: broken.is_none(),
+            broken: check.entry.clone(),
+            checks: vec![check],
+            notes: vec!["not sealed: whoever can write to this folder can change it".to_owned()],
+            signed_by: None,
+            entries: count(draft.entries().len() as u64),
+            bytes: prefix.bytes,
+            unpacked_bytes: prefix.bytes,
+            evidence: None,
+        })
+    })
+    .await
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, AppError> + Send + 'static,
+) -> Result<T, AppError> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| AppError::new(Code::Other, chain(&error), "try again"))?
+}
+
+fn open(path: &Utf8Path) -> Result<Archive<FileSource>, AppError> {
+    let file = File::open(path).and_then(FileSource::new).map_err(|error| {
+        let message = format!("{path} cannot be read: {error}");
+        AppError::new(Code::Invalid, message, "name an archive of evidence")
+    })?;
+    Archive::open(file).map_err(|error| damaged(path, &error))
+}
+
+fn unreadable(error: &Unreadable) -> AppError {
+    AppError::new(Code::Invalid, chain(error), "name an archive of evidence")
+}
+
+fn damaged(path: &Utf8Path, error: &dyn std::error::Error) -> AppError {
+    AppError::new(
+        Code::Invalid,
+        format!("{path}: {}", chain(error)),
+        format!("see every check: plumb evidence verify {path}"),
+    )
+}
+
+fn count(number: u64) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}
+
+pub(crate) fn missing_line(missing: Missing) -> MissingLine {
+    MissingLine { what: missing.what, why: missing.why }
+}
+
+fn about_view(evidence: Evidence) -> EvidenceAbout {
+    let Evidence { about, made_at, missing, runs, .. } = evidence;
+    EvidenceAbout {
+        fleet: about.fleet.to_string(),
+        environment: about.environment,
+        by: about.by,
+        selection: about.selection,
+        from_ms: ms(about.window.from),
+        to_ms: ms(about.window.to),
+        made_at_ms: ms(made_at),
+        runs: runs
+            .into_iter()
+            .map(|run| EvidenceRun {
+                run: run.run.to_string(),
+                plan: run.plan.to_string(),
+                outcome: run.outcome,
+                events: run.journal.map(|journal| journal.events),
+            })
+            .collect(),
+        missing: missing.into_iter().map(missing_line).collect(),
+    }
+}
+
+fn verdict(file: &Utf8PathBuf, found: Verification) -> EvidenceVerdictView {
+    let holds = found.holds();
+    EvidenceVerdictView {
+        file: file.to_string(),
+        holds,
+        broken: found.broken,
+        checks: found
+            .findings
+            .into_iter()
+            .map(|finding| EvidenceCheck {
+                name: finding.check.name().to_owned(),
+                title: finding.check.title().to_owned(),
+                result: match finding.outcome {
+                    Outcome::Passed => EvidenceResult::Passed,
+                    Outcome::Failed => EvidenceResult::Failed,
+                    Outcome::Absent => EvidenceResult::Absent,
+                    Outcome::Open => EvidenceResult::Open,
+                },
+                detail: finding.detail,
+                entry: finding.entry,
+            })
+            .collect(),
+        notes: found.notes,
+        signed_by: found.signer.map(|key| key.to_string()),
+        entries: count(found.entries),
+        bytes: found.bytes,
+        unpacked_bytes: found.unpacked_bytes,
+        evidence: found.evidence.map(about_view),
+    }
+}

@@ -1,0 +1,153 @@
+//! Listens to what changes, and tells what is worth a notification.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use plumb_fleet::FleetId;
+use tokio::sync::{broadcast, mpsc};
+use tracing::warn;
+
+use crate::{
+    app::App,
+    error::AppError,
+    ids,
+    notifications::{Noticed, Notification, Requested, requested},
+    topics::Topic,
+    views::run::RunPhase,
+};
+
+/// Notifications that wait to be shown; a desktop that takes none loses the later ones.
+const WAITING_MAX: usize = 64;
+/// Looks are this far apart: a run moves many times a second, and a person reads one notification.
+const GATHER: Duration = Duration::from_millis(500);
+/// Envelopes of a fleet among which requests are looked for, newest first.
+const ENVELOPES_MAX: usize = 200;
+
+impl App {
+    /// Notifications from now on, until the application closes.
+    pub fn notifications(&self) -> mpsc::Receiver<Notification> {
+        let (told, heard) = mpsc::channel(WAITING_MAX);
+        // Before the task runs, so that nothing is missed between the two.
+        let topics = self.subscribe();
+        self.0.tasks.spawn(self.clone().notify(topics, told));
+        heard
+    }
+
+    async fn notify(
+        self,
+        mut topics: broadcast::Receiver<Vec<Topic>>,
+        told: mpsc::Sender<Notification>,
+    ) {
+        let mut fleets = BTreeSet::new();
+        let mut noticed = match self.known(&mut fleets).await {
+            Ok(noticed) => noticed,
+            Err(error) => {
+                warn!(error = %error.message, "what was known before is not: it may be told again");
+                Noticed::since(self.now().as_millisecond(), [], [])
+            }
+        };
+        loop {
+            let heard = tokio::select! {
+                () = self.0.cancel.cancelled() => return,
+                heard = topics.recv() => heard,
+            };
+            let mut about: BTreeSet<Topic> = match heard {
+                Ok(first) => first.into_iter().collect(),
+                Err(broadcast::error::RecvError::Lagged(_)) => {
+                    self.every_topic().into_iter().collect()
+                }
+                Err(broadcast::error::RecvError::Closed) => return,
+            };
+            while let Ok(more) = topics.try_recv() {
+                about.extend(more);
+            }
+            for topic in about {
+                match self.news(&topic, &mut fleets, &mut noticed).await {
+                    Ok(news) => news.into_iter().for_each(|one| {
+                        if told.try_send(one).is_err() {
+                            warn!("notification lost: the desktop takes none");
+                        }
+                    }),
+                    Err(error) => warn!(error = %error.message, "not looked at for notifications"),
+                }
+            }
+            tokio::select! {
+                () = self.0.cancel.cancelled() => return,
+                () = tokio::time::sleep(GATHER) => {}
+            }
+        }
+    }
+
+    /// Runs that go on and requests that were made before.
+    async fn known(&self, fleets: &mut BTreeSet<FleetId>) -> Result<Noticed, AppError> {
+        let unfinished = {
+            let mut conn = self.record().read().await?;
+            plumb_store::runs::unfinished(&mut conn).await?
+        };
+        let mut runs: Vec<(String, RunPhase)> = Vec::new();
+        for run in unfinished {
+            runs.push((run.id.to_string(), self.run_view(run.id).await?.phase));
+        }
+        let mut known = Vec::new();
+        for state in self.fleet_states() {
+            known.extend(self.requests(&state.name).await?.into_iter().map(|(digest, _)| digest));
+            fleets.insert(state.name.clone());
+        }
+        Ok(Noticed::since(self.now().as_millisecond(), runs, known))
+    }
+
+    /// What a topic is worth telling; nothing of a fleet that is to be quiet.
+    async fn news(
+        &self,
+        topic: &Topic,
+        fleets: &mut BTreeSet<FleetId>,
+        noticed: &mut Noticed,
+    ) -> Result<Vec<Notification>, AppError> {
+        let (fleet, news) = match topic {
+            Topic::Run { id } => {
+                let run = self.run_view(ids::run_id(id)?).await?;
+                (run.fleet.clone(), noticed.run(&run).into_iter().collect::<Vec<_>>())
+            }
+            Topic::Fleet { fleet } => {
+                let name = crate::actions::rosters::fleet_id(fleet)?;
+                let found = self.requests(&name).await?;
+                if fleets.insert(name) {
+                    noticed.knows(found.into_iter().map(|(digest, _)| digest));
+                    return Ok(Vec::new());
+                }
+                let mut news = Vec::new();
+                for (digest, plan) in found {
+                    // Whoever asked in this window knows.
+                    if noticed.is_new(&digest) && !self.asked_here(&plan) {
+                        news.push(self.request_for(&plan).await?);
+                    }
+                }
+                (fleet.clone(), news)
+            }
+            Topic::Shell | Topic::Node { .. } => return Ok(Vec::new()),
+        };
+        if news.is_empty() || self.is_quiet(&fleet).await? { Ok(Vec::new()) } else { Ok(news) }
+    }
+
+    /// Digest and plan of each request that is kept about a fleet.
+    async fn requests(&self, fleet: &FleetId) -> Result<Vec<(String, String)>, AppError> {
+        let mut conn = self.record().read().await?;
+        let kept = plumb_store::approvals::of_fleet(&mut conn, fleet, ENVELOPES_MAX).await?;
+        let requests = kept.into_iter().filter(|one| one.act == "request");
+        Ok(requests.map(|one| (one.payload.to_string(), one.plan.to_string())).collect())
+    }
+
+    async fn request_for(&self, plan_hash: &str) -> Result<Notification, AppError> {
+        let plan = self.plan_by_hash(plan_hash).await?;
+        let requester = plan.consent.as_ref().map(|terms| terms.requester.to_string());
+        Ok(requested(&Requested {
+            fleet: plan.fleet.to_string(),
+            title: plan.action.title(),
+            requester: requester.unwrap_or_else(|| "somebody".to_owned()),
+            missing: self.approvals_of(plan_hash).await?.missing,
+        }))
+    }
+
+    fn asked_here(&self, plan: &str) -> bool {
+        self.0.asked.lock().expect("no panic while requests are held").contains(plan)
+    }
+}

@@ -1,0 +1,148 @@
+//! Evidence: what was captured, what was sealed, and what a check of it found.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+/// A capture that came to its end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct CaptureView {
+    /// Where it lies until it is sealed.
+    pub folder: String,
+    pub fleet: String,
+    pub runs: Vec<String>,
+    pub entries: u32,
+    pub bytes: u64,
+    /// Different secrets that were replaced.
+    pub secrets: u64,
+    /// How often each rule found something.
+    pub rules: Vec<RuleLine>,
+    /// What could not be collected, and why.
+    pub missing: Vec<MissingLine>,
+}
+
+/// A rule of the redaction.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct RuleLine {
+    pub rule: String,
+    pub replaced: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct MissingLine {
+    pub what: String,
+    pub why: String,
+}
+
+/// A sealed archive.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct SealedView {
+    pub file: String,
+    pub fleet: String,
+    pub entries: u32,
+    /// Of the archive.
+    pub bytes: u64,
+    /// SHA-256 of the manifest, by which the evidence is named.
+    pub manifest: String,
+    /// Fingerprint of the key that signed.
+    pub signed_by: String,
+    /// Secrets that were planted, and searched for in the archive.
+    pub planted: u32,
+    pub missing: Vec<MissingLine>,
+}
+
+/// What a check of an archive found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct EvidenceVerdictView {
+    pub file: String,
+    /// No promise is broken.
+    pub holds: bool,
+    /// The first entry that breaks one.
+    pub broken: Option<String>,
+    pub checks: Vec<EvidenceCheck>,
+    /// What a reader should know that breaks nothing.
+    pub notes: Vec<String>,
+    pub signed_by: Option<String>,
+    pub entries: u32,
+    pub bytes: u64,
+    pub unpacked_bytes: u64,
+    /// What the manifest says; to be believed only where everything holds.
+    pub evidence: Option<EvidenceAbout>,
+}
+
+/// One check.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct EvidenceCheck {
+    pub name: String,
+    pub title: String,
+    pub result: EvidenceResult,
+    pub detail: String,
+    /// The entry at fault.
+    pub entry: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum EvidenceResult {
+    Passed,
+    Failed,
+    /// The evidence has nothing of the kind.
+    Absent,
+    /// It cannot be told here; the detail says what it takes.
+    Open,
+}
+
+/// What evidence is about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct EvidenceAbout {
+    pub fleet: String,
+    pub environment: String,
+    pub by: String,
+    pub selection: String,
+    pub from_ms: i64,
+    pub to_ms: i64,
+    pub made_at_ms: i64,
+    pub runs: Vec<EvidenceRun>,
+    pub missing: Vec<MissingLine>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct EvidenceRun {
+    pub run: String,
+    pub plan: String,
+    pub outcome: Option<String>,
+    /// Nothing where the journal is left out.
+    pub events: Option<u64>,
+}
+
+/// What is in an archive.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct EvidenceContentsView {
+    pub file: String,
+    pub about: EvidenceAbout,
+    pub entries: Vec<EvidenceEntry>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct EvidenceEntry {
+    pub name: String,
+    pub bytes: u64,
+}
+
+/// How two archives differ by what they mean.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct EvidenceDiffView {
+    pub left: String,
+    pub right: String,
+    pub differences: Vec<EvidenceDifference>,
+    /// Differences beyond those that are listed.
+    pub more: u32,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct EvidenceDifference {
+    /// `about`, `versions`, `digests`, `steps`, `decisions` or `timings`.
+    pub kind: String,
+    pub what: String,
+    pub left: Option<String>,
+    pub right: Option<String>,
+}

@@ -1,0 +1,100 @@
+//! What the desktop is told: by one console of what another one does, and of no fleet that is to be quiet.
+
+use plumb_app::{
+    App,
+    notifications::Notification,
+    views::{
+        plan::{ActionKind, ActionRequest, NodeSelection},
+        rollout::{GateRequest, RolloutRequest, ShapeRequest},
+        run::RunPhase,
+    },
+};
+use tokio::sync::mpsc::Receiver;
+
+use crate::world::World;
+
+const TWO: [(&str, &str); 2] = [("gw-1", "v1.signed.json"), ("gw-2", "v1.signed.json")];
+
+fn one_by_one() -> ActionRequest {
+    let rollout = RolloutRequest {
+        shape: ShapeRequest::OneByOne,
+        gate: Some(GateRequest { convergence_percent: Some(100), ..GateRequest::default() }),
+        roll_back_on_failure: false,
+        failures_tolerated: 0,
+    };
+    ActionRequest {
+        rollout: Some(rollout),
+        ..ActionRequest::new(ActionKind::Sync, NodeSelection::All)
+    }
+}
+
+/// Starts a rollout, and waits until it halts or ends.
+async fn rolled_out(app: &App, spoil: impl FnOnce()) -> RunPhase {
+    app.sweep("eu").await.expect("a sweep");
+    let plan = app.prepare_plan("eu", &one_by_one()).await.expect("a plan");
+    spoil();
+    let mut topics = app.subscribe();
+    let run = app.start_run("eu", &plan.hash, None).await.expect("a run");
+    loop {
+        let run = app.run(&run.id).await.expect("a run");
+        if run.phase == RunPhase::Halted || run.ended_at_ms.is_some() {
+            return run.phase;
+        }
+        topics.recv().await.expect("the application is open");
+    }
+}
+
+async fn told(heard: &mut Receiver<Notification>) -> Notification {
+    heard.recv().await.expect("the application is open")
+}
+
+#[tokio::test]
+async fn the_desktop_is_told_of_a_halt_with_its_reason() {
+    let world = World::start(&TWO).await;
+    let app = world.app().await;
+    let mut heard = app.notifications();
+    let bundle = world.path("bundles/v2.signed.json");
+    let phase = rolled_out(&app, || std::fs::remove_file(&bundle).expect("a bundle")).await;
+    assert_eq!(phase, RunPhase::Halted);
+    let halted = told(&mut heard).await;
+    assert!(halted.title.starts_with("Halted: ") && halted.urgent, "{halted:?}");
+    assert!(halted.body.starts_with("eu: ") && halted.body.contains("gw-1"), "{halted:?}");
+    app.close().await;
+}
+
+#[tokio::test]
+async fn the_desktop_is_told_of_each_end_once_and_of_a_quiet_fleet_nothing() {
+    let world = World::start(&TWO).await;
+    let app = world.app().await;
+    let fleet = std::fs::read_to_string(world.path("fleet.toml")).expect("the fleet file");
+    let other = world.path("other.toml");
+    std::fs::write(&other, fleet.replace("name = \"eu\"", "name = \"us\"")).expect("written");
+    app.add_fleet(other.as_str()).await.expect("the same nodes under another name");
+    assert_eq!(app.set_quiet("eu", true).await.expect("a setting").quiet, ["eu"]);
+    let mut heard = app.notifications();
+    for (fleet, file, version) in [
+        ("eu", "v2.signed.json", "2.0.0"),
+        ("us", "v1.signed.json", "1.0.0"),
+        ("us", "v2.signed.json", "2.0.0"),
+    ] {
+        let pin = ActionRequest {
+            version: Some(version.to_owned()),
+            content: Some(world.content(file)),
+            ..ActionRequest::new(ActionKind::PinAndSync, NodeSelection::All)
+        };
+        app.sweep(fleet).await.expect("a sweep");
+        let plan = app.prepare_plan(fleet, &pin).await.expect("a plan");
+        let run = app.start_run(fleet, &plan.hash, None).await.expect("a run");
+        let run = app.finished(&run.id).await.expect("a run");
+        assert_eq!(run.phase, RunPhase::Succeeded, "{run:?}");
+        if fleet == "us" {
+            // The quiet one came first, and would have been heard first.
+            let ended = told(&mut heard).await;
+            assert!(ended.title.starts_with("Succeeded: ") && !ended.urgent, "{ended:?}");
+            assert!(ended.body.starts_with("us: ") && ended.title.contains(version), "{ended:?}");
+        }
+    }
+    assert!(app.set_quiet("eu", false).await.expect("a setting").quiet.is_empty());
+    app.close().await;
+    assert_eq!(heard.recv().await, None);
+}

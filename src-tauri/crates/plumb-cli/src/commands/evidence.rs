@@ -1,0 +1,441 @@
+//! `evidence`: capture, seal, verify, look into and compare archives that prove what was done.
+
+use std::collections::BTreeMap;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use clap::{Args, Subcommand};
+use plumb_app::{
+    App,
+    actions::{
+        capture::{CaptureRequest, Sealer, unmask},
+        files::write_chosen,
+    },
+    queries::evidence::{
+        diff_evidence, evidence_report, evidence_trust_of, inspect_evidence, verify_draft,
+        verify_evidence,
+    },
+    views::{
+        evidence::{
+            CaptureView, EvidenceContentsView, EvidenceDiffView, EvidenceResult,
+            EvidenceVerdictView, MissingLine, SealedView,
+        },
+        plan::NodeSelection,
+    },
+};
+
+use crate::{
+    args::KeyArgs,
+    commands::{fleet::read_text, passphrase},
+    exit::{Exit, Failure, Outcome},
+    output::Output,
+    session::Session,
+    text::{
+        age::{moment, parse_seconds},
+        escape::printable,
+        style::Hue,
+        table::{Cell, Table, or_dash, short},
+    },
+};
+
+/// Longest public key file.
+const PEM_BYTES_MAX: u64 = 32 << 10;
+/// Longest map of tokens.
+const MAP_BYTES_MAX: u64 = 256 << 20;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Evidence {
+    /// Collect a run, or a fleet as it stands, without secrets, and seal it
+    #[command(
+        after_help = "What cannot be collected is listed with the reason, and the rest is sealed.\n\
+        Exit codes: 0 sealed, 5 a planted secret got through, or nothing could be written."
+    )]
+    Capture(Capture),
+    /// Seal a folder that `evidence capture --draft` filled
+    Seal(SealArgs),
+    /// Verify an archive, then show what it tells; no node is asked
+    Open(Verify),
+    /// Check every promise of an archive, or of a folder that is not sealed
+    #[command(after_help = "Exit codes: 0 everything holds, 1 a promise is broken.")]
+    Verify(Verify),
+    /// List what is in an archive, believing nothing of it
+    Inspect {
+        #[arg(value_name = "FILE")]
+        file: Utf8PathBuf,
+    },
+    /// Compare two archives by what they mean: versions, digests, steps, decisions, timings
+    #[command(after_help = "Exit codes: 0 they tell the same, 1 they differ.")]
+    Diff {
+        #[arg(value_name = "LEFT")]
+        left: Utf8PathBuf,
+        #[arg(value_name = "RIGHT")]
+        right: Utf8PathBuf,
+    },
+    /// Print what tokens stand for, from the map that `evidence capture --map` kept
+    Unmask {
+        #[arg(value_name = "MAP")]
+        map: Utf8PathBuf,
+        /// Only this token; all of them without it
+        #[arg(value_name = "TOKEN")]
+        token: Option<String>,
+    },
+    /// Write the page for people that is in an archive
+    Report {
+        #[arg(value_name = "FILE")]
+        file: Utf8PathBuf,
+        /// File to write; standard output without it
+        #[arg(short, long, value_name = "HTML")]
+        output: Option<Utf8PathBuf>,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Capture {
+    /// Id of the run; the fleet as it stands without it
+    #[arg(long, value_name = "RUN")]
+    run: Option<String>,
+    /// How far back, for example 2h; the run's own time, or an hour, without it
+    #[arg(long, value_name = "TIME", value_parser = parse_seconds)]
+    last: Option<u32>,
+    /// Only this node; may be repeated
+    #[arg(long, value_name = "NODE", conflicts_with = "filter")]
+    node: Vec<String>,
+    /// Only nodes that this filter line lets through
+    #[arg(long, value_name = "FILTER")]
+    filter: Option<String>,
+    /// Leave the nodes alone: only what the record and the cache hold
+    #[arg(long)]
+    no_ask: bool,
+    /// Show what would be captured and redacted, and keep nothing
+    #[arg(long, conflicts_with_all = ["output", "draft"])]
+    preview: bool,
+    /// Only fill this empty folder; seal it later
+    #[arg(long, value_name = "DIR", conflicts_with = "output")]
+    draft: Option<Utf8PathBuf>,
+    /// Keep what each token stands for in this file, under a passphrase that is asked for
+    #[arg(long, value_name = "MAP", conflicts_with = "preview")]
+    map: Option<Utf8PathBuf>,
+    /// Archive to write
+    #[arg(short, long, value_name = "FILE", required_unless_present_any = ["preview", "draft"])]
+    output: Option<Utf8PathBuf>,
+    #[command(flatten)]
+    key: KeyArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SealArgs {
+    #[arg(value_name = "DIR")]
+    folder: Utf8PathBuf,
+    /// Archive to write
+    #[arg(short, long, value_name = "FILE")]
+    output: Utf8PathBuf,
+    #[command(flatten)]
+    key: KeyArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Verify {
+    /// Archive, or folder of a capture that was not sealed
+    #[arg(value_name = "FILE|DIR")]
+    file: Utf8PathBuf,
+    /// Public key of whoever may have sealed it, as PEM; may be repeated
+    #[arg(long = "key", value_name = "PEM")]
+    keys: Vec<String>,
+    /// Root key of the roster, as PEM; may be repeated
+    #[arg(long = "root", value_name = "PEM")]
+    roots: Vec<String>,
+}
+
+impl Evidence {
+    pub(crate) async fn run(&self, session: Session<'_>) -> Outcome {
+        match self {
+            Self::Capture(capture) => capture.run(session).await,
+            Self::Seal(seal) => seal.run(session).await,
+            Self::Open(verify) => verify.open(session).await,
+            Self::Verify(verify) => {
+                let view = verify.verdict(session).await?;
+                session.out.show(&view, |out| checks(out, &view));
+                Ok(Exit::fine_if(view.holds))
+            }
+            Self::Inspect { file } => {
+                let view = inspect_evidence(file).await?;
+                session.out.show(&view, |out| contents(out, &view));
+                Ok(Exit::Fine)
+            }
+            Self::Diff { left, right } => {
+                let view = diff_evidence(left, right).await?;
+                session.out.show(&view, |out| differences(out, &view));
+                Ok(Exit::fine_if(view.differences.is_empty()))
+            }
+            Self::Unmask { map, token } => unmasked(session.out, map, token.as_deref()),
+            Self::Report { file, output } => report(session, file, output.as_deref()).await,
+        }
+    }
+}
+
+impl Capture {
+    async fn run(&self, session: Session<'_>) -> Outcome {
+        session
+            .with_app(async |app| {
+                let fleet = match &self.run {
+                    Some(run) => app.run(run).await?.fleet,
+                    None => session.fleet(app).await?,
+                };
+                if !self.no_ask && self.run.is_none() {
+                    session.look(app, &fleet, None).await?;
+                }
+                let request = CaptureRequest {
+                    fleet,
+                    run: self.run.clone(),
+                    last_s: self.last,
+                    nodes: self.selection(),
+                    ask: !self.no_ask && !session.global.no_sweep,
+                    command: std::env::args().collect(),
+                    map: match &self.map {
+                        Some(path) => Some((path.clone(), passphrase::new()?)),
+                        None => None,
+                    },
+                };
+                let folder = self.draft.clone().unwrap_or_else(|| app.evidence_folder());
+                let captured = app.capture_evidence(&request, &folder).await?;
+                if let Some(path) = &self.output {
+                    let sealer = sealer(&self.key, app)?;
+                    let sealed = app.seal_evidence(&folder, path, &sealer).await?;
+                    removed(&folder)?;
+                    session.out.show(&sealed, |out| told(out, &sealed, Some(&captured)));
+                    return Ok(Exit::Fine);
+                }
+                if self.preview {
+                    removed(&folder)?;
+                }
+                session.out.show(&captured, |out| previewed(out, &captured, self.preview));
+                Ok(Exit::Fine)
+            })
+            .await
+    }
+
+    fn selection(&self) -> NodeSelection {
+        match &self.filter {
+            Some(filter) => NodeSelection::Filter { filter: filter.clone() },
+            None if self.node.is_empty() => NodeSelection::All,
+            None => NodeSelection::Nodes { ids: self.node.clone() },
+        }
+    }
+}
+
+impl SealArgs {
+    async fn run(&self, session: Session<'_>) -> Outcome {
+        session
+            .with_app(async |app| {
+                let sealer = sealer(&self.key, app)?;
+                let sealed = app.seal_evidence(&self.folder, &self.output, &sealer).await?;
+                session.out.show(&sealed, |out| told(out, &sealed, None));
+                Ok(Exit::Fine)
+            })
+            .await
+    }
+}
+
+impl Verify {
+    async fn verdict(&self, session: Session<'_>) -> Result<EvidenceVerdictView, Failure> {
+        if self.file.is_dir() {
+            return Ok(verify_draft(&self.file).await?);
+        }
+        let read = |files: &[String]| -> Result<Vec<String>, Failure> {
+            files.iter().map(|file| read_text(file, PEM_BYTES_MAX)).collect()
+        };
+        let (keys, roots) = (read(&self.keys)?, read(&self.roots)?);
+        // Whoever names keys means these, and needs no record.
+        if !keys.is_empty() || !roots.is_empty() {
+            return Ok(verify_evidence(&self.file, evidence_trust_of(&keys, &roots)?).await?);
+        }
+        let mut view = None;
+        session
+            .with_app(async |app| {
+                let trust = app.evidence_trust().await?;
+                view = Some(verify_evidence(&self.file, trust).await?);
+                Ok(Exit::Fine)
+            })
+            .await?;
+        Ok(view.expect("the work was done, or an error told why not"))
+    }
+
+    /// The checks first: what does not hold is not shown as if it did.
+    async fn open(&self, session: Session<'_>) -> Outcome {
+        let view = self.verdict(session).await?;
+        if !view.holds || self.file.is_dir() {
+            session.out.show(&view, |out| checks(out, &view));
+            return Ok(Exit::fine_if(view.holds));
+        }
+        let inside = inspect_evidence(&self.file).await?;
+        session.out.show(&inside, |out| {
+            checks(out, &view);
+            out.say("");
+            contents(out, &inside);
+        });
+        Ok(Exit::Fine)
+    }
+}
+
+fn sealer(key: &KeyArgs, app: &App) -> Result<Sealer, Failure> {
+    if key.file.is_none() && key.name.is_none() {
+        return Ok(Sealer::Console);
+    }
+    Ok(Sealer::Person(key.choice(app)?))
+}
+
+fn removed(folder: &Utf8Path) -> Result<(), Failure> {
+    std::fs::remove_dir_all(folder).map_err(|error| {
+        Failure::internal(format!("{folder} could not be removed: {error}"), "remove it by hand")
+    })
+}
+
+/// Secrets in the clear: only for whoever has the map and its passphrase.
+fn unmasked(out: &Output, map: &Utf8Path, token: Option<&str>) -> Outcome {
+    let text = read_text(map.as_str(), MAP_BYTES_MAX)?;
+    let all = unmask(&text, &passphrase::existing(map.as_str())?)?;
+    let wanted: BTreeMap<String, String> =
+        all.into_iter().filter(|(one, _)| token.is_none_or(|token| token == one)).collect();
+    if wanted.is_empty() {
+        return Err(Failure::new(Exit::Drift, "the map has no such token", "look at the archive"));
+    }
+    out.show(&wanted, |out| {
+        for (token, secret) in &wanted {
+            out.say(format!("{token}  {}", printable(secret)));
+        }
+    });
+    Ok(Exit::Fine)
+}
+
+async fn report(session: Session<'_>, file: &Utf8Path, output: Option<&Utf8Path>) -> Outcome {
+    let page = evidence_report(file).await?;
+    match output {
+        Some(path) => {
+            write_chosen(path.to_owned(), page).await?;
+            session.out.say(format!("{path} opens in any browser, without a network"));
+        }
+        None => session.out.raw(&page),
+    }
+    Ok(Exit::Fine)
+}
+
+fn checks(out: &Output, view: &EvidenceVerdictView) {
+    out.say(out.style.verdict(view.holds, "every promise holds", "a promise is broken"));
+    let mut table = Table::new(&["check", "result", "what was found"]);
+    for check in &view.checks {
+        let (word, hue) = match check.result {
+            EvidenceResult::Passed => ("✓ passed", Hue::Green),
+            EvidenceResult::Failed => ("× failed", Hue::Vermilion),
+            EvidenceResult::Absent => ("- none", Hue::Grey),
+            EvidenceResult::Open => ("? open", Hue::Yellow),
+        };
+        table.row([
+            Cell::from(&check.title),
+            Cell::painted(word, out.style.paint(hue, word)),
+            Cell::from(printable(&check.detail)),
+        ]);
+    }
+    table.print(out);
+    if let Some(broken) = &view.broken {
+        out.say(format!("first broken entry: {}", printable(broken)));
+    }
+    for note in &view.notes {
+        out.say(format!("note: {note}"));
+    }
+    let signed = short(view.signed_by.as_deref());
+    out.say(out.style.faint(&format!(
+        "{} entries, {} bytes, {} unpacked; signed by {signed}",
+        view.entries, view.bytes, view.unpacked_bytes
+    )));
+}
+
+fn contents(out: &Output, view: &EvidenceContentsView) {
+    let about = &view.about;
+    out.say(format!(
+        "{} ({}), {}, captured by {}",
+        printable(&about.fleet),
+        printable(&about.environment),
+        printable(&about.selection),
+        printable(&about.by)
+    ));
+    out.say(format!(
+        "from {} to {}, sealed {}",
+        moment(about.from_ms),
+        moment(about.to_ms),
+        moment(about.made_at_ms)
+    ));
+    for run in &about.runs {
+        let events =
+            run.events.map_or_else(|| "journal left out".to_owned(), |n| format!("{n} events"));
+        let outcome = or_dash(run.outcome.as_deref());
+        out.say(format!("run {}: {outcome}, plan {}, {events}", run.run, short(Some(&run.plan))));
+    }
+    missing(out, &about.missing);
+    let mut table = Table::new(&["entry", "bytes"]);
+    for entry in &view.entries {
+        table.row([Cell::from(printable(&entry.name)), Cell::from(entry.bytes.to_string())]);
+    }
+    table.print(out);
+}
+
+fn missing(out: &Output, lines: &[MissingLine]) {
+    for line in lines {
+        out.say(format!("missing: {}: {}", printable(&line.what), printable(&line.why)));
+    }
+}
+
+fn differences(out: &Output, view: &EvidenceDiffView) {
+    if view.differences.is_empty() {
+        out.say("both tell the same");
+        return;
+    }
+    let mut table = Table::new(&["kind", "what", "left", "right"]);
+    for one in &view.differences {
+        table.row([
+            Cell::from(&one.kind),
+            Cell::from(printable(&one.what)),
+            Cell::from(printable(one.left.as_deref().unwrap_or("-"))),
+            Cell::from(printable(one.right.as_deref().unwrap_or("-"))),
+        ]);
+    }
+    table.print(out);
+    if view.more > 0 {
+        out.say(format!("and {} more", view.more));
+    }
+}
+
+fn told(out: &Output, sealed: &SealedView, captured: Option<&CaptureView>) {
+    out.say(format!("{}: {} entries, {} bytes", sealed.file, sealed.entries, sealed.bytes));
+    if let Some(captured) = captured {
+        rules(out, captured);
+    }
+    out.say(format!(
+        "none of {} planted secrets was found in it; signed by {}",
+        sealed.planted,
+        short(Some(&sealed.signed_by))
+    ));
+    missing(out, &sealed.missing);
+    out.say(out.style.faint(&format!("evidence {}", sealed.manifest)));
+}
+
+fn rules(out: &Output, captured: &CaptureView) {
+    let found: Vec<String> = captured
+        .rules
+        .iter()
+        .filter(|line| line.replaced > 0)
+        .map(|line| format!("{} {}", line.replaced, line.rule))
+        .collect();
+    let found = if found.is_empty() { "none".to_owned() } else { found.join(", ") };
+    out.say(format!("{} secrets replaced by tokens: {found}", captured.secrets));
+}
+
+fn previewed(out: &Output, captured: &CaptureView, gone: bool) {
+    out.say(format!("{} entries, {} bytes without secrets", captured.entries, captured.bytes));
+    rules(out, captured);
+    missing(out, &captured.missing);
+    if gone {
+        out.say(out.style.faint("nothing was kept"));
+    } else {
+        let hint = format!("seal it: plumb evidence seal {} --output FILE", captured.folder);
+        out.say(out.style.faint(&hint));
+    }
+}

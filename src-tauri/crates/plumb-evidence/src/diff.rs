@@ -1,0 +1,215 @@
+//! Two archives compared by what they mean: versions, digests, steps, decisions and timings.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io::{BufRead as _, BufReader},
+};
+
+use plumb_fleet::Digest;
+use plumb_journal::{Body, Event, fold};
+use serde::Deserialize;
+
+use crate::{
+    archive::{Archive, Source},
+    manifest::{Evidence, MANIFEST, RunPart, run_folder},
+};
+
+/// Most differences that are told; the rest is counted.
+pub const DIFFERENCES_MAX: usize = 10_000;
+
+/// What a fact is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    About,
+    Versions,
+    Digests,
+    Steps,
+    Decisions,
+    Timings,
+}
+
+impl Kind {
+    /// As documents name it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::About => "about",
+            Self::Versions => "versions",
+            Self::Digests => "digests",
+            Self::Steps => "steps",
+            Self::Decisions => "decisions",
+            Self::Timings => "timings",
+        }
+    }
+}
+
+/// Something that both archives tell in another way, or only one of them tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Difference {
+    pub kind: Kind,
+    pub what: String,
+    pub left: Option<String>,
+    pub right: Option<String>,
+}
+
+/// Facts of an archive by what they are about.
+pub type Facts = BTreeMap<(Kind, String), String>;
+
+/// Why an archive tells nothing.
+#[derive(Debug, thiserror::Error)]
+#[error("{entry} cannot be read: {problem}")]
+pub struct NoFacts {
+    pub entry: String,
+    pub problem: String,
+}
+
+/// Compares facts.
+pub fn diff(left: &Facts, right: &Facts) -> Vec<Difference> {
+    let all: BTreeSet<&(Kind, String)> = left.keys().chain(right.keys()).collect();
+    all.into_iter()
+        .filter(|what| left.get(*what) != right.get(*what))
+        .map(|what| Difference {
+            kind: what.0,
+            what: what.1.clone(),
+            left: left.get(what).cloned(),
+            right: right.get(what).cloned(),
+        })
+        .collect()
+}
+
+/// What an archive tells. Whether it may be believed is a matter of verification.
+pub fn facts<S: Source>(archive: &Archive<S>) -> Result<Facts, NoFacts> {
+    let evidence = evidence(archive)?;
+    let mut facts = Facts::new();
+    let mut told = |kind: Kind, what: &str, value: String| {
+        facts.insert((kind, what.to_owned()), value);
+    };
+    told(Kind::About, "fleet", evidence.about.fleet.to_string());
+    told(Kind::About, "environment", evidence.about.environment.clone());
+    told(Kind::About, "captured by", evidence.about.by.clone());
+    told(Kind::About, "nodes", evidence.about.selection.clone());
+    for (tool, version) in &evidence.about.tools {
+        told(Kind::Versions, tool, version.clone());
+    }
+    for missing in &evidence.missing {
+        told(Kind::About, &format!("missing: {}", missing.what), missing.why.clone());
+    }
+    nodes(archive, &mut facts)?;
+    for (at, run) in evidence.runs.iter().enumerate() {
+        self::run(archive, at + 1, run, &mut facts)?;
+    }
+    Ok(facts)
+}
+
+/// The manifest's predicate, believing nothing of it.
+pub fn evidence<S: Source>(archive: &Archive<S>) -> Result<Evidence, NoFacts> {
+    #[derive(Deserialize)]
+    struct Read {
+        predicate: Evidence,
+    }
+    let wrong = |problem: String| NoFacts { entry: MANIFEST.to_owned(), problem };
+    let entry = archive.find(MANIFEST).ok_or_else(|| wrong("it is missing".to_owned()))?;
+    let bytes = archive.document(entry).map_err(|error| wrong(error.to_string()))?;
+    let read: Read = serde_json::from_slice(&bytes).map_err(|error| wrong(error.to_string()))?;
+    Ok(read.predicate)
+}
+
+/// Where nodes of the fleet stand, one a line.
+pub const NODES: &str = "fleet/nodes.jsonl";
+
+fn nodes<S: Source>(archive: &Archive<S>, facts: &mut Facts) -> Result<(), NoFacts> {
+    let Some(entry) = archive.find(NODES) else { return Ok(()) };
+    let wrong = |problem: String| NoFacts { entry: NODES.to_owned(), problem };
+    for line in BufReader::new(archive.read(entry)).lines() {
+        let line = line.map_err(|error| wrong(error.to_string()))?;
+        let node: serde_json::Value =
+            serde_json::from_str(&line).map_err(|error| wrong(error.to_string()))?;
+        let word = |name: &str| node.get(name).and_then(|value| value.as_str());
+        let Some(id) = word("node") else { continue };
+        for (kind, name) in
+            [(Kind::Versions, "version"), (Kind::Digests, "content"), (Kind::Steps, "state")]
+        {
+            if let Some(value) = word(name) {
+                facts.insert((kind, format!("node {id}: {name}")), value.to_owned());
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A line of a journal that holds an event.
+#[derive(Deserialize)]
+struct Line {
+    body: Body,
+    hash: Digest,
+}
+
+fn run<S: Source>(
+    archive: &Archive<S>,
+    number: usize,
+    run: &RunPart,
+    facts: &mut Facts,
+) -> Result<(), NoFacts> {
+    let mut told = |kind: Kind, what: String, value: String| {
+        facts.insert((kind, format!("run {number}: {what}")), value);
+    };
+    told(Kind::Digests, "plan".to_owned(), run.plan.to_string());
+    told(
+        Kind::Steps,
+        "outcome".to_owned(),
+        run.outcome.clone().unwrap_or_else(|| "open".to_owned()),
+    );
+    let name = format!("{}/journal.jsonl", run_folder(run.run));
+    let Some(entry) = archive.find(&name) else { return Ok(()) };
+    let wrong = |problem: String| NoFacts { entry: name.clone(), problem };
+    let mut entries = Vec::new();
+    for line in BufReader::new(archive.read(entry)).lines() {
+        let line = line.map_err(|error| wrong(error.to_string()))?;
+        if line.starts_with("{\"body\":") {
+            let Line { body, hash } =
+                serde_json::from_str(&line).map_err(|error| wrong(error.to_string()))?;
+            entries.push(plumb_journal::Entry { body, hash });
+        }
+    }
+    told(Kind::Steps, "events".to_owned(), entries.len().to_string());
+    for (at, decision) in entries.iter().filter_map(|entry| decision(&entry.body.event)).enumerate()
+    {
+        told(Kind::Decisions, format!("decision {}", at + 1), decision);
+    }
+    let state = fold(&entries);
+    if let (Some(from), Some(to)) = (state.started_at, state.ended_at) {
+        told(
+            Kind::Timings,
+            "seconds".to_owned(),
+            format!("{:.1}", to.duration_since(from).as_secs_f64()),
+        );
+    }
+    for (node, state) in &state.nodes {
+        told(Kind::Steps, format!("node {node}"), format!("{:?}", state.phase).to_lowercase());
+        if let Some(version) = &state.version {
+            told(Kind::Versions, format!("node {node}"), version.to_string());
+        }
+        if let Some(content) = &state.content {
+            told(Kind::Digests, format!("node {node}"), content.to_string());
+        }
+    }
+    Ok(())
+}
+
+/// What somebody decided, or the plan for them.
+pub fn decision(event: &Event) -> Option<String> {
+    Some(match event {
+        Event::RunStarted { operator, .. } => format!("started by {operator}"),
+        Event::GatePassed { wave } => format!("gate of wave {} passed", wave + 1),
+        Event::GateFailed { wave, reason } => format!("gate of wave {} failed: {reason}", wave + 1),
+        Event::Attested { wave, by, note } => format!("wave {} attested by {by}: {note}", wave + 1),
+        Event::Paused { by } => format!("paused by {by}"),
+        Event::Resumed { by } => format!("resumed by {by}"),
+        Event::Halted { reason, .. } => format!("halted: {reason}"),
+        Event::RollbackStarted { reason, by } => {
+            format!("rolled back by {}: {reason}", by.as_deref().unwrap_or("its own rule"))
+        }
+        Event::Bypassed { what, by, reason } => format!("{what:?} passed over by {by}: {reason}"),
+        Event::AbortRequested { by } => format!("aborted by {by}"),
+        _ => return None,
+    })
+}

@@ -1,0 +1,28 @@
+//! Limits on what is written and read, each with its reason.
+
+/// Largest archive, in bytes: what the plain form of the format can say. A larger one would have to be
+/// written in a second form that fewer programs open.
+pub const ARCHIVE_BYTES_MAX: u64 = u32::MAX as u64 - 1;
+/// Largest entry, unpacked, in bytes, for the same reason.
+pub const ENTRY_BYTES_MAX: u64 = u32::MAX as u64 - 1;
+/// Most bytes of all entries together, unpacked: text packs twentyfold at best.
+pub const UNPACKED_BYTES_MAX: u64 = 64 << 30;
+/// Most entries; the plain form ends at 65,535. A run of 10,000 nodes has some dozens.
+pub const ENTRIES_MAX: usize = 50_000;
+/// Longest name of an entry, in bytes: unpacked under a folder it still fits where paths end at 260.
+pub const NAME_BYTES_MAX: usize = 180;
+/// Deepest folder of an entry.
+pub const DEPTH_MAX: usize = 8;
+/// An entry above [`RATIO_FROM_BYTES`] that packs better than this is stored as it is, so that a reader
+/// can refuse it as a bomb.
+pub const RATIO_MAX: u64 = 200;
+/// Entries below this, in bytes, are not judged by their ratio: a page of zeros harms nobody.
+pub const RATIO_FROM_BYTES: u64 = 1 << 20;
+/// Largest list of entries at the end of an archive, in bytes.
+pub const DIRECTORY_BYTES_MAX: u64 = 32 << 20;
+/// Largest document that is read in one piece, in bytes: the plan of the largest fleet has 30 MB.
+pub const DOCUMENT_BYTES_MAX: u64 = 64 << 20;
+/// Most approvals of one run that are looked at.
+pub const APPROVALS_MAX: usize = 256;
+/// Bytes that are read at once.
+pub(crate) const PIECE_BYTES: usize = 128 << 10;

@@ -1,0 +1,121 @@
+//! What an archive says of itself: an in-toto statement over the SHA-256 of every entry.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use plumb_fleet::{Digest, FleetId, PlanHash, RunId};
+use plumb_journal::certificate::JournalRef;
+use plumb_trust::dsse::{Predicate, Statement, Subject};
+use serde::{Deserialize, Serialize};
+
+use crate::name::EntryName;
+
+/// Names that sealing gives.
+pub const MANIFEST: &str = "manifest.json";
+pub const ENVELOPE: &str = "manifest.dsse.json";
+pub const CHECKSUMS: &str = "checksums.txt";
+pub const INSTRUCTIONS: &str = "instructions.txt";
+pub const SIGNER: &str = "signer.pem";
+pub const REPORT: &str = "report.html";
+pub const RECEIPT: &str = "redaction/receipt.json";
+/// Where redacted canaries of each source stand.
+pub const CANARIES: &str = "redaction/canaries";
+pub const ROSTER: &str = "roster/roster.dsse.json";
+
+/// What sealing writes itself.
+pub(crate) const OF_SEALING: [&str; 5] = [MANIFEST, ENVELOPE, CHECKSUMS, INSTRUCTIONS, SIGNER];
+
+/// What evidence is about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct About {
+    /// Who captured it.
+    pub by: String,
+    pub environment: String,
+    pub fleet: FleetId,
+    /// Nodes that it is about, in the words of whoever asked.
+    pub selection: String,
+    /// Programs that had a part in it, and their versions.
+    pub tools: BTreeMap<String, String>,
+    pub window: Window,
+}
+
+/// From one moment to another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Window {
+    pub from: Timestamp,
+    pub to: Timestamp,
+}
+
+/// A run in the evidence.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunPart {
+    /// Where the journal stood when it was captured; nothing where it is left out.
+    pub journal: Option<JournalRef>,
+    /// How it ended, if it has.
+    pub outcome: Option<String>,
+    pub plan: PlanHash,
+    pub run: RunId,
+}
+
+/// What could not be collected, and why.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Missing {
+    pub what: String,
+    pub why: String,
+}
+
+/// How much of one kind there is, by folder.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Count {
+    pub bytes: u64,
+    pub entries: u64,
+}
+
+/// The self-test of redaction. A manifest that has it was sealed only because nothing was found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SelfTest {
+    /// Ways of writing in which planted secrets were searched for.
+    pub encodings: u64,
+    /// Secrets that were planted.
+    pub planted: u64,
+    /// What they were planted in.
+    pub sources: Vec<String>,
+}
+
+/// The predicate of a manifest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Evidence {
+    pub about: About,
+    pub counts: BTreeMap<String, Count>,
+    pub made_at: Timestamp,
+    pub missing: Vec<Missing>,
+    pub runs: Vec<RunPart>,
+    pub self_test: SelfTest,
+}
+
+impl Predicate for Evidence {
+    const TYPE: &'static str = "https://plumbline.invalid/evidence/v1";
+}
+
+impl Evidence {
+    /// The statement that is signed, over entries in the order of their names.
+    pub(crate) fn statement<'a>(
+        self,
+        entries: impl Iterator<Item = (&'a EntryName, Digest)>,
+    ) -> Statement<Self> {
+        let subject = entries.map(|(name, digest)| Subject::new(name.as_str(), digest)).collect();
+        Statement { subject, predicate: self }
+    }
+}
+
+/// Folder of a run's entries.
+pub fn run_folder(run: RunId) -> String {
+    format!("runs/{run}")
+}

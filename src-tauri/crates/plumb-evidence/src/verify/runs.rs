@@ -1,0 +1,214 @@
+//! Runs in an archive: journal, plan, approvals and certificate belong together.
+
+use std::io::BufReader;
+
+use plumb_fleet::{Digest, PlanHash};
+use plumb_journal::{Certificate, ChainVerdict, certificate::JournalRef};
+use plumb_runbook::Plan;
+use plumb_trust::{
+    approval::signed_by_a_person,
+    dsse::{Envelope, PublicKey},
+    roster::Roster,
+};
+
+use super::{
+    CheckName, Finding, Outcome, Trust,
+    journal::{NoJournal, follow},
+    signature::Signed,
+};
+use crate::{
+    archive::{Archive, Entry, Source},
+    limits::{APPROVALS_MAX, PIECE_BYTES},
+    manifest::{Evidence, RunPart, run_folder},
+};
+
+/// What a check of one run found: a sentence, or what is wrong and where.
+type Told = Result<Option<String>, (String, String)>;
+
+pub(super) fn check<S: Source>(
+    archive: &Archive<S>,
+    signed: &Signed,
+    roster: Option<&Roster>,
+    trust: &Trust,
+) -> [Finding; 3] {
+    let Some(evidence) = signed.evidence() else {
+        let why = "not looked at, because nothing says which runs belong here";
+        return [CheckName::Journal, CheckName::Plan, CheckName::Certificate]
+            .map(|check| Finding::new(check, Outcome::Open, why));
+    };
+    let reader = Reader { archive, evidence, roster, keys: keys(archive, signed, trust) };
+    let over = |check: CheckName, look: &dyn Fn(&RunPart) -> Told| {
+        let mut said = Vec::new();
+        for run in &evidence.runs {
+            match look(run) {
+                Ok(detail) => said.extend(detail),
+                Err((why, entry)) => return Finding::failed(check, why, Some(&entry)),
+            }
+        }
+        if said.is_empty() {
+            return Finding::new(check, Outcome::Absent, "the evidence has none");
+        }
+        Finding::passed(check, said.join("; "))
+    };
+    [
+        over(CheckName::Journal, &|run| reader.journal(run)),
+        over(CheckName::Plan, &|run| reader.plan(run)),
+        over(CheckName::Certificate, &|run| reader.certificate(run)),
+    ]
+}
+
+/// Keys that heads and certificates may be signed with: those that the signer of the evidence vouches
+/// for by putting them in, and those that are trusted here.
+fn keys<S: Source>(archive: &Archive<S>, signed: &Signed, trust: &Trust) -> Vec<PublicKey> {
+    let inside = archive.entries().iter().filter(|entry| entry.name.folder() == "keys");
+    let read = |entry: &Entry| {
+        let pem = String::from_utf8(archive.document(entry).ok()?).ok()?;
+        PublicKey::from_pem(&pem).ok()
+    };
+    let mut keys: Vec<PublicKey> = inside.filter_map(read).collect();
+    keys.extend(signed.key.clone());
+    keys.extend(trust.keys.iter().cloned());
+    keys.sort();
+    keys.dedup();
+    keys
+}
+
+struct Reader<'a, S> {
+    archive: &'a Archive<S>,
+    evidence: &'a Evidence,
+    roster: Option<&'a Roster>,
+    keys: Vec<PublicKey>,
+}
+
+impl<S: Source> Reader<'_, S> {
+    fn journal(&self, run: &RunPart) -> Told {
+        let name = format!("{}/journal.jsonl", run_folder(run.run));
+        let Some(told) = run.journal else {
+            return match self.archive.find(&name) {
+                Some(_) => Err((format!("{name} is there, and the manifest leaves it out"), name)),
+                None => Ok(None),
+            };
+        };
+        let wrong = |why: String| (format!("{name}: {why}"), name.clone());
+        let Some(entry) = self.archive.find(&name) else {
+            return Err(wrong("is missing".to_owned()));
+        };
+        let file = BufReader::with_capacity(PIECE_BYTES, self.archive.read(entry));
+        let followed = follow(file, &self.keys).map_err(|error| match error {
+            NoJournal::Read(error) => wrong(error.to_string()),
+            NoJournal::Other(why) => wrong(why),
+        })?;
+        let header = &followed.header;
+        if let ChainVerdict::Broken { at, why } = &followed.found.verdict {
+            return Err(wrong(format!("event {} {why}", at + 1)));
+        }
+        if header.run != run.run || header.plan != run.plan || !followed.starts_as_told {
+            return Err(wrong("it is the journal of another run or plan".to_owned()));
+        }
+        if header.fleet != self.evidence.about.fleet {
+            return Err(wrong("it is the journal of another fleet".to_owned()));
+        }
+        let found = JournalRef { events: followed.events, head: followed.found.head };
+        if found != told {
+            let (is, was) = (found.events, told.events);
+            return Err(wrong(format!(
+                "it ends with event {is} and another head than the manifest tells of event {was}"
+            )));
+        }
+        if run.outcome.is_some() != followed.has_ended {
+            return Err(wrong("the manifest tells another end of the run".to_owned()));
+        }
+        let signed = match followed.found.signed {
+            Some(signed) if signed.events == followed.events => "signed to its end".to_owned(),
+            Some(signed) => format!("signed up to event {}", signed.events),
+            None => "not signed by a key in the evidence".to_owned(),
+        };
+        Ok(Some(format!("run {}: {} events hold, {signed}", run.run, followed.events)))
+    }
+
+    fn plan(&self, run: &RunPart) -> Told {
+        let folder = run_folder(run.run);
+        let name = format!("{folder}/plan.json");
+        let wrong = |why: String| (format!("{name}: {why}"), name.clone());
+        let Some(entry) = self.archive.find(&name) else {
+            // Left out with a reason, or never there.
+            return Ok(None);
+        };
+        let bytes = self.archive.document(entry).map_err(|error| wrong(error.to_string()))?;
+        let plan: Plan = serde_json::from_slice(&bytes)
+            .map_err(|error| wrong(format!("it is no plan that this program knows: {error}")))?;
+        let hash = PlanHash(Digest::of(&bytes));
+        if plan.canonical_bytes() != bytes || plan.hash() != hash {
+            return Err(wrong("it is not written as plans are hashed".to_owned()));
+        }
+        if hash != run.plan {
+            return Err(wrong(format!(
+                "its hash is {}, and the run was of the plan {}",
+                hash.short(),
+                run.plan.short()
+            )));
+        }
+        let people = self.approvals(&format!("{folder}/approvals/"), run)?;
+        let consent = match people.as_slice() {
+            [] => "no approvals in the evidence".to_owned(),
+            people => format!("bound by {}", people.join(", ")),
+        };
+        Ok(Some(format!("plan {} of run {}: {consent}", hash.short(), run.run)))
+    }
+
+    /// Who signed something about the plan of a run.
+    fn approvals(&self, folder: &str, run: &RunPart) -> Result<Vec<String>, (String, String)> {
+        let entries = self.archive.entries().iter();
+        let entries = entries.filter(|entry| entry.name.as_str().starts_with(folder));
+        let mut people = Vec::new();
+        for entry in entries.take(APPROVALS_MAX) {
+            let name = entry.name.to_string();
+            let wrong = |why: String| (format!("{name}: {why}"), name.clone());
+            let envelope =
+                self.archive.document(entry).map_err(|error| wrong(error.to_string()))?;
+            let Some(roster) = self.roster else {
+                return Err(wrong("there is no roster that says whose signature it is".to_owned()));
+            };
+            let approval = signed_by_a_person(&envelope, roster, self.evidence.made_at)
+                .map_err(|refusal| wrong(refusal.to_string()))?;
+            let document = approval.document();
+            if document.plan() != run.plan {
+                return Err(wrong(format!(
+                    "it is about the plan {}, not about {} of this run",
+                    document.plan().short(),
+                    run.plan.short()
+                )));
+            }
+            people.push(format!("{} ({})", approval.person(), approval.act().name()));
+        }
+        Ok(people)
+    }
+
+    fn certificate(&self, run: &RunPart) -> Told {
+        let name = format!("{}/certificate.dsse.json", run_folder(run.run));
+        let Some(entry) = self.archive.find(&name) else { return Ok(None) };
+        let wrong = |why: String| (format!("{name}: {why}"), name.clone());
+        let bytes = self.archive.document(entry).map_err(|error| wrong(error.to_string()))?;
+        let envelope = Envelope::read(&bytes).map_err(|error| wrong(error.to_string()))?;
+        let verified = envelope
+            .verify(&self.keys)
+            .map_err(|_| wrong("no key in the evidence or known here signed it".to_owned()))?;
+        let statement = verified.statement().map_err(|error| wrong(error.to_string()))?;
+        let certificate = Certificate::of(statement)
+            .ok_or_else(|| wrong("its subjects are not those of what it says".to_owned()))?;
+        if (certificate.run, certificate.plan) != (run.run, run.plan) {
+            return Err(wrong("it is the certificate of another run".to_owned()));
+        }
+        if run.journal.is_some_and(|journal| {
+            journal.events == certificate.journal.events && journal.head != certificate.journal.head
+        }) {
+            return Err(wrong("it was made of another journal".to_owned()));
+        }
+        let (targets, late) = (certificate.targets.len(), certificate.stragglers().count());
+        Ok(Some(format!(
+            "run {}: {} of {targets} targets stood as planned",
+            run.run,
+            targets - late
+        )))
+    }
+}

@@ -1,0 +1,72 @@
+//! The instructions in an archive do what they say, with programs that are not ours.
+
+use std::process::Command;
+
+use plumb_trust::dsse::{Algorithm, NewKey};
+
+use crate::support::{Folder, Inside, console, sealed};
+
+/// The lines for the shell, as somebody would paste them.
+fn commands(instructions: &str) -> String {
+    let lines = instructions.lines().filter_map(|line| {
+        line.strip_prefix("    ").filter(|rest| !rest.starts_with("   ")).or_else(|| {
+            // A step's own text is indented by three; deeper lines of a script by more than four.
+            line.strip_prefix("    ")
+        })
+    });
+    // The fingerprint stands indented too, for the eye.
+    let is_hex = |line: &&str| {
+        let word = line.trim();
+        !(word.len() == 64 && word.bytes().all(|byte| byte.is_ascii_hexdigit()))
+    };
+    lines.filter(is_hex).collect::<Vec<_>>().join("\n")
+}
+
+/// Unpacks evidence, changes something, and goes through the instructions.
+fn by_hand(key: &plumb_trust::dsse::SigningKey, change: &str) -> std::process::Output {
+    let folder = Folder::new();
+    let sealed = sealed(&folder, &Inside::default(), key);
+    let unpacked = folder.join("unpacked");
+    let done =
+        Command::new("unzip").args(["-q", sealed.path.as_str(), "-d", unpacked.as_str()]).status();
+    assert!(done.expect("unzip is there").success());
+    let text = std::fs::read_to_string(unpacked.join("instructions.txt")).expect("they are there");
+    let script = format!(
+        "set -eo pipefail\n{change}\n{}\n",
+        commands(&text).replace("python3", "/usr/bin/python3")
+    );
+    Command::new("bash")
+        .arg("-c")
+        .arg(script)
+        .current_dir(unpacked)
+        .output()
+        .expect("bash is there")
+}
+
+#[test]
+fn the_instructions_hold_for_good_evidence() {
+    let p256 = NewKey::generate(Algorithm::EcdsaP256).and_then(|key| key.signing()).expect("a key");
+    for key in [console(), &p256] {
+        let output = by_hand(key, "");
+        let (out, wrong) =
+            (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success(), "{out}\n{wrong}");
+        assert!(out.contains(&format!("{}  -", key.public().id())), "{out}");
+        assert!(out.contains("the manifest is signed, and its"), "{out}");
+        assert!(out.contains("holds: 4 events"), "{out}");
+    }
+}
+
+#[test]
+fn the_instructions_find_what_was_altered() {
+    for change in [
+        "echo >> report.html",
+        "echo more > extra.txt",
+        "sed -i s/runs/sunr/ runs/*/journal.jsonl",
+        "sed -i 's/every node/some node/' manifest.json",
+        "openssl genpkey -algorithm ed25519 | openssl pkey -pubout > signer.pem",
+    ] {
+        let output = by_hand(console(), change);
+        assert!(!output.status.success(), "{change}: {}", String::from_utf8_lossy(&output.stdout));
+    }
+}

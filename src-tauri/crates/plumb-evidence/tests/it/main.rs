@@ -1,0 +1,11 @@
+//! Evidence as somebody gets it who was not there: what is proven, and what is refused with which words.
+
+mod by_hand;
+mod drafts;
+mod flips;
+mod fuzzing;
+mod hostile;
+mod leaks;
+mod sealing;
+mod support;
+mod verifying;

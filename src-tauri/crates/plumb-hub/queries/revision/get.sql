@@ -1,0 +1,2 @@
+-- the number that grows with every change
+SELECT number FROM revision WHERE one = 1

@@ -1,0 +1,27 @@
+//! A report as it came, as a draft of an alert.
+
+use plumb_alert::{Draft, Rejection, Severity};
+use plumb_wire::alerts::Ingest;
+
+/// Reads a report. A sender that does not say who it is, is whoever shows the token.
+pub(super) fn of(report: Ingest, caller: &str) -> Result<Draft, Rejection> {
+    let title = report.title().to_owned();
+    let severity = report.severity.as_deref().map(str::parse::<Severity>).transpose()?;
+    let message = report.message.unwrap_or_default();
+    Ok(Draft {
+        source: report.source.filter(|source| !source.is_empty()).unwrap_or(caller.to_owned()),
+        service: report.service.unwrap_or_default(),
+        env: report.env.unwrap_or_default(),
+        kind: report.kind.unwrap_or_default(),
+        title,
+        message,
+        severity: severity.unwrap_or_default(),
+        fingerprint: report.fingerprint,
+        signature: report.incident_signature,
+        labels: report.labels,
+        details: report.details,
+        dedupe_ttl_minutes: report.dedupe_ttl_minutes,
+        started_at: report.started_at,
+        resolved: report.resolved,
+    })
+}

@@ -1,0 +1,277 @@
+//! The hub of a team: what its handlers share, and its listener.
+
+use std::{
+    fmt,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use axum::{Router, middleware::from_fn_with_state};
+use jiff::Timestamp;
+use plumb_alert::{ReleaseGates, RoleMatrix, SloPolicy};
+use plumb_inbox::{AlertStore, Durability, Inbox, Settings, SqliteStore};
+use plumb_serve::{Serving, TlsConfig, serve};
+use secrecy::{ExposeSecret as _, SecretString};
+use tokio::{net::TcpListener, time::interval};
+use tokio_rustls::TlsAcceptor;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    access::admit,
+    error::HubError,
+    folder::chain,
+    identity, limits,
+    limits::{BOOTSTRAP_CHARS_MIN, CONNECTIONS_MAX, LOOK_EVERY},
+    packs::Packs,
+    policies::Policies,
+    rates::{Rate, Rates},
+    routes,
+    served::Shop,
+    state::State,
+    storage::{Blobs, PackStorage},
+};
+
+/// The clock of a hub.
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// How a hub is set up.
+#[derive(Clone)]
+pub struct TeamOptions {
+    pub listen: SocketAddr,
+    /// Folder of everything the hub keeps.
+    pub data: PathBuf,
+    /// Role admin, until an admin has a token.
+    pub bootstrap: Option<SecretString>,
+    /// With a client CA, a certificate whose name has a role is as good as a token.
+    pub tls: Option<TlsConfig>,
+    pub policies: Policies,
+    /// Where alerts and incidents are kept; in the data folder where it is not said.
+    pub alerts: Option<Settings>,
+    /// Requests of one caller.
+    pub rate: Rate,
+    pub packs: PackStorage,
+    pub clock: Clock,
+}
+
+impl fmt::Debug for TeamOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TeamOptions")
+            .field("listen", &self.listen)
+            .field("data", &self.data)
+            .finish_non_exhaustive()
+    }
+}
+
+impl TeamOptions {
+    /// A hub on a free port of loopback.
+    pub fn new(data: impl Into<PathBuf>) -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            data: data.into(),
+            bootstrap: None,
+            tls: None,
+            policies: Policies::default(),
+            alerts: None,
+            rate: limits::CALLER_RATE,
+            packs: PackStorage::Data,
+            clock: Arc::new(Timestamp::now),
+        }
+    }
+
+    fn check(&self) -> Result<(), HubError> {
+        if !self.listen.ip().is_loopback() && self.tls.is_none() {
+            return Err(plumb_serve::ExposureError::PlainText { listen: self.listen }.into());
+        }
+        let short = |token: &SecretString| token.expose_secret().len() < BOOTSTRAP_CHARS_MIN;
+        if self.bootstrap.as_ref().is_some_and(short) {
+            return Err(HubError::ShortToken { min: BOOTSTRAP_CHARS_MIN });
+        }
+        Ok(())
+    }
+}
+
+/// What every handler may need. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Hub(Arc<Inner>);
+
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) state: State,
+    pub(crate) roles: Arc<RoleMatrix>,
+    pub(crate) bootstrap: Option<SecretString>,
+    pub(crate) callers: Rates,
+    pub(crate) refusals: Rates,
+    pub(crate) blobs: Blobs,
+    pub(crate) shop: Shop,
+    pub(crate) inbox: Inbox,
+    pub(crate) slo: SloPolicy,
+    pub(crate) gates: ReleaseGates,
+    pub(crate) stop: CancellationToken,
+    clock: ClockOf,
+}
+
+struct ClockOf(Clock);
+
+impl fmt::Debug for ClockOf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("clock")
+    }
+}
+
+impl std::ops::Deref for Hub {
+    type Target = Inner;
+    fn deref(&self) -> &Inner {
+        &self.0
+    }
+}
+
+impl Hub {
+    pub(crate) fn now(&self) -> Timestamp {
+        (self.clock.0)()
+    }
+
+    /// Serves what was just changed, before the change is answered.
+    pub(crate) async fn refresh(&self) {
+        if let Err(error) = self.shop.refresh(&self.state).await {
+            tracing::error!(error = %chain(&error), "what is served cannot be looked at");
+        }
+    }
+}
+
+/// A hub that answers. Dropping it cuts it off.
+#[derive(Debug)]
+pub struct TeamHub {
+    address: SocketAddr,
+    encrypted: bool,
+    state: State,
+    inbox: Inbox,
+    stop: CancellationToken,
+    tracker: TaskTracker,
+}
+
+impl TeamHub {
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Where it is reached from this machine.
+    pub fn url(&self) -> String {
+        let scheme = if self.encrypted { "https" } else { "http" };
+        format!("{scheme}://{}", self.address)
+    }
+
+    /// Stops: requests in flight finish, those that wait for a change are answered at once.
+    pub async fn shutdown(self) {
+        self.stop.cancel();
+        self.tracker.close();
+        self.tracker.wait().await;
+        if let Err(error) = self.inbox.close().await {
+            tracing::warn!(error = %chain(&error), "the store of alerts was not closed");
+        }
+        self.state.close().await;
+    }
+
+    /// Where alerts are kept, in words.
+    pub fn durability(&self) -> Durability {
+        self.inbox.durability()
+    }
+}
+
+impl Drop for TeamHub {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+/// Serves a hub until it is shut down.
+pub async fn serve_team(options: TeamOptions) -> Result<TeamHub, HubError> {
+    options.check()?;
+    let tls = options.tls.as_ref().map(plumb_serve::server).transpose()?;
+    let folder = |error| HubError::Folder { path: options.data.clone(), error };
+    std::fs::create_dir_all(&options.data).map_err(folder)?;
+    let state = State::open(&options.data).await?;
+    let now = (options.clock)();
+    if options.bootstrap.is_none() && !identity::has_admin(&state, now).await? {
+        return Err(HubError::NoAdmin);
+    }
+    let stop = CancellationToken::new();
+    let blobs = Blobs::open(&options.packs, &options.data)?;
+    let shop = Shop::new(blobs.clone(), Packs::of_registry(stop.clone()));
+    shop.refresh(&state).await?;
+    let store = open_alerts(options.alerts, &options.data, &options.clock).await?;
+    let inbox = Inbox::new(store, options.policies.routing);
+    let hub = Hub(Arc::new(Inner {
+        state: state.clone(),
+        roles: Arc::new(options.policies.roles),
+        bootstrap: options.bootstrap,
+        callers: Rates::new(options.rate),
+        refusals: Rates::new(limits::REFUSAL_RATE),
+        blobs,
+        shop,
+        inbox: inbox.clone(),
+        slo: options.policies.slo,
+        gates: options.policies.gates,
+        stop: stop.clone(),
+        clock: ClockOf(options.clock),
+    }));
+    let listen = options.listen;
+    let failed = |error| HubError::Listen { listen, error };
+    let listener = TcpListener::bind(listen).await.map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    let encrypted = tls.is_some();
+    let serving = Serving {
+        listener,
+        tls: tls.map(TlsAcceptor::from),
+        router: router(hub.clone()),
+        connections_max: CONNECTIONS_MAX,
+    };
+    let tracker = TaskTracker::new();
+    tracker.spawn(serve(serving, stop.clone()));
+    tracker.spawn(look(state.clone(), stop.clone()));
+    tracker.spawn(follow(hub, stop.clone()));
+    Ok(TeamHub { address, encrypted, state, inbox, stop, tracker })
+}
+
+async fn open_alerts(
+    settings: Option<Settings>,
+    data: &Path,
+    clock: &Clock,
+) -> Result<Arc<dyn AlertStore>, HubError> {
+    let settings = settings.unwrap_or_else(|| Settings::Sqlite(data.join("alerts.sqlite")));
+    let Settings::Sqlite(path) = settings else { return Ok(settings.open().await?) };
+    let clock = Arc::clone(clock);
+    let store = SqliteStore::open(&path, plumb_inbox::Clock::new(move || clock())).await?;
+    Ok(Arc::new(store))
+}
+
+fn router(hub: Hub) -> Router {
+    routes::all(&hub).layer(from_fn_with_state(hub.clone(), admit)).with_state(hub)
+}
+
+/// Notices what other processes changed.
+async fn look(state: State, stop: CancellationToken) {
+    let mut every = interval(LOOK_EVERY);
+    every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            _ = every.tick() => {}
+            () = stop.cancelled() => return,
+        }
+        if let Err(error) = state.look().await {
+            tracing::warn!(error = %chain(&error), "the state cannot be looked at");
+        }
+    }
+}
+
+/// Serves what other processes changed.
+async fn follow(hub: Hub, stop: CancellationToken) {
+    let mut changes = hub.state.changes();
+    loop {
+        tokio::select! {
+            changed = changes.changed() => if changed.is_err() { return },
+            () = stop.cancelled() => return,
+        }
+        hub.refresh().await;
+    }
+}

@@ -1,0 +1,281 @@
+//! What a hub knows beside packs and alerts: documents that change, and entries that are only added.
+//!
+//! Identities, desired versions, the lock and the mailbox are documents; audit and deployments are entries. A change is
+//! one transaction over both, and says of every document which version was read, so nobody overwrites what they have
+//! not seen. These few functions are all that another store has to have.
+
+mod sqlite;
+
+use std::{path::Path, sync::Arc};
+
+use jiff::Timestamp;
+use serde::{Serialize, de::DeserializeOwned};
+use tokio::sync::watch;
+
+use crate::limits::{CONFLICTS_MAX, DOCUMENTS_MAX};
+use sqlite::Sqlite;
+pub use sqlite::StateError;
+
+/// Kinds of documents.
+pub(crate) mod collection {
+    pub(crate) const IDENTITY: &str = "identity";
+    pub(crate) const PACK: &str = "pack";
+    pub(crate) const DESIRED: &str = "desired";
+    pub(crate) const LOCK: &str = "lock";
+    pub(crate) const REFUSED: &str = "refused";
+    pub(crate) const MAIL: &str = "mail";
+    pub(crate) const NODE: &str = "node";
+}
+
+/// Kinds of entries.
+pub(crate) mod topic {
+    pub(crate) const AUDIT: &str = "audit";
+    pub(crate) const DEPLOYMENT: &str = "deployment";
+    pub(crate) const DESIRED: &str = "desired";
+    pub(crate) const DECISION: &str = "decision";
+    pub(crate) const ALL: [&str; 4] = [AUDIT, DEPLOYMENT, DESIRED, DECISION];
+}
+
+/// A document as it was read.
+#[derive(Debug, Clone)]
+pub(crate) struct Document<T> {
+    pub(crate) key: String,
+    pub(crate) version: i64,
+    pub(crate) body: T,
+}
+
+/// An entry as it was read.
+#[derive(Debug, Clone)]
+pub(crate) struct Entry<T> {
+    pub(crate) seq: i64,
+    pub(crate) at: Timestamp,
+    pub(crate) subject: String,
+    pub(crate) body: T,
+}
+
+/// Which entries.
+#[derive(Debug, Clone)]
+pub(crate) struct Entries {
+    pub(crate) topic: &'static str,
+    pub(crate) since: Timestamp,
+    /// Only those before this number.
+    pub(crate) before: i64,
+    /// Of one subject; of any where it is empty.
+    pub(crate) subject: String,
+    pub(crate) limit: usize,
+}
+
+impl Entries {
+    pub(crate) fn of(topic: &'static str) -> Self {
+        let since = Timestamp::UNIX_EPOCH;
+        Self { topic, since, before: i64::MAX, subject: String::new(), limit: DOCUMENTS_MAX }
+    }
+}
+
+/// What is written of one document.
+#[derive(Debug)]
+enum Write {
+    Insert {
+        body: String,
+    },
+    Update {
+        version: i64,
+        body: String,
+    },
+    /// Only looks that it is still as it was read.
+    Unchanged {
+        version: Option<i64>,
+    },
+}
+
+/// All or nothing.
+#[derive(Debug, Default)]
+pub(crate) struct Change {
+    writes: Vec<(&'static str, String, Write)>,
+    entries: Vec<(&'static str, String, String)>,
+    /// Others serve what it changes, and have to hear of it.
+    told: bool,
+}
+
+impl Change {
+    /// Writes a document; `version` is the one that was read, and none where there was none.
+    pub(crate) fn put<T: Serialize>(
+        mut self,
+        collection: &'static str,
+        key: &str,
+        version: Option<i64>,
+        body: &T,
+    ) -> Self {
+        let body = text(body);
+        let write = match version {
+            None => Write::Insert { body },
+            Some(version) => Write::Update { version, body },
+        };
+        self.writes.push((collection, key.to_owned(), write));
+        self.told |= matches!(collection, collection::PACK | collection::DESIRED);
+        self
+    }
+
+    /// Is refused where a document is no longer as it was read.
+    pub(crate) fn unchanged(
+        mut self,
+        collection: &'static str,
+        key: &str,
+        version: Option<i64>,
+    ) -> Self {
+        self.writes.push((collection, key.to_owned(), Write::Unchanged { version }));
+        self
+    }
+
+    pub(crate) fn log<T: Serialize>(
+        mut self,
+        topic: &'static str,
+        subject: &str,
+        body: &T,
+    ) -> Self {
+        self.entries.push((topic, subject.to_owned(), text(body)));
+        self
+    }
+}
+
+fn text<T: Serialize>(body: &T) -> String {
+    serde_json::to_string(body).expect("documents of ours always serialise")
+}
+
+/// The state of one hub. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct State(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    store: Sqlite,
+    revision: watch::Sender<i64>,
+}
+
+impl State {
+    /// Opens or makes `hub.sqlite` in a folder.
+    pub(crate) async fn open(folder: &Path) -> Result<Self, StateError> {
+        let store = Sqlite::open(&folder.join("hub.sqlite")).await?;
+        let revision = watch::Sender::new(store.revision().await?);
+        Ok(Self(Arc::new(Inner { store, revision })))
+    }
+
+    pub(crate) async fn get<T: DeserializeOwned>(
+        &self,
+        collection: &'static str,
+        key: &str,
+    ) -> Result<Option<Document<T>>, StateError> {
+        let found = self.0.store.get(collection, key).await?;
+        found.map(|document| read(collection, document)).transpose()
+    }
+
+    /// Documents whose key begins so, in order.
+    pub(crate) async fn list<T: DeserializeOwned>(
+        &self,
+        collection: &'static str,
+        prefix: &str,
+    ) -> Result<Vec<Document<T>>, StateError> {
+        let found = self.0.store.list(collection, prefix).await?;
+        found.into_iter().map(|document| read(collection, document)).collect()
+    }
+
+    /// Entries, newest first.
+    pub(crate) async fn entries<T: DeserializeOwned>(
+        &self,
+        wanted: &Entries,
+    ) -> Result<Vec<Entry<T>>, StateError> {
+        let found = self.0.store.entries(wanted).await?;
+        let read = |entry: Entry<String>| {
+            let body = parse(wanted.topic, &entry.body)?;
+            Ok(Entry { seq: entry.seq, at: entry.at, subject: entry.subject, body })
+        };
+        found.into_iter().map(read).collect()
+    }
+
+    /// Makes a change durable, and wakes whoever waits for one.
+    pub(crate) async fn commit(&self, change: &Change, now: Timestamp) -> Result<(), StateError> {
+        let revision = self.0.store.commit(change, now).await?;
+        self.tell(revision);
+        Ok(())
+    }
+
+    /// Changes one document by what is read of it, again where somebody else was faster.
+    pub(crate) async fn change<T, E>(
+        &self,
+        collection: &'static str,
+        key: &str,
+        now: Timestamp,
+        mut decide: impl FnMut(Option<T>) -> Result<(T, Change), E>,
+    ) -> Result<T, E>
+    where
+        T: Serialize + DeserializeOwned,
+        E: From<StateError>,
+    {
+        let mut conflicts = 0;
+        loop {
+            let known = self.get::<T>(collection, key).await?;
+            let (version, body) = known.map_or((None, None), |d| (Some(d.version), Some(d.body)));
+            let (body, change) = decide(body)?;
+            match self.commit(&change.put(collection, key, version, &body), now).await {
+                Ok(()) => return Ok(body),
+                Err(StateError::Conflict { .. }) if conflicts < CONFLICTS_MAX => conflicts += 1,
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// How many entries are older, and removes them where asked to.
+    pub(crate) async fn expire(
+        &self,
+        topic: &'static str,
+        before: Timestamp,
+        remove: bool,
+    ) -> Result<u64, StateError> {
+        self.0.store.expire(topic, before, remove).await
+    }
+
+    /// Resolves when what is served may have changed, also by other processes as soon as [`Self::look`] sees it.
+    pub(crate) fn changes(&self) -> watch::Receiver<i64> {
+        self.0.revision.subscribe()
+    }
+
+    /// Keeps the newest entries of a topic.
+    pub(crate) async fn keep_newest(
+        &self,
+        topic: &'static str,
+        count: usize,
+    ) -> Result<(), StateError> {
+        self.0.store.keep_newest(topic, count).await
+    }
+
+    /// Looks whether another process changed something.
+    pub(crate) async fn look(&self) -> Result<(), StateError> {
+        let revision = self.0.store.revision().await?;
+        self.tell(revision);
+        Ok(())
+    }
+
+    fn tell(&self, revision: i64) {
+        self.0.revision.send_if_modified(|known| {
+            let newer = revision > *known;
+            *known = revision.max(*known);
+            newer
+        });
+    }
+
+    pub(crate) async fn close(&self) {
+        self.0.store.close().await;
+    }
+}
+
+fn read<T: DeserializeOwned>(
+    collection: &'static str,
+    document: Document<String>,
+) -> Result<Document<T>, StateError> {
+    let body = parse(collection, &document.body)?;
+    Ok(Document { key: document.key, version: document.version, body })
+}
+
+fn parse<T: DeserializeOwned>(what: &'static str, text: &str) -> Result<T, StateError> {
+    serde_json::from_str(text).map_err(|error| StateError::Malformed { what, error })
+}

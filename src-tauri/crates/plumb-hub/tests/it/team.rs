@@ -1,0 +1,10 @@
+//! The hub of a team over HTTP on loopback.
+
+mod access;
+mod alerts;
+mod client;
+mod contract;
+mod fleets;
+mod packs;
+mod telemetry;
+mod tls;

@@ -1,0 +1,129 @@
+//! The lock, deployments, the list of what is refused, and the mailbox.
+
+use plumb_fleet::Digest;
+use serde_json::{Value, json};
+
+use super::client::{BOOTSTRAP, Team};
+use crate::world::tar;
+
+const LOCK: &str = "/v1/hub/fleets/prod/lock";
+
+#[tokio::test]
+async fn while_somebody_holds_the_lock_nobody_else_changes_what_runs() {
+    let team = Team::start().await;
+    let (ada, bob) = (team.named("ada", "operator").await, team.named("bob", "operator").await);
+    team.ask("POST", "/v1/hub/packs/p?version=1", &ada, tar("true")).await.fine();
+    let desired = "/v1/hub/fleets/prod/desired";
+    let held = team.post(LOCK, &ada, &json!({ "purpose": "run 7", "ttl_s": 60 })).await.fine();
+    let lease = held["lease"].as_str().expect("a lease").to_owned();
+    let body = json!({ "pack": "p", "version": "1" });
+    let told = team.ask("PUT", desired, &bob, body.to_string()).await.problem(409);
+    assert!(
+        told.contains("ada holds the lock of this fleet until") && told.contains("run 7"),
+        "{told}"
+    );
+    team.post(LOCK, &bob, &json!({ "purpose": "mine", "ttl_s": 60 })).await.problem(409);
+    // Others see who, and not the lease.
+    let seen = team.get(LOCK, &bob).await.fine();
+    assert_eq!((seen["holder"].as_str(), seen.get("lease")), (Some("ada"), None));
+    let with_lease = json!({ "pack": "p", "version": "1", "lease": lease });
+    team.ask("PUT", desired, &ada, with_lease.to_string()).await.fine();
+    // Held longer, it is still the same; then it ends by itself.
+    team.pass(50);
+    let longer = json!({ "purpose": "run 7", "ttl_s": 60, "lease": lease });
+    assert_eq!(team.post(LOCK, &ada, &longer).await.fine()["lease"], lease.as_str());
+    team.pass(61);
+    assert_eq!(team.get(LOCK, &bob).await.fine()["held"], false);
+    let told = team.post(LOCK, &ada, &longer).await.problem(409);
+    assert!(told.contains("this lease is over"), "{told}");
+    let mine = team.post(LOCK, &bob, &json!({ "purpose": "mine", "ttl_s": 60 })).await.fine();
+    let release = json!({ "lease": mine["lease"] }).to_string();
+    let other = json!({ "lease": "another" }).to_string();
+    team.ask("DELETE", LOCK, &bob, other).await.problem(409);
+    team.ask("DELETE", LOCK, &bob, release).await.fine();
+    team.ask("PUT", desired, &ada, body.to_string()).await.fine();
+    team.post(LOCK, &ada, &json!({ "purpose": "x", "ttl_s": 0 })).await.problem(422);
+}
+
+#[tokio::test]
+async fn of_many_that_want_the_lock_one_gets_it() {
+    let team = Team::start().await;
+    let body = json!({ "purpose": "race", "ttl_s": 60 });
+    let asked = (0..12).map(|_| team.post(LOCK, BOOTSTRAP, &body));
+    let replies = futures::future::join_all(asked).await;
+    let won = replies.iter().filter(|reply| reply.status == 200).count();
+    let lost = replies.iter().filter(|reply| reply.status == 409).count();
+    assert_eq!((won, lost), (1, 11));
+}
+
+#[tokio::test]
+async fn failed_deployments_of_the_last_day_are_listed() {
+    let team = Team::start().await;
+    let path = "/v1/hub/deployments";
+    let told = async |id: &str, fleet: &str, status: &str| {
+        let body = json!({ "id": id, "fleet": fleet, "version": "2.0.0", "status": status,
+            "detail": format!("{id} {status}") });
+        assert_eq!(team.post(path, BOOTSTRAP, &body).await.status, 204);
+    };
+    told("r0", "prod", "failed").await;
+    team.pass(25 * 3_600);
+    told("r1", "prod", "started").await;
+    told("r2", "prod", "started").await;
+    told("r1", "prod", "failed").await;
+    told("r2", "prod", "succeeded").await;
+    told("r3", "stage", "failed").await;
+    let ids = async |query: &str| {
+        let listed = team.get(&format!("{path}{query}"), BOOTSTRAP).await.fine();
+        let listed = listed["deployments"].as_array().expect("a list").clone();
+        listed.iter().map(|one| one["id"].as_str().expect("an id").to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(ids("?status=failed&last_minutes=1440").await, ["r3", "r1"]);
+    assert_eq!(ids("?status=failed&fleet=prod").await, ["r1", "r0"]);
+    assert_eq!(ids("?last_minutes=60&limit=2").await, ["r3", "r2"]);
+    team.get(&format!("{path}?status=broken"), BOOTSTRAP).await.problem(400);
+}
+
+#[tokio::test]
+async fn a_list_of_refused_digests_is_not_overwritten_unseen() {
+    let team = Team::start().await;
+    let node = team.token(BOOTSTRAP, "agent_node").await;
+    let path = "/v1/hub/fleets/prod/refused";
+    team.get(path, &node).await.problem(404);
+    let first = r#"{"payload": "one",  "signatures": []}"#;
+    assert_eq!(team.ask("PUT", path, BOOTSTRAP, first).await.status, 204);
+    let read = team.get(path, &node).await;
+    assert_eq!(read.text(), first, "byte for byte, because it is signed");
+    let tag = read.header("etag").to_owned();
+    team.ask("PUT", path, BOOTSTRAP, r#"{"payload":"two"}"#).await.problem(409);
+    let known = [("if-match", tag.as_str())];
+    let put = team.ask_with("PUT", path, BOOTSTRAP, &known, r#"{"payload":"two"}"#).await;
+    assert_eq!(put.status, 204);
+    let put = team.ask_with("PUT", path, BOOTSTRAP, &known, r#"{"payload":"three"}"#).await;
+    put.problem(409);
+    let held = team.ask_with("GET", path, &node, &[("if-none-match", &tag)], "").await;
+    assert_eq!((held.status.as_u16(), held.text().as_str()), (200, r#"{"payload":"two"}"#));
+    team.ask("PUT", path, BOOTSTRAP, "[]").await.problem(422);
+    let viewer = team.token(BOOTSTRAP, "viewer").await;
+    team.ask("PUT", path, &viewer, "{}").await.problem(403);
+}
+
+#[tokio::test]
+async fn the_mailbox_of_a_plan_takes_files_and_gives_them_back() {
+    let team = Team::start().await;
+    let plan = Digest::of(b"a plan");
+    let path = format!("/v1/hub/plans/{plan}/approvals");
+    let file = r#"{"payloadType":"application/vnd.in-toto+json", "payload":"e30="}"#;
+    let put: Value = team.ask("POST", &path, BOOTSTRAP, file).await.fine();
+    assert_eq!(put["id"], Digest::of(file.as_bytes()).to_string());
+    team.pass(5);
+    assert_eq!(team.ask("POST", &path, BOOTSTRAP, file).await.fine(), put, "once");
+    let listed = team.get(&path, BOOTSTRAP).await.fine();
+    assert_eq!(listed["files"], json!([put]));
+    let id = put["id"].as_str().expect("an id");
+    assert_eq!(team.get(&format!("{path}/{id}"), BOOTSTRAP).await.text(), file);
+    let other = format!("/v1/hub/plans/{}/approvals", Digest::of(b"another"));
+    assert_eq!(team.get(&other, BOOTSTRAP).await.fine()["files"], json!([]));
+    team.get(&format!("{other}/{id}"), BOOTSTRAP).await.problem(404);
+    team.get("/v1/hub/plans/7/approvals", BOOTSTRAP).await.problem(422);
+    team.ask("POST", &path, BOOTSTRAP, "x".repeat(300 << 10)).await.problem(413);
+}

@@ -1,0 +1,6 @@
+-- queries/alert/by_signature.postgres.sql: the signatures with most alerts
+SELECT json_build_object('signature', signature, 'alerts', count(*), 'occurrences', sum(occurrences)::bigint)::text
+FROM alerts WHERE last_seen_at >= $1
+GROUP BY signature
+ORDER BY count(*) DESC, signature
+LIMIT 10

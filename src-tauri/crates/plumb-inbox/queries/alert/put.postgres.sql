@@ -1,0 +1,32 @@
+-- queries/alert/put.postgres.sql: keeps alerts; what their first report said does not change
+INSERT INTO alerts (
+    alert_ref, source, service, env, kind, title, message, severity, fingerprint, signature, labels,
+    details, occurrences, created_at, last_seen_at, started_at, resolved_at, incident_ref,
+    last_error, claims, failures, requeues, status, owner, claimed_at, processing_lock_until,
+    settled_by, settled_at, note, outcome, retry_at
+)
+SELECT
+    alert_ref, source, service, env, kind, title, message, severity, fingerprint, signature, labels,
+    details, occurrences, created_at, last_seen_at, started_at, resolved_at, incident_ref,
+    last_error, claims, failures, requeues, status, owner, claimed_at, processing_lock_until,
+    settled_by, settled_at, note, outcome, retry_at
+FROM json_populate_recordset(NULL::alerts, $1::json)
+ON CONFLICT (alert_ref) DO UPDATE SET
+    severity = excluded.severity,
+    occurrences = excluded.occurrences,
+    last_seen_at = excluded.last_seen_at,
+    resolved_at = excluded.resolved_at,
+    incident_ref = excluded.incident_ref,
+    last_error = excluded.last_error,
+    claims = excluded.claims,
+    failures = excluded.failures,
+    requeues = excluded.requeues,
+    status = excluded.status,
+    owner = excluded.owner,
+    claimed_at = excluded.claimed_at,
+    processing_lock_until = excluded.processing_lock_until,
+    settled_by = excluded.settled_by,
+    settled_at = excluded.settled_at,
+    note = excluded.note,
+    outcome = excluded.outcome,
+    retry_at = excluded.retry_at

@@ -1,0 +1,10 @@
+//! Every store is held to the same behaviour; then each to its own faults.
+
+mod backend;
+mod conformance;
+mod crashes;
+mod gated;
+mod interleavings;
+mod postgres;
+mod storms;
+mod world;

@@ -1,0 +1,36 @@
+//! What stories and pictures do alike.
+
+use anyhow::Result;
+
+use crate::window::{CONTROL, ENTER, Window};
+
+/// Plans a rollout of every drifted node and waits for its review.
+pub async fn plan_rollout(window: &Window) -> Result<()> {
+    window.press_outside_fields('3').await?;
+    window.click("//button[contains(., 'New rollout…') or contains(., 'Plan a rollout…')]").await?;
+    window.fill("Soak", "0").await?;
+    window.chord(&[CONTROL], ENTER).await?;
+    window.find("//*[@role='region' or self::section][@aria-label='Waves in order']").await?;
+    Ok(())
+}
+
+/// Types the phrase that the review asks for, where it asks for one, and starts.
+pub async fn start_rollout(window: &Window) -> Result<()> {
+    let field = "//input[starts-with(@aria-label, 'Type ')]";
+    if window.shows(field).await {
+        let field = window.find(field).await?;
+        let label = field.attr("aria-label").await?.unwrap_or_default();
+        let phrase = label.trim_start_matches("Type ").trim_end_matches(" to go on");
+        field.send_keys(phrase).await?;
+    }
+    window.chord(&[CONTROL], ENTER).await
+}
+
+/// Signs in the dialog that is open with a key file.
+pub async fn sign_with_file(window: &Window, key: &str, passphrase: &str) -> Result<()> {
+    let keys = window.find("//select[@id='key-choice']").await?;
+    keys.select_by_value("file:").await?;
+    window.fill("Key file", key).await?;
+    window.fill("Passphrase", passphrase).await?;
+    window.chord(&[CONTROL], ENTER).await
+}
