@@ -5,6 +5,7 @@ pub(crate) mod drift;
 pub(crate) mod files;
 pub(crate) mod fleet;
 pub(crate) mod plans;
+pub(crate) mod proof;
 pub(crate) mod runs;
 pub(crate) mod settings;
 pub(crate) mod window;

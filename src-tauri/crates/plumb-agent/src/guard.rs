@@ -1,6 +1,6 @@
 //! What every request passes: an id, a deadline, a net for panics, and errors in the right words.
 
-use std::{panic::AssertUnwindSafe, sync::Arc};
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Instant};
 
 use axum::{
     body::{Body, Bytes, to_bytes},
@@ -26,6 +26,7 @@ pub(crate) async fn guard(
     let id = request_id(request.headers());
     let path = request.uri().path().to_owned();
     let method = request.method().clone();
+    let begun = Instant::now();
     let answer = timeout(REQUEST_TIMEOUT, AssertUnwindSafe(next.run(request)).catch_unwind());
     let mut response = match answer.await {
         Ok(Ok(response)) => response,
@@ -47,7 +48,7 @@ pub(crate) async fn guard(
             response.headers_mut().insert(IDEMPOTENT_REPLAYED, replayed);
         }
     }
-    core.traffic.answered(&method, &path, response.status());
+    core.traffic.answered(&method, &path, response.status(), begun.elapsed());
     if response.status().is_server_error() {
         core.trial.look();
     }

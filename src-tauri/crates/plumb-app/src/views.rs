@@ -8,6 +8,7 @@ pub mod consent;
 pub mod convert;
 pub mod doctor;
 pub mod drift;
+pub mod dry_run;
 pub mod evaluate;
 pub mod evidence;
 pub mod fleet;
@@ -15,6 +16,7 @@ pub mod impact;
 pub mod journal;
 pub mod node;
 pub mod plan;
+pub mod readiness;
 pub mod refused;
 pub mod rollout;
 pub mod run;
@@ -31,8 +33,8 @@ mod tests {
     use ts_rs::{Config, ExportError, TS};
 
     use super::{
-        approvals, bundles, certificate, consent, drift, fleet, impact, node, plan, refused,
-        rollout, run, settings, shell,
+        approvals, bundles, certificate, consent, drift, dry_run, fleet, impact, node, plan,
+        readiness, refused, rollout, run, settings, shell,
     };
     use crate::{error::AppError, topics::Topic};
 
@@ -60,6 +62,8 @@ mod tests {
             write::<impact::ImpactView>,
             write::<plan::ActionRequest>,
             write::<plan::PlanView>,
+            write::<dry_run::DryRunView>,
+            write::<readiness::ChecklistView>,
             write::<rollout::RunOrder>,
             write::<run::RunView>,
             write::<run::RunMoment>,

@@ -8,8 +8,8 @@ use crate::commands::{
     agent, alerts, approvals, approve, bundle, bundle_status, certificate, check_subscription,
     completion, config, credential, demo, deployments, distribute, doctor, drift, evaluate,
     evidence, fleet, help, hub, impact, incidents, journal, key, logs, opa, packs, pin, plan,
-    refused, resolve_conflict, restart, rollback, roster, run, runs, status, sync, trust, unpin,
-    verify_bundle, version,
+    readiness, refused, resolve_conflict, restart, rollback, roster, run, runs, status, sync,
+    trust, unpin, verify_bundle, version,
 };
 
 /// Plumbline on a terminal: see the drift of a policy fleet and bring it back.
@@ -107,6 +107,9 @@ pub(crate) enum Command {
     Journal(journal::Journal),
     /// What every target of a run was seen to run after it, signed
     Certificate(certificate::Certificate),
+    /// What is ready before a change of a fleet, and what shows it
+    #[command(subcommand)]
+    Readiness(readiness::Readiness),
     /// Archives that prove what was done: captured, sealed, verified, compared
     #[command(subcommand)]
     Evidence(evidence::Evidence),
@@ -287,26 +290,33 @@ pub(crate) struct Targets {
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct Confirm {
     /// Show what would happen, and stop
-    #[arg(long)]
+    #[arg(long, conflicts_with = "request")]
     pub(crate) dry_run: bool,
     /// Apply without asking, where a yes is enough
-    #[arg(long)]
+    #[arg(long, conflicts_with = "request")]
     pub(crate) yes: bool,
     /// The phrase that production and irreversible actions ask for, for example "prod-eu 42"
-    #[arg(long = "confirm", value_name = "PHRASE")]
+    #[arg(long = "confirm", value_name = "PHRASE", conflicts_with = "request")]
     pub(crate) phrase: Option<String>,
     /// Why a safeguard is passed over, as --force does; it stands in the journal
     #[arg(long, value_name = "TEXT", conflicts_with_all = ["dry_run", "request", "at_night"])]
     pub(crate) reason: Option<String>,
+    /// Roll back without approvals, at the hours of the rule; say why. You sign the request
+    #[arg(long, value_name = "REASON", conflicts_with_all = ["dry_run", "request"])]
+    pub(crate) at_night: Option<String>,
+    #[command(flatten)]
+    pub(crate) asking: Asking,
+}
+
+/// How consent to a plan is asked for, and with which key somebody signs.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct Asking {
     /// Do not start: sign a request for approval and write it to this file
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["dry_run", "yes", "phrase", "at_night"])]
+    #[arg(long, value_name = "FILE")]
     pub(crate) request: Option<Utf8PathBuf>,
     /// When the requested change may begin: FROM/TO, two moments in ISO 8601
     #[arg(long, value_name = "FROM/TO", requires = "request")]
     pub(crate) window: Option<String>,
-    /// Roll back without approvals, at the hours of the rule; say why. You sign the request
-    #[arg(long, value_name = "REASON", conflicts_with = "dry_run")]
-    pub(crate) at_night: Option<String>,
     #[command(flatten)]
     pub(crate) key: KeyArgs,
 }

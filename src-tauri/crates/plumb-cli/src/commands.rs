@@ -32,6 +32,7 @@ pub(crate) mod packs;
 pub(crate) mod passphrase;
 pub(crate) mod pin;
 pub(crate) mod plan;
+pub(crate) mod readiness;
 pub(crate) mod refused;
 pub(crate) mod resolve_conflict;
 pub(crate) mod restart;
@@ -73,6 +74,7 @@ pub(crate) async fn run(arguments: &Arguments, out: &Output) -> Outcome {
         Command::Runs(runs) => runs.run(session).await,
         Command::Journal(journal) => journal.run(session).await,
         Command::Certificate(certificate) => certificate.run(session).await,
+        Command::Readiness(readiness) => readiness.run(session).await,
         Command::Evidence(evidence) => evidence.run(session).await,
         Command::Approve(approve) => approve.run(session).await,
         Command::Approvals(approvals) => approvals.run(session).await,

@@ -2,6 +2,7 @@
 
 pub(crate) mod age;
 pub(crate) mod diff;
+pub(crate) mod dry_run;
 pub(crate) mod escape;
 pub(crate) mod plan;
 pub(crate) mod rollout;

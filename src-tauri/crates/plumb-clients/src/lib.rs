@@ -4,6 +4,7 @@
 
 mod content;
 pub mod credentials;
+mod durations;
 mod error;
 mod escape;
 #[doc(hidden)]
@@ -16,15 +17,18 @@ mod nodes;
 mod once;
 pub mod operations;
 pub mod prometheus;
+mod prometheus_api;
 pub mod sweep;
 
 pub use credentials::{
     CredentialError, KeySafe, KeySafeError, Keyring, KeyringStatus, TokenSource,
 };
+pub use durations::{Durations, decision_durations};
 pub use escape::{escape, escape_bytes};
 pub use http::{HttpPool, Now, wall_clock};
 pub use node::observe;
 pub use operations::{
     Attempt, Operation, Outcome, PlanStep, Signed, perform, put_signed, submit_plan,
 };
+pub use prometheus_api::{QueryError, query as query_prometheus};
 pub use sweep::{SweepEnd, SweepOptions, SweepResult, sweep};

@@ -14,4 +14,4 @@ pub use ports::{
     Clock, EffectHandler, Journal, JournalError, Lock, LockError, NoLock, Observation, PinMove,
     Request,
 };
-pub use proof::standing;
+pub use proof::{otherwise, standing};

@@ -75,7 +75,7 @@ fn told(target: &NodePlan, seen: &Observation) -> Result<String, String> {
 
 /// Why a node is not as it was when its part was planned; nothing where it is, or where it stands as
 /// wanted already.
-pub(crate) fn otherwise(target: &NodePlan, seen: &Observation) -> Option<String> {
+pub fn otherwise(target: &NodePlan, seen: &Observation) -> Option<String> {
     if let Some(changed) = told_otherwise(target, seen) {
         return Some(changed);
     }

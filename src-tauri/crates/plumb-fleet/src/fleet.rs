@@ -43,6 +43,8 @@ pub struct Fleet {
     pub trusted_keys: Vec<TrustedKey>,
     /// Signed bundles at hand, as paths relative to the fleet file.
     pub bundles: Vec<String>,
+    /// Where gates ask for values, reached as a node is.
+    pub prometheus: Option<Arc<Node>>,
     /// Shared with whoever talks to a node.
     pub nodes: BTreeMap<NodeId, Arc<Node>>,
 }
@@ -71,6 +73,9 @@ pub struct FleetFile {
     pub thresholds: ThresholdEntry,
     #[serde(default)]
     pub trust: TrustEntry,
+    /// Where gates of rollouts ask for values.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prometheus: Option<PrometheusEntry>,
     #[serde(default, rename = "group", skip_serializing_if = "Vec::is_empty")]
     pub groups: Vec<GroupEntry>,
     #[serde(default, rename = "node", skip_serializing_if = "Vec::is_empty")]
@@ -119,6 +124,23 @@ pub struct TrustedKey {
     pub id: String,
     /// PEM file, relative to the fleet file.
     pub pem: String,
+}
+
+/// A Prometheus, and how it is reached.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PrometheusEntry {
+    /// Base URL, `http` or `https`, without user, query or fragment.
+    pub url: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credential: Option<CredentialRef>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<Arc<TlsFiles>>,
+    /// Permits sending the token over plain HTTP to an address that is not loopback.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub allow_plain_token: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub route: Option<Route>,
 }
 
 /// What the nodes of a group have in common.
@@ -245,6 +267,7 @@ impl FleetFile {
                 return Err(field("trust.keys", format!("the id {:?} stands twice", key.id)));
             }
         }
+        let prometheus = self.prometheus.map(PrometheusEntry::into_node).transpose()?;
         let mut nodes = BTreeMap::new();
         let mut label_sets = BTreeSet::new();
         let mut desired_by_node = BTreeMap::new();
@@ -273,7 +296,31 @@ impl FleetFile {
             desired_by_node,
             trusted_keys: self.trust.keys,
             bundles: self.bundles,
+            prometheus: prometheus.map(Arc::new),
             nodes,
+        })
+    }
+}
+
+impl PrometheusEntry {
+    fn into_node(self) -> Result<Node, FleetFileError> {
+        let url = checked_url(&self.url).map_err(|message| field("prometheus.url", message))?;
+        if self.tls.as_ref().is_some_and(|tls| tls.certificate.is_some() != tls.key.is_some()) {
+            let message = "certificate and key belong together".to_owned();
+            return Err(field("prometheus.tls", message));
+        }
+        Ok(Node {
+            id: NodeId::new("prometheus").expect("a plain word is a name"),
+            // It is none of them; what is asked of it does not depend on this.
+            api: NodeApi::Opa,
+            url,
+            labels: Arc::default(),
+            credential: self.credential,
+            tls: self.tls,
+            allow_plain_token: self.allow_plain_token,
+            route: self.route.unwrap_or_default(),
+            bundle_folder: None,
+            bundle: None,
         })
     }
 }
@@ -407,6 +454,26 @@ url = "https://gw-001.example:8083"
 group = "gateways"
 labels = { role = "gateway" }
 "#;
+
+    #[test]
+    fn a_prometheus_is_reached_as_the_file_says() {
+        let with = |section: &str| Fleet::parse(&format!("{FILE}\n[prometheus]\n{section}"));
+        let fleet =
+            with("url = \"https://metrics.example/prom\"\ncredential = { env = \"TOKEN\" }");
+        let server = fleet.expect("valid").prometheus.expect("it is named");
+        assert_eq!(server.url.as_str(), "https://metrics.example/prom");
+        assert_eq!(server.credential, Some(CredentialRef::Env("TOKEN".to_owned())));
+        assert_eq!(Fleet::parse(FILE).expect("valid").prometheus, None);
+        for (section, why) in [
+            ("url = \"ftp://metrics.example\"", "prometheus.url: the scheme"),
+            ("url = \"https://a:b@metrics.example\"", "prometheus.url: a user"),
+            ("url = \"https://x\"\ntls = { key = \"k\" }", "prometheus.tls: certificate and key"),
+            ("url = \"https://x\"\nport = 1", "unknown field"),
+        ] {
+            let error = with(section).expect_err(why).to_string();
+            assert!(error.contains(why), "{error}");
+        }
+    }
 
     #[test]
     fn a_group_gives_what_a_node_does_not_say() {

@@ -37,6 +37,11 @@ pub enum Action {
 }
 
 impl Action {
+    /// Whether it brings nodes back to what ran here before: no window, promotion or checklist stops it.
+    pub const fn is_way_back(&self) -> bool {
+        matches!(self, Self::Rollback { to: None } | Self::Undo { .. })
+    }
+
     /// The title of a plan of this action.
     pub fn title(&self) -> String {
         match self {

@@ -80,7 +80,8 @@ impl GateCheck {
 }
 
 /// Thousandths as a decimal.
-struct Milli(i64);
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Milli(pub i64);
 
 impl std::fmt::Display for Milli {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -92,6 +93,30 @@ impl std::fmt::Display for Milli {
                 write!(f, "{sign}{}.{}", value / 1_000, digits.trim_end_matches('0'))
             }
         }
+    }
+}
+
+/// The text is no decimal with at most three places.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{text:?} is no number with at most three places after the point")]
+pub struct MilliError {
+    pub text: String,
+}
+
+impl std::str::FromStr for Milli {
+    type Err = MilliError;
+    fn from_str(text: &str) -> Result<Self, MilliError> {
+        let wrong = || MilliError { text: text.chars().take(40).collect() };
+        let (sign, rest) = text.strip_prefix('-').map_or((1, text), |rest| (-1, rest));
+        let (whole, places) = rest.split_once('.').unwrap_or((rest, ""));
+        let digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
+        if whole.is_empty() || !digits(whole) || !digits(places) || places.len() > 3 {
+            return Err(wrong());
+        }
+        let thousandths: i64 = format!("{places:0<3}").parse().map_err(|_| wrong())?;
+        let whole: i64 = whole.parse().map_err(|_| wrong())?;
+        let all = whole.checked_mul(1_000).and_then(|whole| whole.checked_add(thousandths));
+        all.map(|all| Self(sign * all)).ok_or_else(wrong)
     }
 }
 

@@ -32,15 +32,13 @@ pub use consent::{Approvals, ConsentTerms, Evidence};
 pub use dry_run::{DryRun, DryRunNode, Precondition, Readiness, VerifyAnswer};
 pub use effect::Effect;
 pub use finding::{Finding, FindingCode, Probe, Severity, bundle_of, findings, findings_around};
-pub use gate::{Gate, GateCheck};
+pub use gate::{Gate, GateCheck, Milli, MilliError};
 pub use pins::{PinChange, PinTo, pin_of};
 pub use plan::{
     DesiredChange, LeftOut, LeftOutReason, NodePlan, Plan, PlanError, PlanInput, Running,
     SetDifference, Wave, path_on_node, plan,
 };
-pub use readiness::{
-    Checklist, Circumstances, Evidence as ReadinessEvidence, HeldLock, Promotion, WayBack,
-};
+pub use readiness::{Checklist, Circumstances, HeldLock, ItemState, Offered, Promotion, WayBack};
 pub use render::blast_lines;
 pub use request::{ApprovalRequest, RequestError};
 pub use rollout::{FreezeWindow, OnFailure, Rollout, Shape, roll_out, waves};

@@ -4,6 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use plumb_fleet::{ContentDigest, Digest, FleetId, NodeId};
+use plumb_trust::{
+    readiness::ReadinessItem,
+    roster::{FreezeWindow, GroupId, Requirement},
+};
 use serde::{Deserialize, Serialize};
 
 /// What is known around a plan when it is examined. What is absent is not looked at.
@@ -14,6 +18,8 @@ pub struct Circumstances {
     pub promotion: Option<Promotion>,
     /// Whether what a node would go back to is there and verified.
     pub ways_back: BTreeMap<NodeId, WayBack>,
+    /// When nothing is changed, beside what the plan says itself.
+    pub freeze: Vec<FreezeWindow>,
     /// The checklist of the fleet, where it keeps one.
     pub checklist: Option<Checklist>,
     /// Agents that verify plan and approvals themselves; nothing where it does not matter.
@@ -43,51 +49,83 @@ pub enum WayBack {
     Missing { reason: String },
 }
 
-/// Four things that are ready before a rollout (R212-R215), each with its evidence.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Checklist {
-    /// A dry run on staging that showed an automatic rollback.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub staging_rollback: Option<Evidence>,
-    /// Alerts go to whoever is on call.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub alerts_routed: Option<Evidence>,
-    /// The runbook was signed by Security.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub runbook_signed: Option<Evidence>,
-    /// The health endpoint is scraped by the platform's monitoring.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub health_scraped: Option<Evidence>,
+impl WayBack {
+    pub fn sentence(&self) -> String {
+        match self {
+            Self::Verified => "accepts what it would go back to".to_owned(),
+            Self::Missing { reason } => format!("could not be rolled back: {reason}"),
+        }
+    }
 }
 
-/// What shows that an item is ready.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "evidence", rename_all = "snake_case", deny_unknown_fields)]
-pub enum Evidence {
-    Link {
-        url: String,
-    },
-    /// A signed attestation or certificate, by the digest of its bytes.
-    Attestation {
+/// What is known of everything that is ready before a change, item by item.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Checklist {
+    pub items: BTreeMap<ReadinessItem, ItemState>,
+}
+
+/// How an item stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ItemState {
+    /// Evidence that counts, by its digest: what an approval binds.
+    Shown {
         digest: Digest,
     },
+    /// There is evidence, but it does not count.
+    Refused {
+        why: String,
+        required: bool,
+    },
+    Missing {
+        required: bool,
+    },
+}
+
+/// Evidence that was given for an item, already looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Offered {
+    pub digest: Digest,
+    /// The group for which somebody of the roster signed it; nothing for what is not signed.
+    pub role: Option<GroupId>,
+    /// Why it does not count, whoever asks for it.
+    pub problem: Option<String>,
 }
 
 impl Checklist {
-    /// The items in order, with what they are about.
-    pub fn items(&self) -> [(&'static str, Option<&Evidence>); 4] {
-        [
-            ("a staging run that showed an automatic rollback", self.staging_rollback.as_ref()),
-            ("alerts that reach whoever is on call", self.alerts_routed.as_ref()),
-            ("a runbook signed by Security", self.runbook_signed.as_ref()),
-            ("a health endpoint that is scraped", self.health_scraped.as_ref()),
-        ]
+    /// Judges what was given by what a roster requires. Every item has a state.
+    pub fn judge(
+        offered: &BTreeMap<ReadinessItem, Offered>,
+        required: &BTreeMap<ReadinessItem, Requirement>,
+    ) -> Self {
+        let state = |item: &ReadinessItem| {
+            let requirement = required.get(item);
+            let asked = requirement.is_some();
+            let Some(offered) = offered.get(item) else {
+                return ItemState::Missing { required: asked };
+            };
+            match offered.problem.clone().or_else(|| unmet(offered, requirement)) {
+                Some(why) => ItemState::Refused { why, required: asked },
+                None => ItemState::Shown { digest: offered.digest },
+            }
+        };
+        Self { items: ReadinessItem::ALL.iter().map(|item| (*item, state(item))).collect() }
     }
 
-    /// SHA-256 of its canonical bytes: what an approval binds.
-    pub fn digest(&self) -> Digest {
-        let bytes = serde_json_canonicalizer::to_vec(self).expect("a checklist always serialises");
-        Digest::of(&bytes)
+    /// What an approval binds: the digest of the evidence of each item that is shown.
+    pub fn bound(&self) -> BTreeMap<String, Digest> {
+        let shown = self.items.iter().filter_map(|(item, state)| match state {
+            ItemState::Shown { digest } => Some((item.name().to_owned(), *digest)),
+            ItemState::Refused { .. } | ItemState::Missing { .. } => None,
+        });
+        shown.collect()
     }
+}
+
+fn unmet(offered: &Offered, requirement: Option<&Requirement>) -> Option<String> {
+    let by = &requirement?.by;
+    if by.is_empty() || offered.role.as_ref().is_some_and(|role| by.contains(role)) {
+        return None;
+    }
+    let groups: Vec<&str> = by.iter().map(GroupId::as_str).collect();
+    Some(format!("somebody of {} must attest it", groups.join(" or ")))
 }

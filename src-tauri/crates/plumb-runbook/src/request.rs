@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     consent::{ConsentTerms, Evidence, bound, warnings},
+    dry_run::DryRun,
     finding::Finding,
     plan::Plan,
 };
@@ -28,6 +29,8 @@ pub enum RequestError {
     NoTerms,
     #[error("its dry run is not the one it names")]
     Report,
+    #[error("its dry run is one of another plan")]
+    OtherPlan,
 }
 
 /// What approvers are asked. Nothing in it is believed for its own sake: what is signed is computed from
@@ -61,6 +64,24 @@ impl ApprovalRequest {
         Self { format, plan, findings, evidence, report, window, requested_at, signed }
     }
 
+    /// The same with what a dry run found, which is bound by its digest.
+    #[must_use]
+    pub fn with_report(mut self, report: &DryRun) -> Self {
+        let bytes = report.canonical_bytes();
+        self.evidence.dry_run = Some(Digest::of(&bytes));
+        self.report = Some(String::from_utf8(bytes).expect("canonical JSON is UTF-8"));
+        self
+    }
+
+    /// What the dry run found that it binds; nothing where there was none.
+    pub fn dry_run(&self) -> Option<Result<DryRun, RequestError>> {
+        let report = self.report.as_ref()?;
+        let read = serde_json::from_str::<DryRun>(report).map_err(RequestError::Document);
+        Some(read.and_then(|read| {
+            if read.plan == self.hash() { Ok(read) } else { Err(RequestError::OtherPlan) }
+        }))
+    }
+
     /// Reads a request under limits.
     pub fn read(bytes: &[u8]) -> Result<Self, RequestError> {
         if bytes.len() > REQUEST_BYTES_MAX {
@@ -74,7 +95,7 @@ impl ApprovalRequest {
             return Err(RequestError::NoTerms);
         }
         let report = request.report.as_ref().map(|report| Digest::of(report.as_bytes()));
-        if report.is_some() && report != request.evidence.dry_run {
+        if report != request.evidence.dry_run {
             return Err(RequestError::Report);
         }
         Ok(request)

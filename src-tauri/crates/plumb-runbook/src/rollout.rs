@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use plumb_fleet::{Digest, Fleet, NodeId};
+pub use plumb_trust::roster::FreezeWindow;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -75,15 +76,6 @@ pub enum OnFailure {
     Halt,
     /// Nodes that were touched are brought back as the plan says.
     RollBack,
-}
-
-/// A time in which nothing is changed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct FreezeWindow {
-    pub from: Timestamp,
-    pub until: Timestamp,
-    pub reason: String,
 }
 
 impl Rollout {

@@ -184,6 +184,7 @@ impl World {
         Self {
             assessment: assess(&snapshot, &desired, start()),
             fleet: Fleet {
+                prometheus: None,
                 name,
                 environment: "staging".to_owned(),
                 read_only: false,

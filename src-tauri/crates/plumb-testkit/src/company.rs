@@ -106,7 +106,8 @@ impl Company {
             ("staging", rule(Vec::new()), None),
         ]
         .map(|(name, rule, staging)| {
-            (name.to_owned(), Environment { rule, staging_fleet: staging.map(fleet) })
+            let staging_fleet = staging.map(fleet);
+            (name.to_owned(), Environment { staging_fleet, ..Environment::of(rule) })
         });
         let fleets = [
             ("payments-eu", "production"),

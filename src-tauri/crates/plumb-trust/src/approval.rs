@@ -22,7 +22,7 @@ pub use document::{
 pub use refusal::{ApprovalRefusal, BoundField, Difference};
 
 use crate::{
-    dsse::{Envelope, KeyId, PublicKey, Statement},
+    dsse::{Envelope, KeyId, PublicKey, Statement, Verified},
     roster::{GroupId, PersonId, PersonKey, Roster, RosterRef},
 };
 
@@ -152,18 +152,7 @@ pub fn signed_by_a_person(
     now: Timestamp,
 ) -> Result<VerifiedApproval, ApprovalRefusal> {
     let envelope = Envelope::read(envelope).map_err(|error| ApprovalRefusal::Envelope { error })?;
-    if envelope.signature_count() != 1 {
-        return Err(ApprovalRefusal::Signatures { count: envelope.signature_count() });
-    }
-    if roster.is_expired(now) {
-        return Err(ApprovalRefusal::RosterExpired { at: roster.document().expires_at });
-    }
-    let keys: Vec<&PublicKey> = roster.keys().map(|(_, key)| &key.key).collect();
-    let verified = envelope.verify_first(&keys).map_err(|_| ApprovalRefusal::UnknownKey)?;
-    let signer = verified.signers().first().map(|key| key.id());
-    let owner = roster.keys().find(|(_, key)| Some(key.key.id()) == signer);
-    let (person, key) = owner.ok_or(ApprovalRefusal::UnknownKey)?;
-    key_counts(person, key, now)?;
+    let (verified, person, key) = signer(&envelope, roster, now)?;
     let statement: Statement<ApprovalDocument> =
         verified.statement().map_err(|error| ApprovalRefusal::Envelope { error })?;
     let document = statement.predicate;
@@ -182,6 +171,27 @@ pub fn signed_by_a_person(
     }
     let document = document.with_subjects(statement.subject);
     Ok(VerifiedApproval { document, key: key.key.id(), payload: envelope.payload_digest() })
+}
+
+/// Opens an envelope with one signature, by a key that counts and that the roster gives to somebody.
+pub(crate) fn signer<'e, 'r>(
+    envelope: &'e Envelope,
+    roster: &'r Roster,
+    now: Timestamp,
+) -> Result<(Verified<'e, 'r>, &'r PersonId, &'r PersonKey), ApprovalRefusal> {
+    if envelope.signature_count() != 1 {
+        return Err(ApprovalRefusal::Signatures { count: envelope.signature_count() });
+    }
+    if roster.is_expired(now) {
+        return Err(ApprovalRefusal::RosterExpired { at: roster.document().expires_at });
+    }
+    let keys: Vec<&'r PublicKey> = roster.keys().map(|(_, key)| &key.key).collect();
+    let verified = envelope.verify_first(&keys).map_err(|_| ApprovalRefusal::UnknownKey)?;
+    let signer = verified.signers().first().map(|key| key.id());
+    let owner = roster.keys().find(|(_, key)| Some(key.key.id()) == signer);
+    let (person, key) = owner.ok_or(ApprovalRefusal::UnknownKey)?;
+    key_counts(person, key, now)?;
+    Ok((verified, person, key))
 }
 
 /// What a newer roster took away from an approval that counted: its key, or the say of whoever signed.

@@ -7,6 +7,7 @@ pub mod keys;
 pub mod locked;
 pub mod policy;
 pub mod random;
+pub mod readiness;
 pub mod refused;
 pub mod roster;
 pub mod schemes;

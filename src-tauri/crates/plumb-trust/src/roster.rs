@@ -5,6 +5,7 @@
 //! trusted to sign the next one stands in the last one that was accepted (as in The Update Framework):
 //! a roster with other root keys needs the old ones and the new ones.
 
+mod environment;
 mod names;
 mod rule;
 
@@ -14,6 +15,7 @@ use jiff::Timestamp;
 use plumb_fleet::{Digest, FleetId};
 use serde::{Deserialize, Serialize};
 
+pub use environment::{CONSOLES_MAX, Environment, FREEZE_WINDOWS_MAX, FreezeWindow, Requirement};
 pub use names::{GroupId, PersonId, RosterNameError};
 pub(crate) use rule::filled;
 pub use rule::{NightRollback, Quorum, Rule, SEATS_MAX};
@@ -105,16 +107,6 @@ impl PersonKey {
     }
 }
 
-/// What holds for the fleets of one environment.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Environment {
-    pub rule: Rule,
-    /// The fleet on which a bundle is proven before it comes here.
-    #[serde(default)]
-    pub staging_fleet: Option<FleetId>,
-}
-
 /// What a roster says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -203,12 +195,17 @@ impl RosterDocument {
     fn rule_problem(&self) -> Option<String> {
         let all: BTreeMap<&PersonId, &BTreeSet<GroupId>> =
             self.people.iter().map(|(id, person)| (id, &person.groups)).collect();
+        let groups: BTreeSet<&GroupId> =
+            self.people.values().flat_map(|person| &person.groups).collect();
         for (name, environment) in &self.environments {
             if label_is_bad(name) {
                 return Some(format!("the environment {name:?} is no name"));
             }
             if let Some(problem) = environment.rule.problem(&all) {
                 return Some(format!("the rule of {name}: {problem}"));
+            }
+            if let Some(problem) = environment.problem(&groups) {
+                return Some(format!("the environment {name}: {problem}"));
             }
             if let Some(staging) = &environment.staging_fleet
                 && !self.fleets.contains_key(staging)

@@ -15,6 +15,7 @@ impl Session {
     pub(super) async fn rollout(&mut self, words: &[&str]) -> Result<(), AppError> {
         match words {
             ["plan", selected @ ..] => self.plan_in_waves(selected).await,
+            ["dry", "run"] => self.dry_run().await,
             ["start"] => self.start_and_wait().await,
             ["pick", "up"] => {
                 let run = self.open_run();
@@ -63,6 +64,22 @@ impl Session {
         }
         lines.push(rollout.on_failure.clone());
         lines.push(plan.cli.clone());
+        for line in lines {
+            self.say(line);
+        }
+        Ok(())
+    }
+
+    /// Asks every node of the plan shown last, and tells what they answered.
+    async fn dry_run(&mut self) -> Result<(), AppError> {
+        let hash = self.plan.as_ref().expect("a plan was made").hash.clone();
+        let report = self.app.dry_run(&hash).await?;
+        let hindered = report
+            .nodes
+            .iter()
+            .filter_map(|node| node.hindrance.as_ref().map(|why| format!("{} {why}", node.node)));
+        let lines: Vec<String> =
+            report.summary.iter().cloned().chain(hindered).chain(report.changed.clone()).collect();
         for line in lines {
             self.say(line);
         }

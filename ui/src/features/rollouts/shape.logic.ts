@@ -2,7 +2,7 @@
 import type { GateRequest, RolloutRequest, ShapeRequest } from '$lib/api/api';
 import type { RolloutForm } from '$lib/state/rollouts.svelte';
 
-export type Field = 'percent' | 'label' | 'first' | 'convergence' | 'errors' | 'soak' | 'tolerated';
+export type Field = 'percent' | 'label' | 'first' | 'convergence' | 'errors' | 'p95' | 'limit' | 'soak' | 'tolerated';
 
 export type Read = { request: RolloutRequest; wrong: null } | { request: null; wrong: Partial<Record<Field, string>> };
 
@@ -30,6 +30,14 @@ export function shares(text: string): number[] | null {
   return good ? read.filter((share) => share !== null) : null;
 }
 
+/** Thousandths of a decimal with at most three places; nothing if it cannot be read. */
+export function milli(text: string): number | null {
+  const read = /^(-?)(\d{1,9})(?:\.(\d{1,3}))?$/.exec(text.trim());
+  if (read === null) return null;
+  const value = Number(read[2]) * 1000 + Number((read[3] ?? '').padEnd(3, '0'));
+  return read[1] === '-' ? -value : value;
+}
+
 function shapeOf(form: RolloutForm, wrong: Partial<Record<Field, string>>): ShapeRequest {
   const canary = form.canary.trim() === '' ? null : form.canary.trim();
   switch (form.shape) {
@@ -51,7 +59,7 @@ function shapeOf(form: RolloutForm, wrong: Partial<Record<Field, string>>): Shap
 }
 
 function gateOf(form: RolloutForm, wrong: Partial<Record<Field, string>>): GateRequest | null {
-  const gate: GateRequest = { soak_s: seconds(form.soak) ?? 0 };
+  const gate: GateRequest = { prometheus: [], soak_s: seconds(form.soak) ?? 0 };
   if (seconds(form.soak) === null) wrong.soak = 'Write a time up to 7 d, for example 5 min.';
   const number = (text: string, field: Field, from: number, to: number, sentence: string): number | null => {
     if (text.trim() === '') return null;
@@ -63,8 +71,14 @@ function gateOf(form: RolloutForm, wrong: Partial<Record<Field, string>>): GateR
   if (convergence !== null) gate.convergence_percent = convergence;
   const errors = number(form.errors, 'errors', 0, 1_000_000, 'A whole number up to 1,000,000.');
   if (errors !== null) gate.errors_ppm = errors;
+  const p95 = number(form.p95, 'p95', 1, 999_999_999, 'A whole number of microseconds, for example 5000.');
+  if (p95 !== null) gate.p95_us = p95;
+  const limit = milli(form.limit);
+  if (form.query.trim() !== '' && limit === null) wrong.limit = 'A number with at most three places after the point, for example 0.05.';
+  if (form.query.trim() === '' && form.limit.trim() !== '') wrong.limit = 'Write the query that is held to this limit.';
+  if (form.query.trim() !== '' && limit !== null) gate.prometheus = [{ query: form.query.trim(), at_most_milli: limit }];
   if (form.attest.trim() !== '') gate.attest = form.attest.trim();
-  const looks = Object.keys(gate).length > 1 || gate.soak_s > 0;
+  const looks = Object.keys(gate).length > 2 || gate.prometheus.length > 0 || gate.soak_s > 0;
   return looks ? gate : null;
 }
 

@@ -7,6 +7,7 @@ import type {
   CertificateView,
   ChosenText,
   DriftView,
+  DryRunView,
   FleetPage,
   FleetView,
   ImportFormat,
@@ -19,6 +20,7 @@ import type {
   PlanConsentView,
   PlanView,
   RawAnswer,
+  ChecklistView,
   RequestFileView,
   ReviewView,
   RosterFileView,
@@ -62,6 +64,15 @@ export interface Api {
   startRunAtNight(fleet: string, planHash: string, typed: string | null, reason: string, key: KeyRequest): Promise<RunView>;
   /** How a plan stands with those who must consent; nothing where nobody has to. */
   planConsent(planHash: string): Promise<PlanConsentView | null>;
+  /** Asks every node of a plan and changes nothing; approvals bind what is found. */
+  dryRun(planHash: string): Promise<DryRunView>;
+  /** What the newest dry run of a plan found; nothing where no node was asked yet. */
+  newestDryRun(planHash: string): Promise<DryRunView | null>;
+  /** What is ready before a change of a fleet, and what shows it. */
+  readiness(fleet: string): Promise<ChecklistView>;
+  linkReadiness(fleet: string, item: string, url: string): Promise<ChecklistView>;
+  /** Signs that somebody looked at an item and that it is ready, and adds it. */
+  attestReadiness(fleet: string, item: string, seen: string, role: string | null, key: KeyRequest): Promise<ChecklistView>;
   /** Plans that approval was asked for and that have not run, the newest request first. */
   waitingPlans(fleet: string): Promise<WaitingPlanView[]>;
   /** A plan that was shown before, so that it can be started; refused with the difference where it would come out differently now. */

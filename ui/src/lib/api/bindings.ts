@@ -57,6 +57,10 @@ changes: Array<string>,
  */
 bundles: Array<string>, dry_run: string | null, 
 /**
+ * What the dry run found: how many nodes gave which answers, most nodes first.
+ */
+found: Array<string>, 
+/**
  * Items of the readiness checklist with the SHA-256 of their evidence.
  */
 readiness: Array<string>, 
@@ -154,7 +158,7 @@ straggles: string | null, };
 
 export type CertificateView = { run: string, fleet: string, environment: string, plan_hash: string, operator: string, 
 /**
- * How the run ended: `succeeded`, `incomplete`, `aborted` or `interrupted`.
+ * How the run ended: `succeeded`, `incomplete`, `aborted`, `rolled_back`, `halted` or `interrupted`.
  */
 outcome: string, ended_at_ms: number, 
 /**
@@ -198,6 +202,10 @@ unsigned: string | null,
  */
 file: string | null, 
 /**
+ * Where it came from, if another console made it.
+ */
+imported: ImportView | null, 
+/**
  * One sentence for a person.
  */
 summary: string, };
@@ -205,6 +213,55 @@ summary: string, };
 export type CheckLine = { name: string, outcome: CheckWord, detail: string | null, };
 
 export type CheckWord = "passed" | "failed" | "not_made";
+
+export type ChecklistItemView = { 
+/**
+ * Stable word such as `runbook_signed`.
+ */
+item: string, 
+/**
+ * What is ready, in words.
+ */
+what: string, required: boolean, 
+/**
+ * Groups of which somebody must attest it; empty where a link is enough.
+ */
+by: Array<string>, state: ChecklistState, 
+/**
+ * Why evidence that was given does not count.
+ */
+why: string | null, 
+/**
+ * A link, the name of a certificate, or what somebody attests to have seen.
+ */
+evidence: string | null, 
+/**
+ * Who attested it, for which group; nothing for what is not signed.
+ */
+attested_by: string | null, expires_at: string | null, 
+/**
+ * SHA-256 that approvals bind.
+ */
+digest: string | null, 
+/**
+ * Who added it, and when.
+ */
+added_by: string | null, added_at_ms: number | null, };
+
+export type ChecklistState = "shown" | "refused" | "missing";
+
+/**
+ * The readiness checklist of a fleet.
+ */
+export type ChecklistView = { fleet: string, 
+/**
+ * A signed roster rules the fleet; without one nothing is required, and nobody can attest.
+ */
+ruled: boolean, items: Array<ChecklistItemView>, 
+/**
+ * Required items that are not shown: nothing but a way back starts while there is one.
+ */
+open: number, };
 
 /**
  * A file that was chosen, with what stands in it.
@@ -323,6 +380,36 @@ rule: string,
 night: string | null, dry_run: boolean, staging_fleet: string | null, };
 
 /**
+ * What one node answered, each verdict in a sentence.
+ */
+export type DryRunNodeView = { node: string, verify: string, ready: string, precondition: string, way_back: string, has_way_back: boolean, runs_version: string | null, runs_content: string | null, 
+/**
+ * Why the plan would not go as planned here.
+ */
+hindrance: string | null, };
+
+/**
+ * The answers of every node of a plan. Nothing was changed for them.
+ */
+export type DryRunView = { plan: string, fleet: string, 
+/**
+ * SHA-256 over verdicts and observed contents: what an approval binds.
+ */
+digest: string, at_ms: number, 
+/**
+ * Nodes with which the plan would not go as planned.
+ */
+hindered: number, 
+/**
+ * How many nodes gave which answers, most nodes first.
+ */
+summary: Array<string>, nodes: Array<DryRunNodeView>, 
+/**
+ * What was found otherwise than by the dry run before, one node a line.
+ */
+changed: Array<string>, };
+
+/**
  * A check that failed on some nodes of a group.
  */
 export type FailedCheck = { name: string, nodes: number, };
@@ -437,6 +524,14 @@ convergence_percent?: number | null,
  */
 errors_ppm?: number | null, 
 /**
+ * 95 of 100 decisions since the wave began took at most so long, in microseconds.
+ */
+p95_us?: number | null, 
+/**
+ * Values of Prometheus queries.
+ */
+prometheus: Array<QueryRequest>, 
+/**
  * What somebody has to look at and attest.
  */
 attest?: string | null, 
@@ -528,6 +623,19 @@ export type ImportPreview = { added: Array<string>, removed: Array<string>, chan
  * The file as it would be written.
  */
 toml: string, };
+
+/**
+ * A certificate that came from another console.
+ */
+export type ImportView = { 
+/**
+ * The file it came from.
+ */
+file: string, 
+/**
+ * Who took it in, and when.
+ */
+by: string, at_ms: number, };
 
 /**
  * Which key to sign with.
@@ -830,6 +938,15 @@ export type PolicyDiffView = { group: string, from_content: string | null, to_co
 policies: Array<PolicyDiffLine>, unavailable: string | null, };
 
 export type PolicyLine = { id: string, digest: string, };
+
+/**
+ * The one value of a Prometheus query, and its limit.
+ */
+export type QueryRequest = { query: string, 
+/**
+ * In thousandths: 50 is 0.05.
+ */
+at_most_milli: number, };
 
 /**
  * One answer as received, fetched on demand and not stored.
@@ -1376,7 +1493,11 @@ code: string,
 /**
  * Why, with what differs.
  */
-reason: string, payload: string, };
+reason: string, 
+/**
+ * Nodes about which the dry run says something else than the one that was signed, with what.
+ */
+changes: Array<string>, payload: string, };
 
 /**
  * A plan that approval was asked for, and that has not run.

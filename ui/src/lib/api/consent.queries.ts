@@ -12,6 +12,30 @@ export const consentQuery = (api: Api, fleet: string, planHash: string) =>
     meta: { topics: ofFleet(fleet) },
   });
 
+/** What the newest dry run of a plan found; nothing where no node was asked yet. */
+export const dryRunQuery = (api: Api, fleet: string, planHash: string) =>
+  queryOptions({
+    queryKey: ['dry-run', planHash],
+    queryFn: () => api.newestDryRun(planHash),
+    meta: { topics: ofFleet(fleet) },
+  });
+
+/** What is ready before a change of a fleet, and what shows it. */
+export const readinessQuery = (api: Api, fleet: string) =>
+  queryOptions({
+    queryKey: ['readiness', fleet],
+    queryFn: () => api.readiness(fleet),
+    meta: { topics: ofFleet(fleet) },
+  });
+
+/** Keys of this machine, and the groups that have a say in a fleet. */
+export const signersQuery = (api: Api, fleet: string) =>
+  queryOptions({
+    queryKey: ['signers', fleet],
+    queryFn: () => api.reviewSigners(fleet),
+    meta: { topics: ofFleet(fleet) },
+  });
+
 /** Plans that approval was asked for. */
 export const waitingQuery = (api: Api, fleet: string) =>
   queryOptions({

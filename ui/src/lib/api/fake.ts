@@ -3,6 +3,7 @@
 import type { Api, FleetSummary, SettingsView, ShellView, Topic } from './api';
 import { FLEET_NAMES, START_MS, fleetNamed, forgetFleets, type FakeFleet } from './fake/fleets';
 import { FakeConsent, SIGNERS, certificateOf, type Consenting } from './fake/consent';
+import { FakeProof } from './fake/proof';
 import { textDiff } from './fake/policies';
 import { FakeRosters } from './fake/roster';
 import { momentsOf } from './fake/moments';
@@ -38,6 +39,7 @@ export function createFake(options: FakeOptions): Api {
   };
   const runs = new FakeRuns(now, announce, options.tickMs ?? 350);
   const consent = new FakeConsent(now, options.consent ?? null, options.reviews ?? false);
+  const proof = new FakeProof(now, options.consent != null);
   const rosters = new FakeRosters(options.fleet, options.consent != null);
   const quiet = new Set<string>();
   const changed = <T>(fleet: string, value: T): T => {
@@ -130,6 +132,11 @@ export function createFake(options: FakeOptions): Api {
       return changed(fleet, run);
     }),
     planConsent: (planHash) => answer(() => consent.of(runs.plan(planHash))),
+    dryRun: (planHash) => answer(() => changed(open ?? '', proof.ask(runs.plan(planHash)))),
+    newestDryRun: (planHash) => answer(() => proof.newest(planHash)),
+    readiness: (fleet) => ask(fleet, () => proof.readiness(fleet)),
+    linkReadiness: (fleet, item, url) => answer(() => changed(fleet, proof.link(fleet, item, url))),
+    attestReadiness: (fleet, item, seen, role) => answer(() => changed(fleet, proof.attest(fleet, item, seen, role))),
     askForApproval: (fleet, planHash, key, path) => answer(() => changed(fleet, consent.ask(runs.plan(planHash), key, path))),
     saveRequest: () => answer(() => undefined),
     addApprovalFile: (fleet, path) => answer(() => changed(fleet, consent.add(runs.newest(), path))),

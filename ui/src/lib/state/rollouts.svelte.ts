@@ -12,13 +12,16 @@ export interface RolloutForm {
   first: string;
   convergence: string;
   errors: string;
+  p95: string;
+  query: string;
+  limit: string;
   attest: string;
   soak: string;
   rollBack: boolean;
   tolerated: string;
 }
 
-const CAUTIOUS: RolloutForm = { shape: 'shares', canary: '', percent: '10, 50', label: '', order: '', first: '', convergence: '100', errors: '', attest: '', soak: '5 min', rollBack: false, tolerated: '0' };
+const CAUTIOUS: RolloutForm = { shape: 'shares', canary: '', percent: '10, 50', label: '', order: '', first: '', convergence: '100', errors: '', p95: '', query: '', limit: '', attest: '', soak: '5 min', rollBack: false, tolerated: '0' };
 
 export type RolloutStage = { at: 'form' } | { at: 'preparing' } | { at: 'refused'; error: AppError } | { at: 'review'; plan: PlanView };
 

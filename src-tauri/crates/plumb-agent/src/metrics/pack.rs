@@ -230,6 +230,11 @@ pub(crate) struct Buckets {
 }
 
 impl Buckets {
+    /// Counts as they were taken elsewhere, not cumulative, one more than there are bounds.
+    pub(crate) fn of(bounds: &'static [f64], counts: Vec<u64>, sum_us: u64) -> Self {
+        Self { bounds, counts, sum_us }
+    }
+
     fn new(bounds: &'static [f64]) -> Self {
         Self { bounds, counts: vec![0; bounds.len() + 1], sum_us: 0 }
     }

@@ -316,6 +316,14 @@ pub(super) const ROWS: &[Row] = &[
         },
     ),
     row(
+        "plumb_agent_decision_duration_seconds",
+        Kind::Histogram,
+        "seconds",
+        &[],
+        "Time to answer a decision",
+        |seen, out| histogram(out, &seen.core.traffic.durations()),
+    ),
+    row(
         "plumb_agent_alerts_total",
         Kind::Counter,
         "alerts",

@@ -110,17 +110,20 @@ impl App {
         key: &KeyChoice,
     ) -> Result<(Vec<u8>, SignedView), AppError> {
         let prepared = self.prepared(ids::plan_hash(plan_hash)?)?;
-        let current = self.current(prepared.plan.fleet.as_str()).await?;
         let Some(terms) = prepared.plan.consent.clone() else {
             return Err(no_terms(&prepared.plan));
         };
         let roster = self.ruling_roster(&prepared.plan.fleet).await?;
+        // Asked before the moment from which the request counts: what it binds is known by then.
+        let report = self.dry_run_of(&prepared.plan).await?;
+        let current = self.current(prepared.plan.fleet.as_str()).await?;
         let now = self.now();
         let valid = SignedDuration::from_hours(i64::from(rule_hours(&roster, &prepared.plan)));
         let window = window.unwrap_or(ChangeWindow { not_before: now, not_after: now + valid });
-        let evidence = evidence(&prepared.plan, &current, None);
+        let evidence = self.evidence(&prepared.plan, &current, now).await?;
         let (plan, findings) = (prepared.plan, prepared.findings);
-        let mut request = ApprovalRequest::unsigned(plan, findings, evidence, window, now);
+        let mut request =
+            ApprovalRequest::unsigned(plan, findings, evidence, window, now).with_report(&report);
         let key = self.personal_key(key).await?;
         let role =
             roster.person(&terms.requester).and_then(|person| person.groups.first().cloned());
@@ -244,7 +247,7 @@ impl App {
             }
             _ => (None, self.now(), self.ruling_roster(&plan.fleet).await?),
         };
-        let (envelopes, evidence, spent) = self.signed_for(&plan, current, run).await?;
+        let (envelopes, evidence, spent) = self.signed_for(&plan, current, run, now).await?;
         let at_night = match run {
             Some(run) => {
                 let mut conn = self.record().read().await?;
@@ -267,25 +270,49 @@ impl App {
         })
     }
 
-    /// Envelopes of a plan, what its approvers were asked, and nonces that other runs used.
+    /// Envelopes of a plan, what they must be about at a moment, and nonces that other runs used.
     pub(crate) async fn signed_for(
         &self,
         plan: &Plan,
         current: &Current,
         run: Option<RunId>,
+        at: Timestamp,
     ) -> Result<(Vec<Vec<u8>>, Evidence, BTreeSet<Nonce>), AppError> {
+        let evidence = self.evidence(plan, current, at).await?;
         let mut conn = self.record().read().await?;
         let kept = plumb_store::approvals::of_plan(&mut conn, plan.hash()).await?;
-        let asked = plumb_store::approvals::request(&mut conn, plan.hash()).await?;
         let spent = plumb_store::approvals::spent(&mut conn, run).await?;
+        let asked = plumb_store::approvals::request(&mut conn, plan.hash()).await?;
         let asked = asked.map(|asked| read_request(asked.as_bytes())).transpose()?;
-        let evidence = match (run, &asked) {
-            // It was compared with what stood in the catalogue when the run was started.
-            (Some(_), Some(asked)) => asked.evidence.clone(),
-            _ => evidence(plan, current, asked.as_ref()),
+        // What a run was started with was compared with what stood then.
+        let evidence = match (run, asked) {
+            (Some(_), Some(asked)) => asked.evidence,
+            _ => evidence,
         };
         let spent = spent.iter().filter_map(|nonce| nonce.parse().ok()).collect();
         Ok((kept.into_iter().map(|one| one.envelope).collect(), evidence, spent))
+    }
+
+    /// What consent to a plan must be bound to at a moment: its bundles, the newest dry run, and what was
+    /// shown to be ready by then.
+    async fn evidence(
+        &self,
+        plan: &Plan,
+        current: &Current,
+        at: Timestamp,
+    ) -> Result<Evidence, AppError> {
+        let report = {
+            let mut conn = self.record().read().await?;
+            plumb_store::dry_runs::newest(&mut conn, plan.hash(), at).await?
+        };
+        let roster = self.roster_of(&plan.fleet).await?;
+        let readiness = self.readiness_at(&plan.fleet, roster.as_ref(), at).await?;
+        let bundles = plan.targets().filter_map(|target| bundle_of(target, &current.desired));
+        Ok(Evidence {
+            bundles: bundles.map(|entry| entry.digest).collect(),
+            dry_run: report.map(|report| report.digest),
+            readiness: readiness.checklist().bound(),
+        })
     }
 
     fn request_view(
@@ -322,6 +349,9 @@ impl App {
                     view.problems.push("its requester signed something else".to_owned());
                 }
             }
+        }
+        if let Some(Err(error)) = request.dry_run() {
+            view.problems.push(chain(&error));
         }
         view
     }
@@ -366,17 +396,6 @@ fn no_terms(plan: &Plan) -> AppError {
 
 fn rule_hours(roster: &Roster, plan: &Plan) -> u32 {
     roster.environment_of(&plan.fleet).map_or(1, |(_, environment)| environment.rule.valid_h_max)
-}
-
-/// What a plan is bound to: the bundles of its nodes as the planner finds them in the catalogue now, and
-/// what its approvers were shown of a dry run and of readiness.
-fn evidence(plan: &Plan, current: &Current, asked: Option<&ApprovalRequest>) -> Evidence {
-    let bundles = plan.targets().filter_map(|target| bundle_of(target, &current.desired));
-    Evidence {
-        bundles: bundles.map(|entry| entry.digest).collect(),
-        dry_run: asked.and_then(|asked| asked.evidence.dry_run),
-        readiness: asked.map(|asked| asked.evidence.readiness.clone()).unwrap_or_default(),
-    }
 }
 
 pub(crate) fn role_of(
@@ -484,6 +503,7 @@ fn request_lines(request: &ApprovalRequest) -> ApprovalRequestView {
         changes: changes.iter().map(|(line, n)| format!("{n} {} {line}", nodes(*n))).collect(),
         bundles: request.evidence.bundles.iter().map(ToString::to_string).collect(),
         dry_run: request.evidence.dry_run.map(|digest| digest.to_string()),
+        found: request.dry_run().and_then(Result::ok).map(|run| run.summary()).unwrap_or_default(),
         readiness: request.evidence.readiness.iter().map(|(k, v)| format!("{k} {v}")).collect(),
         warnings: said(Severity::Warning),
         fatal: said(Severity::Fatal),

@@ -36,8 +36,8 @@ use crate::{
 
 /// The clock is looked at this often while a fleet settles; it may be set meanwhile.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// Green certificates of a fleet that are searched, the newest first.
-const GREEN_MAX: usize = 1_000;
+/// Certificates of a fleet that are searched, the newest first.
+pub(crate) const CERTIFICATES_MAX: usize = 1_000;
 
 /// A signed certificate of which every target stood: proof for a promotion, evidence for a checklist.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,11 +50,11 @@ pub struct GreenCertificate {
 }
 
 /// A certificate with what its envelope proves.
-struct Opened {
-    certificate: Certificate,
-    digest: Digest,
-    signed_by: Option<String>,
-    unsigned: Option<String>,
+pub(crate) struct Opened {
+    pub certificate: Certificate,
+    pub digest: Digest,
+    pub signed_by: Option<String>,
+    pub unsigned: Option<String>,
 }
 
 impl App {
@@ -137,7 +137,7 @@ impl App {
         })?;
         let kept = {
             let mut conn = self.record().read().await?;
-            plumb_store::certificates::list(&mut conn, &fleet, true, GREEN_MAX).await?
+            plumb_store::certificates::list(&mut conn, &fleet, true, CERTIFICATES_MAX).await?
         };
         let keys = self.own_keys().await?;
         let mut green = Vec::new();
@@ -280,7 +280,7 @@ pub fn verify_certificate(
 }
 
 /// Opens an envelope with trusted keys; the sentence says why it proves nothing.
-fn open(envelope: &[u8], keys: &[PublicKey]) -> Result<Opened, String> {
+pub(crate) fn open(envelope: &[u8], keys: &[PublicKey]) -> Result<Opened, String> {
     let envelope = Envelope::read(envelope).map_err(|error| chain(&error))?;
     let verified = envelope.verify(keys).map_err(|error| chain(&error))?;
     let statement = verified.statement().map_err(|error| chain(&error))?;
@@ -303,7 +303,7 @@ fn too_early(run: RunId, early: &TooEarly) -> AppError {
 }
 
 impl Opened {
-    fn view(self, file: Option<&Utf8Path>) -> CertificateView {
+    pub(crate) fn view(self, file: Option<&Utf8Path>) -> CertificateView {
         let Self { certificate, digest, signed_by, unsigned } = self;
         let text = |content: ContentDigest| content.to_string();
         CertificateView {
@@ -324,6 +324,7 @@ impl Opened {
             unsigned,
             bypassed: certificate.bypasses.iter().map(ToString::to_string).collect(),
             file: file.map(ToString::to_string),
+            imported: None,
             summary: summary(&certificate),
             targets: certificate
                 .targets

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use plumb_fleet::{FleetId, NodeId};
-use plumb_runbook::{Circumstances, Plan, Probe, Promotion, WayBack};
+use plumb_runbook::{Circumstances, FreezeWindow, Plan, Probe, Promotion, WayBack};
 
 use crate::{actions::submit::enforcing, app::App, error::AppError};
 
@@ -22,6 +22,8 @@ impl App {
             lock: self.lock_held(plan).await,
             enforcing,
             promotion: self.promotion(&plan.fleet).await?,
+            freeze: self.freeze_windows(&plan.fleet).await?,
+            checklist: self.checklist(&plan.fleet).await?,
             ways_back: back.iter().map(|(node, said)| (node.clone(), way_back(said))).collect(),
             ..Circumstances::default()
         })
@@ -30,11 +32,21 @@ impl App {
     /// What staging certified for a fleet; nothing where the roster names no staging fleet for it.
     async fn promotion(&self, fleet: &FleetId) -> Result<Option<Promotion>, AppError> {
         let Some(roster) = self.roster_of(fleet).await? else { return Ok(None) };
-        let named = roster.environment_of(fleet).and_then(|(_, of)| of.staging_fleet.clone());
-        let Some(staging_fleet) = named else { return Ok(None) };
-        let green = self.green_certificates(staging_fleet.as_str()).await?;
-        let certified = green.into_iter().flat_map(|one| one.contents).collect();
+        let Some((_, environment)) = roster.environment_of(fleet) else { return Ok(None) };
+        let Some(staging_fleet) = environment.staging_fleet.clone() else { return Ok(None) };
+        let certified = self.promoted(environment, &staging_fleet).await?;
         Ok(Some(Promotion { staging_fleet, certified }))
+    }
+
+    /// When the roster says that nothing is changed in a fleet, past windows too: a plan keeps its bytes
+    /// when one ends.
+    pub(crate) async fn freeze_windows(
+        &self,
+        fleet: &FleetId,
+    ) -> Result<Vec<FreezeWindow>, AppError> {
+        let roster = self.roster_of(fleet).await?;
+        let environment = roster.as_ref().and_then(|roster| roster.environment_of(fleet));
+        Ok(environment.map(|(_, environment)| environment.freeze.clone()).unwrap_or_default())
     }
 }
 

@@ -7,7 +7,7 @@ use plumb_fleet::PlanHash;
 use plumb_runbook::{Action, Approvals, Plan};
 use plumb_store::approvals::KeptApproval;
 use plumb_trust::{
-    approval::{ApprovalRefusal, has_a_say, signed_by_a_person},
+    approval::{ApprovalRefusal, Voided, has_a_say, signed_by_a_person},
     roster::Roster,
 };
 
@@ -226,7 +226,7 @@ impl App {
     /// Answers to the last plan of the same title that no run used: what this plan voids, and by what.
     async fn voided_before(&self, plan: &Plan, roster: &Roster) -> Result<Vec<VoidView>, AppError> {
         let current = self.current(plan.fleet.as_str()).await?;
-        let (_, evidence, spent) = self.signed_for(plan, &current, None).await?;
+        let (_, evidence, spent) = self.signed_for(plan, &current, None, self.now()).await?;
         let kept = {
             let mut conn = self.record().read().await?;
             plumb_store::approvals::of_fleet(&mut conn, &plan.fleet, BEFORE_ENVELOPES_MAX).await?
@@ -259,17 +259,13 @@ impl App {
                 let judged = approvals.judge(plan, &[]).map_err(|error| {
                     AppError::new(Code::Invalid, error.to_string(), "plan again")
                 })?;
-                let changed = judged.voided.iter().filter_map(|one| {
-                    let ApprovalRefusal::Changed { .. } = one.refusal else { return None };
-                    of.get(one.index).map(|kept| VoidView {
-                        person: kept.person.clone(),
-                        act: kept.act.clone(),
-                        code: one.refusal.name().to_owned(),
-                        reason: one.refusal.to_string(),
-                        payload: kept.payload.to_string(),
-                    })
-                });
-                return Ok(changed.collect());
+                let changed: Vec<Voided> = judged
+                    .voided
+                    .into_iter()
+                    .filter(|one| matches!(one.refusal, ApprovalRefusal::Changed { .. }))
+                    .collect();
+                let of: Vec<KeptApproval> = of.into_iter().cloned().collect();
+                return self.void_views(plan, roster, &of, &changed).await;
             }
         }
         Ok(Vec::new())
@@ -295,7 +291,7 @@ fn roles(roster: &Roster, environment: &str) -> Vec<String> {
     able.map(ToString::to_string).collect()
 }
 
-fn choice(key: KeyRequest) -> Result<KeyChoice, AppError> {
+pub(crate) fn choice(key: KeyRequest) -> Result<KeyChoice, AppError> {
     Ok(match key {
         KeyRequest::Kept { name } => KeyChoice::Kept(Some(name)),
         KeyRequest::File { path, passphrase } => KeyChoice::File {

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use plumb_runbook::{Action, Plan, shell_word};
+use plumb_runbook::{Action, Milli, Plan, shell_word};
 
 use crate::{
     actions::{kept::selected, rollout::asked},
@@ -113,6 +113,13 @@ fn gate_flags(line: &mut String, gate: &GateRequest) {
     if let Some(ppm) = gate.errors_ppm {
         flag(line, "gate-errors-ppm", &ppm.to_string());
     }
+    if let Some(us) = gate.p95_us {
+        flag(line, "gate-p95-us", &us.to_string());
+    }
+    for asked in &gate.prometheus {
+        let limit = Milli(asked.at_most_milli);
+        flag(line, "gate-prometheus", &format!("{} <= {limit}", asked.query));
+    }
     if let Some(what) = &gate.attest {
         flag(line, "gate-attest", what);
     }
@@ -130,6 +137,7 @@ fn flag(line: &mut String, name: &str, value: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::views::rollout::QueryRequest;
 
     #[track_caller]
     fn check(shape: ShapeRequest, gate: Option<GateRequest>) -> String {
@@ -141,6 +149,11 @@ mod tests {
         let gate = GateRequest {
             convergence_percent: Some(100),
             errors_ppm: Some(200),
+            p95_us: Some(2_500),
+            prometheus: vec![QueryRequest {
+                query: "max(rate(denied[5m]))".to_owned(),
+                at_most_milli: 50,
+            }],
             attest: Some("it's as it should".to_owned()),
             soak_s: 30,
         };
@@ -149,6 +162,7 @@ mod tests {
         assert_eq!(
             check(shares, Some(gate)),
             " --canary gw-1 --shares 10,50 --gate-convergence 100 --gate-errors-ppm 200 \
+             --gate-p95-us 2500 --gate-prometheus 'max(rate(denied[5m])) <= 0.05' \
              --gate-attest 'it'\\''s as it should' --soak 30s \
              --on-failure roll-back --failures 2"
         );

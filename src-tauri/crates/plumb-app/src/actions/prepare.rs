@@ -18,7 +18,7 @@ use crate::{
     actions::{
         configure::{setting, wire_value},
         plan_line::plan_line,
-        rollout::policy,
+        rollout::{asks_prometheus, policy},
     },
     app::App,
     current::Current,
@@ -104,7 +104,17 @@ impl App {
             _ => None,
         };
         let known = earlier.as_ref().unwrap_or(current);
-        let policy = request.rollout.as_ref().map(policy).transpose()?;
+        let mut policy = request.rollout.as_ref().map(policy).transpose()?;
+        if let Some(policy) = &mut policy
+            && !action.is_way_back()
+        {
+            policy.freeze = self.freeze_windows(&current.fleet.name).await?;
+        }
+        if policy.as_ref().is_some_and(asks_prometheus) && current.fleet.prometheus.is_none() {
+            let message = "a gate asks a Prometheus, and the fleet file names none";
+            let hint = "add [prometheus] with its url to the fleet file, or leave that check out";
+            return Err(AppError::new(Code::Invalid, message, hint));
+        }
         let input = known.plan_input(&assessment);
         let plan = plan(&action, selected.as_ref(), input).and_then(|plan| match &policy {
             Some(policy) => roll_out(plan, policy, input),
@@ -186,7 +196,7 @@ impl App {
     }
 
     /// Asks every reload node whether it accepts the bundle that these effects load.
-    async fn probe<'a>(
+    pub(crate) async fn probe<'a>(
         &self,
         pool: &HttpPool,
         fleet: &Fleet,
@@ -218,7 +228,7 @@ async fn ask(
     (node.id.clone(), probe_of(outcome))
 }
 
-fn verify_path(effects: &[Effect]) -> Option<&str> {
+pub(crate) fn verify_path(effects: &[Effect]) -> Option<&str> {
     effects.iter().find_map(|effect| match effect {
         Effect::Verify { path } => Some(path.as_str()),
         _ => None,

@@ -77,7 +77,7 @@ impl App {
     async fn reviewed(&self, roster: &Roster, due: &OpenReview) -> Result<Expected, AppError> {
         let plan = self.kept_plan(due.run, due.plan).await?;
         let current = self.current(plan.fleet.as_str()).await?;
-        let (_, evidence, spent) = self.signed_for(&plan, &current, None).await?;
+        let (_, evidence, spent) = self.signed_for(&plan, &current, None, self.now()).await?;
         let mut bound = bound(&plan, &evidence).ok_or_else(|| {
             let message = format!("the plan of run {} takes no approvals", due.run);
             AppError::new(Code::Invalid, message, "nothing has to be reviewed")

@@ -3,14 +3,14 @@
 use plumb_exec::{OrderError, Wish};
 use plumb_fleet::NodeId;
 use plumb_journal::{Bypass, fold};
-use plumb_runbook::{Gate, GateCheck, OnFailure, Rollout, Shape};
+use plumb_runbook::{Gate, GateCheck, Milli, MilliError, OnFailure, Rollout, Shape};
 
 use crate::{
     app::App,
     error::{AppError, Code},
     ids::run_id,
     views::{
-        rollout::{GateRequest, RolloutRequest, RunOrder, ShapeRequest},
+        rollout::{GateRequest, QueryRequest, RolloutRequest, RunOrder, ShapeRequest},
         run::RunView,
     },
 };
@@ -56,16 +56,45 @@ fn gate(request: &GateRequest) -> Gate {
     let convergence =
         request.convergence_percent.map(|percent_min| GateCheck::Convergence { percent_min });
     let errors = request.errors_ppm.map(|ppm_max| GateCheck::ErrorRate { ppm_max });
+    let latency = request.p95_us.map(|p95_us_max| GateCheck::Latency { p95_us_max });
+    let queries = request.prometheus.iter().map(|asked| GateCheck::Prometheus {
+        query: asked.query.trim().to_owned(),
+        milli_max: asked.at_most_milli,
+    });
     let attest = request.attest.clone().map(|what| GateCheck::Attest { what });
+    let measured = [convergence, errors, latency].into_iter().flatten();
     Gate {
-        checks: [convergence, errors, attest].into_iter().flatten().collect(),
+        checks: measured.chain(queries).chain(attest).collect(),
         soak_s: request.soak_s,
         patience_s: PATIENCE_S,
         every_s: EVERY_S,
     }
 }
 
-/// What was asked for, from the policy. What it cannot say, such as a query, makes another plan.
+/// A query and its limit as people write them: `max(errors) <= 0.05`. The last `<=` is ours.
+pub fn query_request(text: &str) -> Result<QueryRequest, AppError> {
+    let wrong = |message: String| {
+        let hint = "write a query, <= and a number, for example 'max(errors) <= 0.05'";
+        AppError::new(Code::Invalid, message, hint)
+    };
+    let Some((query, limit)) = text.rsplit_once("<=") else {
+        return Err(wrong(format!("{text:?} names no limit")));
+    };
+    let limit: Milli =
+        limit.trim().parse().map_err(|error: MilliError| wrong(error.to_string()))?;
+    if query.trim().is_empty() {
+        return Err(wrong(format!("{text:?} names no query")));
+    }
+    Ok(QueryRequest { query: query.trim().to_owned(), at_most_milli: limit.0 })
+}
+
+/// Whether a gate asks for the value of a query.
+pub(crate) fn asks_prometheus(policy: &Rollout) -> bool {
+    let checks = policy.gate.iter().flat_map(|gate| &gate.checks);
+    checks.into_iter().any(|check| matches!(check, GateCheck::Prometheus { .. }))
+}
+
+/// What was asked for, from the policy: asked again, it makes the same plan.
 pub(crate) fn asked(policy: &Rollout) -> RolloutRequest {
     let name = |node: &Option<NodeId>| node.as_ref().map(ToString::to_string);
     let shape = match &policy.shape {
@@ -98,8 +127,11 @@ fn asked_gate(gate: &Gate) -> GateRequest {
                 request.convergence_percent = Some(*percent_min);
             }
             GateCheck::ErrorRate { ppm_max } => request.errors_ppm = Some(*ppm_max),
+            GateCheck::Latency { p95_us_max } => request.p95_us = Some(*p95_us_max),
+            GateCheck::Prometheus { query, milli_max } => request
+                .prometheus
+                .push(QueryRequest { query: query.clone(), at_most_milli: *milli_max }),
             GateCheck::Attest { what } => request.attest = Some(what.clone()),
-            GateCheck::Latency { .. } | GateCheck::Prometheus { .. } => {}
         }
     }
     request

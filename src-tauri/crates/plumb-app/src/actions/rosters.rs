@@ -8,7 +8,11 @@ use plumb_runbook::ConsentTerms;
 use plumb_store::rosters::KeptRoster;
 use plumb_trust::{
     dsse::{DsseError, Envelope, KeyId, PublicKey},
-    roster::{PersonKey, RootKey, Roots, Roster, RosterDocument, RosterError, RosterPin},
+    readiness::ReadinessItem,
+    roster::{
+        FreezeWindow, GroupId, PersonKey, Requirement, RootKey, Roots, Roster, RosterDocument,
+        RosterError, RosterPin,
+    },
 };
 
 use crate::{
@@ -271,6 +275,9 @@ fn view(document: &RosterDocument, signed: &BTreeSet<KeyId>, now: Timestamp) -> 
             night: rule.night_rollback.map(|n| format!("{} to {} UTC", n.from_utc, n.until_utc)),
             dry_run: rule.dry_run,
             staging_fleet: environment.staging_fleet.as_ref().map(ToString::to_string),
+            consoles: environment.consoles.iter().map(|key| key.id().to_string()).collect(),
+            freeze: environment.freeze.iter().map(freeze_line).collect(),
+            readiness: environment.readiness.iter().map(readiness_line).collect(),
         }
     });
     RosterView {
@@ -283,6 +290,18 @@ fn view(document: &RosterDocument, signed: &BTreeSet<KeyId>, now: Timestamp) -> 
         roots: roots.collect(),
         people: people.collect(),
         environments: environments.collect(),
+    }
+}
+
+fn freeze_line(window: &FreezeWindow) -> String {
+    format!("{} to {}: {}", window.from, window.until, window.reason)
+}
+
+fn readiness_line((item, requirement): (&ReadinessItem, &Requirement)) -> String {
+    let groups: Vec<&str> = requirement.by.iter().map(GroupId::as_str).collect();
+    match groups.as_slice() {
+        [] => item.to_string(),
+        groups => format!("{item}, attested by somebody of {}", groups.join(" or ")),
     }
 }
 

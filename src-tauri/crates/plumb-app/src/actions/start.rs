@@ -88,6 +88,10 @@ impl App {
         let locks = self.take_locks(run, &state.name)?;
         let prepared = self.prepared(hash)?;
         self.not_run_yet(&prepared.plan).await?;
+        if prepared.plan.consent.is_some() {
+            // What was signed for is looked at once more, before anything is decided by it.
+            self.found_again(&prepared.plan).await?;
+        }
         let current = self.current(fleet).await?;
         let plan = self.plan_now(&current, &prepared.request).await?;
         let plan = on_terms_of(&prepared.plan, plan);

@@ -88,7 +88,8 @@ impl App {
         if nodes.is_empty() {
             return Ok(Submission::default());
         }
-        let (envelopes, evidence, _) = self.signed_for(plan, &current, Some(run)).await?;
+        let (envelopes, evidence, _) =
+            self.signed_for(plan, &current, Some(run), self.now()).await?;
         let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
         let document = PlanSubmission {
             plan: text(plan.canonical_bytes()),

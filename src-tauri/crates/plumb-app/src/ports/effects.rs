@@ -1,18 +1,24 @@
 //! Effects carried out through the node API adapters.
 
+mod gauges;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex},
     time::Duration,
 };
 
+use futures::{StreamExt as _, stream};
 use jiff::Timestamp;
-use plumb_clients::{Attempt, Outcome, PlanStep, perform};
+use plumb_clients::{
+    Attempt, Durations, Outcome, PlanStep, decision_durations, perform, query_prometheus,
+};
 use plumb_exec::{EffectHandler, Observation, PinMove, Request};
 use plumb_fleet::{ContentDigest, DecisionCounts, FleetId, NodeId, snapshot::PINNED_VERSION};
 use plumb_journal::EffectOutcome;
 use plumb_runbook::{GateCheck, PinChange, Plan};
 
+use self::gauges::{Before, compares_decisions, compares_durations, error_ppm, milli, p95_us};
 use crate::{
     actions::{prepare::operation, submit::Submission},
     app::{App, FleetState, Loaded},
@@ -21,6 +27,8 @@ use crate::{
 
 /// How long one effect may take: a reload of the largest bundle on a slow disk answers within it.
 const EFFECT_DEADLINE: Duration = Duration::from_secs(30);
+/// Nodes asked at the same time for their metrics.
+const NODES_AT_ONCE: usize = 32;
 
 /// The handler of one run: its fleet is frozen, so a fleet file saved meanwhile changes nothing.
 #[derive(Debug)]
@@ -33,8 +41,7 @@ pub(crate) struct FleetEffects {
     submission: Submission,
     /// What was last known to be refused.
     refused: Mutex<BTreeSet<ContentDigest>>,
-    /// Decisions that nodes had counted before the newest wave.
-    before_wave: Mutex<BTreeMap<NodeId, DecisionCounts>>,
+    before_wave: Mutex<Before>,
 }
 
 impl FleetEffects {
@@ -61,6 +68,48 @@ impl FleetEffects {
             Some((id.clone(), standing.value.decisions?))
         };
         looked.iter().filter_map(counted).collect()
+    }
+
+    /// How long decisions of nodes took until now, and why it is not known of others.
+    async fn durations(&self, nodes: &[NodeId]) -> Vec<(NodeId, Result<Durations, String>)> {
+        let known = nodes.iter().filter_map(|id| self.loaded.fleet.nodes.get(id));
+        let questions: Vec<_> = known
+            .map(|node| async {
+                let said =
+                    decision_durations(&self.loaded.pool, node, self.deadline(), &self.app.wall())
+                        .await;
+                (node.id.clone(), said.map_err(|failure| failure.message))
+            })
+            .collect();
+        stream::iter(questions).buffer_unordered(NODES_AT_ONCE).collect().await
+    }
+
+    /// The value of a query in thousandths.
+    async fn value(&self, query: &str) -> Result<i64, String> {
+        let Some(server) = &self.loaded.fleet.prometheus else {
+            return Err("the fleet file names no Prometheus".to_owned());
+        };
+        let wall = self.app.wall();
+        let asked = query_prometheus(&self.loaded.pool, server, query, self.deadline(), &wall);
+        asked.await.map(milli).map_err(|error| error.to_string())
+    }
+
+    /// Keeps what nodes count before a wave begins, where a gate will ask what came since.
+    async fn remember(&self, plan: &Plan) {
+        let nodes: Vec<NodeId> = plan.targets().map(|target| target.node.clone()).collect();
+        let mut before = Before::default();
+        if compares_decisions(plan) {
+            before.decisions = self.decisions(&nodes).await;
+        }
+        if compares_durations(plan) {
+            let told = self.durations(&nodes).await.into_iter();
+            before.durations = told.filter_map(|(node, told)| Some((node, told.ok()?))).collect();
+        }
+        *self.before_wave.lock().expect("no panic while it is held") = before;
+    }
+
+    fn deadline(&self) -> Duration {
+        Duration::from_secs(u64::from(self.loaded.fleet.deadline_s))
     }
 
     fn name(&self) -> &FleetId {
@@ -116,11 +165,7 @@ impl EffectHandler for FleetEffects {
     async fn set_difference(&self, plan: &Plan) -> Option<String> {
         // A direct action was planned a moment ago.
         plan.rollout.as_ref()?;
-        if compares_decisions(plan) {
-            let nodes: Vec<NodeId> = plan.targets().map(|target| target.node.clone()).collect();
-            let counted = self.decisions(&nodes).await;
-            *self.before_wave.lock().expect("no panic while it is held") = counted;
-        }
+        self.remember(plan).await;
         // The fleet file as it is now, not as it was when the run began.
         let (_, now) = match self.app.loaded(self.name().as_str()) {
             Ok(loaded) => loaded,
@@ -140,10 +185,14 @@ impl EffectHandler for FleetEffects {
             GateCheck::ErrorRate { .. } => {
                 let now = self.decisions(nodes).await;
                 let before = self.before_wave.lock().expect("no panic while it is held");
-                error_ppm(&now, &before)
+                error_ppm(&now, &before.decisions)
             }
-            GateCheck::Latency { .. } => Err("these nodes do not tell how long they decide".into()),
-            GateCheck::Prometheus { .. } => Err("no Prometheus is known to this console".into()),
+            GateCheck::Latency { .. } => {
+                let now = self.durations(nodes).await;
+                let before = self.before_wave.lock().expect("no panic while it is held");
+                p95_us(&now, &before.durations)
+            }
+            GateCheck::Prometheus { query, .. } => self.value(query).await,
             // The executor judges these by itself.
             GateCheck::Convergence { .. } | GateCheck::Attest { .. } => {
                 Err("this is not measured".into())
@@ -162,32 +211,6 @@ impl EffectHandler for FleetEffects {
         };
         nodes.iter().map(|id| (id.clone(), of(id))).collect()
     }
-}
-
-/// Whether a gate of a plan needs to know what nodes had counted before a wave.
-fn compares_decisions(plan: &Plan) -> bool {
-    let gates = plan.waves.iter().filter_map(|wave| wave.gate.as_ref());
-    gates.flat_map(|gate| &gate.checks).any(|check| matches!(check, GateCheck::ErrorRate { .. }))
-}
-
-/// Failed decisions in a million since the wave began. A counter that fell was started anew.
-fn error_ppm(
-    now: &BTreeMap<NodeId, DecisionCounts>,
-    before: &BTreeMap<NodeId, DecisionCounts>,
-) -> Result<i64, String> {
-    let (mut all, mut failed) = (0_u64, 0_u64);
-    for (node, now) in now {
-        let Some(before) = before.get(node) else {
-            return Err(format!("what {node} had counted before the wave is not known"));
-        };
-        let before = if before.all <= now.all { *before } else { DecisionCounts::default() };
-        all += now.all - before.all;
-        failed += now.failed.saturating_sub(before.failed);
-    }
-    if all == 0 {
-        return Err("no decision was counted since the wave began".to_owned());
-    }
-    Ok(i64::try_from(u128::from(failed) * 1_000_000 / u128::from(all)).unwrap_or(i64::MAX))
 }
 
 /// What a report that read an agent's status holds in its settings.
@@ -212,33 +235,4 @@ pub(crate) fn observation(
             && !report.config.contains_key(PINNED_VERSION),
         settings: report.config.clone(),
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn counted(node: &str, all: u64, failed: u64) -> BTreeMap<NodeId, DecisionCounts> {
-        [(NodeId::new(node).expect("a name"), DecisionCounts { all, failed })].into()
-    }
-
-    #[track_caller]
-    fn check(before: &BTreeMap<NodeId, DecisionCounts>, now: (u64, u64)) -> Result<i64, String> {
-        error_ppm(&counted("gw-1", now.0, now.1), before)
-    }
-
-    #[test]
-    fn only_decisions_since_the_wave_began_count() {
-        let before = counted("gw-1", 10_000_000, 40);
-        assert_eq!(check(&before, (10_001_000, 540)), Ok(500_000));
-        assert_eq!(check(&before, (200, 3)), Ok(15_000), "the node was started anew");
-        assert!(check(&before, (10_000_000, 40)).is_err(), "nobody asked");
-    }
-
-    #[test]
-    fn what_was_counted_before_is_never_guessed() {
-        let not_known = check(&BTreeMap::new(), (10_001_000, 540));
-        let why = "what gw-1 had counted before the wave is not known".to_owned();
-        assert_eq!(not_known, Err(why));
-    }
 }

@@ -1,12 +1,17 @@
 //! How a plan stands with those who must consent, from what is stored.
 
 use plumb_runbook::{Approvals, Plan, consent::standing_sentence};
+use plumb_store::approvals::KeptApproval;
 use plumb_trust::{
-    approval::{Act, Judged, Standing, VerifiedApproval},
-    roster::GroupId,
+    approval::{
+        Act, ApprovalRefusal, BoundField, Judged, Standing, VerifiedApproval, Voided,
+        signed_by_a_person,
+    },
+    roster::{GroupId, Roster},
 };
 
 use crate::{
+    actions::dry_run::changed_since,
     app::App,
     error::{AppError, Code},
     ids,
@@ -36,7 +41,8 @@ impl App {
         })?;
         let roster = self.ruling_roster(&plan.fleet).await?;
         let current = self.current(plan.fleet.as_str()).await?;
-        let (envelopes, evidence, spent) = self.signed_for(&plan, &current, None).await?;
+        let (envelopes, evidence, spent) =
+            self.signed_for(&plan, &current, None, self.now()).await?;
         let asked =
             asked.and_then(|asked| plumb_runbook::ApprovalRequest::read(asked.as_bytes()).ok());
         let findings = asked.map(|asked| asked.findings).unwrap_or_default();
@@ -51,16 +57,7 @@ impl App {
             AppError::new(Code::Invalid, error.to_string(), "plan again, then ask for approvals")
         })?;
         let rule = roster.environment_of(&plan.fleet).map(|(_, all)| all.rule.sentence());
-        let void = judged.voided.iter().filter_map(|one| {
-            let of = kept.get(one.index)?;
-            Some(VoidView {
-                person: of.person.clone(),
-                act: of.act.clone(),
-                code: one.refusal.name().to_owned(),
-                reason: one.refusal.to_string(),
-                payload: of.payload.to_string(),
-            })
-        });
+        let void = self.void_views(&plan, &roster, &kept, &judged.voided).await?;
         let (missing, may_approve) = missing(&judged);
         Ok(ApprovalsView {
             plan: hash.to_string(),
@@ -71,8 +68,42 @@ impl App {
             given: judged.counted.iter().map(given).collect(),
             missing,
             may_approve,
-            void: void.collect(),
+            void,
         })
+    }
+
+    /// Envelopes that do not count for a plan, with what differs. `voided` are places in `kept`.
+    pub(crate) async fn void_views(
+        &self,
+        plan: &Plan,
+        roster: &Roster,
+        kept: &[KeptApproval],
+        voided: &[Voided],
+    ) -> Result<Vec<VoidView>, AppError> {
+        let mut conn = self.record().read().await?;
+        let mut views = Vec::new();
+        for one in voided {
+            let Some(of) = kept.get(one.index) else { continue };
+            let changes = match &one.refusal {
+                ApprovalRefusal::Changed { differences }
+                    if differences.iter().any(|one| one.field == BoundField::DryRun) =>
+                {
+                    let signed = signed_by_a_person(&of.envelope, roster, self.now()).ok();
+                    let signed = signed.and_then(|signed| signed.document().dry_run);
+                    changed_since(&mut conn, plan.hash(), signed, self.now()).await?
+                }
+                _ => Vec::new(),
+            };
+            views.push(VoidView {
+                person: of.person.clone(),
+                act: of.act.clone(),
+                code: one.refusal.name().to_owned(),
+                reason: one.refusal.to_string(),
+                changes,
+                payload: of.payload.to_string(),
+            });
+        }
+        Ok(views)
     }
 
     /// Plans of a fleet about which envelopes are kept, those with the newest first.

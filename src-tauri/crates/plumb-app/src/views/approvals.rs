@@ -63,6 +63,12 @@ pub struct EnvironmentView {
     pub night: Option<String>,
     pub dry_run: bool,
     pub staging_fleet: Option<String>,
+    /// Fingerprints of the consoles whose certificates of that fleet count; empty where it is this one's.
+    pub consoles: Vec<String>,
+    /// When nothing is changed, each with its reason.
+    pub freeze: Vec<String>,
+    /// What must be ready, and who must attest it.
+    pub readiness: Vec<String>,
 }
 
 /// A roster in a file that somebody was sent.
@@ -112,6 +118,8 @@ pub struct ApprovalRequestView {
     /// SHA-256 of each bundle that nodes are to load.
     pub bundles: Vec<String>,
     pub dry_run: Option<String>,
+    /// What the dry run found: how many nodes gave which answers, most nodes first.
+    pub found: Vec<String>,
     /// Items of the readiness checklist with the SHA-256 of their evidence.
     pub readiness: Vec<String>,
     /// Findings that whoever approves acknowledges.
@@ -183,6 +191,8 @@ pub struct VoidView {
     pub code: String,
     /// Why, with what differs.
     pub reason: String,
+    /// Nodes about which the dry run says something else than the one that was signed, with what.
+    pub changes: Vec<String>,
     pub payload: String,
 }
 

@@ -12,7 +12,7 @@ pub struct CertificateView {
     pub environment: String,
     pub plan_hash: String,
     pub operator: String,
-    /// How the run ended: `succeeded`, `incomplete`, `aborted` or `interrupted`.
+    /// How the run ended: `succeeded`, `incomplete`, `aborted`, `rolled_back`, `halted` or `interrupted`.
     pub outcome: String,
     pub ended_at_ms: i64,
     /// When the last target was looked at; at least 30 s later.
@@ -36,6 +36,8 @@ pub struct CertificateView {
     pub unsigned: Option<String>,
     /// The file it was read from or written to.
     pub file: Option<String>,
+    /// Where it came from, if another console made it.
+    pub imported: Option<ImportView>,
     /// One sentence for a person.
     pub summary: String,
 }
@@ -51,6 +53,26 @@ pub struct CertificateTarget {
     pub version: Option<String>,
     /// Why it does not stand as the plan wanted it.
     pub straggles: Option<String>,
+}
+
+/// A certificate that came from another console.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS, JsonSchema)]
+#[ts(export_to = "bindings.ts")]
+pub struct ImportView {
+    /// The file it came from.
+    pub file: String,
+    /// Who took it in, and when.
+    pub by: String,
+    pub at_ms: i64,
+}
+
+/// Certificates of a fleet that count here, newest first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct CertificatesView {
+    pub fleet: String,
+    pub certificates: Vec<CertificateView>,
+    /// Fingerprints of keys of other consoles that are trusted for this fleet.
+    pub trusted: Vec<String>,
 }
 
 /// How a run stands with its certificate.

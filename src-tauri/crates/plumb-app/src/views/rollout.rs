@@ -63,11 +63,27 @@ pub struct GateRequest {
     /// Failed decisions in a million since the wave began.
     #[ts(optional = nullable)]
     pub errors_ppm: Option<u32>,
+    /// 95 of 100 decisions since the wave began took at most so long, in microseconds.
+    #[ts(optional = nullable)]
+    pub p95_us: Option<u64>,
+    /// Values of Prometheus queries.
+    pub prometheus: Vec<QueryRequest>,
     /// What somebody has to look at and attest.
     #[ts(optional = nullable)]
     pub attest: Option<String>,
     /// How long a wave is watched at least, in seconds.
     pub soak_s: u32,
+}
+
+/// The one value of a Prometheus query, and its limit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, JsonSchema)]
+#[ts(export_to = "bindings.ts")]
+#[serde(deny_unknown_fields)]
+pub struct QueryRequest {
+    pub query: String,
+    /// In thousandths: 50 is 0.05.
+    #[ts(type = "number")]
+    pub at_most_milli: i64,
 }
 
 /// One wave of a plan.

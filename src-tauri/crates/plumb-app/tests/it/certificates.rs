@@ -22,17 +22,17 @@ use crate::{
 
 /// A clock that can be put forward.
 #[derive(Clone, Default)]
-struct Ahead(Arc<AtomicI64>);
+pub(crate) struct Ahead(Arc<AtomicI64>);
 
 impl Ahead {
-    fn clock(&self) -> WallClock {
+    pub(crate) fn clock(&self) -> WallClock {
         let by = self.0.clone();
         WallClock::new(move || {
             Timestamp::now() + SignedDuration::from_secs(by.load(Ordering::Relaxed))
         })
     }
 
-    fn by(&self, seconds: i64) {
+    pub(crate) fn by(&self, seconds: i64) {
         self.0.fetch_add(seconds, Ordering::Relaxed);
     }
 }
@@ -54,7 +54,7 @@ async fn synced(app: &App) -> String {
     carried_out(app, &plan).await.id
 }
 
-fn public_key() -> String {
+pub(crate) fn public_key() -> String {
     include_str!("../../../../../tests/fixtures/keys/ed25519.pub").to_owned()
 }
 

@@ -1,13 +1,17 @@
 //! Use cases over real agents on loopback and real files.
 
 mod certificates;
+mod company;
 mod consent;
+mod dry_runs;
 mod fleet;
+mod gates;
 mod interrupted;
 mod journals;
 mod locks;
 mod notifications;
 mod offline;
+mod proof;
 mod refused;
 mod rollouts;
 mod rosters;

@@ -2,11 +2,11 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use camino::Utf8PathBuf;
 use plumb_app::{
     App,
     actions::{approve::window, files::write_chosen},
     views::{
+        dry_run::DryRunView,
         plan::{ActionRequest, NodeSelection, PlanView, SeverityView},
         run::{RunNodeState, RunPhase, RunView},
     },
@@ -15,12 +15,13 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::{
-    args::{Confirm, Targets},
+    args::{Asking, Confirm, Targets},
     confirm::{confirm, reason},
     exit::{Exit, Failure, Outcome},
     output::Output,
     session::Session,
     text::{
+        dry_run::found,
         escape::printable,
         plan::{command_line, preview, result},
     },
@@ -39,6 +40,8 @@ pub(crate) struct ActionDocument {
     pub(crate) run: Option<RunView>,
     /// The exact reverse as a command line, where there is one.
     pub(crate) undo: Option<String>,
+    /// What every node answered, where only that was wanted.
+    pub(crate) dry_run: Option<DryRunView>,
 }
 
 impl Targets {
@@ -62,13 +65,21 @@ pub(crate) async fn act(session: Session<'_>, request: ActionRequest, given: &Co
             let look = session.look(app, fleet, None).await?;
             let plan = app.prepare_plan(fleet, &request).await?;
             preview(session.out, &plan);
+            let dry_run = if given.dry_run && !plan.empty {
+                Some(app.dry_run(&plan.hash).await?)
+            } else {
+                None
+            };
             let run = start(session, app, &plan, given).await?;
             let exit = exit(&plan, run.as_ref(), given);
             let undo = run
                 .as_ref()
                 .and_then(|run| run.undo.as_ref().map(|undo| command_line(&run.fleet, undo)));
-            let document = ActionDocument { plan, run, undo };
+            let document = ActionDocument { plan, run, undo, dry_run };
             session.out.show(&document, |out| {
+                if let Some(report) = &document.dry_run {
+                    found(out, report);
+                }
                 if let Some(run) = &document.run {
                     result(out, run);
                 }
@@ -85,12 +96,11 @@ async fn start(
     plan: &PlanView,
     given: &Confirm,
 ) -> Result<Option<RunView>, Failure> {
-    if given.dry_run {
-        session.out.say("dry run: nothing was changed");
-        return Ok(None);
-    }
     if plan.empty {
         session.out.say("nothing has to be done");
+        return Ok(None);
+    }
+    if given.dry_run {
         return Ok(None);
     }
     if !plan.startable {
@@ -110,8 +120,7 @@ pub(crate) async fn begin(
     plan: &PlanView,
     given: &Confirm,
 ) -> Result<Option<RunView>, Failure> {
-    if let Some(file) = &given.request {
-        request(session, app, plan, given, file).await?;
+    if asked(session, app, plan, &given.asking).await? {
         return Ok(None);
     }
     let typed = confirm(session.out, &plan.confirmation, given)?;
@@ -123,21 +132,22 @@ pub(crate) async fn begin(
         }
         None => app.start_run(&plan.fleet, &plan.hash, typed).await?,
         Some(reason) => {
-            let key = given.key.choice(app)?;
+            let key = given.asking.key.choice(app)?;
             app.start_run_at_night(&plan.fleet, &plan.hash, typed, reason, &key).await?
         }
     };
     Ok(Some(run))
 }
 
-/// Signs a request for approval of the plan that was shown, and writes it for those who approve.
-async fn request(
+/// Signs a request for approval of the plan that was shown, and writes it for those who approve; false
+/// where nobody wanted that.
+pub(crate) async fn asked(
     session: Session<'_>,
     app: &App,
     plan: &PlanView,
-    given: &Confirm,
-    file: &Utf8PathBuf,
-) -> Result<(), Failure> {
+    given: &Asking,
+) -> Result<bool, Failure> {
+    let Some(file) = &given.request else { return Ok(false) };
     let window = given.window.as_deref().map(window).transpose()?;
     let key = given.key.choice(app)?;
     let (bytes, signed) = app.request_approval(&plan.hash, window, &key).await?;
@@ -147,7 +157,7 @@ async fn request(
     session.out.say(format!("  rule: {}", printable(&signed.request.rule)));
     let hint = format!("those who approve: plumb approve --request {file} -o ANSWER.json");
     session.out.say(session.out.style.faint(&hint));
-    Ok(())
+    Ok(true)
 }
 
 /// Follows a direct action to its end. The first Ctrl-C asks it to stop between two effects.
@@ -207,7 +217,7 @@ fn exit(plan: &PlanView, run: Option<&RunView>, given: &Confirm) -> Exit {
         finding.severity != SeverityView::Note && LEFT_BEHIND.contains(&finding.code.as_str())
     });
     match run {
-        None if given.request.is_some() => Exit::fine_if(plan.startable),
+        None if given.asking.request.is_some() => Exit::fine_if(plan.startable),
         None if given.dry_run => Exit::fine_if(plan.empty || plan.startable),
         None => Exit::fine_if(plan.empty && !left_behind),
         Some(run) => Exit::fine_if(run.phase == RunPhase::Succeeded && !left_behind),

@@ -138,5 +138,8 @@ fn show(out: &Output, view: &ApprovalsView) {
         let name = short(Some(&void.payload));
         let line = format!("× {} {} {name}: {}", void.person, void.act, printable(&void.reason));
         out.say(out.style.bad(&line));
+        for change in &void.changes {
+            out.say(out.style.bad(&format!("    {}", printable(change))));
+        }
     }
 }

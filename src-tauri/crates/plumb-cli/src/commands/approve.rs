@@ -109,6 +109,7 @@ fn show(out: &Output, request: &ApprovalRequestView) {
     }
     let lists = [
         ("bundle", &request.bundles),
+        ("it found", &request.found),
         ("readiness", &request.readiness),
         ("acknowledge", &request.warnings),
     ];

@@ -3,8 +3,9 @@
 use camino::Utf8PathBuf;
 use clap::{Args, Subcommand};
 use plumb_app::{
-    actions::certify::verify_certificate, console_key::public_key,
-    views::certificate::CertificateView,
+    actions::certify::verify_certificate,
+    console_key::public_key,
+    views::certificate::{CertificateView, CertificatesView},
 };
 
 use crate::{
@@ -46,6 +47,28 @@ pub(crate) struct Certificate {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    /// Take in a certificate of another console, such as that of staging
+    Import {
+        #[arg(value_name = "FILE")]
+        file: Utf8PathBuf,
+        /// Public key of that console, as PEM; it is trusted for the fleet of the certificate from then on
+        #[arg(long = "key", value_name = "PEM")]
+        keys: Vec<String>,
+    },
+    /// Certificates of a fleet that count here, and where they came from
+    List {
+        /// The fleet; the one this command works on without it
+        #[arg(long, value_name = "FLEET")]
+        of: Option<String>,
+    },
+    /// Trust a key no longer for the certificates of a fleet
+    Distrust {
+        /// Fingerprint of the key, as `plumb certificate list` shows it
+        #[arg(value_name = "KEY")]
+        key: String,
+        #[arg(long, value_name = "FLEET")]
+        of: String,
+    },
     /// Check a certificate file offline
     Verify {
         #[arg(value_name = "FILE")]
@@ -72,6 +95,26 @@ impl Certificate {
                     .map_err(|error| Failure::new(Exit::Drift, error.message, error.hint))?;
                 Ok(told(session.out, &view))
             }
+            (Some(Verb::Import { file, keys }), _) => import(session, file, keys).await,
+            (Some(Verb::List { of: Some(fleet) }), _) => {
+                session
+                    .with_app(async |app| Ok(listed(session.out, &app.certificates(fleet).await?)))
+                    .await
+            }
+            (Some(Verb::List { of: None }), _) => {
+                session
+                    .with_fleet(async |app, fleet| {
+                        Ok(listed(session.out, &app.certificates(fleet).await?))
+                    })
+                    .await
+            }
+            (Some(Verb::Distrust { key, of }), _) => {
+                session
+                    .with_app(async |app| {
+                        Ok(listed(session.out, &app.distrust_console(of, key).await?))
+                    })
+                    .await
+            }
             (None, Some(run)) => self.of(session, run).await,
             (None, None) => Err(Failure::usage("no run is named", "see: plumb runs list")),
         }
@@ -92,6 +135,57 @@ impl Certificate {
             })
             .await
     }
+}
+
+async fn import(session: Session<'_>, file: &Utf8PathBuf, keys: &[String]) -> Outcome {
+    session
+        .with_app(async |app| {
+            let keys: Result<Vec<String>, Failure> =
+                keys.iter().map(|key| read_text(key, PEM_BYTES_MAX)).collect();
+            let envelope = read_text(file.as_str(), FILE_BYTES_MAX)?;
+            let view = app.import_certificate(file, envelope.as_bytes(), &keys?).await?;
+            Ok(told(session.out, &view))
+        })
+        .await
+}
+
+fn listed(out: &Output, view: &CertificatesView) -> Exit {
+    out.show(view, |out| {
+        let mut table = Table::new(&["certificate", "result", "run", "outcome", "seen", "from"]);
+        for one in &view.certificates {
+            let (word, hue) = if one.green {
+                ("✓ green", Hue::Green)
+            } else {
+                ("× not green", Hue::Vermilion)
+            };
+            let from = match &one.imported {
+                None => "this console".to_owned(),
+                Some(from) => format!(
+                    "{}, taken in by {}, {}",
+                    printable(&from.file),
+                    printable(&from.by),
+                    moment(from.at_ms)
+                ),
+            };
+            table.row([
+                Cell::from(one.digest.clone()),
+                Cell::painted(word.to_owned(), out.style.paint(hue, word)),
+                Cell::from(one.run.clone()),
+                Cell::from(one.outcome.clone()),
+                Cell::from(moment(one.observed_at_ms)),
+                Cell::from(from),
+            ]);
+        }
+        if view.certificates.is_empty() {
+            out.say(format!("no certificate of {} counts here", view.fleet));
+        } else {
+            table.print(out);
+        }
+        for key in &view.trusted {
+            out.say(format!("trusted for {}: {key}", view.fleet));
+        }
+    });
+    Exit::Fine
 }
 
 fn told(out: &Output, view: &CertificateView) -> Exit {
@@ -131,6 +225,9 @@ fn told(out: &Output, view: &CertificateView) -> Exit {
                 let why = why.as_deref().unwrap_or("the console had no key");
                 out.say(out.style.bad(&format!("NOT signed: {}", printable(why))));
             }
+        }
+        if let Some(from) = &view.imported {
+            out.say(format!("from {}, taken in by {}", printable(&from.file), printable(&from.by)));
         }
         out.say(out.style.faint(&format!("certificate {}", view.digest)));
     });

@@ -9,11 +9,12 @@ use plumb_app::views::plan::{
 };
 
 use crate::{
-    args::Targets,
-    exit::Outcome,
+    args::{Asking, Targets},
+    commands::act::asked,
+    exit::{Exit, Failure, Outcome},
     output::Output,
     session::Session,
-    text::{escape::shell_word, plan::preview},
+    text::{dry_run::found, escape::shell_word, plan::preview},
 };
 
 #[derive(Debug, Args)]
@@ -89,15 +90,18 @@ enum Verb {
         #[command(flatten)]
         how: How,
     },
+    /// Ask every node of a plan: whether it accepts the bundle, is ready, and is as planned for
+    DryRun {
+        /// Hash of a plan, as it was shown
+        #[arg(value_name = "PLAN")]
+        plan: String,
+    },
     /// Take a run back: its nodes to where they were, and the pins it replaced
     Undo {
         #[arg(value_name = "RUN")]
         id: String,
         #[command(flatten)]
-        rollout: rollout::RolloutArgs,
-        /// Write the canonical bytes of the plan to this file
-        #[arg(short, long, value_name = "FILE")]
-        output: Option<Utf8PathBuf>,
+        how: Ways,
     },
 }
 
@@ -107,7 +111,16 @@ struct How {
     #[command(flatten)]
     targets: Targets,
     #[command(flatten)]
+    ways: Ways,
+}
+
+/// Waves and gates of a plan, and what is done with it.
+#[derive(Debug, Args)]
+struct Ways {
+    #[command(flatten)]
     rollout: rollout::RolloutArgs,
+    #[command(flatten)]
+    asking: Asking,
     /// Write the canonical bytes of the plan to this file
     #[arg(short, long, value_name = "FILE")]
     output: Option<Utf8PathBuf>,
@@ -115,19 +128,25 @@ struct How {
 
 impl Plan {
     pub(crate) async fn run(&self, session: Session<'_>) -> Outcome {
-        let (request, rollout, output) = self.verb.request();
-        let request = ActionRequest { rollout: rollout.request()?, ..request };
+        if let Verb::DryRun { plan } = &self.verb {
+            return dry_run(session, plan).await;
+        }
+        let Some((request, ways)) = self.verb.request() else {
+            return Err(Failure::usage("no action is named", "see: plumb help plan"));
+        };
+        let request = ActionRequest { rollout: ways.rollout.request()?, ..request };
         session
             .with_fleet(async |app, fleet| {
                 let look = session.look(app, fleet, None).await?;
                 let plan = app.prepare_plan(fleet, &request).await?;
-                if let Some(path) = output {
+                if let Some(path) = &ways.output {
                     app.export_plan(&plan.hash, path.clone()).await?;
                 }
-                session.out.show(&plan, |out| {
-                    preview(out, &plan);
-                    next(out, &plan);
-                });
+                session.out.show(&plan, |out| preview(out, &plan));
+                let asks = plan.startable && asked(session, app, &plan, &ways.asking).await?;
+                if !asks {
+                    next(session.out, &plan);
+                }
                 Ok(look.exit(plan.empty || plan.startable))
             })
             .await
@@ -135,7 +154,8 @@ impl Plan {
 }
 
 impl Verb {
-    fn request(&self) -> (ActionRequest, &rollout::RolloutArgs, Option<&Utf8PathBuf>) {
+    /// What is asked for; nothing where a plan is only asked about.
+    fn request(&self) -> Option<(ActionRequest, &Ways)> {
         let of = |kind, how: &How| ActionRequest::new(kind, how.targets.selection());
         let (request, how) = match self {
             Self::Sync { force, how } => {
@@ -158,16 +178,28 @@ impl Verb {
                 let (key, value) = (Some(key.clone()), Some(value.clone()));
                 (ActionRequest { key, value, ..of(ActionKind::SetConfig, how) }, how)
             }
-            Self::Undo { id, rollout, output } => {
+            Self::DryRun { .. } => return None,
+            Self::Undo { id, how } => {
                 let request = ActionRequest {
                     run: Some(id.clone()),
                     ..ActionRequest::new(ActionKind::Undo, NodeSelection::All)
                 };
-                return (request, rollout, output.as_ref());
+                return Some((request, how));
             }
         };
-        (request, &how.rollout, how.output.as_ref())
+        Some((request, &how.ways))
     }
+}
+
+/// Asks every node of a kept plan, and changes nothing.
+async fn dry_run(session: Session<'_>, plan: &str) -> Outcome {
+    session
+        .with_app(async |app| {
+            let report = app.dry_run(plan).await?;
+            session.out.show(&report, |out| found(out, &report));
+            Ok(Exit::fine_if(report.hindered == 0))
+        })
+        .await
 }
 
 fn versioned(

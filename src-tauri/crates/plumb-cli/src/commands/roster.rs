@@ -163,5 +163,18 @@ fn show(out: &Output, view: &RosterView) {
         if let Some(night) = &environment.night {
             out.say(format!("  rollback without approvals: {night}"));
         }
+        if let Some(staging) = &environment.staging_fleet {
+            out.say(format!("  proven first on {staging}"));
+        }
+        let lists = [
+            ("certificates count of", &environment.consoles),
+            ("nothing is changed from", &environment.freeze),
+            ("must be ready:", &environment.readiness),
+        ];
+        for (what, lines) in lists {
+            for line in lines {
+                out.say(format!("  {what} {}", printable(line)));
+            }
+        }
     }
 }

@@ -18,6 +18,7 @@ use crate::{
     output::Output,
     session::{Look, Session},
     text::{
+        dry_run::found,
         plan::{preview, result},
         rollout::ways_on,
     },
@@ -95,13 +96,14 @@ impl Run {
                 if plan.empty {
                     return Err(Failure::usage("nothing has to be done", "look with: plumb drift"));
                 }
+                if self.given.dry_run {
+                    let report = app.dry_run(&plan.hash).await?;
+                    session.out.show(&report, |out| found(out, &report));
+                    return Ok(look.exit(plan.startable && report.hindered == 0));
+                }
                 if !plan.startable {
                     session.out.say(session.out.style.bad("not started: a finding forbids it"));
                     return Ok(look.exit(false));
-                }
-                if self.given.dry_run {
-                    session.out.show(&plan, |out| out.say("dry run: nothing was changed"));
-                    return Ok(look.exit(true));
                 }
                 let Some(run) = begin(session, app, &plan, &self.given).await? else {
                     session.out.show(&plan, |_| ());

@@ -281,6 +281,39 @@ fn a_rollback_at_night_is_listed_until_somebody_else_looked_at_it() {
     assert_eq!(none["reviews"], json!([]));
 }
 
+#[test]
+fn a_rollout_in_waves_is_asked_for_dry_run_and_started_by_its_hash() {
+    let world = World::demo(7);
+    let fleet = company(&world);
+    signing(&world, &format!("roster|enrol|roster.json|--root|vault.pub|--fleet|{fleet}"), 0);
+    let waves =
+        "plan|sync|--node|us-gw-001|--node|us-gw-002|--canary|us-gw-001|--gate-convergence|100";
+    let plan = document(&world, &format!("{waves}|--person|rick"), 0);
+    let hash = text(&plan["hash"]).to_owned();
+    let report = world.document(&format!("plan dry-run {hash}"), 0, "dry-run");
+    assert_eq!((&report["plan"], &report["hindered"]), (&plan["hash"], &json!(0)), "{report:#}");
+    assert_eq!(report["nodes"].as_array().map(Vec::len), Some(2));
+    let said = world.check(&format!("run {hash} --dry-run --person rick"), 0).stdout;
+    assert!(said.contains("every node was asked, nothing was changed"), "{said}");
+    assert!(said.contains(text(&report["digest"])), "the same is found again: {said}");
+
+    let asked =
+        signing(&world, &format!("{waves}|--person|rick|--key|rick.key|--request|change.json"), 0);
+    assert!(asked.stdout.contains("rick asks for approval of plan "), "{}", asked.stdout);
+    for name in ["mara", "piet"] {
+        let other = second_machine(&world, &fleet, name);
+        carry(&world, &other, "change.json");
+        let words = format!("approve|--request|change.json|--key|{name}.key|--yes|-o|{name}.json");
+        let said = signing(&other, &words, 0).stdout;
+        assert!(said.contains("2 nodes: "), "what the dry run found is shown: {said}");
+        assert!(said.contains(text(&report["digest"])), "{said}");
+        carry(&other, &world, &format!("{name}.json"));
+    }
+    signing(&world, "approvals|add|mara.json|piet.json", 0);
+    let run = document(&world, &format!("run|{hash}|--yes|--person|rick"), 0);
+    assert_eq!((&run["phase"], &run["arrived"]), (&json!("succeeded"), &json!(2)), "{run:#}");
+}
+
 /// A rollout that both groups consented to, left open at the gate of its canary.
 fn consented_and_left_open(world: &World, fleet: &str) -> String {
     signing(world, &format!("roster|enrol|roster.json|--root|vault.pub|--fleet|{fleet}"), 0);

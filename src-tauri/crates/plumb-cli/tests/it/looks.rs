@@ -10,6 +10,7 @@ fn steady() -> insta::Settings {
     settings.add_filter(r"127\.0\.0\.1:\d+", "[address]");
     settings.add_filter(r"swept \d+ s ago", "swept [age] ago");
     settings.add_filter(r"plan  [0-9a-f]{64}", "plan  [hash]");
+    settings.add_filter(r"dry run [0-9a-f]{64}", "dry run [digest]");
     settings
 }
 

@@ -6,6 +6,7 @@ mod hostile;
 mod metrics;
 mod mutations;
 mod operations;
+mod prometheus_api;
 mod routes;
 mod support;
 mod sweeps;

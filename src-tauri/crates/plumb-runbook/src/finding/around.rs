@@ -4,14 +4,14 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use plumb_fleet::{DriftState, Node, NodeId, snapshot::REMEMBERS_PLANS};
+use plumb_trust::readiness::ReadinessItem;
 
 use super::{Finding, FindingCode, Severity};
 use crate::{
-    action::Action,
     approval::is_production,
     effect::Effect,
     plan::{NodePlan, Plan, PlanInput},
-    readiness::{Circumstances, WayBack},
+    readiness::{Circumstances, ItemState, WayBack},
     rollout::OnFailure,
 };
 
@@ -32,7 +32,7 @@ pub(super) fn around(
     }
     let mut found = Vec::new();
     found.extend(locked(around, now));
-    found.extend(frozen(plan, now));
+    found.extend(frozen(plan, around, now));
     found.extend(promotion(plan, around));
     found.extend(environments(plan, input));
     found.extend(checklist(plan, around));
@@ -70,12 +70,17 @@ fn locked(around: &Circumstances, now: Timestamp) -> Option<Finding> {
     ))
 }
 
-fn frozen(plan: &Plan, now: Timestamp) -> Vec<Finding> {
-    let windows = plan.rollout.iter().flat_map(|rollout| &rollout.freeze);
+fn frozen(plan: &Plan, around: &Circumstances, now: Timestamp) -> Vec<Finding> {
+    let own = plan.rollout.iter().flat_map(|rollout| &rollout.freeze);
+    let windows: BTreeSet<_> = own.chain(&around.freeze).collect();
     windows
+        .into_iter()
         .filter(|window| window.until > now)
         .map(|window| {
-            let (severity, when, remedy) = if window.from <= now {
+            let (severity, when, remedy) = if plan.action.is_way_back() {
+                let when = "nothing but a way back may be changed";
+                (Severity::Note, when, "a way back is open all the same")
+            } else if window.from <= now {
                 (Severity::Fatal, "nothing may be changed now", "start when it is over")
             } else {
                 let when = "nothing may be changed in a window to come";
@@ -95,7 +100,7 @@ fn frozen(plan: &Plan, now: Timestamp) -> Vec<Finding> {
 /// calls the environment. What brings a node back is not stopped: it ran here before.
 fn promotion(plan: &Plan, around: &Circumstances) -> Vec<Finding> {
     let Some(promotion) = &around.promotion else { return Vec::new() };
-    if matches!(plan.action, Action::Rollback { to: None } | Action::Undo { .. }) {
+    if plan.action.is_way_back() {
         return Vec::new();
     }
     let brought: BTreeSet<_> = plan
@@ -148,23 +153,28 @@ fn environments(plan: &Plan, input: PlanInput<'_>) -> Option<Finding> {
     ))
 }
 
+/// What a roster requires must be shown before anything is changed; the rest is asked of rollouts.
 fn checklist(plan: &Plan, around: &Circumstances) -> Vec<Finding> {
-    let Some(checklist) = around.checklist.as_ref().filter(|_| plan.rollout.is_some()) else {
+    let Some(checklist) = around.checklist.as_ref().filter(|_| !plan.action.is_way_back()) else {
         return Vec::new();
     };
-    let severity =
-        if is_production(&plan.environment) { Severity::Warning } else { Severity::Note };
-    let missing = checklist.items().into_iter().filter(|(_, evidence)| evidence.is_none());
-    missing
-        .map(|(what, _)| {
-            wide(
-                severity,
-                FindingCode::ChecklistOpen,
-                format!("the checklist has no evidence of {what}"),
-                "add a link or an attestation to the checklist",
-            )
-        })
-        .collect()
+    let asked = |item: &ReadinessItem| plan.rollout.is_some() && item.is_always_asked();
+    let odd = if is_production(&plan.environment) { Severity::Warning } else { Severity::Note };
+    let open = checklist.items.iter().filter_map(|(item, state)| {
+        let (required, what) = match state {
+            ItemState::Shown { .. } => return None,
+            ItemState::Missing { required } => {
+                (*required, format!("the checklist has no evidence of {}", item.sentence()))
+            }
+            ItemState::Refused { why, required } => {
+                (*required, format!("the evidence of {} does not count: {why}", item.sentence()))
+            }
+        };
+        let severity = if required { Severity::Fatal } else { odd };
+        let remedy = "add a link or an attestation to the checklist: plumb readiness";
+        (required || asked(item)).then(|| wide(severity, FindingCode::ChecklistOpen, what, remedy))
+    });
+    open.collect()
 }
 
 /// A node whose own state is odd is a bad ground to judge a rollout by.

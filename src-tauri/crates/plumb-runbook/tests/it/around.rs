@@ -5,13 +5,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use insta::assert_snapshot;
 use plumb_fleet::{Digest, FleetId, NodeApi};
 use plumb_runbook::{
-    Action, Checklist, Circumstances, FindingCode, FreezeWindow, HeldLock, OnFailure, Plan,
-    Promotion, ReadinessEvidence, Rollout, Severity, Shape, WayBack, findings_around, plan,
-    roll_out,
+    Action, Checklist, Circumstances, FindingCode, FreezeWindow, HeldLock, ItemState, Offered,
+    OnFailure, Plan, Promotion, Rollout, Severity, Shape, WayBack, findings_around, plan, roll_out,
 };
 use plumb_testkit::{
     builders::{World, content, node_id, report},
     clock::after,
+};
+use plumb_trust::{
+    readiness::ReadinessItem,
+    roster::{GroupId, Requirement},
 };
 
 use crate::{SYNC, fleet, line};
@@ -47,6 +50,13 @@ fn production(world: World) -> World {
     })
 }
 
+/// Evidence of routed alerts, as a link, and of nothing else.
+fn alerts_only(required: &BTreeMap<ReadinessItem, Requirement>) -> Checklist {
+    let link =
+        Offered { digest: Digest::of(b"https://oncall.example/rota"), role: None, problem: None };
+    Checklist::judge(&BTreeMap::from([(ReadinessItem::AlertsRouted, link)]), required)
+}
+
 fn busy() -> Circumstances {
     let staging_fleet = FleetId::new("payments-staging").expect("a name");
     Circumstances {
@@ -56,12 +66,8 @@ fn busy() -> Circumstances {
             node_id("agent-behind"),
             WayBack::Missing { reason: "its last-known-good fails its signature".to_owned() },
         )]),
-        checklist: Some(Checklist {
-            alerts_routed: Some(ReadinessEvidence::Link {
-                url: "https://oncall.example/rota".to_owned(),
-            }),
-            ..Checklist::default()
-        }),
+        checklist: Some(alerts_only(&BTreeMap::new())),
+        freeze: Vec::new(),
         enforcing: Some(BTreeSet::from([node_id("agent-behind")])),
     }
 }
@@ -173,16 +179,72 @@ fn a_direct_action_says_no_more_than_before() {
 }
 
 #[test]
-fn another_evidence_is_another_checklist() {
-    let mut list = Checklist::default();
-    let empty = list.digest();
-    list.runbook_signed =
-        Some(ReadinessEvidence::Attestation { digest: Digest::of(b"an attestation") });
-    let signed = list.digest();
-    assert_ne!(empty, signed);
-    let text = serde_json::to_string(&list).expect("it serialises");
-    let read: Checklist = serde_json::from_str(&text).expect("it reads back");
-    assert_eq!(read.digest(), signed);
+fn what_a_roster_requires_stops_every_change_but_a_way_back() {
+    let world = World::new("required")
+        .signed("1.9.0", "one")
+        .signed("2.0.0", "two")
+        .desired("2.0.0")
+        .runs("agent", NodeApi::Agent, "1.9.0", "one");
+    let security = GroupId::new("security").expect("a name");
+    let by = |groups: &[&GroupId]| Requirement { by: groups.iter().copied().cloned().collect() };
+    let required = BTreeMap::from([
+        (ReadinessItem::AlertsRouted, by(&[&security])),
+        (ReadinessItem::PacksServed, by(&[])),
+    ]);
+    let checklist = alerts_only(&required);
+    assert_eq!(checklist.bound(), BTreeMap::new(), "a link is not what security attests");
+    let around = Circumstances { checklist: Some(checklist), ..Circumstances::default() };
+    let direct = plan(&SYNC, None, world.input()).expect("a plan");
+    assert_snapshot!(check(&direct, &around, &world), @r"
+    Fatal checklist_open: the evidence of alerts that reach whoever is on call does not count: somebody of security must attest it; add a link or an attestation to the checklist: plumb readiness
+    Fatal checklist_open: the checklist has no evidence of a pack endpoint with its attestations, in service; add a link or an attestation to the checklist: plumb readiness
+    ");
+    let back = Plan { action: Action::Rollback { to: None }, ..direct.clone() };
+    assert_eq!(check(&back, &around, &world), "");
+
+    let signed = |role: &str, problem: Option<&str>| Offered {
+        digest: Digest::of(role.as_bytes()),
+        role: Some(GroupId::new(role).expect("a name")),
+        problem: problem.map(str::to_owned),
+    };
+    let state = |offered: Offered| {
+        let given = BTreeMap::from([(ReadinessItem::AlertsRouted, offered)]);
+        Checklist::judge(&given, &required).items[&ReadinessItem::AlertsRouted].clone()
+    };
+    let digest = Digest::of(b"security");
+    assert_eq!(state(signed("security", None)), ItemState::Shown { digest });
+    assert!(matches!(state(signed("storage", None)), ItemState::Refused { required: true, .. }));
+    let expired = state(signed("security", Some("it expired")));
+    assert_eq!(expired, ItemState::Refused { why: "it expired".to_owned(), required: true });
+}
+
+#[test]
+fn a_window_of_the_roster_stops_direct_actions_too() {
+    let world = World::new("frozen")
+        .signed("1.9.0", "one")
+        .signed("2.0.0", "two")
+        .desired("2.0.0")
+        .runs("agent", NodeApi::Agent, "1.9.0", "one");
+    let window = |from: i64, until: i64| FreezeWindow {
+        from: after(from),
+        until: after(until),
+        reason: "quarter close".to_owned(),
+    };
+    let direct = plan(&SYNC, None, world.input()).expect("a plan");
+    let severity = |plan: &Plan, from: i64, until: i64| {
+        let around =
+            Circumstances { freeze: vec![window(from, until)], ..Circumstances::default() };
+        let found = findings_around(plan, &BTreeMap::new(), &around, world.input(), world.now);
+        let found = found.into_iter().find(|found| found.code == FindingCode::FreezeWindow);
+        found.map(|found| (found.severity, found.message))
+    };
+    let (inside, message) = severity(&direct, 0, 60).expect("found");
+    assert_eq!(inside, Severity::Fatal);
+    assert!(message.contains(&after(60).to_string()), "it says when it ends: {message}");
+    assert_eq!(severity(&direct, -60, 0), None, "over at its last moment");
+    assert_eq!(severity(&direct, 1, 60).expect("found").0, Severity::Note);
+    let back = Plan { action: Action::Rollback { to: None }, ..direct };
+    assert_eq!(severity(&back, -60, 60).expect("found").0, Severity::Note);
 }
 
 #[test]

@@ -64,9 +64,7 @@ fn what_would_not_go_as_planned_is_named() {
     set("agent-behind", |node| {
         node.precondition = Precondition::Changed { what: "runs 1.8.0 now".to_owned() };
     });
-    set("reload-behind", |node| {
-        node.verify = VerifyAnswer::Refused { message: "unknown key".to_owned() };
-    });
+    set("reload-behind", |node| node.verify = VerifyAnswer::Refused);
     bad.nodes.remove(&node_id("reload-tampered"));
     let said: Vec<String> = bad
         .hindrances(&plan)
@@ -77,8 +75,34 @@ fn what_would_not_go_as_planned_is_named() {
         said,
         [
             "agent-behind runs 1.8.0 now",
-            "reload-behind refuses the bundle: unknown key",
+            "reload-behind refuses the bundle",
             "reload-tampered was not asked",
         ]
     );
+}
+
+#[test]
+fn two_reports_differ_in_what_is_named() {
+    let plan = planned();
+    let before = report(&plan);
+    assert_eq!(before.differences(&before), []);
+    assert_eq!(
+        before.summary(),
+        [format!(
+            "{} nodes: accepts the bundle, is ready, is as planned for, accepts what it would go back to",
+            before.nodes.len()
+        )]
+    );
+    let mut now = before.clone();
+    let behind = now.nodes.get_mut(&node_id("agent-behind")).expect("a target");
+    behind.ready = Readiness::NotReady;
+    behind.observed.content = None;
+    now.nodes.remove(&node_id("reload-tampered"));
+    let said: Vec<String> =
+        before.differences(&now).into_iter().map(|(node, what)| format!("{node} {what}")).collect();
+    assert_eq!(said.len(), 2, "{said:?}");
+    assert!(said[0].starts_with("agent-behind says that it is not ready (before: is ready); runs"));
+    assert_eq!(said[1], "reload-tampered was not asked again");
+    assert_eq!(now.differences(&before).len(), 2);
+    assert!(now.summary().last().expect("a line").starts_with("1 node: "), "{:?}", now.summary());
 }

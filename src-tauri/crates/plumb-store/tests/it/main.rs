@@ -6,6 +6,7 @@ mod heads;
 mod journal;
 mod limits;
 mod opening;
+mod proof;
 mod properties;
 mod queries;
 mod record;

@@ -4,6 +4,7 @@ mod approval;
 mod dsse;
 mod opa_jwt;
 mod policy;
+mod readiness;
 mod refused;
 mod roster;
 mod rsa_pss;

@@ -2,8 +2,10 @@
 
 use plumb_trust::{
     dsse::{Algorithm, DsseError, Envelope, PublicKey, SigningKey},
+    readiness::ReadinessItem,
     roster::{
-        GroupId, PersonId, Quorum, RootKey, Roots, Roster, RosterDocument, RosterError, RosterPin,
+        Environment, FreezeWindow, GroupId, PersonId, Quorum, Requirement, RootKey, Roots, Roster,
+        RosterDocument, RosterError, RosterPin,
     },
 };
 
@@ -121,7 +123,7 @@ fn new_root_keys_need_the_old_ones_and_themselves() {
 fn a_roster_that_contradicts_itself_is_neither_signed_nor_read() {
     type Change = fn(&mut RosterDocument);
     let quorum = |count: u32, of: &[&str]| Quorum { count, of: groups(of) };
-    let cases: [(Change, &str); 17] = [
+    let cases: [(Change, &str); 22] = [
         (|r| r.version = 0, "versions begin at 1"),
         (|r| r.expires_at = r.issued_at, "it expires before it is issued"),
         (|r| r.roots.threshold = 0, "0 of 3 root keys cannot sign"),
@@ -154,6 +156,27 @@ fn a_roster_that_contradicts_itself_is_neither_signed_nor_read() {
                 production.staging_fleet = Some(fleet("unheard-of"));
             },
             "the staging fleet unheard-of of production",
+        ),
+        (|r| production(r).freeze = vec![window("quarter close", 60, 60)], "ends before it begins"),
+        (|r| production(r).freeze = vec![window("", 0, 60)], "says no reason"),
+        (
+            |r| production(r).freeze = vec![window("again", 0, 60); 54],
+            "more than 53 freeze windows",
+        ),
+        (
+            |r| {
+                let key = r.roots.keys[0].key.clone();
+                production(r).consoles = vec![key.clone(), key];
+            },
+            "consoles are at most 32, each once",
+        ),
+        (
+            |r| {
+                let by = groups(&["auditors"]);
+                let item = ReadinessItem::RunbookSigned;
+                production(r).readiness.insert(item, Requirement { by });
+            },
+            "nobody is in the group auditors, which must attest runbook_signed",
         ),
         (|r| of(r).valid_h_max = 0, "1 to 336 hours"),
         (|r| of(r).valid_h_max = 337, "1 to 336 hours"),
@@ -190,7 +213,46 @@ fn a_roster_that_contradicts_itself_is_neither_signed_nor_read() {
 }
 
 fn of(document: &mut RosterDocument) -> &mut plumb_trust::roster::Rule {
-    &mut document.environments.get_mut("production").expect("production").rule
+    &mut production(document).rule
+}
+
+fn production(document: &mut RosterDocument) -> &mut Environment {
+    document.environments.get_mut("production").expect("production")
+}
+
+fn window(reason: &str, from_s: i64, until_s: i64) -> FreezeWindow {
+    let moment = |s: i64| at("2026-03-01T00:00:00Z") + jiff::SignedDuration::from_secs(s);
+    FreezeWindow { from: moment(from_s), until: moment(until_s), reason: reason.to_owned() }
+}
+
+#[test]
+fn what_a_roster_says_of_an_environment_is_part_of_its_digest_and_nothing_where_it_says_nothing() {
+    let plain = Company::new().document;
+    let text = serde_json::to_string(&plain).expect("it serialises");
+    for word in ["freeze", "readiness", "consoles"] {
+        assert!(!text.contains(word), "a roster of before has the digest of before: {word}");
+    }
+    type Change = fn(&mut RosterDocument);
+    let changes: [Change; 3] = [
+        |r| production(r).freeze = vec![window("quarter close", 0, 60)],
+        |r| {
+            let key = r.roots.keys[0].key.clone();
+            production(r).consoles = vec![key];
+        },
+        |r| {
+            let requirement = Requirement { by: groups(&["platform-security"]) };
+            production(r).readiness.insert(ReadinessItem::RunbookSigned, requirement);
+        },
+    ];
+    for change in changes {
+        let mut other = plain.clone();
+        change(&mut other);
+        assert_ne!(other.digest(), plain.digest());
+        let text = serde_json::to_string(&other).expect("it serialises");
+        let read: RosterDocument = serde_json::from_str(&text).expect("it reads back");
+        assert_eq!(read, other);
+        other.statement().expect("nothing contradicts itself");
+    }
 }
 
 #[test]

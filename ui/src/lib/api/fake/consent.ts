@@ -46,7 +46,7 @@ export class FakeConsent {
     if (this.how !== 'open' && this.how !== 'night') given.push(this.#envelope(plan.hash, 'mira', 'request'));
     if (this.how === 'partly') given.push(this.#envelope(plan.hash, 'sam', 'approve'));
     if (this.how === 'refused') given.push(this.#envelope(plan.hash, 'jo', 'refuse', 'the retention change was not reviewed'));
-    if (this.how === 'void') this.#void.set(plan.hash, [{ person: 'sam', act: 'approve', code: 'changed', reason: 'it was given for something else: the plan was 77b0c1d2e3f4, is 0123456789ab; the targets were 38 nodes, are 39 nodes', payload: digest('void') }]);
+    if (this.how === 'void') this.#void.set(plan.hash, [{ person: 'sam', act: 'approve', code: 'changed', reason: 'it was given for something else: the plan was 77b0c1d2e3f4, is 0123456789ab; the targets were 38 nodes, are 39 nodes', changes: ['fra-gw-2 says that it is not ready (before: is ready)'], payload: digest('void') }]);
     this.#given.set(plan.hash, given);
     return given;
   }
@@ -127,7 +127,7 @@ export class FakeConsent {
   request(plan: string, fleet: string): ApprovalRequestView {
     return {
       plan, title: 'Pin 38 nodes to v42 and sync', fleet, environment: 'production', rule: RULE, requester: 'avery', roster_version: 7, roster: digest('roster'), targets: 38, targets_digest: digest('targets'),
-      changes: ['36 nodes from v41 (77b0c1d2e3f4) to v42 (0123456789ab)', '2 nodes from v42 (5e884898da28) to v42 (0123456789ab)'], bundles: [digest('bundle')], dry_run: digest('dry run'), readiness: [], warnings: ['fra-gw-4: accepts a reload from anybody who reaches it'], fatal: [], not_before: this.#iso(0), not_after: this.#iso(8), problems: [],
+      changes: ['36 nodes from v41 (77b0c1d2e3f4) to v42 (0123456789ab)', '2 nodes from v42 (5e884898da28) to v42 (0123456789ab)'], bundles: [digest('bundle')], dry_run: digest('dry run'), found: ['37 nodes: verifies the bundle when it loads it, is ready, is as planned for, accepts what it would go back to', '1 node: verifies the bundle when it loads it, says that it is not ready, is as planned for, accepts what it would go back to'], readiness: [], warnings: ['fra-gw-4: accepts a reload from anybody who reaches it'], fatal: [], not_before: this.#iso(0), not_after: this.#iso(8), problems: [],
     };
   }
 
@@ -166,7 +166,7 @@ export function certificateOf(run: RunView, plan: PlanView): CertificateView {
   const ended = run.ended_at_ms ?? 0;
   return {
     run: run.id, fleet: run.fleet, environment: plan.environment, plan_hash: run.plan_hash, operator: run.operator, outcome: run.phase, ended_at_ms: ended, observed_at_ms: ended + 30_000, green: late === 0, bypassed: run.bypassed, targets, contents: [...new Set(targets.flatMap((target) => target.observed ?? []))],
-    journal_events: run.journal_events, journal_head: run.journal_head, digest: digest(`certificate ${run.id}`), signed_by: digest('console key'), unsigned: null, file: null,
+    journal_events: run.journal_events, journal_head: run.journal_head, digest: digest(`certificate ${run.id}`), signed_by: digest('console key'), unsigned: null, file: null, imported: null,
     summary: late === 0 ? `all ${targets.length} targets stood as planned 30 s after the run` : `${late} of ${targets.length} targets did not stand as planned 30 s after the run`,
   };
 }

@@ -1,7 +1,10 @@
 //! How a plan goes over its nodes, as words of a command or as a file.
 
 use clap::{ArgGroup, Args, ValueEnum};
-use plumb_app::views::rollout::{GateRequest, RolloutRequest, ShapeRequest};
+use plumb_app::{
+    actions::rollout::query_request,
+    views::rollout::{GateRequest, QueryRequest, RolloutRequest, ShapeRequest},
+};
 
 use crate::{commands::fleet::read_text, exit::Failure, text::age::parse_seconds};
 
@@ -15,7 +18,7 @@ const FILE_BYTES_MAX: u64 = 64 << 10;
         "canary", "shares", "by_label", "blue_green", "one_by_one",
     ]),
     group = ArgGroup::new("gate").multiple(true).args([
-        "gate_convergence", "gate_errors_ppm", "gate_attest", "soak",
+        "gate_convergence", "gate_errors_ppm", "gate_p95_us", "gate_prometheus", "gate_attest", "soak",
         "on_failure", "failures",
     ]),
 )]
@@ -49,6 +52,12 @@ pub(crate) struct RolloutArgs {
     /// After a wave, at most so many errors in a million decisions
     #[arg(long, value_name = "NUMBER", requires = "shape")]
     gate_errors_ppm: Option<u32>,
+    /// After a wave, 95 of 100 decisions took at most so long, in microseconds
+    #[arg(long, value_name = "NUMBER", requires = "shape")]
+    gate_p95_us: Option<u64>,
+    /// After a wave, the one value of a Prometheus query is within a limit; may be repeated
+    #[arg(long, value_name = "QUERY <= LIMIT", requires = "shape", value_parser = parse_query)]
+    gate_prometheus: Vec<QueryRequest>,
     /// After a wave, somebody looks and attests this
     #[arg(long, value_name = "TEXT", requires = "shape")]
     gate_attest: Option<String>,
@@ -70,6 +79,10 @@ enum OnFailure {
     Halt,
     /// Every node that was touched is brought back
     RollBack,
+}
+
+fn parse_query(text: &str) -> Result<QueryRequest, String> {
+    query_request(text).map_err(|error| format!("{}; {}", error.message, error.hint))
 }
 
 impl RolloutArgs {
@@ -121,6 +134,8 @@ impl RolloutArgs {
         let gate = GateRequest {
             convergence_percent: self.gate_convergence,
             errors_ppm: self.gate_errors_ppm,
+            p95_us: self.gate_p95_us,
+            prometheus: self.gate_prometheus.clone(),
             attest: self.gate_attest.clone(),
             soak_s: self.soak.unwrap_or(0),
         };
