@@ -84,10 +84,9 @@ impl Environment {
         if consoles.len() != self.consoles.len() || consoles.len() > CONSOLES_MAX {
             return Some(format!("consoles are at most {CONSOLES_MAX}, each once"));
         }
-        let unknown = self.readiness.iter().find_map(|(item, requirement)| {
+        self.readiness.iter().find_map(|(item, requirement)| {
             let group = requirement.by.iter().find(|group| !groups.contains(group))?;
             Some(format!("nobody is in the group {group}, which must attest {item}"))
-        });
-        unknown
+        })
     }
 }
