@@ -7,7 +7,6 @@ pub mod alerts;
 pub mod approvals;
 pub mod decisions;
 pub mod drift;
-pub mod evidence;
 pub mod execution;
 pub mod fleets;
 pub mod journal;
@@ -38,7 +37,6 @@ pub const BENCHES: &[Bench] = &[
     Bench { name: "agent", run: agent::run },
     Bench { name: "execution", run: execution::run },
     Bench { name: "journal", run: journal::run },
-    Bench { name: "evidence", run: evidence::run },
     Bench { name: "decisions", run: decisions::run },
     Bench { name: "verification", run: verification::run },
     Bench { name: "alerts", run: alerts::run },

@@ -3,8 +3,6 @@
 //! `PLUMBLINE_WRITE_TRANSCRIPTS=1` writes the outputs anew. Times, ports and hashes are not shown, so a transcript is the
 //! same on every machine.
 
-#[path = "transcripts/evidence.rs"]
-mod evidence;
 #[path = "transcripts/rollouts.rs"]
 mod rollouts;
 
@@ -126,7 +124,6 @@ impl Session {
                     swept.snapshot.nodes.len()
                 ));
             }
-            ["evidence", words @ ..] => self.evidence(words).await?,
             ["states", filter @ ..] => self.states(&filter.join(" ")).await?,
             ["groups"] => self.groups().await?,
             ["diff", node] => self.diff(node).await?,
