@@ -25,7 +25,6 @@ impl App {
             freeze: self.freeze_windows(&plan.fleet).await?,
             checklist: self.checklist(&plan.fleet).await?,
             ways_back: back.iter().map(|(node, said)| (node.clone(), way_back(said))).collect(),
-            ..Circumstances::default()
         })
     }
 

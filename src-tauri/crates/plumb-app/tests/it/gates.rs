@@ -57,11 +57,9 @@ impl StandIn {
             while let Ok((mut stream, _)) = listener.accept().await {
                 let mut head = vec![0; 4_096];
                 let read = stream.read(&mut head).await.unwrap_or(0);
-                *seen.lock().expect("held briefly") = String::from_utf8_lossy(&head[..read])
-                    .lines()
-                    .next()
-                    .unwrap_or_default()
-                    .to_owned();
+                let head = String::from_utf8_lossy(&head[..read]);
+                let asked = head.lines().next().unwrap_or_default();
+                asked.clone_into(&mut seen.lock().expect("held briefly"));
                 let value = answers.lock().expect("held briefly").clone();
                 let body = format!(
                     r#"{{"status":"success","data":{{"resultType":"vector","result":[{value}]}}}}"#

@@ -177,7 +177,10 @@ async fn a_certificate_of_another_console_opens_the_way_once_its_key_is_trusted(
 
     let stranger = app.import_certificate(name, &certificate, &[]).await.expect_err("whose key?");
     assert!(stranger.hint.contains("--key PEM"), "{stranger:?}");
-    let taken = app.import_certificate(name, &certificate, &[key.clone()]).await.expect("taken in");
+    let taken = app
+        .import_certificate(name, &certificate, std::slice::from_ref(&key))
+        .await
+        .expect("taken in");
     assert!(taken.green);
     let from = taken.imported.expect("it says where it came from");
     assert_eq!(from.file, "staging.json");
@@ -201,7 +204,7 @@ async fn a_certificate_of_another_console_opens_the_way_once_its_key_is_trusted(
             roster["environments"]["careful"]["consoles"] = json!([String::from(other)]);
         })
         .await;
-    let refused = app.import_certificate(name, &certificate, &[key.clone()]).await;
+    let refused = app.import_certificate(name, &certificate, std::slice::from_ref(&key)).await;
     assert!(refused.expect_err("not named").hint.contains("roster"), "only those it names");
     let named = plumb_app::console_key::public_key(&key).expect("a key");
     company

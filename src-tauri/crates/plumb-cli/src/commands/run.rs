@@ -82,7 +82,7 @@ impl Run {
         match (&self.verb, &self.plan) {
             (Some(Verb::Resume(resume)), _) => pick_up(session, &resume.id, resume.order()).await,
             (Some(Verb::Abort { id }), _) => pick_up(session, id, Some(RunOrder::Abort)).await,
-            (None, Some(plan)) => self.start(session, plan).await,
+            (None, Some(plan)) => Box::pin(self.start(session, plan)).await,
             (None, None) => Err(Failure::usage("no plan is named", "see: plumb help plan")),
         }
     }
