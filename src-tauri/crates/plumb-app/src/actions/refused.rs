@@ -429,7 +429,9 @@ fn view(current: &Current, known: &Known) -> RefusedView {
         let told = current.report(id).and_then(|report| report.config.get(REFUSED_LIST));
         match told {
             None => view.cannot.push(id.to_string()),
-            Some(version) if version.parse().ok() == view.version => view.enforcing += 1,
+            Some(told) if view.version.is_some_and(|version| told.parse() == Ok(version)) => {
+                view.enforcing += 1;
+            }
             Some(_) => view.behind.push(id.to_string()),
         }
     }

@@ -44,7 +44,7 @@ async fn a_second_console_is_told_who_deploys_and_gets_its_turn_afterwards() {
     let finding = finding.expect("the lock is held");
     assert!(finding.message.contains("holds the deployment lock for another"), "{finding:?}");
     assert!(!held.startable);
-    let refused = other.start_run("eu", &before.hash, None).await.expect_err("held");
+    let refused = other.start_run("eu", &before.hash, Some("eu 4")).await.expect_err("held");
     assert!(matches!(refused.code, Code::Invalid | Code::Busy), "{refused:?}");
     assert!(refused.message.contains("deployment lock"), "{}", refused.message);
 
