@@ -665,18 +665,6 @@ reloads: Array<ReloadView>, figures: Array<Figure>, config: Array<ConfigLine>,
  */
 gaps: Array<GapView>, previous: string | null, next: string | null, };
 
-export type PersonKeyView = { fingerprint: string, algorithm: string, 
-/**
- * It counts now.
- */
-counts: boolean, 
-/**
- * When it counts, or that it was revoked.
- */
-detail: string, };
-
-export type PersonView = { id: string, name: string, groups: Array<string>, keys: Array<PersonKeyView>, };
-
 /**
  * Requests that were not evaluated here, for one reason.
  */
@@ -702,6 +690,18 @@ rule: string | null,
  * What else was answered, as JSON.
  */
 value: string | null, };
+
+export type PersonKeyView = { fingerprint: string, algorithm: string, 
+/**
+ * It counts now.
+ */
+counts: boolean, 
+/**
+ * When it counts, or that it was revoked.
+ */
+detail: string, };
+
+export type PersonView = { id: string, name: string, groups: Array<string>, keys: Array<PersonKeyView>, };
 
 /**
  * How a plan under review stands with those who must consent.
