@@ -82,41 +82,43 @@ impl Run {
         match (&self.verb, &self.plan) {
             (Some(Verb::Resume(resume)), _) => pick_up(session, &resume.id, resume.order()).await,
             (Some(Verb::Abort { id }), _) => pick_up(session, id, Some(RunOrder::Abort)).await,
-            (None, Some(plan)) => Box::pin(self.start(session, plan)).await,
+            (None, Some(plan)) => self.start(session, plan).await,
             (None, None) => Err(Failure::usage("no plan is named", "see: plumb help plan")),
         }
     }
 
     async fn start(&self, session: Session<'_>, hash: &str) -> Outcome {
         session
-            .with_fleet(async |app, fleet| {
-                let look = session.look(app, fleet, None).await?;
-                let plan = app.prepare_kept(fleet, hash).await?;
-                preview(session.out, &plan);
-                if plan.empty {
-                    return Err(Failure::usage("nothing has to be done", "look with: plumb drift"));
-                }
-                if self.given.dry_run {
-                    let report = app.dry_run(&plan.hash).await?;
-                    session.out.show(&report, |out| found(out, &report));
-                    return Ok(look.exit(plan.startable && report.hindered == 0));
-                }
-                if !plan.startable {
-                    session.out.say(session.out.style.bad("not started: a finding forbids it"));
-                    return Ok(look.exit(false));
-                }
-                let Some(run) = begin(session, app, &plan, &self.given).await? else {
-                    session.out.show(&plan, |_| ());
-                    return Ok(look.exit(true));
-                };
-                let run = if plan.rollout.is_some() {
-                    follow::follow(session.out, app, &run.id).await?
-                } else {
-                    carried_out(session.out, app, &run).await?
-                };
-                Ok(told(session.out, look, &run))
-            })
+            .with_fleet(async |app, fleet| Box::pin(self.start_in(session, app, fleet, hash)).await)
             .await
+    }
+
+    async fn start_in(&self, session: Session<'_>, app: &App, fleet: &str, hash: &str) -> Outcome {
+        let look = session.look(app, fleet, None).await?;
+        let plan = app.prepare_kept(fleet, hash).await?;
+        preview(session.out, &plan);
+        if plan.empty {
+            return Err(Failure::usage("nothing has to be done", "look with: plumb drift"));
+        }
+        if self.given.dry_run {
+            let report = app.dry_run(&plan.hash).await?;
+            session.out.show(&report, |out| found(out, &report));
+            return Ok(look.exit(plan.startable && report.hindered == 0));
+        }
+        if !plan.startable {
+            session.out.say(session.out.style.bad("not started: a finding forbids it"));
+            return Ok(look.exit(false));
+        }
+        let Some(run) = begin(session, app, &plan, &self.given).await? else {
+            session.out.show(&plan, |_| ());
+            return Ok(look.exit(true));
+        };
+        let run = if plan.rollout.is_some() {
+            follow::follow(session.out, app, &run.id).await?
+        } else {
+            carried_out(session.out, app, &run).await?
+        };
+        Ok(told(session.out, look, &run))
     }
 }
 
