@@ -168,7 +168,7 @@ impl Hub {
         found.map(known).ok_or_else(|| {
             let names = peer.names.join(", ");
             Problem::unauthenticated(format!(
-                "the certificate of {names} has no role here: plumb hub token create --certificate NAME"
+                "the certificate of {names} has no role here: plumb hub token create --for-certificate NAME"
             ))
         })
     }

@@ -369,16 +369,6 @@ groups: Array<GroupView>,
  */
 diff: PolicyDiffView | null, };
 
-export type EnvironmentView = { name: string, fleets: Array<string>, 
-/**
- * For example `1 of storage, and 1 of platform-security, never whoever asks`.
- */
-rule: string, 
-/**
- * Hours in UTC in which a rollback to last-known-good may start without approvals.
- */
-night: string | null, dry_run: boolean, staging_fleet: string | null, };
-
 /**
  * What one node answered, each verdict in a sentence.
  */
@@ -408,6 +398,28 @@ summary: Array<string>, nodes: Array<DryRunNodeView>,
  * What was found otherwise than by the dry run before, one node a line.
  */
 changed: Array<string>, };
+
+export type EnvironmentView = { name: string, fleets: Array<string>, 
+/**
+ * For example `1 of storage, and 1 of platform-security, never whoever asks`.
+ */
+rule: string, 
+/**
+ * Hours in UTC in which a rollback to last-known-good may start without approvals.
+ */
+night: string | null, dry_run: boolean, staging_fleet: string | null, 
+/**
+ * Fingerprints of the consoles whose certificates of that fleet count; empty where it is this one's.
+ */
+consoles: Array<string>, 
+/**
+ * When nothing is changed, each with its reason.
+ */
+freeze: Array<string>, 
+/**
+ * What must be ready, and who must attest it.
+ */
+readiness: Array<string>, };
 
 /**
  * A check that failed on some nodes of a group.

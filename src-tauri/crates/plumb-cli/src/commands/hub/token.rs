@@ -57,7 +57,7 @@ pub(crate) struct Create {
     name: Option<String>,
     /// Give the role to a name in client certificates, instead of making a token
     #[arg(long, value_name = "NAME")]
-    certificate: Option<String>,
+    for_certificate: Option<String>,
     #[command(flatten)]
     at: Where,
 }
@@ -86,7 +86,7 @@ impl Create {
             name: self.name.clone().unwrap_or_else(|| self.role.clone()),
             role: self.role.clone(),
             expires_after_s: self.expires.into(),
-            certificate: self.certificate.clone(),
+            certificate: self.for_certificate.clone(),
         };
         let made: CreatedIdentity = match &self.at.data.data {
             Some(data) if !self.at.hub.is_named() => {
