@@ -12,7 +12,7 @@ const roster = (over: Partial<RosterView> = {}): RosterView => ({
   threshold: 1,
   roots: [{ name: 'ops', fingerprint: 'a'.repeat(64), algorithm: 'Ed25519', signed: true }],
   people: [{ id: 'sam', name: 'Sam', groups: ['storage'], keys: [] }],
-  environments: [{ name: 'production', fleets: ['eu'], rule: '1 of storage', night: null, dry_run: false, staging_fleet: null }],
+  environments: [{ name: 'production', fleets: ['eu'], rule: '1 of storage', night: null, dry_run: false, staging_fleet: null, consoles: [], freeze: [], readiness: [] }],
   ...over,
 });
 
@@ -44,7 +44,7 @@ describe('a roster', () => {
   it('names what rules a fleet, and what another version changes', () => {
     expect(ruleOf(roster(), 'eu')?.name).toBe('production');
     expect(ruleOf(roster(), 'us')).toBeNull();
-    const next = roster({ version: 8, threshold: 2, people: [{ id: 'tove', name: 'Tove', groups: [], keys: [] }], environments: [{ name: 'production', fleets: ['eu'], rule: '2 of storage', night: null, dry_run: false, staging_fleet: null }] });
+    const next = roster({ version: 8, threshold: 2, people: [{ id: 'tove', name: 'Tove', groups: [], keys: [] }], environments: [{ name: 'production', fleets: ['eu'], rule: '2 of storage', night: null, dry_run: false, staging_fleet: null, consoles: [], freeze: [], readiness: [] }] });
     expect(changesOf(roster(), next)).toEqual(['takes 2 root keys to sign, not 1', 'adds tove, in no group', 'removes sam, storage', 'changes the rule of production: 2 of storage']);
   });
 });

@@ -29,8 +29,8 @@ function rosterOf(fleet: string, version: number): RosterView {
     roots: ['ops', 'security', 'vault'].map((name, index) => ({ name, fingerprint: fingerprint(name), algorithm: 'Ed25519', signed: index < 2 })),
     people,
     environments: [
-      { name: 'production', fleets: [fleet], rule: '1 of storage, and 1 of platform-security, never whoever asks', night: '22:00 to 06:00 UTC', dry_run: true, staging_fleet: 'payments-staging' },
-      { name: 'staging', fleets: ['payments-staging'], rule: '1 of storage or platform-security, never whoever asks', night: null, dry_run: false, staging_fleet: null },
+      { name: 'production', fleets: [fleet], rule: '1 of storage, and 1 of platform-security, never whoever asks', night: '22:00 to 06:00 UTC', dry_run: true, staging_fleet: 'payments-staging', consoles: [], freeze: [], readiness: [] },
+      { name: 'staging', fleets: ['payments-staging'], rule: '1 of storage or platform-security, never whoever asks', night: null, dry_run: false, staging_fleet: null, consoles: [], freeze: [], readiness: [] },
     ],
   };
 }
