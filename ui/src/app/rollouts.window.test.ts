@@ -139,7 +139,7 @@ describe('orders', () => {
     await button('Show the run').first().click();
     await button('Abort…').click();
     await userEvent.keyboard('{Control>}{Enter}{/Control}');
-    await expect.element(page.getByText(/^Bypassed: the gate of wave 1/)).toBeVisible();
+    await expect.element(page.getByText(/^Bypassed: the gate of wave 1/).first()).toBeVisible();
     await expect.element(loud).not.toBeInTheDocument();
     await userEvent.keyboard('e');
     await expect.element(dialog().getByRole('list', { name: 'What happened, newest first' })).toHaveTextContent(/The gate of wave 1 was passed over by mira: INC-7\./);

@@ -137,15 +137,15 @@ async fn a_value_within_its_limit_opens_the_gate_and_one_beyond_it_halts_the_run
 
 #[tokio::test]
 async fn no_data_opens_no_gate_and_says_why() {
-    let world = World::start(&TWO).await;
-    let prometheus = StandIn::start("").await;
-    let app = with_prometheus(&world, &prometheus.url).await;
     for (value, why) in [
         (String::new(), "found no series"),
         (sample("NaN"), "which is no number"),
         (format!("{},{}", sample("0"), sample("0")), "found 2 series"),
     ] {
-        prometheus.set(&value);
+        // What was rolled back is refused afterwards, so each goes on a fleet of its own.
+        let world = World::start(&TWO).await;
+        let prometheus = StandIn::start(&value).await;
+        let app = with_prometheus(&world, &prometheus.url).await;
         let run = started(&app, &sync_past(query("max(denied)", 50))).await;
         let waits = until(&app, &run.id, |run| {
             let rollout = run.rollout.as_ref().expect("waves");
@@ -159,8 +159,8 @@ async fn no_data_opens_no_gate_and_says_why() {
             .await
             .expect("brought back");
         app.finished(&run.id).await.expect("a run");
+        app.close().await;
     }
-    app.close().await;
 }
 
 #[tokio::test]
