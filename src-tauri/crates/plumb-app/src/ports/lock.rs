@@ -47,10 +47,15 @@ struct Answers {
 
 impl FleetLock {
     /// The lock over the nodes of a plan that were seen to have one.
-    pub(crate) fn new(app: App, loaded: Loaded, run: RunId, plan: &Plan, owner: &str) -> Self {
+    pub(crate) fn new(app: App, loaded: Loaded, run: RunId, plan: &Plan) -> Self {
         let nodes = lockable(&app, &loaded.fleet.name, plan);
-        let granted = Mutex::default();
-        Self { app, loaded, run, owner: owner.to_owned(), nodes, granted }
+        let owner = app.0.options.operator.clone();
+        Self { app, loaded, run, owner, nodes, granted: Mutex::default() }
+    }
+
+    /// Ends the lease of a run that a program left behind; a node that says nothing ends it by itself.
+    pub(crate) async fn give_back(&self) {
+        self.ask(self.nodes.clone(), &self.run.to_string(), 0).await;
     }
 
     async fn ask(&self, nodes: Vec<NodeId>, run: &str, ttl_s: u32) -> Answers {
@@ -155,8 +160,7 @@ impl App {
         loaded: &Loaded,
         plan: &Plan,
     ) -> Result<Arc<FleetLock>, AppError> {
-        let owner = &self.0.options.operator;
-        let lock = FleetLock::new(self.clone(), loaded.clone(), run, plan, owner);
+        let lock = FleetLock::new(self.clone(), loaded.clone(), run, plan);
         match lock.hold().await {
             Ok(_) => Ok(Arc::new(lock)),
             Err(error @ (LockError::Held { .. } | LockError::NoAnswer { .. })) => {

@@ -9,7 +9,7 @@ use tracing::{info, warn};
 use crate::{
     app::{App, Loaded},
     error::{AppError, Code, chain},
-    ports::{effects::observation, journal::StoreJournal},
+    ports::{effects::observation, journal::StoreJournal, lock::FleetLock},
     topics::Topic,
 };
 
@@ -23,7 +23,7 @@ impl App {
         for run in self.unfinished_runs(&loaded.fleet.name).await? {
             // Whoever holds the lock carries it out; whoever takes it here settles it alone.
             let Some(_lock) = self.own_run(run) else { continue };
-            if let Err(error) = self.settle(run, snapshot).await {
+            if let Err(error) = self.settle(run, loaded, snapshot).await {
                 warn!(%run, error = %error.message, "interrupted run not settled");
             }
         }
@@ -75,7 +75,12 @@ impl App {
         }))
     }
 
-    async fn settle(&self, run: RunId, snapshot: &Snapshot) -> Result<(), AppError> {
+    async fn settle(
+        &self,
+        run: RunId,
+        loaded: &Loaded,
+        snapshot: &Snapshot,
+    ) -> Result<(), AppError> {
         let (plan, entries) = self.run_record(run).await?;
         let state = fold(&entries);
         // A rollout is carried on from its journal by whoever decides to, so it is not given up.
@@ -88,6 +93,8 @@ impl App {
             None => self.write_end(run, &plan, &entries, snapshot).await?,
         };
         self.end_run(run, outcome).await?;
+        // Its program is gone, and would keep the next one out for as long as its lease lasts.
+        FleetLock::new(self.clone(), loaded.clone(), run, &plan).give_back().await;
         info!(%run, outcome = outcome.name(), "interrupted run settled");
         self.announce([Topic::run(run)]);
         Ok(())

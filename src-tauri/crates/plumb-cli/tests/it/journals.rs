@@ -75,7 +75,7 @@ fn a_signed_journal_travels_as_a_file_and_each_verdict_has_its_exit_code() {
     let expected = format!("◷ valid prefix up to event {held}, last signed {signed}\n");
     assert!(told.starts_with(&expected), "{told}");
     let (told, held, _) = verify(&sound.replacen("\"seq\":2", "\"seq\":3", 1), 1);
-    assert!(told.starts_with("× broken at event 3, last signed 1"), "{told}");
+    assert!(told.starts_with("× broken at event 3, last signed 2"), "{told}");
     assert_eq!(held, 2);
     assert!(!stranger.path().join("data").exists(), "no store is opened for a file");
     let file = stranger.file("run.jsonl", &sound);
