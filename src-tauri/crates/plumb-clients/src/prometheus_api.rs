@@ -42,13 +42,13 @@ pub enum QueryError {
 struct Reply {
     status: String,
     #[serde(default)]
-    data: Option<Data>,
+    data: Option<QueryResult>,
     #[serde(default)]
     warnings: Vec<String>,
 }
 
 #[derive(Debug, Deserialize)]
-struct Data {
+struct QueryResult {
     #[serde(rename = "resultType")]
     kind: String,
     result: Value,
