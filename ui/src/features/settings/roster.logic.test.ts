@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { RosterView } from '$lib/api/api';
-import { changesOf, enrolMissing, expiry, ruleOf, wrongFingerprint } from './roster.logic';
+import { changesOf, demandsOf, enrolMissing, expiry, ruleOf, wrongFingerprint } from './roster.logic';
 
 const NOW = Date.parse('2026-11-21T00:00:00Z');
 const roster = (over: Partial<RosterView> = {}): RosterView => ({
@@ -46,5 +46,24 @@ describe('a roster', () => {
     expect(ruleOf(roster(), 'us')).toBeNull();
     const next = roster({ version: 8, threshold: 2, people: [{ id: 'tove', name: 'Tove', groups: [], keys: [] }], environments: [{ name: 'production', fleets: ['eu'], rule: '2 of storage', night: null, dry_run: false, staging_fleet: null, consoles: [], freeze: [], readiness: [] }] });
     expect(changesOf(roster(), next)).toEqual(['takes 2 root keys to sign, not 1', 'adds tove, in no group', 'removes sam, storage', 'changes the rule of production: 2 of storage']);
+  });
+});
+
+describe('what an environment asks for', () => {
+  const environment = { name: 'production', fleets: ['eu'], rule: '1 of storage', night: null, dry_run: false, staging_fleet: null, consoles: [], freeze: [], readiness: [] };
+
+  it('is nothing beside its rule where the roster says no more', () => {
+    expect(demandsOf(environment)).toEqual([]);
+  });
+
+  it('is a sentence for each thing', () => {
+    const all = { ...environment, night: '22:00 to 06:00 UTC', dry_run: true, staging_fleet: 'staging', consoles: ['ab', 'cd'], freeze: ['2026-12-20 to 2027-01-02: year end'], readiness: ['runbook_signed, attested by somebody of security'] };
+    expect(demandsOf(all)).toEqual([
+      'A rollback to last-known-good may start without approvals from 22:00 to 06:00 UTC.',
+      'Asks for a dry run.',
+      'Asks for a green certificate of staging, signed by one of 2 named consoles.',
+      'Must be ready: runbook_signed, attested by somebody of security.',
+      'Nothing is changed from 2026-12-20 to 2027-01-02: year end.',
+    ]);
   });
 });

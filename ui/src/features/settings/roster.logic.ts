@@ -60,3 +60,15 @@ export function changesOf(before: RosterView, after: RosterView): string[] {
   ];
   return before.threshold === after.threshold ? lines : [`takes ${after.threshold} root keys to sign, not ${before.threshold}`, ...lines];
 }
+
+/** What an environment asks for beside its rule, a sentence each. */
+export function demandsOf(environment: EnvironmentView): string[] {
+  const { night, dry_run, staging_fleet, consoles, freeze, readiness } = environment;
+  return [
+    ...(night === null ? [] : [`A rollback to last-known-good may start without approvals from ${night}.`]),
+    ...(dry_run ? ['Asks for a dry run.'] : []),
+    ...(staging_fleet === null ? [] : [`Asks for a green certificate of ${staging_fleet}${consoles.length === 0 ? '' : `, signed by ${consoles.length === 1 ? 'a named console' : `one of ${consoles.length} named consoles`}`}.`]),
+    ...readiness.map((item) => `Must be ready: ${item}.`),
+    ...freeze.map((window) => `Nothing is changed from ${window}.`),
+  ];
+}
