@@ -21,7 +21,10 @@ describe('selecting', () => {
     await openWindow();
     const matrix = page.getByRole('application', { name: /Node matrix/ });
     await expect.element(matrix).toBeVisible();
+    // The node list is there, so nothing is drawn anew that the focus would be lost with.
+    await expect.element(grid()).toBeVisible();
     (matrix.element() as HTMLElement).focus();
+    await expect.element(matrix).toHaveFocus();
     await userEvent.keyboard('{ArrowRight}{ArrowRight}{Enter}');
     await expect.element(page.getByRole('complementary', { name: 'Node fra-pay-1' })).toBeVisible();
   });
