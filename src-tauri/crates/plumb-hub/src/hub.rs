@@ -11,10 +11,9 @@ use axum::{Router, middleware::from_fn_with_state};
 use jiff::Timestamp;
 use plumb_alert::{ReleaseGates, RoleMatrix, SloPolicy};
 use plumb_inbox::{AlertStore, Durability, Inbox, Settings, SqliteStore};
-use plumb_serve::{Serving, TlsConfig, serve};
+use plumb_serve::{TlsConfig, serve};
 use secrecy::{ExposeSecret as _, SecretString};
-use tokio::{net::TcpListener, time::interval};
-use tokio_rustls::TlsAcceptor;
+use tokio::time::interval;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
@@ -22,11 +21,12 @@ use crate::{
     error::HubError,
     folder::chain,
     identity, limits,
-    limits::{BOOTSTRAP_CHARS_MIN, CONNECTIONS_MAX, LOOK_EVERY},
+    limits::{BOOTSTRAP_CHARS_MIN, LOOK_EVERY},
     packs::Packs,
     policies::Policies,
     rates::{Rate, Rates},
     routes,
+    serve::bound,
     served::Shop,
     state::State,
     storage::{Blobs, PackStorage},
@@ -215,17 +215,8 @@ pub async fn serve_team(options: TeamOptions) -> Result<TeamHub, HubError> {
         stop: stop.clone(),
         clock: ClockOf(options.clock),
     }));
-    let listen = options.listen;
-    let failed = |error| HubError::Listen { listen, error };
-    let listener = TcpListener::bind(listen).await.map_err(failed)?;
-    let address = listener.local_addr().map_err(failed)?;
     let encrypted = tls.is_some();
-    let serving = Serving {
-        listener,
-        tls: tls.map(TlsAcceptor::from),
-        router: router(hub.clone()),
-        connections_max: CONNECTIONS_MAX,
-    };
+    let (serving, address) = bound(options.listen, tls, router(hub.clone())).await?;
     let tracker = TaskTracker::new();
     tracker.spawn(serve(serving, stop.clone()));
     tracker.spawn(look(state.clone(), stop.clone()));

@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
+use axum::Router;
 use notify::{
     Event, EventKind, RecursiveMode, Watcher,
     event::{AccessKind, AccessMode},
@@ -13,7 +14,7 @@ use tokio::{
     sync::mpsc,
     time::{sleep, timeout},
 };
-use tokio_rustls::TlsAcceptor;
+use tokio_rustls::{TlsAcceptor, rustls::ServerConfig};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
@@ -113,21 +114,25 @@ pub async fn serve_packs(config: HubConfig) -> Result<RunningHub, HubError> {
     let watcher = watch(&watched, changed)?;
     // Opened after the watch began, so that no change falls between.
     let packs = Packs::with_access(folder, config.expected, access, stop.clone())?;
-    let listen = config.listen;
-    let failed = |error| HubError::Listen { listen, error };
-    let listener = TcpListener::bind(listen).await.map_err(failed)?;
-    let address = listener.local_addr().map_err(failed)?;
     let encrypted = tls.is_some();
-    let serving = Serving {
-        listener,
-        tls: tls.map(TlsAcceptor::from),
-        router: router(packs.clone()),
-        connections_max: CONNECTIONS_MAX,
-    };
+    let (serving, address) = bound(config.listen, tls, router(packs.clone())).await?;
     let tracker = TaskTracker::new();
     tracker.spawn(serve(serving, stop.clone()));
     tracker.spawn(follow(packs.clone(), changes, Arc::new(watcher), stop.clone()));
     Ok(RunningHub { packs, address, encrypted, stop, tracker })
+}
+
+/// Takes the address, and tells where it can be reached: a port of 0 is a free one.
+pub(crate) async fn bound(
+    listen: SocketAddr,
+    tls: Option<Arc<ServerConfig>>,
+    router: Router,
+) -> Result<(Serving, SocketAddr), HubError> {
+    let failed = |error| HubError::Listen { listen, error };
+    let listener = TcpListener::bind(listen).await.map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    let tls = tls.map(TlsAcceptor::from);
+    Ok((Serving { listener, tls, router, connections_max: CONNECTIONS_MAX }, address))
 }
 
 fn watch(
