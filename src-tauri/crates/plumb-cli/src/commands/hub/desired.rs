@@ -39,21 +39,19 @@ pub(crate) struct Set {
     /// Version label
     #[arg(long, value_name = "VERSION")]
     version: String,
-    /// Only this node; may be repeated
-    #[arg(long = "node", value_name = "NODE")]
-    nodes: Vec<String>,
-    /// Why
-    #[arg(long, default_value = "")]
-    reason: String,
-    /// The lease under which it is changed, where the fleet is locked
-    #[arg(long)]
-    lease: Option<String>,
     #[command(flatten)]
-    hub: HubArgs,
+    change: Change,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Lift {
+    #[command(flatten)]
+    change: Change,
+}
+
+/// Where something is changed, why, and by whose leave.
+#[derive(Debug, Args)]
+struct Change {
     /// Only this node; may be repeated
     #[arg(long = "node", value_name = "NODE")]
     nodes: Vec<String>,
@@ -80,20 +78,20 @@ impl Desired {
                     pack: set.pack.clone(),
                     version: Some(set.version.clone()),
                     digest: None,
-                    nodes: set.nodes.clone(),
-                    reason: set.reason.clone(),
-                    lease: set.lease.clone(),
+                    nodes: set.change.nodes.clone(),
+                    reason: set.change.reason.clone(),
+                    lease: set.change.lease.clone(),
                 };
-                set.hub.client()?.call("PUT", &at, &wanted).await.map_err(failed)?
+                set.change.hub.client()?.call("PUT", &at, &wanted).await.map_err(failed)?
             }
             Self::Lift(lift) => {
                 let wanted = LiftDesired {
-                    nodes: lift.nodes.clone(),
-                    reason: lift.reason.clone(),
-                    lease: lift.lease.clone(),
+                    nodes: lift.change.nodes.clone(),
+                    reason: lift.change.reason.clone(),
+                    lease: lift.change.lease.clone(),
                 };
                 let path = format!("{at}/lift");
-                lift.hub.client()?.call("POST", &path, &wanted).await.map_err(failed)?
+                lift.change.hub.client()?.call("POST", &path, &wanted).await.map_err(failed)?
             }
             Self::History(history) => {
                 let path = format!("{at}/history");
