@@ -3,14 +3,14 @@
 
 use std::collections::BTreeMap;
 
-use plumb_fleet::{Catalogue, ContentDigest, Digest, fleet::DecisionsEntry};
+use plumb_fleet::{Catalogue, ContentDigest, Digest, FleetId, fleet::DecisionsEntry};
 use plumb_runbook::{Compared, ContentChange, FlipCounts, Plan, Running, decisions};
 
 use crate::{
     actions::files::read_text,
     app::App,
-    error::AppError,
-    impact::{self, Evaluators, ImpactRequest, NamedBundle, Reading, RecordedRequest},
+    error::{AppError, Code},
+    impact::{self, Evaluators, Expected, ImpactRequest, NamedBundle, Reading, RecordedRequest},
     views::impact::{ImpactView, Requests},
 };
 
@@ -68,6 +68,39 @@ impl App {
         }
         evaluators.close().await;
         Ok(found)
+    }
+
+    /// What a node must answer once it exchanged a content for another, as of now.
+    pub(crate) async fn expected_answers(
+        &self,
+        fleet: &FleetId,
+        (from, to): (Option<ContentDigest>, ContentDigest),
+        reading: Reading,
+    ) -> Result<Vec<Expected>, AppError> {
+        let current = self.current(fleet.as_str()).await?;
+        let catalogue = &current.desired.catalogue;
+        let not_at_hand = |reason: String| {
+            AppError::new(Code::NotFound, reason, "add the bundle to those of the fleet file")
+        };
+        let after = bundle(catalogue, to).await.map_err(not_at_hand)?;
+        let before = match from {
+            // What flips is asked first; without the old content nothing is known to flip.
+            Some(from) => bundle(catalogue, from).await.unwrap_or_else(|_| after.clone()),
+            None => after.clone(),
+        };
+        let Questions { requests, entrypoint, .. } = self.questions(fleet.as_str()).await?;
+        let request = ImpactRequest {
+            from: before,
+            to: after,
+            requests,
+            entrypoint,
+            reading,
+            seed: impact::SEED,
+        };
+        let evaluators = self.evaluators();
+        let expected = impact::expected(&evaluators, &request, self.now()).await;
+        evaluators.close().await;
+        expected
     }
 
     fn evaluators(&self) -> Evaluators {
