@@ -8,6 +8,7 @@ mod fleet;
 mod gates;
 mod interrupted;
 mod journals;
+mod keys;
 mod locks;
 mod notifications;
 mod offline;
