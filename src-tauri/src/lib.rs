@@ -82,6 +82,8 @@ fn commands() -> impl Fn(tauri::ipc::Invoke) -> bool + Send + Sync + 'static {
         commands::drift::drift,
         commands::drift::moments,
         commands::drift::policy_text_diff,
+        commands::drift::impact,
+        commands::drift::stop_impact,
         commands::plans::bundle_choices,
         commands::plans::prepare_plan,
         commands::plans::start_run,
@@ -149,7 +151,7 @@ fn commands() -> impl Fn(tauri::ipc::Invoke) -> bool + Send + Sync + 'static {
 
 async fn open(data_dir: Utf8PathBuf, fleet_file: Option<Utf8PathBuf>) -> anyhow::Result<App> {
     let told = |error: AppError| anyhow::anyhow!("{}; {}", error.message, error.hint);
-    let app = App::open(AppOptions::window(data_dir))
+    let app = App::open(AppOptions::window(data_dir).evaluating())
         .await
         .map_err(told)
         .context("opening the console's files")?;

@@ -21,7 +21,7 @@ use tokio::sync::{Notify, OnceCell, broadcast, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    actions::prepare::Prepared,
+    actions::{decisions::Comparisons, prepare::Prepared},
     console_key::KeyPlace,
     current::Current,
     error::{AppError, Code},
@@ -54,6 +54,9 @@ pub struct AppOptions {
     pub console_key: KeyPlace,
     /// Who asks for changes, by the name in the roster; else whoever's key this machine has.
     pub person: Option<String>,
+    /// The program whose processes evaluate Rego: this one, where its main function asks
+    /// [`crate::run_evaluation_process_if_asked`]. Without it Rego is not compared.
+    pub evaluator: Option<plumb_worker::Program>,
 }
 
 impl AppOptions {
@@ -67,7 +70,18 @@ impl AppOptions {
             tokens: TokenSource::system(),
             console_key: KeyPlace::Keyring(KeySafe::system()),
             person: std::env::var("PLUMBLINE_PERSON").ok().filter(|person| !person.is_empty()),
+            evaluator: None,
         }
+    }
+
+    /// Lets this program start itself again to evaluate Rego: its main function has to have asked
+    /// [`crate::run_evaluation_process_if_asked`].
+    #[must_use]
+    pub fn evaluating(mut self) -> Self {
+        self.evaluator = plumb_worker::Program::current()
+            .inspect_err(|error| tracing::warn!(%error, "Rego is not evaluated"))
+            .ok();
+        self
     }
 
     /// For one command: nothing happens by itself.
@@ -114,6 +128,10 @@ pub(crate) struct Inner {
     pub asked: Mutex<BTreeSet<String>>,
     /// How the desktop took the newest notification.
     pub heard: Mutex<Heard>,
+    /// What comparisons of contents came to.
+    pub compared: Mutex<Comparisons>,
+    /// Ends the comparison that somebody looks at.
+    pub looking: Mutex<CancellationToken>,
     /// Digests of the fleet files that previews of imports were made from; nothing where there was no file.
     pub previewed: Mutex<BTreeMap<String, Option<Digest>>>,
     /// Fleets are opened and closed one at a time.
@@ -209,6 +227,8 @@ impl App {
             unsigned: Mutex::default(),
             asked: Mutex::default(),
             heard: Mutex::default(),
+            compared: Mutex::default(),
+            looking: Mutex::default(),
             previewed: Mutex::default(),
             enrolling: tokio::sync::Mutex::default(),
             demo: tokio::sync::Mutex::default(),
