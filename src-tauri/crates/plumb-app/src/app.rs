@@ -26,6 +26,7 @@ use crate::{
     current::Current,
     error::{AppError, Code},
     fleets::Print,
+    notifications::Heard,
     opening::Reopen,
     ports::clock::WallClock,
     topics::{ANNOUNCE_EVERY, Announcer, Topic},
@@ -125,10 +126,12 @@ pub(crate) struct Inner {
     pub unsigned: Mutex<Option<(RunId, String)>>,
     /// Plans for which approval was asked here: their requests are no news to whoever asked.
     pub asked: Mutex<BTreeSet<String>>,
+    /// How the desktop took the newest notification.
+    pub heard: Mutex<Heard>,
     /// What comparisons of contents came to.
     pub compared: Mutex<Comparisons>,
-    /// Why the desktop takes no notifications, in a sentence.
-    pub unheard: Mutex<Option<String>>,
+    /// Ends the comparison that somebody looks at.
+    pub looking: Mutex<CancellationToken>,
     /// Digests of the fleet files that previews of imports were made from; nothing where there was no file.
     pub previewed: Mutex<BTreeMap<String, Option<Digest>>>,
     /// Fleets are opened and closed one at a time.
@@ -223,8 +226,9 @@ impl App {
             runs: Mutex::default(),
             unsigned: Mutex::default(),
             asked: Mutex::default(),
+            heard: Mutex::default(),
             compared: Mutex::default(),
-            unheard: Mutex::default(),
+            looking: Mutex::default(),
             previewed: Mutex::default(),
             enrolling: tokio::sync::Mutex::default(),
             demo: tokio::sync::Mutex::default(),

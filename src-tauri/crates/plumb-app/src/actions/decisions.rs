@@ -1,10 +1,11 @@
 //! What a plan changes in the answers of its nodes: for each change of content, both are asked the same
 //! requests.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::PoisonError};
 
 use plumb_fleet::{Catalogue, ContentDigest, Digest, FleetId, fleet::DecisionsEntry};
 use plumb_runbook::{Compared, ContentChange, FlipCounts, Plan, Running, decisions};
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     actions::files::read_text,
@@ -41,6 +42,19 @@ struct Questions {
     reading: Reading,
     /// Of everything above.
     digest: Digest,
+}
+
+impl Questions {
+    fn about(&self, from: NamedBundle, to: NamedBundle) -> ImpactRequest {
+        ImpactRequest {
+            from,
+            to,
+            requests: self.requests.clone(),
+            entrypoint: self.entrypoint.clone(),
+            reading: self.reading,
+            seed: impact::SEED,
+        }
+    }
 }
 
 impl App {
@@ -88,19 +102,59 @@ impl App {
             Some(from) => bundle(catalogue, from).await.unwrap_or_else(|_| after.clone()),
             None => after.clone(),
         };
-        let Questions { requests, entrypoint, .. } = self.questions(fleet.as_str()).await?;
-        let request = ImpactRequest {
-            from: before,
-            to: after,
-            requests,
-            entrypoint,
-            reading,
-            seed: impact::SEED,
-        };
+        let questions = self.questions(fleet.as_str()).await?;
+        let request = ImpactRequest { reading, ..questions.about(before, after) };
         let evaluators = self.evaluators();
         let expected = impact::expected(&evaluators, &request, self.now()).await;
         evaluators.close().await;
         expected
+    }
+
+    /// Compares two contents for somebody who looks at them; their bundles have to be at hand. `told`
+    /// hears what is known so far, again and again. Whoever looks at something else meanwhile ends it.
+    pub async fn impact_of(
+        &self,
+        fleet: &str,
+        (from, to): (&str, &str),
+        told: impl FnMut(&ImpactView) + Send,
+    ) -> Result<ImpactView, AppError> {
+        let ended = self.looks_anew();
+        let current = self.current(fleet).await?;
+        let questions = self.questions(fleet).await?;
+        let read = async |content: &str| {
+            let content = content.parse().map_err(|error: plumb_fleet::ids::DigestError| {
+                AppError::new(Code::Invalid, error.to_string(), "give the full content digest")
+            })?;
+            bundle(&current.desired.catalogue, content).await.map_err(|reason| {
+                let hint = "put the signed bundle where the fleet file looks for bundles";
+                AppError::new(Code::NotFound, reason, hint)
+            })
+        };
+        let (from, to) = (read(from).await?, read(to).await?);
+        let request = questions.about(from, to);
+        let evaluators = self.evaluators();
+        let view = tokio::select! {
+            view = Box::pin(impact::impact(&evaluators, &request, told)) => view,
+            () = ended.cancelled() => {
+                let hint = "look at it again";
+                Err(AppError::new(Code::Outdated, "somebody looks at something else now", hint))
+            }
+        };
+        evaluators.close().await;
+        view
+    }
+
+    /// Ends the comparison that was looked at, and gives what ends the next one.
+    fn looks_anew(&self) -> CancellationToken {
+        let next = self.0.cancel.child_token();
+        let mut looking = self.0.looking.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut *looking, next.clone()).cancel();
+        next
+    }
+
+    /// Ends the comparison that is looked at.
+    pub fn stop_looking(&self) {
+        self.looks_anew();
     }
 
     fn evaluators(&self) -> Evaluators {
@@ -123,14 +177,7 @@ impl App {
         }
         let compared = async {
             let (from, to) = (bundle(catalogue, before).await?, bundle(catalogue, after).await?);
-            let request = ImpactRequest {
-                from,
-                to,
-                requests: questions.requests.clone(),
-                entrypoint: questions.entrypoint.clone(),
-                reading: questions.reading,
-                seed: impact::SEED,
-            };
+            let request = questions.about(from, to);
             let view = Box::pin(impact::impact(evaluators, &request, |_| {})).await;
             told(&view.map_err(|error| error.message)?, before, after)
         };
@@ -145,7 +192,7 @@ impl App {
     }
 
     fn comparisons(&self) -> std::sync::MutexGuard<'_, Comparisons> {
-        self.0.compared.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.0.compared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn questions(&self, fleet: &str) -> Result<Questions, AppError> {

@@ -58,6 +58,18 @@ impl App {
         self.start_by(fleet, plan_hash, (typed, Some(reason)), Way::Approved).await
     }
 
+    /// The one or the other: with a reason where somebody typed one.
+    pub async fn start_here(
+        &self,
+        fleet: &str,
+        plan_hash: &str,
+        typed: Option<&str>,
+        reason: Option<&str>,
+    ) -> Result<RunView, AppError> {
+        self.writable(fleet)?;
+        self.start_by(fleet, plan_hash, (typed, reason), Way::Approved).await
+    }
+
     /// Starts a rollback to last-known-good without approvals, at the hours of the rule, with the reason.
     /// Whoever asks signs the request with this key, and a signed review is due afterwards.
     pub async fn start_run_at_night(

@@ -9,6 +9,7 @@ mod fleet;
 mod gates;
 mod interrupted;
 mod journals;
+mod keys;
 mod locks;
 mod notifications;
 mod offline;
