@@ -213,8 +213,9 @@ fn of_nodes(rule: DetectionRule, fleet: &str, mut labels: Labels, nodes: &[&Node
     for (name, value) in &labels {
         let _ = write!(facts, "{name} {value}; ");
     }
-    let message =
-        format!("{facts}{} nodes of fleet {fleet}: {}{rest}", nodes.len(), named.join(", "));
+    let count =
+        if nodes.len() == 1 { "1 node".to_owned() } else { format!("{} nodes", nodes.len()) };
+    let message = format!("{facts}{count} of fleet {fleet}: {}{rest}", named.join(", "));
     labels.insert("fleet".to_owned(), fleet.to_owned());
     let details = [("nodes", json!(named)), ("count", json!(nodes.len()))];
     Draft {

@@ -107,7 +107,7 @@ export class FakeAlerts {
   #seed(fleet: string, many: number): void {
     const now = this.now();
     const [mismatch, signature, silent, stale, slo, reload, deny] = KINDS as [Kind, Kind, Kind, Kind, Kind, Kind, Kind];
-    this.#add(signature, fleet, 3, { occurrences: 6, last_seen_at_ms: now - 20_000, message: `content 41d0aa93e6f7; 1 nodes of fleet ${fleet}: fra-pay-2` });
+    this.#add(signature, fleet, 3, { occurrences: 6, last_seen_at_ms: now - 20_000, message: `content 41d0aa93e6f7; 1 node of fleet ${fleet}: fra-pay-2` });
     this.#add(silent, fleet, 18, { occurrences: 31, last_seen_at_ms: now - 25_000, status: 'processing', owner: ME, mine: true, claims: 1, lock_until_ms: now + 7 * MINUTE + 12_000 });
     this.#add(mismatch, fleet, 26, { occurrences: 52, last_seen_at_ms: now - 30_000, status: 'processing', owner: 'sofiia-supervisor', claims: 1, lock_until_ms: now + 96_000 });
     this.#add(stale, fleet, 41, { occurrences: 12, last_seen_at_ms: now - 9 * MINUTE, status: 'processing', owner: 'loop-3', claims: 2, requeues: 1, lock_until_ms: now - 4 * MINUTE });
