@@ -4,6 +4,7 @@ mod alerts;
 mod certificates;
 mod company;
 mod consent;
+mod decisions;
 mod dry_runs;
 mod fleet;
 mod gates;
