@@ -12,6 +12,7 @@ pub mod enrol;
 pub mod evaluate;
 pub mod fetch;
 pub mod files;
+mod hub;
 pub mod kept;
 pub mod kept_packs;
 pub mod known_certificates;

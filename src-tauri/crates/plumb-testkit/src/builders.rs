@@ -185,6 +185,7 @@ impl World {
             assessment: assess(&snapshot, &desired, start()),
             fleet: Fleet {
                 prometheus: None,
+                hub: None,
                 name,
                 environment: "staging".to_owned(),
                 read_only: false,
@@ -317,6 +318,7 @@ impl World {
                     }
                     Effect::Verify { .. }
                     | Effect::Reload { .. }
+                    | Effect::Serve { .. }
                     | Effect::Sync { .. }
                     | Effect::Restart => {}
                 }
