@@ -15,6 +15,7 @@ pub mod evaluate;
 pub mod fetch;
 pub mod files;
 mod frozen;
+mod hub;
 pub mod kept;
 pub mod kept_packs;
 pub mod known_certificates;

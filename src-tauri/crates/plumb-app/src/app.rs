@@ -22,12 +22,8 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::warn;
 
 use crate::{
-<<<<<<< HEAD
-    actions::prepare::Prepared,
-    alerts::{self, OwnInbox},
-=======
     actions::{decisions::Comparisons, prepare::Prepared},
->>>>>>> main
+    alerts::{self, OwnInbox},
     console_key::KeyPlace,
     current::Current,
     error::{AppError, Code},

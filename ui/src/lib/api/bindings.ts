@@ -443,6 +443,8 @@ export type CooldownView = { triaged_at_ms: number, until_ms: number,
  * Alerts that were only added since then.
  */
 added: number, };
+
+/**
  * What asking two contents the same requests came to.
  */
 export type ContentChangeView = { 
