@@ -29,11 +29,10 @@ pub(crate) async fn set(
 ) -> Result<Desired, Problem> {
     check(fleet, &wanted.nodes, &wanted.reason)?;
     let which = WhichVersion { version: wanted.version.clone(), digest: wanted.digest.clone() };
-    let pack = registry::kept(&hub.state, &wanted.pack).await?;
-    let found = pack.find(&wanted.pack, &which)?;
+    let (pack, found) = registry::find(&hub.state, &wanted.pack, &which).await?;
     let now = hub.now();
     let to = DesiredVersion {
-        pack: wanted.pack.clone(),
+        pack,
         version: found.version.clone(),
         digest: found.digest.to_string(),
         by: by.to_owned(),
@@ -169,8 +168,14 @@ pub(crate) async fn take_lock(
     let until = now.saturating_add(ttl).unwrap_or(Timestamp::MAX);
     let fresh = hex::encode(random::<16>());
     let lock = hub.state.change(LOCK, fleet, now, |known: Option<Lock>| {
-        if let Some(problem) =
-            known.as_ref().and_then(|lock| lock.held_by_other(wanted.lease.as_deref(), now))
+        // Who asks once more for the same run, after a crash, gets the lease that was lost with it.
+        let again = |lock: &Lock| {
+            wanted.lease.is_none() && lock.holder == by && lock.purpose == wanted.purpose
+        };
+        if let Some(problem) = known
+            .as_ref()
+            .filter(|lock| !again(lock))
+            .and_then(|lock| lock.held_by_other(wanted.lease.as_deref(), now))
         {
             return Err(problem);
         }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     effect::Effect,
-    plan::{NodePlan, PlanInput, path_on_node, resolved},
+    plan::{self, NodePlan, PlanInput, resolved},
     undo::Undo,
 };
 
@@ -69,8 +69,7 @@ fn load(target: &NodePlan, runs: &NamedContent, input: PlanInput<'_>) -> Vec<Eff
     else {
         return Vec::new();
     };
-    let path = path_on_node(node, entry);
-    vec![Effect::Verify { path: path.clone() }, Effect::Reload { path }]
+    plan::load(node, entry)
 }
 
 impl NodePlan {

@@ -2,6 +2,7 @@
 //! Error paths have well-known names: fleets `unreadable-store`, `never-answers`, `broken-file`; node `missing`; path `/nope.toml`.
 import type { Api, FleetSummary, SettingsView, ShellView, Topic } from './api';
 import { FLEET_NAMES, START_MS, fleetNamed, forgetFleets, type FakeFleet } from './fake/fleets';
+import { FakeAlerts, type Inboxed } from './fake/alerts';
 import { FakeConsent, SIGNERS, certificateOf, type Consenting } from './fake/consent';
 import { FakeKeys } from './fake/keys';
 import { FakeProof } from './fake/proof';
@@ -35,6 +36,8 @@ export interface FakeOptions {
   clicks?: boolean | null;
   /** A review of a rollback without approvals is due. */
   reviews?: boolean;
+  /** How the inbox stands. */
+  alerts?: Inboxed | null;
 }
 
 const SHOWN = ['demo', 'payments-eu', 'edge-world', 'auditors-view', 'broken-file'];
@@ -53,6 +56,7 @@ export function createFake(options: FakeOptions): Api {
   const rosters = new FakeRosters(options.fleet, options.consent != null);
   const refused = new FakeRefused(now, options.refused ?? false, options.consent != null);
   const keys = new FakeKeys(options.consent != null, options.keyless !== true, options.keyringProblem ?? null);
+  const alerts = new FakeAlerts(now, () => announce([{ topic: 'alerts' }]), options.alerts ?? 'some', options.fleet ?? 'demo');
   const quiet = new Set<string>();
   const changed = <T>(fleet: string, value: T): T => {
     announce([{ topic: 'fleet', fleet }]);
@@ -193,6 +197,15 @@ export function createFake(options: FakeOptions): Api {
     abortRun: (id) => answer(() => runs.abort(id)),
     orderRun: (id, order) => answer(() => runs.order(id, order, named)),
     resumeRun: (id) => answer(() => runs.resume(id, named)),
+    alerts: (fleet, page) => ask(fleet, () => alerts.list(page)),
+    alert: (fleet, alert) => ask(fleet, () => alerts.view(alert)),
+    actOnAlerts: (fleet, refs, act) => ask(fleet, () => alerts.act(refs, act)),
+    incidents: (fleet, withClosed) => ask(fleet, () => alerts.incidents(withClosed)),
+    incident: (fleet, incident) => ask(fleet, () => alerts.incident(incident)),
+    actOnIncident: (fleet, incident, act) => ask(fleet, () => alerts.actOnIncident(incident, act)),
+    incidentDraft: (fleet, incident) => ask(fleet, () => alerts.draft(incident)),
+    alertRetention: (fleet, days) => ask(fleet, () => alerts.retention(days)),
+    retainAlerts: (fleet) => ask(fleet, () => alerts.retain()),
     refresh: (fleet) => answer(() => {
       const found = named(fleet);
       found.sweptAtMs = now();
@@ -274,6 +287,7 @@ function fromAddress(): Api {
     clicks: given.has('clicks') ? given.get('clicks') === 'yes' : null,
     refused: given.has('refused'),
     keyless: given.has('keyless'),
+    alerts: given.get('alerts') as Inboxed | null,
   });
 }
 

@@ -81,6 +81,8 @@ pub struct WhichVersion {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SetDesired {
+    /// Any that has the digest, where it is empty.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub pack: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
