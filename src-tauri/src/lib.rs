@@ -138,7 +138,7 @@ fn commands() -> impl Fn(tauri::ipc::Invoke) -> bool + Send + Sync + 'static {
 
 async fn open(data_dir: Utf8PathBuf, fleet_file: Option<Utf8PathBuf>) -> anyhow::Result<App> {
     let told = |error: AppError| anyhow::anyhow!("{}; {}", error.message, error.hint);
-    let app = App::open(AppOptions::window(data_dir))
+    let app = App::open(AppOptions::window(data_dir).evaluating())
         .await
         .map_err(told)
         .context("opening the console's files")?;

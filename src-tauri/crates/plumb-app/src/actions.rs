@@ -7,6 +7,7 @@ mod circumstances;
 pub mod configure;
 pub mod consent;
 pub mod credentials;
+pub(crate) mod decisions;
 pub mod dry_run;
 pub mod enrol;
 pub mod evaluate;

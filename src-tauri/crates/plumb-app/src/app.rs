@@ -21,7 +21,7 @@ use tokio::sync::{Notify, OnceCell, broadcast, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    actions::prepare::Prepared,
+    actions::{decisions::Comparisons, prepare::Prepared},
     console_key::KeyPlace,
     current::Current,
     error::{AppError, Code},
@@ -53,6 +53,9 @@ pub struct AppOptions {
     pub console_key: KeyPlace,
     /// Who asks for changes, by the name in the roster; else whoever's key this machine has.
     pub person: Option<String>,
+    /// The program whose processes evaluate Rego: this one, where its main function asks
+    /// [`crate::run_evaluation_process_if_asked`]. Without it Rego is not compared.
+    pub evaluator: Option<plumb_worker::Program>,
 }
 
 impl AppOptions {
@@ -66,7 +69,18 @@ impl AppOptions {
             tokens: TokenSource::system(),
             console_key: KeyPlace::Keyring(KeySafe::system()),
             person: std::env::var("PLUMBLINE_PERSON").ok().filter(|person| !person.is_empty()),
+            evaluator: None,
         }
+    }
+
+    /// Lets this program start itself again to evaluate Rego: its main function has to have asked
+    /// [`crate::run_evaluation_process_if_asked`].
+    #[must_use]
+    pub fn evaluating(mut self) -> Self {
+        self.evaluator = plumb_worker::Program::current()
+            .inspect_err(|error| tracing::warn!(%error, "Rego is not evaluated"))
+            .ok();
+        self
     }
 
     /// For one command: nothing happens by itself.
@@ -111,6 +125,8 @@ pub(crate) struct Inner {
     pub unsigned: Mutex<Option<(RunId, String)>>,
     /// Plans for which approval was asked here: their requests are no news to whoever asked.
     pub asked: Mutex<BTreeSet<String>>,
+    /// What comparisons of contents came to.
+    pub compared: Mutex<Comparisons>,
     /// Why the desktop takes no notifications, in a sentence.
     pub unheard: Mutex<Option<String>>,
     /// Digests of the fleet files that previews of imports were made from; nothing where there was no file.
@@ -207,6 +223,7 @@ impl App {
             runs: Mutex::default(),
             unsigned: Mutex::default(),
             asked: Mutex::default(),
+            compared: Mutex::default(),
             unheard: Mutex::default(),
             previewed: Mutex::default(),
             enrolling: tokio::sync::Mutex::default(),

@@ -61,6 +61,10 @@ bundles: Array<string>, dry_run: string | null,
  */
 found: Array<string>, 
 /**
+ * What each change of content changes in the answers, in one line each.
+ */
+decisions: Array<string>, 
+/**
  * Items of the readiness checklist with the SHA-256 of their evidence.
  */
 readiness: Array<string>, 
@@ -304,6 +308,31 @@ export type ConfigLine = { key: string, value: string, };
 export type ConfirmationView = { "level": "undo" } | { "level": "dialog" } | { "level": "typed", phrase: string, };
 
 /**
+ * What asking two contents the same requests came to.
+ */
+export type ContentChangeView = { 
+/**
+ * In one line.
+ */
+sentence: string, from_version: string | null, to_version: string | null, 
+/**
+ * Why they were not compared.
+ */
+not_compared: string | null, 
+/**
+ * Requests after which more is let through.
+ */
+wider: number, 
+/**
+ * Requests after which less is let through.
+ */
+stricter: number, 
+/**
+ * Requests that are answered differently in any way.
+ */
+flips: number, not_evaluated: number, requests: number, };
+
+/**
  * How much of a policy was tried.
  */
 export type CoverageView = { rules: number, reached: number, conditions: number, 
@@ -394,6 +423,14 @@ hindered: number,
  * How many nodes gave which answers, most nodes first.
  */
 summary: Array<string>, nodes: Array<DryRunNodeView>, 
+/**
+ * What each change of content changes in the answers, those of most nodes first.
+ */
+decisions: Array<ContentChangeView>, 
+/**
+ * SHA-256 over those, which an approval binds too; none where no content changes.
+ */
+decisions_digest: string | null, 
 /**
  * What was found otherwise than by the dry run before, one node a line.
  */
@@ -539,6 +576,10 @@ errors_ppm?: number | null,
  * 95 of 100 decisions since the wave began took at most so long, in microseconds.
  */
 p95_us?: number | null, 
+/**
+ * Changed nodes answer the requests of the comparison as their new content does.
+ */
+decisions: boolean, 
 /**
  * Values of Prometheus queries.
  */

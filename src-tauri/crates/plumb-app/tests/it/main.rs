@@ -3,6 +3,7 @@
 mod certificates;
 mod company;
 mod consent;
+mod decisions;
 mod dry_runs;
 mod fleet;
 mod gates;

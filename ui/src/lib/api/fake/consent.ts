@@ -127,7 +127,7 @@ export class FakeConsent {
   request(plan: string, fleet: string): ApprovalRequestView {
     return {
       plan, title: 'Pin 38 nodes to v42 and sync', fleet, environment: 'production', rule: RULE, requester: 'avery', roster_version: 7, roster: digest('roster'), targets: 38, targets_digest: digest('targets'),
-      changes: ['36 nodes from v41 (77b0c1d2e3f4) to v42 (0123456789ab)', '2 nodes from v42 (5e884898da28) to v42 (0123456789ab)'], bundles: [digest('bundle')], dry_run: digest('dry run'), found: ['37 nodes: verifies the bundle when it loads it, is ready, is as planned for, accepts what it would go back to', '1 node: verifies the bundle when it loads it, says that it is not ready, is as planned for, accepts what it would go back to'], readiness: [], warnings: ['fra-gw-4: accepts a reload from anybody who reaches it'], fatal: [], not_before: this.#iso(0), not_after: this.#iso(8), problems: [],
+      changes: ['36 nodes from v41 (77b0c1d2e3f4) to v42 (0123456789ab)', '2 nodes from v42 (5e884898da28) to v42 (0123456789ab)'], bundles: [digest('bundle')], dry_run: digest('dry run'), found: ['37 nodes: verifies the bundle when it loads it, is ready, is as planned for, accepts what it would go back to', '1 node: verifies the bundle when it loads it, says that it is not ready, is as planned for, accepts what it would go back to'], decisions: ['v41 77b0c1d2e3f4 to v42 0123456789ab: of 184 requests 3 let more through, 5 let less through'], readiness: [], warnings: ['fra-gw-4: accepts a reload from anybody who reaches it'], fatal: [], not_before: this.#iso(0), not_after: this.#iso(8), problems: [],
     };
   }
 
