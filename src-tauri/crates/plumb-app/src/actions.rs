@@ -32,5 +32,6 @@ pub mod review;
 pub mod rollout;
 pub mod roster_file;
 pub mod rosters;
+mod run_lock;
 pub mod start;
 pub(crate) mod submit;
