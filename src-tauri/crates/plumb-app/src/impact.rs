@@ -105,7 +105,8 @@ pub async fn impact(
         not_evaluated: NotEvaluatedView::all(report),
         digest: None,
     };
-    let compared = compare(&*before, &*after, &cases, |asked, so_far| told(&view(asked, so_far))).await;
+    let compared =
+        compare(&*before, &*after, &cases, |asked, so_far| told(&view(asked, so_far))).await;
     let mut view = view(cases.len(), &compared.report);
     view.digest = Some(compared.report.digest().to_string());
     let covered = |policy: &LocalPolicy, side: usize| {

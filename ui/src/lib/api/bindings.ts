@@ -658,6 +658,10 @@ export type ImpactView = { from: ImpactSide, to: ImpactSide,
  */
 entrypoint: string | null, requests: Requests, 
 /**
+ * How many of them were asked so far.
+ */
+asked: number, 
+/**
  * Of the generated requests.
  */
 seed: number, flips: Array<FlipView>, not_evaluated: Array<NotEvaluatedView>, 

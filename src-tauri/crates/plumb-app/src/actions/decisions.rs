@@ -35,6 +35,13 @@ impl Comparisons {
     }
 }
 
+/// The comparison that somebody looks at.
+#[derive(Debug)]
+pub(crate) struct Looking {
+    contents: (String, String),
+    ends: CancellationToken,
+}
+
 /// What a fleet wants to be asked of both contents.
 struct Questions {
     requests: Vec<RecordedRequest>,
@@ -92,7 +99,7 @@ impl App {
         (from, to): (&str, &str),
         told: impl FnMut(&ImpactView) + Send,
     ) -> Result<ImpactView, AppError> {
-        let ended = self.looks_anew();
+        let ended = self.looks_at(from, to);
         let current = self.current(fleet).await?;
         let questions = self.questions(fleet).await?;
         let read = async |content: &str| {
@@ -118,17 +125,24 @@ impl App {
         view
     }
 
-    /// Ends the comparison that was looked at, and gives what ends the next one.
-    fn looks_anew(&self) -> CancellationToken {
-        let next = self.0.cancel.child_token();
+    /// Ends the comparison that was looked at, and gives what ends this one.
+    fn looks_at(&self, from: &str, to: &str) -> CancellationToken {
+        let ends = self.0.cancel.child_token();
+        let next = Looking { contents: (from.to_owned(), to.to_owned()), ends: ends.clone() };
         let mut looking = self.0.looking.lock().unwrap_or_else(PoisonError::into_inner);
-        std::mem::replace(&mut *looking, next.clone()).cancel();
-        next
+        if let Some(before) = looking.replace(next) {
+            before.ends.cancel();
+        }
+        ends
     }
 
-    /// Ends the comparison that is looked at.
-    pub fn stop_looking(&self) {
-        self.looks_anew();
+    /// Ends the comparison of two contents, where that is the one that goes on.
+    pub fn stop_looking(&self, from: &str, to: &str) {
+        let mut looking = self.0.looking.lock().unwrap_or_else(PoisonError::into_inner);
+        let asked = |one: &mut Looking| one.contents.0 == from && one.contents.1 == to;
+        if let Some(looked_at) = looking.take_if(asked) {
+            looked_at.ends.cancel();
+        }
     }
 
     fn evaluators(&self) -> Evaluators {
