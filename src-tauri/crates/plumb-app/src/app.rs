@@ -134,7 +134,7 @@ pub(crate) struct Inner {
     /// What comparisons of contents came to.
     pub compared: Mutex<Comparisons>,
     /// The comparison that somebody looks at.
-    pub looking: Mutex<Option<Looking>>,
+    pub looking: Mutex<Looking>,
     /// Digests of the fleet files that previews of imports were made from; nothing where there was no file.
     pub previewed: Mutex<BTreeMap<String, Option<Digest>>>,
     /// Fleets are opened and closed one at a time.
