@@ -68,6 +68,7 @@ pub fn run() -> anyhow::Result<ExitCode> {
 }
 
 /// Everything the page can ask for.
+#[expect(clippy::too_many_lines, reason = "one line for each command")]
 fn commands() -> impl Fn(tauri::ipc::Invoke) -> bool + Send + Sync + 'static {
     tauri::generate_handler![
         commands::fleet::shell,

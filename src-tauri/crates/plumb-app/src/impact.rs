@@ -1,6 +1,7 @@
 //! What another version would answer differently: both are asked the same requests.
 
 mod compare;
+mod expected;
 mod policy;
 pub mod requests;
 mod semantics;
@@ -17,6 +18,7 @@ use crate::{
     views::impact::{CoverageView, FlipView, ImpactSide, ImpactView, NotEvaluatedView, Requests},
 };
 use compare::compare;
+pub(crate) use expected::{Expected, expected};
 use policy::LocalPolicy;
 pub use requests::RecordedRequest;
 

@@ -603,6 +603,10 @@ errors_ppm?: number | null,
  */
 p95_us?: number | null, 
 /**
+ * Changed nodes answer the requests of the comparison as their new content does.
+ */
+decisions: boolean, 
+/**
  * Values of Prometheus queries.
  */
 prometheus: Array<QueryRequest>, 

@@ -13,6 +13,7 @@ export interface RolloutForm {
   convergence: string;
   errors: string;
   p95: string;
+  decisions: boolean;
   query: string;
   limit: string;
   attest: string;
@@ -21,7 +22,7 @@ export interface RolloutForm {
   tolerated: string;
 }
 
-const CAUTIOUS: RolloutForm = { shape: 'shares', canary: '', percent: '10, 50', label: '', order: '', first: '', convergence: '100', errors: '', p95: '', query: '', limit: '', attest: '', soak: '5 min', rollBack: false, tolerated: '0' };
+const CAUTIOUS: RolloutForm = { shape: 'shares', canary: '', percent: '10, 50', label: '', order: '', first: '', convergence: '100', errors: '', p95: '', decisions: false, query: '', limit: '', attest: '', soak: '5 min', rollBack: false, tolerated: '0' };
 
 export type RolloutStage = { at: 'form' } | { at: 'preparing' } | { at: 'refused'; error: AppError } | { at: 'review'; plan: PlanView };
 

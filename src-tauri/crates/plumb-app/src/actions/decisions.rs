@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, sync::PoisonError};
 
-use plumb_fleet::{Catalogue, ContentDigest, Digest, fleet::DecisionsEntry};
+use plumb_fleet::{Catalogue, ContentDigest, Digest, FleetId, fleet::DecisionsEntry};
 use plumb_runbook::{Compared, ContentChange, FlipCounts, Plan, Running, decisions};
 use tokio_util::sync::CancellationToken;
 
@@ -11,7 +11,7 @@ use crate::{
     actions::files::read_text,
     app::App,
     error::{AppError, Code},
-    impact::{self, Evaluators, ImpactRequest, NamedBundle, Reading, RecordedRequest},
+    impact::{self, Evaluators, Expected, ImpactRequest, NamedBundle, Reading, RecordedRequest},
     views::impact::{ImpactView, Requests},
 };
 
@@ -105,6 +105,32 @@ impl App {
         }
         evaluators.close().await;
         Ok(found)
+    }
+
+    /// What a node must answer once it exchanged a content for another, as of now.
+    pub(crate) async fn expected_answers(
+        &self,
+        fleet: &FleetId,
+        (from, to): (Option<ContentDigest>, ContentDigest),
+        reading: Reading,
+    ) -> Result<Vec<Expected>, AppError> {
+        let current = self.current(fleet.as_str()).await?;
+        let catalogue = &current.desired.catalogue;
+        let not_at_hand = |reason: String| {
+            AppError::new(Code::NotFound, reason, "add the bundle to those of the fleet file")
+        };
+        let after = bundle(catalogue, to).await.map_err(not_at_hand)?;
+        let before = match from {
+            // What flips is asked first; without the old content nothing is known to flip.
+            Some(from) => bundle(catalogue, from).await.unwrap_or_else(|_| after.clone()),
+            None => after.clone(),
+        };
+        let questions = self.questions(fleet.as_str()).await?;
+        let request = ImpactRequest { reading, ..questions.about(before, after) };
+        let evaluators = self.evaluators();
+        let expected = impact::expected(&evaluators, &request, self.now()).await;
+        evaluators.close().await;
+        expected
     }
 
     /// Compares two contents for somebody who looks at them; their bundles have to be at hand. `told`

@@ -264,7 +264,7 @@ impl App {
         });
         let (app, state, loaded) = (self.clone(), state.clone(), loaded.clone());
         let name = loaded.fleet.name.clone();
-        let handler = FleetEffects::new(app, state, loaded, &operator, submission);
+        let handler = FleetEffects::new(app, state, loaded, &operator, submission, approved.plan());
         let (journal, writer) = StoreJournal::new(self.clone(), run, entries, key.clone());
         let writer = self.0.tasks.spawn(writer);
         let setting = Setting {

@@ -218,7 +218,7 @@ export class FakeRuns {
   /** Runs of the past, and one that stands as it is asked for. */
   seed(fleet: FakeFleet, newest: Seeded | null): void {
     const hours = (ago: number): number => this.now() - ago * 3_600_000;
-    const gate = { prometheus: [], convergence_percent: 100, errors_ppm: 500, soak_s: 0 };
+    const gate = { decisions: false, prometheus: [], convergence_percent: 100, errors_ppm: 500, soak_s: 0 };
     const request = (rest: Partial<ActionRequest>): ActionRequest => ({ kind: 'sync', nodes: { select: 'drifted' }, force: false, ...rest });
     const shares = { shape: 'shares' as const, percent: [10, 50] };
     const make = (asked: ActionRequest, at: number): Going => this.#begin(fleet, planFor(fleet, asked), at);
