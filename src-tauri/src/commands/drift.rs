@@ -55,6 +55,6 @@ pub(crate) async fn impact(
 
 #[tauri::command]
 #[expect(clippy::needless_pass_by_value, reason = "Tauri hands its state over by value")]
-pub(crate) fn stop_impact(app: State<'_, App>) {
-    app.stop_looking();
+pub(crate) fn stop_impact(app: State<'_, App>, from: String, to: String) {
+    app.stop_looking(&from, &to);
 }

@@ -22,7 +22,10 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::warn;
 
 use crate::{
-    actions::{decisions::Comparisons, prepare::Prepared},
+    actions::{
+        decisions::{Comparisons, Looking},
+        prepare::Prepared,
+    },
     alerts::{self, OwnInbox},
     console_key::KeyPlace,
     current::Current,
@@ -134,8 +137,8 @@ pub(crate) struct Inner {
     pub heard: Mutex<Heard>,
     /// What comparisons of contents came to.
     pub compared: Mutex<Comparisons>,
-    /// Ends the comparison that somebody looks at.
-    pub looking: Mutex<CancellationToken>,
+    /// The comparison that somebody looks at.
+    pub looking: Mutex<Looking>,
     /// Digests of the fleet files that previews of imports were made from; nothing where there was no file.
     pub previewed: Mutex<BTreeMap<String, Option<Digest>>>,
     /// Fleets are opened and closed one at a time.

@@ -79,6 +79,7 @@ impl NodePlan {
     }
 
     /// As the node stands when nothing of the plan is left on it, by a way back or without any.
+    #[must_use]
     pub fn taken_back(&self) -> Self {
         Self {
             node: self.node.clone(),

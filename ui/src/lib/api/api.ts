@@ -17,6 +17,7 @@ import type {
   DryRunView,
   FleetPage,
   FleetView,
+  ImpactView,
   ImportFormat,
   InboxView,
   IncidentAct,
@@ -74,6 +75,12 @@ export interface Api {
   /** Moments of the past that are kept: of nodes whose names contain `named`. */
   moments(fleet: string, named: string): Promise<MomentsView>;
   policyTextDiff(fleet: string, from: string | null, to: string | null, policy: string): Promise<TextDiffView>;
+  /**
+   * Which requests another content answers differently; both bundles have to be at hand. `soFar` hears what is known while it goes on.
+   * Another question, or [`stopImpact`], ends it.
+   */
+  impact(fleet: string, from: string, to: string, soFar: (view: ImpactView) => void): Promise<ImpactView>;
+  stopImpact(from: string, to: string): Promise<void>;
   /** What nodes can be brought to, with the signed bundle that holds it. */
   bundleChoices(fleet: string): Promise<BundleChoice[]>;
   preparePlan(fleet: string, request: ActionRequest): Promise<PlanView>;

@@ -4,6 +4,7 @@ import type { Api, FleetSummary, SettingsView, ShellView, Topic } from './api';
 import { FLEET_NAMES, START_MS, fleetNamed, forgetFleets, type FakeFleet } from './fake/fleets';
 import { FakeAlerts, type Inboxed } from './fake/alerts';
 import { FakeConsent, SIGNERS, certificateOf, type Consenting } from './fake/consent';
+import { impactBetween } from './fake/impact';
 import { FakeKeys } from './fake/keys';
 import { FakeProof } from './fake/proof';
 import { FakeRefused } from './fake/refused';
@@ -28,6 +29,8 @@ export interface FakeOptions {
   consent?: Consenting | null;
   /** A plan that loads again what runs already is kept, and approval of it was asked for. */
   forced?: boolean;
+  /** How long a comparison goes on after its first part; it is told at once without it. */
+  impactMs?: number;
   /** Two contents are refused. */
   refused?: boolean;
   /** This machine holds no key of a person. */
@@ -133,6 +136,14 @@ export function createFake(options: FakeOptions): Api {
     drift: (fleet, baseline, group) => ask(fleet, (found) => driftView(found, baseline, group)),
     moments: (fleet, part) => ask(fleet, (found) => momentsView(found, part)),
     policyTextDiff: (fleet, from, to, policy) => ask(fleet, () => textDiff(from, to, policy)),
+    impact: (fleet, from, to, soFar) => ask(fleet, () => impactBetween(from, to)).then(async ([first, whole]) => {
+      if (options.impactMs !== undefined) {
+        soFar(first);
+        await new Promise((resolve) => setTimeout(resolve, options.impactMs));
+      }
+      return whole;
+    }),
+    stopImpact: () => answer(() => undefined),
     bundleChoices: (fleet) => ask(fleet, bundleChoices),
     waitingPlans: (fleet) => answer(() => consent.waiting((plan) => runs.plan(plan), fleet)),
     prepareKept: (_fleet, planHash) => answer(() => runs.plan(planHash)),
@@ -285,6 +296,7 @@ function fromAddress(): Api {
     reviews: given.has('reviews'),
     forced: given.has('forced'),
     clicks: given.has('clicks') ? given.get('clicks') === 'yes' : null,
+    ...(given.has('impact') ? { impactMs: Number(given.get('impact')) } : {}),
     refused: given.has('refused'),
     keyless: given.has('keyless'),
     alerts: given.get('alerts') as Inboxed | null,

@@ -1,7 +1,7 @@
 //! The door into the Tauri process: one line a command.
-import { invoke } from '@tauri-apps/api/core';
+import { Channel, invoke } from '@tauri-apps/api/core';
 import { listen } from '@tauri-apps/api/event';
-import type { AboutView, Api, Topic } from './api';
+import type { AboutView, Api, ImpactView, Topic } from './api';
 
 export const api: Api = {
   shell: () => invoke('shell'),
@@ -14,6 +14,8 @@ export const api: Api = {
   drift: (fleet, baseline, group) => invoke('drift', { fleet, baseline, group }),
   moments: (fleet, named) => invoke('moments', { fleet, named }),
   policyTextDiff: (fleet, from, to, policy) => invoke('policy_text_diff', { fleet, from, to, policy }),
+  impact: (fleet, from, to, soFar) => invoke('impact', { fleet, from, to, soFar: new Channel<ImpactView>(soFar) }),
+  stopImpact: (from, to) => invoke('stop_impact', { from, to }),
   bundleChoices: (fleet) => invoke('bundle_choices', { fleet }),
   preparePlan: (fleet, request) => invoke('prepare_plan', { fleet, request }),
   startRun: (fleet, planHash, typed, reason) => invoke('start_run', { fleet, planHash, typed, reason }),

@@ -35,6 +35,29 @@ impl Comparisons {
     }
 }
 
+/// The comparison that somebody looks at, by its contents, and what ends it: one at a time.
+#[derive(Debug, Default)]
+pub(crate) struct Looking(Option<(String, String, CancellationToken)>);
+
+impl Looking {
+    /// Ends the comparison that was looked at, and gives what ends this one.
+    fn at(&mut self, from: &str, to: &str, parent: &CancellationToken) -> CancellationToken {
+        let ends = parent.child_token();
+        let next = (from.to_owned(), to.to_owned(), ends.clone());
+        if let Some((_, _, before)) = self.0.replace(next) {
+            before.cancel();
+        }
+        ends
+    }
+
+    /// Ends the comparison of two contents, where that is the one that goes on.
+    fn stop(&mut self, from: &str, to: &str) {
+        if let Some((_, _, ends)) = self.0.take_if(|one| one.0 == from && one.1 == to) {
+            ends.cancel();
+        }
+    }
+}
+
 /// What a fleet wants to be asked of both contents.
 struct Questions {
     requests: Vec<RecordedRequest>,
@@ -118,7 +141,7 @@ impl App {
         (from, to): (&str, &str),
         told: impl FnMut(&ImpactView) + Send,
     ) -> Result<ImpactView, AppError> {
-        let ended = self.looks_anew();
+        let ended = self.looking().at(from, to, &self.0.cancel);
         let current = self.current(fleet).await?;
         let questions = self.questions(fleet).await?;
         let read = async |content: &str| {
@@ -144,17 +167,13 @@ impl App {
         view
     }
 
-    /// Ends the comparison that was looked at, and gives what ends the next one.
-    fn looks_anew(&self) -> CancellationToken {
-        let next = self.0.cancel.child_token();
-        let mut looking = self.0.looking.lock().unwrap_or_else(PoisonError::into_inner);
-        std::mem::replace(&mut *looking, next.clone()).cancel();
-        next
+    /// Ends the comparison of two contents, where that is the one that goes on.
+    pub fn stop_looking(&self, from: &str, to: &str) {
+        self.looking().stop(from, to);
     }
 
-    /// Ends the comparison that is looked at.
-    pub fn stop_looking(&self) {
-        self.looks_anew();
+    fn looking(&self) -> std::sync::MutexGuard<'_, Looking> {
+        self.0.looking.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn evaluators(&self) -> Evaluators {
@@ -250,4 +269,24 @@ fn told(
     }
     let requests = u64::from(recorded) + u64::from(given) + u64::from(generated);
     Ok(Compared::Yes { report, requests, flips })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_comparison_is_looked_at_and_only_that_is_ended() {
+        let (app, mut looking) = (CancellationToken::new(), Looking::default());
+        let first = looking.at("a", "b", &app);
+        let second = looking.at("b", "c", &app);
+        assert!(first.is_cancelled() && !second.is_cancelled(), "somebody looks at the second now");
+        looking.stop("a", "b");
+        assert!(!second.is_cancelled(), "that one is over");
+        looking.stop("b", "c");
+        assert!(second.is_cancelled());
+        let third = looking.at("b", "c", &app);
+        app.cancel();
+        assert!(third.is_cancelled(), "the program closes");
+    }
 }
