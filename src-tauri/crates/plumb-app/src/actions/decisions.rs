@@ -214,6 +214,15 @@ impl App {
         self.0.compared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// What the fleet file wants to be asked: its requests, and the rule of Rego.
+    pub async fn asked_of_contents(
+        &self,
+        fleet: &str,
+    ) -> Result<(Vec<RecordedRequest>, Option<String>), AppError> {
+        let Questions { requests, entrypoint, .. } = self.questions(fleet).await?;
+        Ok((requests, entrypoint))
+    }
+
     async fn questions(&self, fleet: &str) -> Result<Questions, AppError> {
         let (state, loaded) = self.loaded(fleet)?;
         let DecisionsEntry { requests, entrypoint } = loaded.fleet.decisions.clone();
