@@ -289,7 +289,7 @@ wanted: string | null,
  */
 observed: string | null, version: string | null, 
 /**
- * Why it does not stand as the plan wanted it.
+ * Why it does not stand as it was to.
  */
 straggles: string | null, };
 
@@ -303,7 +303,7 @@ outcome: string, ended_at_ms: number,
  */
 observed_at_ms: number, 
 /**
- * Every target stood as the plan wanted it.
+ * Every target stood as the plan wanted it; after a rollback, as before the plan.
  */
 green: boolean, 
 /**
@@ -462,22 +462,21 @@ export type ConfigLine = { key: string, value: string, };
 export type ConfirmationView = { "level": "undo" } | { "level": "dialog" } | { "level": "typed", phrase: string, };
 
 /**
- * A signature that was triaged a short time ago: alerts are only added to its incident.
- */
-export type CooldownView = { triaged_at_ms: number, until_ms: number, 
-/**
- * Alerts that were only added since then.
- */
-added: number, };
-
-/**
  * What asking two contents the same requests came to.
  */
 export type ContentChangeView = { 
 /**
  * In one line.
  */
-sentence: string, from_version: string | null, to_version: string | null, 
+sentence: string, 
+/**
+ * What flips, one line a kind with an example, the gravest first.
+ */
+kinds: Array<string>, 
+/**
+ * SHA-256 of the whole report; none where they were not compared.
+ */
+report: string | null, from_version: string | null, to_version: string | null, 
 /**
  * Why they were not compared.
  */
@@ -494,6 +493,15 @@ stricter: number,
  * Requests that are answered differently in any way.
  */
 flips: number, not_evaluated: number, requests: number, };
+
+/**
+ * A signature that was triaged a short time ago: alerts are only added to its incident.
+ */
+export type CooldownView = { triaged_at_ms: number, until_ms: number, 
+/**
+ * Alerts that were only added since then.
+ */
+added: number, };
 
 /**
  * How much of a policy was tried.
@@ -866,13 +874,6 @@ file: string,
  */
 by: string, at_ms: number, };
 
-export type KeyAlgorithm = "ed25519" | "ecdsa_p256";
-
-/**
- * A key file and its passphrase, which is used once and not kept.
- */
-export type KeyFileRequest = { path: string, passphrase: string, };
-
 /**
  * Where an inbox is kept, and whether it survives.
  */
@@ -948,6 +949,13 @@ alerts: Array<AlertRow>,
  * Who closed it, and how it ended.
  */
 closed: string | null, };
+
+export type KeyAlgorithm = "ed25519" | "ecdsa_p256";
+
+/**
+ * A key file and its passphrase, which is used once and not kept.
+ */
+export type KeyFileRequest = { path: string, passphrase: string, };
 
 /**
  * Which key to sign with.
