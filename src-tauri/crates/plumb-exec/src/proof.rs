@@ -167,7 +167,10 @@ pub(crate) fn happened(effect: &Effect, target: &NodePlan, seen: &Observation) -
         }
         Effect::Unpin { .. } => seen.unpinned,
         Effect::SetConfig { key, value, .. } => seen.settings.get(key) == Some(value),
-        Effect::Sync { .. } | Effect::Reload { .. } | Effect::Rollback { .. } => {
+        Effect::Serve { .. }
+        | Effect::Sync { .. }
+        | Effect::Reload { .. }
+        | Effect::Rollback { .. } => {
             target.after.content.is_some() && target.after.content == seen.content
         }
         Effect::Verify { .. } | Effect::Restart => false,

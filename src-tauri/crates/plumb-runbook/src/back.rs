@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     effect::Effect,
-    plan::{NodePlan, PlanInput, path_on_node, resolved},
+    plan::{self, NodePlan, PlanInput, resolved},
     undo::Undo,
 };
 
@@ -69,8 +69,7 @@ fn load(target: &NodePlan, runs: &NamedContent, input: PlanInput<'_>) -> Vec<Eff
     else {
         return Vec::new();
     };
-    let path = path_on_node(node, entry);
-    vec![Effect::Verify { path: path.clone() }, Effect::Reload { path }]
+    plan::load(node, entry)
 }
 
 impl NodePlan {
@@ -80,6 +79,7 @@ impl NodePlan {
     }
 
     /// As the node stands when nothing of the plan is left on it, by a way back or without any.
+    #[must_use]
     pub fn taken_back(&self) -> Self {
         Self {
             node: self.node.clone(),

@@ -11,13 +11,16 @@ use plumb_runbook::{Plan, Refusing};
 use plumb_store::refused::RefusedHere;
 use plumb_trust::{
     dsse::{Envelope, SigningKey},
-    refused::{CleanDocument, Clearing, RefusedDocument, RefusedEntry, RefusedError, RefusedList},
-    roster::Roster,
+    refused::{
+        CleanDocument, Clearing, RefusedDocument, RefusedEntry, RefusedError, RefusedList,
+        signed_by,
+    },
+    roster::{PersonId, Roster},
 };
 
 use crate::{
-    actions::{approve::owner_of, files::write_chosen, rosters::fleet_id},
-    app::App,
+    actions::{approve::owner_of, files::write_chosen, hub::no_hub, rosters::fleet_id},
+    app::{App, Loaded},
     current::Current,
     error::{AppError, Code, chain},
     personal_keys::KeyChoice,
@@ -28,6 +31,8 @@ use crate::{
 #[derive(Debug, Clone, Default)]
 struct Known {
     list: Option<RefusedList>,
+    /// The list as it was signed.
+    envelope: Option<Vec<u8>>,
     /// What this console refuses by itself, also where the list has it.
     here: Vec<RefusedHere>,
 }
@@ -111,19 +116,20 @@ impl App {
         let mut conn = self.record().read().await?;
         let envelope = plumb_store::refused::newest_list(&mut conn, fleet).await?;
         let here = plumb_store::refused::here(&mut conn, fleet).await?;
-        let list = envelope.map(|envelope| RefusedList::kept(&envelope)).transpose();
+        let list = envelope.as_deref().map(RefusedList::kept).transpose();
         let list = list.map_err(|error| {
             let message = format!("the kept refused list does not read back: {}", chain(&error));
             AppError::new(Code::Other, message, "restore record.sqlite from a copy")
         })?;
-        Ok(Known { list, here })
+        Ok(Known { list, envelope, here })
     }
 
     /// What is refused in a fleet, and which nodes hold to it.
     pub async fn refused(&self, fleet: &str) -> Result<RefusedView, AppError> {
         let current = self.current(fleet).await?;
         let known = self.refused_known(&current.fleet.name).await?;
-        Ok(view(&current, &known))
+        let roster = self.roster_of(&current.fleet.name).await?;
+        Ok(view(&current, &known, roster.as_ref(), self.now()))
     }
 
     /// Refuses content from now on: here at once, and for everybody once a list with it is signed. Without
@@ -170,6 +176,16 @@ impl App {
         self.accept_refused(&id, &roster, envelope).await?;
         self.refresh_desired(&id).await?;
         self.refused(fleet).await
+    }
+
+    /// Takes the signed list that the hub of the fleet has.
+    pub async fn fetch_refused(&self, fleet: &str) -> Result<RefusedView, AppError> {
+        let (_, loaded) = self.loaded(fleet)?;
+        let Some(hub) = self.hub(&loaded).await? else { return Err(no_hub(fleet)) };
+        match hub.refused().await? {
+            Some(list) => self.import_refused(fleet, &list).await,
+            None => self.refused(fleet).await,
+        }
     }
 
     /// Writes the newest signed list to a file.
@@ -249,6 +265,18 @@ impl App {
         self.cleared_so_far(&id, &envelope, &key).await
     }
 
+    /// A clearing that somebody began, as far as it is signed by people of the roster.
+    pub(crate) async fn look_at_clearing(
+        &self,
+        fleet: &str,
+        file: &[u8],
+    ) -> Result<ClearingView, AppError> {
+        let id = fleet_id(fleet)?;
+        let roster = self.ruling_roster(&id).await?;
+        let clearing = Clearing::read(file, &roster, &id, self.now()).map_err(|e| refused(&e))?;
+        Ok(clearing_view(clearing))
+    }
+
     /// Adds a signature to a clearing that somebody began.
     pub async fn sign_clearing(
         &self,
@@ -277,8 +305,9 @@ impl App {
         owner_of(&roster, key.public())?;
         let bytes = envelope.to_bytes();
         let clearing = Clearing::read(&bytes, &roster, fleet, self.now());
-        let Clearing { document, people, missing } = clearing.map_err(|e| refused(&e))?;
-        if missing.is_none() {
+        let clearing = clearing.map_err(|e| refused(&e))?;
+        if clearing.missing.is_none() {
+            let document = &clearing.document;
             let mut known = self.refused_known(fleet).await?;
             known.here.retain(|one| one.content != document.content);
             let mut next = known.next(fleet, self.now());
@@ -288,14 +317,7 @@ impl App {
             self.accept_refused(fleet, &roster, &list).await?;
             self.refresh_desired(fleet).await?;
         }
-        let view = ClearingView {
-            content: document.content.to_string(),
-            reason: document.reason,
-            people: people.iter().map(ToString::to_string).collect(),
-            missing,
-            file: None,
-        };
-        Ok((view, bytes))
+        Ok((clearing_view(clearing), bytes))
     }
 }
 
@@ -333,8 +355,28 @@ fn refused(error: &RefusedError) -> AppError {
     AppError::new(Code::Invalid, chain(error), hint)
 }
 
-fn view(current: &Current, known: &Known) -> RefusedView {
+fn clearing_view(clearing: Clearing) -> ClearingView {
+    let Clearing { document, people, missing } = clearing;
+    ClearingView {
+        content: document.content.to_string(),
+        since: document.refused_since.to_string(),
+        reason: document.reason,
+        people: names(&people),
+        missing,
+        file: None,
+    }
+}
+
+fn names(people: &BTreeSet<PersonId>) -> Vec<String> {
+    people.iter().map(ToString::to_string).collect()
+}
+
+fn view(current: &Current, known: &Known, roster: Option<&Roster>, now: Timestamp) -> RefusedView {
     let document = known.list.as_ref().map(RefusedList::document);
+    let signers = |envelope: Option<&[u8]>| {
+        let people = envelope.zip(roster).map(|(bytes, roster)| signed_by(bytes, roster, now));
+        people.and_then(Result::ok).map(|people| names(&people)).unwrap_or_default()
+    };
     let versions = |content: ContentDigest| {
         let entries = current.desired.catalogue.entries.iter();
         let named = entries.filter(|entry| entry.content == content);
@@ -362,19 +404,27 @@ fn view(current: &Current, known: &Known) -> RefusedView {
     let cleared = cleared.filter_map(|(content, envelope)| {
         let clean = CleanDocument::look(envelope.as_bytes()).ok()?;
         let (content, at) = (content.to_string(), clean.issued_at.to_string());
-        Some(ClearedContentView { content, at, reason: clean.reason })
+        let people = signers(Some(envelope.as_bytes()));
+        Some(ClearedContentView { content, at, reason: clean.reason, people })
     });
     let mut view = RefusedView {
         fleet: current.fleet.name.to_string(),
         version: document.map(|document| document.version),
         digest: known.list.as_ref().map(|list| list.digest().to_hex()),
         issued_at: document.map(|document| document.issued_at.to_string()),
+        signed_by: signers(known.envelope.as_deref()),
         refused: signed.chain(here).collect(),
         cleared: cleared.collect(),
         enforcing: 0,
         behind: Vec::new(),
         cannot: Vec::new(),
     };
+    add_nodes(&mut view, current);
+    view
+}
+
+/// Which nodes hold to the list by themselves.
+fn add_nodes(view: &mut RefusedView, current: &Current) {
     for id in current.fleet.nodes.keys() {
         match stance(current, id, view.version) {
             Stance::Cannot => view.cannot.push(id.to_string()),
@@ -382,7 +432,6 @@ fn view(current: &Current, known: &Known) -> RefusedView {
             Stance::Behind => view.behind.push(id.to_string()),
         }
     }
-    view
 }
 
 /// How a node stands to a refused list, as it was last seen.

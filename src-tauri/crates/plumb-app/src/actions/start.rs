@@ -50,6 +50,18 @@ impl App {
         self.start_by(fleet, plan_hash, (typed, Some(reason)), Way::Approved).await
     }
 
+    /// The one or the other: with a reason where somebody typed one.
+    pub async fn start_here(
+        &self,
+        fleet: &str,
+        plan_hash: &str,
+        typed: Option<&str>,
+        reason: Option<&str>,
+    ) -> Result<RunView, AppError> {
+        self.writable(fleet)?;
+        self.start_by(fleet, plan_hash, (typed, reason), Way::Approved).await
+    }
+
     /// Starts a rollback to last-known-good without approvals, at the hours of the rule, with the reason.
     /// Whoever asks signs the request with this key, and a signed review is due afterwards.
     pub async fn start_run_at_night(
@@ -81,6 +93,7 @@ impl App {
         let prepared = self.prepared(hash)?;
         self.not_run_yet(&prepared.plan).await?;
         if prepared.plan.consent.is_some() {
+            self.collect_before_start(&loaded, &prepared.plan).await;
             // What was signed for is looked at once more, before anything is decided by it.
             self.found_again(&prepared.plan).await?;
         }
@@ -196,7 +209,9 @@ impl App {
         self.0.runs.lock().expect("no panic while runs are held").insert(run, active);
         let app = self.clone();
         self.0.tasks.spawn(async move {
-            let ended = app.carry_out(&launch, orders, &cancel).await;
+            let carried = app.carry_out(&launch, orders, &cancel);
+            let (ended, ()) = tokio::join!(carried, app.tell_hub(&launch.loaded));
+            app.tell_hub(&launch.loaded).await;
             let fleet = launch.state.name.clone();
             app.0.runs.lock().expect("no panic while runs are held").remove(&run);
             // Only now may another pick it up.
@@ -224,7 +239,8 @@ impl App {
         });
         let (app, state, loaded) = (self.clone(), state.clone(), loaded.clone());
         let name = loaded.fleet.name.clone();
-        let handler = FleetEffects::new(app, state, loaded, &operator, submission, approved.plan());
+        let (lock, plan) = (Arc::clone(&launch.lock), approved.plan());
+        let handler = FleetEffects::new(app, state, loaded, &operator, submission, lock, plan);
         let (journal, writer) = StoreJournal::new(self.clone(), run, entries, key.clone());
         let writer = self.0.tasks.spawn(writer);
         let setting = Setting {

@@ -1,5 +1,6 @@
 //! Use cases over real agents on loopback and real files.
 
+mod alerts;
 mod certificates;
 mod company;
 mod consent;
@@ -9,6 +10,7 @@ mod fleet;
 mod gates;
 mod interrupted;
 mod journals;
+mod keys;
 mod locks;
 mod notifications;
 mod offline;

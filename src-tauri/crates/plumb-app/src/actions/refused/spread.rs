@@ -29,8 +29,16 @@ use crate::{
 /// Agents that are sent a list at the same time.
 const PUSHES_AT_ONCE: usize = 32;
 
-/// What each node answered to a list.
-type Answers = BTreeMap<NodeId, Result<(), String>>;
+/// How the hub is called among those that took a list.
+const THE_HUB: &str = "the hub";
+
+/// A list on its way, and what came of it.
+struct Pushed {
+    list: RefusedList,
+    nodes: BTreeMap<NodeId, Result<(), String>>,
+    /// Nothing where there is no hub.
+    hub: Option<Result<(), String>>,
+}
 
 impl Known {
     /// What a run took back and is still refused.
@@ -125,16 +133,18 @@ impl App {
         let of_plan = plan.targets().filter_map(|target| loaded.fleet.nodes.get(&target.node));
         let agents: Vec<&Node> =
             of_plan.map(Arc::as_ref).filter(|node| node.api == NodeApi::Agent).collect();
-        let (_, answers) = self.push_to(&loaded, agents).await.map_err(said)?;
+        let Pushed { nodes, hub, .. } = self.push_to(&loaded, agents).await.map_err(said)?;
         let (taken, not_taken): (Vec<_>, Vec<_>) =
-            answers.into_iter().partition(|(_, answer)| answer.is_ok());
+            nodes.into_iter().partition(|(_, answer)| answer.is_ok());
         let taken: Vec<NodeId> = taken.into_iter().map(|(node, _)| node).collect();
         if !taken.is_empty() {
             // What they tell of it from now on is what everybody sees.
             self.observe_of(&state, &loaded, &taken).await.map_err(said)?;
         }
-        let first = not_taken.into_iter().find_map(|(node, answer)| Some((node, answer.err()?)));
-        first.map_or(Ok(()), |(node, why)| Err(format!("{node} did not take the list: {why}")))
+        let of_nodes = not_taken.into_iter().map(|(node, answer)| (node.to_string(), answer));
+        let of_hub = hub.map(|answer| (THE_HUB.to_owned(), answer));
+        let first = of_nodes.chain(of_hub).find_map(|(who, answer)| Some((who, answer.err()?)));
+        first.map_or(Ok(()), |(who, why)| Err(format!("{who} did not take the list: {why}")))
     }
 
     /// The key that may sign a list by itself: one in the keyring of the person who acts here, or else the
@@ -174,28 +184,25 @@ impl App {
         console.filter(|key| named(key)).ok_or_else(|| why.unwrap_or_else(none))
     }
 
-    /// Sends the roster and the newest list to every agent of a fleet.
+    /// Sends the newest list to the hub of a fleet, and with the roster to every agent.
     pub async fn push_refused(&self, fleet: &str) -> Result<RefusedPushView, AppError> {
         self.writable(fleet)?;
         let (_, loaded) = self.loaded(fleet)?;
         let nodes = loaded.fleet.nodes.values().map(Arc::as_ref).collect();
-        let (list, answers) = self.push_to(&loaded, nodes).await?;
+        let Pushed { list, nodes, hub } = self.push_to(&loaded, nodes).await?;
         let (mut taken, mut not_taken) = (Vec::new(), Vec::new());
-        for (node, answer) in answers {
+        let of_nodes = nodes.into_iter().map(|(node, answer)| (node.to_string(), answer));
+        for (node, answer) in of_nodes.chain(hub.map(|answer| (THE_HUB.to_owned(), answer))) {
             match answer {
-                Ok(()) => taken.push(node.to_string()),
-                Err(reason) => not_taken.push(NotTakenView { node: node.to_string(), reason }),
+                Ok(()) => taken.push(node),
+                Err(reason) => not_taken.push(NotTakenView { node, reason }),
             }
         }
         let fleet = loaded.fleet.name.to_string();
         Ok(RefusedPushView { fleet, version: list.version(), taken, not_taken })
     }
 
-    async fn push_to(
-        &self,
-        loaded: &Loaded,
-        nodes: Vec<&Node>,
-    ) -> Result<(RefusedList, Answers), AppError> {
+    async fn push_to(&self, loaded: &Loaded, nodes: Vec<&Node>) -> Result<Pushed, AppError> {
         let fleet = &loaded.fleet.name;
         let (list, envelope) = self.newest_refused(fleet).await?;
         let roster = {
@@ -205,6 +212,7 @@ impl App {
         let roster = roster.unwrap_or_default();
         let deadline = Duration::from_secs(u64::from(loaded.fleet.deadline_s));
         let now = self.wall();
+        let hub = self.put_at_hub(loaded, &envelope).await;
         let (pool, roster, envelope) = (&loaded.pool, &roster, &envelope);
         let pushes: Vec<_> = nodes
             .into_iter()
@@ -223,8 +231,19 @@ impl App {
                 }
             })
             .collect();
-        let answers = stream::iter(pushes).buffer_unordered(PUSHES_AT_ONCE).collect().await;
-        Ok((list, answers))
+        let nodes = stream::iter(pushes).buffer_unordered(PUSHES_AT_ONCE).collect().await;
+        Ok(Pushed { list, nodes, hub })
+    }
+
+    /// From there agents take it themselves, those too that do not answer now. Nothing where there is no hub.
+    async fn put_at_hub(&self, loaded: &Loaded, list: &[u8]) -> Option<Result<(), String>> {
+        let put = async {
+            match self.hub(loaded).await? {
+                Some(hub) => hub.put_refused(list.to_vec()).await.map(Some),
+                None => Ok(None),
+            }
+        };
+        put.await.map_err(|error| error.to_string()).transpose()
     }
 
     /// How what a run took back is refused now; nothing where it took nothing back.
