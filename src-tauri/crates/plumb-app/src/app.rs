@@ -131,6 +131,8 @@ pub(crate) struct Inner {
     pub runs: Mutex<BTreeMap<RunId, ActiveRun>>,
     /// The newest run of this process that had no key to sign with, and why.
     pub unsigned: Mutex<Option<(RunId, String)>>,
+    /// The newest run of this process whose refused content is not refused everywhere, and why.
+    pub unspread: Mutex<Option<(RunId, String)>>,
     /// Plans for which approval was asked here: their requests are no news to whoever asked.
     pub asked: Mutex<BTreeSet<String>>,
     /// How the desktop took the newest notification.
@@ -236,6 +238,7 @@ impl App {
             prepared: Mutex::default(),
             runs: Mutex::default(),
             unsigned: Mutex::default(),
+            unspread: Mutex::default(),
             asked: Mutex::default(),
             heard: Mutex::default(),
             compared: Mutex::default(),

@@ -169,6 +169,7 @@ mod tests {
             journal_events: 1,
             journal_signed_to: 1,
             journal_unsigned: None,
+            refused: None,
             undo: None,
             summary: "3 of 4 nodes arrived".to_owned(),
         }

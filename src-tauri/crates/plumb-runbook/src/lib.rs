@@ -40,7 +40,9 @@ pub use plan::{
     DesiredChange, LeftOut, LeftOutReason, NodePlan, Plan, PlanError, PlanInput, Running,
     SetDifference, Wave, path_on_node, plan,
 };
-pub use readiness::{Checklist, Circumstances, HeldLock, ItemState, Offered, Promotion, WayBack};
+pub use readiness::{
+    Checklist, Circumstances, HeldLock, ItemState, Offered, Promotion, Refusing, WayBack,
+};
 pub use render::blast_lines;
 pub use request::{ApprovalRequest, RequestError};
 pub use rollout::{FreezeWindow, OnFailure, Rollout, Shape, roll_out, waves};

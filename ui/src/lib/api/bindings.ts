@@ -1589,6 +1589,35 @@ export type RunOrder = { "order": "pause" } | { "order": "resume" } | { "order":
 export type RunPhase = "acting" | "proving" | "at_gate" | "paused" | "halted" | "rolling_back" | "rolled_back" | "succeeded" | "incomplete" | "aborted" | "interrupted";
 
 /**
+ * Content that a run took back, and who refuses it from now on.
+ */
+export type RunRefused = { 
+/**
+ * Content digests, in hex.
+ */
+contents: Array<string>, 
+/**
+ * Version of the signed list that has all of them; nothing while only this console refuses them.
+ */
+list_version: number | null, 
+/**
+ * Nodes of the run that enforce that list by themselves, as they were last seen.
+ */
+holding: number, 
+/**
+ * Nodes of the run that would, and hold another version or none.
+ */
+behind: Array<string>, 
+/**
+ * Nodes of the run that cannot: only this console keeps it from them.
+ */
+cannot: Array<string>, 
+/**
+ * What is left to do, with the command; nothing where nothing is.
+ */
+to_do: string | null, };
+
+/**
  * How a run of a rollout stands, beside its nodes.
  */
 export type RunRollout = { waves: Array<RunWave>, 
@@ -1630,6 +1659,10 @@ journal_signed_to: number,
  * Why events are not signed that should be, in a sentence.
  */
 journal_unsigned: string | null, 
+/**
+ * What it took back and is refused from now on; nothing where it took nothing back.
+ */
+refused?: RunRefused | null, 
 /**
  * The exact reverse, where there is one.
  */

@@ -21,6 +21,7 @@ impl App {
         Ok(Circumstances {
             lock: self.lock_held(plan).await,
             enforcing,
+            refusing: self.refusing(plan, &current).await?,
             promotion: self.promotion(&plan.fleet).await?,
             freeze: self.freeze_windows(&plan.fleet).await?,
             checklist: self.checklist(&plan.fleet).await?,

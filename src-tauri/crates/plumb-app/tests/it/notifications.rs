@@ -1,7 +1,7 @@
 //! What the desktop is told: by one console of what another one does, and of no fleet that is to be quiet.
 
 use plumb_app::{
-    App,
+    App, AppOptions,
     notifications::Notification,
     views::{
         plan::{ActionKind, ActionRequest, NodeSelection},
@@ -11,7 +11,10 @@ use plumb_app::{
 };
 use tokio::sync::mpsc::Receiver;
 
-use crate::world::World;
+use crate::{
+    company::{Company, console_of_rick},
+    world::World,
+};
 
 const TWO: [(&str, &str); 2] = [("gw-1", "v1.signed.json"), ("gw-2", "v1.signed.json")];
 
@@ -97,4 +100,22 @@ async fn the_desktop_is_told_of_each_end_once_and_of_a_quiet_fleet_nothing() {
     assert!(app.set_quiet("eu", false).await.expect("a setting").quiet.is_empty());
     app.close().await;
     assert_eq!(heard.recv().await, None);
+}
+
+#[tokio::test]
+async fn the_desktop_is_told_that_somebody_asks_for_approval_at_another_console() {
+    let world = World::start(&TWO).await;
+    let options = AppOptions { sweep_on_period: true, ..world.options() };
+    let asks = console_of_rick(&world).await;
+    let company = Company::found(&world, &asks, |_| {}).await;
+    let window = App::open(options).await.expect("the files open twice");
+    let mut heard = window.notifications();
+    asks.sweep("eu").await.expect("a sweep");
+    let plan = asks.prepare_plan("eu", &one_by_one()).await.expect("a plan");
+    company.ask(&asks, &plan.hash).await;
+    let asked = told(&mut heard).await;
+    assert!(asked.title.starts_with("Approval requested: ") && asked.urgent, "{asked:?}");
+    assert!(asked.body.contains("rick") && asked.body.contains("1 of storage"), "{asked:?}");
+    window.close().await;
+    asks.close().await;
 }
