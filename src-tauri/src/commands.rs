@@ -1,5 +1,6 @@
 //! Doors from the page to the use cases, one file per feature, three lines a command.
 
+pub(crate) mod alerts;
 pub(crate) mod consent;
 pub(crate) mod drift;
 pub(crate) mod files;

@@ -1,5 +1,6 @@
 //! Use cases that change something, or fetch something on demand.
 
+pub mod alerts;
 pub mod approve;
 pub mod capture;
 pub mod certify;
@@ -13,6 +14,8 @@ pub mod enrol;
 pub mod evaluate;
 pub mod fetch;
 pub mod files;
+mod frozen;
+mod hub;
 pub mod kept;
 pub mod kept_packs;
 pub mod known_certificates;
@@ -29,5 +32,6 @@ pub mod review;
 pub mod rollout;
 pub mod roster_file;
 pub mod rosters;
+mod run_lock;
 pub mod start;
 pub(crate) mod submit;

@@ -19,12 +19,14 @@ use plumb_store::{Database, Kind};
 use plumb_trust::KeySet;
 use tokio::sync::{Notify, OnceCell, broadcast, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::warn;
 
 use crate::{
     actions::{
         decisions::{Comparisons, Looking},
         prepare::Prepared,
     },
+    alerts::{self, OwnInbox},
     console_key::KeyPlace,
     current::Current,
     error::{AppError, Code},
@@ -114,6 +116,8 @@ pub(crate) struct Inner {
     /// Replaced when a check condemns the file.
     pub cache: RwLock<Database>,
     pub record: RwLock<Database>,
+    /// The console's own alerts, which are in the record.
+    pub alerts: OwnInbox,
     pub fleets: RwLock<BTreeMap<FleetId, Arc<FleetState>>>,
     pub open_fleet: RwLock<Option<FleetId>>,
     pub notices: Mutex<Vec<String>>,
@@ -213,10 +217,14 @@ impl App {
         };
         let cache = open(Kind::Cache).await?;
         let record = open(Kind::Record).await?;
+        let (policy, problem) = alerts::policy(&options.data_dir);
+        notices.extend(problem);
+        let alerts = OwnInbox::open(&record, &options.clock, policy);
         let app = Self(Arc::new(Inner {
             options,
             cache: RwLock::new(cache),
             record: RwLock::new(record),
+            alerts,
             fleets: RwLock::default(),
             open_fleet: RwLock::default(),
             notices: Mutex::new(notices),
@@ -248,6 +256,9 @@ impl App {
         self.0.tasks.close();
         self.0.tasks.wait().await;
         self.0.demo.lock().await.take();
+        if let Err(error) = self.0.alerts.inbox().close().await {
+            warn!(%error, "the inbox was not closed");
+        }
         self.cache().close().await;
         self.record().close().await;
     }
@@ -295,7 +306,7 @@ impl App {
 
     /// Topics that cover every view, for a listener that missed some.
     pub fn every_topic(&self) -> Vec<Topic> {
-        let mut topics = vec![Topic::Shell];
+        let mut topics = vec![Topic::Shell, Topic::Alerts];
         topics.extend(self.fleet_states().iter().map(|state| Topic::fleet(&state.name)));
         topics
     }

@@ -186,6 +186,7 @@ impl World {
             fleet: Fleet {
                 prometheus: None,
                 decisions: plumb_fleet::fleet::DecisionsEntry::default(),
+                hub: None,
                 name,
                 environment: "staging".to_owned(),
                 read_only: false,
@@ -318,6 +319,7 @@ impl World {
                     }
                     Effect::Verify { .. }
                     | Effect::Reload { .. }
+                    | Effect::Serve { .. }
                     | Effect::Sync { .. }
                     | Effect::Restart => {}
                 }

@@ -1,7 +1,11 @@
 //! The one door to the program behind the window: an interface with two implementations.
 import type {
   AboutView,
+  ActedView,
   ActionRequest,
+  AlertAct,
+  AlertsPage,
+  AlertView,
   AppError,
   Baseline,
   BundleChoice,
@@ -15,6 +19,10 @@ import type {
   FleetView,
   ImpactView,
   ImportFormat,
+  InboxView,
+  IncidentAct,
+  IncidentRow,
+  IncidentView,
   ImportPreview,
   KeyFileRequest,
   KeyRequest,
@@ -32,6 +40,7 @@ import type {
   RefusedView,
   ChecklistView,
   RequestFileView,
+  RetentionView,
   ReviewView,
   RosterFileView,
   RosterView,
@@ -149,6 +158,21 @@ export interface Api {
   orderRun(id: string, order: RunOrder): Promise<RunView>;
   /** Goes on with a rollout that another program left, from its journal. */
   resumeRun(id: string): Promise<RunView>;
+  /** A page of the inbox that a fleet uses: the console's own, or the one of its hub. */
+  alerts(fleet: string, page: AlertsPage): Promise<InboxView>;
+  alert(fleet: string, alert: string): Promise<AlertView>;
+  /** Does one thing with each of these alerts; those that do not allow it are told. */
+  actOnAlerts(fleet: string, alerts: string[], act: AlertAct): Promise<ActedView>;
+  /** The worst first. */
+  incidents(fleet: string, withClosed: boolean): Promise<IncidentRow[]>;
+  incident(fleet: string, incident: string): Promise<IncidentView>;
+  actOnIncident(fleet: string, incident: string, act: IncidentAct): Promise<IncidentView>;
+  /** The draft of a postmortem, in Markdown. */
+  incidentDraft(fleet: string, incident: string): Promise<string>;
+  /** What would be removed of alerts acknowledged longer ago than this. */
+  alertRetention(fleet: string, ackedDays: number): Promise<RetentionView>;
+  /** Removes what a preview counted, by its moment, and tells how many. */
+  retainAlerts(fleet: string, beforeMs: number): Promise<number>;
   refresh(fleet: string): Promise<void>;
   settings(): Promise<SettingsView>;
   addFleet(path: string): Promise<ShellView>;

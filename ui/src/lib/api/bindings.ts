@@ -5,6 +5,17 @@
  */
 export type AboutView = { "about": "run", fleet: string, run: string, } | { "about": "plan", fleet: string, plan: string, };
 
+export type ActedAlert = { alert: string, incident: string | null, 
+/**
+ * The hub could not be asked, so it decides later.
+ */
+tentative: boolean, why: Array<string>, };
+
+/**
+ * What became of each of them.
+ */
+export type ActedView = { done: Array<ActedAlert>, refused: Array<RefusedAlert>, };
+
 export type ActionKind = "sync" | "pin_and_sync" | "pin" | "rollback" | "restart" | "resolve_conflict" | "unpin" | "set_config" | "undo";
 
 /**
@@ -39,6 +50,123 @@ run?: string | null,
  * In waves past gates; without it all nodes are changed together.
  */
 rollout?: RolloutRequest | null, };
+
+/**
+ * What is done with alerts.
+ */
+export type AlertAct = { "act": "claim" } | { "act": "ack", note: string, } | { "act": "fail", error: string, 
+/**
+ * By the policy where it is left out.
+ */
+retry_after_s: number | null, } | { "act": "convert", severity_cap: string | null, dedupe_window_minutes: number | null, } | { "act": "triage", note: string, };
+
+export type AlertCounts = { new: number, processing: number, acked: number, failed: number, 
+/**
+ * What I hold, or what is for me and waits.
+ */
+mine: number, 
+/**
+ * Claims whose lease is over, and that nobody took again.
+ */
+stale: number, 
+/**
+ * Alerts whose signature cools down.
+ */
+cooling: number, };
+
+/**
+ * One line of the list.
+ */
+export type AlertLine = { "line": "storm" } & StormView | { "line": "alert" } & AlertRow;
+
+export type AlertRow = { alert: string, status: AlertStatus, 
+/**
+ * `P0` to `P3`.
+ */
+severity: string, service: string, env: string, kind: string, title: string, source: string, signature: string, occurrences: number, created_at_ms: number, last_seen_at_ms: number, 
+/**
+ * Who holds or settled it.
+ */
+owner: string | null, 
+/**
+ * When the lease of its owner ends.
+ */
+lock_until_ms: number | null, 
+/**
+ * When it is tried again.
+ */
+retry_at_ms: number | null, last_error: string | null, incident: string | null, 
+/**
+ * Its source says that it is over.
+ */
+resolved: boolean, 
+/**
+ * I hold it.
+ */
+mine: boolean, 
+/**
+ * Whom the policy gives it to.
+ */
+assigned_to: string | null, 
+/**
+ * Claimed here while the hub could not be asked.
+ */
+tentative: boolean, cooldown: CooldownView | null, };
+
+/**
+ * Which part of the inbox.
+ */
+export type AlertStatus = "new" | "processing" | "acked" | "failed";
+
+/**
+ * One alert with everything that is known of it.
+ */
+export type AlertView = { row: AlertRow, message: string, fingerprint: string, labels: Array<LabelView>, 
+/**
+ * What its sender gave beside, as JSON.
+ */
+details: string, started_at_ms: number | null, resolved_at_ms: number | null, 
+/**
+ * The note of whoever acknowledged it.
+ */
+note: string | null, settled_at_ms: number | null, claims: number, failures: number, requeues: number, why: Array<WhyView>, 
+/**
+ * Entries of the help that fit its state.
+ */
+guides: Array<GuideView>, };
+
+/**
+ * What is asked of an inbox.
+ */
+export type AlertsPage = { 
+/**
+ * Every status where none is given.
+ */
+statuses: Array<AlertStatus>, 
+/**
+ * Only what I hold, or what is for me.
+ */
+mine: boolean, 
+/**
+ * Only alerts whose signature was triaged a short time ago.
+ */
+cooling: boolean, 
+/**
+ * Words that all stand in the alert.
+ */
+text: string, 
+/**
+ * Alerts of one signature stand together where they are many.
+ */
+grouped: boolean, 
+/**
+ * Signatures whose alerts are shown one by one all the same.
+ */
+opened: Array<string>, 
+/**
+ * Seen last first; else the worst first.
+ */
+newest_first: boolean, offset: number, limit: number, };
 
 /**
  * What went wrong, what it means and what to do.
@@ -332,6 +460,15 @@ export type ConfigLine = { key: string, value: string, };
  * The rung of the confirmation ladder this plan stands on.
  */
 export type ConfirmationView = { "level": "undo" } | { "level": "dialog" } | { "level": "typed", phrase: string, };
+
+/**
+ * A signature that was triaged a short time ago: alerts are only added to its incident.
+ */
+export type CooldownView = { triaged_at_ms: number, until_ms: number, 
+/**
+ * Alerts that were only added since then.
+ */
+added: number, };
 
 /**
  * What asking two contents the same requests came to.
@@ -656,6 +793,15 @@ verification_unknown: number,
 failed_checks: Array<FailedCheck>, is_baseline: boolean, };
 
 /**
+ * An entry of the help.
+ */
+export type GuideView = { title: string, 
+/**
+ * The heading of the entry in the troubleshooting topic.
+ */
+heading: string, };
+
+/**
  * One version.
  */
 export type ImpactSide = { 
@@ -726,6 +872,82 @@ export type KeyAlgorithm = "ed25519" | "ecdsa_p256";
  * A key file and its passphrase, which is used once and not kept.
  */
 export type KeyFileRequest = { path: string, passphrase: string, };
+
+/**
+ * Where an inbox is kept, and whether it survives.
+ */
+export type InboxSource = { 
+/**
+ * The address of the hub; nothing for the console's own inbox.
+ */
+hub: string | null, 
+/**
+ * `sqlite`, `postgres` or `memory`; empty while a hub never answered.
+ */
+backend: string, 
+/**
+ * The file, or the server and its database.
+ */
+place: string, survives_restart: boolean, 
+/**
+ * When the hub last told everything; nothing for the console's own inbox.
+ */
+as_of_ms: number | null, 
+/**
+ * Why the hub cannot be asked now.
+ */
+offline: string | null, 
+/**
+ * Why what sweeps see is not told.
+ */
+not_told: string | null, };
+
+/**
+ * An inbox as far as it was asked for.
+ */
+export type InboxView = { source: InboxSource, 
+/**
+ * By which name this console holds alerts.
+ */
+me: string, now_ms: number, counts: AlertCounts, 
+/**
+ * Alerts that were asked for.
+ */
+matched: number, 
+/**
+ * Lines that they make.
+ */
+total: number, offset: number, lines: Array<AlertLine>, 
+/**
+ * Claims that were made offline, and what became of each.
+ */
+tentative: Array<TentativeView>, };
+
+/**
+ * What is done with an incident.
+ */
+export type IncidentAct = { "act": "note", text: string, } | { "act": "move", to: IncidentStateView, } | { "act": "close", resolution: string, };
+
+export type IncidentRow = { incident: string, state: IncidentStateView, severity: string, title: string, service: string, env: string, signature: string, opened_at_ms: number, last_alert_at_ms: number, alerts: number, };
+
+export type IncidentStateView = "open" | "mitigating" | "resolved" | "closed";
+
+/**
+ * An incident with its timeline.
+ */
+export type IncidentView = { row: IncidentRow, 
+/**
+ * Newest last, as it was written.
+ */
+timeline: Array<TimelineView>, 
+/**
+ * Its alerts, at most 200.
+ */
+alerts: Array<AlertRow>, 
+/**
+ * Who closed it, and how it ended.
+ */
+closed: string | null, };
 
 /**
  * Which key to sign with.
@@ -1127,6 +1349,8 @@ source: string | null,
  */
 problem: string | null, };
 
+export type RefusedAlert = { alert: string, why: string, };
+
 export type RefusedContentView = { 
 /**
  * Content digest, in hex.
@@ -1222,6 +1446,19 @@ export type RequestFileView = { request: ApprovalRequestView, roles: Array<strin
  * How many requests were asked, by where they come from.
  */
 export type Requests = { recorded: number, given: number, generated: number, };
+
+/**
+ * What retention would remove.
+ */
+export type RetentionView = { 
+/**
+ * Alerts acknowledged before this moment go.
+ */
+before_ms: number, alerts: number, first_acked_at_ms: number | null, last_acked_at_ms: number | null, 
+/**
+ * Why nothing is removed from here.
+ */
+elsewhere: string | null, };
 
 /**
  * A rollback without approvals that nobody else looked at yet.
@@ -1552,6 +1789,19 @@ roles: Array<string>, };
 export type StateCount = { state: DriftStateView, count: number, };
 
 /**
+ * Many alerts of one signature.
+ */
+export type StormView = { signature: string, title: string, severity: string, services: Array<string>, alerts: number, occurrences: number, counts: AlertCounts, first_at_ms: number, last_seen_at_ms: number, 
+/**
+ * Its alerts stand below it.
+ */
+opened: boolean, incident: string | null, cooldown: CooldownView | null, 
+/**
+ * The first alerts, at most 500: what is done with all of them is done with these.
+ */
+refs: Array<string>, };
+
+/**
  * The newest sweep of a fleet.
  */
 export type SweepView = { started_at_ms: number, finished_at_ms: number, answered: number, total: number, 
@@ -1559,6 +1809,17 @@ export type SweepView = { started_at_ms: number, finished_at_ms: number, answere
  * A sweep is under way now.
  */
 running: boolean, };
+
+export type TentativeOutcome = "waiting" | "won" | "lost" | "lapsed" | "gone";
+
+/**
+ * A claim that was made while the hub could not be asked.
+ */
+export type TentativeView = { alert: string, title: string, made_at_ms: number, until_ms: number, outcome: TentativeOutcome, 
+/**
+ * The outcome in a sentence.
+ */
+told: string, };
 
 /**
  * One policy side by side.
@@ -1571,10 +1832,25 @@ language: string, rows: Array<DiffRow>, };
 
 export type ThresholdsView = { digest_age_s: number, load_age_s: number, };
 
+export type TimelineKind = "alert" | "triage" | "note" | "state" | "bypass";
+
+/**
+ * One line of a timeline.
+ */
+export type TimelineView = { number: number, at_ms: number, by: string, kind: TimelineKind, 
+/**
+ * One sentence.
+ */
+what: string, why: Array<string>, 
+/**
+ * What a triage froze, as JSON.
+ */
+frozen: string | null, };
+
 /**
  * Something stored that changed.
  */
-export type Topic = { "topic": "shell" } | { "topic": "fleet", fleet: string, } | { "topic": "node", fleet: string, node: string, } | { "topic": "run", id: string, };
+export type Topic = { "topic": "shell" } | { "topic": "fleet", fleet: string, } | { "topic": "node", fleet: string, node: string, } | { "topic": "run", id: string, } | { "topic": "alerts" };
 
 /**
  * What a node says of the newest verification.
@@ -1661,3 +1937,12 @@ gate: Array<string>,
  * How long it is watched at least, in seconds.
  */
 soak_s: number, };
+
+/**
+ * One reason.
+ */
+export type WhyView = { 
+/**
+ * What it is about: `Reports`, `Claim`, `Triage` or `Route`.
+ */
+about: string, text: string, };

@@ -145,6 +145,7 @@ impl App {
             plumb_store::approvals::add(&mut record, &self.kept(&kept, &envelope)).await?;
             record.commit().await?;
         }
+        self.deliver(request.plan.fleet.as_str(), request.hash(), &bytes).await;
         let view = self.request_view(&request, Some(&roster));
         Ok((bytes, signed_view(view, &signed, &key, kept.payload())))
     }
@@ -184,6 +185,10 @@ impl App {
         let draft = draft_of(&request, act, person, role, expires_at, now)?;
         let (envelope, signed) = sign(draft, &key)?;
         let kept = self.verified(&envelope, &roster)?;
+        let fleet = request.plan.fleet.as_str();
+        if self.state(fleet).is_ok() {
+            self.deliver(fleet, request.hash(), &envelope).await;
+        }
         Ok((envelope, signed_view(view, &signed, &key, kept.payload())))
     }
 

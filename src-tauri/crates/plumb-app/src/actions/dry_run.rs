@@ -10,7 +10,7 @@ use plumb_runbook::{
 use plumb_store::{SqliteConnection, dry_runs::KeptDryRun};
 
 use crate::{
-    actions::prepare::verify_path,
+    actions::prepare::is_probed,
     app::App,
     current::Current,
     error::{AppError, Code},
@@ -88,8 +88,8 @@ impl App {
         let to_load = plan.targets().map(|target| (target, target.effects.as_slice()));
         let to_go_back = plan.targets().map(|target| (target, target.back.as_slice()));
         let (probes, back, seen) = tokio::join!(
-            self.probe(&loaded.pool, &loaded.fleet, to_load),
-            self.probe(&loaded.pool, &loaded.fleet, to_go_back),
+            self.probe(&loaded, to_load),
+            self.probe(&loaded, to_go_back),
             self.observe_of(&state, &loaded, &nodes),
         );
         let (current, looked) = seen?;
@@ -123,7 +123,7 @@ impl Answers<'_> {
         let seen = self.current.snapshot.nodes.get(&target.node);
         let fresh =
             seen.filter(|seen| self.looked.contains(&target.node) && seen.failure.is_none());
-        let asked = verify_path(&target.effects).is_some();
+        let asked = is_probed(&target.effects);
         let (precondition, observed) = precondition(target, fresh);
         DryRunNode {
             verify: verify(asked, self.probes.get(&target.node)),

@@ -23,8 +23,8 @@ use plumb_trust::{
 };
 
 use crate::{
-    actions::{approve::owner_of, files::write_chosen, rosters::fleet_id},
-    app::App,
+    actions::{approve::owner_of, files::write_chosen, hub::no_hub, rosters::fleet_id},
+    app::{App, Loaded},
     current::Current,
     error::{AppError, Code, chain},
     personal_keys::KeyChoice,
@@ -36,6 +36,8 @@ use crate::{
 
 /// Agents that are sent a list at the same time.
 const PUSHES_AT_ONCE: usize = 32;
+/// How the hub is called among those that took a list.
+const THE_HUB: &str = "the hub";
 
 /// What is known of refused content in a fleet.
 #[derive(Debug, Clone, Default)]
@@ -184,6 +186,16 @@ impl App {
         self.refused(fleet).await
     }
 
+    /// Takes the signed list that the hub of the fleet has.
+    pub async fn fetch_refused(&self, fleet: &str) -> Result<RefusedView, AppError> {
+        let (_, loaded) = self.loaded(fleet)?;
+        let Some(hub) = self.hub(&loaded).await? else { return Err(no_hub(fleet)) };
+        match hub.refused().await? {
+            Some(list) => self.import_refused(fleet, &list).await,
+            None => self.refused(fleet).await,
+        }
+    }
+
     /// Writes the newest signed list to a file.
     pub async fn export_refused(
         &self,
@@ -316,7 +328,7 @@ impl App {
         Ok((clearing_view(clearing), bytes))
     }
 
-    /// Sends the roster and the newest list to every agent of a fleet.
+    /// Sends the newest list to the hub of a fleet, and with the roster to every agent.
     pub async fn push_refused(&self, fleet: &str) -> Result<RefusedPushView, AppError> {
         let (_, loaded) = self.loaded(fleet)?;
         let id = loaded.fleet.name.clone();
@@ -328,6 +340,7 @@ impl App {
         let roster = roster.unwrap_or_default();
         let deadline = Duration::from_secs(u64::from(loaded.fleet.deadline_s));
         let now = self.wall();
+        let at_hub = self.put_at_hub(&loaded, &envelope).await;
         let (pool, roster, envelope) = (&loaded.pool, &roster, &envelope);
         let pushes: Vec<_> = loaded
             .fleet
@@ -357,7 +370,25 @@ impl App {
                 Err(reason) => not_taken.push(NotTakenView { node: node.to_string(), reason }),
             }
         }
+        match at_hub {
+            None => {}
+            Some(Ok(())) => taken.push(THE_HUB.to_owned()),
+            Some(Err(reason)) => {
+                not_taken.push(NotTakenView { node: THE_HUB.to_owned(), reason });
+            }
+        }
         Ok(RefusedPushView { fleet: id.to_string(), version: list.version(), taken, not_taken })
+    }
+
+    /// From there agents take it themselves, those too that do not answer now. Nothing where there is no hub.
+    async fn put_at_hub(&self, loaded: &Loaded, list: &[u8]) -> Option<Result<(), String>> {
+        let put = async {
+            match self.hub(loaded).await? {
+                Some(hub) => hub.put_refused(list.to_vec()).await.map(Some),
+                None => Ok(None),
+            }
+        };
+        put.await.map_err(|error| error.to_string()).transpose()
     }
 }
 

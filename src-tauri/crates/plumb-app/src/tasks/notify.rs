@@ -123,7 +123,7 @@ impl App {
                 }
                 (fleet.clone(), news)
             }
-            Topic::Shell | Topic::Node { .. } => return Ok(Vec::new()),
+            Topic::Shell | Topic::Node { .. } | Topic::Alerts => return Ok(Vec::new()),
         };
         if news.is_empty() || self.is_quiet(&fleet).await? { Ok(Vec::new()) } else { Ok(news) }
     }

@@ -1,5 +1,6 @@
 //! Use cases over real agents on loopback and real files.
 
+mod alerts;
 mod certificates;
 mod company;
 mod consent;
