@@ -249,10 +249,8 @@ impl App {
                 let digest = digest.to_string();
                 let mut versions =
                     known.iter().flat_map(|known| &known.packs).flat_map(|pack| &pack.versions);
-                match versions.any(|version| version.digest == digest) {
-                    true => Probe::Verified,
-                    false => Probe::Missing,
-                }
+                let is_there = versions.any(|version| version.digest == digest);
+                if is_there { Probe::Verified } else { Probe::Missing }
             }
             Err(error @ HubError::Refused { .. }) => Probe::Refused { message: error.to_string() },
             Err(error) => Probe::NoAnswer { message: error.to_string() },
