@@ -42,6 +42,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "plumb-charts",
             "plumb-wire",
             "plumb-clients",
+            "plumb-alert",
+            "plumb-inbox",
             "plumb-store",
             "plumb-exec",
             "plumb-worker",

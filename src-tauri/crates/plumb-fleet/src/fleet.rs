@@ -50,6 +50,8 @@ pub struct Fleet {
     pub bundles: Vec<String>,
     /// Where gates ask for values, reached as a node is.
     pub prometheus: Option<Arc<Node>>,
+    /// What is asked of two contents to see what changes.
+    pub decisions: DecisionsEntry,
     /// What the team shares, where there is one.
     pub hub: Option<Arc<Hub>>,
     /// Shared with whoever talks to a node.
@@ -83,6 +85,9 @@ pub struct FleetFile {
     /// Where gates of rollouts ask for values.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prometheus: Option<PrometheusEntry>,
+    /// What is asked of two contents to see what changes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decisions: Option<DecisionsEntry>,
     /// The hub of the team: its lock, mailbox, deployments and inbox are used, and what it says nodes
     /// should run is what OPA follows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -135,6 +140,19 @@ pub struct TrustedKey {
     pub id: String,
     /// PEM file, relative to the fleet file.
     pub pem: String,
+}
+
+/// What is asked of the content a node runs and of the one it is to run.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DecisionsEntry {
+    /// File of requests, relative to this file, beside those that are made from the rules: a JSON list,
+    /// JSON Lines, or a decision log of OPA.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requests: Option<String>,
+    /// Rule to ask of Rego, as `data.package.rule`; found by itself where only one is called `allow`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entrypoint: Option<String>,
 }
 
 /// A Prometheus, and how it is reached.
@@ -321,6 +339,7 @@ impl FleetFile {
             trusted_keys: self.trust.keys,
             bundles: self.bundles,
             prometheus: prometheus.map(Arc::new),
+            decisions: self.decisions.unwrap_or_default(),
             hub: hub.map(Arc::new),
             nodes,
         })

@@ -15,8 +15,11 @@ use plumb_runbook::Plan;
 use plumb_store::refused::RefusedHere;
 use plumb_trust::{
     dsse::{Envelope, SigningKey},
-    refused::{CleanDocument, Clearing, RefusedDocument, RefusedEntry, RefusedError, RefusedList},
-    roster::Roster,
+    refused::{
+        CleanDocument, Clearing, RefusedDocument, RefusedEntry, RefusedError, RefusedList,
+        signed_by,
+    },
+    roster::{PersonId, Roster},
 };
 
 use crate::{
@@ -40,6 +43,8 @@ const THE_HUB: &str = "the hub";
 #[derive(Debug, Clone, Default)]
 struct Known {
     list: Option<RefusedList>,
+    /// The list as it was signed.
+    envelope: Option<Vec<u8>>,
     /// What this console refuses by itself, also where the list has it.
     here: Vec<RefusedHere>,
 }
@@ -87,19 +92,20 @@ impl App {
         let mut conn = self.record().read().await?;
         let envelope = plumb_store::refused::newest_list(&mut conn, fleet).await?;
         let here = plumb_store::refused::here(&mut conn, fleet).await?;
-        let list = envelope.map(|envelope| RefusedList::kept(&envelope)).transpose();
+        let list = envelope.as_deref().map(RefusedList::kept).transpose();
         let list = list.map_err(|error| {
             let message = format!("the kept refused list does not read back: {}", chain(&error));
             AppError::new(Code::Other, message, "restore record.sqlite from a copy")
         })?;
-        Ok(Known { list, here })
+        Ok(Known { list, envelope, here })
     }
 
     /// What is refused in a fleet, and which nodes hold to it.
     pub async fn refused(&self, fleet: &str) -> Result<RefusedView, AppError> {
         let current = self.current(fleet).await?;
         let known = self.refused_known(&current.fleet.name).await?;
-        Ok(view(&current, &known))
+        let roster = self.roster_of(&current.fleet.name).await?;
+        Ok(view(&current, &known, roster.as_ref(), self.now()))
     }
 
     /// Refuses content from now on: here at once, and for everybody once a list with it is signed. Without
@@ -267,6 +273,18 @@ impl App {
         self.cleared_so_far(&id, &envelope, &key).await
     }
 
+    /// A clearing that somebody began, as far as it is signed by people of the roster.
+    pub(crate) async fn look_at_clearing(
+        &self,
+        fleet: &str,
+        file: &[u8],
+    ) -> Result<ClearingView, AppError> {
+        let id = fleet_id(fleet)?;
+        let roster = self.ruling_roster(&id).await?;
+        let clearing = Clearing::read(file, &roster, &id, self.now()).map_err(|e| refused(&e))?;
+        Ok(clearing_view(clearing))
+    }
+
     /// Adds a signature to a clearing that somebody began.
     pub async fn sign_clearing(
         &self,
@@ -295,8 +313,9 @@ impl App {
         owner_of(&roster, key.public())?;
         let bytes = envelope.to_bytes();
         let clearing = Clearing::read(&bytes, &roster, fleet, self.now());
-        let Clearing { document, people, missing } = clearing.map_err(|e| refused(&e))?;
-        if missing.is_none() {
+        let clearing = clearing.map_err(|e| refused(&e))?;
+        if clearing.missing.is_none() {
+            let document = &clearing.document;
             let mut known = self.refused_known(fleet).await?;
             known.here.retain(|one| one.content != document.content);
             let mut next = known.next(fleet, self.now());
@@ -306,14 +325,7 @@ impl App {
             self.accept_refused(fleet, &roster, &list).await?;
             self.refresh_desired(fleet).await?;
         }
-        let view = ClearingView {
-            content: document.content.to_string(),
-            reason: document.reason,
-            people: people.iter().map(ToString::to_string).collect(),
-            missing,
-            file: None,
-        };
-        Ok((view, bytes))
+        Ok((clearing_view(clearing), bytes))
     }
 
     /// Sends the newest list to the hub of a fleet, and with the roster to every agent.
@@ -414,8 +426,28 @@ fn refused(error: &RefusedError) -> AppError {
     AppError::new(Code::Invalid, chain(error), hint)
 }
 
-fn view(current: &Current, known: &Known) -> RefusedView {
+fn clearing_view(clearing: Clearing) -> ClearingView {
+    let Clearing { document, people, missing } = clearing;
+    ClearingView {
+        content: document.content.to_string(),
+        since: document.refused_since.to_string(),
+        reason: document.reason,
+        people: names(&people),
+        missing,
+        file: None,
+    }
+}
+
+fn names(people: &BTreeSet<PersonId>) -> Vec<String> {
+    people.iter().map(ToString::to_string).collect()
+}
+
+fn view(current: &Current, known: &Known, roster: Option<&Roster>, now: Timestamp) -> RefusedView {
     let document = known.list.as_ref().map(RefusedList::document);
+    let signers = |envelope: Option<&[u8]>| {
+        let people = envelope.zip(roster).map(|(bytes, roster)| signed_by(bytes, roster, now));
+        people.and_then(Result::ok).map(|people| names(&people)).unwrap_or_default()
+    };
     let versions = |content: ContentDigest| {
         let entries = current.desired.catalogue.entries.iter();
         let named = entries.filter(|entry| entry.content == content);
@@ -443,19 +475,27 @@ fn view(current: &Current, known: &Known) -> RefusedView {
     let cleared = cleared.filter_map(|(content, envelope)| {
         let clean = CleanDocument::look(envelope.as_bytes()).ok()?;
         let (content, at) = (content.to_string(), clean.issued_at.to_string());
-        Some(ClearedContentView { content, at, reason: clean.reason })
+        let people = signers(Some(envelope.as_bytes()));
+        Some(ClearedContentView { content, at, reason: clean.reason, people })
     });
     let mut view = RefusedView {
         fleet: current.fleet.name.to_string(),
         version: document.map(|document| document.version),
         digest: known.list.as_ref().map(|list| list.digest().to_hex()),
         issued_at: document.map(|document| document.issued_at.to_string()),
+        signed_by: signers(known.envelope.as_deref()),
         refused: signed.chain(here).collect(),
         cleared: cleared.collect(),
         enforcing: 0,
         behind: Vec::new(),
         cannot: Vec::new(),
     };
+    add_nodes(&mut view, current);
+    view
+}
+
+/// Which nodes hold to the list by themselves.
+fn add_nodes(view: &mut RefusedView, current: &Current) {
     for id in current.fleet.nodes.keys() {
         let told = current.report(id).and_then(|report| report.config.get(REFUSED_LIST));
         match told {
@@ -466,5 +506,4 @@ fn view(current: &Current, known: &Known) -> RefusedView {
             Some(_) => view.behind.push(id.to_string()),
         }
     }
-    view
 }

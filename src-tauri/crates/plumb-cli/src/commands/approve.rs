@@ -135,6 +135,7 @@ fn show(out: &Output, request: &ApprovalRequestView) {
     let lists = [
         ("bundle", &request.bundles),
         ("it found", &request.found),
+        ("decisions", &request.decisions),
         ("readiness", &request.readiness),
         ("acknowledge", &request.warnings),
     ];

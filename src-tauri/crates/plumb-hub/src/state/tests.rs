@@ -16,7 +16,7 @@ use super::{
 
 /// Where a store is, and what ends with it.
 struct Place {
-    place: StatePlace,
+    at: StatePlace,
     _folder: TempDir,
     _server: Option<Server>,
 }
@@ -24,7 +24,7 @@ struct Place {
 impl Place {
     fn sqlite() -> Self {
         let folder = TempDir::new().expect("a folder");
-        Self { place: StatePlace::from(folder.path()), _folder: folder, _server: None }
+        Self { at: StatePlace::from(folder.path()), _folder: folder, _server: None }
     }
 
     /// Nothing where PostgreSQL is not installed.
@@ -32,13 +32,13 @@ impl Place {
         let server = Server::start(test)?;
         let settings = PostgresSettings::new(server.dsn("postgres"));
         State::migrate(&settings, true).await.expect("a server");
-        let place = StatePlace::Postgres(settings);
+        let at = StatePlace::Postgres(settings);
         let folder = TempDir::new().expect("a folder");
-        Some(Self { place, _folder: folder, _server: Some(server) })
+        Some(Self { at, _folder: folder, _server: Some(server) })
     }
 
     async fn open(&self) -> State {
-        State::open(&self.place).await.expect("it opens")
+        State::open(&self.at).await.expect("it opens")
     }
 }
 

@@ -8,7 +8,7 @@ use tokio::time::timeout;
 
 use super::client::{BOOTSTRAP, Reply, Team};
 
-const DEADLINE: Duration = Duration::from_secs(60);
+const DEADLINE: Duration = Duration::from_mins(1);
 
 async fn tool(team: &Team, token: &str, body: Value) -> Reply {
     team.post("/v1/tools/execute", token, &body).await

@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use super::client::{BOOTSTRAP, Team};
 use crate::world::tar;
 
-const DEADLINE: Duration = Duration::from_secs(60);
+const DEADLINE: Duration = Duration::from_mins(1);
 const LOCK: &str = "/v1/hub/fleets/prod/lock";
 const DESIRED: &str = "/v1/hub/fleets/prod/desired";
 
@@ -48,7 +48,7 @@ impl Replicas {
         let own = TempDir::new().expect("a folder");
         let change = |options: &mut TeamOptions| {
             options.database = Some(settings.clone());
-            options.data = storage.path().to_owned();
+            storage.path().clone_into(&mut options.data);
         };
         Team::start_in(own, change).await
     }
