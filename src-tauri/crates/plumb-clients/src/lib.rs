@@ -2,6 +2,7 @@
 //!
 //! Whatever a node sends, `observe` gives a value: a report, or a failure with a sentence.
 
+pub mod alert_sources;
 mod content;
 pub mod credentials;
 mod durations;

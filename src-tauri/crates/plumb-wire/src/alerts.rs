@@ -3,7 +3,7 @@
 mod alertmanager;
 mod plain;
 
-pub use alertmanager::{Notification, NotifiedAlert};
+pub use alertmanager::{GettableAlert, Notification, NotifiedAlert, PrometheusAlerts};
 pub use plain::{
     AckBody, AlertsQuery, ConvertBody, DashboardQuery, FailBody, IncidentsQuery, MoveBody,
     NoteBody, OpenQuery, ReasonBody, ReleaseCheck, ResolutionBody, ToolBody, TriageBody,

@@ -1,5 +1,7 @@
 //! `alerts`: the tools of the field, asked of a hub.
 
+mod read;
+
 use clap::{Args, Subcommand};
 use plumb_app::hub::path_part;
 use serde_json::{Map, Value, json};
@@ -25,6 +27,8 @@ pub(crate) enum Alerts {
     Dashboard(Dashboard),
     /// Tell the hub of something
     Ingest(Box<Ingest>),
+    /// Read what fires in an Alertmanager or a Prometheus now, and tell the hub of it
+    Read(read::Read),
     /// Take alerts that nobody holds, the worst first
     Claim(Claim),
     /// Close an alert
@@ -209,6 +213,7 @@ impl Alerts {
                     reasons(out, &answer);
                 });
             }
+            Self::Read(read) => return read.run(session).await,
             Self::Claim(claim) => {
                 let answer = claim.hub.tool(ALERT, "claim", claim.arguments()).await?;
                 out.show(&answer, |out| {
