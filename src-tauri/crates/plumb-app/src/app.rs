@@ -12,6 +12,7 @@ use std::{
 
 use camino::Utf8PathBuf;
 use jiff::Timestamp;
+use plumb_alert::AlertRef;
 use plumb_clients::{HttpPool, KeySafe, TokenSource};
 use plumb_exec::{Clock as _, Desk, Order, Wish};
 use plumb_fleet::{Content, ContentDigest, Digest, Fleet, FleetId, Node, NodeId, PlanHash, RunId};
@@ -23,7 +24,7 @@ use tracing::warn;
 
 use crate::{
     actions::{decisions::Comparisons, prepare::Prepared},
-    alerts::{self, OwnInbox},
+    alerts::{self, OwnInbox, hub::HubInbox},
     console_key::KeyPlace,
     current::Current,
     error::{AppError, Code},
@@ -114,6 +115,8 @@ pub(crate) struct Inner {
     pub record: RwLock<Database>,
     /// The console's own alerts, which are in the record.
     pub alerts: OwnInbox,
+    /// What is kept of the inboxes of hubs.
+    pub hub_inboxes: Mutex<BTreeMap<FleetId, Arc<HubInbox>>>,
     pub fleets: RwLock<BTreeMap<FleetId, Arc<FleetState>>>,
     pub open_fleet: RwLock<Option<FleetId>>,
     pub notices: Mutex<Vec<String>>,
@@ -131,6 +134,8 @@ pub(crate) struct Inner {
     pub asked: Mutex<BTreeSet<String>>,
     /// What comparisons of contents came to.
     pub compared: Mutex<Comparisons>,
+    /// Alerts that were claimed in this program: they are no news to whoever claimed them.
+    pub claimed: Mutex<BTreeSet<AlertRef>>,
     /// Why the desktop takes no notifications, in a sentence.
     pub unheard: Mutex<Option<String>>,
     /// Digests of the fleet files that previews of imports were made from; nothing where there was no file.
@@ -219,6 +224,7 @@ impl App {
             cache: RwLock::new(cache),
             record: RwLock::new(record),
             alerts,
+            hub_inboxes: Mutex::default(),
             fleets: RwLock::default(),
             open_fleet: RwLock::default(),
             notices: Mutex::new(notices),
@@ -232,6 +238,7 @@ impl App {
             unsigned: Mutex::default(),
             asked: Mutex::default(),
             compared: Mutex::default(),
+            claimed: Mutex::default(),
             unheard: Mutex::default(),
             previewed: Mutex::default(),
             enrolling: tokio::sync::Mutex::default(),
