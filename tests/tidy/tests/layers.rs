@@ -72,7 +72,15 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("plumb-serve", &["plumb-fleet"]),
     (
         "plumb-hub",
-        &["plumb-wire", "plumb-serve", "plumb-fleet", "plumb-bundle", "plumb-alert", "plumb-inbox"],
+        &[
+            "plumb-wire",
+            "plumb-serve",
+            "plumb-fleet",
+            "plumb-bundle",
+            "plumb-trust",
+            "plumb-alert",
+            "plumb-inbox",
+        ],
     ),
     (
         "plumb-demo",

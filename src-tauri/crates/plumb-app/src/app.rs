@@ -23,12 +23,16 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::warn;
 
 use crate::{
-    actions::{decisions::Comparisons, prepare::Prepared},
+    actions::{
+        decisions::{Comparisons, Looking},
+        prepare::Prepared,
+    },
     alerts::{self, OwnInbox, hub::HubInbox},
     console_key::KeyPlace,
     current::Current,
     error::{AppError, Code},
     fleets::Print,
+    notifications::Heard,
     opening::Reopen,
     ports::clock::WallClock,
     topics::{ANNOUNCE_EVERY, Announcer, Topic},
@@ -132,12 +136,14 @@ pub(crate) struct Inner {
     pub unsigned: Mutex<Option<(RunId, String)>>,
     /// Plans for which approval was asked here: their requests are no news to whoever asked.
     pub asked: Mutex<BTreeSet<String>>,
+    /// How the desktop took the newest notification.
+    pub heard: Mutex<Heard>,
     /// What comparisons of contents came to.
     pub compared: Mutex<Comparisons>,
     /// Alerts that were claimed in this program: they are no news to whoever claimed them.
     pub claimed: Mutex<BTreeSet<AlertRef>>,
-    /// Why the desktop takes no notifications, in a sentence.
-    pub unheard: Mutex<Option<String>>,
+    /// The comparison that somebody looks at.
+    pub looking: Mutex<Looking>,
     /// Digests of the fleet files that previews of imports were made from; nothing where there was no file.
     pub previewed: Mutex<BTreeMap<String, Option<Digest>>>,
     /// Fleets are opened and closed one at a time.
@@ -237,9 +243,10 @@ impl App {
             runs: Mutex::default(),
             unsigned: Mutex::default(),
             asked: Mutex::default(),
+            heard: Mutex::default(),
             compared: Mutex::default(),
             claimed: Mutex::default(),
-            unheard: Mutex::default(),
+            looking: Mutex::default(),
             previewed: Mutex::default(),
             enrolling: tokio::sync::Mutex::default(),
             demo: tokio::sync::Mutex::default(),

@@ -1,6 +1,7 @@
 //! What another version would answer differently: both are asked the same requests.
 
 mod compare;
+mod expected;
 mod policy;
 pub mod requests;
 mod semantics;
@@ -17,6 +18,7 @@ use crate::{
     views::impact::{CoverageView, FlipView, ImpactSide, ImpactView, NotEvaluatedView, Requests},
 };
 use compare::compare;
+pub(crate) use expected::{Expected, expected};
 use policy::LocalPolicy;
 pub use requests::RecordedRequest;
 
@@ -94,18 +96,20 @@ pub async fn impact(
     let entrypoint = policy::entrypoint(&from, &to, request.entrypoint.as_deref())?;
     let cases = cases(&from, &to, request)?;
     let (before, after) = (from.semantics(&entrypoint), to.semantics(&entrypoint));
-    let view = |report: &FlipReport| ImpactView {
+    let view = |asked: usize, report: &FlipReport| ImpactView {
         from: side(&request.from, &from),
         to: side(&request.to, &to),
         entrypoint: from.is_rego().then(|| entrypoint.to_string()),
         requests: Requests::of(&cases),
+        asked: u32::try_from(asked).unwrap_or(u32::MAX),
         seed: request.seed,
         flips: FlipView::all(report),
         not_evaluated: NotEvaluatedView::all(report),
         digest: None,
     };
-    let compared = compare(&*before, &*after, &cases, |so_far| told(&view(so_far))).await;
-    let mut view = view(&compared.report);
+    let compared =
+        compare(&*before, &*after, &cases, |asked, so_far| told(&view(asked, so_far))).await;
+    let mut view = view(cases.len(), &compared.report);
     view.digest = Some(compared.report.digest().to_string());
     let covered = |policy: &LocalPolicy, side: usize| {
         policy.cover(&cases, &compared.held[side]).map(CoverageView::of)

@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::views::run::{RunPhase, RunView};
+use crate::views::{
+    run::{RunPhase, RunView},
+    shell::AboutView,
+};
 
 /// Letters of a line that a notification shows; what is longer is read in the window.
 const LETTERS_MAX: usize = 240;
@@ -14,12 +17,24 @@ pub struct Notification {
     pub body: String,
     /// Somebody has to decide: it stays until it is looked at.
     pub urgent: bool,
+    /// Where a click on it leads.
+    pub about: AboutView,
+}
+
+/// How the desktop took the newest notification.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Heard {
+    /// Why it was not shown.
+    pub problem: Option<String>,
+    /// Whether the desktop tells of a click on it; nothing where it was not shown.
+    pub clicks: Option<bool>,
 }
 
 /// A request for approval as the record has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Requested {
     pub fleet: String,
+    pub plan: String,
     pub title: String,
     pub requester: String,
     /// Who is asked, for example `1 of storage`.
@@ -29,6 +44,7 @@ pub struct Requested {
 /// An alert that is for whoever sits here: the policy gives it to them, or somebody claimed it in their name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Assigned {
+    pub alert: String,
     /// The fleet through which it is seen.
     pub fleet: String,
     pub severity: String,
@@ -116,7 +132,9 @@ impl Noticed {
             }
             _ => return None,
         };
-        Some(told(&format!("{what}: {}", run.title), &format!("{}: {why}", run.fleet), urgent))
+        let about = AboutView::Run { fleet: run.fleet.clone(), run: run.id.clone() };
+        let body = format!("{}: {why}", run.fleet);
+        Some(told(&format!("{what}: {}", run.title), &body, urgent, about))
     }
 }
 
@@ -127,7 +145,8 @@ pub fn requested(request: &Requested) -> Notification {
         missing => format!(" Missing: {}.", missing.join(", ")),
     };
     let body = format!("{}: {} asks.{missing}", request.fleet, request.requester);
-    told(&format!("Approval requested: {}", request.title), &body, true)
+    let about = AboutView::Plan { fleet: request.fleet.clone(), plan: request.plan.clone() };
+    told(&format!("Approval requested: {}", request.title), &body, true, about)
 }
 
 /// Alerts that are for somebody here, and of which nobody was told: a few one by one, a storm as one.
@@ -140,7 +159,8 @@ pub fn assigned(alerts: &[Assigned]) -> Vec<Notification> {
             worst.fleet, worst.severity, worst.service, worst.title
         );
         let title = format!("{} alerts are for you", alerts.len());
-        return vec![told(&title, &body, alerts.iter().any(urgent))];
+        let about = AboutView::Alert { fleet: worst.fleet.clone(), alert: None };
+        return vec![told(&title, &body, alerts.iter().any(urgent), about)];
     }
     let one = |alert: &Assigned| {
         let what = match &alert.owner {
@@ -148,13 +168,15 @@ pub fn assigned(alerts: &[Assigned]) -> Vec<Notification> {
             None => "waits to be claimed".to_owned(),
         };
         let title = format!("{} for you: {}", alert.severity, alert.title);
-        told(&title, &format!("{}: {}, {what}.", alert.fleet, alert.service), urgent(alert))
+        let body = format!("{}: {}, {what}.", alert.fleet, alert.service);
+        let (fleet, about) = (alert.fleet.clone(), Some(alert.alert.clone()));
+        told(&title, &body, urgent(alert), AboutView::Alert { fleet, alert: about })
     };
     alerts.iter().map(one).collect()
 }
 
-fn told(title: &str, body: &str, urgent: bool) -> Notification {
-    Notification { title: plain(title), body: plain(body), urgent }
+fn told(title: &str, body: &str, urgent: bool, about: AboutView) -> Notification {
+    Notification { title: plain(title), body: plain(body), urgent, about }
 }
 
 /// One line of readable letters: neither line breaks nor tricks of direction, and not without end.
@@ -246,6 +268,8 @@ mod tests {
         let body =
             "eu: the gate of wave 1 stays shut. Nothing further is changed until somebody decides.";
         assert_eq!((told.body.as_str(), told.urgent), (body, true));
+        let run = AboutView::Run { fleet: "eu".to_owned(), run: "r-1".to_owned() };
+        assert_eq!(told.about, run);
     }
 
     #[test]
@@ -272,16 +296,20 @@ mod tests {
         assert_eq!(["old", "new", "new"].map(|id| noticed.is_new(id)), [false, true, false]);
         let told = requested(&Requested {
             fleet: "eu".to_owned(),
+            plan: "77b0".to_owned(),
             title: "Sync to the desired version".to_owned(),
             requester: "avery".to_owned(),
             missing: vec!["1 of storage".to_owned(), "1 of platform-security".to_owned()],
         });
         assert_eq!(told.title, "Approval requested: Sync to the desired version");
         assert_eq!(told.body, "eu: avery asks. Missing: 1 of storage, 1 of platform-security.");
+        let plan = AboutView::Plan { fleet: "eu".to_owned(), plan: "77b0".to_owned() };
+        assert_eq!(told.about, plan);
     }
 
     fn alert(severity: &str, owner: Option<&str>) -> Assigned {
         Assigned {
+            alert: "alrt_1".to_owned(),
             fleet: "eu".to_owned(),
             severity: severity.to_owned(),
             title: "nodes run other content".to_owned(),
@@ -297,6 +325,8 @@ mod tests {
         assert_eq!(told[0].body, "eu: gateway, waits to be claimed.");
         assert_eq!(told[1].body, "eu: gateway, claimed for you as mira.");
         assert_eq!((told[0].urgent, told[1].urgent), (true, false));
+        let alert = Some("alrt_1".to_owned());
+        assert_eq!(told[0].about, AboutView::Alert { fleet: "eu".to_owned(), alert });
         assert!(assigned(&[]).is_empty());
     }
 

@@ -6,6 +6,7 @@ pub mod next;
 pub mod orders;
 pub mod ports;
 pub mod proof;
+pub mod steps;
 
 pub use execute::{ExecuteError, Left, Setting, carry_out, execute, pins_changed};
 pub use next::{Known, Lease, Look, Measured, Sending, Step, next};
@@ -15,3 +16,8 @@ pub use ports::{
     Request,
 };
 pub use proof::{otherwise, standing};
+pub use steps::{
+    Answer, Came, Errand, StepDesk, StepHandler, StepOrder, StepOrderError, StepOrders,
+    StepSetting, StepWish, StepsState, Task, Waiting, WaitingFor, fold_steps, perform_steps,
+    step_desk, waiting,
+};

@@ -40,9 +40,11 @@ pub fn standing(target: &NodePlan, seen: &Observation) -> Result<String, String>
 
 /// Whether the effects are about what a node is told and keeps, not about what it runs.
 pub(crate) fn only_told(target: &NodePlan) -> bool {
-    target.effects.iter().all(|effect| {
+    let told = |effect: &Effect| {
         matches!(effect, Effect::Pin { .. } | Effect::Unpin { .. } | Effect::SetConfig { .. })
-    })
+    };
+    // A part without effects is about what runs.
+    !target.effects.is_empty() && target.effects.iter().all(told)
 }
 
 /// Whether the node keeps the last pin and the settings it was told.

@@ -1,8 +1,10 @@
 //! What can happen in a run.
 
 use plumb_fleet::{ContentDigest, FleetId, NodeId, PlanHash, Version};
-use plumb_runbook::{Branch, Effect, PinChange};
+use plumb_runbook::{Branch, Effect, PinChange, document::Trusted};
 use serde::{Deserialize, Serialize};
+
+use crate::step_event::StepEvent;
 
 /// One thing that happened, or is about to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -148,6 +150,16 @@ pub enum Event {
     RunEnded {
         outcome: Outcome,
     },
+    /// Of a run of a runbook: why its documents may run.
+    RunbookTrusted {
+        runbook: String,
+        trusted: Trusted,
+    },
+    /// Of a run of a runbook: something happened to a step.
+    Step {
+        step: String,
+        happened: StepEvent,
+    },
 }
 
 /// How an effect came out.
@@ -215,6 +227,8 @@ pub enum HaltCause {
     SetChanged,
     /// The deployment lock was lost.
     LockLost,
+    /// A step of a runbook failed, or is in doubt.
+    Step,
 }
 
 impl std::fmt::Display for Bypass {

@@ -5,8 +5,10 @@ pub mod chain;
 pub mod check;
 pub mod event;
 pub mod fold;
+pub mod freeze_lease;
 pub mod portable;
 pub mod signed_head;
+pub mod step_event;
 
 pub use certificate::{Certificate, Target};
 pub use chain::{Body, Chain, ChainVerdict, Entry, Head, Link, head, verify};
@@ -16,4 +18,6 @@ pub use fold::{
     Attestation, BranchRun, Bypassed, Halt, LockState, NodePhase, NodeRun, Rollback, RunState,
     WaveRun, fold,
 };
+pub use freeze_lease::FreezeLease;
 pub use signed_head::{JournalHead, is_signed_after};
+pub use step_event::{StepEvent, StepOutcome};

@@ -5,7 +5,7 @@ use plumb_fleet::{Digest, RunId};
 use plumb_trust::dsse::{Predicate, Statement, Subject};
 use serde::{Deserialize, Serialize};
 
-use crate::{chain::Head, event::Event};
+use crate::{chain::Head, event::Event, step_event::StepEvent};
 
 /// The first events of a run are these: the hash of the newest covers them all.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,5 +55,13 @@ pub const fn is_signed_after(event: &Event) -> bool {
             | Event::Halted { .. }
             | Event::RollbackStarted { .. }
             | Event::RunEnded { .. }
+            | Event::Step {
+                happened: StepEvent::Finished { .. }
+                    | StepEvent::Approved { .. }
+                    | StepEvent::Confirmed { .. }
+                    | StepEvent::Frozen { .. }
+                    | StepEvent::Settled { .. },
+                ..
+            }
     )
 }

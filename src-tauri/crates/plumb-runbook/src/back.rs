@@ -75,7 +75,13 @@ fn load(target: &NodePlan, runs: &NamedContent, input: PlanInput<'_>) -> Vec<Eff
 impl NodePlan {
     /// The way back as a part of its own; nothing where the plan holds none.
     pub fn way_back(&self) -> Option<Self> {
-        (!self.back.is_empty()).then(|| Self {
+        (!self.back.is_empty()).then(|| self.taken_back())
+    }
+
+    /// As the node stands when nothing of the plan is left on it, by a way back or without any.
+    #[must_use]
+    pub fn taken_back(&self) -> Self {
+        Self {
             node: self.node.clone(),
             before: self.after.clone(),
             after: self.before.clone(),
@@ -83,6 +89,6 @@ impl NodePlan {
             undo: Undo::Nothing,
             back: Vec::new(),
             deadline_s: self.deadline_s,
-        })
+        }
     }
 }

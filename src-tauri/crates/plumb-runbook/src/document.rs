@@ -5,10 +5,12 @@
 
 mod at;
 mod check;
+mod effect;
 mod error;
 mod expression;
 mod front;
 mod library;
+mod plan;
 mod split;
 mod step;
 pub mod steps;
@@ -16,12 +18,17 @@ mod template;
 mod yaml;
 
 pub use at::At;
+pub use effect::StepEffect;
 pub use error::DocumentError;
 pub use expression::{Expression, ExpressionError, Scope};
 pub use front::{FrontMatter, Owners, Parameter, ParameterType, RunbookKind, Severity, Trace};
 pub use library::Library;
-pub use step::{Phase, Retry, Step, StepKind};
-pub use template::{placeholders, substitute};
+pub use plan::{Compiled, PlannedStep, RunbookPlan, RunbookPlanError, ScopeOf, Trusted};
+pub use step::{Monitor, Phase, Retry, Step, StepKind};
+pub use template::{OF_RUN, placeholders, substitute};
+
+/// Values to fill in, by their names.
+pub type Values = std::collections::BTreeMap<String, String>;
 
 /// Longest document, in bytes: a thousand steps with a paragraph each.
 pub const DOCUMENT_BYTES_MAX: usize = 1024 * 1024;

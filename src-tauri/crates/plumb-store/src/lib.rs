@@ -28,6 +28,7 @@ pub mod refused;
 pub mod reloads;
 pub mod retention;
 pub mod rosters;
+pub mod runbooks;
 pub mod runs;
 pub mod snapshots;
 pub mod sweeps;

@@ -77,7 +77,7 @@ impl App {
     }
 
     /// Who asks: the person that was named, or the only one whose key this machine has.
-    fn requester(&self, roster: &Roster) -> Result<PersonId, AppError> {
+    pub(crate) fn requester(&self, roster: &Roster) -> Result<PersonId, AppError> {
         if let Some(named) = &self.0.options.person {
             let person = PersonId::new(named.as_str()).ok();
             let known = person.filter(|person| roster.person(person).is_some());

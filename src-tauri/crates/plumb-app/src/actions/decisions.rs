@@ -1,16 +1,17 @@
 //! What a plan changes in the answers of its nodes: for each change of content, both are asked the same
 //! requests.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::PoisonError};
 
-use plumb_fleet::{Catalogue, ContentDigest, Digest, fleet::DecisionsEntry};
+use plumb_fleet::{Catalogue, ContentDigest, Digest, FleetId, fleet::DecisionsEntry};
 use plumb_runbook::{Compared, ContentChange, FlipCounts, Plan, Running, decisions};
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     actions::files::read_text,
     app::App,
-    error::AppError,
-    impact::{self, Evaluators, ImpactRequest, NamedBundle, Reading, RecordedRequest},
+    error::{AppError, Code},
+    impact::{self, Evaluators, Expected, ImpactRequest, NamedBundle, Reading, RecordedRequest},
     views::impact::{ImpactView, Requests},
 };
 
@@ -34,6 +35,29 @@ impl Comparisons {
     }
 }
 
+/// The comparison that somebody looks at, by its contents, and what ends it: one at a time.
+#[derive(Debug, Default)]
+pub(crate) struct Looking(Option<(String, String, CancellationToken)>);
+
+impl Looking {
+    /// Ends the comparison that was looked at, and gives what ends this one.
+    fn at(&mut self, from: &str, to: &str, parent: &CancellationToken) -> CancellationToken {
+        let ends = parent.child_token();
+        let next = (from.to_owned(), to.to_owned(), ends.clone());
+        if let Some((_, _, before)) = self.0.replace(next) {
+            before.cancel();
+        }
+        ends
+    }
+
+    /// Ends the comparison of two contents, where that is the one that goes on.
+    fn stop(&mut self, from: &str, to: &str) {
+        if let Some((_, _, ends)) = self.0.take_if(|one| one.0 == from && one.1 == to) {
+            ends.cancel();
+        }
+    }
+}
+
 /// What a fleet wants to be asked of both contents.
 struct Questions {
     requests: Vec<RecordedRequest>,
@@ -41,6 +65,19 @@ struct Questions {
     reading: Reading,
     /// Of everything above.
     digest: Digest,
+}
+
+impl Questions {
+    fn about(&self, from: NamedBundle, to: NamedBundle) -> ImpactRequest {
+        ImpactRequest {
+            from,
+            to,
+            requests: self.requests.clone(),
+            entrypoint: self.entrypoint.clone(),
+            reading: self.reading,
+            seed: impact::SEED,
+        }
+    }
 }
 
 impl App {
@@ -70,6 +107,75 @@ impl App {
         Ok(found)
     }
 
+    /// What a node must answer once it exchanged a content for another, as of now.
+    pub(crate) async fn expected_answers(
+        &self,
+        fleet: &FleetId,
+        (from, to): (Option<ContentDigest>, ContentDigest),
+        reading: Reading,
+    ) -> Result<Vec<Expected>, AppError> {
+        let current = self.current(fleet.as_str()).await?;
+        let catalogue = &current.desired.catalogue;
+        let not_at_hand = |reason: String| {
+            AppError::new(Code::NotFound, reason, "add the bundle to those of the fleet file")
+        };
+        let after = bundle(catalogue, to).await.map_err(not_at_hand)?;
+        let before = match from {
+            // What flips is asked first; without the old content nothing is known to flip.
+            Some(from) => bundle(catalogue, from).await.unwrap_or_else(|_| after.clone()),
+            None => after.clone(),
+        };
+        let questions = self.questions(fleet.as_str()).await?;
+        let request = ImpactRequest { reading, ..questions.about(before, after) };
+        let evaluators = self.evaluators();
+        let expected = impact::expected(&evaluators, &request, self.now()).await;
+        evaluators.close().await;
+        expected
+    }
+
+    /// Compares two contents for somebody who looks at them; their bundles have to be at hand. `told`
+    /// hears what is known so far, again and again. Whoever looks at something else meanwhile ends it.
+    pub async fn impact_of(
+        &self,
+        fleet: &str,
+        (from, to): (&str, &str),
+        told: impl FnMut(&ImpactView) + Send,
+    ) -> Result<ImpactView, AppError> {
+        let ended = self.looking().at(from, to, &self.0.cancel);
+        let current = self.current(fleet).await?;
+        let questions = self.questions(fleet).await?;
+        let read = async |content: &str| {
+            let content = content.parse().map_err(|error: plumb_fleet::ids::DigestError| {
+                AppError::new(Code::Invalid, error.to_string(), "give the full content digest")
+            })?;
+            bundle(&current.desired.catalogue, content).await.map_err(|reason| {
+                let hint = "put the signed bundle where the fleet file looks for bundles";
+                AppError::new(Code::NotFound, reason, hint)
+            })
+        };
+        let (from, to) = (read(from).await?, read(to).await?);
+        let request = questions.about(from, to);
+        let evaluators = self.evaluators();
+        let view = tokio::select! {
+            view = Box::pin(impact::impact(&evaluators, &request, told)) => view,
+            () = ended.cancelled() => {
+                let hint = "look at it again";
+                Err(AppError::new(Code::Outdated, "somebody looks at something else now", hint))
+            }
+        };
+        evaluators.close().await;
+        view
+    }
+
+    /// Ends the comparison of two contents, where that is the one that goes on.
+    pub fn stop_looking(&self, from: &str, to: &str) {
+        self.looking().stop(from, to);
+    }
+
+    fn looking(&self) -> std::sync::MutexGuard<'_, Looking> {
+        self.0.looking.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn evaluators(&self) -> Evaluators {
         self.0.options.evaluator.clone().map_or_else(Evaluators::none, Evaluators::of)
     }
@@ -90,14 +196,7 @@ impl App {
         }
         let compared = async {
             let (from, to) = (bundle(catalogue, before).await?, bundle(catalogue, after).await?);
-            let request = ImpactRequest {
-                from,
-                to,
-                requests: questions.requests.clone(),
-                entrypoint: questions.entrypoint.clone(),
-                reading: questions.reading,
-                seed: impact::SEED,
-            };
+            let request = questions.about(from, to);
             let view = Box::pin(impact::impact(evaluators, &request, |_| {})).await;
             told(&view.map_err(|error| error.message)?, before, after)
         };
@@ -112,7 +211,7 @@ impl App {
     }
 
     fn comparisons(&self) -> std::sync::MutexGuard<'_, Comparisons> {
-        self.0.compared.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.0.compared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn questions(&self, fleet: &str) -> Result<Questions, AppError> {
@@ -170,4 +269,24 @@ fn told(
     }
     let requests = u64::from(recorded) + u64::from(given) + u64::from(generated);
     Ok(Compared::Yes { report, requests, flips })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_comparison_is_looked_at_and_only_that_is_ended() {
+        let (app, mut looking) = (CancellationToken::new(), Looking::default());
+        let first = looking.at("a", "b", &app);
+        let second = looking.at("b", "c", &app);
+        assert!(first.is_cancelled() && !second.is_cancelled(), "somebody looks at the second now");
+        looking.stop("a", "b");
+        assert!(!second.is_cancelled(), "that one is over");
+        looking.stop("b", "c");
+        assert!(second.is_cancelled());
+        let third = looking.at("b", "c", &app);
+        app.cancel();
+        assert!(third.is_cancelled(), "the program closes");
+    }
 }

@@ -97,7 +97,7 @@ impl App {
             match self.add_approval(fleet, &letter).await {
                 Ok(_) => taken += 1,
                 Err(error) => {
-                    refused.push(format!("{} from {}: {}", mail.id, mail.by, error.message))
+                    refused.push(format!("{} from {}: {}", mail.id, mail.by, error.message));
                 }
             }
         }

@@ -10,7 +10,8 @@ use plumb_clients::{
     Attempt, HttpPool, Now, Operation, Outcome, hub::HubError, operations::curl, perform,
 };
 use plumb_fleet::{
-    Assessment, BundleDigest, DriftState, Fleet, FleetId, Node, NodeId, Version, filter::Filter,
+    Assessment, BundleDigest, Capability, DriftState, Fleet, FleetId, Node, NodeId, Version,
+    capabilities, filter::Filter,
 };
 use plumb_journal::{NodePhase, fold};
 use plumb_runbook::{
@@ -22,7 +23,7 @@ use crate::{
     actions::{
         configure::{setting, wire_value},
         plan_line::plan_line,
-        rollout::{asks_prometheus, policy},
+        rollout::{asks_decisions, asks_prometheus, policy},
     },
     app::{App, Loaded},
     current::Current,
@@ -127,6 +128,9 @@ impl App {
             let hint = "change the selection, the version or the rollout, and plan again";
             AppError::new(Code::Invalid, error.to_string(), hint)
         })?;
+        if policy.as_ref().is_some_and(asks_decisions) {
+            all_can_decide(&plan, &current.fleet)?;
+        }
         plan.consent = self.consent_terms(&plan.fleet).await?;
         self.numbered(plan).await
     }
@@ -249,9 +253,10 @@ impl App {
                 let digest = digest.to_string();
                 let mut versions =
                     known.iter().flat_map(|known| &known.packs).flat_map(|pack| &pack.versions);
-                match versions.any(|version| version.digest == digest) {
-                    true => Probe::Verified,
-                    false => Probe::Missing,
+                if versions.any(|version| version.digest == digest) {
+                    Probe::Verified
+                } else {
+                    Probe::Missing
                 }
             }
             Err(error @ HubError::Refused { .. }) => Probe::Refused { message: error.to_string() },
@@ -528,4 +533,21 @@ fn curl_lines(plan: &Plan, fleet: &Fleet) -> Vec<String> {
         lines.push(format!("# and {left} more of the same kind"));
     }
     lines
+}
+
+/// Refuses a plan with a node that cannot be asked to decide, where a gate asks for that.
+fn all_can_decide(plan: &Plan, fleet: &Fleet) -> Result<(), AppError> {
+    let cannot = |target: &NodePlan| {
+        let node = fleet.nodes.get(&target.node)?;
+        let reason = capabilities(node.api).cannot.get(&Capability::Evaluate)?.clone();
+        Some((target.node.clone(), reason))
+    };
+    match plan.targets().find_map(cannot) {
+        None => Ok(()),
+        Some((node, reason)) => Err(AppError::new(
+            Code::Invalid,
+            format!("a gate asks changed nodes to decide, and {node} cannot: {reason}"),
+            "leave that check out, or plan such nodes apart",
+        )),
+    }
 }

@@ -1,5 +1,6 @@
 //! Effects carried out through the node API adapters.
 
+mod answers;
 mod gauges;
 
 use std::{
@@ -48,6 +49,8 @@ pub(crate) struct FleetEffects {
     /// What was last known to be refused.
     refused: Mutex<BTreeSet<ContentDigest>>,
     before_wave: Mutex<Before>,
+    /// What nodes exchange for what.
+    changes: BTreeMap<NodeId, (Option<ContentDigest>, ContentDigest)>,
 }
 
 impl FleetEffects {
@@ -58,10 +61,17 @@ impl FleetEffects {
         operator: &str,
         submission: Submission,
         lock: Arc<FleetLock>,
+        plan: &Plan,
     ) -> Self {
         let (refused, before_wave) = (Mutex::default(), Mutex::default());
         let operator = operator.to_owned();
-        Self { app, state, loaded, operator, submission, lock, refused, before_wave }
+        let changes = plan
+            .targets()
+            .filter_map(|target| {
+                Some((target.node.clone(), (target.before.content, target.after.content?)))
+            })
+            .collect();
+        Self { app, state, loaded, operator, submission, lock, refused, before_wave, changes }
     }
 
     /// What nodes count of their decisions now; a node that does not tell is absent.
@@ -231,6 +241,7 @@ impl EffectHandler for FleetEffects {
                 p95_us(&now, &before.durations)
             }
             GateCheck::Prometheus { query, .. } => self.value(query).await,
+            GateCheck::Decisions => Box::pin(self.unexpected(nodes)).await,
             // The executor judges these by itself.
             GateCheck::Convergence { .. } | GateCheck::Attest { .. } => {
                 Err("this is not measured".into())

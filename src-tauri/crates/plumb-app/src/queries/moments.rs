@@ -87,7 +87,10 @@ fn words(event: &Event) -> Option<(String, bool)> {
         | Event::EffectSkipped { .. }
         | Event::EffectSettled { .. }
         | Event::NodeProven { .. }
-        | Event::GateEvaluated { .. } => return None,
+        | Event::GateEvaluated { .. }
+        // Runs of runbooks have a view of their own.
+        | Event::RunbookTrusted { .. }
+        | Event::Step { .. } => return None,
     })
 }
 

@@ -170,6 +170,7 @@ impl App {
                     _ => None,
                 };
                 found.entry(alert.alert_ref.to_string()).or_insert_with(|| Assigned {
+                    alert: alert.alert_ref.to_string(),
                     fleet: fleet.to_string(),
                     severity: alert.severity.to_string(),
                     title: alert.title.clone(),
@@ -198,6 +199,7 @@ impl App {
         let requester = plan.consent.as_ref().map(|terms| terms.requester.to_string());
         Ok(requested(&Requested {
             fleet: plan.fleet.to_string(),
+            plan: plan_hash.to_owned(),
             title: plan.action.title(),
             requester: requester.unwrap_or_else(|| "somebody".to_owned()),
             missing: self.approvals_of(plan_hash).await?.missing,

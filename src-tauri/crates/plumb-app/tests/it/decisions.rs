@@ -8,6 +8,7 @@ use plumb_app::{
     error::Code,
     views::{
         dry_run::ContentChangeView,
+        impact::ImpactView,
         plan::{ActionKind, ActionRequest, NodeSelection, PlanView},
     },
 };
@@ -60,6 +61,28 @@ async fn a_dry_run_tells_what_each_change_of_content_changes() {
     assert_eq!(untold.len(), 1, "{report:?}");
     assert!(untold[0].sentence.contains("is at hand"), "{untold:?}");
     other.close().await;
+    app.close().await;
+}
+
+#[tokio::test]
+async fn two_contents_are_compared_for_whoever_looks_at_them() {
+    let world = world_that_asks(READ).await;
+    let app = world.app().await;
+    planned(&app).await;
+    let (v1, v2) = (world.content("v1.signed.json"), world.content("v2.signed.json"));
+    let mut told = Vec::new();
+    let hear = |so_far: &ImpactView| told.push((so_far.asked, so_far.flips.len()));
+    let view = app.impact_of("eu", (&v1, &v2), hear).await.expect("both are at hand");
+    assert!(view.digest.is_some() && view.flips.iter().all(|flip| flip.change == "stricter"));
+    assert_eq!((&view.from.content, &view.to.content), (&v1, &v2));
+    assert_eq!(told.last(), Some(&(view.asked, view.flips.len())), "{told:?}");
+    assert!(view.requests.generated > 0 && view.from.coverage.is_some(), "{view:?}");
+    let back = app.impact_of("eu", (&v2, &v1), |_| {}).await.expect("the other way round");
+    assert!(back.flips.iter().all(|flip| flip.change == "wider"), "{back:?}");
+    let gone = app.impact_of("eu", (&v1, &"0a".repeat(32)), |_| {}).await;
+    assert_eq!(gone.expect_err("no such bundle").code, Code::NotFound);
+    let short = app.impact_of("eu", (&v1, "0a0a"), |_| {}).await;
+    assert_eq!(short.expect_err("not a whole digest").code, Code::Invalid);
     app.close().await;
 }
 

@@ -11,6 +11,7 @@ mod gates;
 mod hub_alerts;
 mod interrupted;
 mod journals;
+mod keys;
 mod locks;
 mod notifications;
 mod offline;

@@ -4,3 +4,4 @@ mod peers;
 mod pins;
 mod rollouts;
 mod runs;
+mod steps;

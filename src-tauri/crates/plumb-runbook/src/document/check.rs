@@ -5,9 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{
     At, Document, DocumentError, Expression, Phase, RunbookKind, Scope, Step, StepKind,
     front::{Parameter, ParameterType},
-    steps::capture::{CaptureFrom, escapes},
-    template::placeholders,
+    steps::{Kind as _, capture::escapes, within},
+    template::{OF_RUN, placeholders},
 };
+
+/// Most figures beside a running step.
+const MONITORS_MAX: usize = 16;
 
 pub(crate) fn check(document: &Document) -> Vec<DocumentError> {
     let mut errors = Vec::new();
@@ -102,7 +105,8 @@ fn one(step: &Step, scope: &Scope, errors: &mut Vec<DocumentError>) {
         match placeholders(word) {
             Err(what) => errors.push(step.id.error(what)),
             Ok(names) => {
-                for name in names.into_iter().filter(|name| !scope.parameters.contains(*name)) {
+                let known = |name: &str| scope.parameters.contains(name) || OF_RUN.contains(&name);
+                for name in names.into_iter().filter(|name| !known(name)) {
                     errors
                         .push(step.id.error(format!("there is no parameter {name:?} to fill in")));
                 }
@@ -128,12 +132,27 @@ fn one(step: &Step, scope: &Scope, errors: &mut Vec<DocumentError>) {
         }
         _ => {}
     }
+    monitors(step, errors);
     if let Some(retry) = step.retry {
         if step.kind.mutates() {
             errors.push(step.id.error("a step that changes something is never tried again"));
         } else if !(2..=10).contains(&retry.tries) || !(1..=3_600).contains(&retry.every_s) {
             errors.push(step.id.error("a retry is 2 to 10 tries, 1 to 3600 seconds apart"));
         }
+    }
+}
+
+fn monitors(step: &Step, errors: &mut Vec<DocumentError>) {
+    if !step.monitors.is_empty() && !matches!(step.kind, StepKind::Command(_) | StepKind::Wait(_)) {
+        errors.push(step.id.error("only a command or a wait lasts long enough to be monitored"));
+    }
+    if step.monitors.len() > MONITORS_MAX {
+        errors.push(step.id.error(format!("a step has at most {MONITORS_MAX} monitors")));
+    }
+    for monitor in &step.monitors {
+        let wrong = monitor.asked_once().wrong();
+        let wrong = wrong.or_else(|| within(monitor.every_s, "the time between two looks"));
+        errors.extend(wrong.map(|what| step.id.error(format!("{}: {what}", monitor.title))));
     }
 }
 
@@ -172,7 +191,7 @@ fn references(
             }
         }
         StepKind::Capture(capture) => {
-            if let CaptureFrom::Result(id) | CaptureFrom::Output(id) = &capture.from
+            if let Some(id) = capture.from.step()
                 && !earlier(id)
             {
                 errors.push(step.id.error(format!("there is no step {id} further up")));

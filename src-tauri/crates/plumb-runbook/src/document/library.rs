@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Document, DocumentError, StepKind};
+use super::{Document, DocumentError, RunbookKind, StepKind};
 
 /// Runbooks by the name of their file.
 #[derive(Debug, Default)]
@@ -30,6 +30,12 @@ impl Library {
                 errors.push(link.error(format!("there is no runbook {}", link.value)));
             }
         }
+        errors.extend(self.called(file, document));
+        errors
+    }
+
+    fn called(&self, file: &str, document: &Document) -> Vec<DocumentError> {
+        let mut errors = Vec::new();
         for step in &document.steps {
             let StepKind::Runbook(called) = &step.kind else { continue };
             let Some(other) = self.documents.get(&called.file.value) else {
@@ -37,6 +43,11 @@ impl Library {
                     .push(called.file.error(format!("there is no runbook {}", called.file.value)));
                 continue;
             };
+            if other.front.kind == RunbookKind::Rollout {
+                let what =
+                    format!("{} is a rollout, which is never part of another", called.file.value);
+                errors.push(called.file.error(what));
+            }
             if self.reaches(&called.file.value, file) {
                 let what = format!("{} runs this runbook again", called.file.value);
                 errors.push(called.file.error(what));
@@ -56,6 +67,30 @@ impl Library {
             }
         }
         errors
+    }
+
+    /// What is wrong with the steps of a runbook that run others, and of those that they run.
+    pub fn calls(&self, file: &str) -> Vec<DocumentError> {
+        let run_by = self.run_by(file);
+        let found = run_by.iter().filter_map(|file| Some((file, self.documents.get(file)?)));
+        found.flat_map(|(file, document)| self.called(file, document)).collect()
+    }
+
+    /// The file and every file that it runs, over however many.
+    pub fn run_by(&self, file: &str) -> BTreeSet<String> {
+        let mut found = BTreeSet::new();
+        let mut open = vec![file];
+        while let Some(file) = open.pop() {
+            if !found.insert(file.to_owned()) {
+                continue;
+            }
+            let Some(document) = self.documents.get(file) else { continue };
+            open.extend(document.steps.iter().filter_map(|step| match &step.kind {
+                StepKind::Runbook(called) => Some(called.file.value.as_str()),
+                _ => None,
+            }));
+        }
+        found
     }
 
     /// Whether a runbook runs another, over however many.

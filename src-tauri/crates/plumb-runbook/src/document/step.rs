@@ -35,6 +35,40 @@ pub struct Step {
     /// May be left out by whoever runs it, with a reason.
     #[serde(default)]
     pub may_skip: bool,
+    /// Looked at all the while it goes on; the first figure outside its limits stops it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub monitors: Vec<Monitor>,
+    /// What it answers when all is well: rehearsals take that for its answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub example: Option<serde_json::Map<String, serde_json::Value>>,
+}
+
+/// A figure beside a running step.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Monitor {
+    pub title: String,
+    pub source: steps::query::Source,
+    pub query: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min: Option<steps::query::Decimal>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max: Option<steps::query::Decimal>,
+    /// Seconds between two looks.
+    #[serde(default = "every_s")]
+    pub every_s: u32,
+}
+
+impl Monitor {
+    /// The same as a step that asks once.
+    pub fn asked_once(&self) -> steps::query::QueryStep {
+        let (source, query, min, max) = (self.source, self.query.clone(), self.min, self.max);
+        steps::query::QueryStep { source, query, min, max }
+    }
+}
+
+const fn every_s() -> u32 {
+    10
 }
 
 /// Parts of a rollout, in the one order there is; a way back stands outside of it.
@@ -129,6 +163,11 @@ impl StepKind {
             Self::Unfreeze(_) => "unfreeze",
             Self::Wait(_) => "wait",
         }
+    }
+
+    /// What it asks the world for with these values.
+    pub fn effect(&self, values: &super::Values) -> Result<super::StepEffect, String> {
+        self.kind().effect(values)
     }
 
     /// Whether it changes anything outside the run.

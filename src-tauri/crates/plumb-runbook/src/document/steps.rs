@@ -17,6 +17,10 @@ pub mod runbook;
 pub mod unfreeze;
 pub mod wait;
 
+use std::collections::BTreeMap;
+
+use super::{Values, effect::StepEffect, template::substitute};
+
 /// Longest wait, timeout and patience: a week.
 const SECONDS_MAX: u32 = 7 * 24 * 60 * 60;
 
@@ -34,6 +38,18 @@ pub(crate) trait Kind {
     fn wrong(&self) -> Option<String> {
         None
     }
+
+    /// What it asks the world for with these values; nothing is done by asking.
+    fn effect(&self, values: &Values) -> Result<StepEffect, String>;
+}
+
+/// The values of a table with their names replaced.
+fn filled(
+    words: &BTreeMap<String, String>,
+    values: &Values,
+) -> Result<BTreeMap<String, String>, String> {
+    let one = |(name, word): (&String, &String)| Ok((name.clone(), substitute(word, values)?));
+    words.iter().map(one).collect()
 }
 
 const fn timeout_s() -> u32 {
@@ -45,7 +61,7 @@ const fn patience_s() -> u32 {
 }
 
 /// Why a time in seconds is none.
-fn within(seconds: u32, what: &str) -> Option<String> {
+pub(crate) fn within(seconds: u32, what: &str) -> Option<String> {
     let fits = (1..=SECONDS_MAX).contains(&seconds);
     (!fits).then(|| format!("{what} is 1 to {SECONDS_MAX} seconds"))
 }

@@ -1,6 +1,10 @@
 //! `${name}` in the words of a step: replaced word by word, and never read again.
 
-use std::collections::BTreeMap;
+use super::Values;
+
+/// What a run fills in by itself beside parameters: its id, when its newest change began and when it
+/// was found to fail (both RFC 3339), and how many seconds ago its freeze began.
+pub const OF_RUN: [&str; 4] = ["run.id", "run.window_start", "run.window_end", "run.frozen_s"];
 
 /// The names a text refers to; an error for a mark without an end.
 pub fn placeholders(text: &str) -> Result<Vec<&str>, String> {
@@ -17,7 +21,7 @@ pub fn placeholders(text: &str) -> Result<Vec<&str>, String> {
 }
 
 /// The text with its names replaced. A value that holds `${` stays as it is.
-pub fn substitute(text: &str, values: &BTreeMap<String, String>) -> Result<String, String> {
+pub fn substitute(text: &str, values: &Values) -> Result<String, String> {
     let mut out = String::new();
     let mut rest = text;
     while let Some((before, after)) = rest.split_once("${") {

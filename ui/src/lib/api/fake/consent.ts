@@ -10,7 +10,7 @@ const refuse = (code: AppError['code'], message: string, hint: string): never =>
 };
 const RULE = '1 of storage, and 1 of platform-security, never whoever asks';
 const HOUR = 3_600_000;
-const GROUPS: Record<string, string> = { sam: 'storage', noor: 'storage', jo: 'platform-security', robin: 'platform-security' };
+export const GROUPS: Record<string, string> = { sam: 'storage', noor: 'storage', jo: 'platform-security', robin: 'platform-security' };
 const ROLES = ['platform-security', 'storage'];
 const key = (person: string): string => digest(`key of ${person}`);
 
@@ -18,6 +18,13 @@ export const SIGNERS: SignerView[] = [
   { name: 'mira', fingerprint: key('mira'), file: null, person: 'mira', roles: [] },
   { name: 'sam', fingerprint: key('sam'), file: null, person: 'sam', roles: ['storage'] },
 ];
+
+/** Whoever signs with a key; a key file belongs to whom its name says. */
+export function personOf(request: KeyRequest): string {
+  if (request.key === 'kept') return request.name;
+  if (request.passphrase !== 'open sesame') refuse('keyring', `${request.path}: the passphrase is another`, 'give a file that `plumb key new --file` wrote, and its passphrase');
+  return /([a-z]+)\.pem$/.exec(request.path)?.[1] ?? 'nobody';
+}
 
 export class FakeConsent {
   #given = new Map<string, GivenView[]>();
@@ -90,15 +97,8 @@ export class FakeConsent {
     this.#used.add(plan);
   }
 
-  /** Whoever signs with a key; a key file belongs to whom its name says. */
-  #person(request: KeyRequest): string {
-    if (request.key === 'kept') return request.name;
-    if (request.passphrase !== 'open sesame') refuse('keyring', `${request.path}: the passphrase is another`, 'give a file that `plumb key new --file` wrote, and its passphrase');
-    return /([a-z]+)\.pem$/.exec(request.path)?.[1] ?? 'nobody';
-  }
-
   ask(plan: PlanView, request: KeyRequest, path: string): SignedView {
-    if (this.#person(request) !== 'mira') refuse('invalid', 'the envelope does not count: another person signed it', 'compare the key, the roster and the clock of whoever signed');
+    if (personOf(request) !== 'mira') refuse('invalid', 'the envelope does not count: another person signed it', 'compare the key, the roster and the clock of whoever signed');
     const envelope = this.#envelope(plan.hash, 'mira', 'request');
     this.#given.set(plan.hash, [...this.#begin(plan), envelope]);
     return this.#signed(plan, envelope, path);
@@ -112,7 +112,7 @@ export class FakeConsent {
   }
 
   answered(plan: string, sign: SignRequest): GivenView {
-    const person = this.#person(sign.key);
+    const person = personOf(sign.key);
     if (!(person in GROUPS) && person !== 'mira') refuse('invalid', `the key ${key(person).slice(0, 12)} stands in no entry of the roster`, 'sign with a key of the roster, or have yours added to it');
     return this.#envelope(plan, person, sign.refuse === null ? 'approve' : 'refuse', sign.refuse);
   }
@@ -149,7 +149,7 @@ export class FakeConsent {
   }
 
   review(run: string, request: KeyRequest): ReviewView[] {
-    if (this.#person(request) === 'mira') refuse('invalid', 'the review does not count: mira asked for this change and cannot consent to it', 'somebody else must look at the run');
+    if (personOf(request) === 'mira') refuse('invalid', 'the review does not count: mira asked for this change and cannot consent to it', 'somebody else must look at the run');
     this.#reviews = this.#reviews.filter((one) => one.run !== run);
     return this.#reviews;
   }

@@ -46,7 +46,10 @@ impl HubLease {
     }
 
     async fn take(&self, purpose: &str, lease: Option<String>) -> Result<LockView, HubError> {
-        self.hub.take_lock(&TakeLock { purpose: purpose.to_owned(), ttl_s: LEASE_S, lease }).await
+        // A run has one owner on its machine, so asking again for one is asking after a crash.
+        let again = lease.is_none();
+        let purpose = purpose.to_owned();
+        self.hub.take_lock(&TakeLock { purpose, ttl_s: LEASE_S, again, lease }).await
     }
 
     /// Somebody else holds it, unless that is a run of ours that was killed: nobody would give its lease back.

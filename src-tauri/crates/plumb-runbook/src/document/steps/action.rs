@@ -1,13 +1,12 @@
 //! Something done to nodes: what the console and `plumb policy` do.
 
-use std::collections::BTreeMap;
-
 use plumb_fleet::Version;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Kind;
-use crate::{action::Action, document::substitute};
+use crate::action::Action;
+use crate::document::{Values, effect::StepEffect, template::substitute};
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -26,6 +25,27 @@ pub struct ActionStep {
     pub force: bool,
     /// `all`, `drifted`, or the name of a node.
     pub nodes: String,
+    /// In waves, each proven before the next; without it all nodes are changed together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waves: Option<Waves>,
+}
+
+/// How nodes are changed one after the other. What was changed goes back when a wave fails.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Waves {
+    OneByOne,
+    /// One node, then growing shares of the others in percent; the last wave takes the rest.
+    Canary {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        first: Option<String>,
+        percent: Vec<u8>,
+    },
+    /// Nodes with this value of a label, then the others.
+    BlueGreen {
+        label: String,
+        first: String,
+    },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -68,11 +88,20 @@ impl Kind for ActionStep {
             None
         }
     }
+
+    fn effect(&self, values: &Values) -> Result<StepEffect, String> {
+        let action = self.action(values)?;
+        Ok(StepEffect::Act {
+            action,
+            nodes: substitute(&self.nodes, values)?,
+            waves: self.waves.clone(),
+        })
+    }
 }
 
 impl ActionStep {
     /// The action with the values of a run: what a plan is made of.
-    pub fn action(&self, values: &BTreeMap<String, String>) -> Result<Action, String> {
+    pub fn action(&self, values: &Values) -> Result<Action, String> {
         let filled = |text: &Option<String>| {
             text.as_deref().map(|text| substitute(text, values)).transpose()
         };

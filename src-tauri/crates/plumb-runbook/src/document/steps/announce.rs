@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Kind;
+use crate::document::{Values, effect::StepEffect, template::substitute};
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -23,5 +24,10 @@ impl Kind for AnnounceStep {
 
     fn wrong(&self) -> Option<String> {
         (self.text.trim().is_empty()).then(|| "an announcement says something".to_owned())
+    }
+
+    fn effect(&self, values: &Values) -> Result<StepEffect, String> {
+        let (to, text) = (substitute(&self.to, values)?, substitute(&self.text, values)?);
+        Ok(StepEffect::Announce { to, text })
     }
 }

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Kind;
+use crate::document::{Values, effect::StepEffect, template::substitute};
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -23,5 +24,10 @@ impl Kind for ApprovalStep {
 
     fn wrong(&self) -> Option<String> {
         super::within(self.until_s, "an approval")
+    }
+
+    fn effect(&self, values: &Values) -> Result<StepEffect, String> {
+        let (groups, until_s) = (self.groups.clone(), self.until_s);
+        Ok(StepEffect::Approve { what: substitute(&self.what, values)?, groups, until_s })
     }
 }

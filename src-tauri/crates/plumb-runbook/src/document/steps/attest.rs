@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Kind;
+use crate::document::{Values, effect::StepEffect, template::substitute};
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -25,5 +26,10 @@ impl Kind for AttestStep {
             return Some("an attestation says what is attested".to_owned());
         }
         super::within(self.until_s, "an attestation")
+    }
+
+    fn effect(&self, values: &Values) -> Result<StepEffect, String> {
+        let (who, until_s) = (self.who.clone(), self.until_s);
+        Ok(StepEffect::Attest { what: substitute(&self.what, values)?, who, until_s })
     }
 }

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Kind;
+use crate::document::{Values, effect::StepEffect};
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -38,5 +39,9 @@ impl Kind for BranchStep {
         } else {
             None
         }
+    }
+
+    fn effect(&self, _: &Values) -> Result<StepEffect, String> {
+        Ok(StepEffect::Steps)
     }
 }

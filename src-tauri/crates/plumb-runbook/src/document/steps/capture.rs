@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Kind;
+use crate::document::{Values, effect::StepEffect};
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -23,22 +24,51 @@ pub enum CaptureFrom {
     Output(String),
     /// A file the run left.
     File(String),
+    /// The words a command was run with.
+    Command(String),
+    /// One value of what a step answered.
+    Field(Field),
+    /// Only the SHA-256 of a file below the folder of the run; `into` is the name it is listed under.
+    Digest(String),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Field {
+    pub step: String,
+    pub name: String,
+}
+
+impl CaptureFrom {
+    /// The step it is about, where it is about one.
+    pub fn step(&self) -> Option<&str> {
+        match self {
+            Self::Result(step) | Self::Output(step) | Self::Command(step) => Some(step),
+            Self::Field(field) => Some(&field.step),
+            Self::File(_) | Self::Digest(_) => None,
+        }
+    }
+
+    /// The file it is about, below the folder of the run.
+    pub fn file(&self) -> Option<&str> {
+        match self {
+            Self::File(path) | Self::Digest(path) => Some(path),
+            _ => None,
+        }
+    }
 }
 
 impl Kind for CaptureStep {
     fn words(&self) -> Vec<&str> {
-        match &self.from {
-            CaptureFrom::File(path) => vec![path, &self.into],
-            CaptureFrom::Result(_) | CaptureFrom::Output(_) => vec![&self.into],
-        }
+        self.from.file().into_iter().chain([self.into.as_str()]).collect()
     }
 
     fn wrong(&self) -> Option<String> {
-        let from = match &self.from {
-            CaptureFrom::File(path) => escapes(path),
-            CaptureFrom::Result(_) | CaptureFrom::Output(_) => None,
-        };
-        from.or_else(|| escapes(&self.into))
+        self.from.file().and_then(escapes).or_else(|| escapes(&self.into))
+    }
+
+    fn effect(&self, _: &Values) -> Result<StepEffect, String> {
+        Ok(StepEffect::Capture { from: self.from.clone(), into: self.into.clone() })
     }
 }
 

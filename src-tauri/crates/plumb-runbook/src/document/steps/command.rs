@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Kind;
+use crate::document::{Values, effect::StepEffect, template::substitute};
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -80,5 +81,18 @@ impl Kind for CommandStep {
             return Some("output_bytes_max is 1 to 67108864".to_owned());
         }
         super::within(self.timeout_s, "a timeout")
+    }
+
+    fn effect(&self, values: &Values) -> Result<StepEffect, String> {
+        let filled = |word: &String| substitute(word, values);
+        let environment = super::filled(&self.environment, values)?;
+        Ok(StepEffect::Run {
+            argv: self.argv.iter().map(filled).collect::<Result<_, _>>()?,
+            environment,
+            folder: self.folder.clone(),
+            timeout_s: self.timeout_s,
+            output_bytes_max: self.output_bytes_max,
+            reads_only: self.reads_only,
+        })
     }
 }

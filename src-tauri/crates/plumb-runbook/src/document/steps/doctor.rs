@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Kind;
+use crate::document::{Values, effect::StepEffect, template::substitute};
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -20,5 +21,9 @@ impl Kind for DoctorStep {
     fn wrong(&self) -> Option<String> {
         (!self.check.starts_with("check."))
             .then(|| "the name of a check begins with check.".to_owned())
+    }
+
+    fn effect(&self, values: &Values) -> Result<StepEffect, String> {
+        Ok(StepEffect::Doctor { check: substitute(&self.check, values)? })
     }
 }

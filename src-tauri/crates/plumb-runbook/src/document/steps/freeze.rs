@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Kind;
+use crate::document::{Values, effect::StepEffect, template::substitute};
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -27,5 +28,10 @@ impl Kind for FreezeStep {
 
     fn wrong(&self) -> Option<String> {
         super::within(self.lease_s, "a lease")
+    }
+
+    fn effect(&self, values: &Values) -> Result<StepEffect, String> {
+        let (announced_h, lease_s) = (self.announced_h, self.lease_s);
+        Ok(StepEffect::Freeze { reason: substitute(&self.reason, values)?, announced_h, lease_s })
     }
 }

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Kind;
+use crate::document::{Values, effect::StepEffect, template::substitute};
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -28,6 +29,27 @@ pub enum Method {
     Put,
     Patch,
     Delete,
+}
+
+impl Method {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Head => "HEAD",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Patch => "PATCH",
+            Self::Delete => "DELETE",
+        }
+    }
+}
+
+impl HttpStep {
+    /// The host as it has to be allowed: name or address, with the port where one is written.
+    pub fn host(&self) -> &str {
+        let rest = self.url.split_once("://").map_or("", |(_, rest)| rest);
+        rest.split(['/', '?', '#']).next().unwrap_or_default()
+    }
 }
 
 impl Kind for HttpStep {
@@ -60,5 +82,15 @@ impl Kind for HttpStep {
             return Some("a secret is named as secret:NAME, not written out".to_owned());
         }
         super::within(self.timeout_s, "a timeout")
+    }
+
+    fn effect(&self, values: &Values) -> Result<StepEffect, String> {
+        Ok(StepEffect::Http {
+            method: self.method,
+            url: substitute(&self.url, values)?,
+            headers: super::filled(&self.headers, values)?,
+            body: self.body.as_deref().map(|body| substitute(body, values)).transpose()?,
+            timeout_s: self.timeout_s,
+        })
     }
 }

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Kind;
+use crate::document::{Values, effect::StepEffect};
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -19,5 +20,9 @@ impl Kind for ParallelStep {
 
     fn wrong(&self) -> Option<String> {
         (self.steps.len() < 2).then(|| "side by side are two steps or more".to_owned())
+    }
+
+    fn effect(&self, _: &Values) -> Result<StepEffect, String> {
+        Ok(StepEffect::Steps)
     }
 }

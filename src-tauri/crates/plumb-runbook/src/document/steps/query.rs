@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Kind;
+use crate::document::{Values, effect::StepEffect, template::substitute};
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -67,5 +68,10 @@ impl Kind for QueryStep {
             (Some(min), Some(max)) if min.0 > max.0 => Some("min is above max".to_owned()),
             _ => None,
         }
+    }
+
+    fn effect(&self, values: &Values) -> Result<StepEffect, String> {
+        let (source, min, max) = (self.source, self.min, self.max);
+        Ok(StepEffect::Query { source, query: substitute(&self.query, values)?, min, max })
     }
 }

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Kind;
+use crate::document::{Values, effect::StepEffect, template::substitute};
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -30,5 +31,10 @@ impl Kind for QuestionStep {
             return Some("a choice has two answers or more".to_owned());
         }
         super::within(self.until_s, "a question")
+    }
+
+    fn effect(&self, values: &Values) -> Result<StepEffect, String> {
+        let (choices, who, until_s) = (self.choices.clone(), self.who.clone(), self.until_s);
+        Ok(StepEffect::Ask { ask: substitute(&self.ask, values)?, choices, who, until_s })
     }
 }

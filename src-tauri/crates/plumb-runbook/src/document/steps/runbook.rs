@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Kind;
+use crate::document::{Values, effect::StepEffect};
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -16,5 +17,9 @@ pub struct RunbookStep {
 impl Kind for RunbookStep {
     fn words(&self) -> Vec<&str> {
         self.parameters.values().map(String::as_str).collect()
+    }
+
+    fn effect(&self, _: &Values) -> Result<StepEffect, String> {
+        Ok(StepEffect::Steps)
     }
 }

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Kind;
+use crate::document::{Values, effect::StepEffect};
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -19,5 +20,9 @@ impl Kind for UnfreezeStep {
 
     fn words(&self) -> Vec<&str> {
         Vec::new()
+    }
+
+    fn effect(&self, _: &Values) -> Result<StepEffect, String> {
+        Ok(StepEffect::Unfreeze { step: self.step.clone() })
     }
 }

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Kind;
+use crate::document::{Values, effect::StepEffect};
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -21,5 +22,9 @@ impl Kind for WaitStep {
 
     fn wrong(&self) -> Option<String> {
         super::within(self.seconds, "a wait")
+    }
+
+    fn effect(&self, _: &Values) -> Result<StepEffect, String> {
+        Ok(StepEffect::Wait { seconds: self.seconds })
     }
 }

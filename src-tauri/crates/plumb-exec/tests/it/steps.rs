@@ -1,0 +1,607 @@
+//! Runs of runbooks against a world that answers well, badly or not at all, held to a small model.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex},
+};
+
+use jiff::{SignedDuration, Timestamp};
+use plumb_exec::{
+    Answer, Came, Errand, Journal, JournalError, Left, StepDesk, StepHandler, StepOrder,
+    StepOrderError, StepSetting, StepWish, StepsState, Task, WaitingFor, fold_steps, perform_steps,
+    step_desk, waiting,
+};
+use plumb_fleet::{FleetId, RunId};
+use plumb_journal::{Entry, Event, Outcome, StepEvent, StepOutcome};
+use plumb_runbook::document::{
+    Compiled, RunbookPlan, StepEffect, Trusted, Values, steps::query::QueryStep,
+};
+use plumb_testkit::{clock, ids::SeededIds};
+use proptest::prelude::*;
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+
+/// What steps do in this world.
+#[derive(Debug, Default, Clone)]
+struct World {
+    fails: BTreeSet<String>,
+    doubts: BTreeSet<String>,
+    results: BTreeMap<String, serde_json::Value>,
+    /// Steps that go on until they are stopped.
+    endless: BTreeSet<String>,
+    figure: Option<f64>,
+    performed: Arc<Mutex<Vec<String>>>,
+    /// The commands with their words, as they arrived.
+    said: Arc<Mutex<Vec<(String, Values)>>>,
+}
+
+impl World {
+    fn performed(&self) -> Vec<String> {
+        self.performed.lock().expect("nobody panicked").clone()
+    }
+}
+
+impl StepHandler for World {
+    async fn perform(&self, errand: &Errand, stop: &CancellationToken) -> Came {
+        self.performed.lock().expect("nobody panicked").push(errand.step.clone());
+        self.said
+            .lock()
+            .expect("nobody panicked")
+            .push((errand.step.clone(), errand.of_run.clone()));
+        if self.endless.contains(&errand.step) {
+            stop.cancelled().await;
+            let (outcome, result) = (StepOutcome::Failed, json!({}));
+            return Came::Answer(Answer { outcome, detail: "killed".to_owned(), result });
+        }
+        let outcome = if self.fails.contains(&errand.step) {
+            StepOutcome::Failed
+        } else if self.doubts.contains(&errand.step) {
+            StepOutcome::InDoubt
+        } else {
+            StepOutcome::Succeeded
+        };
+        let result = self.results.get(&errand.step).cloned();
+        let result = result.unwrap_or_else(|| json!({ "exit": 0, "value": 0, "ok": true }));
+        let answer = Answer { outcome, detail: String::new(), result };
+        match &errand.task {
+            Task::Plan { .. } => Came::Planned {
+                plan: plumb_fleet::PlanHash(plumb_fleet::Digest::of(errand.step.as_bytes())),
+                summary: "2 nodes".to_owned(),
+                phrase: Some("prod 2".to_owned()),
+            },
+            Task::Do(StepEffect::Freeze { lease_s, .. }) if outcome == StepOutcome::Succeeded => {
+                let until = clock::after(i64::from(*lease_s));
+                Came::Frozen { until, answer }
+            }
+            Task::Do(StepEffect::Unfreeze { .. }) if outcome == StepOutcome::Succeeded => {
+                Came::Unfrozen { answer }
+            }
+            _ => Came::Answer(answer),
+        }
+    }
+
+    async fn figure(&self, _query: &QueryStep) -> Result<f64, String> {
+        self.figure.ok_or_else(|| "nobody answers".to_owned())
+    }
+}
+
+/// A journal in memory.
+#[derive(Debug)]
+struct Paper {
+    run: RunId,
+    entries: Mutex<Vec<Entry>>,
+    base: Timestamp,
+    began: tokio::time::Instant,
+}
+
+impl Paper {
+    fn new(run: RunId, entries: &[Entry]) -> Self {
+        let base = entries.last().map_or_else(clock::start, |entry| entry.body.at);
+        let began = tokio::time::Instant::now();
+        Self { run, entries: Mutex::new(entries.to_vec()), base, began }
+    }
+}
+
+impl Journal for Paper {
+    async fn append(&self, events: Vec<Event>) -> Result<(), JournalError> {
+        let mut entries = self.entries.lock().expect("nobody panicked");
+        let mut head = plumb_journal::head(self.run, &entries);
+        let passed = SignedDuration::try_from(self.began.elapsed()).expect("a short test");
+        for event in events {
+            entries.push(head.append(self.base + passed, event));
+        }
+        Ok(())
+    }
+}
+
+fn plan_of(text: &str, parameters: &[(&str, &str)]) -> (RunbookPlan, Compiled) {
+    let given = parameters.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    let plan = RunbookPlan {
+        format: RunbookPlan::FORMAT,
+        fleet: FleetId::new("prod-eu").expect("a name"),
+        environment: "production".to_owned(),
+        runbook: "it.md".to_owned(),
+        documents: BTreeMap::from([("it.md".to_owned(), text.to_owned())]),
+        parameters: given.collect(),
+        hosts: BTreeSet::new(),
+        trusted: Trusted::Shipped,
+        made_at: clock::start(),
+    };
+    let compiled = plan.compile().unwrap_or_else(|error| panic!("{error}\n{text}"));
+    (plan, compiled)
+}
+
+/// Somebody who says what they are asked.
+fn word(waiting: &WaitingFor, step: &str, answers: &BTreeMap<&str, &str>) -> Option<StepOrder> {
+    let step = step.to_owned();
+    let order = |by: &str, groups: &[&str], what| StepOrder {
+        by: by.to_owned(),
+        groups: groups.iter().map(|group| (*group).to_owned()).collect(),
+        what,
+    };
+    Some(match waiting {
+        WaitingFor::Answer { choices, .. } => {
+            let said = answers.get(step.as_str()).map(|said| (*said).to_owned());
+            let answer = said.or_else(|| choices.first().cloned()).unwrap_or("well".to_owned());
+            order("ana", &[], StepWish::Answer { step, answer })
+        }
+        WaitingFor::Attestation { .. } => {
+            let note = "seen".to_owned();
+            order("ana", &[], StepWish::Attest { step, note })
+        }
+        WaitingFor::Approval { groups, .. } => {
+            let group = groups.first()?.clone();
+            order(&format!("of {group}"), &[&group.clone()], StepWish::Approve { step, group })
+        }
+        WaitingFor::Confirmation { plan, phrase, .. } => {
+            let (plan, typed) = (*plan, phrase.clone());
+            order("ana", &[], StepWish::Confirm { step, plan, typed })
+        }
+        _ => return None,
+    })
+}
+
+/// Runs to its end, or until it waits for something that nobody here decides.
+async fn run_on(
+    plan: &(RunbookPlan, Compiled),
+    world: &World,
+    before: &[Entry],
+    answers: &BTreeMap<&str, &str>,
+) -> (Left, Vec<Entry>) {
+    let run = SeededIds::new("steps").run();
+    let paper = Paper::new(run, before);
+    let (desk, orders) = step_desk();
+    let cancel = CancellationToken::new();
+    let (tell, mut told) = tokio::sync::watch::channel(fold_steps(before));
+    let clock = clock::FixedClock::at(clock::start());
+    let people = async {
+        let desk: StepDesk = desk;
+        let mut given = BTreeSet::new();
+        while told.changed().await.is_ok() {
+            let state = told.borrow_and_update().clone();
+            let asked = waiting(&plan.1, &state);
+            if asked.iter().any(|asked| {
+                matches!(asked.what, WaitingFor::Decision { .. } | WaitingFor::Settlement { .. })
+            }) {
+                break;
+            }
+            for asked in asked {
+                let Some(order) = word(&asked.what, &asked.step, answers) else { continue };
+                if given.insert(format!("{order:?}")) {
+                    let said: Result<(), StepOrderError> = desk.give(order).await;
+                    said.expect("what was asked for is taken");
+                }
+            }
+        }
+    };
+    let setting = StepSetting {
+        handler: world,
+        journal: &paper,
+        clock: &clock,
+        cancel: &cancel,
+        orders,
+        entries: before,
+        operator: "runner",
+        told: &tell,
+    };
+    let performing = perform_steps(run, (&plan.0, &plan.1), setting);
+    let left = tokio::select! {
+        biased;
+        left = performing => left,
+        () = async { people.await; std::future::pending().await } => unreachable!("people wait"),
+    };
+    let entries = paper.entries.into_inner().expect("nobody panicked");
+    (left.expect("the journal takes everything"), entries)
+}
+
+const FRONT: &str = "---
+title: It
+component: Policy Engine
+severity: low
+on_call_scope: Platform team
+owners: {run: Platform team, approvals: [Storage, Security]}
+last_updated: 2026-01-17
+kind: KIND
+parameters:
+  - {name: expected, type: integer, ask: How many?, default: '3'}
+---
+";
+
+fn document(kind: &str, steps: &[&str]) -> String {
+    let mut text = FRONT.replace("KIND", kind);
+    for step in steps {
+        text.push_str("\n```step\n");
+        text.push_str(step);
+        text.push_str("\n```\n");
+    }
+    text
+}
+
+/// The backfill of seed 001, with one step for each thing that matters to the engine.
+fn backfill() -> String {
+    document(
+        "rollout",
+        &[
+            "{id: index, title: Index, phase: preconditions, do: {attest: {what: duplicates are rejected}}}",
+            "{id: consent, title: Both guilds, phase: preconditions, do: {approval: {what: the backfill}}}",
+            "{id: freeze, title: Freeze, phase: freeze, do: {freeze: {reason: backfill, announced_h: 24, lease_s: 14400}}}",
+            "{id: count, title: Count, phase: dry_run, do: {command: {argv: [job, --batch-size=500, --dry-run]}}, success: result.new == params.expected}",
+            "{id: job, title: For real, phase: execute, do: {command: {argv: [job, --batch-size=500], repeats: {step: count, without: --dry-run}}}, success: result.errors == 0, rollback: remove, monitors: [{title: lag, source: prometheus, query: lag, max: 60, every_s: 5}]}",
+            "{id: check, title: Counts, phase: validate, do: {command: {argv: [job, --check], reads_only: true}}}",
+            "{id: absent, title: No events, phase: validate, do: {query: {source: prometheus, query: 'sum(increase(x[${run.frozen_s}s]))', max: 0}}}",
+            "{id: unfreeze, title: Unfreeze, phase: unfreeze, do: {unfreeze: {step: freeze}}}",
+            "{id: replay, title: Replay, phase: unfreeze, do: {attest: {what: one event arrived}}}",
+            "{id: remove, title: Remove the window, phase: rollback, do: {command: {argv: [undo, '${run.window_start}']}}, rollback: restore}",
+            "{id: restore, title: Restore the snapshot, phase: rollback, do: {attest: {what: it was restored}}}",
+        ],
+    )
+}
+
+fn good() -> World {
+    let results = BTreeMap::from([
+        ("count".to_owned(), json!({ "exit": 0, "new": 3 })),
+        ("job".to_owned(), json!({ "exit": 0, "errors": 0 })),
+    ]);
+    World { results, figure: Some(1.0), ..World::default() }
+}
+
+fn phases(plan: &Compiled, entries: &[Entry]) -> String {
+    let state = fold_steps(entries);
+    let line = |step: &plumb_runbook::document::PlannedStep| {
+        let detail = state.step(&step.id).map(|run| run.detail.clone()).unwrap_or_default();
+        format!("{} {} {detail}\n", step.id, state.phase(&step.id).name())
+    };
+    plan.steps.iter().map(line).collect()
+}
+
+fn rehearsed(entries: &[Entry]) -> Option<Outcome> {
+    fold_steps(entries).outcome
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rollout_goes_through_its_phases_in_their_order() {
+    // R076, R054, R072, R091
+    let plan = plan_of(&backfill(), &[]);
+    let world = good();
+    let (left, entries) = run_on(&plan, &world, &[], &BTreeMap::new()).await;
+    assert_eq!(left, Left::Ended(Outcome::Succeeded), "{}", phases(&plan.1, &entries));
+    assert_eq!(world.performed(), ["freeze", "count", "job", "check", "absent", "unfreeze"]);
+    let announced = entries.iter().position(|entry| {
+        matches!(&entry.body.event, Event::Step { happened: StepEvent::Announced { .. }, .. })
+    });
+    let frozen = entries.iter().position(|entry| {
+        matches!(&entry.body.event, Event::Step { happened: StepEvent::Frozen { .. }, .. })
+    });
+    let (announced, frozen) = (announced.expect("announced"), frozen.expect("frozen"));
+    let ahead = entries[frozen].body.at.duration_since(entries[announced].body.at);
+    assert!(ahead >= SignedDuration::from_hours(24), "a day ahead, not {ahead}");
+    assert_eq!(
+        plumb_journal::verify(entries[0].body.run, &entries),
+        plumb_journal::ChainVerdict::Complete { events: entries.len() as u64 }
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_error_takes_back_what_was_written_and_keeps_the_freeze_meanwhile() {
+    // R077-R079
+    let plan = plan_of(&backfill(), &[]);
+    let mut world = good();
+    world.results.insert("job".to_owned(), json!({ "exit": 0, "errors": 2 }));
+    let (left, entries) = run_on(&plan, &world, &[], &BTreeMap::new()).await;
+    assert_eq!(left, Left::Ended(Outcome::RolledBack), "{}", phases(&plan.1, &entries));
+    assert_eq!(world.performed(), ["freeze", "count", "job", "remove", "unfreeze"]);
+    let said = world.said.lock().expect("nobody panicked").clone();
+    let remove = said.iter().find(|(step, _)| step == "remove").expect("it was removed");
+    assert!(remove.1.contains_key("run.window_start") && remove.1.contains_key("run.window_end"));
+    assert!(fold_steps(&entries).frozen().next().is_none(), "the freeze is lifted");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_way_back_that_fails_has_a_second_level() {
+    // R080
+    let plan = plan_of(&backfill(), &[]);
+    let mut world = good();
+    world.fails.extend(["job".to_owned(), "remove".to_owned()]);
+    let (left, entries) = run_on(&plan, &world, &[], &BTreeMap::new()).await;
+    assert_eq!(left, Left::Ended(Outcome::RolledBack), "{}", phases(&plan.1, &entries));
+    let state = fold_steps(&entries);
+    assert_eq!(state.step("restore").and_then(|run| run.by.as_deref()), Some("ana"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failed_dry_run_is_never_followed_by_the_real_one() {
+    let plan = plan_of(&backfill(), &[("expected", "4")]);
+    let world = good();
+    let (left, entries) = run_on(&plan, &world, &[], &BTreeMap::new()).await;
+    assert_eq!(left, Left::Open);
+    assert_eq!(world.performed(), ["freeze", "count"]);
+    let state = fold_steps(&entries);
+    let halted = state.halted.expect("it halted");
+    assert!(halted.reason.contains("result.new == params.expected does not hold"), "{halted:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_figure_out_of_its_limits_stops_the_job_and_goes_back() {
+    // R089
+    let plan = plan_of(&backfill(), &[]);
+    let mut world = good();
+    world.figure = Some(61.0);
+    world.endless.insert("job".to_owned());
+    let (left, entries) = run_on(&plan, &world, &[], &BTreeMap::new()).await;
+    assert_eq!(left, Left::Ended(Outcome::RolledBack), "{}", phases(&plan.1, &entries));
+    let state = fold_steps(&entries);
+    assert_eq!(
+        state.step("job").map(|run| run.detail.as_str()),
+        Some("stopped: lag: 61 is above 60")
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_figure_that_nobody_tells_stops_the_job_too() {
+    let plan = plan_of(&backfill(), &[]);
+    let mut world = good();
+    world.figure = None;
+    world.endless.insert("job".to_owned());
+    let (left, _) = run_on(&plan, &world, &[], &BTreeMap::new()).await;
+    assert_eq!(left, Left::Ended(Outcome::RolledBack));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_mutating_command_in_doubt_is_taken_back_and_never_sent_again() {
+    let plan = plan_of(&backfill(), &[]);
+    let mut world = good();
+    world.doubts.insert("job".to_owned());
+    let (left, _) = run_on(&plan, &world, &[], &BTreeMap::new()).await;
+    assert_eq!(left, Left::Ended(Outcome::RolledBack));
+    assert_eq!(world.performed().iter().filter(|step| *step == "job").count(), 1);
+}
+
+/// Runs to the end, then again from every prefix of the journal: as after a crash at that event.
+async fn every_prefix(plan: &(RunbookPlan, Compiled), world: &World) {
+    let (_, whole) = run_on(plan, world, &[], &BTreeMap::new()).await;
+    for cut in 0..whole.len() {
+        let before = &whole[..cut];
+        let started: BTreeSet<String> = (before.iter())
+            .filter_map(|entry| match &entry.body.event {
+                Event::Step { step, happened: StepEvent::Started { effect, .. } }
+                    if effect.mutates() && !effect.is_idempotent() =>
+                {
+                    Some(step.clone())
+                }
+                _ => None,
+            })
+            .collect();
+        let again = World { performed: Arc::default(), said: Arc::default(), ..world.clone() };
+        let (left, entries) = run_on(plan, &again, before, &BTreeMap::new()).await;
+        let acts = |step: &String| {
+            plan.1.place(step).is_some_and(|at| {
+                matches!(plan.1.steps[at].step.kind, plumb_runbook::document::StepKind::Action(_))
+            })
+        };
+        for step in again.performed().iter().filter(|step| !acts(step)) {
+            assert!(!started.contains(step), "{step} was sent again after event {cut}");
+        }
+        let state = fold_steps(&entries);
+        assert!(
+            matches!(left, Left::Ended(_)) || state.halted.is_some(),
+            "after event {cut} it neither ended nor says what it waits for:\n{}",
+            phases(&plan.1, &entries)
+        );
+        assert!(
+            state.outcome.is_none() || state.frozen().next().is_none(),
+            "after event {cut} it ended frozen"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_prefix_of_a_rollout_resumes() {
+    let plan = plan_of(&backfill(), &[]);
+    every_prefix(&plan, &good()).await;
+    let mut world = good();
+    world.fails.extend(["check".to_owned(), "remove".to_owned()]);
+    every_prefix(&plan, &world).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_branch_is_taken_by_an_answer_that_stands_in_the_journal() {
+    let text = document(
+        "guide",
+        &[
+            "{id: cause, title: Cause, do: {question: {ask: Which?, choices: [one, two, three]}}}",
+            "{id: branch, title: Branch, do: {branch: {arms: [{title: One, when: steps.cause.answer == 'one', steps: [a, b]}, {title: Two, when: steps.cause.answer == 'two', steps: [c]}, {title: Rest}]}}}",
+            "{id: a, title: A, do: {doctor: {check: check.a}}}",
+            "{id: b, title: B, do: {action: {verb: restart, nodes: all}}}",
+            "{id: c, title: C, do: {doctor: {check: check.c}}, retry: {tries: 3, every_s: 5}}",
+            "{id: end, title: End, do: {parallel: {steps: [x, y]}}}",
+            "{id: x, title: X, do: {doctor: {check: check.x}}}",
+            "{id: y, title: Y, do: {doctor: {check: check.y}}}",
+        ],
+    );
+    let plan = plan_of(&text, &[]);
+    for (answer, performed) in [
+        // An action is planned, confirmed by its phrase, and only then carried out.
+        ("one", vec!["a", "b", "b", "x", "y"]),
+        ("two", vec!["c", "x", "y"]),
+        ("three", vec!["x", "y"]),
+    ] {
+        let world = World::default();
+        let (left, entries) =
+            run_on(&plan, &world, &[], &BTreeMap::from([("cause", answer)])).await;
+        assert_eq!(left, Left::Ended(Outcome::Succeeded), "{}", phases(&plan.1, &entries));
+        assert_eq!(world.performed(), performed);
+    }
+    every_prefix(&plan, &World::default()).await;
+    let mut silent = World::default();
+    silent.fails.insert("c".to_owned());
+    let (left, entries) = run_on(&plan, &silent, &[], &BTreeMap::from([("cause", "two")])).await;
+    assert_eq!((left, rehearsed(&entries)), (Left::Open, None));
+    assert_eq!(silent.performed(), ["c", "c", "c"], "a fixed number of tries");
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_groups_take_two_people_and_never_the_runner() {
+    // R091, R092
+    let plan = plan_of(&backfill(), &[]);
+    let run = SeededIds::new("roles").run();
+    let paper = Paper::new(run, &[]);
+    let (desk, orders) = step_desk();
+    let cancel = CancellationToken::new();
+    let world = good();
+    let clock = clock::FixedClock::at(clock::start());
+    let setting = StepSetting {
+        handler: &world,
+        journal: &paper,
+        clock: &clock,
+        cancel: &cancel,
+        orders,
+        entries: &[],
+        operator: "runner",
+        told: &tokio::sync::watch::channel(StepsState::default()).0,
+    };
+    let performing = perform_steps(run, (&plan.0, &plan.1), setting);
+    let order = |by: &str, group: &str, to: &str| StepOrder {
+        by: by.to_owned(),
+        groups: BTreeSet::from([group.to_owned()]),
+        what: StepWish::Approve { step: "consent".to_owned(), group: to.to_owned() },
+    };
+    let asking = async {
+        let attest = StepWish::Attest { step: "index".to_owned(), note: "log 1f".to_owned() };
+        let groups = BTreeSet::new();
+        desk.give(StepOrder { by: "ana".to_owned(), groups, what: attest })
+            .await
+            .expect("attested");
+        let refused = desk.give(order("runner", "Storage", "Storage")).await;
+        assert_eq!(refused, Err(StepOrderError::Runner));
+        let refused = desk.give(order("eve", "Network", "Storage")).await;
+        assert_eq!(refused, Err(StepOrderError::NotOfGroup { group: "Storage".to_owned() }));
+        desk.give(order("sam", "Storage", "Storage")).await.expect("one of two");
+        let refused = desk.give(order("sam", "Security", "Security")).await;
+        assert!(matches!(refused, Err(StepOrderError::Twice { .. })), "{refused:?}");
+        assert!(!world.performed().contains(&"freeze".to_owned()));
+        desk.give(order("kim", "Security", "Security")).await.expect("two of two");
+        cancel.cancel();
+    };
+    let (left, ()) = tokio::join!(performing, asking);
+    assert_eq!(left.expect("a journal"), Left::Open);
+}
+
+/// A guide made of a few kinds of steps, with faults in the world.
+#[derive(Debug, Clone)]
+struct Model {
+    /// Kind of each step.
+    kinds: Vec<u8>,
+    fails: BTreeSet<usize>,
+}
+
+impl Model {
+    fn text(&self) -> String {
+        let steps: Vec<String> = (self.kinds.iter().enumerate())
+            .map(|(at, kind)| {
+                let does = match kind {
+                    0 => "{command: {argv: [look], reads_only: true}}".to_owned(),
+                    1 => "{command: {argv: [change]}}".to_owned(),
+                    2 => "{attest: {what: all is well}}".to_owned(),
+                    _ => "{wait: {seconds: 5}}".to_owned(),
+                };
+                let when = if at % 3 == 2 { ", when: params.expected == 4" } else { "" };
+                format!("{{id: s{at}, title: S, do: {does}{when}}}")
+            })
+            .collect();
+        document("guide", &steps.iter().map(String::as_str).collect::<Vec<_>>())
+    }
+
+    fn is_skipped(at: usize) -> bool {
+        at % 3 == 2
+    }
+
+    fn world(&self) -> World {
+        let fails = self.fails.iter().map(|at| format!("s{at}")).collect();
+        World { fails, ..World::default() }
+    }
+
+    /// What has to be performed, and whether the end is reached.
+    fn expected(&self) -> (Vec<String>, bool) {
+        let mut performed = Vec::new();
+        for (at, kind) in self.kinds.iter().enumerate() {
+            if Self::is_skipped(at) {
+                continue;
+            }
+            if *kind <= 1 {
+                performed.push(format!("s{at}"));
+                if self.fails.contains(&at) {
+                    return (performed, false);
+                }
+            }
+        }
+        (performed, true)
+    }
+}
+
+fn models() -> impl Strategy<Value = Model> {
+    let kinds = proptest::collection::vec(0_u8..4, 1..9);
+    let fails = proptest::collection::btree_set(0_usize..9, 0..2);
+    (kinds, fails).prop_map(|(kinds, fails)| Model { kinds, fails })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn a_guide_does_what_a_small_model_says_and_resumes_from_everywhere(model in models()) {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .start_paused(true)
+            .build()
+            .expect("a runtime");
+        runtime.block_on(async {
+            let plan = plan_of(&model.text(), &[]);
+            let world = model.world();
+            let (left, entries) = run_on(&plan, &world, &[], &BTreeMap::new()).await;
+            let (performed, to_the_end) = model.expected();
+            assert_eq!(world.performed(), performed);
+            assert_eq!(left == Left::Ended(Outcome::Succeeded), to_the_end);
+            assert!(entries.len() > 2);
+            every_prefix(&plan, &model.world()).await;
+        });
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_of_a_thousand_steps_resumes_in_no_time() {
+    let step = |at: usize| {
+        format!("{{id: s{at}, title: S, do: {{command: {{argv: [look], reads_only: true}}}}}}")
+    };
+    let steps: Vec<String> = (0..1_000).map(step).collect();
+    let text = document("guide", &steps.iter().map(String::as_str).collect::<Vec<_>>());
+    let plan = plan_of(&text, &[]);
+    let (left, entries) = run_on(&plan, &World::default(), &[], &BTreeMap::new()).await;
+    assert_eq!(left, Left::Ended(Outcome::Succeeded));
+    let cut = &entries[..entries.len() - 2];
+    let began = std::time::Instant::now();
+    let state = fold_steps(cut);
+    let noted = plumb_exec::steps::NotedSteps::default();
+    let next = plumb_exec::steps::next_step(&plan.1, &state, &noted, clock::start());
+    assert!(matches!(next, plumb_exec::steps::Move::Perform(_)), "{next:?}");
+    assert!(began.elapsed() < std::time::Duration::from_millis(100), "{:?}", began.elapsed());
+}
