@@ -5,8 +5,8 @@ mod plain;
 
 pub use alertmanager::{GettableAlert, Notification, NotifiedAlert, PrometheusAlerts};
 pub use plain::{
-    AckBody, AlertsQuery, ConvertBody, DashboardQuery, FailBody, IncidentsQuery, MoveBody,
-    NoteBody, OpenQuery, ReasonBody, ReleaseCheck, ResolutionBody, ToolBody, TriageBody,
+    AckBody, AlertsQuery, ClaimBody, ConvertBody, DashboardQuery, FailBody, IncidentsQuery,
+    MoveBody, NoteBody, OpenQuery, ReasonBody, ReleaseCheck, ResolutionBody, ToolBody, TriageBody,
 };
 
 use std::collections::BTreeMap;

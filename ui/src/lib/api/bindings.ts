@@ -3,7 +3,7 @@
 /**
  * What a notification of the desktop was about: where the window goes when somebody clicks it.
  */
-export type AboutView = { "about": "run", fleet: string, run: string, } | { "about": "plan", fleet: string, plan: string, };
+export type AboutView = { "about": "run", fleet: string, run: string, } | { "about": "plan", fleet: string, plan: string, } | { "about": "alert", fleet: string, alert: string | null, };
 
 export type ActedAlert = { alert: string, incident: string | null, 
 /**
