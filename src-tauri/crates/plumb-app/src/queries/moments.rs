@@ -38,8 +38,6 @@ fn moment(body: &Body) -> Option<RunMoment> {
 fn words(event: &Event) -> Option<(String, bool)> {
     let number = |wave: &u32| wave.saturating_add(1);
     Some(match event {
-        // Runs of runbooks have a view of their own.
-        Event::RunbookTrusted { .. } | Event::Step { .. } => return None,
         Event::RunStarted { operator, targets, .. } => {
             (format!("started by {operator}, {}", counted(*targets, "target")), false)
         }
@@ -89,7 +87,10 @@ fn words(event: &Event) -> Option<(String, bool)> {
         | Event::EffectSkipped { .. }
         | Event::EffectSettled { .. }
         | Event::NodeProven { .. }
-        | Event::GateEvaluated { .. } => return None,
+        | Event::GateEvaluated { .. }
+        // Runs of runbooks have a view of their own.
+        | Event::RunbookTrusted { .. }
+        | Event::Step { .. } => return None,
     })
 }
 
