@@ -68,6 +68,7 @@ pub fn run() -> anyhow::Result<ExitCode> {
 }
 
 /// Everything the page can ask for.
+#[expect(clippy::too_many_lines, reason = "one line for each command")]
 fn commands() -> impl Fn(tauri::ipc::Invoke) -> bool + Send + Sync + 'static {
     tauri::generate_handler![
         commands::fleet::shell,
@@ -82,6 +83,8 @@ fn commands() -> impl Fn(tauri::ipc::Invoke) -> bool + Send + Sync + 'static {
         commands::drift::drift,
         commands::drift::moments,
         commands::drift::policy_text_diff,
+        commands::drift::impact,
+        commands::drift::stop_impact,
         commands::plans::bundle_choices,
         commands::plans::prepare_plan,
         commands::plans::start_run,
@@ -106,6 +109,17 @@ fn commands() -> impl Fn(tauri::ipc::Invoke) -> bool + Send + Sync + 'static {
         commands::consent::enrolled_roster,
         commands::consent::open_roster,
         commands::consent::enrol_roster,
+        commands::keys::own_keys,
+        commands::keys::make_key,
+        commands::keys::take_key,
+        commands::refused::refused,
+        commands::refused::refuse,
+        commands::refused::clear_refused,
+        commands::refused::open_clearing,
+        commands::refused::sign_clearing,
+        commands::refused::take_refused,
+        commands::refused::save_refused,
+        commands::refused::push_refused,
         commands::runs::run,
         commands::runs::runs,
         commands::runs::run_moments,
@@ -116,6 +130,15 @@ fn commands() -> impl Fn(tauri::ipc::Invoke) -> bool + Send + Sync + 'static {
         commands::runs::run_certificate,
         commands::runs::make_certificate,
         commands::runs::save_certificate,
+        commands::alerts::alerts,
+        commands::alerts::alert,
+        commands::alerts::act_on_alerts,
+        commands::alerts::incidents,
+        commands::alerts::incident,
+        commands::alerts::act_on_incident,
+        commands::alerts::incident_draft,
+        commands::alerts::alert_retention,
+        commands::alerts::retain_alerts,
         commands::files::choose_fleet_file,
         commands::files::choose_signed_file,
         commands::files::choose_import_file,
@@ -138,7 +161,7 @@ fn commands() -> impl Fn(tauri::ipc::Invoke) -> bool + Send + Sync + 'static {
 
 async fn open(data_dir: Utf8PathBuf, fleet_file: Option<Utf8PathBuf>) -> anyhow::Result<App> {
     let told = |error: AppError| anyhow::anyhow!("{}; {}", error.message, error.hint);
-    let app = App::open(AppOptions::window(data_dir))
+    let app = App::open(AppOptions::window(data_dir).evaluating())
         .await
         .map_err(told)
         .context("opening the console's files")?;
@@ -159,7 +182,7 @@ fn show(tauri: &tauri::App, opening: Opening) -> anyhow::Result<()> {
     // The page's first question waits for the end of this.
     let app = tauri::async_runtime::block_on(opening)??;
     tauri.manage(app.clone());
-    tauri::async_runtime::spawn(notify::show(app.clone()));
+    tauri::async_runtime::spawn(notify::show(app.clone(), handle.clone()));
     tauri::async_runtime::spawn(forward_topics(app, handle));
     Ok(())
 }

@@ -3,9 +3,12 @@
 use plumb_app::{
     App,
     error::AppError,
-    views::drift::{Baseline, DriftView, MomentsView, TextDiffView},
+    views::{
+        drift::{Baseline, DriftView, MomentsView, TextDiffView},
+        impact::ImpactView,
+    },
 };
-use tauri::State;
+use tauri::{State, ipc::Channel};
 
 #[tauri::command]
 pub(crate) async fn drift(
@@ -35,4 +38,23 @@ pub(crate) async fn policy_text_diff(
     policy: String,
 ) -> Result<TextDiffView, AppError> {
     app.policy_text_diff(&fleet, from.as_deref(), to.as_deref(), &policy).await
+}
+
+#[tauri::command]
+pub(crate) async fn impact(
+    app: State<'_, App>,
+    fleet: String,
+    from: String,
+    to: String,
+    so_far: Channel<ImpactView>,
+) -> Result<ImpactView, AppError> {
+    // A window that is closing no longer listens.
+    let told = |view: &ImpactView| drop(so_far.send(view.clone()));
+    app.impact_of(&fleet, (&from, &to), told).await
+}
+
+#[tauri::command]
+#[expect(clippy::needless_pass_by_value, reason = "Tauri hands its state over by value")]
+pub(crate) fn stop_impact(app: State<'_, App>, from: String, to: String) {
+    app.stop_looking(&from, &to);
 }

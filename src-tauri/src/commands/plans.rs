@@ -35,8 +35,9 @@ pub(crate) async fn start_run(
     fleet: String,
     plan_hash: String,
     typed: Option<String>,
+    reason: Option<String>,
 ) -> Result<RunView, AppError> {
-    app.start_run(&fleet, &plan_hash, typed.as_deref()).await
+    app.start_here(&fleet, &plan_hash, typed.as_deref(), reason.as_deref()).await
 }
 
 #[tauri::command]

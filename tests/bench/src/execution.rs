@@ -10,7 +10,7 @@ use plumb_app::{
     App,
     views::{
         plan::{ActionKind, ActionRequest, ConfirmationView, NodeSelection},
-        run::{RunPhase, RunView},
+        run::{RunNodeState, RunPhase, RunView},
     },
 };
 use plumb_demo::{DemoFleet, DemoOptions};
@@ -49,8 +49,8 @@ pub fn run(report: &mut Report) -> Result<()> {
     let [durable, memory] = [open(&consoles[0])?, open(&consoles[1])?];
     let (mut with, mut without, mut events) = (Vec::new(), Vec::new(), 0);
     for _ in 0..RUNS {
-        without.push(carried_out(&runtime, &memory)?.0);
-        let (took, view) = carried_out(&runtime, &durable)?;
+        without.push(carried_out(&runtime, &memory, NodeSelection::All)?.0);
+        let (took, view) = carried_out(&runtime, &durable, every_agent())?;
         with.push(took);
         events = view.journal_events;
     }
@@ -68,10 +68,14 @@ pub fn run(report: &mut Report) -> Result<()> {
     Ok(())
 }
 
+/// The same nodes as another plan: agents run a plan once, whichever console asks.
+fn every_agent() -> NodeSelection {
+    NodeSelection::Filter { filter: "api:agent".to_owned() }
+}
+
 /// From the start of a run, which every node proves by another load, to its end.
-fn carried_out(runtime: &Runtime, app: &App) -> Result<(f64, RunView)> {
-    let request =
-        ActionRequest { force: true, ..ActionRequest::new(ActionKind::Sync, NodeSelection::All) };
+fn carried_out(runtime: &Runtime, app: &App, nodes: NodeSelection) -> Result<(f64, RunView)> {
+    let request = ActionRequest { force: true, ..ActionRequest::new(ActionKind::Sync, nodes) };
     let plan = runtime.block_on(app.prepare_plan(FLEET, &request)).map_err(console::told)?;
     ensure!(plan.blast.nodes as usize == NODES, "every node is a target: {:?}", plan.blast);
     let phrase = match &plan.confirmation {
@@ -80,12 +84,15 @@ fn carried_out(runtime: &Runtime, app: &App) -> Result<(f64, RunView)> {
     };
     let (took, view) = timed(|| {
         runtime.block_on(async {
-            let run = app.start_run(FLEET, &plan.hash, phrase.as_deref()).await;
+            let why = "measured by the benchmark";
+            let run = app.start_run_because(FLEET, &plan.hash, phrase.as_deref(), why).await;
             let run = run.map_err(console::told)?;
             app.finished(&run.id).await.map_err(console::told)
         })
     })?;
-    ensure!(view.phase == RunPhase::Succeeded, "the run succeeds: {}", view.summary);
+    let failed = view.nodes.iter().find(|node| node.state == RunNodeState::Failed);
+    let why = failed.map(|node| &node.detail);
+    ensure!(view.phase == RunPhase::Succeeded, "the run succeeds: {}, {why:?}", view.summary);
     ensure!(view.journal_signed_to == view.journal_events, "and is signed to its end");
     Ok((took, view))
 }

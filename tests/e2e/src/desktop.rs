@@ -13,6 +13,8 @@ use anyhow::{Context as _, Result};
 use tokio::sync::mpsc;
 use zbus::{connection, fdo, zvariant::Value};
 
+/// Where the service is on the bus.
+const PATH: &str = "/org/freedesktop/Notifications";
 /// Longest wait for a notification: a run moves first.
 const HEAR_MAX: Duration = Duration::from_secs(40);
 /// Notifications that wait to be read.
@@ -21,6 +23,7 @@ const WAITING_MAX: usize = 64;
 /// What a program showed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Shown {
+    pub id: u32,
     pub program: String,
     pub title: String,
     pub body: String,
@@ -29,7 +32,7 @@ pub struct Shown {
 /// The service; it is on the bus until it is dropped.
 #[derive(Debug)]
 pub struct Desktop {
-    _connection: zbus::Connection,
+    connection: zbus::Connection,
     heard: mpsc::Receiver<Shown>,
 }
 
@@ -53,13 +56,13 @@ impl Service {
         _expire_timeout: i32,
     ) -> fdo::Result<u32> {
         self.count += 1;
-        let shown = Shown { program: app_name, title: summary, body };
+        let shown = Shown { id: self.count, program: app_name, title: summary, body };
         self.tell.try_send(shown).map_err(|error| fdo::Error::Failed(error.to_string()))?;
         Ok(self.count)
     }
 
     fn get_capabilities(&self) -> Vec<String> {
-        vec!["body".to_owned(), "body-markup".to_owned()]
+        ["actions", "body", "body-markup"].map(str::to_owned).to_vec()
     }
 
     fn get_server_information(&self) -> (String, String, String, String) {
@@ -75,11 +78,19 @@ impl Desktop {
         let (tell, heard) = mpsc::channel(WAITING_MAX);
         let connection = connection::Builder::session()?
             .name("org.freedesktop.Notifications")?
-            .serve_at("/org/freedesktop/Notifications", Service { tell, count: 0 })?
+            .serve_at(PATH, Service { tell, count: 0 })?
             .build()
             .await
             .context("is there a session bus without a notification service?")?;
-        Ok(Self { _connection: connection, heard })
+        Ok(Self { connection, heard })
+    }
+
+    /// Clicks a notification, as a person does.
+    pub async fn click(&self, shown: &Shown) -> Result<()> {
+        let click = (shown.id, "default");
+        let service = "org.freedesktop.Notifications";
+        let told = self.connection.emit_signal(None::<()>, PATH, service, "ActionInvoked", &click);
+        told.await.context("the bus takes no signal")
     }
 
     /// The next notification with this title; others are passed over.

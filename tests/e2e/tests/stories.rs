@@ -145,6 +145,11 @@ async fn a_canary_that_fails_halts_the_rollout_and_is_brought_back() -> Result<(
     window.see("no space is left on the disk").await?;
     let halted = desktop.hear("Halted: Sync to the desired version").await?;
     assert!(halted.program == "Plumbline" && halted.body.starts_with("demo: "), "{halted:?}");
+    // A click on it leads back to the run, from wherever somebody is.
+    window.press_outside_fields('1').await?;
+    row_says(&window, DIVERGED, "Diverged").await?;
+    desktop.click(&halted).await?;
+    window.see("Nothing further is changed until somebody decides.").await?;
     // The second wave never began.
     row_waits(&window, AHEAD).await?;
 

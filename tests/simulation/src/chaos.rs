@@ -10,7 +10,11 @@ use plumb_testkit::builders::{content, named, version};
 use rand::{RngExt as _, rngs::StdRng, seq::IndexedRandom as _};
 use tokio::time::sleep;
 
-use crate::{console::Console, network::Faults, scenario::SETTING};
+use crate::{
+    console::Console,
+    network::{Fault, Faults},
+    scenario::SETTING,
+};
 
 /// How many things happen at most.
 const EVENTS_MAX: u32 = 12;
@@ -37,7 +41,19 @@ pub async fn rage(mut rng: StdRng, consoles: Vec<Console>) {
 
 async fn happen(rng: &mut StdRng, console: &Console, id: &NodeId) {
     let sim = &console.sim;
-    match rng.random_range(0..17) {
+    let what = rng.random_range(0..17);
+    let fault = match what {
+        0 | 14 | 16 => Some(Fault::NodeChanged),
+        1 => Some(Fault::NodeDown),
+        2 => Some(Fault::NodeRefuses),
+        4 => Some(Fault::ContentRefused),
+        6 => Some(Fault::MembersChanged),
+        _ => None,
+    };
+    if let Some(fault) = fault {
+        sim.lock().note(fault);
+    }
+    match what {
         0 => {
             let to: NamedContent = named("2.1.0", "changed by hand");
             sim.lock().nodes.flip(id, to);

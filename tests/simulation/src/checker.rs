@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use plumb_fleet::{ContentDigest, Digest, NodeId, PlanHash, RunId};
 use plumb_journal::{ChainVerdict, Entry, Event, verify};
 use plumb_runbook::{ApprovedPlan, Branch, Effect, NodePlan, Plan};
+use tokio::time::Instant;
 
 use crate::fleet::Node;
 
@@ -17,6 +18,10 @@ pub struct Checker {
     sent: BTreeMap<String, u32>,
     /// Effects that took place, by key.
     applied: BTreeMap<String, u32>,
+    /// Who may take the lock for held, and until when.
+    leases: BTreeMap<String, Instant>,
+    /// Whose effect left last.
+    newest: Option<RunId>,
     pub violations: Vec<String>,
     /// Effects sent; a seed in which nothing happens shows nothing.
     pub effects: usize,
@@ -100,6 +105,27 @@ impl Checker {
             Some(left) => journal.pins = left,
             None => self.violation(format!("pins of {run} were changed without durable intent")),
         }
+    }
+
+    /// Somebody takes the lock for held until then.
+    pub fn leases(&mut self, owner: &str, until: Instant) {
+        let now = Instant::now();
+        let other = self.leases.iter().find(|(other, until)| *other != owner && **until > now);
+        if let Some((other, _)) = other {
+            let what = format!("{owner} and {other} take the lock for held at once");
+            self.violation(what);
+        }
+        self.leases.insert(owner.to_owned(), until);
+    }
+
+    pub fn gives_back(&mut self, owner: &str) {
+        self.leases.remove(owner);
+    }
+
+    /// Whether the last effect was one of another run that goes on.
+    pub fn acts_beside_another(&mut self, run: RunId) -> bool {
+        let other = self.newest.replace(run).filter(|other| *other != run);
+        other.is_some_and(|other| self.journals.get(&other).is_some_and(|it| !it.ended))
     }
 
     /// An effect leaves a console.

@@ -13,12 +13,16 @@ use plumb_exec::{
 };
 use plumb_fleet::{ContentDigest, NamedContent, NodeId, RunId};
 use plumb_journal::{EffectOutcome, Entry, Event, Head, RunState, fold};
-use plumb_runbook::{Action, ApprovedPlan, Effect, GateCheck, NodePlan, PinChange, Plan};
+use plumb_runbook::{Action, ApprovedPlan, Branch, Effect, GateCheck, NodePlan, PinChange, Plan};
 use plumb_testkit::clock::start;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-use crate::{checker::Seen, network::Sim, pins::Pins};
+use crate::{
+    checker::Seen,
+    network::{Fault, Sim},
+    pins::Pins,
+};
 
 /// Something broken on purpose, to see that the checks see it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -127,6 +131,7 @@ impl Console {
     }
 
     pub fn set_skew(&self, ms: i64) {
+        self.sim.lock().note(Fault::ClockSet);
         self.disk().skew_ms = ms;
     }
 
@@ -137,6 +142,7 @@ impl Console {
 
     /// The program ends between two instructions.
     pub fn crash(&self) {
+        self.sim.lock().note(Fault::Crash);
         self.disk().life.cancel();
     }
 
@@ -187,7 +193,24 @@ impl Console {
             }
             disk.entries.extend(written.iter().cloned());
         }
-        self.sim.lock().checker.durable(self.run, &written);
+        let outside = &mut *self.sim.lock();
+        outside.checker.durable(self.run, &written);
+        for entry in &written {
+            let Event::NodeProven { node, arrived: true, branch: Branch::Back, .. } =
+                &entry.body.event
+            else {
+                continue;
+            };
+            let shows = &outside.nodes.by_id[node];
+            let ours = !shows.flipped && shows.changed_by.iter().all(|run| *run == self.run);
+            let before = self.plan().targets().find(|target| target.node == *node);
+            let before = before.and_then(|target| target.before.content);
+            if ours && outside.nodes.content(node) != before {
+                outside
+                    .checker
+                    .violation(format!("{node} is called back, and runs something else"));
+            }
+        }
     }
 
     /// The console's own pins.
@@ -208,8 +231,9 @@ impl Console {
         (here.is_some_and(|point| !point.after), here.is_some_and(|point| point.after))
     }
 
-    async fn die<T>(&self) -> T {
-        self.crash();
+    async fn die<T>(&self, how: Fault) -> T {
+        self.sim.lock().note(how);
+        self.disk().life.cancel();
         std::future::pending().await
     }
 }
@@ -259,6 +283,9 @@ impl Journal for Console {
             let slow = outside.chance(faults.slow_disk);
             let pause = if slow { outside.ms(1_000, 70_000) } else { outside.ms(1, 10) };
             let full = outside.chance(faults.full_disk);
+            if slow {
+                outside.note(Fault::SlowDisk);
+            }
             (pause, full, outside.chance(faults.crash), outside.chance(faults.crash))
         };
         let (dies_before, dies_after) = self.crash_point();
@@ -273,14 +300,15 @@ impl Journal for Console {
         }
         sleep(Duration::from_millis(pause)).await;
         if before {
-            return self.die().await;
+            return self.die(Fault::CrashBeforeWrite).await;
         }
         if full {
+            self.sim.lock().note(Fault::FullDisk);
             return Err(JournalError("no space left on device".into()));
         }
         self.write(events);
         if after {
-            return self.die().await;
+            return self.die(Fault::CrashAfterWrite).await;
         }
         Ok(())
     }
@@ -298,16 +326,17 @@ impl EffectHandler for Console {
         let (before, after) = (before || dies_before, after || dies_after);
         sleep(Duration::from_millis(3)).await;
         if before {
-            return self.die().await;
+            return self.die(Fault::CrashBeforeWrite).await;
         }
         if full {
+            self.sim.lock().note(Fault::FullDisk);
             return Err("no space left on device".to_owned());
         }
         if self.pins().change(pins)? {
             self.sim.lock().checker.changes_pins(self.run);
         }
         if after {
-            return self.die().await;
+            return self.die(Fault::CrashAfterWrite).await;
         }
         Ok(())
     }
@@ -326,6 +355,9 @@ impl EffectHandler for Console {
             let outside = &mut *self.sim.lock();
             let lock = outside.holds(&self.name);
             let refused = outside.refused.clone();
+            if outside.checker.acts_beside_another(seen.run) {
+                outside.note(Fault::TwoConsoles);
+            }
             outside.checker.sends(&seen, &refused, lock);
             let node = &outside.nodes.by_id[&seen.node];
             let before = node.flipped_at.is_some_and(|at| at < self.disk().lives_since);
@@ -390,16 +422,23 @@ impl Lock for Console {
             return Ok(None);
         }
         if self.defect == Some(Defect::IgnoresLock) {
+            let until = Instant::now() + crate::network::LEASE;
+            self.sim.lock().checker.leases(&self.name, until);
             return Ok(Some(crate::network::LEASE));
         }
+        let began = Instant::now();
         match self.sim.hold(&self.name).await {
-            Some(Ok(lasts)) => Ok(Some(lasts)),
+            Some(Ok(lasts)) => {
+                self.sim.lock().checker.leases(&self.name, began + lasts);
+                Ok(Some(lasts))
+            }
             Some(Err(by)) => Err(LockError::Held { by }),
             None => Err(LockError::NoAnswer { message: "no answer within 5 s".to_owned() }),
         }
     }
 
     async fn release(&self) {
+        self.sim.lock().checker.gives_back(&self.name);
         self.sim.release(&self.name).await;
     }
 

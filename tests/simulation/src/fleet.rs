@@ -185,6 +185,9 @@ impl Nodes {
                 node.pinned = Some(NamedContent { version: version.clone(), content: *content });
                 return Ok(None);
             }
+            Effect::Serve { version, content, .. } => {
+                NamedContent { version: version.clone(), content: *content }
+            }
             Effect::Unpin { .. } => {
                 node.pinned = None;
                 return Ok(None);

@@ -15,4 +15,5 @@ mod story;
 mod undo;
 
 pub use console::{CrashPoint, Defect};
+pub use network::Fault;
 pub use story::{Failure, Told, simulate, simulate_crash};

@@ -1,7 +1,7 @@
 //! Everything between consoles, nodes and the lock: messages that are lost, late, doubled, overtaken.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -55,6 +55,64 @@ pub struct Outside {
     /// Whether this fleet has a deployment lock.
     pub locks: bool,
     holder: Option<(String, Instant)>,
+    /// What went wrong, and how often.
+    pub happened: BTreeMap<Fault, u32>,
+    /// Requests to each node: how many left, and the newest that arrived.
+    sent: BTreeMap<NodeId, (u64, u64)>,
+}
+
+/// One way in which things go wrong; each has to come about, or nothing is shown of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Fault {
+    RequestLost,
+    AnswerLost,
+    RequestLate,
+    AnswerLate,
+    RequestDoubled,
+    /// A request arrives after one that left later.
+    RequestOvertaken,
+    SilentLook,
+    CrashBeforeWrite,
+    CrashAfterWrite,
+    /// Between two instructions.
+    Crash,
+    FullDisk,
+    SlowDisk,
+    ClockSet,
+    NodeChanged,
+    NodeDown,
+    NodeRefuses,
+    ContentRefused,
+    MembersChanged,
+    /// A console asks for the lock that another one holds.
+    LockContested,
+    /// Effects of a run leave while those of another one are under way.
+    TwoConsoles,
+}
+
+impl Fault {
+    pub const ALL: [Self; 20] = [
+        Self::RequestLost,
+        Self::AnswerLost,
+        Self::RequestLate,
+        Self::AnswerLate,
+        Self::RequestDoubled,
+        Self::RequestOvertaken,
+        Self::SilentLook,
+        Self::CrashBeforeWrite,
+        Self::CrashAfterWrite,
+        Self::Crash,
+        Self::FullDisk,
+        Self::SlowDisk,
+        Self::ClockSet,
+        Self::NodeChanged,
+        Self::NodeDown,
+        Self::NodeRefuses,
+        Self::ContentRefused,
+        Self::MembersChanged,
+        Self::LockContested,
+        Self::TwoConsoles,
+    ];
 }
 
 /// The same, shared by everybody.
@@ -74,6 +132,8 @@ impl Sim {
             error_ppm: Some(0),
             locks: false,
             holder: None,
+            happened: BTreeMap::new(),
+            sent: BTreeMap::new(),
         })))
     }
 
@@ -88,9 +148,10 @@ impl Sim {
             return EffectOutcome::Refused { message: "connection refused".to_owned() };
         };
         let (answer, answered) = oneshot::channel();
-        tokio::spawn(self.clone().carry(seen.clone(), first, Some(answer)));
+        let number = self.lock().leaves(&seen.node);
+        tokio::spawn(self.clone().carry((seen.clone(), number), first, Some(answer)));
         if let Some(second) = second {
-            tokio::spawn(self.clone().carry(seen, second, None));
+            tokio::spawn(self.clone().carry((seen, number), second, None));
         }
         match timeout(ANSWER, answered).await {
             Ok(Ok(outcome)) => outcome,
@@ -100,13 +161,19 @@ impl Sim {
     }
 
     /// One copy of a request on its way, and its answer back. It goes on when the console is gone.
-    async fn carry(self, seen: Seen, way: Way, answer: Option<oneshot::Sender<EffectOutcome>>) {
+    async fn carry(
+        self,
+        (seen, number): (Seen, u64),
+        way: Way,
+        answer: Option<oneshot::Sender<EffectOutcome>>,
+    ) {
         sleep(Duration::from_millis(way.there_ms)).await;
         if way.lost {
             return;
         }
         let delivered = {
             let outside = &mut *self.lock();
+            outside.arrives(&seen.node, number);
             outside.nodes.deliver(&seen, &mut outside.checker)
         };
         let Some((outcome, loading)) = delivered else { return };
@@ -135,6 +202,7 @@ impl Sim {
             let mut silent = false;
             let look = |id: &NodeId| {
                 if outside.chance(outside.faults.silent_look) {
+                    outside.note(Fault::SilentLook);
                     silent = true;
                     return (id.clone(), Err("no answer within 5 s".to_owned()));
                 }
@@ -196,11 +264,42 @@ impl Outside {
 
     fn way(&mut self) -> Way {
         let faults = self.faults;
-        let there_ms =
-            if self.chance(faults.late) { self.ms(100, LATE_MS_MAX) } else { self.ms(1, 60) };
-        let back_ms = if self.chance(faults.late) { self.ms(100, 8_000) } else { self.ms(1, 60) };
+        let there_late = self.chance(faults.late);
+        let there_ms = if there_late { self.ms(100, LATE_MS_MAX) } else { self.ms(1, 60) };
+        let back_late = self.chance(faults.late);
+        let back_ms = if back_late { self.ms(100, 8_000) } else { self.ms(1, 60) };
         let (lost, answer_lost) = (self.chance(faults.lost), self.chance(faults.lost));
+        for (went_wrong, fault) in [
+            (there_late, Fault::RequestLate),
+            (back_late, Fault::AnswerLate),
+            (lost, Fault::RequestLost),
+            (answer_lost, Fault::AnswerLost),
+        ] {
+            if went_wrong {
+                self.note(fault);
+            }
+        }
         Way { lost, there_ms, answer_lost, back_ms }
+    }
+
+    pub fn note(&mut self, fault: Fault) {
+        *self.happened.entry(fault).or_default() += 1;
+    }
+
+    /// Numbers a request to a node.
+    fn leaves(&mut self, node: &NodeId) -> u64 {
+        let (left, _) = self.sent.entry(node.clone()).or_default();
+        *left += 1;
+        *left
+    }
+
+    fn arrives(&mut self, node: &NodeId, number: u64) {
+        let (_, newest) = self.sent.entry(node.clone()).or_default();
+        let overtaken = number < *newest;
+        *newest = number.max(*newest);
+        if overtaken {
+            self.note(Fault::RequestOvertaken);
+        }
     }
 
     /// The ways of a request and of its double; nothing where no connection comes to be. Only agents
@@ -212,6 +311,9 @@ impl Outside {
         let doubled = agent && self.chance(self.faults.doubled);
         let second =
             doubled.then(|| Way { lost: false, there_ms: self.ms(1, LATE_MS_MAX), ..first });
+        if second.is_some() {
+            self.note(Fault::RequestDoubled);
+        }
         Some((first, second))
     }
 
@@ -223,7 +325,11 @@ impl Outside {
     fn grant(&mut self, owner: &str) -> Result<Duration, String> {
         let now = Instant::now();
         match &self.holder {
-            Some((holder, until)) if holder != owner && *until > now => Err(holder.clone()),
+            Some((holder, until)) if holder != owner && *until > now => {
+                let holder = holder.clone();
+                self.note(Fault::LockContested);
+                Err(holder)
+            }
             _ => {
                 self.holder = Some((owner.to_owned(), now + LEASE));
                 Ok(LEASE)

@@ -1,6 +1,6 @@
 //! One seed from its beginning to its end.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use plumb_exec::{ExecuteError, Left, Wish};
 use plumb_journal::{NodePhase, Outcome, RunState};
@@ -13,7 +13,7 @@ use crate::{
     chaos,
     console::{Console, CrashPoint, Defect},
     fleet::Nodes,
-    network::{Faults, Sim},
+    network::{Fault, Faults, Sim},
     pins::Pins,
     scenario::Scenario,
     undo,
@@ -50,6 +50,8 @@ pub struct Told {
     pub writes: u32,
     /// Nodes that a later plan took back to what they were.
     pub taken_back: usize,
+    /// What went wrong, and how often.
+    pub happened: BTreeMap<Fault, u32>,
 }
 
 /// Plays a seed. The same seed plays the same way every time.
@@ -134,7 +136,9 @@ async fn play(
     let checker = std::mem::take(&mut sim.lock().checker);
     if checker.violations.is_empty() {
         let writes = consoles[0].writes();
-        return Ok(Told { outcomes, effects: checker.effects, crashes, writes, taken_back });
+        let happened = std::mem::take(&mut sim.lock().happened);
+        let effects = checker.effects;
+        return Ok(Told { outcomes, effects, crashes, writes, taken_back, happened });
     }
     let line = |console: &Console| {
         let name = console.name.clone();

@@ -42,6 +42,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "plumb-charts",
             "plumb-wire",
             "plumb-clients",
+            "plumb-alert",
+            "plumb-inbox",
             "plumb-store",
             "plumb-exec",
             "plumb-worker",
@@ -70,7 +72,15 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("plumb-serve", &["plumb-fleet"]),
     (
         "plumb-hub",
-        &["plumb-wire", "plumb-serve", "plumb-fleet", "plumb-bundle", "plumb-alert", "plumb-inbox"],
+        &[
+            "plumb-wire",
+            "plumb-serve",
+            "plumb-fleet",
+            "plumb-bundle",
+            "plumb-trust",
+            "plumb-alert",
+            "plumb-inbox",
+        ],
     ),
     (
         "plumb-demo",

@@ -172,7 +172,7 @@ describe('runs', () => {
     const { api } = await openWindow();
     await expect.element(grid()).toBeVisible();
     const plan = await api.preparePlan('demo', { kind: 'sync', nodes: { select: 'drifted' }, force: false });
-    await api.startRun('demo', plan.hash, null);
+    await api.startRun('demo', plan.hash, null, null);
     await expect.element(page.getByRole('region', { name: /^Run r-/ })).toBeVisible();
     await expect.element(page.getByText(/of 6 arrived/).first()).toBeVisible();
   });
@@ -180,7 +180,7 @@ describe('runs', () => {
   it('are picked up by a window that opens while one goes on', async () => {
     const api = createFake({ fleet: 'demo', tickMs: 60_000 });
     const plan = await api.preparePlan('demo', { kind: 'sync', nodes: { select: 'drifted' }, force: false });
-    await api.startRun('demo', plan.hash, null);
+    await api.startRun('demo', plan.hash, null, null);
     await openWindow({ api });
     await expect.element(page.getByRole('region', { name: /^Run r-/ })).toBeVisible();
     await expect.element(page.getByRole('button', { name: 'Abort' })).toBeVisible();
@@ -189,7 +189,7 @@ describe('runs', () => {
   it('of before are listed and looked at without being told again', async () => {
     const api = createFake({ fleet: 'demo', tickMs: 1 });
     const plan = await api.preparePlan('demo', { kind: 'sync', nodes: { select: 'nodes', ids: ['osl-gw-2'] }, force: false });
-    const run = await api.startRun('demo', plan.hash, null);
+    const run = await api.startRun('demo', plan.hash, null, null);
     await expect.poll(async () => (await api.run(run.id)).ended_at_ms).not.toBeNull();
     await openWindow({ api });
     await expect.element(grid()).toBeVisible();

@@ -1,4 +1,4 @@
-//! What a typed command means: `:nodes`, `:drift`, `:rollouts`, `:node x`, `:settings`, `:fleet x`, `:help x`, `:q`.
+//! What a typed command means: `:nodes`, `:drift`, `:rollouts`, `:alerts`, `:node x`, `:settings`, `:fleet x`, `:help x`, `:q`.
 import type { Screen } from '$lib/state/route.svelte';
 
 export type Meaning =
@@ -12,13 +12,14 @@ export const COMMANDS: readonly { word: string; argument: string; about: string 
   { word: 'node', argument: 'name', about: 'one node' },
   { word: 'drift', argument: '', about: 'how groups of nodes differ' },
   { word: 'rollouts', argument: 'run', about: 'plans and runs, one of them if its name follows' },
+  { word: 'alerts', argument: 'text', about: 'the inbox, filtered if a text follows' },
   { word: 'fleet', argument: 'name', about: 'open another fleet' },
   { word: 'settings', argument: '', about: 'fleets, credentials, appearance' },
   { word: 'help', argument: 'topic', about: 'the help' },
   { word: 'quit', argument: '', about: 'close the window' },
 ];
 
-const ALIASES: Record<string, string> = { n: 'nodes', q: 'quit', h: 'help', d: 'drift', r: 'rollouts', set: 'settings' };
+const ALIASES: Record<string, string> = { n: 'nodes', q: 'quit', h: 'help', d: 'drift', r: 'rollouts', a: 'alerts', set: 'settings' };
 
 export function read(line: string): Meaning {
   const [first = '', ...rest] = line.trim().replace(/^:/, '').split(/\s+/);
@@ -33,6 +34,8 @@ export function read(line: string): Meaning {
       return { kind: 'go', screen: 'drift', params: {} };
     case 'rollouts':
       return { kind: 'go', screen: 'rollouts', params: argument === '' ? {} : { run: argument } };
+    case 'alerts':
+      return { kind: 'go', screen: 'alerts', params: argument === '' ? {} : { text: argument } };
     case 'settings':
       return { kind: 'go', screen: 'settings', params: {} };
     case 'help':

@@ -153,6 +153,30 @@ describe('a change of nodes by hand', () => {
   });
 });
 
+describe('a plan that passes a safeguard over', () => {
+  it('is started with a typed reason only, which stays on every screen while the run goes on', async () => {
+    const { changes } = await openWindow({ hash: 'rollouts', consent: 'partly', forced: true, tickMs: STILL });
+    await page.getByRole('list', { name: 'Plans to be approved or started' }).getByRole('button').click();
+    await expect.element(page.getByText(/This plan passes a safeguard over/)).toBeVisible();
+    await expectAccessible();
+    await approvals().getByRole('button', { name: 'Add an answer…' }).click();
+    await dialog().getByRole('textbox', { name: 'Signed answer' }).fill('/home/ops/answer-jo.json');
+    await apply();
+    await expect.element(dialog()).not.toBeInTheDocument();
+    await expect.element(page.getByText('Write why it is loaded by force first.').first()).toBeVisible();
+    await apply();
+    expect(changes).toEqual(['addApprovalFile']);
+    await page.getByRole('textbox', { name: 'Why it is loaded by force' }).fill('INC-2251: the engine lost its compiled rules');
+    await expectAccessible();
+    await apply();
+    const loud = page.getByText(/goes on past a safeguard: what ran already was loaded again by force by mira: INC-2251/);
+    await expect.element(loud).toBeVisible();
+    await userEvent.keyboard('1');
+    await expect.element(loud).toBeVisible();
+    expect(changes).toEqual(['addApprovalFile', 'startRun']);
+  });
+});
+
 describe('a request that somebody sent', () => {
   it('is opened, looked at, and answered into a file', async () => {
     const { changes } = await openWindow({ hash: 'rollouts' });

@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { page, userEvent } from 'vitest/browser';
+import type { AboutView } from '$lib/api/api';
+import { createFake } from '$lib/api/fake';
 import { expectAccessible, openWindow } from './window.kit';
 
 const dialog = () => page.getByRole('dialog');
@@ -131,7 +133,7 @@ describe('orders', () => {
     const loud = page.getByText(/goes on past a safeguard: the gate of wave 1 was passed over by mira: INC-7/);
     await expect.element(loud).toBeVisible();
     // As long as the run goes on, on every screen.
-    for (const key of ['1', '2', '4']) {
+    for (const key of ['1', '2', '5']) {
       await userEvent.keyboard(key);
       await expect.element(loud).toBeVisible();
     }
@@ -192,6 +194,36 @@ describe('orders', () => {
     await openWindow({ fleet: 'auditors-view', hash: 'rollouts', runs: 'halted', tickMs: STILL });
     await expect.element(page.getByRole('article')).toBeVisible();
     for (const name of [/^Resume/, /^Roll back/, /^Abort/, /^New rollout/, /undo/]) expect(button(name).elements()).toEqual([]);
+  });
+});
+
+describe('a click on a notification of the desktop', () => {
+  it('leads to the run it was about, in its fleet', async () => {
+    const fake = createFake({ fleet: 'demo', runs: 'past', tickMs: STILL });
+    let click: (about: AboutView) => void = () => undefined;
+    await openWindow({ api: { ...fake, onClicked: (heard) => { click = heard; return Promise.resolve(() => undefined); } } });
+    await expect.element(page.getByRole('grid', { name: 'Nodes' })).toBeVisible();
+    click({ about: 'run', fleet: 'demo', run: 'r-0192' });
+    await expect.element(page.getByRole('article', { name: 'Run r-0192' })).toBeVisible();
+    click({ about: 'run', fleet: 'payments-eu', run: 'r-0192' });
+    await expect.element(button('Fleet: payments-eu')).toBeVisible();
+    expect(location.hash).toBe('#/rollouts?run=r-0192');
+  });
+
+  it('leads to the plan that somebody asks to be approved', async () => {
+    const fake = createFake({ fleet: 'demo', consent: 'partly', forced: true, tickMs: STILL });
+    let click: (about: AboutView) => void = () => undefined;
+    await openWindow({ api: { ...fake, onClicked: (heard) => { click = heard; return Promise.resolve(() => undefined); } } });
+    await expect.element(page.getByRole('grid', { name: 'Nodes' })).toBeVisible();
+    const [waits] = await fake.waitingPlans('demo');
+    click({ about: 'plan', fleet: 'demo', plan: waits?.plan ?? '' });
+    await expect.element(page.getByRole('region', { name: 'Approvals' }).getByText(/sam approves for storage/)).toBeVisible();
+  });
+
+  it('leads nowhere on a desktop that tells of none, and Settings say so', async () => {
+    await openWindow({ hash: 'settings', clicks: false });
+    await expect.element(page.getByRole('region', { name: 'Notifications' }).getByText(/does not tell when somebody clicks one/)).toBeVisible();
+    await expectAccessible();
   });
 });
 

@@ -5,9 +5,10 @@ export const SCREEN_WORDS: readonly { screen: Screen; word: string; key: string 
   { screen: 'fleet', word: 'Fleet', key: '1' },
   { screen: 'drift', word: 'Drift', key: '2' },
   { screen: 'rollouts', word: 'Rollouts', key: '3' },
-  { screen: 'settings', word: 'Settings', key: '4' },
-  { screen: 'help', word: 'Help', key: '5' },
+  { screen: 'alerts', word: 'Alerts', key: '4' },
+  { screen: 'settings', word: 'Settings', key: '5' },
+  { screen: 'help', word: 'Help', key: '6' },
 ];
 
 /** Screens that show a fleet, and nothing where none is open. */
-export const OF_A_FLEET: readonly Screen[] = ['drift', 'rollouts'];
+export const OF_A_FLEET: readonly Screen[] = ['drift', 'rollouts', 'alerts'];

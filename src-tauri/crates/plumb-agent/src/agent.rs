@@ -31,6 +31,7 @@ use crate::{
     keeper::{self, STORE_FOLDER},
     lease::Lease,
     limits::{CONNECTIONS_MAX, KEEPER_QUEUE_MAX},
+    list_source,
     metrics::PackOrigin,
     packs::{EmbeddedEngine, PackActivation, PackEngine, TrialLimits, observer, watch},
     plans::Plans,
@@ -70,6 +71,8 @@ impl Agent {
         let roots = Roots::open(&config.roots())?;
         let tls = config.tls.as_ref().map(plumb_serve::server).transpose()?;
         let source = config.packs.as_ref().map(|packs| pack_source(&config, packs)).transpose()?;
+        let list = config.refused_list.clone();
+        let list = list.map(|list| list.client().map(|client| (list, client))).transpose()?;
         let (store, state) = open_state(&config)?;
         let stop = CancellationToken::new();
         let engine = engine(&config, &stop);
@@ -113,6 +116,9 @@ impl Agent {
             core.tracker.spawn(tasks::poll(Arc::clone(&core)));
         }
         start_alerts(&core, address);
+        if let Some((list, client)) = list {
+            core.tracker.spawn(list_source::follow(Arc::clone(&core), list, client));
+        }
         let router = router(Arc::clone(&core));
         let serving = Serving {
             listener,

@@ -298,7 +298,7 @@ impl Asked<'_> {
                 puts && asked().is_some_and(|asked| asked.key == *key && says(&asked.value, value))
             }
             // What an agent is never asked by a plan.
-            Effect::Verify { .. } | Effect::Reload { .. } => false,
+            Effect::Verify { .. } | Effect::Reload { .. } | Effect::Serve { .. } => false,
         }
     }
 

@@ -18,6 +18,7 @@ use crate::{
     error::AgentError,
     fetch::{Disk, EventSink, FetchConfig, FetchEvent, PackSource, PackVerifier, RealDisk},
     limits::POLL_DELAY_S_MAX,
+    list_source::ListSource,
     load::BundleShare,
     packs::PackEngine,
 };
@@ -62,6 +63,8 @@ pub struct AgentConfig {
     pub packs: Option<PackFetching>,
     /// The roster whose people sign what this node is held to; nothing means nobody's.
     pub governance: Option<Governance>,
+    /// Where the refused list of the fleet is asked for; nothing means that it is handed in only.
+    pub refused_list: Option<ListSource>,
 }
 
 /// Whose signatures count for this node.
@@ -109,6 +112,7 @@ impl AgentConfig {
             share: None,
             packs: None,
             governance: None,
+            refused_list: None,
         }
     }
 
@@ -146,6 +150,15 @@ impl AgentConfig {
                            --field-compatible out"
                     .to_owned();
             return Err(AgentError::Setting { message });
+        }
+        if let Some(list) = &self.refused_list {
+            list.check()?;
+            if self.governance.is_none() {
+                let message = "a refused list is judged by the people of a roster: give --roster \
+                               and --member, too"
+                    .to_owned();
+                return Err(AgentError::Setting { message });
+            }
         }
         // A pack of Rego is carried by its attestation alone.
         if self.trust.is_empty() && self.packs.is_none() {

@@ -37,6 +37,7 @@ pub(crate) use fetcher::{FetchHandle, Sound, StoredPack, on_blocking_thread};
 pub use pack::{Activate, Activated, Refused, VerifiedPack};
 pub use sigstore::SigstoreVerifier;
 pub use source::{Answer, Ask, Attestation, HttpSource, PackSource, Pieces, SourceError};
+pub(crate) use source::{client, read_body};
 pub use status::{ActivePack, Attempt, Ended, FetchEvent, FetchStatus, FetchTrigger};
 pub use store::{PackStore, Record, Slot, StoreError, TakenBack};
 pub use verify::{NamedCheck, PackVerifier, Refusal, Signed, VerificationReport};

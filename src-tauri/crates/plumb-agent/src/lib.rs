@@ -21,6 +21,7 @@ mod history;
 mod keeper;
 mod lease;
 mod limits;
+mod list_source;
 mod load;
 mod logs;
 mod metrics;
@@ -45,6 +46,7 @@ pub use config::{
     AgentConfig, BUNDLE_VARIABLE, Clock, Governance, PORT, PackFetching, Polling, TrustKey,
 };
 pub use error::AgentError;
+pub use list_source::ListSource;
 pub use load::BundleShare;
 pub use metrics::{FetchOutcome, Kind, Metric, PackMetrics, PackOrigin, metrics};
 pub use packs::{EmbeddedSettings, PackEngine, TrialLimits};

@@ -18,6 +18,7 @@ use axum::{
     routing::{MethodRouter, get, post, put},
 };
 pub(crate) use field::warnings;
+pub(crate) use governed::take_refused;
 use plumb_wire::v1::path;
 use serde::de::DeserializeOwned;
 

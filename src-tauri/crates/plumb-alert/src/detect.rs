@@ -3,7 +3,10 @@
 //! One alert stands for one thing that is wrong in one fleet, with the nodes in its details: a wave that goes wrong on
 //! ten thousand nodes is one alert, not ten thousand.
 
-use std::{collections::BTreeMap, fmt::Write as _};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+};
 
 use jiff::{SignedDuration, Timestamp};
 use plumb_fleet::{
@@ -13,13 +16,13 @@ use plumb_fleet::{
 use serde_json::json;
 
 use crate::{
-    alert::{Draft, Labels, Severity},
+    alert::{Alert, Draft, Labels, Severity},
     dedupe::after_minutes,
     routing::ExpectedSource,
 };
 
 /// Who tells these alerts.
-const SOURCE: &str = "sweeps";
+pub const SWEEPS: &str = "sweeps";
 /// Nodes that an alert names; it counts all of them.
 const NODES_NAMED_MAX: usize = 50;
 /// A failed reload is told for so long.
@@ -210,8 +213,9 @@ fn of_nodes(rule: DetectionRule, fleet: &str, mut labels: Labels, nodes: &[&Node
     for (name, value) in &labels {
         let _ = write!(facts, "{name} {value}; ");
     }
-    let message =
-        format!("{facts}{} nodes of fleet {fleet}: {}{rest}", nodes.len(), named.join(", "));
+    let count =
+        if nodes.len() == 1 { "1 node".to_owned() } else { format!("{} nodes", nodes.len()) };
+    let message = format!("{facts}{count} of fleet {fleet}: {}{rest}", named.join(", "));
     labels.insert("fleet".to_owned(), fleet.to_owned());
     let details = [("nodes", json!(named)), ("count", json!(nodes.len()))];
     Draft {
@@ -223,7 +227,7 @@ fn of_nodes(rule: DetectionRule, fleet: &str, mut labels: Labels, nodes: &[&Node
 
 fn draft(rule: DetectionRule, service: &str, labels: Labels) -> Draft {
     Draft {
-        source: SOURCE.to_owned(),
+        source: SWEEPS.to_owned(),
         service: service.to_owned(),
         kind: rule.kind().to_owned(),
         title: rule.title().to_owned(),
@@ -238,6 +242,44 @@ pub fn over(before: &[Draft], now: &[Draft]) -> Vec<Draft> {
     let still: Vec<String> = now.iter().map(Draft::fingerprint).collect();
     let gone = before.iter().filter(|draft| !still.contains(&draft.fingerprint()));
     gone.map(|draft| Draft { resolved: true, ..draft.clone() }).collect()
+}
+
+/// Alerts of earlier sweeps that this one does not raise any more, as reports that they are over. `unheard` are nodes
+/// that gave no answer: what was wrong with one of them is not over because it is silent.
+pub fn lifted(known: &[Alert], now: &[Draft], unheard: &BTreeSet<NodeId>) -> Vec<Draft> {
+    let still: BTreeSet<String> = now.iter().map(Draft::fingerprint).collect();
+    let silent = |alert: &Alert| {
+        let named = alert.details.get("nodes").and_then(serde_json::Value::as_array);
+        let named: Vec<&str> =
+            named.into_iter().flatten().filter_map(|name| name.as_str()).collect();
+        let all = alert.details.get("count").and_then(serde_json::Value::as_u64);
+        // Where not every node is named, any silent one may be meant.
+        let unnamed = all.is_some_and(|all| all > named.len() as u64);
+        unheard.iter().any(|node| unnamed || named.contains(&node.as_str()))
+    };
+    let over = known.iter().filter(|alert| {
+        alert.source == SWEEPS
+            && alert.resolved_at.is_none()
+            && !still.contains(&alert.fingerprint)
+            && !silent(alert)
+    });
+    over.map(|alert| Draft {
+        source: alert.source.clone(),
+        service: alert.service.clone(),
+        env: alert.env.clone(),
+        kind: alert.kind.clone(),
+        title: alert.title.clone(),
+        message: alert.message.clone(),
+        severity: alert.severity,
+        fingerprint: Some(alert.fingerprint.clone()),
+        signature: Some(alert.signature.clone()),
+        labels: alert.labels.clone(),
+        details: alert.details.clone(),
+        dedupe_ttl_minutes: None,
+        started_at: alert.started_at,
+        resolved: true,
+    })
+    .collect()
 }
 
 /// An alert for each source that should have told something, with whether it did after all.

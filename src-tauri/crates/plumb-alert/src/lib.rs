@@ -7,6 +7,7 @@ mod alert;
 mod conversion;
 mod dedupe;
 mod detect;
+mod explain;
 mod ids;
 mod incident;
 mod life;
@@ -17,13 +18,15 @@ mod retention;
 mod roles;
 mod routing;
 mod slo;
+mod tentative;
 mod triage;
 mod why;
 
 pub use alert::{Alert, Counts, Draft, Labels, Life, Outcome, Rejection, Severity, State, Status};
 pub use conversion::{ConversionTerms, Converted, Linked, convert};
 pub use dedupe::{Ingested, Spread, ingest, spread};
-pub use detect::{DetectionRule, Sweep, detect, over, quiet_sources};
+pub use detect::{DetectionRule, SWEEPS, Sweep, detect, lifted, over, quiet_sources};
+pub use explain::{Explained, explain};
 pub use ids::{AlertRef, IncidentRef, RefError};
 pub use incident::{
     Appended, BypassKind, BypassReason, Closing, Frozen, Incident, IncidentEvent, IncidentState,
@@ -38,5 +41,6 @@ pub use routing::{Defaults, ExpectedSource, Route, RoutingPolicy};
 pub use slo::{
     Breach, GateMode, GateRequest, GateVerdict, Measured, ReleaseGates, SloPolicy, judge,
 };
+pub use tentative::{Reconciled, TentativeClaim};
 pub use triage::{SignatureState, TriageDecision, Triaged, decide as decide_triage, triage};
 pub use why::{Decided, Refusal, Why};

@@ -1,5 +1,6 @@
 //! Use cases that change something, or fetch something on demand.
 
+pub mod alerts;
 pub mod approve;
 pub mod capture;
 pub mod certify;
@@ -7,24 +8,30 @@ mod circumstances;
 pub mod configure;
 pub mod consent;
 pub mod credentials;
+pub(crate) mod decisions;
 pub mod dry_run;
 pub mod enrol;
 pub mod evaluate;
 pub mod fetch;
 pub mod files;
+mod frozen;
+mod hub;
 pub mod kept;
 pub mod kept_packs;
 pub mod known_certificates;
 pub mod observe;
+pub mod own_keys;
 mod plan_line;
 pub mod prepare;
 pub mod quiet;
 pub mod readiness;
 pub mod refused;
+pub mod refused_here;
 pub mod resume;
 pub mod review;
 pub mod rollout;
 pub mod roster_file;
 pub mod rosters;
+mod run_lock;
 pub mod start;
 pub(crate) mod submit;

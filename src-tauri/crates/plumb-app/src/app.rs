@@ -19,13 +19,19 @@ use plumb_store::{Database, Kind};
 use plumb_trust::KeySet;
 use tokio::sync::{Notify, OnceCell, broadcast, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::warn;
 
 use crate::{
-    actions::prepare::Prepared,
+    actions::{
+        decisions::{Comparisons, Looking},
+        prepare::Prepared,
+    },
+    alerts::{self, OwnInbox},
     console_key::KeyPlace,
     current::Current,
     error::{AppError, Code},
     fleets::Print,
+    notifications::Heard,
     opening::Reopen,
     ports::clock::WallClock,
     topics::{ANNOUNCE_EVERY, Announcer, Topic},
@@ -53,6 +59,9 @@ pub struct AppOptions {
     pub console_key: KeyPlace,
     /// Who asks for changes, by the name in the roster; else whoever's key this machine has.
     pub person: Option<String>,
+    /// The program whose processes evaluate Rego: this one, where its main function asks
+    /// [`crate::run_evaluation_process_if_asked`]. Without it Rego is not compared.
+    pub evaluator: Option<plumb_worker::Program>,
 }
 
 impl AppOptions {
@@ -66,7 +75,18 @@ impl AppOptions {
             tokens: TokenSource::system(),
             console_key: KeyPlace::Keyring(KeySafe::system()),
             person: std::env::var("PLUMBLINE_PERSON").ok().filter(|person| !person.is_empty()),
+            evaluator: None,
         }
+    }
+
+    /// Lets this program start itself again to evaluate Rego: its main function has to have asked
+    /// [`crate::run_evaluation_process_if_asked`].
+    #[must_use]
+    pub fn evaluating(mut self) -> Self {
+        self.evaluator = plumb_worker::Program::current()
+            .inspect_err(|error| tracing::warn!(%error, "Rego is not evaluated"))
+            .ok();
+        self
     }
 
     /// For one command: nothing happens by itself.
@@ -96,6 +116,8 @@ pub(crate) struct Inner {
     /// Replaced when a check condemns the file.
     pub cache: RwLock<Database>,
     pub record: RwLock<Database>,
+    /// The console's own alerts, which are in the record.
+    pub alerts: OwnInbox,
     pub fleets: RwLock<BTreeMap<FleetId, Arc<FleetState>>>,
     pub open_fleet: RwLock<Option<FleetId>>,
     pub notices: Mutex<Vec<String>>,
@@ -111,8 +133,12 @@ pub(crate) struct Inner {
     pub unsigned: Mutex<Option<(RunId, String)>>,
     /// Plans for which approval was asked here: their requests are no news to whoever asked.
     pub asked: Mutex<BTreeSet<String>>,
-    /// Why the desktop takes no notifications, in a sentence.
-    pub unheard: Mutex<Option<String>>,
+    /// How the desktop took the newest notification.
+    pub heard: Mutex<Heard>,
+    /// What comparisons of contents came to.
+    pub compared: Mutex<Comparisons>,
+    /// The comparison that somebody looks at.
+    pub looking: Mutex<Looking>,
     /// Digests of the fleet files that previews of imports were made from; nothing where there was no file.
     pub previewed: Mutex<BTreeMap<String, Option<Digest>>>,
     /// Fleets are opened and closed one at a time.
@@ -191,10 +217,14 @@ impl App {
         };
         let cache = open(Kind::Cache).await?;
         let record = open(Kind::Record).await?;
+        let (policy, problem) = alerts::policy(&options.data_dir);
+        notices.extend(problem);
+        let alerts = OwnInbox::open(&record, &options.clock, policy);
         let app = Self(Arc::new(Inner {
             options,
             cache: RwLock::new(cache),
             record: RwLock::new(record),
+            alerts,
             fleets: RwLock::default(),
             open_fleet: RwLock::default(),
             notices: Mutex::new(notices),
@@ -207,7 +237,9 @@ impl App {
             runs: Mutex::default(),
             unsigned: Mutex::default(),
             asked: Mutex::default(),
-            unheard: Mutex::default(),
+            heard: Mutex::default(),
+            compared: Mutex::default(),
+            looking: Mutex::default(),
             previewed: Mutex::default(),
             enrolling: tokio::sync::Mutex::default(),
             demo: tokio::sync::Mutex::default(),
@@ -224,6 +256,9 @@ impl App {
         self.0.tasks.close();
         self.0.tasks.wait().await;
         self.0.demo.lock().await.take();
+        if let Err(error) = self.0.alerts.inbox().close().await {
+            warn!(%error, "the inbox was not closed");
+        }
         self.cache().close().await;
         self.record().close().await;
     }
@@ -271,7 +306,7 @@ impl App {
 
     /// Topics that cover every view, for a listener that missed some.
     pub fn every_topic(&self) -> Vec<Topic> {
-        let mut topics = vec![Topic::Shell];
+        let mut topics = vec![Topic::Shell, Topic::Alerts];
         topics.extend(self.fleet_states().iter().map(|state| Topic::fleet(&state.name)));
         topics
     }

@@ -12,8 +12,9 @@ const CHANGES_MAX: usize = 50;
 const SOURCE: &str = "the console's history";
 
 impl App {
-    /// A copy in which reload nodes know the last signed bundle they were seen to run before the present one. A
-    /// reload service keeps no last-known-good; the catalogue knows the file to reload (conflict C8).
+    /// A copy in which nodes without a last-known-good know the last signed bundle they were seen to run before the
+    /// present one. A reload service and an OPA keep none; the catalogue knows the file to reload (conflict C8), or
+    /// what the hub has to serve.
     pub(crate) async fn with_earlier(
         &self,
         current: &Current,
@@ -24,7 +25,7 @@ impl App {
         for (id, seen) in &mut snapshot.nodes {
             let chosen = selected.is_none_or(|selected| selected.contains(id));
             let Some(report) = seen.report.as_deref().filter(|_| chosen) else { continue };
-            if report.api != NodeApi::Reload || report.last_known_good.is_some() {
+            if report.api == NodeApi::Agent || report.last_known_good.is_some() {
                 continue;
             }
             let now = report.content.as_ref().map(|content| content.value);

@@ -1,6 +1,7 @@
 //! What another version would answer differently: both are asked the same requests.
 
 mod compare;
+mod expected;
 mod policy;
 pub mod requests;
 mod semantics;
@@ -17,6 +18,7 @@ use crate::{
     views::impact::{CoverageView, FlipView, ImpactSide, ImpactView, NotEvaluatedView, Requests},
 };
 use compare::compare;
+pub(crate) use expected::{Expected, expected};
 use policy::LocalPolicy;
 pub use requests::RecordedRequest;
 
@@ -47,7 +49,8 @@ pub struct ImpactRequest {
 /// The processes that evaluate policies of others during one comparison.
 #[derive(Debug)]
 pub struct Evaluators {
-    pool: WorkerPool,
+    /// Nothing where this program starts none: then Rego is not compared.
+    pool: Option<WorkerPool>,
 }
 
 impl Evaluators {
@@ -64,12 +67,19 @@ impl Evaluators {
     pub fn of(program: Program) -> Self {
         // One for each version: both are asked at the same time.
         let options = PoolOptions { program, limits: ProcessLimits::default(), size: 2 };
-        Self { pool: WorkerPool::start(options, CancellationToken::new()) }
+        Self { pool: Some(WorkerPool::start(options, CancellationToken::new())) }
+    }
+
+    /// None: only rules that are read here are compared.
+    pub const fn none() -> Self {
+        Self { pool: None }
     }
 
     /// Ends them.
     pub async fn close(self) {
-        self.pool.close().await;
+        if let Some(pool) = self.pool {
+            pool.close().await;
+        }
     }
 }
 
@@ -80,24 +90,26 @@ pub async fn impact(
     request: &ImpactRequest,
     mut told: impl FnMut(&ImpactView),
 ) -> Result<ImpactView, AppError> {
-    let pool = &evaluators.pool;
+    let pool = evaluators.pool.as_ref();
     let read = async |bundle: &NamedBundle| LocalPolicy::read(pool, bundle, request.reading).await;
     let (from, to) = (read(&request.from).await?, read(&request.to).await?);
     let entrypoint = policy::entrypoint(&from, &to, request.entrypoint.as_deref())?;
     let cases = cases(&from, &to, request)?;
-    let (before, after) = (from.semantics(pool, &entrypoint), to.semantics(pool, &entrypoint));
-    let view = |report: &FlipReport| ImpactView {
+    let (before, after) = (from.semantics(&entrypoint), to.semantics(&entrypoint));
+    let view = |asked: usize, report: &FlipReport| ImpactView {
         from: side(&request.from, &from),
         to: side(&request.to, &to),
         entrypoint: from.is_rego().then(|| entrypoint.to_string()),
         requests: Requests::of(&cases),
+        asked: u32::try_from(asked).unwrap_or(u32::MAX),
         seed: request.seed,
         flips: FlipView::all(report),
         not_evaluated: NotEvaluatedView::all(report),
         digest: None,
     };
-    let compared = compare(&*before, &*after, &cases, |so_far| told(&view(so_far))).await;
-    let mut view = view(&compared.report);
+    let compared =
+        compare(&*before, &*after, &cases, |asked, so_far| told(&view(asked, so_far))).await;
+    let mut view = view(cases.len(), &compared.report);
     view.digest = Some(compared.report.digest().to_string());
     let covered = |policy: &LocalPolicy, side: usize| {
         policy.cover(&cases, &compared.held[side]).map(CoverageView::of)
@@ -127,6 +139,15 @@ fn side(bundle: &NamedBundle, policy: &LocalPolicy) -> ImpactSide {
     }
 }
 
+/// The bundle in a file, called as people call it.
+pub(crate) async fn read_bundle(label: &str, path: &str) -> Result<NamedBundle, AppError> {
+    let bytes = tokio::fs::read(path).await.map_err(|error| {
+        let message = format!("{path} could not be read: {error}");
+        AppError::new(Code::Other, message, "look at the file")
+    })?;
+    Ok(NamedBundle { label: label.to_owned(), bytes })
+}
+
 impl App {
     /// The signed bundle of a version that the fleet knows and this machine has.
     pub async fn bundle_of_version(
@@ -146,11 +167,7 @@ impl App {
             let message = format!("no signed bundle of version {version} is at hand");
             return Err(AppError::new(Code::NotFound, message, hint));
         };
-        let bytes = tokio::fs::read(&path).await.map_err(|error| {
-            let message = format!("{path} could not be read: {error}");
-            AppError::new(Code::Other, message, "look at the file")
-        })?;
-        Ok(NamedBundle { label: version.to_owned(), bytes })
+        read_bundle(version, &path).await
     }
 
     /// How the fleet's own nodes read conditions: as the field's program does where one of them is of

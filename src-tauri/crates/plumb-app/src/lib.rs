@@ -1,6 +1,7 @@
 //! Use cases: queries, actions, background tasks; wires adapters to ports.
 
 pub mod actions;
+mod alerts;
 pub mod app;
 pub mod console_key;
 mod cores;

@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::views::run::{RunPhase, RunView};
+use crate::views::{
+    run::{RunPhase, RunView},
+    shell::AboutView,
+};
 
 /// Letters of a line that a notification shows; what is longer is read in the window.
 const LETTERS_MAX: usize = 240;
@@ -14,12 +17,24 @@ pub struct Notification {
     pub body: String,
     /// Somebody has to decide: it stays until it is looked at.
     pub urgent: bool,
+    /// Where a click on it leads.
+    pub about: AboutView,
+}
+
+/// How the desktop took the newest notification.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Heard {
+    /// Why it was not shown.
+    pub problem: Option<String>,
+    /// Whether the desktop tells of a click on it; nothing where it was not shown.
+    pub clicks: Option<bool>,
 }
 
 /// A request for approval as the record has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Requested {
     pub fleet: String,
+    pub plan: String,
     pub title: String,
     pub requester: String,
     /// Who is asked, for example `1 of storage`.
@@ -91,7 +106,9 @@ impl Noticed {
             }
             _ => return None,
         };
-        Some(told(&format!("{what}: {}", run.title), &format!("{}: {why}", run.fleet), urgent))
+        let about = AboutView::Run { fleet: run.fleet.clone(), run: run.id.clone() };
+        let body = format!("{}: {why}", run.fleet);
+        Some(told(&format!("{what}: {}", run.title), &body, urgent, about))
     }
 }
 
@@ -102,11 +119,12 @@ pub fn requested(request: &Requested) -> Notification {
         missing => format!(" Missing: {}.", missing.join(", ")),
     };
     let body = format!("{}: {} asks.{missing}", request.fleet, request.requester);
-    told(&format!("Approval requested: {}", request.title), &body, true)
+    let about = AboutView::Plan { fleet: request.fleet.clone(), plan: request.plan.clone() };
+    told(&format!("Approval requested: {}", request.title), &body, true, about)
 }
 
-fn told(title: &str, body: &str, urgent: bool) -> Notification {
-    Notification { title: plain(title), body: plain(body), urgent }
+fn told(title: &str, body: &str, urgent: bool, about: AboutView) -> Notification {
+    Notification { title: plain(title), body: plain(body), urgent, about }
 }
 
 /// One line of readable letters: neither line breaks nor tricks of direction, and not without end.
@@ -198,6 +216,8 @@ mod tests {
         let body =
             "eu: the gate of wave 1 stays shut. Nothing further is changed until somebody decides.";
         assert_eq!((told.body.as_str(), told.urgent), (body, true));
+        let run = AboutView::Run { fleet: "eu".to_owned(), run: "r-1".to_owned() };
+        assert_eq!(told.about, run);
     }
 
     #[test]
@@ -224,12 +244,15 @@ mod tests {
         assert_eq!(["old", "new", "new"].map(|id| noticed.is_new(id)), [false, true, false]);
         let told = requested(&Requested {
             fleet: "eu".to_owned(),
+            plan: "77b0".to_owned(),
             title: "Sync to the desired version".to_owned(),
             requester: "avery".to_owned(),
             missing: vec!["1 of storage".to_owned(), "1 of platform-security".to_owned()],
         });
         assert_eq!(told.title, "Approval requested: Sync to the desired version");
         assert_eq!(told.body, "eu: avery asks. Missing: 1 of storage, 1 of platform-security.");
+        let plan = AboutView::Plan { fleet: "eu".to_owned(), plan: "77b0".to_owned() };
+        assert_eq!(told.about, plan);
     }
 
     #[test]

@@ -49,12 +49,7 @@ impl App {
         algorithm: Algorithm,
         file: Option<(Utf8PathBuf, SecretString)>,
     ) -> Result<PersonalKeyView, AppError> {
-        checked(name)?;
-        let path = self.description(name);
-        if path.exists() {
-            let message = format!("there is a key named {name} already");
-            return Err(AppError::new(Code::Invalid, message, "choose another name"));
-        }
+        let path = self.free(name)?;
         let key = NewKey::generate(algorithm)
             .map_err(|error| AppError::new(Code::Other, chain(&error), "try again"))?;
         let place = if let Some((file, passphrase)) = file {
@@ -64,10 +59,28 @@ impl App {
             self.keep_in_keyring(name, &key).await?;
             None
         };
-        let description = Description { key: key.public().clone(), file: place };
-        let text = serde_json::to_string_pretty(&description).expect("a description serialises");
-        write_private(&path, &text).map_err(|error| not_made(&path, &error))?;
-        Ok(view(name, description))
+        describe(&path, name, Description { key: key.public().clone(), file: place })
+    }
+
+    /// Takes a key that somebody has in a file already under a name. The private half stays in that file;
+    /// the passphrase shows that it can be used, and is not kept.
+    pub async fn take_personal_key(
+        &self,
+        name: &str,
+        file: Utf8PathBuf,
+        passphrase: Passphrase,
+    ) -> Result<PersonalKeyView, AppError> {
+        let path = self.free(name)?;
+        let choice = KeyChoice::File { path: file.clone(), passphrase };
+        let key = self.personal_key(&choice).await?.public().clone();
+        let fingerprint = key.id().to_string();
+        if let Some(known) =
+            self.personal_keys()?.into_iter().find(|known| known.fingerprint == fingerprint)
+        {
+            let message = format!("this key is here already, by the name {}", known.name);
+            return Err(AppError::new(Code::Invalid, message, "sign with that"));
+        }
+        describe(&path, name, Description { key, file: Some(file) })
     }
 
     async fn keep_in_keyring(&self, name: &str, key: &NewKey) -> Result<(), AppError> {
@@ -180,6 +193,17 @@ impl App {
         self.keys_folder().join(format!("{name}.json"))
     }
 
+    /// Where a key of this name is described; a name that is taken is refused.
+    fn free(&self, name: &str) -> Result<Utf8PathBuf, AppError> {
+        checked(name)?;
+        let path = self.description(name);
+        if path.exists() {
+            let message = format!("there is a key named {name} already");
+            return Err(AppError::new(Code::Invalid, message, "choose another name"));
+        }
+        Ok(path)
+    }
+
     fn described(&self, name: &str) -> Result<Description, AppError> {
         let path = self.description(name);
         let text = read_limited(&path, DESCRIPTION_BYTES_MAX).map_err(|error| {
@@ -198,6 +222,16 @@ fn checked(name: &str) -> Result<(), AppError> {
         let message = format!("the name of the key {error}");
         AppError::new(Code::Invalid, message, "for example: plumb key new mara")
     })
+}
+
+fn describe(
+    path: &Utf8Path,
+    name: &str,
+    description: Description,
+) -> Result<PersonalKeyView, AppError> {
+    let text = serde_json::to_string_pretty(&description).expect("a description serialises");
+    write_private(path, &text).map_err(|error| not_made(path, &error))?;
+    Ok(view(name, description))
 }
 
 fn not_made(path: &Utf8Path, error: &std::io::Error) -> AppError {

@@ -2,6 +2,6 @@
 
 pub mod clock;
 pub(crate) mod effects;
-
+pub(crate) mod hub;
 pub(crate) mod journal;
 pub(crate) mod lock;

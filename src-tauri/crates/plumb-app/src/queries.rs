@@ -1,5 +1,6 @@
 //! Read use cases: the store and nothing else.
 
+pub mod alerts;
 pub mod approvals;
 pub mod bundles;
 pub mod charts;
@@ -8,6 +9,7 @@ pub mod doctor;
 pub mod drift;
 pub mod evidence;
 pub mod fleet;
+pub mod incidents;
 pub mod journal;
 pub mod kept;
 pub mod kept_approvals;

@@ -2,5 +2,6 @@
 
 pub(crate) mod collect;
 pub(crate) mod notify;
+mod raise;
 pub(crate) mod settle;
 pub(crate) mod watch;

@@ -25,6 +25,8 @@ pub enum Topic {
     Run {
         id: String,
     },
+    /// Alerts or incidents of any inbox.
+    Alerts,
 }
 
 impl Topic {

@@ -1,5 +1,6 @@
 //! What crosses IPC: plain data in the operator's words, one file per feature.
 
+pub mod alerts;
 pub mod approvals;
 pub mod bundles;
 pub mod certificate;
@@ -13,6 +14,7 @@ pub mod evaluate;
 pub mod evidence;
 pub mod fleet;
 pub mod impact;
+pub mod incidents;
 pub mod journal;
 pub mod node;
 pub mod plan;
@@ -34,8 +36,8 @@ mod tests {
     use ts_rs::{Config, ExportError, TS};
 
     use super::{
-        approvals, bundles, certificate, consent, drift, dry_run, fleet, impact, node, plan,
-        readiness, refused, rollout, run, settings, shell,
+        alerts, approvals, bundles, certificate, consent, drift, dry_run, fleet, impact, incidents,
+        node, plan, readiness, refused, rollout, run, settings, shell,
     };
     use crate::{error::AppError, topics::Topic};
 
@@ -49,6 +51,7 @@ mod tests {
         let config = Config::from_env();
         for write in [
             write::<shell::ShellView>,
+            write::<shell::AboutView>,
             write::<fleet::FleetView>,
             write::<fleet::FleetPage>,
             write::<fleet::NodeNames>,
@@ -72,14 +75,24 @@ mod tests {
             write::<consent::RequestFileView>,
             write::<consent::WaitingPlanView>,
             write::<consent::KeyRequest>,
+            write::<consent::NewKeyRequest>,
+            write::<consent::OwnKeysView>,
             write::<consent::SignRequest>,
             write::<approvals::SignedView>,
             write::<approvals::ReviewView>,
             write::<approvals::RosterFileView>,
             write::<certificate::RunCertificateView>,
             write::<refused::RefusedView>,
-            write::<refused::ClearingView>,
+            write::<refused::ClearingFileView>,
             write::<refused::RefusedPushView>,
+            write::<alerts::AlertsPage>,
+            write::<alerts::InboxView>,
+            write::<alerts::AlertView>,
+            write::<alerts::AlertAct>,
+            write::<alerts::ActedView>,
+            write::<alerts::RetentionView>,
+            write::<incidents::IncidentView>,
+            write::<incidents::IncidentAct>,
             write::<settings::SettingsView>,
             write::<settings::ImportPreview>,
             write::<settings::ImportFormat>,

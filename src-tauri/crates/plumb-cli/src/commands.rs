@@ -87,7 +87,7 @@ pub(crate) async fn run(arguments: &Arguments, out: &Output) -> Outcome {
         Command::Hub(hub) => hub.run(session).await,
         Command::Alerts(alerts) => alerts.run(session).await,
         Command::Incidents(incidents) => incidents.run(session).await,
-        Command::Demo(demo) => demo.run(session).await,
+        Command::Demo(demo) => Box::pin(demo.run(session)).await,
         Command::Completion(completion) => completion.run(session),
         Command::Help(help) => help.run(session),
     }

@@ -41,7 +41,7 @@ impl Look {
 impl Session<'_> {
     /// Opens the files, does the work and closes them again.
     pub(crate) async fn with_app(&self, work: impl AsyncFnOnce(&App) -> Outcome) -> Outcome {
-        let mut options = AppOptions::command(self.data_dir()?);
+        let mut options = AppOptions::command(self.data_dir()?).evaluating();
         if let Some(path) = &self.global.console_key {
             let passphrase = passphrase::of_file(path.as_str());
             options.console_key = KeyPlace::File { path: path.clone(), passphrase };

@@ -2,7 +2,8 @@
 
 use std::{error::Error as _, path::PathBuf, time::Duration};
 
-use plumb_fleet::TlsFiles;
+use jiff::Timestamp;
+use plumb_fleet::{Hub, TlsFiles};
 use plumb_wire::hub::Problem;
 use reqwest::{
     Client, Method, StatusCode, Url,
@@ -11,10 +12,15 @@ use reqwest::{
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{escape::escape, http::plain_client, limits::EXCERPT_CHARS_MAX};
+use crate::{
+    credentials::CredentialError,
+    escape::escape,
+    http::{HttpPool, plain_client},
+    limits::EXCERPT_CHARS_MAX,
+};
 
 /// How long a hub may take for an answer; it holds back none that we ask for.
-const ANSWER_TIMEOUT: Duration = Duration::from_mins(1);
+const ANSWER_WITHIN: Duration = Duration::from_mins(1);
 /// Longest answer: a pack of the largest kind.
 const ANSWER_BYTES_MAX: usize = 64 << 20;
 
@@ -37,12 +43,27 @@ pub enum HubError {
     PlainText { host: String },
     #[error("{0}")]
     Client(String),
+    #[error("the token for the hub: {0}")]
+    Token(CredentialError),
+    /// `sent` where the request may have arrived.
     #[error("no answer from the hub at {url}: {message}")]
-    Unreachable { url: String, message: String },
+    Unreachable { url: String, message: String, sent: bool },
     #[error("the hub refused: {detail}")]
     Refused { status: u16, detail: String },
     #[error("the hub answered {path} with an unexpected document: {message}")]
     Malformed { path: String, message: String },
+}
+
+impl HubError {
+    /// Whether what was asked for may have been done all the same.
+    pub fn is_in_doubt(&self) -> bool {
+        match self {
+            Self::Unreachable { sent, .. } => *sent,
+            Self::Malformed { .. } => true,
+            Self::Refused { status, .. } => *status >= 500,
+            Self::Url { .. } | Self::PlainText { .. } | Self::Client(_) | Self::Token(_) => false,
+        }
+    }
 }
 
 /// A hub, ready to be asked.
@@ -51,6 +72,7 @@ pub struct HubClient {
     base: Url,
     client: Client,
     authorization: Option<HeaderValue>,
+    answer_within: Duration,
 }
 
 impl HubClient {
@@ -78,17 +100,33 @@ impl HubClient {
         }
         let client = plain_client(base.scheme() == "https", access.tls.clone(), &access.folder)
             .map_err(|failure| HubError::Client(failure.message))?;
-        let authorization = access.token.as_ref().map(|token| {
-            let text = format!("Bearer {}", token.expose_secret());
-            HeaderValue::from_str(&text).map(|mut value| {
-                value.set_sensitive(true);
-                value
-            })
-        });
-        let authorization = authorization
-            .transpose()
-            .map_err(|_| HubError::Client("the token holds characters no header can".to_owned()))?;
-        Ok(Self { base, client, authorization })
+        let authorization = access.token.as_ref().map(bearer).transpose()?;
+        Ok(Self { base, client, authorization, answer_within: ANSWER_WITHIN })
+    }
+
+    /// The hub that a fleet file names, with the token it names. Its connections are those of the pool.
+    pub async fn of(pool: &HttpPool, hub: &Hub, now: Timestamp) -> Result<Self, HubError> {
+        let authorization = match &hub.credential {
+            Some(credential) => {
+                let token = pool.tokens().token(credential, now).await.map_err(HubError::Token)?;
+                Some(bearer(&token)?)
+            }
+            None => None,
+        };
+        let encrypted = hub.url.scheme() == "https";
+        let client = pool
+            .clients()
+            .plain(pool, encrypted, hub.tls.clone())
+            .await
+            .map_err(|failure| HubError::Client(failure.message))?;
+        let (base, answer_within) = (hub.url.clone(), ANSWER_WITHIN);
+        Ok(Self { base, client, authorization, answer_within })
+    }
+
+    /// The same hub, given up sooner or later.
+    #[must_use]
+    pub fn within(self, answer_within: Duration) -> Self {
+        Self { answer_within, ..self }
     }
 
     /// Reads a document.
@@ -136,7 +174,7 @@ impl HubClient {
         body: Option<Vec<u8>>,
     ) -> Result<Vec<u8>, HubError> {
         let url = format!("{}{path}", self.base.as_str().trim_end_matches('/'));
-        let mut request = self.client.request(method, url).timeout(ANSWER_TIMEOUT);
+        let mut request = self.client.request(method, url).timeout(self.answer_within);
         if let Some(value) = &self.authorization {
             request = request.header(AUTHORIZATION, value.clone());
         }
@@ -170,8 +208,17 @@ impl HubClient {
             message = error.to_string();
         }
         let url = self.base.to_string();
-        HubError::Unreachable { url, message: escape(&message, EXCERPT_CHARS_MAX) }
+        let sent = !error.is_connect() && !error.is_builder();
+        HubError::Unreachable { url, message: escape(&message, EXCERPT_CHARS_MAX), sent }
     }
+}
+
+fn bearer(token: &SecretString) -> Result<HeaderValue, HubError> {
+    let no_header = |_| HubError::Client("the token holds characters no header can".to_owned());
+    let text = format!("Bearer {}", token.expose_secret());
+    let mut value = HeaderValue::from_str(&text).map_err(no_header)?;
+    value.set_sensitive(true);
+    Ok(value)
 }
 
 fn refused(status: StatusCode, bytes: &[u8]) -> HubError {

@@ -27,6 +27,15 @@ pub enum Effect {
 }
 
 impl Effect {
+    /// The two flags of a decision.
+    pub const fn of_flags(allowed: bool, require_confirmation: bool) -> Self {
+        match (allowed, require_confirmation) {
+            (_, true) => Self::Confirm,
+            (true, false) => Self::Allow,
+            (false, false) => Self::Deny,
+        }
+    }
+
     /// How much it lets through; none where that cannot be said. No value is no permission.
     pub const fn permits(self) -> Option<u8> {
         match self {
@@ -89,11 +98,7 @@ impl From<Reason> for Outcome {
 
 impl From<Decision> for Outcome {
     fn from(decision: Decision) -> Self {
-        let effect = match (decision.allowed, decision.require_confirmation) {
-            (_, true) => Effect::Confirm,
-            (true, false) => Effect::Allow,
-            (false, false) => Effect::Deny,
-        };
+        let effect = Effect::of_flags(decision.allowed, decision.require_confirmation);
         let beside = [
             ("suggested_alternative", decision.suggested_alternative),
             ("risk_level", decision.risk_level),

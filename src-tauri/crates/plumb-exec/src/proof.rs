@@ -40,9 +40,11 @@ pub fn standing(target: &NodePlan, seen: &Observation) -> Result<String, String>
 
 /// Whether the effects are about what a node is told and keeps, not about what it runs.
 pub(crate) fn only_told(target: &NodePlan) -> bool {
-    target.effects.iter().all(|effect| {
+    let told = |effect: &Effect| {
         matches!(effect, Effect::Pin { .. } | Effect::Unpin { .. } | Effect::SetConfig { .. })
-    })
+    };
+    // A part without effects is about what runs.
+    !target.effects.is_empty() && target.effects.iter().all(told)
 }
 
 /// Whether the node keeps the last pin and the settings it was told.
@@ -165,7 +167,10 @@ pub(crate) fn happened(effect: &Effect, target: &NodePlan, seen: &Observation) -
         }
         Effect::Unpin { .. } => seen.unpinned,
         Effect::SetConfig { key, value, .. } => seen.settings.get(key) == Some(value),
-        Effect::Sync { .. } | Effect::Reload { .. } | Effect::Rollback { .. } => {
+        Effect::Serve { .. }
+        | Effect::Sync { .. }
+        | Effect::Reload { .. }
+        | Effect::Rollback { .. } => {
             target.after.content.is_some() && target.after.content == seen.content
         }
         Effect::Verify { .. } | Effect::Restart => false,

@@ -1,5 +1,6 @@
 //! The fleet file: a named set of nodes with one trust policy, as one TOML document.
 
+mod hub;
 mod sections;
 
 use std::{
@@ -12,10 +13,14 @@ use serde::{Deserialize, Serialize};
 use toml::Spanned;
 use url::Url;
 
+pub use self::hub::{Hub, HubEntry};
 use crate::{
     desired::{DesiredVersion, Thresholds},
     ids::{ContentDigest, FleetId, NodeId, Version},
-    node::{CredentialRef, Node, NodeApi, Route, TlsFiles},
+    node::{
+        Capabilities, CredentialRef, Node, NodeApi, OPA_FOLLOWS_A_HUB, Route, TlsFiles,
+        capabilities,
+    },
 };
 
 /// Most nodes in one fleet file: the node matrix is drawn for this many.
@@ -45,6 +50,10 @@ pub struct Fleet {
     pub bundles: Vec<String>,
     /// Where gates ask for values, reached as a node is.
     pub prometheus: Option<Arc<Node>>,
+    /// What is asked of two contents to see what changes.
+    pub decisions: DecisionsEntry,
+    /// What the team shares, where there is one.
+    pub hub: Option<Arc<Hub>>,
     /// Shared with whoever talks to a node.
     pub nodes: BTreeMap<NodeId, Arc<Node>>,
 }
@@ -76,6 +85,13 @@ pub struct FleetFile {
     /// Where gates of rollouts ask for values.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prometheus: Option<PrometheusEntry>,
+    /// What is asked of two contents to see what changes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decisions: Option<DecisionsEntry>,
+    /// The hub of the team: its lock, mailbox, deployments and inbox are used, and what it says nodes
+    /// should run is what OPA follows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hub: Option<HubEntry>,
     #[serde(default, rename = "group", skip_serializing_if = "Vec::is_empty")]
     pub groups: Vec<GroupEntry>,
     #[serde(default, rename = "node", skip_serializing_if = "Vec::is_empty")]
@@ -124,6 +140,19 @@ pub struct TrustedKey {
     pub id: String,
     /// PEM file, relative to the fleet file.
     pub pem: String,
+}
+
+/// What is asked of the content a node runs and of the one it is to run.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DecisionsEntry {
+    /// File of requests, relative to this file, beside those that are made from the rules: a JSON list,
+    /// JSON Lines, or a decision log of OPA.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requests: Option<String>,
+    /// Rule to ask of Rego, as `data.package.rule`; found by itself where only one is called `allow`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entrypoint: Option<String>,
 }
 
 /// A Prometheus, and how it is reached.
@@ -219,6 +248,18 @@ impl Fleet {
     pub fn parse(text: &str) -> Result<Self, FleetFileError> {
         FleetFile::parse(text)?.check(text)
     }
+
+    /// What a node can do in this fleet: a hub lets an unmodified OPA be pinned, synced and rolled back.
+    pub fn capabilities(&self, api: NodeApi) -> Capabilities {
+        let mut found = capabilities(api);
+        if api == NodeApi::Opa && self.hub.is_some() {
+            for capability in OPA_FOLLOWS_A_HUB {
+                found.cannot.remove(&capability);
+                found.can.insert(capability);
+            }
+        }
+        found
+    }
 }
 
 impl FleetFile {
@@ -268,6 +309,7 @@ impl FleetFile {
             }
         }
         let prometheus = self.prometheus.map(PrometheusEntry::into_node).transpose()?;
+        let hub = self.hub.map(|hub| hub.checked(&self.name)).transpose()?;
         let mut nodes = BTreeMap::new();
         let mut label_sets = BTreeSet::new();
         let mut desired_by_node = BTreeMap::new();
@@ -297,6 +339,8 @@ impl FleetFile {
             trusted_keys: self.trust.keys,
             bundles: self.bundles,
             prometheus: prometheus.map(Arc::new),
+            decisions: self.decisions.unwrap_or_default(),
+            hub: hub.map(Arc::new),
             nodes,
         })
     }

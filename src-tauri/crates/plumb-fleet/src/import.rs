@@ -230,6 +230,8 @@ fn changed_fields(was: &NodeEntry, now: &NodeEntry) -> Vec<ChangedField> {
 fn empty(name: FleetId) -> FleetFile {
     FleetFile {
         prometheus: None,
+        decisions: None,
+        hub: None,
         name,
         environment: String::new(),
         read_only: false,

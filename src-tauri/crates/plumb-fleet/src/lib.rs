@@ -23,7 +23,7 @@ pub use desired::{
 };
 pub use drift::{DriftState, Verdict};
 pub use filter::{Filter, FilterError, FilterSubject};
-pub use fleet::{Fleet, FleetFile, FleetFileError};
+pub use fleet::{Fleet, FleetFile, FleetFileError, Hub};
 pub use group::Group;
 pub use health::{Assessment, Caution, assess, cautions, expected};
 pub use ids::{

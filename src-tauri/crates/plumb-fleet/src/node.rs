@@ -87,12 +87,17 @@ pub struct Node {
 impl Node {
     /// Whether the node's address is on this machine.
     pub fn is_loopback(&self) -> bool {
-        match self.url.host() {
-            Some(url::Host::Domain(name)) => name == "localhost",
-            Some(url::Host::Ipv4(address)) => address.is_loopback(),
-            Some(url::Host::Ipv6(address)) => address.is_loopback(),
-            None => false,
-        }
+        is_loopback(&self.url)
+    }
+}
+
+/// Whether an address is on this machine.
+pub(crate) fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(url::Host::Domain(name)) => name == "localhost",
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
     }
 }
 
@@ -137,9 +142,13 @@ pub enum Route {
 }
 
 /// The reason shown for what unmodified OPA cannot be asked until a hub serves its bundles.
-pub const OPA_NEEDS_BUNDLE_SERVER: &str = "OPA loads what its bundle server offers; publish the bundle there, then this node follows by polling";
+pub const OPA_NEEDS_BUNDLE_SERVER: &str = "OPA loads what its bundle server offers; publish the bundle there, then this node follows by polling, or name the hub that serves it: [hub] in the fleet file";
 
-/// What each node API can do.
+/// What can be done to an OPA by telling the hub that serves its bundles what it should run.
+pub const OPA_FOLLOWS_A_HUB: [Capability; 3] =
+    [Capability::Sync, Capability::Pin, Capability::Rollback];
+
+/// What each node API can do by itself; see [`crate::Fleet::capabilities`] for what it can do in its fleet.
 pub fn capabilities(api: NodeApi) -> Capabilities {
     use Capability as C;
     let (can, cannot): (&[C], &[(C, &str)]) = match api {

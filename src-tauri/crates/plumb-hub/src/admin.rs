@@ -1,10 +1,11 @@
-//! What the person on the hub's own machine does with its data folder, beside a running hub or without one.
+//! What the person on the hub's own machine does with its data folder or its database, beside a running hub or without
+//! one.
 
 use std::path::Path;
 
 use jiff::Timestamp;
 use plumb_alert::{Retention, RoleMatrix, RoutingPolicy};
-use plumb_inbox::{Inbox, PostgresStore, Settings, SqliteStore};
+use plumb_inbox::{Inbox, PostgresSettings, PostgresStore, Settings, SqliteStore};
 pub use plumb_inbox::{Migration, Step};
 use plumb_wire::hub::{CreatedIdentity, Identities, IdentityView, NewIdentity};
 
@@ -12,45 +13,53 @@ use crate::{
     error::HubError,
     identity,
     problem::Problem,
-    state::{State, topic},
+    state::{State, StatePlace, topic},
 };
 
-/// Makes an identity in the data folder of a hub.
+/// Makes an identity where a hub keeps them.
 pub async fn create_identity(
-    data: &Path,
+    at: impl Into<StatePlace>,
     roles: &RoleMatrix,
     wanted: &NewIdentity,
     by: &str,
     now: Timestamp,
 ) -> Result<CreatedIdentity, HubError> {
-    let state = open(data).await?;
+    let state = open(&at.into()).await?;
     let made = identity::create(&state, roles, wanted, by, now).await;
     close(state, made).await
 }
 
 /// Every identity of a hub.
-pub async fn identities(data: &Path, now: Timestamp) -> Result<Identities, HubError> {
-    let state = open(data).await?;
+pub async fn identities(at: impl Into<StatePlace>, now: Timestamp) -> Result<Identities, HubError> {
+    let state = open(&at.into()).await?;
     let listed = identity::list(&state, now).await;
     close(state, listed).await
 }
 
 /// Ends an identity; a running hub refuses it from its next request on.
 pub async fn revoke_identity(
-    data: &Path,
+    at: impl Into<StatePlace>,
     id: &str,
     by: &str,
     now: Timestamp,
 ) -> Result<IdentityView, HubError> {
-    let state = open(data).await?;
+    let state = open(&at.into()).await?;
     let revoked = identity::revoke(&state, id, by, now).await;
     close(state, revoked).await
 }
 
 /// Makes or brings up to date what a hub keeps in its data folder. Safe to repeat.
 pub async fn migrate(data: &Path) -> Result<(), HubError> {
-    open(data).await?.close().await;
+    open(&data.into()).await?.close().await;
     Ok(())
+}
+
+/// The tables of a hub that are in a database, and those that are made now; with `dry_run`, that would be made.
+pub async fn migrate_state(
+    settings: &PostgresSettings,
+    dry_run: bool,
+) -> Result<Vec<Step>, HubError> {
+    Ok(State::migrate(settings, !dry_run).await?)
 }
 
 /// The tables of alerts that are there, and those that are made now; with `dry_run`, that would be made.
@@ -89,11 +98,11 @@ pub struct Expired {
 
 /// What is older than it is kept, log by log; removes it where asked to.
 pub async fn retention(
-    data: &Path,
+    at: impl Into<StatePlace>,
     before: Timestamp,
     remove: bool,
 ) -> Result<Vec<Expired>, HubError> {
-    let state = open(data).await?;
+    let state = open(&at.into()).await?;
     let mut expired = Vec::new();
     for log in topic::ALL {
         let entries = state.expire(log, before, remove).await?;
@@ -103,10 +112,12 @@ pub async fn retention(
     Ok(expired)
 }
 
-async fn open(data: &Path) -> Result<State, HubError> {
-    let failed = |error| HubError::Folder { path: data.to_owned(), error };
-    std::fs::create_dir_all(data).map_err(failed)?;
-    Ok(State::open(data).await?)
+async fn open(place: &StatePlace) -> Result<State, HubError> {
+    if let StatePlace::Folder(data) = place {
+        let failed = |error| HubError::Folder { path: data.clone(), error };
+        std::fs::create_dir_all(data).map_err(failed)?;
+    }
+    Ok(State::open(place).await?)
 }
 
 async fn close<T>(state: State, done: Result<T, Problem>) -> Result<T, HubError> {

@@ -355,14 +355,14 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     get(
         "/v1/hub/fleets/{fleet}/refused",
         "refused",
-        "The signed list of digests that no node should take",
+        "The refused list of a fleet: content that no node may take, as the people of its roster signed it",
     )
     .needs(Entitlement::PackRead)
     .gives(Body::Bytes("application/json")),
     get(
         "/v1/hub/fleets/{fleet}/refused",
         "refuse",
-        "Replaces that list; with If-Match where there is one",
+        "Takes a newer version of that list, which forgets nothing that was refused",
     )
     .put()
     .needs(Entitlement::Refuse)

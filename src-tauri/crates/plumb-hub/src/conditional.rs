@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::http::{HeaderMap, HeaderValue, header};
 use jiff::{Timestamp, fmt::rfc2822};
 use plumb_fleet::Digest;
-use plumb_wire::packs::{PREFER, etag};
+use plumb_wire::packs::{PREFER, etag, etag_digest};
 
 use crate::limits::WAIT_MAX;
 
@@ -22,26 +22,18 @@ impl Stand {
     pub(crate) fn is_held(self, headers: &HeaderMap) -> bool {
         let mut tags = headers.get_all(header::IF_NONE_MATCH).iter().peekable();
         if tags.peek().is_some() {
-            let own = etag(&self.digest.to_hex());
-            let own = own.trim_start_matches("W/");
+            let own = self.digest.to_hex();
             return tags
                 .filter_map(|tags| tags.to_str().ok())
                 .flat_map(|tags| tags.split(','))
                 .any(|tag| {
                     let tag = tag.trim();
-                    tag == "*" || tag.trim_start_matches("W/") == own
+                    tag == "*" || etag_digest(tag) == Some(own.as_str())
                 });
         }
         let since = headers.get(header::IF_MODIFIED_SINCE).and_then(|since| since.to_str().ok());
         let since = since.and_then(|since| rfc2822::parse(since).ok());
         since.is_some_and(|since| self.modified_at <= since.timestamp())
-    }
-
-    /// Whether whoever writes knew what is there.
-    pub(crate) fn is_known(self, headers: &HeaderMap) -> bool {
-        let own = etag(&self.digest.to_hex());
-        let known = headers.get(header::IF_MATCH).and_then(|tag| tag.to_str().ok());
-        known.is_some_and(|tag| tag.trim() == own)
     }
 
     /// ETag and time of an answer.

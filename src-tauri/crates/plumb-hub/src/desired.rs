@@ -29,11 +29,10 @@ pub(crate) async fn set(
 ) -> Result<Desired, Problem> {
     check(fleet, &wanted.nodes, &wanted.reason)?;
     let which = WhichVersion { version: wanted.version.clone(), digest: wanted.digest.clone() };
-    let pack = registry::kept(&hub.state, &wanted.pack).await?;
-    let found = pack.find(&wanted.pack, &which)?;
-    let now = hub.now();
+    let (pack, found) = registry::find(&hub.state, &wanted.pack, &which).await?;
+    let now = hub.time().await?;
     let to = DesiredVersion {
-        pack: wanted.pack.clone(),
+        pack,
         version: found.version.clone(),
         digest: found.digest.to_string(),
         by: by.to_owned(),
@@ -52,7 +51,7 @@ pub(crate) async fn lift(
     by: &str,
 ) -> Result<Desired, Problem> {
     check(fleet, &wanted.nodes, &wanted.reason)?;
-    let seen = check_lock(&hub.state, fleet, wanted.lease.as_deref(), hub.now()).await?;
+    let seen = check_lock(&hub.state, fleet, wanted.lease.as_deref(), hub.time().await?).await?;
     change(hub, fleet, &wanted.nodes, None, &wanted.reason, (by, seen)).await
 }
 
@@ -164,13 +163,17 @@ pub(crate) async fn take_lock(
     if !(1..=LEASE_S_MAX).contains(&wanted.ttl_s) {
         return Err(Problem::refused(format!("ttl_s must be between 1 and {LEASE_S_MAX}")));
     }
-    let now = hub.now();
+    let now = hub.time().await?;
     let ttl = SignedDuration::from_secs(i64::from(wanted.ttl_s));
     let until = now.saturating_add(ttl).unwrap_or(Timestamp::MAX);
     let fresh = hex::encode(random::<16>());
     let lock = hub.state.change(LOCK, fleet, now, |known: Option<Lock>| {
-        if let Some(problem) =
-            known.as_ref().and_then(|lock| lock.held_by_other(wanted.lease.as_deref(), now))
+        let again =
+            |lock: &Lock| wanted.again && lock.holder == by && lock.purpose == wanted.purpose;
+        if let Some(problem) = known
+            .as_ref()
+            .filter(|lock| !again(lock))
+            .and_then(|lock| lock.held_by_other(wanted.lease.as_deref(), now))
         {
             return Err(problem);
         }
@@ -194,7 +197,7 @@ pub(crate) async fn release_lock(
     lease: &str,
     by: &str,
 ) -> Result<LockView, Problem> {
-    let now = hub.now();
+    let now = hub.time().await?;
     let lock = hub.state.change(LOCK, fleet, now, |known: Option<Lock>| {
         let mut lock = known.ok_or_else(|| Problem::not_found("nobody holds this lock"))?;
         if let Some(problem) = lock.held_by_other(Some(lease), now) {

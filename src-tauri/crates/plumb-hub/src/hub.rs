@@ -5,12 +5,13 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use axum::{Router, middleware::from_fn_with_state};
 use jiff::Timestamp;
 use plumb_alert::{ReleaseGates, RoleMatrix, SloPolicy};
-use plumb_inbox::{AlertStore, Durability, Inbox, Settings, SqliteStore};
+use plumb_inbox::{AlertStore, Durability, Inbox, PostgresSettings, Settings, SqliteStore};
 use plumb_serve::{TlsConfig, serve};
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::time::interval;
@@ -21,14 +22,14 @@ use crate::{
     error::HubError,
     folder::chain,
     identity, limits,
-    limits::{BOOTSTRAP_CHARS_MIN, LOOK_EVERY},
+    limits::{BOOTSTRAP_CHARS_MIN, LOOK_EVERY, SOURCES_EVERY},
     packs::Packs,
     policies::Policies,
     rates::{Rate, Rates},
     routes,
     serve::bound,
     served::Shop,
-    state::State,
+    state::{State, StateError, StatePlace},
     storage::{Blobs, PackStorage},
 };
 
@@ -46,11 +47,15 @@ pub struct TeamOptions {
     /// With a client CA, a certificate whose name has a role is as good as a token.
     pub tls: Option<TlsConfig>,
     pub policies: Policies,
-    /// Where alerts and incidents are kept; in the data folder where it is not said.
+    /// A database that keeps what the hub knows, shared with other hubs; else it is in the data folder.
+    pub database: Option<PostgresSettings>,
+    /// Where alerts and incidents are kept; in that database, or in the data folder, where it is not said.
     pub alerts: Option<Settings>,
     /// Requests of one caller.
     pub rate: Rate,
     pub packs: PackStorage,
+    /// How often it looks whether a source of alerts has gone quiet that the routing policy expects.
+    pub sources_every: Duration,
     pub clock: Clock,
 }
 
@@ -72,10 +77,19 @@ impl TeamOptions {
             bootstrap: None,
             tls: None,
             policies: Policies::default(),
+            database: None,
             alerts: None,
             rate: limits::CALLER_RATE,
             packs: PackStorage::Data,
+            sources_every: SOURCES_EVERY,
             clock: Arc::new(Timestamp::now),
+        }
+    }
+
+    fn state_place(&self) -> StatePlace {
+        match &self.database {
+            Some(settings) => StatePlace::Postgres(settings.clone()),
+            None => StatePlace::Folder(self.data.clone()),
         }
     }
 
@@ -129,6 +143,11 @@ impl std::ops::Deref for Hub {
 impl Hub {
     pub(crate) fn now(&self) -> Timestamp {
         (self.clock.0)()
+    }
+
+    /// The time that decides between hubs that share their state.
+    pub(crate) async fn time(&self) -> Result<Timestamp, StateError> {
+        self.state.now(self.now()).await
     }
 
     /// Serves what was just changed, before the change is answered.
@@ -190,7 +209,7 @@ pub async fn serve_team(options: TeamOptions) -> Result<TeamHub, HubError> {
     let tls = options.tls.as_ref().map(plumb_serve::server).transpose()?;
     let folder = |error| HubError::Folder { path: options.data.clone(), error };
     std::fs::create_dir_all(&options.data).map_err(folder)?;
-    let state = State::open(&options.data).await?;
+    let state = State::open(&options.state_place()).await?;
     let now = (options.clock)();
     if options.bootstrap.is_none() && !identity::has_admin(&state, now).await? {
         return Err(HubError::NoAdmin);
@@ -199,7 +218,8 @@ pub async fn serve_team(options: TeamOptions) -> Result<TeamHub, HubError> {
     let blobs = Blobs::open(&options.packs, &options.data)?;
     let shop = Shop::new(blobs.clone(), Packs::of_registry(stop.clone()));
     shop.refresh(&state).await?;
-    let store = open_alerts(options.alerts, &options.data, &options.clock).await?;
+    let alerts = options.alerts.or_else(|| options.database.map(Settings::Postgres));
+    let store = open_alerts(alerts, &options.data, &options.clock).await?;
     let inbox = Inbox::new(store, options.policies.routing);
     let hub = Hub(Arc::new(Inner {
         state: state.clone(),
@@ -220,6 +240,7 @@ pub async fn serve_team(options: TeamOptions) -> Result<TeamHub, HubError> {
     let tracker = TaskTracker::new();
     tracker.spawn(serve(serving, stop.clone()));
     tracker.spawn(look(state.clone(), stop.clone()));
+    tracker.spawn(watch(inbox.clone(), options.sources_every, stop.clone()));
     tracker.spawn(follow(hub, stop.clone()));
     Ok(TeamHub { address, encrypted, state, inbox, stop, tracker })
 }
@@ -251,6 +272,28 @@ async fn look(state: State, stop: CancellationToken) {
         }
         if let Err(error) = state.look().await {
             tracing::warn!(error = %chain(&error), "the state cannot be looked at");
+        }
+    }
+}
+
+/// Raises an alert where a source has gone quiet. Hubs that share an inbox all look; what they see is one alert.
+async fn watch(inbox: Inbox, every: Duration, stop: CancellationToken) {
+    let mut every = interval(every);
+    every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    // Whoever was away with the hub gets the time to come back.
+    every.tick().await;
+    loop {
+        tokio::select! {
+            _ = every.tick() => {}
+            () = stop.cancelled() => return,
+        }
+        match inbox.watch_sources().await {
+            Ok(told) => {
+                for error in told.into_iter().filter_map(Result::err) {
+                    tracing::warn!(error = %chain(&error), "a quiet source is not told");
+                }
+            }
+            Err(error) => tracing::warn!(error = %chain(&error), "sources cannot be looked at"),
         }
     }
 }

@@ -33,12 +33,14 @@ pub use folder::{PackFolder, build, publish};
 pub use hub::{Clock, TeamHub, TeamOptions, serve_team};
 pub use packs::{Packs, router};
 pub use plumb_alert::RoleMatrix;
-pub use plumb_inbox::{Durability, Settings as AlertSettings};
+pub use plumb_inbox::{
+    Durability, PostgresSettings, Settings as AlertSettings, backend::BACKEND_VARIABLE,
+};
 pub use plumb_wire::hub as wire;
 pub use policies::Policies;
 pub use rates::Rate;
 pub use serve::{HubConfig, RunningHub, serve_packs};
-pub use state::StateError;
+pub use state::{StateError, StatePlace};
 pub use storage::PackStorage;
 
 /// The digest a version is known by: SHA-256 of its bytes, in hex.

@@ -46,6 +46,8 @@ pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(75);
 pub(crate) const BODY_BYTES_MAX: usize = 1 << 20;
 /// How often the hub looks whether another process changed its state.
 pub(crate) const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// How often it looks for sources that have gone quiet: a policy counts in minutes.
+pub(crate) const SOURCES_EVERY: Duration = Duration::from_mins(1);
 /// Entries of a log in one answer, where nobody says how many.
 pub(crate) const ENTRIES_DEFAULT: u32 = 200;
 pub(crate) const ENTRIES_MAX: u32 = 5_000;

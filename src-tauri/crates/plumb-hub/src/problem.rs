@@ -102,6 +102,10 @@ impl From<StateError> for Problem {
     fn from(error: StateError) -> Self {
         match error {
             StateError::Conflict { .. } => Self::conflict(error.to_string()),
+            StateError::Server(failure) if failure.trouble.passes() => {
+                tracing::error!(error = %chain(&failure), "the hub's database");
+                Self::not_now("the database of the hub does not answer: try again")
+            }
             error => Self::internal(&error),
         }
     }

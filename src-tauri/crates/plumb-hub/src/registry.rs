@@ -94,6 +94,32 @@ pub(crate) async fn kept(state: &State, pack: &str) -> Result<KeptPack, Problem>
         .ok_or_else(|| Problem::not_found(format!("there is no pack {pack:?}")))
 }
 
+/// A version and its pack; where no pack is named, the first that has the digest.
+pub(crate) async fn find(
+    state: &State,
+    pack: &str,
+    which: &WhichVersion,
+) -> Result<(String, KeptVersion), Problem> {
+    if !pack.is_empty() {
+        let found = kept(state, pack).await?.find(pack, which)?.clone();
+        return Ok((pack.to_owned(), found));
+    }
+    let WhichVersion { version: None, digest: Some(digest) } = which else {
+        return Err(Problem::refused("give the pack, or the digest of the version alone"));
+    };
+    let digest: Digest =
+        digest.parse().map_err(|_| Problem::refused("digest must be 64 lower-case hex digits"))?;
+    let has = |one: &Document<KeptPack>| {
+        let found = one.body.versions.iter().find(|kept| kept.digest == digest)?;
+        Some((one.key.clone(), found.clone()))
+    };
+    all(state).await?.iter().find_map(has).ok_or_else(|| {
+        Problem::not_found(format!(
+            "no pack has a version with the digest {digest}: publish it with `plumb hub packs publish`"
+        ))
+    })
+}
+
 /// Every pack as it is kept.
 pub(crate) async fn all(state: &State) -> Result<Vec<Document<KeptPack>>, StateError> {
     state.list(PACK, "").await

@@ -4,17 +4,70 @@
 //! one transaction over both, and says of every document which version was read, so nobody overwrites what they have
 //! not seen. These few functions are all that another store has to have.
 
+mod postgres;
 mod sqlite;
+#[cfg(test)]
+mod tests;
 
-use std::{path::Path, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use jiff::Timestamp;
+use plumb_inbox::{PostgresSettings, Step, StoreFailure};
 use serde::{Serialize, de::DeserializeOwned};
+use sqlx::migrate::MigrateError;
 use tokio::sync::watch;
 
 use crate::limits::{CONFLICTS_MAX, DOCUMENTS_MAX};
+use postgres::Postgres;
 use sqlite::Sqlite;
-pub use sqlite::StateError;
+
+/// Where a hub keeps what it knows beside packs and alerts.
+#[derive(Debug, Clone)]
+pub enum StatePlace {
+    /// In `hub.sqlite` of its data folder: one hub, or several programs on one machine.
+    Folder(PathBuf),
+    /// In a database that hubs share.
+    Postgres(PostgresSettings),
+}
+
+impl<P: AsRef<Path> + ?Sized> From<&P> for StatePlace {
+    fn from(folder: &P) -> Self {
+        Self::Folder(folder.as_ref().to_owned())
+    }
+}
+
+/// Why the state was not read or changed.
+#[derive(Debug, thiserror::Error)]
+pub enum StateError {
+    #[error("{doing} {path}", path = path.display())]
+    Sqlite {
+        doing: &'static str,
+        path: PathBuf,
+        #[source]
+        error: sqlx::Error,
+    },
+    #[error("{path} was written by a newer version of this program (schema {schema})", path = path.display())]
+    Newer { path: PathBuf, schema: i64 },
+    #[error("{path} cannot be brought up to date", path = path.display())]
+    Migration {
+        path: PathBuf,
+        #[source]
+        error: MigrateError,
+    },
+    #[error(transparent)]
+    Server(#[from] StoreFailure),
+    #[error("the stored {what} does not read back")]
+    Malformed {
+        what: &'static str,
+        #[source]
+        error: serde_json::Error,
+    },
+    #[error("{collection} {key:?} was changed by somebody else in the meantime: read it again")]
+    Conflict { collection: &'static str, key: String },
+}
 
 /// Kinds of documents.
 pub(crate) mod collection {
@@ -148,16 +201,53 @@ pub(crate) struct State(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    store: Sqlite,
+    store: Store,
     revision: watch::Sender<i64>,
 }
 
+/// One of both stores, which do the same.
+#[derive(Debug)]
+enum Store {
+    Sqlite(Sqlite),
+    Postgres(Postgres),
+}
+
+macro_rules! either {
+    ($store:expr, $method:ident($($arg:expr),*)) => {
+        match &$store {
+            Store::Sqlite(store) => store.$method($($arg),*).await,
+            Store::Postgres(store) => store.$method($($arg),*).await,
+        }
+    };
+}
+
 impl State {
-    /// Opens or makes `hub.sqlite` in a folder.
-    pub(crate) async fn open(folder: &Path) -> Result<Self, StateError> {
-        let store = Sqlite::open(&folder.join("hub.sqlite")).await?;
-        let revision = watch::Sender::new(store.revision().await?);
+    /// Opens or makes `hub.sqlite` in a folder, or opens a database whose tables are there.
+    pub(crate) async fn open(place: &StatePlace) -> Result<Self, StateError> {
+        let store = match place {
+            StatePlace::Folder(folder) => {
+                Store::Sqlite(Sqlite::open(&folder.join("hub.sqlite")).await?)
+            }
+            StatePlace::Postgres(settings) => Store::Postgres(Postgres::open(settings).await?),
+        };
+        let revision = watch::Sender::new(either!(store, revision())?);
         Ok(Self(Arc::new(Inner { store, revision })))
+    }
+
+    /// What is to be done to the tables of a database; with `apply` it is done.
+    pub(crate) async fn migrate(
+        settings: &PostgresSettings,
+        apply: bool,
+    ) -> Result<Vec<Step>, StateError> {
+        Postgres::migrate(settings, apply).await
+    }
+
+    /// The time that decides between hubs: that of the database they share, else that of this machine.
+    pub(crate) async fn now(&self, here: Timestamp) -> Result<Timestamp, StateError> {
+        match &self.0.store {
+            Store::Sqlite(_) => Ok(here),
+            Store::Postgres(store) => store.now().await,
+        }
     }
 
     pub(crate) async fn get<T: DeserializeOwned>(
@@ -165,7 +255,7 @@ impl State {
         collection: &'static str,
         key: &str,
     ) -> Result<Option<Document<T>>, StateError> {
-        let found = self.0.store.get(collection, key).await?;
+        let found = either!(self.0.store, get(collection, key))?;
         found.map(|document| read(collection, document)).transpose()
     }
 
@@ -175,7 +265,7 @@ impl State {
         collection: &'static str,
         prefix: &str,
     ) -> Result<Vec<Document<T>>, StateError> {
-        let found = self.0.store.list(collection, prefix).await?;
+        let found = either!(self.0.store, list(collection, prefix))?;
         found.into_iter().map(|document| read(collection, document)).collect()
     }
 
@@ -184,7 +274,7 @@ impl State {
         &self,
         wanted: &Entries,
     ) -> Result<Vec<Entry<T>>, StateError> {
-        let found = self.0.store.entries(wanted).await?;
+        let found = either!(self.0.store, entries(wanted))?;
         let read = |entry: Entry<String>| {
             let body = parse(wanted.topic, &entry.body)?;
             Ok(Entry { seq: entry.seq, at: entry.at, subject: entry.subject, body })
@@ -194,7 +284,7 @@ impl State {
 
     /// Makes a change durable, and wakes whoever waits for one.
     pub(crate) async fn commit(&self, change: &Change, now: Timestamp) -> Result<(), StateError> {
-        let revision = self.0.store.commit(change, now).await?;
+        let revision = either!(self.0.store, commit(change, now))?;
         self.tell(revision);
         Ok(())
     }
@@ -231,7 +321,7 @@ impl State {
         before: Timestamp,
         remove: bool,
     ) -> Result<u64, StateError> {
-        self.0.store.expire(topic, before, remove).await
+        either!(self.0.store, expire(topic, before, remove))
     }
 
     /// Resolves when what is served may have changed, also by other processes as soon as [`Self::look`] sees it.
@@ -245,12 +335,12 @@ impl State {
         topic: &'static str,
         count: usize,
     ) -> Result<(), StateError> {
-        self.0.store.keep_newest(topic, count).await
+        either!(self.0.store, keep_newest(topic, count))
     }
 
     /// Looks whether another process changed something.
     pub(crate) async fn look(&self) -> Result<(), StateError> {
-        let revision = self.0.store.revision().await?;
+        let revision = either!(self.0.store, revision())?;
         self.tell(revision);
         Ok(())
     }
@@ -264,7 +354,7 @@ impl State {
     }
 
     pub(crate) async fn close(&self) {
-        self.0.store.close().await;
+        either!(self.0.store, close());
     }
 }
 

@@ -65,7 +65,8 @@ impl Trouble {
 }
 
 impl StoreFailure {
-    pub(crate) fn new(trouble: Trouble, doing: &'static str, place: &Arc<str>) -> Self {
+    /// Without a cause, as where tables are missing.
+    pub fn new(trouble: Trouble, doing: &'static str, place: &Arc<str>) -> Self {
         Self { trouble, doing, place: place.clone(), source: None }
     }
 

@@ -143,6 +143,18 @@ impl Inbox {
         Ok(Claimed { alerts: claimed, requeued })
     }
 
+    /// Takes this one alert, by the time of the policy where none is given.
+    pub async fn claim_one(
+        &self,
+        alert: &AlertRef,
+        owner: &str,
+        lock_ttl_seconds: Option<i64>,
+    ) -> Result<Decided<Alert>, InboxError> {
+        let by_policy = i64::from(self.policy.defaults.lock_ttl_seconds);
+        let lease = Lease::new(owner, lock_ttl_seconds.unwrap_or(by_policy))?;
+        self.settle(alert, |alert, now| alert.claim(&lease, now)).await
+    }
+
     /// Ends claims and pauses that are over, as a claim does first.
     pub async fn requeue(&self) -> Result<Vec<Decided<Alert>>, InboxError> {
         let mut rows = self.store.write().await?;
@@ -170,6 +182,7 @@ impl Inbox {
         self.settle(alert, |alert, now| alert.fail(failure, now)).await
     }
 
+    /// Decides about one alert and keeps what comes of it.
     async fn settle(
         &self,
         alert: &AlertRef,

@@ -19,7 +19,10 @@ pub use error::{InboxError, StoreFailure, Trouble};
 pub use inbox::{CLAIM_MAX, ClaimRequest, Claimed, Gate, Inbox, LIST_MAX, RetentionPreview};
 pub use memory::MemoryStore;
 pub use migrate::{Migration, Step};
-pub use postgres::{PostgresSettings, PostgresStore};
+pub use postgres::{
+    PostgresSettings, PostgresStore, commit_failure as postgres_commit_failure,
+    failure as postgres_failure, migrate as migrate_postgres,
+};
 pub use sqlite::SqliteStore;
 pub use store::{
     AlertQuery, AlertStore, Clock, Dashboard, Durability, Expiring, IncidentQuery, Pending, Rows,

@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Beside those of the console in one file.
-const TABLE: &str = "inbox_migrations";
+pub(crate) const TABLE: &str = "inbox_migrations";
 
 /// One change of tables.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,13 +38,17 @@ impl Step {
     }
 }
 
-fn migrator(mut migrator: Migrator) -> Migrator {
-    migrator.dangerous_set_table_name(TABLE);
+fn named(mut migrator: Migrator, table: &'static str) -> Migrator {
+    migrator.dangerous_set_table_name(table);
     migrator
 }
 
 fn of_sqlite() -> Migrator {
-    migrator(sqlx::migrate!("migrations/sqlite"))
+    named(sqlx::migrate!("migrations/sqlite"), TABLE)
+}
+
+pub(crate) fn of_postgres() -> Migrator {
+    sqlx::migrate!("migrations/postgres")
 }
 
 pub(crate) fn all_pending_sqlite() -> Vec<Step> {
@@ -63,7 +67,7 @@ pub(crate) async fn sqlite(
             .fetch_one(&mut *conn)
             .await;
     let known = known.map_err(|error| sqlite::failure("looking at its tables", place, error))?;
-    carry_out(conn, of_sqlite(), known, apply)
+    carry_out(conn, of_sqlite(), TABLE, known, apply)
         .await
         .map_err(|error| failure(error, place, sqlite::failure))
 }
@@ -71,15 +75,17 @@ pub(crate) async fn sqlite(
 /// As [`sqlite`].
 pub(crate) async fn postgres(
     conn: &mut PgConnection,
+    migrator: Migrator,
+    table: &'static str,
     apply: bool,
     place: &Arc<str>,
 ) -> Result<Vec<Step>, StoreFailure> {
     let known: Result<bool, _> = sqlx::query_scalar("SELECT to_regclass($1) IS NOT NULL")
-        .bind(TABLE)
+        .bind(table)
         .fetch_one(&mut *conn)
         .await;
     let known = known.map_err(|error| postgres::failure("looking at its tables", place, error))?;
-    carry_out(conn, migrator(sqlx::migrate!("migrations/postgres")), known, apply)
+    carry_out(conn, named(migrator, table), table, known, apply)
         .await
         .map_err(|error| failure(error, place, postgres::failure))
 }
@@ -87,10 +93,11 @@ pub(crate) async fn postgres(
 async fn carry_out<C: Migrate>(
     conn: &mut C,
     migrator: Migrator,
+    table: &str,
     known: bool,
     apply: bool,
 ) -> Result<Vec<Step>, MigrateError> {
-    let applied = if known { conn.list_applied_migrations(TABLE).await? } else { Vec::new() };
+    let applied = if known { conn.list_applied_migrations(table).await? } else { Vec::new() };
     let numbers: Vec<i64> = applied.iter().map(|applied| applied.version).collect();
     if let Some(newer) = numbers.iter().find(|number| !migrator.version_exists(**number)) {
         return Err(MigrateError::VersionMissing(*newer));

@@ -4,6 +4,7 @@ use std::{fmt, io, sync::Arc, time::Duration};
 
 use sqlx::{
     ConnectOptions as _, Connection as _, PgConnection, PgPool,
+    migrate::Migrator,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
@@ -27,6 +28,19 @@ pub struct PostgresSettings {
 impl PostgresSettings {
     pub fn new(dsn: impl Into<String>) -> Self {
         Self { dsn: dsn.into(), deadline: Duration::from_secs(5), connections_max: 8 }
+    }
+
+    /// The database for tables of others beside those of alerts, connected to when it is first asked; and where it
+    /// is, in words.
+    pub fn pool(&self) -> Result<(PgPool, Arc<str>), StoreFailure> {
+        let options = self.options()?;
+        let place = place_of(&options);
+        let pool = PgPoolOptions::new()
+            .max_connections(self.connections_max)
+            .acquire_timeout(self.deadline)
+            .after_connect(|conn, _| Box::pin(keep_commits(conn)))
+            .connect_lazy_with(options);
+        Ok((pool, place))
     }
 
     fn options(&self) -> Result<PgConnectOptions, StoreFailure> {
@@ -74,15 +88,10 @@ impl PostgresStore {
     pub async fn open(settings: &PostgresSettings) -> Result<Self, StoreFailure> {
         let planned = Self::preview(settings).await?;
         let options = settings.options()?;
-        let place = place_of(&options);
+        let (pool, place) = settings.pool()?;
         if planned.iter().any(Step::is_pending) {
             return Err(StoreFailure::new(Trouble::NotMigrated, "opening", &place));
         }
-        let pool = PgPoolOptions::new()
-            .max_connections(settings.connections_max)
-            .acquire_timeout(settings.deadline)
-            .after_connect(|conn, _| Box::pin(keep_commits(conn)))
-            .connect_lazy_with(options.clone());
         Ok(Self { pool, options, place, deadline: settings.deadline })
     }
 
@@ -97,13 +106,7 @@ impl PostgresStore {
     }
 
     async fn steps(settings: &PostgresSettings, apply: bool) -> Result<Vec<Step>, StoreFailure> {
-        let options = settings.options()?;
-        let place = place_of(&options);
-        let mut conn = connect(&options, settings.deadline, &place).await?;
-        let steps = migrate::postgres(&mut conn, apply, &place).await;
-        // What was committed stays, whatever becomes of the farewell.
-        let _ = within(settings.deadline, conn.close()).await;
-        steps
+        migrate(settings, migrate::of_postgres(), migrate::TABLE, apply).await
     }
 
     async fn begin(
@@ -160,6 +163,28 @@ impl AlertStore for PostgresStore {
     }
 }
 
+/// What is to be done to tables of a database, of alerts or of others; with `apply` it is done. `table` is where those
+/// who made them keep which migrations they applied.
+pub async fn migrate(
+    settings: &PostgresSettings,
+    migrator: Migrator,
+    table: &'static str,
+    apply: bool,
+) -> Result<Vec<Step>, StoreFailure> {
+    let options = settings.options()?;
+    let place = place_of(&options);
+    let mut conn = connect(&options, settings.deadline, &place).await?;
+    let steps = migrate::postgres(&mut conn, migrator, table, apply, &place).await;
+    // What was committed stays, whatever becomes of the farewell.
+    let _ = within(settings.deadline, conn.close()).await;
+    steps
+}
+
+/// What a failed commit means: a connection that broke then leaves its outcome unknown.
+pub fn commit_failure(place: &Arc<str>, error: sqlx::Error) -> StoreFailure {
+    failure("committing", place, error).of_commit()
+}
+
 async fn connect(
     options: &PgConnectOptions,
     deadline: Duration,
@@ -192,7 +217,8 @@ fn place_of(options: &PgConnectOptions) -> Arc<str> {
     place.into()
 }
 
-pub(crate) fn failure(doing: &'static str, place: &Arc<str>, error: sqlx::Error) -> StoreFailure {
+/// What went wrong with a database, told apart by what a person does about it.
+pub fn failure(doing: &'static str, place: &Arc<str>, error: sqlx::Error) -> StoreFailure {
     let trouble = match &error {
         sqlx::Error::Database(database) => trouble(database.code().as_deref().unwrap_or_default()),
         sqlx::Error::Io(error) if error.kind() == io::ErrorKind::TimedOut => Trouble::Slow,

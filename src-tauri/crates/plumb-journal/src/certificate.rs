@@ -1,6 +1,6 @@
 //! Convergence certificate: what every target of a run was seen to run some time after its end.
 
-use std::collections::BTreeSet;
+use std::{borrow::Cow, collections::BTreeSet};
 
 use jiff::Timestamp;
 use plumb_fleet::{ContentDigest, FleetId, NodeId, PlanHash, RunId, Version};
@@ -23,7 +23,8 @@ const REASON_CHARS_MAX: usize = 300;
 /// the predicate in full.
 const CONTENTS_NAMED_MAX: usize = 64;
 
-/// What is certified of a run. Green when every target stood as the plan wanted it.
+/// What is certified of a run. Green when every target stood as the plan wanted it; after a rollback, as
+/// before the plan.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Certificate {
@@ -75,7 +76,7 @@ pub struct Target {
 pub struct Seen {
     pub content: Option<ContentDigest>,
     pub version: Option<Version>,
-    /// Why it does not stand as the plan wanted it.
+    /// Why it does not stand as it was to.
     pub straggles: Option<String>,
 }
 
@@ -99,7 +100,8 @@ pub fn due(state: &RunState) -> Option<Timestamp> {
 }
 
 impl Certificate {
-    /// Certifies what `look` tells of each target. The look began at `began` and ended at `observed_at`.
+    /// Certifies what `look` tells of each target, which is handed what the target was to stand as. The look
+    /// began at `began` and ended at `observed_at`.
     pub fn new(
         plan: &Plan,
         (state, journal): (&RunState, Head),
@@ -114,11 +116,14 @@ impl Certificate {
         {
             return Err(TooEarly::NotSettled { at });
         }
+        let taken_back = outcome == Outcome::RolledBack;
         let targets = plan.targets().map(|target| {
-            let seen = look(target);
+            let part =
+                if taken_back { Cow::Owned(target.taken_back()) } else { Cow::Borrowed(target) };
+            let seen = look(&part);
             Target {
-                node: target.node.clone(),
-                wanted: target.after.content,
+                node: part.node.clone(),
+                wanted: part.after.content,
                 observed: seen.content,
                 version: seen.version,
                 straggles: seen.straggles.map(|why| why.chars().take(REASON_CHARS_MAX).collect()),
@@ -139,7 +144,7 @@ impl Certificate {
         })
     }
 
-    /// Whether every target stood as the plan wanted it. A plan without targets proves nothing.
+    /// Whether every target stood as it was to. A plan without targets proves nothing.
     pub fn is_green(&self) -> bool {
         !self.targets.is_empty() && self.stragglers().next().is_none()
     }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     effect::Effect,
-    plan::{NodePlan, PlanInput, path_on_node, resolved},
+    plan::{self, NodePlan, PlanInput, resolved},
     undo::Undo,
 };
 
@@ -69,14 +69,19 @@ fn load(target: &NodePlan, runs: &NamedContent, input: PlanInput<'_>) -> Vec<Eff
     else {
         return Vec::new();
     };
-    let path = path_on_node(node, entry);
-    vec![Effect::Verify { path: path.clone() }, Effect::Reload { path }]
+    plan::load(node, entry)
 }
 
 impl NodePlan {
     /// The way back as a part of its own; nothing where the plan holds none.
     pub fn way_back(&self) -> Option<Self> {
-        (!self.back.is_empty()).then(|| Self {
+        (!self.back.is_empty()).then(|| self.taken_back())
+    }
+
+    /// As the node stands when nothing of the plan is left on it, by a way back or without any.
+    #[must_use]
+    pub fn taken_back(&self) -> Self {
+        Self {
             node: self.node.clone(),
             before: self.after.clone(),
             after: self.before.clone(),
@@ -84,6 +89,6 @@ impl NodePlan {
             undo: Undo::Nothing,
             back: Vec::new(),
             deadline_s: self.deadline_s,
-        })
+        }
     }
 }

@@ -53,6 +53,8 @@ pub struct Evidence {
     pub bundles: BTreeSet<BundleDigest>,
     /// Digest of the report of a dry run.
     pub dry_run: Option<Digest>,
+    /// Digest of what that dry run found to be answered differently.
+    pub decisions: Option<Digest>,
     /// Digest of the evidence of each item of the readiness checklist.
     pub readiness: BTreeMap<String, Digest>,
 }
@@ -104,6 +106,7 @@ pub fn bound(plan: &Plan, evidence: &Evidence) -> Option<Bound> {
         requester: terms.requester.clone(),
         targets: targets(plan.targets().map(|target| &target.node)),
         dry_run: evidence.dry_run,
+        decisions: evidence.decisions,
         readiness: evidence.readiness.clone(),
     })
 }

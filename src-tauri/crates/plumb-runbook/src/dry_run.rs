@@ -6,6 +6,7 @@ use plumb_fleet::{Digest, NodeId, PlanHash};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    decisions::{self, ContentChange},
     plan::{Plan, Running},
     readiness::WayBack,
 };
@@ -18,6 +19,8 @@ pub struct DryRun {
     pub format: u32,
     pub plan: PlanHash,
     pub nodes: BTreeMap<NodeId, DryRunNode>,
+    /// What each change of content changes in the answers, in order.
+    pub decisions: Vec<ContentChange>,
 }
 
 /// What one node answered. Nothing in it depends on when it was asked, how long it took, or by which
@@ -65,9 +68,17 @@ pub enum Precondition {
 }
 
 impl DryRun {
+    /// Format of these bytes.
+    pub const FORMAT: u32 = 2;
+
     /// An empty report for a plan.
     pub fn of(plan: &Plan) -> Self {
-        Self { format: 1, plan: plan.hash(), nodes: BTreeMap::new() }
+        Self {
+            format: Self::FORMAT,
+            plan: plan.hash(),
+            nodes: BTreeMap::new(),
+            decisions: Vec::new(),
+        }
     }
 
     /// Canonical bytes (RFC 8785): the same on every machine.
@@ -93,6 +104,11 @@ impl DryRun {
             .collect()
     }
 
+    /// SHA-256 of what is answered differently, which an approval binds; nothing where no content changes.
+    pub fn decisions_digest(&self) -> Option<Digest> {
+        decisions::digest(&self.decisions)
+    }
+
     /// Every node about which another dry run says something else, with what it says, by name.
     pub fn differences(&self, now: &Self) -> Vec<(NodeId, String)> {
         let names: BTreeSet<&NodeId> = self.nodes.keys().chain(now.nodes.keys()).collect();
@@ -107,6 +123,11 @@ impl DryRun {
                 Some((node.clone(), what))
             })
             .collect()
+    }
+
+    /// What it says otherwise of the answers that change, one line each.
+    pub fn other_decisions(&self, now: &Self) -> Vec<String> {
+        decisions::differences(&self.decisions, &now.decisions)
     }
 
     /// How many nodes gave which answers, one line each, most nodes first.

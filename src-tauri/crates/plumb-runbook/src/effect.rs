@@ -1,6 +1,6 @@
 //! One primitive thing the executor can do to a node.
 
-use plumb_fleet::{ContentDigest, NamedContent, Version};
+use plumb_fleet::{BundleDigest, ContentDigest, NamedContent, Version};
 use serde::{Deserialize, Serialize};
 
 /// One primitive thing the executor can do to a node.
@@ -13,6 +13,9 @@ pub enum Effect {
     Reload { path: String },
     /// Tell an agent which version it should run. Undone by the former pin.
     Pin { version: Version, content: ContentDigest },
+    /// Have the hub serve a bundle to a node that follows it, as an unmodified OPA does. Undone by serving what
+    /// ran before.
+    Serve { version: Version, content: ContentDigest, digest: BundleDigest },
     /// Make an agent take its pinned version. Undone by what ran before, by its content.
     Sync { force: bool },
     /// Make an agent return to last-known-good or a named version. Undone the same way.
@@ -40,6 +43,9 @@ impl Effect {
             Self::Verify { path } => format!("verify {path}"),
             Self::Reload { path } => format!("reload {path}"),
             Self::Pin { version, content } => format!("pin {version} ({})", content.short()),
+            Self::Serve { version, content, .. } => {
+                format!("have the hub serve {version} ({})", content.short())
+            }
             Self::Sync { force: false } => "take the pinned version".to_owned(),
             Self::Sync { force: true } => {
                 "take the pinned version, also if it already runs".to_owned()

@@ -136,6 +136,10 @@ pub fn findings_around(
             if let Effect::Verify { path } = effect {
                 found.extend(probe_finding(target, path, probes.get(&target.node), input));
             }
+            if let Effect::Serve { version, digest, .. } = effect {
+                let probe = probes.get(&target.node);
+                found.extend(hub_finding(target, version.as_str(), *digest, probe, input));
+            }
         }
         if let Undo::Impossible { reason } = &target.undo {
             found.push(Finding {
@@ -211,6 +215,50 @@ fn probe_finding(
             FindingCode::NotAsked,
             format!("was not asked yet whether it accepts {path}"),
             "it is asked before the reload".to_owned(),
+        ),
+    };
+    Some(Finding { severity, code, node: Some(target.node.clone()), message, remedy })
+}
+
+/// What the hub said when it was asked whether it has a bundle.
+fn hub_finding(
+    target: &NodePlan,
+    version: &str,
+    digest: BundleDigest,
+    probe: Option<&Probe>,
+    input: PlanInput<'_>,
+) -> Option<Finding> {
+    let (severity, code, message, remedy) = match probe {
+        Some(Probe::Verified) => return None,
+        Some(Probe::Missing) => {
+            let entry = input.desired.catalogue.entries.iter().find(|entry| entry.digest == digest);
+            let file = entry.map_or("FILE", |entry| entry.local_path.as_deref().unwrap_or("FILE"));
+            (
+                Severity::Fatal,
+                FindingCode::BundleMissing,
+                format!("follows a hub that has no bundle {} of {version}", digest.short()),
+                format!(
+                    "publish it: plumb hub packs publish {file} --id PACK --version {version} --no-serve"
+                ),
+            )
+        }
+        Some(Probe::Refused { message }) => (
+            Severity::Fatal,
+            FindingCode::BundleRefused,
+            format!("follows a hub that refuses to say whether it has {version}: {message}"),
+            "ask for a role that may: plumb hub token create --role operator".to_owned(),
+        ),
+        Some(Probe::NoAnswer { message }) => (
+            Severity::Warning,
+            FindingCode::NoAnswer,
+            format!("follows a hub that did not say whether it has {version}: {message}"),
+            "look whether the hub runs: GET /healthz".to_owned(),
+        ),
+        None => (
+            Severity::Note,
+            FindingCode::NotAsked,
+            format!("follows a hub that was not asked yet whether it has {version}"),
+            "it is told when the run reaches this node".to_owned(),
         ),
     };
     Some(Finding { severity, code, node: Some(target.node.clone()), message, remedy })

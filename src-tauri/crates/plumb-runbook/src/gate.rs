@@ -46,6 +46,9 @@ pub enum GateCheck {
     Latency { p95_us_max: u64 },
     /// The one value a Prometheus query answers, in thousandths.
     Prometheus { query: String, milli_max: i64 },
+    /// Every changed node answers the requests of the comparison as its new content does, when it is
+    /// evaluated here: no unexpected flips.
+    Decisions,
     /// Somebody looked and says so, with a reason.
     Attest { what: String },
 }
@@ -69,13 +72,20 @@ impl GateCheck {
             Self::Prometheus { query, milli_max } => {
                 format!("{query} is at most {}", Milli(*milli_max))
             }
+            Self::Decisions => "changed nodes answer as their new content does".to_owned(),
             Self::Attest { what } => format!("somebody attests: {what}"),
         }
     }
 
     /// Whether a value beyond the limit fails the gate at once, and not only when patience ends.
     pub const fn is_alarm(&self) -> bool {
-        matches!(self, Self::ErrorRate { .. } | Self::Latency { .. } | Self::Prometheus { .. })
+        matches!(
+            self,
+            Self::ErrorRate { .. }
+                | Self::Latency { .. }
+                | Self::Prometheus { .. }
+                | Self::Decisions
+        )
     }
 }
 

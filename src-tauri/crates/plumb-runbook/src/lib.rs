@@ -8,6 +8,7 @@ pub mod action;
 pub mod approval;
 pub mod back;
 pub mod consent;
+pub mod decisions;
 pub mod document;
 pub mod dry_run;
 pub mod effect;
@@ -29,6 +30,7 @@ pub use approval::{
 };
 pub use back::Branch;
 pub use consent::{Approvals, ConsentTerms, Evidence};
+pub use decisions::{Compared, ContentChange, FlipCounts};
 pub use dry_run::{DryRun, DryRunNode, Precondition, Readiness, VerifyAnswer};
 pub use effect::Effect;
 pub use finding::{Finding, FindingCode, Probe, Severity, bundle_of, findings, findings_around};

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use plumb_fleet::{
     Assessment, Capability, CatalogueEntry, ContentDigest, Desired, DesiredVersion, Digest,
     DriftState, Fleet, NamedContent, Node, NodeApi, NodeId, NodeObservation, NodeReport, Offer,
-    PlanHash, Snapshot, Version, capabilities,
+    PlanHash, Snapshot, Version,
 };
 use serde::{Deserialize, Serialize};
 
@@ -24,6 +24,8 @@ use crate::{
 pub const EFFECTS_MAX: usize = 3 * plumb_fleet::fleet::NODES_MAX + 1;
 /// How long a node may take to prove a sync or rollback by content, in seconds.
 pub(crate) const ARRIVAL_DEADLINE_S: u32 = 30;
+/// An OPA that does not wait for what is new asks again after two minutes at most, where nobody set it otherwise.
+const OPA_ASKS_WITHIN_S: u32 = 180;
 /// A restart also has to start a process.
 const RESTART_DEADLINE_S: u32 = 60;
 
@@ -362,14 +364,22 @@ fn plan_node(
         // It is another one for each node.
         Action::Undo { .. } => None,
     };
-    let abilities = capabilities(node.api);
+    let abilities = input.fleet.capabilities(node.api);
     if let Some(reason) = needed.and_then(|needed| abilities.cannot.get(&needed)) {
         return Err((LeftOutReason::CannotDo, reason.clone()));
     }
     let before = answering(seen)?;
+    if node.api == NodeApi::Opa && *action == Action::Unpin {
+        let detail = "what its hub tells it to run is lifted there: plumb hub desired lift";
+        return Err((LeftOutReason::CannotDo, detail.to_owned()));
+    }
     match action {
         Action::Sync { force } => sync_node(node, before, None, *force, input),
         Action::Pin { sync: true, .. } | Action::ResolveConflict { .. } => {
+            sync_node(node, before, change, false, input)
+        }
+        // What its hub says is what an OPA loads next: it is not pinned without a sync.
+        Action::Pin { .. } if node.api == NodeApi::Opa => {
             sync_node(node, before, change, false, input)
         }
         Action::Pin { sync: false, version, .. } => pin_node(node, before, version, change, input),
@@ -501,10 +511,7 @@ fn sync_node(
             // Without force, a node would keep content whose signature does not hold.
             Effect::Sync { force: force || state == Some(DriftState::Tampered) },
         ],
-        NodeApi::Reload | NodeApi::Opa => {
-            let path = path_on_node(node, entry);
-            vec![Effect::Verify { path: path.clone() }, Effect::Reload { path }]
-        }
+        NodeApi::Reload | NodeApi::Opa => load(node, entry),
     };
     let undo = undo_of(node, &before, input.report(&node.id), input.desired);
     Ok(NodePlan {
@@ -514,8 +521,26 @@ fn sync_node(
         effects,
         undo,
         back: Vec::new(),
-        deadline_s: ARRIVAL_DEADLINE_S,
+        deadline_s: arrival_deadline_s(node.api),
     })
+}
+
+/// How a node without a pin of its own is brought to a bundle: a file that it reloads, or what its hub says.
+pub(crate) fn load(node: &Node, entry: &CatalogueEntry) -> Vec<Effect> {
+    if node.api == NodeApi::Opa {
+        let CatalogueEntry { content, digest, .. } = *entry;
+        return vec![Effect::Serve { version: entry.version.clone(), content, digest }];
+    }
+    let path = path_on_node(node, entry);
+    vec![Effect::Verify { path: path.clone() }, Effect::Reload { path }]
+}
+
+/// How long a node may take to prove what it was brought to, in seconds.
+pub(crate) const fn arrival_deadline_s(api: NodeApi) -> u32 {
+    match api {
+        NodeApi::Opa => OPA_ASKS_WITHIN_S,
+        NodeApi::Agent | NodeApi::Reload => ARRIVAL_DEADLINE_S,
+    }
 }
 
 /// Where a bundle stands on a node: below its bundle folder, else where it stands here.
@@ -569,9 +594,7 @@ pub(crate) fn rollback_node(
         vec![Effect::Rollback { to: Some(version) }]
     } else {
         let wanted = DesiredVersion { content: Some(content), ..of_version(&version) };
-        let entry = resolved(&wanted, offer)?;
-        let path = path_on_node(node, entry);
-        vec![Effect::Verify { path: path.clone() }, Effect::Reload { path }]
+        load(node, resolved(&wanted, offer)?)
     };
     let undo = undo_of(node, &before, input.report(&node.id), input.desired);
     Ok(NodePlan {
@@ -581,6 +604,6 @@ pub(crate) fn rollback_node(
         effects,
         undo,
         back: Vec::new(),
-        deadline_s: ARRIVAL_DEADLINE_S,
+        deadline_s: arrival_deadline_s(node.api),
     })
 }

@@ -14,7 +14,7 @@ use crate::{
 
 /// Longest request that is read: a plan for 10,000 nodes has about 8 MB.
 pub const REQUEST_BYTES_MAX: usize = 32 << 20;
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// Why a file is no request for approval.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +31,8 @@ pub enum RequestError {
     Report,
     #[error("its dry run is one of another plan")]
     OtherPlan,
+    #[error("the changed decisions it names are not those of its dry run")]
+    OtherDecisions,
 }
 
 /// What approvers are asked. Nothing in it is believed for its own sake: what is signed is computed from
@@ -69,6 +71,7 @@ impl ApprovalRequest {
     pub fn with_report(mut self, report: &DryRun) -> Self {
         let bytes = report.canonical_bytes();
         self.evidence.dry_run = Some(Digest::of(&bytes));
+        self.evidence.decisions = report.decisions_digest();
         self.report = Some(String::from_utf8(bytes).expect("canonical JSON is UTF-8"));
         self
     }
@@ -78,7 +81,13 @@ impl ApprovalRequest {
         let report = self.report.as_ref()?;
         let read = serde_json::from_str::<DryRun>(report).map_err(RequestError::Document);
         Some(read.and_then(|read| {
-            if read.plan == self.hash() { Ok(read) } else { Err(RequestError::OtherPlan) }
+            if read.plan != self.hash() {
+                return Err(RequestError::OtherPlan);
+            }
+            if read.decisions_digest() != self.evidence.decisions {
+                return Err(RequestError::OtherDecisions);
+            }
+            Ok(read)
         }))
     }
 

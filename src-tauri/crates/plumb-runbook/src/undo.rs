@@ -2,15 +2,15 @@
 
 use plumb_fleet::{
     Capability, Desired, DesiredVersion, DriftState, NamedContent, Node, NodeApi, NodeReport,
-    Version, capabilities, snapshot::PINNED_VERSION,
+    Version, snapshot::PINNED_VERSION,
 };
 use serde::{Deserialize, Serialize};
 
 use crate::{
     effect::Effect,
     plan::{
-        ARRIVAL_DEADLINE_S, LeftOutReason, NodePlan, PlanInput, Running, Skip, not_refused,
-        path_on_node, resolved, rollback_node,
+        self, ARRIVAL_DEADLINE_S, LeftOutReason, NodePlan, PlanInput, Running, Skip,
+        arrival_deadline_s, not_refused, resolved, rollback_node,
     },
     told::set_config,
 };
@@ -154,7 +154,7 @@ pub(crate) fn undo_node(
         Some(Undo::Pin { .. }) => Capability::Pin,
         Some(Undo::SetConfig { .. }) => Capability::Config,
     };
-    if let Some(reason) = capabilities(node.api).cannot.get(&needed) {
+    if let Some(reason) = input.fleet.capabilities(node.api).cannot.get(&needed) {
         return Err(cannot(reason));
     }
     match undo {
@@ -181,16 +181,15 @@ fn load(
     if before == after {
         return Err((LeftOutReason::AsWanted, format!("runs {after} again already")));
     }
-    let path = path_on_node(node, entry);
     let report = input.report(&node.id);
     Ok(NodePlan {
         node: node.id.clone(),
         undo: undo_of(node, &before, report, input.desired),
         before,
         after,
-        effects: vec![Effect::Verify { path: path.clone() }, Effect::Reload { path }],
+        effects: plan::load(node, entry),
         back: Vec::new(),
-        deadline_s: ARRIVAL_DEADLINE_S,
+        deadline_s: arrival_deadline_s(node.api),
     })
 }
 

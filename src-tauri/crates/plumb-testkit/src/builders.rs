@@ -185,6 +185,8 @@ impl World {
             assessment: assess(&snapshot, &desired, start()),
             fleet: Fleet {
                 prometheus: None,
+                decisions: plumb_fleet::fleet::DecisionsEntry::default(),
+                hub: None,
                 name,
                 environment: "staging".to_owned(),
                 read_only: false,
@@ -317,6 +319,7 @@ impl World {
                     }
                     Effect::Verify { .. }
                     | Effect::Reload { .. }
+                    | Effect::Serve { .. }
                     | Effect::Sync { .. }
                     | Effect::Restart => {}
                 }

@@ -165,6 +165,7 @@ impl Company {
             requester: person("rick"),
             targets: targets(&nodes),
             dry_run: Some(Digest::of(b"the report")),
+            decisions: Some(Digest::of(b"the changed decisions")),
             readiness: BTreeMap::from([("alerts".to_owned(), Digest::of(b"routed"))]),
         }
     }

@@ -43,6 +43,9 @@ pub struct Bound {
     pub targets: Targets,
     /// Digest of the report of a dry run, where there was one.
     pub dry_run: Option<Digest>,
+    /// Digest of what the plan changes in the answers of its nodes, as the dry run found it; nothing
+    /// where it changes no content.
+    pub decisions: Option<Digest>,
     /// Digest of the evidence of each item of the readiness checklist.
     pub readiness: BTreeMap<String, Digest>,
 }

@@ -180,6 +180,19 @@ fn missing(rule: &Rule, roster: &Roster, people: &BTreeSet<PersonId>) -> Option<
     (!parts.is_empty()).then(|| format!("it misses {}", parts.join(", and ")))
 }
 
+/// Who of the roster signed a list, with keys that count at a moment; nobody where none of them does.
+pub fn signed_by(
+    envelope: &[u8],
+    roster: &Roster,
+    now: Timestamp,
+) -> Result<BTreeSet<PersonId>, RefusedError> {
+    match signers(&opened(envelope)?, roster, now) {
+        Ok((_, people)) => Ok(people),
+        Err(RefusedError::Unsigned) => Ok(BTreeSet::new()),
+        Err(error) => Err(error),
+    }
+}
+
 type Opened<'e, 'k> = (crate::dsse::Verified<'e, 'k>, BTreeSet<PersonId>);
 
 /// Opens an envelope that people of the roster signed with keys that count now.

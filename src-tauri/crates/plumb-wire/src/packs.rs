@@ -44,14 +44,14 @@ pub fn is_pack_id(text: &str) -> bool {
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
 }
 
-/// The ETag of a pack: `W/"sha256:<hex>"`.
+/// The ETag of a pack: `W/"sha-256:<hex>"`.
 pub fn etag(hex: &str) -> String {
-    format!("W/\"sha256:{hex}\"")
+    format!("W/\"sha-256:{hex}\"")
 }
 
-/// The digest an ETag names in hex, when it is one of the endpoint's form.
+/// The digest an ETag names in hex, when it is one of the endpoint's form. Earlier registries of ours left the hyphen out.
 pub fn etag_digest(etag: &str) -> Option<&str> {
     let quoted = etag.strip_prefix("W/").unwrap_or(etag);
     let inner = quoted.strip_prefix('"')?.strip_suffix('"')?;
-    inner.strip_prefix("sha256:")
+    inner.strip_prefix("sha-256:").or_else(|| inner.strip_prefix("sha256:"))
 }

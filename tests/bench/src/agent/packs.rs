@@ -288,7 +288,7 @@ fn shows(address: SocketAddr, version: &str) -> Result<bool> {
 fn module(version: &str) -> String {
     format!(
         "package cos.abac\nimport rego.v1\n# {version}\ndefault allow := false\nallow if {{\n\tinput.context.role in \
-         data.roles.pay\n\tinput.context.user != \"eve\"\n}}\n"
+         data.cos.roles.pay\n\tinput.context.user != \"eve\"\n}}\n"
     )
 }
 
@@ -337,9 +337,9 @@ impl Registry {
     /// The files of a pack as OPA reads a folder.
     fn files(&self, version: &str) -> Result<PathBuf> {
         let folder = self.folder.with_file_name("opa-files");
-        fs::create_dir_all(folder.join("roles")).context("a folder for OPA")?;
+        fs::create_dir_all(folder.join("cos/roles")).context("a folder for OPA")?;
         fs::write(folder.join("cos.abac.rego"), module(version)).context("OPA's module")?;
-        fs::write(folder.join("roles/data.json"), ROLES).context("OPA's data")?;
+        fs::write(folder.join("cos/roles/data.json"), ROLES).context("OPA's data")?;
         Ok(folder)
     }
 

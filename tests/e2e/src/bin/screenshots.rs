@@ -71,9 +71,12 @@ async fn album(folder: &Path, theme: &str, (width, height): (u32, u32)) -> Resul
     window.see("Rollouts").await?;
     camera.take(&window, "rollouts").await?;
     window.press_outside_fields('4').await?;
+    window.find("//*[@role='grid' and @aria-label='Alerts']").await?;
+    camera.take(&window, "alerts").await?;
+    window.press_outside_fields('5').await?;
     window.see("Credentials").await?;
     camera.take(&window, "settings").await?;
-    window.press_outside_fields('5').await?;
+    window.press_outside_fields('6').await?;
     window.see("Drift states").await?;
     camera.take(&window, "help").await?;
     window.press_outside_fields('1').await?;
@@ -144,7 +147,7 @@ async fn approvals(folder: &Path, theme: &str, (width, height): (u32, u32)) -> R
 
 /// Who may approve, and how a newer list of them is taken.
 async fn roster(camera: &Camera<'_>, window: &Window) -> Result<()> {
-    window.press_outside_fields('4').await?;
+    window.press_outside_fields('5').await?;
     window.find("//section[starts-with(@aria-label, 'Approver roster of')]").await?;
     camera.take(window, "roster").await?;
     window.click_button("Take a newer version…").await?;

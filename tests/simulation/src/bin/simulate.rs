@@ -7,7 +7,7 @@ use std::{
 };
 
 use clap::Parser;
-use simulation_tests::simulate;
+use simulation_tests::{Fault, simulate};
 
 #[derive(Debug, Parser)]
 #[command(about = "Runs over a simulated fleet, with faults on every boundary")]
@@ -27,6 +27,7 @@ fn main() -> ExitCode {
     let end = args.first.saturating_add(args.seeds);
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let mut outcomes: BTreeMap<String, u64> = BTreeMap::new();
+    let mut happened: BTreeMap<Fault, u64> = BTreeMap::new();
     let mut failures = Vec::new();
     std::thread::scope(|scope| {
         let play = || {
@@ -47,6 +48,9 @@ fn main() -> ExitCode {
                         let name = outcome.map_or("not begun", plumb_journal::Outcome::name);
                         *outcomes.entry(name.to_owned()).or_default() += 1;
                     }
+                    for (fault, count) in told.happened {
+                        *happened.entry(fault).or_default() += u64::from(count);
+                    }
                 }
                 Err(failure) => failures.push(failure),
             }
@@ -54,6 +58,9 @@ fn main() -> ExitCode {
     });
     for (name, count) in &outcomes {
         println!("{count:>8}  {name}");
+    }
+    for fault in Fault::ALL {
+        println!("{:>8}  {fault:?}", happened.get(&fault).copied().unwrap_or_default());
     }
     failures.sort_by_key(|failure| failure.seed);
     for failure in &failures {

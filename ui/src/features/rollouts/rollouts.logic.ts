@@ -120,6 +120,27 @@ export function changes(targets: readonly PlanTarget[]): Change[] {
   return [...groups.values()].sort((a, b) => b.nodes - a.nodes);
 }
 
+export interface Exchange {
+  key: string;
+  from: string;
+  fromContent: string;
+  to: string;
+  toContent: string;
+  nodes: number;
+}
+
+/** Contents that are exchanged for others, where both are known; most nodes first. */
+export function exchanges(targets: readonly PlanTarget[]): Exchange[] {
+  const found = new Map<string, Exchange>();
+  for (const { from, fromContent, to, toContent, nodes } of changes(targets)) {
+    if (fromContent === null || toContent === null || fromContent === toContent) continue;
+    const key = `${fromContent} ${toContent}`;
+    const known = found.get(key);
+    found.set(key, known ? { ...known, nodes: known.nodes + nodes } : { key, from, fromContent, to, toContent, nodes });
+  }
+  return [...found.values()].sort((a, b) => b.nodes - a.nodes);
+}
+
 /** The ways back and how many nodes have each; most nodes first. */
 export function waysBack(targets: readonly PlanTarget[]): { way: string; nodes: number }[] {
   const ways = new Map<string, number>();

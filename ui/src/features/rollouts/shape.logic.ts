@@ -59,7 +59,7 @@ function shapeOf(form: RolloutForm, wrong: Partial<Record<Field, string>>): Shap
 }
 
 function gateOf(form: RolloutForm, wrong: Partial<Record<Field, string>>): GateRequest | null {
-  const gate: GateRequest = { prometheus: [], soak_s: seconds(form.soak) ?? 0 };
+  const gate: GateRequest = { decisions: form.decisions, prometheus: [], soak_s: seconds(form.soak) ?? 0 };
   if (seconds(form.soak) === null) wrong.soak = 'Write a time up to 7 d, for example 5 min.';
   const number = (text: string, field: Field, from: number, to: number, sentence: string): number | null => {
     if (text.trim() === '') return null;
@@ -78,7 +78,7 @@ function gateOf(form: RolloutForm, wrong: Partial<Record<Field, string>>): GateR
   if (form.query.trim() === '' && form.limit.trim() !== '') wrong.limit = 'Write the query that is held to this limit.';
   if (form.query.trim() !== '' && limit !== null) gate.prometheus = [{ query: form.query.trim(), at_most_milli: limit }];
   if (form.attest.trim() !== '') gate.attest = form.attest.trim();
-  const looks = Object.keys(gate).length > 2 || gate.prometheus.length > 0 || gate.soak_s > 0;
+  const looks = Object.keys(gate).length > 3 || gate.decisions || gate.prometheus.length > 0 || gate.soak_s > 0;
   return looks ? gate : null;
 }
 

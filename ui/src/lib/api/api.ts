@@ -1,27 +1,46 @@
 //! The one door to the program behind the window: an interface with two implementations.
 import type {
+  AboutView,
+  ActedView,
   ActionRequest,
+  AlertAct,
+  AlertsPage,
+  AlertView,
   AppError,
   Baseline,
   BundleChoice,
   CertificateView,
   ChosenText,
+  ClearingFileView,
+  ClearingView,
   DriftView,
   DryRunView,
   FleetPage,
   FleetView,
+  ImpactView,
   ImportFormat,
+  InboxView,
+  IncidentAct,
+  IncidentRow,
+  IncidentView,
   ImportPreview,
+  KeyFileRequest,
   KeyRequest,
   LogLine,
   MomentsView,
+  NewKeyRequest,
   NodeNames,
   NodeView,
+  OwnKeysView,
+  PersonalKeyView,
   PlanConsentView,
   PlanView,
   RawAnswer,
+  RefusedPushView,
+  RefusedView,
   ChecklistView,
   RequestFileView,
+  RetentionView,
   ReviewView,
   RosterFileView,
   RosterView,
@@ -56,10 +75,17 @@ export interface Api {
   /** Moments of the past that are kept: of nodes whose names contain `named`. */
   moments(fleet: string, named: string): Promise<MomentsView>;
   policyTextDiff(fleet: string, from: string | null, to: string | null, policy: string): Promise<TextDiffView>;
+  /**
+   * Which requests another content answers differently; both bundles have to be at hand. `soFar` hears what is known while it goes on.
+   * Another question, or [`stopImpact`], ends it.
+   */
+  impact(fleet: string, from: string, to: string, soFar: (view: ImpactView) => void): Promise<ImpactView>;
+  stopImpact(from: string, to: string): Promise<void>;
   /** What nodes can be brought to, with the signed bundle that holds it. */
   bundleChoices(fleet: string): Promise<BundleChoice[]>;
   preparePlan(fleet: string, request: ActionRequest): Promise<PlanView>;
-  startRun(fleet: string, planHash: string, typed: string | null): Promise<RunView>;
+  /** `reason` is for a plan that passes a safeguard over, as a forced load does. */
+  startRun(fleet: string, planHash: string, typed: string | null, reason: string | null): Promise<RunView>;
   /** A rollback to last-known-good at the hours of the rule, with the reason; a review is due afterwards. */
   startRunAtNight(fleet: string, planHash: string, typed: string | null, reason: string, key: KeyRequest): Promise<RunView>;
   /** How a plan stands with those who must consent; nothing where nobody has to. */
@@ -99,6 +125,23 @@ export interface Api {
   openRoster(fleet: string, path: string): Promise<RosterFileView>;
   /** Lets the roster hold that was shown; a first one takes the fingerprint of each root key, in their order. */
   enrolRoster(fleet: string, path: string, file: string, fingerprints: string[]): Promise<RosterView>;
+  /** Keys of this machine, never their private halves, and as whom it asks for changes of a fleet. */
+  ownKeys(fleet: string | null): Promise<OwnKeysView>;
+  makeKey(asked: NewKeyRequest): Promise<PersonalKeyView>;
+  /** Takes a key that is in a file already under a name; its private half stays in that file. */
+  takeKey(name: string, file: KeyFileRequest): Promise<PersonalKeyView>;
+  /** Content that no node may take, and which nodes hold to that by themselves. */
+  refused(fleet: string): Promise<RefusedView>;
+  /** Refuses a content with a reason here, and signs the list with everything refused here where a key is given. */
+  refuse(fleet: string, content: [content: string, reason: string] | null, key: KeyRequest | null): Promise<RefusedView>;
+  /** Signs content clean; what others still have to sign is written to `output`. */
+  clearRefused(fleet: string, content: string, reason: string, key: KeyRequest, output: string): Promise<ClearingView>;
+  openClearing(fleet: string, path: string): Promise<ClearingFileView>;
+  /** Adds a signature to a clearing as it was shown. */
+  signClearing(fleet: string, path: string, file: string, key: KeyRequest, output: string): Promise<ClearingView>;
+  takeRefused(fleet: string, path: string): Promise<RefusedView>;
+  saveRefused(fleet: string, path: string): Promise<RefusedView>;
+  pushRefused(fleet: string): Promise<RefusedPushView>;
   /** The newest certificate of a run, or when one can be made; no node is looked at for it. */
   runCertificate(id: string): Promise<RunCertificateView>;
   /** Looks at the targets of a run and makes its certificate. */
@@ -115,6 +158,21 @@ export interface Api {
   orderRun(id: string, order: RunOrder): Promise<RunView>;
   /** Goes on with a rollout that another program left, from its journal. */
   resumeRun(id: string): Promise<RunView>;
+  /** A page of the inbox that a fleet uses: the console's own, or the one of its hub. */
+  alerts(fleet: string, page: AlertsPage): Promise<InboxView>;
+  alert(fleet: string, alert: string): Promise<AlertView>;
+  /** Does one thing with each of these alerts; those that do not allow it are told. */
+  actOnAlerts(fleet: string, alerts: string[], act: AlertAct): Promise<ActedView>;
+  /** The worst first. */
+  incidents(fleet: string, withClosed: boolean): Promise<IncidentRow[]>;
+  incident(fleet: string, incident: string): Promise<IncidentView>;
+  actOnIncident(fleet: string, incident: string, act: IncidentAct): Promise<IncidentView>;
+  /** The draft of a postmortem, in Markdown. */
+  incidentDraft(fleet: string, incident: string): Promise<string>;
+  /** What would be removed of alerts acknowledged longer ago than this. */
+  alertRetention(fleet: string, ackedDays: number): Promise<RetentionView>;
+  /** Removes what a preview counted, by its moment, and tells how many. */
+  retainAlerts(fleet: string, beforeMs: number): Promise<number>;
   refresh(fleet: string): Promise<void>;
   settings(): Promise<SettingsView>;
   addFleet(path: string): Promise<ShellView>;
@@ -142,6 +200,8 @@ export interface Api {
   quit(): Promise<void>;
   /** Hears what changed; the promise resolves to the way to stop listening. */
   onTopics(heard: (topics: Topic[]) => void): Promise<() => void>;
+  /** Hears which notification of the desktop somebody clicked. */
+  onClicked(heard: (about: AboutView) => void): Promise<() => void>;
 }
 
 /** Whatever a call throws, as an error with a sentence and a hint. */

@@ -44,6 +44,22 @@ export const waitingQuery = (api: Api, fleet: string) =>
     meta: { topics: [...ofFleet(fleet), { topic: 'run' }] satisfies Subscription[] },
   });
 
+/** Keys of this machine, and as whom it asks for changes of a fleet. */
+export const ownKeysQuery = (api: Api, fleet: string | null) =>
+  queryOptions({
+    queryKey: ['own keys', fleet],
+    queryFn: () => api.ownKeys(fleet),
+    meta: { topics: fleet === null ? [] : ofFleet(fleet) },
+  });
+
+/** Content that no node of a fleet may take. */
+export const refusedQuery = (api: Api, fleet: string) =>
+  queryOptions({
+    queryKey: ['refused', fleet],
+    queryFn: () => api.refused(fleet),
+    meta: { topics: ofFleet(fleet) },
+  });
+
 /** The roster that rules a fleet. */
 export const rosterQuery = (api: Api, fleet: string) =>
   queryOptions({

@@ -2,8 +2,12 @@
 //! Error paths have well-known names: fleets `unreadable-store`, `never-answers`, `broken-file`; node `missing`; path `/nope.toml`.
 import type { Api, FleetSummary, SettingsView, ShellView, Topic } from './api';
 import { FLEET_NAMES, START_MS, fleetNamed, forgetFleets, type FakeFleet } from './fake/fleets';
+import { FakeAlerts, type Inboxed } from './fake/alerts';
 import { FakeConsent, SIGNERS, certificateOf, type Consenting } from './fake/consent';
+import { impactBetween } from './fake/impact';
+import { FakeKeys } from './fake/keys';
 import { FakeProof } from './fake/proof';
+import { FakeRefused } from './fake/refused';
 import { textDiff } from './fake/policies';
 import { FakeRosters } from './fake/roster';
 import { momentsOf } from './fake/moments';
@@ -23,8 +27,20 @@ export interface FakeOptions {
   runs?: Seeded | 'past' | null;
   /** How plans stand with those who must consent; nobody has to without it. */
   consent?: Consenting | null;
+  /** A plan that loads again what runs already is kept, and approval of it was asked for. */
+  forced?: boolean;
+  /** How long a comparison goes on after its first part; it is told at once without it. */
+  impactMs?: number;
+  /** Two contents are refused. */
+  refused?: boolean;
+  /** This machine holds no key of a person. */
+  keyless?: boolean;
+  /** Whether the desktop tells of clicks on notifications. */
+  clicks?: boolean | null;
   /** A review of a rollback without approvals is due. */
   reviews?: boolean;
+  /** How the inbox stands. */
+  alerts?: Inboxed | null;
 }
 
 const SHOWN = ['demo', 'payments-eu', 'edge-world', 'auditors-view', 'broken-file'];
@@ -41,6 +57,9 @@ export function createFake(options: FakeOptions): Api {
   const consent = new FakeConsent(now, options.consent ?? null, options.reviews ?? false);
   const proof = new FakeProof(now, options.consent != null);
   const rosters = new FakeRosters(options.fleet, options.consent != null);
+  const refused = new FakeRefused(now, options.refused ?? false, options.consent != null);
+  const keys = new FakeKeys(options.consent != null, options.keyless !== true, options.keyringProblem ?? null);
+  const alerts = new FakeAlerts(now, () => announce([{ topic: 'alerts' }]), options.alerts ?? 'some', options.fleet ?? 'demo');
   const quiet = new Set<string>();
   const changed = <T>(fleet: string, value: T): T => {
     announce([{ topic: 'fleet', fleet }]);
@@ -49,6 +68,7 @@ export function createFake(options: FakeOptions): Api {
   let open = options.fleet;
   const first = open === null ? undefined : fleetNamed(open);
   if (options.runs && first) runs.seed(first, options.runs === 'past' ? null : options.runs);
+  if (options.forced && first) consent.of(runs.remember(planFor(first, { kind: 'sync', nodes: { select: 'all' }, force: true })));
   let names = open === null ? [] : [...new Set([...SHOWN, open])];
   const credentials = CREDENTIALS.map((credential) => ({ ...credential }));
 
@@ -66,6 +86,7 @@ export function createFake(options: FakeOptions): Api {
     kept_days: 30,
     quiet: [...quiet],
     notification_problem: null,
+    notification_clicks: options.clicks ?? null,
     open: open === null || fleetNamed(open) === undefined ? null : { fleet: open, sweep_interval_s: 30, deadline_s: 5, thresholds: { digest_age_s: 600, load_age_s: 172_800 }, trusted_keys: ['signer-2026a', 'signer-2025b'] },
   });
   const shell = (): ShellView => {
@@ -115,15 +136,23 @@ export function createFake(options: FakeOptions): Api {
     drift: (fleet, baseline, group) => ask(fleet, (found) => driftView(found, baseline, group)),
     moments: (fleet, part) => ask(fleet, (found) => momentsView(found, part)),
     policyTextDiff: (fleet, from, to, policy) => ask(fleet, () => textDiff(from, to, policy)),
+    impact: (fleet, from, to, soFar) => ask(fleet, () => impactBetween(from, to)).then(async ([first, whole]) => {
+      if (options.impactMs !== undefined) {
+        soFar(first);
+        await new Promise((resolve) => setTimeout(resolve, options.impactMs));
+      }
+      return whole;
+    }),
+    stopImpact: () => answer(() => undefined),
     bundleChoices: (fleet) => ask(fleet, bundleChoices),
     waitingPlans: (fleet) => answer(() => consent.waiting((plan) => runs.plan(plan), fleet)),
     prepareKept: (_fleet, planHash) => answer(() => runs.plan(planHash)),
     preparePlan: (fleet, request) => ask(fleet, (found) => runs.remember(planFor(found, request))),
-    startRun: (fleet, planHash, typed) => ask(fleet, (found) => {
+    startRun: (fleet, planHash, typed, reason) => ask(fleet, (found) => {
       const missing = consent.of(runs.plan(planHash));
       if (missing && !missing.approvals.consented) fail('invalid', missing.approvals.standing, 'ask those who may approve, and add their approvals');
       consent.use(planHash);
-      return changed(fleet, runs.start(found, planHash, typed));
+      return changed(fleet, runs.start(found, planHash, typed, reason));
     }),
     startRunAtNight: (fleet, planHash, typed, reason) => ask(fleet, (found) => {
       const run = runs.start(found, planHash, typed);
@@ -149,6 +178,23 @@ export function createFake(options: FakeOptions): Api {
     reviewsDue: (fleet) => ask(fleet, () => consent.reviews()),
     reviewSigners: () => answer(() => [SIGNERS, ['platform-security', 'storage']]),
     giveReview: (fleet, run, _note, _role, key) => answer(() => changed(fleet, consent.review(run, key))),
+    ownKeys: () => answer(() => keys.of()),
+    makeKey: (asked) => answer(() => keys.make(asked)),
+    takeKey: (name, file) => answer(() => keys.take(name, file)),
+    refused: (fleet) => ask(fleet, (found) => refused.of(found)),
+    refuse: (fleet, content, key) => ask(fleet, (found) => {
+      refused.refuse(content, key);
+      return changed(fleet, refused.of(found));
+    }),
+    clearRefused: (fleet, content, reason, key, output) => answer(() => changed(fleet, refused.clear(content, reason, key, output))),
+    openClearing: (_fleet, path) => answer(() => refused.open(path)),
+    signClearing: (fleet, path, _file, key, output) => answer(() => changed(fleet, refused.sign(path, key, output))),
+    takeRefused: (fleet, path) => ask(fleet, (found) => {
+      refused.take(path);
+      return changed(fleet, refused.of(found));
+    }),
+    saveRefused: (fleet) => ask(fleet, (found) => refused.of(found)),
+    pushRefused: (fleet) => ask(fleet, (found) => changed(fleet, refused.push(found))),
     runCertificate: (id) => answer(() => {
       const run = runs.get(id);
       return { certificate: run.ended_at_ms !== null && run.ended_at_ms + 30_000 <= now() ? certificateOf(run, runs.planOf(id)) : null, due_at_ms: run.ended_at_ms !== null && run.ended_at_ms + 30_000 > now() ? run.ended_at_ms + 30_000 : null };
@@ -162,6 +208,15 @@ export function createFake(options: FakeOptions): Api {
     abortRun: (id) => answer(() => runs.abort(id)),
     orderRun: (id, order) => answer(() => runs.order(id, order, named)),
     resumeRun: (id) => answer(() => runs.resume(id, named)),
+    alerts: (fleet, page) => ask(fleet, () => alerts.list(page)),
+    alert: (fleet, alert) => ask(fleet, () => alerts.view(alert)),
+    actOnAlerts: (fleet, refs, act) => ask(fleet, () => alerts.act(refs, act)),
+    incidents: (fleet, withClosed) => ask(fleet, () => alerts.incidents(withClosed)),
+    incident: (fleet, incident) => ask(fleet, () => alerts.incident(incident)),
+    actOnIncident: (fleet, incident, act) => ask(fleet, () => alerts.actOnIncident(incident, act)),
+    incidentDraft: (fleet, incident) => ask(fleet, () => alerts.draft(incident)),
+    alertRetention: (fleet, days) => ask(fleet, () => alerts.retention(days)),
+    retainAlerts: (fleet) => ask(fleet, () => alerts.retain()),
     refresh: (fleet) => answer(() => {
       const found = named(fleet);
       found.sweptAtMs = now();
@@ -221,6 +276,7 @@ export function createFake(options: FakeOptions): Api {
       heard.add(listener);
       return Promise.resolve(() => heard.delete(listener));
     },
+    onClicked: () => Promise.resolve(() => undefined),
   };
 }
 
@@ -238,6 +294,12 @@ function fromAddress(): Api {
     runs: given.get('runs') as Seeded | 'past' | null,
     consent: given.get('consent') as Consenting | null,
     reviews: given.has('reviews'),
+    forced: given.has('forced'),
+    clicks: given.has('clicks') ? given.get('clicks') === 'yes' : null,
+    ...(given.has('impact') ? { impactMs: Number(given.get('impact')) } : {}),
+    refused: given.has('refused'),
+    keyless: given.has('keyless'),
+    alerts: given.get('alerts') as Inboxed | null,
   });
 }
 

@@ -1,7 +1,7 @@
 //! The door into the Tauri process: one line a command.
-import { invoke } from '@tauri-apps/api/core';
+import { Channel, invoke } from '@tauri-apps/api/core';
 import { listen } from '@tauri-apps/api/event';
-import type { Api, Topic } from './api';
+import type { AboutView, Api, ImpactView, Topic } from './api';
 
 export const api: Api = {
   shell: () => invoke('shell'),
@@ -14,9 +14,11 @@ export const api: Api = {
   drift: (fleet, baseline, group) => invoke('drift', { fleet, baseline, group }),
   moments: (fleet, named) => invoke('moments', { fleet, named }),
   policyTextDiff: (fleet, from, to, policy) => invoke('policy_text_diff', { fleet, from, to, policy }),
+  impact: (fleet, from, to, soFar) => invoke('impact', { fleet, from, to, soFar: new Channel<ImpactView>(soFar) }),
+  stopImpact: (from, to) => invoke('stop_impact', { from, to }),
   bundleChoices: (fleet) => invoke('bundle_choices', { fleet }),
   preparePlan: (fleet, request) => invoke('prepare_plan', { fleet, request }),
-  startRun: (fleet, planHash, typed) => invoke('start_run', { fleet, planHash, typed }),
+  startRun: (fleet, planHash, typed, reason) => invoke('start_run', { fleet, planHash, typed, reason }),
   startRunAtNight: (fleet, planHash, typed, reason, key) => invoke('start_run_at_night', { fleet, planHash, typed, reason, key }),
   planConsent: (planHash) => invoke('plan_consent', { planHash }),
   dryRun: (planHash) => invoke('dry_run', { planHash }),
@@ -38,6 +40,17 @@ export const api: Api = {
   enrolledRoster: (fleet) => invoke('enrolled_roster', { fleet }),
   openRoster: (fleet, path) => invoke('open_roster', { fleet, path }),
   enrolRoster: (fleet, path, file, fingerprints) => invoke('enrol_roster', { fleet, path, file, fingerprints }),
+  ownKeys: (fleet) => invoke('own_keys', { fleet }),
+  makeKey: (asked) => invoke('make_key', { asked }),
+  takeKey: (name, file) => invoke('take_key', { name, file }),
+  refused: (fleet) => invoke('refused', { fleet }),
+  refuse: (fleet, content, key) => invoke('refuse', { fleet, content, key }),
+  clearRefused: (fleet, content, reason, key, output) => invoke('clear_refused', { fleet, content, reason, key, output }),
+  openClearing: (fleet, path) => invoke('open_clearing', { fleet, path }),
+  signClearing: (fleet, path, file, key, output) => invoke('sign_clearing', { fleet, path, file, key, output }),
+  takeRefused: (fleet, path) => invoke('take_refused', { fleet, path }),
+  saveRefused: (fleet, path) => invoke('save_refused', { fleet, path }),
+  pushRefused: (fleet) => invoke('push_refused', { fleet }),
   runCertificate: (id) => invoke('run_certificate', { id }),
   makeCertificate: (id) => invoke('make_certificate', { id }),
   saveCertificate: (id, path) => invoke('save_certificate', { id, path }),
@@ -48,6 +61,15 @@ export const api: Api = {
   abortRun: (id) => invoke('abort_run', { id }),
   orderRun: (id, order) => invoke('order_run', { id, order }),
   resumeRun: (id) => invoke('resume_run', { id }),
+  alerts: (fleet, page) => invoke('alerts', { fleet, page }),
+  alert: (fleet, alert) => invoke('alert', { fleet, alert }),
+  actOnAlerts: (fleet, alerts, act) => invoke('act_on_alerts', { fleet, alerts, act }),
+  incidents: (fleet, withClosed) => invoke('incidents', { fleet, withClosed }),
+  incident: (fleet, incident) => invoke('incident', { fleet, incident }),
+  actOnIncident: (fleet, incident, act) => invoke('act_on_incident', { fleet, incident, act }),
+  incidentDraft: (fleet, incident) => invoke('incident_draft', { fleet, incident }),
+  alertRetention: (fleet, ackedDays) => invoke('alert_retention', { fleet, ackedDays }),
+  retainAlerts: (fleet, beforeMs) => invoke('retain_alerts', { fleet, beforeMs }),
   refresh: (fleet) => invoke('refresh', { fleet }),
   settings: () => invoke('settings'),
   addFleet: (path) => invoke('add_fleet', { path }),
@@ -68,4 +90,5 @@ export const api: Api = {
   visible: (visible) => invoke('visible', { visible }),
   quit: () => invoke('quit'),
   onTopics: (heard) => listen<Topic[]>('topics', (event) => heard(event.payload)),
+  onClicked: (heard) => listen<AboutView>('clicked', (event) => heard(event.payload)),
 };

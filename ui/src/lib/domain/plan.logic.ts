@@ -77,12 +77,15 @@ export function names(nodes: readonly string[]): string {
   return nodes.length > NAMED ? `${named} and ${nodes.length - NAMED} more` : named;
 }
 
+/** The safeguard that a plan passes over, in a sentence; starting it takes a reason. */
+export const bypassOf = (plan: PlanView): string | null => (plan.action.kind === 'sync' && plan.action.force ? 'What runs already is loaded again by force.' : null);
+
 /** Why the plan cannot be started now; nothing if it can. */
-export function blocked(plan: PlanView, typed: string): string | undefined {
+export function blocked(plan: PlanView, typed: string, reason = ''): string | undefined {
   if (plan.empty) return 'Everything selected already is as wanted.';
   if (!plan.startable) return 'A fatal finding stands in the way.';
   if (plan.confirmation.level === 'typed' && typed !== plan.confirmation.phrase) return `Type ${plan.confirmation.phrase} first.`;
-  return undefined;
+  return bypassOf(plan) !== null && reason.trim() === '' ? 'Write why it is loaded by force first.' : undefined;
 }
 
 export const RUN_LOOKS: Record<RunNodeState, { word: string; glyph: string; token: string }> = {

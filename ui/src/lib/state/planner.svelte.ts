@@ -1,5 +1,6 @@
 import type { ActionKind, ActionRequest, Api, AppError, NodeSelection, PlanView, RunView } from '$lib/api/api';
 import { appError } from '$lib/api/api';
+import { bypassOf } from '$lib/domain/plan.logic';
 import type { Toasts } from './toasts.svelte';
 
 export type Stage =
@@ -29,7 +30,7 @@ export class Planner {
     private readonly api: Api,
     private readonly toasts: Toasts,
     private readonly fleet: () => string | null,
-    /** Where a plan is looked at that others must consent to. */
+    /** Where a plan is looked at that others must consent to, or that takes a reason. */
     private readonly review: (plan: PlanView) => void,
   ) {}
 
@@ -48,7 +49,7 @@ export class Planner {
       const plan = await this.api.preparePlan(fleet, request);
       const consent = plan.empty ? null : await this.api.planConsent(plan.hash);
       if (asked !== this.#asked) return;
-      if (consent !== null) {
+      if (consent !== null || bypassOf(plan) !== null) {
         this.stage = { at: 'closed' };
         this.review(plan);
         return;
@@ -75,7 +76,7 @@ export class Planner {
     this.starting = true;
     this.startError = null;
     try {
-      const run = await this.api.startRun(plan.fleet, plan.hash, typed);
+      const run = await this.api.startRun(plan.fleet, plan.hash, typed, null);
       this.undo = null;
       this.followed = { id: run.id, expanded };
       this.stage = { at: 'closed' };

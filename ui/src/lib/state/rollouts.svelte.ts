@@ -13,6 +13,7 @@ export interface RolloutForm {
   convergence: string;
   errors: string;
   p95: string;
+  decisions: boolean;
   query: string;
   limit: string;
   attest: string;
@@ -21,7 +22,7 @@ export interface RolloutForm {
   tolerated: string;
 }
 
-const CAUTIOUS: RolloutForm = { shape: 'shares', canary: '', percent: '10, 50', label: '', order: '', first: '', convergence: '100', errors: '', p95: '', query: '', limit: '', attest: '', soak: '5 min', rollBack: false, tolerated: '0' };
+const CAUTIOUS: RolloutForm = { shape: 'shares', canary: '', percent: '10, 50', label: '', order: '', first: '', convergence: '100', errors: '', p95: '', decisions: false, query: '', limit: '', attest: '', soak: '5 min', rollBack: false, tolerated: '0' };
 
 export type RolloutStage = { at: 'form' } | { at: 'preparing' } | { at: 'refused'; error: AppError } | { at: 'review'; plan: PlanView };
 
@@ -42,10 +43,14 @@ export function selectionWords(nodes: NodeSelection): string {
   }
 }
 
-/** What a start without approvals takes: why it cannot wait, and the key of whoever asks. */
-export interface AtNight {
-  reason: string;
-  key: KeyRequest;
+/** What somebody gives to start a plan. */
+export interface StartWords {
+  /** The phrase, where the plan asks for it. */
+  typed: string | null;
+  /** Why a safeguard is passed over, where one is. */
+  reason: string | null;
+  /** The key of whoever asks, for a start without approvals; nothing for any other. */
+  key: KeyRequest | null;
 }
 
 /** A rollout that is being written: what it does, in which waves, and the plan that came of it. */
@@ -119,17 +124,17 @@ export class Rollouts {
   }
 
   /** Starts the reviewed plan once; a second press while it starts does nothing. Throws what stands in the way at night, when a dialog asks. */
-  async start(typed: string | null, atNight: AtNight | null = null): Promise<RunView | null> {
+  async start({ typed, reason, key }: StartWords): Promise<RunView | null> {
     if (this.stage.at !== 'review' || this.starting || !this.stage.plan.startable) return null;
     const { plan } = this.stage;
     this.starting = true;
     this.startError = null;
     try {
-      const run = await (atNight === null ? this.api.startRun(plan.fleet, plan.hash, typed) : this.api.startRunAtNight(plan.fleet, plan.hash, typed, atNight.reason, atNight.key));
+      const run = await (key === null ? this.api.startRun(plan.fleet, plan.hash, typed, reason) : this.api.startRunAtNight(plan.fleet, plan.hash, typed, reason ?? '', key));
       this.reset();
       return run;
     } catch (thrown) {
-      if (atNight !== null) throw thrown;
+      if (key !== null) throw thrown;
       this.startError = appError(thrown);
       return null;
     } finally {

@@ -24,7 +24,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use tokio::time::Instant;
 
 use super::{
-    config::FetchConfig,
+    config::{ClientTls, FetchConfig},
     failure::FetchFailure,
     limits::{
         ANSWER_TIMEOUT, ATTESTATION_BYTES_MAX, CONNECT_TIMEOUT, ETAG_BYTES_MAX, EVENT_SILENCE_MAX,
@@ -100,6 +100,47 @@ pub enum SourceError {
     Tls { problem: String },
 }
 
+/// A client for one address that the configuration names. Reads the PEM files: blocks.
+pub(crate) fn client(
+    url: &Url,
+    ca: Option<&Path>,
+    tls: Option<&ClientTls>,
+) -> Result<Client, SourceError> {
+    let mut builder = Client::builder()
+        .redirect(redirect::Policy::none())
+        .referer(false)
+        .retry(retry::never())
+        // The registry is named by the configuration, not by the environment.
+        .no_proxy()
+        .no_gzip()
+        .http1_max_headers(HEADERS_MAX)
+        .http2_max_header_list_size(HEADER_BYTES_MAX)
+        .connect_timeout(CONNECT_TIMEOUT)
+        .tcp_nodelay(true)
+        .user_agent(concat!("plumbline-agent/", env!("CARGO_PKG_VERSION")));
+    if url.scheme() == "http" {
+        // A machine without any root certificates can still speak HTTP to itself.
+        builder = builder.tls_certs_only([]);
+    } else if let Some(ca) = ca {
+        let roots = Certificate::from_pem_bundle(&read(ca)?)
+            .ok()
+            .filter(|roots| !roots.is_empty())
+            .ok_or_else(|| SourceError::Pem { path: ca.to_owned(), what: "certificate" })?;
+        builder = builder.tls_certs_only(roots);
+    }
+    if let Some(tls) = tls {
+        let mut pem = read(&tls.certificate)?;
+        pem.push(b'\n');
+        pem.extend(read(&tls.key)?);
+        let identity = Identity::from_pem(&pem).map_err(|_| SourceError::Pem {
+            path: tls.certificate.clone(),
+            what: "certificate that goes with a key",
+        })?;
+        builder = builder.identity(identity);
+    }
+    builder.build().map_err(|error| SourceError::Tls { problem: chain(&error.without_url()) })
+}
+
 /// A registry that is asked over HTTP.
 #[derive(Debug)]
 pub struct HttpSource {
@@ -112,41 +153,7 @@ pub struct HttpSource {
 impl HttpSource {
     /// Reads the PEM files and prepares the client. Blocks.
     pub fn new(config: &FetchConfig, clock: Clock) -> Result<Self, SourceError> {
-        let mut builder = Client::builder()
-            .redirect(redirect::Policy::none())
-            .referer(false)
-            .retry(retry::never())
-            // The registry is named by the configuration, not by the environment.
-            .no_proxy()
-            .no_gzip()
-            .http1_max_headers(HEADERS_MAX)
-            .http2_max_header_list_size(HEADER_BYTES_MAX)
-            .connect_timeout(CONNECT_TIMEOUT)
-            .tcp_nodelay(true)
-            .user_agent(concat!("plumbline-agent/", env!("CARGO_PKG_VERSION")));
-        if config.url().scheme() == "http" {
-            // A machine without any root certificates can still speak HTTP to itself.
-            builder = builder.tls_certs_only([]);
-        } else if let Some(ca) = &config.ca {
-            let roots = Certificate::from_pem_bundle(&read(ca)?)
-                .ok()
-                .filter(|roots| !roots.is_empty())
-                .ok_or_else(|| SourceError::Pem { path: ca.clone(), what: "certificate" })?;
-            builder = builder.tls_certs_only(roots);
-        }
-        if let Some(tls) = &config.client_tls {
-            let mut pem = read(&tls.certificate)?;
-            pem.push(b'\n');
-            pem.extend(read(&tls.key)?);
-            let identity = Identity::from_pem(&pem).map_err(|_| SourceError::Pem {
-                path: tls.certificate.clone(),
-                what: "certificate that goes with a key",
-            })?;
-            builder = builder.identity(identity);
-        }
-        let client = builder
-            .build()
-            .map_err(|error| SourceError::Tls { problem: chain(&error.without_url()) })?;
+        let client = client(config.url(), config.ca.as_deref(), config.client_tls.as_ref())?;
         Ok(Self { client, url: config.url().clone(), token: config.token.clone(), clock })
     }
 
@@ -309,7 +316,7 @@ fn field(headers: &HeaderMap, name: &str) -> Option<String> {
 }
 
 /// Reads a body that ends where its head says, within limits of size and time.
-async fn read_body(
+pub(crate) async fn read_body(
     mut response: Response,
     what: &'static str,
     bytes_max: usize,

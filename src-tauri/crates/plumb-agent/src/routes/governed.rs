@@ -30,20 +30,30 @@ pub(super) async fn put_refused(
     governed(&core)?;
     let change = Arc::clone(&core);
     to_the_end(&core, async move {
-        // No change of what is in force is under way: it is judged by one list from begin to end.
-        let _turn = change.turn.lock().await;
-        let taking = Arc::clone(&change);
-        let taken = blocking(move |reply| {
-            let taken = governed(&taking).map(|to| to.take_list(body.to_vec(), taking.now()));
-            let _ = reply.send(taken);
-        });
-        let taken = taken.await?.map_err(|error| not_taken(&change, "refused list", &error))?;
-        let (version, count) = (taken.list.version(), taken.list.document().refused.len());
-        let text = format!("Refused list version {version} in force: {count} contents");
-        change.log(LogLevel::Info, &text);
+        let taken = take_refused(&change, body.to_vec()).await?;
         Ok(Json(held(governed(&change)?, Some(&taken))))
     })
     .await
+}
+
+/// Judges a list that was handed in or asked for. Whatever becomes of it stands in the log.
+pub(crate) async fn take_refused(core: &Arc<Core>, bytes: Vec<u8>) -> Result<Arc<Held>, Fault> {
+    let governed = governed(core)?;
+    // No change of what is in force is under way: it is judged by one list from begin to end.
+    let _turn = core.turn.lock().await;
+    let known = governed.held().map(|held| held.list.version());
+    let taking = Arc::clone(core);
+    let taken = blocking(move |reply| {
+        let taken = self::governed(&taking).map(|to| to.take_list(bytes, taking.now()));
+        let _ = reply.send(taken);
+    });
+    let taken = taken.await?.map_err(|error| not_taken(core, "refused list", &error))?;
+    let (version, count) = (taken.list.version(), taken.list.document().refused.len());
+    if known != Some(version) {
+        let text = format!("Refused list version {version} in force: {count} contents");
+        core.log(LogLevel::Info, &text);
+    }
+    Ok(taken)
 }
 
 /// `PUT roster`.

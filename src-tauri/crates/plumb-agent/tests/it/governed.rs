@@ -1,9 +1,10 @@
 //! The roster and the refused list: who may say what, and what is no longer taken.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
-use plumb_agent::Governance;
+use plumb_agent::{Governance, ListSource};
 use plumb_fleet::ContentDigest;
+use plumb_hub::{TeamOptions, serve_team};
 use plumb_testkit::company::{Company, at, fleet};
 use plumb_trust::{
     dsse::{Envelope, SigningKey},
@@ -36,7 +37,12 @@ impl Governed {
     }
 
     async fn start(&self) -> Node {
+        self.start_with(None).await
+    }
+
+    async fn start_with(&self, refused_list: Option<ListSource>) -> Node {
         let mut config = self.world.config();
+        config.refused_list = refused_list;
         config.clock = self.world.clock(NOW).0;
         config.governance = Some(Governance {
             roster: self.world.path().join("roster.json"),
@@ -257,4 +263,64 @@ async fn an_agent_without_a_roster_says_that_it_enforces_nothing() {
     assert_eq!(problem(&put(&node, REFUSED, &list).await), (409, kind));
     let status = node.get("/v1/agent/status").await.json();
     assert_eq!(status["guards"]["governed"], Value::Null);
+}
+
+#[tokio::test]
+async fn the_list_of_the_hub_is_taken_and_judged_like_one_that_is_handed_in() {
+    const TOKEN: &str = "only-for-this-test-0123456789";
+    let here = Governed::new();
+    let options = TeamOptions {
+        bootstrap: Some(TOKEN.to_owned().into()),
+        ..TeamOptions::new(here.world.path().join("hub"))
+    };
+    let hub = serve_team(options).await.expect("the hub starts");
+    let url = format!("{}/v1/hub/fleets/{US}/refused", hub.url());
+    let client = reqwest::Client::new();
+    let publish = async |list: String| {
+        let put = client.put(&url).bearer_auth(TOKEN).body(list).send().await.expect("it answers");
+        assert_eq!(put.status(), 204, "{}", put.text().await.unwrap_or_default());
+    };
+    let mut list = ListSource::new(&url).expect("an address");
+    list.token = Some(TOKEN.to_owned().into());
+    list.every = Duration::from_millis(20);
+    // Nothing is refused yet.
+    let node = here.start_with(Some(list.clone())).await;
+    let running = content(&node).await;
+    publish(here.list(1, &[running], "tove")).await;
+    node.until(REFUSED, |held| held["version"] == 1).await;
+    publish(here.list(2, &[running], "mara")).await;
+    node.until(REFUSED, |held| held["version"] == 2).await;
+    // The hub does not know who may sign; the agent does.
+    let forged = Company::new();
+    let stranger = Governed { world: World::new(), company: forged };
+    publish(stranger.list(3, &[running], "tove")).await;
+    let not_taken = |logs: &Value| {
+        let lines = logs["lines"].as_array().into_iter().flatten();
+        let mut messages = lines.filter_map(|line| line["message"].as_str());
+        messages.any(|message| message.contains("the refused list was not taken"))
+    };
+    node.until("/v1/agent/logs", not_taken).await;
+    assert_eq!(node.get(REFUSED).await.json()["version"], 2);
+    // A hub that is away changes nothing.
+    hub.shutdown().await;
+    node.agent.shutdown().await;
+    let node = here.start_with(Some(list)).await;
+    assert_eq!(node.get(REFUSED).await.json()["version"], 2);
+    let silent = |logs: &Value| logs.to_string().contains("did not tell its refused list");
+    node.until("/v1/agent/logs", silent).await;
+}
+
+#[tokio::test]
+async fn a_list_is_asked_for_in_a_safe_way_only() {
+    for url in ["ftp://hub/refused", "https://user:pass@hub/refused", "hub"] {
+        ListSource::new(url).expect_err(url);
+    }
+    let here = Governed::new();
+    let mut config = here.world.config();
+    config.refused_list = Some(ListSource::new("https://hub.example/refused").expect("valid"));
+    let error = plumb_agent::Agent::start(config.clone()).await.expect_err("no roster");
+    assert!(error.to_string().contains("--roster"), "{error}");
+    config.refused_list = Some(ListSource::new("http://hub.example/refused").expect("valid"));
+    let error = plumb_agent::Agent::start(config).await.expect_err("in plain text");
+    assert!(error.to_string().contains("https only"), "{error}");
 }

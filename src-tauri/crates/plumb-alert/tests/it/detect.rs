@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use plumb_alert::{
-    DetectionRule, Draft, ExpectedSource, RoutingPolicy, Sweep, detect, over, quiet_sources,
+    DetectionRule, Draft, ExpectedSource, RoutingPolicy, Sweep, detect, lifted, over, quiet_sources,
 };
 use plumb_fleet::{NodeApi, NodeReport, ReloadEntry, SignatureReport};
 use plumb_testkit::{
@@ -11,7 +11,7 @@ use plumb_testkit::{
     clock::after,
 };
 
-use crate::world::at;
+use crate::world::{at, taken};
 
 fn drafts(world: &World, earlier: Option<&World>) -> Vec<Draft> {
     let found = detect(&Sweep {
@@ -142,6 +142,29 @@ fn what_is_over_is_told_as_over() {
     assert_eq!(told.len(), 1);
     assert!(told[0].resolved && told[0].fingerprint() == behind[0].fingerprint());
     assert!(over(&behind, &behind).is_empty());
+}
+
+#[test]
+fn an_alert_is_lifted_by_a_sweep_that_does_not_raise_it_but_not_by_silence() {
+    let behind = drafts(&fleet().runs("gw-1", NodeApi::Agent, "2026.11.2", "old"), None);
+    let alert = taken(&behind[0], None, 1, 0).value.alert().clone();
+    let told = |now: &[Draft], unheard: &[&str]| {
+        let unheard = unheard.iter().map(|node| node_id(node)).collect();
+        lifted(std::slice::from_ref(&alert), now, &unheard)
+    };
+    let over = told(&[], &["gw-2"]);
+    assert!(over.len() == 1 && over[0].resolved, "{over:?}");
+    assert_eq!(over[0].fingerprint(), alert.fingerprint);
+    assert!(told(&behind, &[]).is_empty());
+    assert!(told(&[], &["gw-1"]).is_empty(), "a node that is silent is not mended");
+    let mut many = alert.clone();
+    many.details.insert("count".to_owned(), 70.into());
+    assert!(lifted(&[many], &[], &BTreeSet::from([node_id("gw-99")])).is_empty());
+    let mut done = alert.clone();
+    done.resolved_at = Some(at(1));
+    let mut of_others = alert.clone();
+    of_others.source = "monitor@node1".to_owned();
+    assert!(lifted(&[done, of_others], &[], &BTreeSet::new()).is_empty());
 }
 
 /// What a node said before it went away is no news.

@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{SignedDuration, Timestamp};
 use plumb_fleet::{PlanHash, RunId};
 use plumb_runbook::{
-    ApprovalError, ApprovalRequest, Approvals, ApprovedPlan, Confirmation, ConsentTerms, Evidence,
-    Finding, Plan, Severity, approve, approve_at_night, approve_signed, bundle_of,
+    ApprovalError, ApprovalRequest, Approvals, ApprovedPlan, Confirmation, ConsentTerms,
+    ContentChange, DryRun, Evidence, Finding, Plan, Severity, approve, approve_at_night,
+    approve_signed, bundle_of,
 };
 use plumb_store::approvals::KeptApproval;
 use plumb_trust::{
@@ -19,7 +20,7 @@ use plumb_trust::{
 };
 
 use crate::{
-    actions::rosters::fleet_id,
+    actions::{dry_run, rosters::fleet_id},
     app::App,
     current::Current,
     error::{AppError, Code, chain},
@@ -76,7 +77,7 @@ impl App {
     }
 
     /// Who asks: the person that was named, or the only one whose key this machine has.
-    fn requester(&self, roster: &Roster) -> Result<PersonId, AppError> {
+    pub(crate) fn requester(&self, roster: &Roster) -> Result<PersonId, AppError> {
         if let Some(named) = &self.0.options.person {
             let person = PersonId::new(named.as_str()).ok();
             let known = person.filter(|person| roster.person(person).is_some());
@@ -144,6 +145,7 @@ impl App {
             plumb_store::approvals::add(&mut record, &self.kept(&kept, &envelope)).await?;
             record.commit().await?;
         }
+        self.deliver(request.plan.fleet.as_str(), request.hash(), &bytes).await;
         let view = self.request_view(&request, Some(&roster));
         Ok((bytes, signed_view(view, &signed, &key, kept.payload())))
     }
@@ -183,6 +185,10 @@ impl App {
         let draft = draft_of(&request, act, person, role, expires_at, now)?;
         let (envelope, signed) = sign(draft, &key)?;
         let kept = self.verified(&envelope, &roster)?;
+        let fleet = request.plan.fleet.as_str();
+        if self.state(fleet).is_ok() {
+            self.deliver(fleet, request.hash(), &envelope).await;
+        }
         Ok((envelope, signed_view(view, &signed, &key, kept.payload())))
     }
 
@@ -305,12 +311,14 @@ impl App {
             let mut conn = self.record().read().await?;
             plumb_store::dry_runs::newest(&mut conn, plan.hash(), at).await?
         };
+        let found = report.as_ref().map(dry_run::read).transpose()?;
         let roster = self.roster_of(&plan.fleet).await?;
         let readiness = self.readiness_at(&plan.fleet, roster.as_ref(), at).await?;
         let bundles = plan.targets().filter_map(|target| bundle_of(target, &current.desired));
         Ok(Evidence {
             bundles: bundles.map(|entry| entry.digest).collect(),
             dry_run: report.map(|report| report.digest),
+            decisions: found.and_then(|found| found.decisions_digest()),
             readiness: readiness.checklist().bound(),
         })
     }
@@ -481,6 +489,7 @@ fn request_lines(request: &ApprovalRequest) -> ApprovalRequestView {
         *changes.entry(line).or_default() += 1;
     }
     let nodes = |count: usize| if count == 1 { "node" } else { "nodes" };
+    let report = request.dry_run().and_then(Result::ok);
     let said = |severity: Severity| -> Vec<String> {
         let of = request.findings.iter().filter(|finding| finding.severity == severity);
         of.map(|finding| {
@@ -503,7 +512,12 @@ fn request_lines(request: &ApprovalRequest) -> ApprovalRequestView {
         changes: changes.iter().map(|(line, n)| format!("{n} {} {line}", nodes(*n))).collect(),
         bundles: request.evidence.bundles.iter().map(ToString::to_string).collect(),
         dry_run: request.evidence.dry_run.map(|digest| digest.to_string()),
-        found: request.dry_run().and_then(Result::ok).map(|run| run.summary()).unwrap_or_default(),
+        found: report.as_ref().map(DryRun::summary).unwrap_or_default(),
+        decisions: report
+            .iter()
+            .flat_map(|run| &run.decisions)
+            .map(ContentChange::sentence)
+            .collect(),
         readiness: request.evidence.readiness.iter().map(|(k, v)| format!("{k} {v}")).collect(),
         warnings: said(Severity::Warning),
         fatal: said(Severity::Fatal),

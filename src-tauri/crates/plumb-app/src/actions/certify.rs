@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use plumb_exec::standing;
 use plumb_fleet::{ContentDigest, Digest, FleetId, RunId};
 use plumb_journal::{
-    Certificate, ChainVerdict,
+    Certificate, ChainVerdict, Outcome,
     certificate::{Seen, TooEarly, due},
     fold, head, verify,
 };
@@ -344,9 +344,13 @@ impl Opened {
 fn summary(certificate: &Certificate) -> String {
     let after = certificate.observed_at.as_second() - certificate.ended_at.as_second();
     let (total, after) = (certificate.targets.len(), duration_words(after));
+    let taken_back = certificate.outcome == Outcome::RolledBack;
+    let as_wanted = if taken_back { "as before the plan" } else { "as planned" };
     match certificate.stragglers().count() {
         _ if total == 0 => "the run had no targets, so it proves nothing".to_owned(),
-        0 => format!("all {total} targets stood as planned {after} after the run"),
-        late => format!("{late} of {total} targets did not stand as planned {after} after the run"),
+        0 => format!("all {total} targets stood {as_wanted} {after} after the run"),
+        late => {
+            format!("{late} of {total} targets did not stand {as_wanted} {after} after the run")
+        }
     }
 }

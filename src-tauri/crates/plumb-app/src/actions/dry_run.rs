@@ -10,7 +10,7 @@ use plumb_runbook::{
 use plumb_store::{SqliteConnection, dry_runs::KeptDryRun};
 
 use crate::{
-    actions::prepare::verify_path,
+    actions::prepare::is_probed,
     app::App,
     current::Current,
     error::{AppError, Code},
@@ -18,7 +18,7 @@ use crate::{
     topics::Topic,
     views::{
         convert::ms,
-        dry_run::{DryRunNodeView, DryRunView},
+        dry_run::{ContentChangeView, DryRunNodeView, DryRunView},
     },
 };
 
@@ -88,8 +88,8 @@ impl App {
         let to_load = plan.targets().map(|target| (target, target.effects.as_slice()));
         let to_go_back = plan.targets().map(|target| (target, target.back.as_slice()));
         let (probes, back, seen) = tokio::join!(
-            self.probe(&loaded.pool, &loaded.fleet, to_load),
-            self.probe(&loaded.pool, &loaded.fleet, to_go_back),
+            self.probe(&loaded, to_load),
+            self.probe(&loaded, to_go_back),
             self.observe_of(&state, &loaded, &nodes),
         );
         let (current, looked) = seen?;
@@ -99,6 +99,7 @@ impl App {
                 Answers { probes: &probes, back: &back, current: &current, looked: &looked };
             report.nodes.insert(target.node.clone(), answers.of(target));
         }
+        report.decisions = Box::pin(self.decisions_of(plan, &current.desired.catalogue)).await?;
         Ok(report)
     }
 
@@ -122,7 +123,7 @@ impl Answers<'_> {
         let seen = self.current.snapshot.nodes.get(&target.node);
         let fresh =
             seen.filter(|seen| self.looked.contains(&target.node) && seen.failure.is_none());
-        let asked = verify_path(&target.effects).is_some();
+        let asked = is_probed(&target.effects);
         let (precondition, observed) = precondition(target, fresh);
         DryRunNode {
             verify: verify(asked, self.probes.get(&target.node)),
@@ -182,16 +183,18 @@ fn way_back(target: &NodePlan, said: Option<&Probe>) -> WayBack {
     }
 }
 
-fn read(kept: &KeptDryRun) -> Result<DryRun, AppError> {
+/// A dry run as it was kept; one of another format counts as none.
+pub(crate) fn read(kept: &KeptDryRun) -> Result<DryRun, AppError> {
     serde_json::from_str(&kept.document).map_err(|error| {
         let message = format!("the kept dry run does not read back: {error}");
         AppError::new(Code::Other, message, "make another one")
     })
 }
 
-/// What a dry run says otherwise than the one before, one node a line.
+/// What a dry run says otherwise than the one before, one node or change of content a line.
 fn changes(before: &DryRun, now: &DryRun) -> Vec<String> {
-    before.differences(now).into_iter().map(|(node, what)| format!("{node} {what}")).collect()
+    let nodes = before.differences(now).into_iter().map(|(node, what)| format!("{node} {what}"));
+    nodes.chain(before.other_decisions(now)).collect()
 }
 
 /// What the newest dry run of a plan says otherwise than one that was signed.
@@ -228,6 +231,8 @@ fn view(plan: &Plan, report: &DryRun, before: Option<&DryRun>, at_ms: i64) -> Dr
         hindered: u32::try_from(report.hindrances(plan).len()).unwrap_or(u32::MAX),
         summary: report.summary(),
         nodes: report.nodes.iter().map(node).collect(),
+        decisions: report.decisions.iter().map(ContentChangeView::of).collect(),
+        decisions_digest: report.decisions_digest().map(|digest| digest.to_string()),
         changed: before.map(|before| changes(before, report)).unwrap_or_default(),
     }
 }

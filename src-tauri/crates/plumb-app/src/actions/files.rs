@@ -12,15 +12,19 @@ use crate::{
 
 /// The text of a chosen file, at most as large as a fleet file may be.
 pub async fn read_chosen(path: Utf8PathBuf) -> Result<ChosenText, AppError> {
-    let file = path.clone();
-    let text = tokio::task::spawn_blocking(move || read_under_limit(&file))
-        .await
-        .map_err(|error| AppError::new(Code::Other, chain(&error), "try again"))??;
+    let text = read_text(path.clone(), FLEET_FILE_BYTES_MAX).await?;
     let name = path.file_name().unwrap_or(path.as_str()).to_owned();
     Ok(ChosenText { name, text })
 }
 
-fn read_under_limit(path: &Utf8Path) -> Result<String, AppError> {
+/// The text of a file of at most so many bytes.
+pub(crate) async fn read_text(path: Utf8PathBuf, bytes_max: usize) -> Result<String, AppError> {
+    tokio::task::spawn_blocking(move || read_under_limit(&path, bytes_max))
+        .await
+        .map_err(|error| AppError::new(Code::Other, chain(&error), "try again"))?
+}
+
+fn read_under_limit(path: &Utf8Path, bytes_max: usize) -> Result<String, AppError> {
     let unreadable = |error: std::io::Error| {
         AppError::new(
             Code::Invalid,
@@ -31,13 +35,13 @@ fn read_under_limit(path: &Utf8Path) -> Result<String, AppError> {
     let file = std::fs::File::open(path).map_err(unreadable)?;
     let mut bytes = Vec::new();
     // One byte more than allowed tells a full file from one that is too large.
-    let limit = FLEET_FILE_BYTES_MAX as u64 + 1;
+    let limit = bytes_max as u64 + 1;
     file.take(limit).read_to_end(&mut bytes).map_err(unreadable)?;
-    if bytes.len() > FLEET_FILE_BYTES_MAX {
+    if bytes.len() > bytes_max {
         return Err(AppError::new(
             Code::Invalid,
-            format!("{path} is larger than {FLEET_FILE_BYTES_MAX} bytes"),
-            "import it in parts",
+            format!("{path} is larger than {bytes_max} bytes"),
+            "take it in parts",
         ));
     }
     String::from_utf8(bytes).map_err(|error| {

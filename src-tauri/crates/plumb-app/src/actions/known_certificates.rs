@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use camino::Utf8Path;
 use plumb_fleet::{ContentDigest, Digest, FleetId};
-use plumb_journal::Certificate;
+use plumb_journal::{Certificate, Outcome};
 use plumb_store::imported_certificates::{self, ConsoleTrust, ImportedCertificate};
 use plumb_trust::{dsse::PublicKey, roster::Environment};
 use tracing::warn;
@@ -161,7 +161,8 @@ impl App {
         Ok(known)
     }
 
-    /// Contents that a staging fleet certified green, by the consoles that count in an environment.
+    /// Contents that a staging fleet certified green, by the consoles that count in an environment. A run
+    /// that was taken back proves nothing of what it brought, and brought nothing of what it left.
     pub(crate) async fn promoted(
         &self,
         environment: &Environment,
@@ -171,7 +172,9 @@ impl App {
             environment.consoles.iter().map(|key| key.id().to_string()).collect();
         let known = self.known_certificates(staging).await?;
         let green = known.into_iter().filter(|one| {
-            one.certificate.is_green() && (consoles.is_empty() || consoles.contains(&one.signed_by))
+            one.certificate.is_green()
+                && one.certificate.outcome != Outcome::RolledBack
+                && (consoles.is_empty() || consoles.contains(&one.signed_by))
         });
         Ok(green.flat_map(|one| one.certificate.contents()).collect())
     }

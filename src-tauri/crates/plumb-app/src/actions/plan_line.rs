@@ -116,6 +116,9 @@ fn gate_flags(line: &mut String, gate: &GateRequest) {
     if let Some(us) = gate.p95_us {
         flag(line, "gate-p95-us", &us.to_string());
     }
+    if gate.decisions {
+        line.push_str(" --gate-decisions");
+    }
     for asked in &gate.prometheus {
         let limit = Milli(asked.at_most_milli);
         flag(line, "gate-prometheus", &format!("{} <= {limit}", asked.query));
@@ -150,6 +153,7 @@ mod tests {
             convergence_percent: Some(100),
             errors_ppm: Some(200),
             p95_us: Some(2_500),
+            decisions: true,
             prometheus: vec![QueryRequest {
                 query: "max(rate(denied[5m]))".to_owned(),
                 at_most_milli: 50,
@@ -162,8 +166,8 @@ mod tests {
         assert_eq!(
             check(shares, Some(gate)),
             " --canary gw-1 --shares 10,50 --gate-convergence 100 --gate-errors-ppm 200 \
-             --gate-p95-us 2500 --gate-prometheus 'max(rate(denied[5m])) <= 0.05' \
-             --gate-attest 'it'\\''s as it should' --soak 30s \
+             --gate-p95-us 2500 --gate-decisions \
+             --gate-prometheus 'max(rate(denied[5m])) <= 0.05' --gate-attest 'it'\\''s as it should' --soak 30s \
              --on-failure roll-back --failures 2"
         );
         let halves = ShapeRequest::BlueGreen { label: "half".to_owned(), first: "blue".to_owned() };

@@ -6,8 +6,13 @@ use std::{
 };
 
 use futures::{StreamExt as _, stream};
-use plumb_clients::{Attempt, HttpPool, Now, Operation, Outcome, operations::curl, perform};
-use plumb_fleet::{Assessment, DriftState, Fleet, FleetId, Node, NodeId, Version, filter::Filter};
+use plumb_clients::{
+    Attempt, HttpPool, Now, Operation, Outcome, hub::HubError, operations::curl, perform,
+};
+use plumb_fleet::{
+    Assessment, BundleDigest, Capability, DriftState, Fleet, FleetId, Node, NodeId, Version,
+    capabilities, filter::Filter,
+};
 use plumb_journal::{NodePhase, fold};
 use plumb_runbook::{
     Action, Effect, Finding, NodePlan, PinChange, Plan, Probe, Rung, Severity, blast_lines,
@@ -18,12 +23,13 @@ use crate::{
     actions::{
         configure::{setting, wire_value},
         plan_line::plan_line,
-        rollout::{asks_prometheus, policy},
+        rollout::{asks_decisions, asks_prometheus, policy},
     },
-    app::App,
+    app::{App, Loaded},
     current::Current,
     error::{AppError, Code},
     ids::run_id,
+    ports::hub::FleetHub,
     queries::{fleet::subject, rollouts::of_plan},
     views::plan::{
         ActionKind, ActionRequest, BlastRadius, ConfirmationView, FindingView, LeftOut,
@@ -74,10 +80,8 @@ impl App {
         let plan = self.plan_now(&current, request).await?;
         let to_load = plan.targets().map(|target| (target, target.effects.as_slice()));
         let to_go_back = plan.targets().map(|target| (target, target.back.as_slice()));
-        let (probes, back) = tokio::join!(
-            self.probe(&loaded.pool, &current.fleet, to_load),
-            self.probe(&loaded.pool, &current.fleet, to_go_back),
-        );
+        let (probes, back) =
+            tokio::join!(self.probe(&loaded, to_load), self.probe(&loaded, to_go_back),);
         let around = self.circumstances(&plan, &back).await?;
         let assessment = current.assess(self.now());
         let input = current.plan_input(&assessment);
@@ -124,6 +128,9 @@ impl App {
             let hint = "change the selection, the version or the rollout, and plan again";
             AppError::new(Code::Invalid, error.to_string(), hint)
         })?;
+        if policy.as_ref().is_some_and(asks_decisions) {
+            all_can_decide(&plan, &current.fleet)?;
+        }
         plan.consent = self.consent_terms(&plan.fleet).await?;
         self.numbered(plan).await
     }
@@ -195,25 +202,80 @@ impl App {
         })
     }
 
-    /// Asks every reload node whether it accepts the bundle that these effects load.
+    /// Asks every reload node whether it accepts the bundle that these effects load, and the hub whether it has
+    /// what it is to serve.
     pub(crate) async fn probe<'a>(
         &self,
-        pool: &HttpPool,
-        fleet: &Fleet,
+        loaded: &Loaded,
         targets: impl Iterator<Item = (&'a NodePlan, &'a [Effect])>,
     ) -> BTreeMap<NodeId, Probe> {
         let now = self.wall();
+        let fleet = &loaded.fleet;
         let deadline = Duration::from_secs(u64::from(fleet.deadline_s));
         let attempt = Attempt { deadline, idempotency_key: None, step: None };
+        let mut served = Vec::new();
         // Made before they are polled, for the reason given in `plumb-exec`.
-        let questions: Vec<_> = targets
-            .filter_map(|(target, effects)| {
-                Some((fleet.nodes.get(&target.node)?, verify_path(effects)?))
-            })
-            .map(|(node, path)| ask(pool, node, path, attempt, now.clone()))
-            .collect();
-        stream::iter(questions).buffer_unordered(PROBES_AT_ONCE).collect().await
+        let mut questions = Vec::new();
+        for (target, effects) in targets {
+            if let Some(digest) = served_digest(effects) {
+                served.push((target.node.clone(), digest));
+            } else if let (Some(node), Some(path)) =
+                (fleet.nodes.get(&target.node), verify_path(effects))
+            {
+                questions.push(ask(&loaded.pool, node, path, attempt, now.clone()));
+            }
+        }
+        let asked = stream::iter(questions).buffer_unordered(PROBES_AT_ONCE);
+        let (mut probes, of_hub): (BTreeMap<NodeId, Probe>, _) =
+            tokio::join!(asked.collect(), self.probe_hub(loaded, served));
+        probes.extend(of_hub);
+        probes
     }
+
+    /// One question for all nodes: which bundles were published.
+    async fn probe_hub(
+        &self,
+        loaded: &Loaded,
+        served: Vec<(NodeId, BundleDigest)>,
+    ) -> Vec<(NodeId, Probe)> {
+        if served.is_empty() {
+            return Vec::new();
+        }
+        let asked = async {
+            match self.hub(loaded).await? {
+                Some(hub) => hub.published().await.map(Some),
+                None => Ok(None),
+            }
+        };
+        let asked = asked.await;
+        let said = |digest: BundleDigest| match &asked {
+            Ok(known) => {
+                let digest = digest.to_string();
+                let mut versions =
+                    known.iter().flat_map(|known| &known.packs).flat_map(|pack| &pack.versions);
+                if versions.any(|version| version.digest == digest) {
+                    Probe::Verified
+                } else {
+                    Probe::Missing
+                }
+            }
+            Err(error @ HubError::Refused { .. }) => Probe::Refused { message: error.to_string() },
+            Err(error) => Probe::NoAnswer { message: error.to_string() },
+        };
+        served.into_iter().map(|(node, digest)| (node, said(digest))).collect()
+    }
+}
+
+/// Whether somebody is asked, before these effects, whether there is what they load.
+pub(crate) fn is_probed(effects: &[Effect]) -> bool {
+    verify_path(effects).is_some() || served_digest(effects).is_some()
+}
+
+fn served_digest(effects: &[Effect]) -> Option<BundleDigest> {
+    effects.iter().find_map(|effect| match effect {
+        Effect::Serve { digest, .. } => Some(*digest),
+        _ => None,
+    })
 }
 
 async fn ask(
@@ -228,7 +290,7 @@ async fn ask(
     (node.id.clone(), probe_of(outcome))
 }
 
-pub(crate) fn verify_path(effects: &[Effect]) -> Option<&str> {
+fn verify_path(effects: &[Effect]) -> Option<&str> {
     effects.iter().find_map(|effect| match effect {
         Effect::Verify { path } => Some(path.as_str()),
         _ => None,
@@ -245,9 +307,10 @@ fn probe_of(outcome: Outcome) -> Probe {
     }
 }
 
-/// The one request that carries out an effect.
-pub(crate) fn operation(effect: &Effect) -> Operation {
-    match effect {
+/// The one request to a node that carries out an effect; nothing for what the hub is asked.
+pub(crate) fn operation(effect: &Effect) -> Option<Operation> {
+    Some(match effect {
+        Effect::Serve { .. } => return None,
         Effect::Verify { path } => Operation::Verify { path: path.clone() },
         Effect::Reload { path } => Operation::Reload { path: Some(path.clone()) },
         Effect::Pin { version, content } => {
@@ -260,7 +323,7 @@ pub(crate) fn operation(effect: &Effect) -> Operation {
             Operation::ConfigSet { key: key.clone(), value: wire_value(value) }
         }
         Effect::Restart => Operation::Restart,
-    }
+    })
 }
 
 /// The nodes of a selection; nothing stands for the whole fleet.
@@ -443,6 +506,16 @@ fn command_lines(plan: &Plan) -> String {
     plan.action.command_lines(plan.fleet.as_str(), scope).join(" && ")
 }
 
+fn by_hand(fleet: &Fleet, node: &Node, effect: &Effect) -> Vec<String> {
+    match (effect, &fleet.hub, operation(effect)) {
+        (Effect::Serve { digest, .. }, Some(hub), _) => {
+            vec![FleetHub::serve_by_hand(hub, &node.id, *digest)]
+        }
+        (_, _, Some(operation)) => curl(node, &operation),
+        _ => Vec::new(),
+    }
+}
+
 fn curl_lines(plan: &Plan, fleet: &Fleet) -> Vec<String> {
     let mut lines = Vec::new();
     let mut left = 0;
@@ -450,7 +523,7 @@ fn curl_lines(plan: &Plan, fleet: &Fleet) -> Vec<String> {
         let Some(node) = fleet.nodes.get(&target.node) else { continue };
         for effect in &target.effects {
             if lines.len() < CURL_LINES_MAX {
-                lines.extend(curl(node, &operation(effect)));
+                lines.extend(by_hand(fleet, node, effect));
             } else {
                 left += 1;
             }
@@ -460,4 +533,21 @@ fn curl_lines(plan: &Plan, fleet: &Fleet) -> Vec<String> {
         lines.push(format!("# and {left} more of the same kind"));
     }
     lines
+}
+
+/// Refuses a plan with a node that cannot be asked to decide, where a gate asks for that.
+fn all_can_decide(plan: &Plan, fleet: &Fleet) -> Result<(), AppError> {
+    let cannot = |target: &NodePlan| {
+        let node = fleet.nodes.get(&target.node)?;
+        let reason = capabilities(node.api).cannot.get(&Capability::Evaluate)?.clone();
+        Some((target.node.clone(), reason))
+    };
+    match plan.targets().find_map(cannot) {
+        None => Ok(()),
+        Some((node, reason)) => Err(AppError::new(
+            Code::Invalid,
+            format!("a gate asks changed nodes to decide, and {node} cannot: {reason}"),
+            "leave that check out, or plan such nodes apart",
+        )),
+    }
 }

@@ -1,7 +1,7 @@
 //! Which fleets the desktop is told about.
 
 use crate::{
-    actions::rosters::fleet_id, app::App, error::AppError, topics::Topic,
+    actions::rosters::fleet_id, app::App, error::AppError, notifications::Heard, topics::Topic,
     views::settings::SettingsView,
 };
 
@@ -21,8 +21,8 @@ impl App {
         Ok(plumb_store::quiet::list(&mut conn).await?.contains(&fleet_id(fleet)?))
     }
 
-    /// Notes why a notification could not be shown, or that one was.
-    pub fn notification_shown(&self, problem: Option<String>) {
-        *self.0.unheard.lock().expect("no panic while it is held") = problem;
+    /// Notes how the desktop took a notification.
+    pub fn notification_shown(&self, heard: Heard) {
+        *self.0.heard.lock().expect("no panic while it is held") = heard;
     }
 }

@@ -15,13 +15,16 @@ use plumb_runbook::Plan;
 use plumb_store::refused::RefusedHere;
 use plumb_trust::{
     dsse::{Envelope, SigningKey},
-    refused::{CleanDocument, Clearing, RefusedDocument, RefusedEntry, RefusedError, RefusedList},
-    roster::Roster,
+    refused::{
+        CleanDocument, Clearing, RefusedDocument, RefusedEntry, RefusedError, RefusedList,
+        signed_by,
+    },
+    roster::{PersonId, Roster},
 };
 
 use crate::{
-    actions::{approve::owner_of, files::write_chosen, rosters::fleet_id},
-    app::App,
+    actions::{approve::owner_of, files::write_chosen, hub::no_hub, rosters::fleet_id},
+    app::{App, Loaded},
     current::Current,
     error::{AppError, Code, chain},
     personal_keys::KeyChoice,
@@ -33,11 +36,15 @@ use crate::{
 
 /// Agents that are sent a list at the same time.
 const PUSHES_AT_ONCE: usize = 32;
+/// How the hub is called among those that took a list.
+const THE_HUB: &str = "the hub";
 
 /// What is known of refused content in a fleet.
 #[derive(Debug, Clone, Default)]
 struct Known {
     list: Option<RefusedList>,
+    /// The list as it was signed.
+    envelope: Option<Vec<u8>>,
     /// What this console refuses by itself, also where the list has it.
     here: Vec<RefusedHere>,
 }
@@ -85,19 +92,20 @@ impl App {
         let mut conn = self.record().read().await?;
         let envelope = plumb_store::refused::newest_list(&mut conn, fleet).await?;
         let here = plumb_store::refused::here(&mut conn, fleet).await?;
-        let list = envelope.map(|envelope| RefusedList::kept(&envelope)).transpose();
+        let list = envelope.as_deref().map(RefusedList::kept).transpose();
         let list = list.map_err(|error| {
             let message = format!("the kept refused list does not read back: {}", chain(&error));
             AppError::new(Code::Other, message, "restore record.sqlite from a copy")
         })?;
-        Ok(Known { list, here })
+        Ok(Known { list, envelope, here })
     }
 
     /// What is refused in a fleet, and which nodes hold to it.
     pub async fn refused(&self, fleet: &str) -> Result<RefusedView, AppError> {
         let current = self.current(fleet).await?;
         let known = self.refused_known(&current.fleet.name).await?;
-        Ok(view(&current, &known))
+        let roster = self.roster_of(&current.fleet.name).await?;
+        Ok(view(&current, &known, roster.as_ref(), self.now()))
     }
 
     /// Refuses content from now on: here at once, and for everybody once a list with it is signed. Without
@@ -178,6 +186,16 @@ impl App {
         self.refused(fleet).await
     }
 
+    /// Takes the signed list that the hub of the fleet has.
+    pub async fn fetch_refused(&self, fleet: &str) -> Result<RefusedView, AppError> {
+        let (_, loaded) = self.loaded(fleet)?;
+        let Some(hub) = self.hub(&loaded).await? else { return Err(no_hub(fleet)) };
+        match hub.refused().await? {
+            Some(list) => self.import_refused(fleet, &list).await,
+            None => self.refused(fleet).await,
+        }
+    }
+
     /// Writes the newest signed list to a file.
     pub async fn export_refused(
         &self,
@@ -255,6 +273,18 @@ impl App {
         self.cleared_so_far(&id, &envelope, &key).await
     }
 
+    /// A clearing that somebody began, as far as it is signed by people of the roster.
+    pub(crate) async fn look_at_clearing(
+        &self,
+        fleet: &str,
+        file: &[u8],
+    ) -> Result<ClearingView, AppError> {
+        let id = fleet_id(fleet)?;
+        let roster = self.ruling_roster(&id).await?;
+        let clearing = Clearing::read(file, &roster, &id, self.now()).map_err(|e| refused(&e))?;
+        Ok(clearing_view(clearing))
+    }
+
     /// Adds a signature to a clearing that somebody began.
     pub async fn sign_clearing(
         &self,
@@ -283,8 +313,9 @@ impl App {
         owner_of(&roster, key.public())?;
         let bytes = envelope.to_bytes();
         let clearing = Clearing::read(&bytes, &roster, fleet, self.now());
-        let Clearing { document, people, missing } = clearing.map_err(|e| refused(&e))?;
-        if missing.is_none() {
+        let clearing = clearing.map_err(|e| refused(&e))?;
+        if clearing.missing.is_none() {
+            let document = &clearing.document;
             let mut known = self.refused_known(fleet).await?;
             known.here.retain(|one| one.content != document.content);
             let mut next = known.next(fleet, self.now());
@@ -294,17 +325,10 @@ impl App {
             self.accept_refused(fleet, &roster, &list).await?;
             self.refresh_desired(fleet).await?;
         }
-        let view = ClearingView {
-            content: document.content.to_string(),
-            reason: document.reason,
-            people: people.iter().map(ToString::to_string).collect(),
-            missing,
-            file: None,
-        };
-        Ok((view, bytes))
+        Ok((clearing_view(clearing), bytes))
     }
 
-    /// Sends the roster and the newest list to every agent of a fleet.
+    /// Sends the newest list to the hub of a fleet, and with the roster to every agent.
     pub async fn push_refused(&self, fleet: &str) -> Result<RefusedPushView, AppError> {
         let (_, loaded) = self.loaded(fleet)?;
         let id = loaded.fleet.name.clone();
@@ -316,6 +340,7 @@ impl App {
         let roster = roster.unwrap_or_default();
         let deadline = Duration::from_secs(u64::from(loaded.fleet.deadline_s));
         let now = self.wall();
+        let at_hub = self.put_at_hub(&loaded, &envelope).await;
         let (pool, roster, envelope) = (&loaded.pool, &roster, &envelope);
         let pushes: Vec<_> = loaded
             .fleet
@@ -345,7 +370,25 @@ impl App {
                 Err(reason) => not_taken.push(NotTakenView { node: node.to_string(), reason }),
             }
         }
+        match at_hub {
+            None => {}
+            Some(Ok(())) => taken.push(THE_HUB.to_owned()),
+            Some(Err(reason)) => {
+                not_taken.push(NotTakenView { node: THE_HUB.to_owned(), reason });
+            }
+        }
         Ok(RefusedPushView { fleet: id.to_string(), version: list.version(), taken, not_taken })
+    }
+
+    /// From there agents take it themselves, those too that do not answer now. Nothing where there is no hub.
+    async fn put_at_hub(&self, loaded: &Loaded, list: &[u8]) -> Option<Result<(), String>> {
+        let put = async {
+            match self.hub(loaded).await? {
+                Some(hub) => hub.put_refused(list.to_vec()).await.map(Some),
+                None => Ok(None),
+            }
+        };
+        put.await.map_err(|error| error.to_string()).transpose()
     }
 }
 
@@ -383,8 +426,28 @@ fn refused(error: &RefusedError) -> AppError {
     AppError::new(Code::Invalid, chain(error), hint)
 }
 
-fn view(current: &Current, known: &Known) -> RefusedView {
+fn clearing_view(clearing: Clearing) -> ClearingView {
+    let Clearing { document, people, missing } = clearing;
+    ClearingView {
+        content: document.content.to_string(),
+        since: document.refused_since.to_string(),
+        reason: document.reason,
+        people: names(&people),
+        missing,
+        file: None,
+    }
+}
+
+fn names(people: &BTreeSet<PersonId>) -> Vec<String> {
+    people.iter().map(ToString::to_string).collect()
+}
+
+fn view(current: &Current, known: &Known, roster: Option<&Roster>, now: Timestamp) -> RefusedView {
     let document = known.list.as_ref().map(RefusedList::document);
+    let signers = |envelope: Option<&[u8]>| {
+        let people = envelope.zip(roster).map(|(bytes, roster)| signed_by(bytes, roster, now));
+        people.and_then(Result::ok).map(|people| names(&people)).unwrap_or_default()
+    };
     let versions = |content: ContentDigest| {
         let entries = current.desired.catalogue.entries.iter();
         let named = entries.filter(|entry| entry.content == content);
@@ -412,19 +475,27 @@ fn view(current: &Current, known: &Known) -> RefusedView {
     let cleared = cleared.filter_map(|(content, envelope)| {
         let clean = CleanDocument::look(envelope.as_bytes()).ok()?;
         let (content, at) = (content.to_string(), clean.issued_at.to_string());
-        Some(ClearedContentView { content, at, reason: clean.reason })
+        let people = signers(Some(envelope.as_bytes()));
+        Some(ClearedContentView { content, at, reason: clean.reason, people })
     });
     let mut view = RefusedView {
         fleet: current.fleet.name.to_string(),
         version: document.map(|document| document.version),
         digest: known.list.as_ref().map(|list| list.digest().to_hex()),
         issued_at: document.map(|document| document.issued_at.to_string()),
+        signed_by: signers(known.envelope.as_deref()),
         refused: signed.chain(here).collect(),
         cleared: cleared.collect(),
         enforcing: 0,
         behind: Vec::new(),
         cannot: Vec::new(),
     };
+    add_nodes(&mut view, current);
+    view
+}
+
+/// Which nodes hold to the list by themselves.
+fn add_nodes(view: &mut RefusedView, current: &Current) {
     for id in current.fleet.nodes.keys() {
         let told = current.report(id).and_then(|report| report.config.get(REFUSED_LIST));
         match told {
@@ -435,5 +506,4 @@ fn view(current: &Current, known: &Known) -> RefusedView {
             Some(_) => view.behind.push(id.to_string()),
         }
     }
-    view
 }

@@ -62,7 +62,8 @@ fn gate(request: &GateRequest) -> Gate {
         milli_max: asked.at_most_milli,
     });
     let attest = request.attest.clone().map(|what| GateCheck::Attest { what });
-    let measured = [convergence, errors, latency].into_iter().flatten();
+    let decisions = request.decisions.then_some(GateCheck::Decisions);
+    let measured = [convergence, errors, latency, decisions].into_iter().flatten();
     Gate {
         checks: measured.chain(queries).chain(attest).collect(),
         soak_s: request.soak_s,
@@ -90,8 +91,16 @@ pub fn query_request(text: &str) -> Result<QueryRequest, AppError> {
 
 /// Whether a gate asks for the value of a query.
 pub(crate) fn asks_prometheus(policy: &Rollout) -> bool {
-    let checks = policy.gate.iter().flat_map(|gate| &gate.checks);
-    checks.into_iter().any(|check| matches!(check, GateCheck::Prometheus { .. }))
+    checks(policy).any(|check| matches!(check, GateCheck::Prometheus { .. }))
+}
+
+/// Whether a gate asks nodes to decide.
+pub(crate) fn asks_decisions(policy: &Rollout) -> bool {
+    checks(policy).any(|check| *check == GateCheck::Decisions)
+}
+
+fn checks(policy: &Rollout) -> impl Iterator<Item = &GateCheck> {
+    policy.gate.iter().flat_map(|gate| &gate.checks)
 }
 
 /// What was asked for, from the policy: asked again, it makes the same plan.
@@ -131,6 +140,7 @@ fn asked_gate(gate: &Gate) -> GateRequest {
             GateCheck::Prometheus { query, milli_max } => request
                 .prometheus
                 .push(QueryRequest { query: query.clone(), at_most_milli: *milli_max }),
+            GateCheck::Decisions => request.decisions = true,
             GateCheck::Attest { what } => request.attest = Some(what.clone()),
         }
     }

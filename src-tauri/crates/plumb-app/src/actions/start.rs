@@ -1,14 +1,9 @@
 //! From a plan that was shown to a run: check again, open the gate, carry out, prove.
 
-use std::{
-    fs::{File, TryLockError},
-    io::ErrorKind,
-    sync::Arc,
-};
+use std::sync::Arc;
 
-use camino::{Utf8Path, Utf8PathBuf};
 use plumb_exec::{Given, Left, Lock as _, Order, Orders, Setting, carry_out, desk};
-use plumb_fleet::{FleetId, PlanHash, RunId};
+use plumb_fleet::{PlanHash, RunId};
 use plumb_journal::{Body, Bypass, Entry, Outcome, fold};
 use plumb_runbook::{Action, ApprovalError, ApprovedPlan, Confirmation, Plan, findings_around};
 use plumb_store::runs::KeptRun;
@@ -21,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::error;
 
 use crate::{
-    actions::{approve::Way, kept::on_terms_of, submit::Submission},
+    actions::{approve::Way, kept::on_terms_of, run_lock::Locks, submit::Submission},
     app::{ActiveRun, App, FleetState, Loaded},
     error::{AppError, Code, chain},
     ids::{self, new_id, run_id},
@@ -30,9 +25,6 @@ use crate::{
     topics::Topic,
     views::run::RunView,
 };
-
-/// How often a lock is tried anew because its file was removed meanwhile.
-const LOCK_TRIES_MAX: u32 = 16;
 
 impl App {
     /// Starts the plan that was shown under this hash. A plan that would come out differently now is
@@ -56,6 +48,18 @@ impl App {
         reason: &str,
     ) -> Result<RunView, AppError> {
         self.start_by(fleet, plan_hash, (typed, Some(reason)), Way::Approved).await
+    }
+
+    /// The one or the other: with a reason where somebody typed one.
+    pub async fn start_here(
+        &self,
+        fleet: &str,
+        plan_hash: &str,
+        typed: Option<&str>,
+        reason: Option<&str>,
+    ) -> Result<RunView, AppError> {
+        self.writable(fleet)?;
+        self.start_by(fleet, plan_hash, (typed, reason), Way::Approved).await
     }
 
     /// Starts a rollback to last-known-good without approvals, at the hours of the rule, with the reason.
@@ -89,6 +93,7 @@ impl App {
         let prepared = self.prepared(hash)?;
         self.not_run_yet(&prepared.plan).await?;
         if prepared.plan.consent.is_some() {
+            self.collect_before_start(&loaded, &prepared.plan).await;
             // What was signed for is looked at once more, before anything is decided by it.
             self.found_again(&prepared.plan).await?;
         }
@@ -191,26 +196,6 @@ impl App {
         Ok(Launch { run, key, state, loaded, approved, bypasses, entries, lock, _locks: locks })
     }
 
-    pub(super) fn take_locks(&self, run: RunId, fleet: &FleetId) -> Result<Locks, AppError> {
-        let busy =
-            |message: String| AppError::new(Code::Busy, message, "wait for its end, or abort it");
-        let lock = |path: Utf8PathBuf, after: After, busy_with: String| {
-            RunLock::take(path, after).map_err(|(path, error)| match error.kind() {
-                ErrorKind::WouldBlock => busy(busy_with),
-                _ => AppError::new(
-                    Code::Other,
-                    format!("{path} could not be locked: {error}"),
-                    "look at the folder's rights and disk",
-                ),
-            })
-        };
-        let in_fleet = format!("another run is under way in {fleet}");
-        let elsewhere = format!("run {run} is carried out elsewhere");
-        let of_fleet = lock(self.fleet_lock_path(fleet), After::Kept, in_fleet)?;
-        let of_run = lock(self.lock_path(run), After::Removed, elsewhere)?;
-        Ok(Locks { _run: of_run, _fleet: of_fleet })
-    }
-
     /// Carries a run out in the background; it is known from now on. An order that is given first is taken
     /// before anything else is done.
     pub(super) fn launch(&self, launch: Launch, first: Option<Order>) -> Option<Given> {
@@ -224,7 +209,9 @@ impl App {
         self.0.runs.lock().expect("no panic while runs are held").insert(run, active);
         let app = self.clone();
         self.0.tasks.spawn(async move {
-            let ended = app.carry_out(&launch, orders, &cancel).await;
+            let carried = app.carry_out(&launch, orders, &cancel);
+            let (ended, ()) = tokio::join!(carried, app.tell_hub(&launch.loaded));
+            app.tell_hub(&launch.loaded).await;
             let fleet = launch.state.name.clone();
             app.0.runs.lock().expect("no panic while runs are held").remove(&run);
             // Only now may another pick it up.
@@ -252,7 +239,8 @@ impl App {
         });
         let (app, state, loaded) = (self.clone(), state.clone(), loaded.clone());
         let name = loaded.fleet.name.clone();
-        let handler = FleetEffects::new(app, state, loaded, &operator, submission);
+        let (lock, plan) = (Arc::clone(&launch.lock), approved.plan());
+        let handler = FleetEffects::new(app, state, loaded, &operator, submission, lock, plan);
         let (journal, writer) = StoreJournal::new(self.clone(), run, entries, key.clone());
         let writer = self.0.tasks.spawn(writer);
         let setting = Setting {
@@ -308,35 +296,6 @@ impl App {
         plumb_store::runs::finish(&mut record, run, self.now(), outcome.name()).await?;
         record.commit().await?;
         Ok(())
-    }
-
-    fn lock_path(&self, run: RunId) -> Utf8PathBuf {
-        self.0.options.data_dir.join("runs").join(format!("{run}.lock"))
-    }
-
-    fn fleet_lock_path(&self, fleet: &FleetId) -> Utf8PathBuf {
-        self.0.options.data_dir.join("runs").join(format!("fleet-{fleet}.lock"))
-    }
-
-    /// Takes the lock that says which process carries a run out; nothing when another one does.
-    pub(crate) fn own_run(&self, run: RunId) -> Option<RunLock> {
-        RunLock::take(self.lock_path(run), After::Removed).ok()
-    }
-
-    /// Whether a run was one of this console, and the program that carried it out was killed.
-    pub(crate) fn is_left_behind(&self, run: &str) -> bool {
-        let Ok(run) = run.parse::<RunId>() else { return false };
-        !self.owns_run(run) && self.lock_path(run).exists()
-    }
-
-    /// Whether some process carries a run out now.
-    pub(crate) fn owns_run(&self, run: RunId) -> bool {
-        if self.0.runs.lock().expect("no panic while runs are held").contains_key(&run) {
-            return true;
-        }
-        // Shared, so that two views do not take each other for the owner.
-        let held = |file: File| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock));
-        File::open(self.lock_path(run)).is_ok_and(held)
     }
 
     /// A run that the record holds.
@@ -402,85 +361,6 @@ pub(super) struct Launch {
     pub(super) lock: Arc<FleetLock>,
     /// Given back with it.
     pub(super) _locks: Locks,
-}
-
-/// Nobody else carries out this run, or another one in its fleet.
-pub(super) struct Locks {
-    _run: RunLock,
-    _fleet: RunLock,
-}
-
-/// What becomes of a lock's file in the end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum After {
-    /// Nobody wants that of a run which has ended.
-    Removed,
-    /// Somebody may have that of a fleet open, and would lock what is no longer there.
-    Kept,
-}
-
-/// Held while a run is carried out.
-#[derive(Debug)]
-pub(crate) struct RunLock {
-    path: Utf8PathBuf,
-    after: After,
-    _file: File,
-}
-
-impl RunLock {
-    /// Takes a lock that goes with the process.
-    fn take(path: Utf8PathBuf, after: After) -> Result<Self, (Utf8PathBuf, std::io::Error)> {
-        let open = || {
-            if let Some(folder) = path.parent() {
-                std::fs::create_dir_all(folder)?;
-            }
-            lock_there(&path)
-        };
-        match open() {
-            Ok(file) => Ok(Self { path, after, _file: file }),
-            Err(error) => Err((path, error)),
-        }
-    }
-}
-
-/// Locks the file that stands under a path. Whoever held it before may have removed it since it was opened;
-/// a lock on what stands under no name keeps nobody out, so the one that took its place is locked.
-fn lock_there(path: &Utf8Path) -> std::io::Result<File> {
-    for _ in 0..LOCK_TRIES_MAX {
-        let file = File::create(path)?;
-        file.try_lock()?;
-        if stands_under(&file, path)? {
-            return Ok(file);
-        }
-    }
-    // Somebody else takes and leaves it all the time.
-    Err(ErrorKind::WouldBlock.into())
-}
-
-#[cfg(unix)]
-fn stands_under(file: &File, path: &Utf8Path) -> std::io::Result<bool> {
-    use std::os::unix::fs::MetadataExt as _;
-    let ours = file.metadata()?;
-    match std::fs::metadata(path) {
-        Ok(there) => Ok((there.dev(), there.ino()) == (ours.dev(), ours.ino())),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(error),
-    }
-}
-
-/// Here a file that is open keeps its name.
-#[cfg(not(unix))]
-fn stands_under(_file: &File, _path: &Utf8Path) -> std::io::Result<bool> {
-    Ok(true)
-}
-
-impl Drop for RunLock {
-    fn drop(&mut self) {
-        if self.after == After::Removed {
-            // What stays behind is an unlocked file, which says the same.
-            let _ = std::fs::remove_file(&self.path);
-        }
-    }
 }
 
 fn unreadable(run: RunId, error: &serde_json::Error) -> AppError {
@@ -567,52 +447,5 @@ pub(crate) fn difference(shown: &Plan, now: &Plan) -> String {
         "other nodes are left out".to_owned()
     } else {
         "pins, waves, gates or terms of consent are others".to_owned()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_lock_is_on_the_file_that_stands_there() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let path = Utf8Path::from_path(folder.path()).expect("UTF-8").join("run.lock");
-        let first = lock_there(&path).expect("nobody has it");
-        assert!(stands_under(&first, &path).expect("readable"));
-        // Opened before its holder removed it: locking it then keeps nobody out.
-        let late = File::open(&path).expect("it is there");
-        std::fs::remove_file(&path).expect("it is there");
-        drop(first);
-        let next = lock_there(&path).expect("nobody has the new one");
-        late.try_lock().expect("nobody has the old one");
-        assert!(!stands_under(&late, &path).expect("readable"));
-        assert!(stands_under(&next, &path).expect("readable"));
-    }
-
-    #[test]
-    fn of_many_who_take_and_leave_a_lock_one_at_a_time_has_it() {
-        use std::sync::atomic::{AtomicU32, Ordering};
-        let folder = tempfile::tempdir().expect("a folder");
-        let path = Utf8Path::from_path(folder.path()).expect("UTF-8").join("run.lock");
-        let (holders, most) = (AtomicU32::new(0), AtomicU32::new(0));
-        std::thread::scope(|scope| {
-            for _ in 0..4 {
-                scope.spawn(|| {
-                    for _ in 0..2_000 {
-                        if let Ok(lock) = RunLock::take(path.clone(), After::Removed) {
-                            most.fetch_max(
-                                1 + holders.fetch_add(1, Ordering::SeqCst),
-                                Ordering::SeqCst,
-                            );
-                            std::thread::yield_now();
-                            holders.fetch_sub(1, Ordering::SeqCst);
-                            drop(lock);
-                        }
-                    }
-                });
-            }
-        });
-        assert_eq!(most.into_inner(), 1);
     }
 }

@@ -20,12 +20,13 @@ pub(super) struct Compared {
     pub held: [Vec<BTreeSet<usize>>; 2],
 }
 
-/// Asks both sides every case. `told` gets the report so far after every part.
+/// Asks both sides every case. `told` gets how many were asked and the report so far
+/// after every part.
 pub(super) async fn compare(
     before: &dyn Semantics,
     after: &dyn Semantics,
     cases: &[Case],
-    mut told: impl FnMut(&FlipReport),
+    mut told: impl FnMut(usize, &FlipReport),
 ) -> Compared {
     let (mut of_before, mut of_after) = (Side::default(), Side::default());
     let mut asked = 0;
@@ -37,11 +38,11 @@ pub(super) async fn compare(
         of_after.add(answers.1);
         asked += part.len();
         if asked < cases.len() {
-            told(&FlipReport::of(&cases[..asked], &of_before.outcomes, &of_after.outcomes));
+            told(asked, &FlipReport::of(&cases[..asked], &of_before.outcomes, &of_after.outcomes));
         }
     }
     let mut report = FlipReport::of(cases, &of_before.outcomes, &of_after.outcomes);
-    told(&report);
+    told(asked, &report);
     for group in report.groups.iter_mut().take(SHRUNK_MAX) {
         let mut shrinker = Shrinker::new(group.kind.clone(), group.example.clone());
         while !shrinker.candidates().is_empty() {

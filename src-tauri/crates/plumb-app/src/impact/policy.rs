@@ -27,14 +27,14 @@ pub(super) struct LocalPolicy {
 
 enum Kind {
     Rules(PreparedRules),
-    Rego { source: RegoSource, read: Option<(Outline, RegoSource)> },
+    Rego { pool: WorkerPool, source: RegoSource, read: Option<(Outline, RegoSource)> },
 }
 
 impl LocalPolicy {
     /// Reads a bundle of any format. Rego that the evaluator cannot read is asked all the same: every
     /// answer then says why there is none.
     pub(super) async fn read(
-        pool: &WorkerPool,
+        pool: Option<&WorkerPool>,
         bundle: &NamedBundle,
         reading: Reading,
     ) -> Result<Self, AppError> {
@@ -60,8 +60,12 @@ impl LocalPolicy {
             }
         };
         let source = source.map_err(|reason| wrong(&reason))?;
-        let read = outline(pool, &source).await;
-        Ok(Self { content: known.content, kind: Kind::Rego { source, read } })
+        let pool = pool.cloned().ok_or_else(|| {
+            let message = "Rego is evaluated in a process of its own, and none is started here";
+            AppError::new(Code::Other, message, "compare with plumb policy impact")
+        })?;
+        let read = outline(&pool, &source).await;
+        Ok(Self { content: known.content, kind: Kind::Rego { pool, source, read } })
     }
 
     pub(super) fn content(&self) -> ContentDigest {
@@ -102,14 +106,10 @@ impl LocalPolicy {
     }
 
     /// Who answers for it.
-    pub(super) fn semantics<'p>(
-        &'p self,
-        pool: &'p WorkerPool,
-        entrypoint: &'p Entrypoint,
-    ) -> Box<dyn Semantics + 'p> {
+    pub(super) fn semantics<'p>(&'p self, entrypoint: &'p Entrypoint) -> Box<dyn Semantics + 'p> {
         match &self.kind {
             Kind::Rules(rules) => Box::new(FirstMatch(rules)),
-            Kind::Rego { source, read } => {
+            Kind::Rego { pool, source, read } => {
                 let telling = read.as_ref().map(|(outline, telling)| (outline, telling));
                 Box::new(Rego { pool, source, telling, entrypoint })
             }

@@ -16,7 +16,7 @@ pub(super) struct Answered {
 }
 
 /// One way to answer cases.
-pub(super) trait Semantics: Sync {
+pub(super) trait Semantics: Send + Sync {
     /// One answer for each case, in order.
     fn answers<'a>(&'a self, cases: &'a [Case]) -> BoxFuture<'a, Vec<Answered>>;
 }

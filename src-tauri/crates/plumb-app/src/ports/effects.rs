@@ -1,5 +1,6 @@
 //! Effects carried out through the node API adapters.
 
+mod answers;
 mod gauges;
 
 use std::{
@@ -11,18 +12,22 @@ use std::{
 use futures::{StreamExt as _, stream};
 use jiff::Timestamp;
 use plumb_clients::{
-    Attempt, Durations, Outcome, PlanStep, decision_durations, perform, query_prometheus,
+    Attempt, Durations, Outcome, PlanStep, decision_durations, hub::HubError, perform,
+    query_prometheus,
 };
 use plumb_exec::{EffectHandler, Observation, PinMove, Request};
-use plumb_fleet::{ContentDigest, DecisionCounts, FleetId, NodeId, snapshot::PINNED_VERSION};
+use plumb_fleet::{
+    BundleDigest, ContentDigest, DecisionCounts, FleetId, NodeId, snapshot::PINNED_VERSION,
+};
 use plumb_journal::EffectOutcome;
-use plumb_runbook::{GateCheck, PinChange, Plan};
+use plumb_runbook::{Effect, GateCheck, PinChange, Plan};
 
 use self::gauges::{Before, compares_decisions, compares_durations, error_ppm, milli, p95_us};
 use crate::{
     actions::{prepare::operation, submit::Submission},
     app::{App, FleetState, Loaded},
     error::chain,
+    ports::lock::FleetLock,
 };
 
 /// How long one effect may take: a reload of the largest bundle on a slow disk answers within it.
@@ -39,9 +44,13 @@ pub(crate) struct FleetEffects {
     operator: String,
     /// The plan as it is handed to nodes that verify its approvals.
     submission: Submission,
+    /// Under which the hub changes what nodes run.
+    lock: Arc<FleetLock>,
     /// What was last known to be refused.
     refused: Mutex<BTreeSet<ContentDigest>>,
     before_wave: Mutex<Before>,
+    /// What nodes exchange for what.
+    changes: BTreeMap<NodeId, (Option<ContentDigest>, ContentDigest)>,
 }
 
 impl FleetEffects {
@@ -51,10 +60,18 @@ impl FleetEffects {
         loaded: Loaded,
         operator: &str,
         submission: Submission,
+        lock: Arc<FleetLock>,
+        plan: &Plan,
     ) -> Self {
         let (refused, before_wave) = (Mutex::default(), Mutex::default());
         let operator = operator.to_owned();
-        Self { app, state, loaded, operator, submission, refused, before_wave }
+        let changes = plan
+            .targets()
+            .filter_map(|target| {
+                Some((target.node.clone(), (target.before.content, target.after.content?)))
+            })
+            .collect();
+        Self { app, state, loaded, operator, submission, lock, refused, before_wave, changes }
     }
 
     /// What nodes count of their decisions now; a node that does not tell is absent.
@@ -108,6 +125,31 @@ impl FleetEffects {
         *self.before_wave.lock().expect("no panic while it is held") = before;
     }
 
+    /// Has the hub serve a bundle to a node that follows it.
+    async fn serve(&self, request: &Request<'_>, digest: BundleDigest) -> EffectOutcome {
+        let hub = match self.app.hub(&self.loaded).await {
+            Ok(Some(hub)) => hub,
+            Ok(None) => {
+                let message = "the fleet file names no hub that could serve it".to_owned();
+                return EffectOutcome::Refused { message };
+            }
+            Err(error) => return EffectOutcome::Refused { message: error.to_string() },
+        };
+        let reason = format!("run {} of {}", request.run, self.operator);
+        match hub.serve(request.node, digest, reason, self.lock.hub_lease()).await {
+            Ok(_) => {
+                EffectOutcome::Accepted { detail: format!("the hub serves {}", digest.short()) }
+            }
+            Err(HubError::Refused { status: 404, detail }) => {
+                EffectOutcome::Missing { message: detail }
+            }
+            Err(error) if error.is_in_doubt() => {
+                EffectOutcome::InDoubt { message: error.to_string() }
+            }
+            Err(error) => EffectOutcome::Refused { message: error.to_string() },
+        }
+    }
+
     fn deadline(&self) -> Duration {
         Duration::from_secs(u64::from(self.loaded.fleet.deadline_s))
     }
@@ -132,6 +174,13 @@ impl EffectHandler for FleetEffects {
                 message: format!("{} is not a node of this fleet", request.node),
             };
         };
+        if let Effect::Serve { digest, .. } = request.effect {
+            return self.serve(request, *digest).await;
+        }
+        let Some(operation) = operation(request.effect) else {
+            let message = "this cannot be asked of a node".to_owned();
+            return EffectOutcome::Refused { message };
+        };
         let now = self.app.wall();
         if let Err(message) = self.submission.taken_by(&self.loaded.pool, node, &now).await {
             return EffectOutcome::Refused { message };
@@ -139,7 +188,6 @@ impl EffectHandler for FleetEffects {
         let step = Some(PlanStep { plan: request.plan, run: request.run });
         let idempotency_key = Some(request.key);
         let attempt = Attempt { deadline: EFFECT_DEADLINE, idempotency_key, step };
-        let operation = operation(request.effect);
         let outcome = perform(&self.loaded.pool, node, &operation, &attempt, &now).await;
         match outcome {
             Outcome::Accepted { detail } => EffectOutcome::Accepted { detail },
@@ -193,6 +241,7 @@ impl EffectHandler for FleetEffects {
                 p95_us(&now, &before.durations)
             }
             GateCheck::Prometheus { query, .. } => self.value(query).await,
+            GateCheck::Decisions => Box::pin(self.unexpected(nodes)).await,
             // The executor judges these by itself.
             GateCheck::Convergence { .. } | GateCheck::Attest { .. } => {
                 Err("this is not measured".into())

@@ -1,4 +1,6 @@
-//! The deployment lock of the nodes of a plan: a lease on each agent that grants one.
+//! The deployment lock of the nodes of a plan: a lease on each agent that grants one, and at the hub of the fleet.
+
+mod at_hub;
 
 use std::{
     collections::BTreeSet,
@@ -7,12 +9,16 @@ use std::{
 };
 
 use futures::{StreamExt as _, stream};
-use plumb_clients::operations::{ask_lock, lock};
+use plumb_clients::{
+    hub::HubError,
+    operations::{ask_lock, lock},
+};
 use plumb_exec::{Lock, LockError};
 use plumb_fleet::{FleetId, NodeId, RunId, snapshot::LOCK_OWNER};
 use plumb_runbook::{HeldLock, Plan};
 use plumb_wire::v1::{LockAnswer, LockHeld, LockRequest};
 
+use self::at_hub::HubLease;
 use crate::{
     app::{App, Loaded},
     error::{AppError, Code},
@@ -34,6 +40,8 @@ pub(crate) struct FleetLock {
     run: RunId,
     owner: String,
     nodes: Vec<NodeId>,
+    /// Where the fleet has a hub.
+    at_hub: Option<HubLease>,
     granted: Mutex<BTreeSet<NodeId>>,
 }
 
@@ -46,16 +54,31 @@ struct Answers {
 }
 
 impl FleetLock {
-    /// The lock over the nodes of a plan that were seen to have one.
-    pub(crate) fn new(app: App, loaded: Loaded, run: RunId, plan: &Plan) -> Self {
+    /// The lock over the nodes of a plan that were seen to have one, and over the fleet at its hub.
+    pub(crate) async fn new(
+        app: App,
+        loaded: Loaded,
+        run: RunId,
+        plan: &Plan,
+    ) -> Result<Self, HubError> {
         let nodes = lockable(&app, &loaded.fleet.name, plan);
         let owner = app.0.options.operator.clone();
-        Self { app, loaded, run, owner, nodes, granted: Mutex::default() }
+        let hub = app.hub(&loaded).await?;
+        let at_hub = hub.map(|hub| HubLease::new(app.clone(), hub, run));
+        Ok(Self { app, loaded, run, owner, nodes, at_hub, granted: Mutex::default() })
     }
 
     /// Ends the lease of a run that a program left behind; a node that says nothing ends it by itself.
     pub(crate) async fn give_back(&self) {
+        if let Some(at_hub) = &self.at_hub {
+            at_hub.end_left_behind().await;
+        }
         self.ask(self.nodes.clone(), &self.run.to_string(), 0).await;
+    }
+
+    /// What proves to the hub that this run may change what its nodes run.
+    pub(crate) fn hub_lease(&self) -> Option<String> {
+        self.at_hub.as_ref().and_then(HubLease::lease)
     }
 
     async fn ask(&self, nodes: Vec<NodeId>, run: &str, ttl_s: u32) -> Answers {
@@ -91,10 +114,10 @@ impl FleetLock {
     }
 }
 
-impl Lock for FleetLock {
-    /// A node that says nothing now takes no change either, and once it answers it lets nobody else's in
+impl FleetLock {
+    /// A lease is asked of every node. A node that says nothing now takes no change either, and once it answers it lets nobody else's in
     /// who holds its lock; so silence of some is no reason to stop.
-    async fn hold(&self) -> Result<Option<Duration>, LockError> {
+    async fn hold_on_agents(&self) -> Result<Option<Duration>, LockError> {
         if self.nodes.is_empty() {
             return Ok(None);
         }
@@ -115,7 +138,7 @@ impl Lock for FleetLock {
         };
         if let Some((node, held)) = answers.held {
             if !held_before {
-                self.release().await;
+                self.release_agents().await;
             }
             let left_s = held.left_ms.div_ceil(1_000);
             let by = format!("{} on {node}, for another {left_s} s", held.owner);
@@ -130,10 +153,32 @@ impl Lock for FleetLock {
         }
     }
 
-    async fn release(&self) {
+    async fn release_agents(&self) {
         let granted: Vec<NodeId> = self.granted().into_iter().collect();
         self.ask(granted, &self.run.to_string(), 0).await;
         self.granted.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+}
+
+impl Lock for FleetLock {
+    /// First at the hub, where one request says who deploys, then on the agents.
+    async fn hold(&self) -> Result<Option<Duration>, LockError> {
+        let Some(at_hub) = &self.at_hub else { return self.hold_on_agents().await };
+        let held_before = at_hub.lease().is_some();
+        at_hub.hold().await?;
+        let on_agents = self.hold_on_agents().await;
+        if on_agents.is_err() && !held_before {
+            at_hub.release().await;
+        }
+        let lease = Duration::from_secs(u64::from(LEASE_S));
+        on_agents.map(|on_agents| Some(on_agents.map_or(lease, |other| lease.min(other))))
+    }
+
+    async fn release(&self) {
+        self.release_agents().await;
+        if let Some(at_hub) = &self.at_hub {
+            at_hub.release().await;
+        }
     }
 
     fn owner(&self) -> String {
@@ -160,7 +205,7 @@ impl App {
         loaded: &Loaded,
         plan: &Plan,
     ) -> Result<Arc<FleetLock>, AppError> {
-        let lock = FleetLock::new(self.clone(), loaded.clone(), run, plan);
+        let lock = FleetLock::new(self.clone(), loaded.clone(), run, plan).await?;
         match lock.hold().await {
             Ok(_) => Ok(Arc::new(lock)),
             Err(error @ (LockError::Held { .. } | LockError::NoAnswer { .. })) => {
@@ -170,9 +215,26 @@ impl App {
         }
     }
 
-    /// Who holds the deployment lock of a node that a plan changes, as the first of them say now.
+    /// Who holds the deployment lock of what a plan changes: as the hub says now, or the first of the nodes.
     pub(crate) async fn lock_held(&self, plan: &Plan) -> Option<HeldLock> {
         let (_, loaded) = self.loaded(plan.fleet.as_str()).ok()?;
+        match self.lock_held_at_hub(&loaded).await {
+            Some(held) => Some(held),
+            None => self.lock_held_on_agents(&loaded, plan).await,
+        }
+    }
+
+    async fn lock_held_at_hub(&self, loaded: &Loaded) -> Option<HeldLock> {
+        let hub = self.hub(loaded).await.ok().flatten()?;
+        // A hub that does not answer is told when the lock is asked for.
+        let held = hub.lock().await.ok().filter(|held| held.held)?;
+        if held.purpose.as_deref().is_some_and(|run| self.is_left_behind(run)) {
+            return None;
+        }
+        Some(HeldLock { owner: format!("{} at the hub", held.holder?), until: held.until? })
+    }
+
+    async fn lock_held_on_agents(&self, loaded: &Loaded, plan: &Plan) -> Option<HeldLock> {
         let deadline = Duration::from_secs(u64::from(loaded.fleet.deadline_s));
         let now = self.wall();
         let nodes = lockable(self, &plan.fleet, plan);

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use plumb_clients::{Operation, operations::curl};
 use plumb_fleet::{
     Capability, Caution, ContentDigest, DriftState, NamedContent, Node, NodeId, NodeReport,
-    Observed, ReloadStats, Verdict, capabilities,
+    Observed, ReloadStats, Verdict,
 };
 use plumb_runbook::Action;
 use plumb_store::reloads::KeptReload;
@@ -184,7 +184,7 @@ fn neighbours(current: &Current, id: &NodeId) -> (Option<String>, Option<String>
 }
 
 fn actions(current: &Current, node: &Node) -> Vec<NodeAction> {
-    let abilities = capabilities(node.api);
+    let abilities = current.fleet.capabilities(node.api);
     let fleet = &current.fleet.name;
     let wanted = current.desired.of(&node.id).map(|want| want.version.clone());
     let line = |action: &Action| {

@@ -99,7 +99,11 @@ impl OurReloads {
 const fn reloads(effect: &Effect) -> bool {
     matches!(
         effect,
-        Effect::Reload { .. } | Effect::Sync { .. } | Effect::Rollback { .. } | Effect::Restart
+        Effect::Reload { .. }
+            | Effect::Serve { .. }
+            | Effect::Sync { .. }
+            | Effect::Rollback { .. }
+            | Effect::Restart
     )
 }
 

@@ -45,6 +45,7 @@ impl App {
                 status,
             });
         }
+        let heard = self.0.heard.lock().expect("no panic while it is held").clone();
         Ok(SettingsView {
             fleets: states.iter().map(|state| summary(state)).collect(),
             credentials,
@@ -57,7 +58,8 @@ impl App {
                 let quiet = plumb_store::quiet::list(&mut conn).await?;
                 quiet.iter().map(ToString::to_string).collect()
             },
-            notification_problem: self.0.unheard.lock().expect("no panic while it is held").clone(),
+            notification_problem: heard.problem,
+            notification_clicks: heard.clicks,
             open: self.open_rules(),
         })
     }

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use plumb_fleet::{
     Capability, CheckOutcome, Group, Node, NodeApi, NodeReport, SignatureReport, Verified,
-    capabilities,
 };
 use plumb_runbook::path_on_node;
 
@@ -79,10 +78,11 @@ pub(crate) fn readiness(current: &Current, node: &Node, report: &NodeReport) -> 
     let driver = match node.api {
         NodeApi::Agent => "the agent's own last known good",
         NodeApi::Reload => "reload of an earlier signed bundle",
+        NodeApi::Opa if current.fleet.hub.is_some() => "an earlier signed bundle, by its hub",
         NodeApi::Opa => "none from here",
     };
     let mut view = ReadinessView { driver: driver.to_owned(), ..ReadinessView::default() };
-    if let Some(reason) = capabilities(node.api).cannot.get(&Capability::Rollback) {
+    if let Some(reason) = current.fleet.capabilities(node.api).cannot.get(&Capability::Rollback) {
         view.problem = Some(reason.clone());
         return view;
     }

@@ -85,6 +85,7 @@ impl App {
 
     async fn sweep_loaded(&self, state: &FleetState, loaded: &Loaded) -> Result<Current, AppError> {
         let started_at = self.now();
+        let earlier = self.current(loaded.fleet.name.as_str()).await?.snapshot;
         let nodes: Vec<Arc<Node>> = loaded.fleet.nodes.values().cloned().collect();
         let jitter = if self.0.options.sweep_on_period { 500 } else { 0 };
         let cancel = &self.0.cancel;
@@ -98,6 +99,7 @@ impl App {
         info!(answered = current.snapshot.answered(), nodes = nodes.len(), "swept");
         self.learn_contents(loaded, &current.snapshot).await?;
         self.settle_interrupted(loaded, &current.snapshot).await?;
+        self.raise(loaded, &earlier, &current).await;
         Ok(current)
     }
 

@@ -123,7 +123,7 @@ impl App {
                 }
                 (fleet.clone(), news)
             }
-            Topic::Shell | Topic::Node { .. } => return Ok(Vec::new()),
+            Topic::Shell | Topic::Node { .. } | Topic::Alerts => return Ok(Vec::new()),
         };
         if news.is_empty() || self.is_quiet(&fleet).await? { Ok(Vec::new()) } else { Ok(news) }
     }
@@ -141,6 +141,7 @@ impl App {
         let requester = plan.consent.as_ref().map(|terms| terms.requester.to_string());
         Ok(requested(&Requested {
             fleet: plan.fleet.to_string(),
+            plan: plan_hash.to_owned(),
             title: plan.action.title(),
             requester: requester.unwrap_or_else(|| "somebody".to_owned()),
             missing: self.approvals_of(plan_hash).await?.missing,

@@ -94,7 +94,10 @@ impl App {
         };
         self.end_run(run, outcome).await?;
         // Its program is gone, and would keep the next one out for as long as its lease lasts.
-        FleetLock::new(self.clone(), loaded.clone(), run, &plan).give_back().await;
+        match FleetLock::new(self.clone(), loaded.clone(), run, &plan).await {
+            Ok(lock) => lock.give_back().await,
+            Err(error) => warn!(%run, %error, "its lease at the hub ends by itself"),
+        }
         info!(%run, outcome = outcome.name(), "interrupted run settled");
         self.announce([Topic::run(run)]);
         Ok(())

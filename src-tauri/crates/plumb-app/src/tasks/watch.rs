@@ -9,7 +9,7 @@ use std::{
 use camino::Utf8PathBuf;
 use jiff::SignedDuration;
 use plumb_fleet::RunId;
-use plumb_store::Database;
+use plumb_store::{Database, Kind};
 use tracing::warn;
 
 use crate::{
@@ -61,6 +61,10 @@ impl App {
         let edited = self.edited_files(files).await;
         if edited || (record && self.list_changed().await?) {
             self.reload_fleets(Reopen::Changed).await?;
+        }
+        if record {
+            self.0.alerts.forget();
+            self.announce([Topic::Alerts]);
         }
         if cache || record {
             for state in self.fleet_states() {
@@ -161,6 +165,9 @@ impl App {
             return Ok(());
         }
         let opened = database.replace_damaged(&findings).await?;
+        if opened.database.kind() == Kind::Record {
+            self.0.alerts.moved(&opened.database, &self.0.options.clock);
+        }
         *slot.write().expect("no panic while a file is held") = opened.database;
         let notices = opened.notices.iter().map(ToString::to_string);
         self.0.notices.lock().expect("no panic while notices are held").extend(notices);

@@ -120,6 +120,8 @@ pub struct ApprovalRequestView {
     pub dry_run: Option<String>,
     /// What the dry run found: how many nodes gave which answers, most nodes first.
     pub found: Vec<String>,
+    /// What each change of content changes in the answers, in one line each.
+    pub decisions: Vec<String>,
     /// Items of the readiness checklist with the SHA-256 of their evidence.
     pub readiness: Vec<String>,
     /// Findings that whoever approves acknowledges.

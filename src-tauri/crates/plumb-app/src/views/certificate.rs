@@ -17,7 +17,7 @@ pub struct CertificateView {
     pub ended_at_ms: i64,
     /// When the last target was looked at; at least 30 s later.
     pub observed_at_ms: i64,
-    /// Every target stood as the plan wanted it.
+    /// Every target stood as the plan wanted it; after a rollback, as before the plan.
     pub green: bool,
     /// Safeguards that the run passed over, one sentence each.
     pub bypassed: Vec<String>,
@@ -51,7 +51,7 @@ pub struct CertificateTarget {
     /// Nothing where the node did not tell.
     pub observed: Option<String>,
     pub version: Option<String>,
-    /// Why it does not stand as the plan wanted it.
+    /// Why it does not stand as it was to.
     pub straggles: Option<String>,
 }
 

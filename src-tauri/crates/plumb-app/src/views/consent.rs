@@ -4,7 +4,7 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
-use super::approvals::{ApprovalRequestView, ApprovalsView, VoidView};
+use super::approvals::{ApprovalRequestView, ApprovalsView, PersonalKeyView, VoidView};
 
 /// How a plan under review stands with those who must consent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
@@ -58,6 +58,46 @@ pub struct RequestFileView {
     pub request: ApprovalRequestView,
     pub roles: Vec<String>,
     pub signers: Vec<SignerView>,
+}
+
+/// Keys of this machine, and as whom it asks for changes of a fleet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
+#[ts(export_to = "bindings.ts")]
+pub struct OwnKeysView {
+    pub keys: Vec<PersonalKeyView>,
+    /// A person of the roster; nothing where none rules the fleet, or where it is not known.
+    pub asks_as: Option<String>,
+    /// Why that is not known.
+    pub unknown: Option<String>,
+}
+
+/// A key to be made.
+#[derive(Debug, Clone, Deserialize, TS)]
+#[ts(export_to = "bindings.ts")]
+#[serde(deny_unknown_fields)]
+pub struct NewKeyRequest {
+    pub name: String,
+    pub algorithm: KeyAlgorithm,
+    /// The file to keep it in; nothing for the keyring.
+    pub file: Option<KeyFileRequest>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, TS)]
+#[ts(export_to = "bindings.ts")]
+#[serde(rename_all = "snake_case")]
+pub enum KeyAlgorithm {
+    Ed25519,
+    EcdsaP256,
+}
+
+/// A key file and its passphrase, which is used once and not kept.
+#[derive(Debug, Clone, Deserialize, TS)]
+#[ts(export_to = "bindings.ts")]
+#[serde(deny_unknown_fields)]
+pub struct KeyFileRequest {
+    pub path: String,
+    #[ts(type = "string")]
+    pub passphrase: SecretString,
 }
 
 /// Which key to sign with.

@@ -14,6 +14,8 @@ pub struct ImpactView {
     /// The rule that was asked; none of first-match rules.
     pub entrypoint: Option<String>,
     pub requests: Requests,
+    /// How many of them were asked so far.
+    pub asked: u32,
     /// Of the generated requests.
     #[ts(type = "number")]
     pub seed: u64,

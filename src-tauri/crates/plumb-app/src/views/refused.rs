@@ -14,6 +14,8 @@ pub struct RefusedView {
     /// SHA-256 of that list, in hex.
     pub digest: Option<String>,
     pub issued_at: Option<String>,
+    /// Who of the roster signed that list, with keys that count now.
+    pub signed_by: Vec<String>,
     pub refused: Vec<RefusedContentView>,
     /// What was refused once and signed clean.
     pub cleared: Vec<ClearedContentView>,
@@ -46,6 +48,8 @@ pub struct ClearedContentView {
     pub content: String,
     pub at: String,
     pub reason: String,
+    /// Who of the roster signed that, with keys that count now.
+    pub people: Vec<String>,
 }
 
 /// A clearing as far as it is signed.
@@ -53,6 +57,9 @@ pub struct ClearedContentView {
 #[ts(export_to = "bindings.ts")]
 pub struct ClearingView {
     pub content: String,
+    /// The refusal that it lifts: one of a later moment stays.
+    pub since: String,
+    /// Why it is clean.
     pub reason: String,
     /// Who signed it.
     pub people: Vec<String>,
@@ -60,6 +67,15 @@ pub struct ClearingView {
     pub missing: Option<String>,
     /// Where the envelope was written, for whoever signs next.
     pub file: Option<String>,
+}
+
+/// A clearing in a file that somebody was sent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
+#[ts(export_to = "bindings.ts")]
+pub struct ClearingFileView {
+    /// SHA-256 of the file as it was read.
+    pub file: String,
+    pub clearing: ClearingView,
 }
 
 /// What became of a list that was pushed to nodes.

@@ -66,6 +66,9 @@ pub struct GateRequest {
     /// 95 of 100 decisions since the wave began took at most so long, in microseconds.
     #[ts(optional = nullable)]
     pub p95_us: Option<u64>,
+    /// Changed nodes answer the requests of the comparison as their new content does.
+    #[serde(default)]
+    pub decisions: bool,
     /// Values of Prometheus queries.
     pub prometheus: Vec<QueryRequest>,
     /// What somebody has to look at and attest.

@@ -20,6 +20,8 @@ pub struct SettingsView {
     pub quiet: Vec<String>,
     /// Why the desktop takes no notifications; nothing until one was to be shown.
     pub notification_problem: Option<String>,
+    /// Whether the desktop tells of a click on one; nothing until one was shown.
+    pub notification_clicks: Option<bool>,
     /// What the file of the open fleet says beside its nodes; nothing where none is open.
     pub open: Option<FleetRules>,
 }

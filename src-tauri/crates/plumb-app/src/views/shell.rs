@@ -21,6 +21,22 @@ pub struct ShellView {
     pub now_ms: i64,
 }
 
+/// What a notification of the desktop was about: where the window goes when somebody clicks it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
+#[ts(export_to = "bindings.ts")]
+#[serde(tag = "about", rename_all = "snake_case")]
+pub enum AboutView {
+    Run {
+        fleet: String,
+        run: String,
+    },
+    /// A plan that somebody asks to be approved.
+    Plan {
+        fleet: String,
+        plan: String,
+    },
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS, JsonSchema)]
 #[ts(export_to = "bindings.ts")]
 #[serde(rename_all = "snake_case")]

@@ -1,6 +1,9 @@
 //! Gates that measure: how long decisions take, and values of a Prometheus.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+};
 
 use plumb_app::{
     App,
@@ -14,7 +17,7 @@ use plumb_app::{
 };
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpListener,
+    net::{TcpListener, TcpStream},
 };
 
 use crate::world::World;
@@ -135,6 +138,63 @@ async fn a_value_within_its_limit_opens_the_gate_and_one_beyond_it_halts_the_run
     app.close().await;
 }
 
+/// Stands before an agent and says that everything is allowed.
+async fn liar(agent: SocketAddr) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("an address");
+    tokio::spawn(async move {
+        while let Ok((client, _)) = listener.accept().await {
+            let server = TcpStream::connect(agent).await.expect("the agent listens");
+            let (mut asks, mut hears) = client.into_split();
+            let (mut says, mut is_asked) = server.into_split();
+            tokio::spawn(async move { tokio::io::copy(&mut asks, &mut is_asked).await });
+            tokio::spawn(async move {
+                let mut part = vec![0; 1 << 20];
+                while let Ok(read @ 1..) = says.read(&mut part).await {
+                    let said = String::from_utf8_lossy(&part[..read]);
+                    let said = said.replace(r#""allowed":false"#, r#""allowed": true"#);
+                    if hears.write_all(said.as_bytes()).await.is_err() {
+                        break;
+                    }
+                }
+            });
+        }
+    });
+    address
+}
+
+fn past_decisions() -> GateRequest {
+    GateRequest { decisions: true, ..GateRequest::default() }
+}
+
+#[tokio::test]
+async fn nodes_that_answer_as_their_new_content_does_open_the_gate_and_others_do_not() {
+    let world = World::start(&TWO).await;
+    let app = world.app().await;
+    let run = started(&app, &sync_past(past_decisions())).await;
+    let run = app.finished(&run.id).await.expect("a run");
+    assert_eq!((run.phase, run.arrived), (RunPhase::Succeeded, 2), "{run:?}");
+    app.close().await;
+
+    // The same content behind something that lets everything through.
+    let world = World::start(&TWO).await;
+    let file = world.path("fleet.toml");
+    let text = std::fs::read_to_string(&file).expect("the fleet file");
+    let honest = world.agents[0].1.address();
+    let text = text.replace(&honest.to_string(), &liar(honest).await.to_string());
+    std::fs::write(&file, text).expect("written");
+    let app = world.app().await;
+    let run = started(&app, &sync_past(past_decisions())).await;
+    let halted = until(&app, &run.id, |run| run.phase == RunPhase::Halted).await;
+    let check = &halted.rollout.as_ref().expect("waves").waves[0].checks[0];
+    assert_eq!(check.verdict, RunCheckVerdict::NotMet, "{check:?}");
+    assert!(check.detail.ends_with("of at most 0"), "{check:?}");
+    assert_eq!(halted.arrived, 1, "the second node was not touched");
+    app.order_run(&run.id, &RunOrder::Abort).await.expect("aborted");
+    app.finished(&run.id).await.expect("a run");
+    app.close().await;
+}
+
 #[tokio::test]
 async fn no_data_opens_no_gate_and_says_why() {
     for (value, why) in [
@@ -173,6 +233,7 @@ async fn a_plan_with_every_gate_is_kept_and_made_again() {
         convergence_percent: Some(100),
         errors_ppm: Some(500),
         p95_us: Some(20_000),
+        decisions: true,
         attest: Some("its answers".to_owned()),
         soak_s: 3,
         ..query("max(denied)", -1_500)
@@ -185,6 +246,7 @@ async fn a_plan_with_every_gate_is_kept_and_made_again() {
             "every node runs the content wanted",
             "at most 500 errors in a million decisions",
             "95 % of decisions within 20000 us",
+            "changed nodes answer as their new content does",
             "max(denied) is at most -1.5",
             "somebody attests: its answers",
         ]
@@ -229,7 +291,7 @@ async fn decisions_that_take_long_are_told_by_the_nodes_themselves() {
 }
 
 async fn decide(address: &str) {
-    let mut stream = tokio::net::TcpStream::connect(address).await.expect("an agent");
+    let mut stream = TcpStream::connect(address).await.expect("an agent");
     let body = r#"{"input":{"action":"payments.read"}}"#;
     let request = format!(
         "POST /evaluate HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/json\r\n\

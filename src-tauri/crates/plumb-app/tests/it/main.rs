@@ -1,13 +1,16 @@
 //! Use cases over real agents on loopback and real files.
 
+mod alerts;
 mod certificates;
 mod company;
 mod consent;
+mod decisions;
 mod dry_runs;
 mod fleet;
 mod gates;
 mod interrupted;
 mod journals;
+mod keys;
 mod locks;
 mod notifications;
 mod offline;

@@ -7,7 +7,9 @@ use plumb_app::{
     error::Code,
     views::{
         plan::{ActionKind, ActionRequest, NodeSelection, PlanView, SeverityView},
-        readiness::ChecklistState,
+        readiness::{ChecklistItemView, ChecklistState},
+        rollout::RunOrder,
+        run::RunPhase,
     },
 };
 use serde_json::json;
@@ -15,6 +17,7 @@ use serde_json::json;
 use crate::{
     certificates::{Ahead, public_key},
     company::{Company, console_of_rick, in_minutes},
+    rollouts::{sync_in_waves, until},
     runs::carried_out,
     world::{World, sync_drifted},
 };
@@ -135,8 +138,15 @@ async fn what_the_roster_requires_is_shown_and_bound_and_taken_back() {
     app.close().await;
 }
 
+/// How the run on staging ends of which a certificate is left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Proves {
+    Arrival,
+    WayBack,
+}
+
 /// What a console of staging left: its nodes, and a green certificate of them as a file.
-async fn staging() -> World {
+async fn staging(proves: Proves) -> World {
     let world = World::start(&TWO).await;
     let text = std::fs::read_to_string(world.path("fleet.toml")).expect("the fleet file");
     let text = text.replace("name = \"eu\"", "name = \"staging\"");
@@ -146,8 +156,23 @@ async fn staging() -> World {
     let app = App::open(options).await.expect("the files open");
     app.add_fleet(world.path("fleet.toml").as_str()).await.expect("the fleet opens");
     app.sweep("staging").await.expect("a sweep");
-    let plan = app.prepare_plan("staging", &sync_drifted()).await.expect("a plan");
-    let run = carried_out(&app, &plan).await.id;
+    let run = match proves {
+        Proves::Arrival => {
+            let plan = app.prepare_plan("staging", &sync_drifted()).await.expect("a plan");
+            carried_out(&app, &plan).await.id
+        }
+        Proves::WayBack => {
+            let waves = sync_in_waves(Some("refunds are answered"));
+            let plan = app.prepare_plan("staging", &waves).await.expect("a plan");
+            let run = app.start_run("staging", &plan.hash, None).await.expect("a run");
+            until(&app, &run.id, |run| run.phase == RunPhase::AtGate).await;
+            let back = RunOrder::RollBack { reason: "refunds are refused".to_owned() };
+            app.order_run(&run.id, &back).await.expect("an order");
+            let run = app.finished(&run.id).await.expect("a run");
+            assert_eq!(run.phase, RunPhase::RolledBack, "{run:?}");
+            run.id
+        }
+    };
     ahead.by(31);
     let certificate = app.certificate(&run, false).await.expect("a certificate");
     assert!(certificate.green, "{certificate:?}");
@@ -158,7 +183,7 @@ async fn staging() -> World {
 
 #[tokio::test]
 async fn a_certificate_of_another_console_opens_the_way_once_its_key_is_trusted() {
-    let (there, key) = (staging().await, public_key());
+    let (there, key) = (staging(Proves::Arrival).await, public_key());
     let certificate = std::fs::read(there.path("certificate.json")).expect("a certificate");
     let name = Utf8Path::new("staging.json");
     let world = World::start(&TWO).await;
@@ -215,5 +240,68 @@ async fn a_certificate_of_another_console_opens_the_way_once_its_key_is_trusted(
     app.import_certificate(name, &certificate, &[]).await.expect("the roster trusts it");
     let plan = planned(&app, ActionKind::Sync).await;
     assert_eq!(found(&plan, "not_promoted"), []);
+    app.close().await;
+}
+
+/// R212: the checklist asks for a rollback that staging went through, and takes nothing else for it.
+#[tokio::test]
+async fn a_certificate_of_a_rollback_on_staging_is_linked_and_bound() {
+    let world = World::start(&TWO).await;
+    let app = console_of_rick(&world).await;
+    let company = Company::found(&world, &app, |roster| {
+        roster["fleets"]["staging"] = json!("proving");
+        roster["environments"]["proving"] =
+            json!({ "rule": { "quorums": [], "valid_h_max": 8, "dry_run": false } });
+        roster["environments"]["careful"]["staging_fleet"] = json!("staging");
+        roster["environments"]["careful"]["readiness"] = json!({ "staging_rollback": {} });
+    })
+    .await;
+    let mut digests = Vec::new();
+    for proves in [Proves::Arrival, Proves::WayBack] {
+        let there = staging(proves).await;
+        let file = std::fs::read(there.path("certificate.json")).expect("a certificate");
+        let name = Utf8Path::new("staging.json");
+        let taken = app.import_certificate(name, &file, &[public_key()]).await.expect("taken in");
+        assert!(taken.green, "{taken:?}");
+        digests.push(taken.digest);
+    }
+    let [arrival, way_back] = <[String; 2]>::try_from(digests).expect("two");
+    let open = planned(&app, ActionKind::Restart).await;
+    assert_eq!(found(&open, "checklist_open")[0].0, SeverityView::Fatal, "{open:?}");
+
+    let item = async |digest: &str| -> ChecklistItemView {
+        let list = app.certify_readiness("eu", "staging-rollback", None, digest).await;
+        let items = list.expect("it is known here").items.into_iter();
+        items.into_iter().find(|item| item.item == "staging_rollback").expect("there")
+    };
+    let wrong = item(&arrival).await;
+    assert_eq!(wrong.state, ChecklistState::Refused);
+    assert!(
+        wrong.why.as_deref().is_some_and(|why| why.contains("it was not rolled back")),
+        "{wrong:?}"
+    );
+    let right = item(&way_back).await;
+    assert_eq!((right.state, right.digest.as_ref()), (ChecklistState::Shown, Some(&way_back)));
+    let unknown = app.certify_readiness("eu", "staging-rollback", None, &"0".repeat(64)).await;
+    assert_eq!(unknown.expect_err("nobody has it").code, Code::NotFound);
+
+    let plan = planned(&app, ActionKind::Restart).await;
+    assert_eq!(found(&plan, "checklist_open"), []);
+    let (request, signed) = company.ask(&app, &plan.hash).await;
+    let bound: Vec<&String> =
+        signed.request.readiness.iter().filter(|line| line.contains(&way_back)).collect();
+    assert!(bound.len() == 1 && bound[0].starts_with("staging_rollback"), "{signed:?}");
+    // It stands in the bytes that were signed.
+    let request_file: serde_json::Value = serde_json::from_slice(&request).expect("JSON");
+    assert_eq!(request_file["evidence"]["readiness"]["staging_rollback"], way_back);
+    for who in ["mara", "piet"] {
+        company.approve(&app, &request, who).await;
+    }
+    item(&arrival).await;
+    let standing = app.approvals_of(&plan.hash).await.expect("they stand somehow");
+    assert_eq!((standing.consented, standing.void.len()), (false, 3), "{standing:?}");
+    assert!(standing.void[0].reason.contains("readiness was staging_rollback "), "{standing:?}");
+    item(&way_back).await;
+    assert!(app.approvals_of(&plan.hash).await.expect("they stand").consented, "as it was signed");
     app.close().await;
 }

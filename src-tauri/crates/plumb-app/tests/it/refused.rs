@@ -3,8 +3,10 @@
 use camino::Utf8PathBuf;
 use plumb_app::{
     App, AppOptions, Passphrase,
+    error::Code,
     personal_keys::KeyChoice,
     views::{
+        consent::KeyRequest,
         plan::{ActionKind, ActionRequest, NodeSelection, PlanView},
         rollout::RunOrder,
         run::RunPhase,
@@ -106,15 +108,24 @@ async fn a_list_is_signed_pushed_and_signed_clean_again() {
     app.sweep("eu").await.expect("a sweep");
     assert_eq!(app.refused("eu").await.expect("a view").enforcing, 2);
 
+    let view = app.refused("eu").await.expect("a view");
+    assert_eq!(view.signed_by, ["tove"]);
     // One person is not enough to free it, and the second one is.
     let (mara, sana) = (ruled.key(&world, "mara"), ruled.key(&world, "sana"));
     let (half, file) = app.clear_content("eu", &bad, "mended", &mara).await.expect("begun");
     assert!(half.missing.is_some_and(|missing| missing.contains("1 more of")));
     app.sign_clearing("eu", &file, &mara).await.expect_err("she signed it already");
     let (whole, _) = app.sign_clearing("eu", &file, &sana).await.expect("signed");
-    assert_eq!((whole.people, whole.missing), (vec!["mara".to_owned(), "sana".to_owned()], None));
+    assert_eq!(
+        (whole.people.clone(), whole.missing),
+        (vec!["mara".to_owned(), "sana".to_owned()], None)
+    );
     let free = app.refused("eu").await.expect("a view");
     assert_eq!((free.version, free.refused.len(), free.cleared.len()), (Some(2), 0, 1));
+    assert_eq!(
+        (&free.signed_by[..], &free.cleared[0].people),
+        (&["sana".to_owned()][..], &whole.people)
+    );
     assert_eq!(poisoned(&app.prepare_plan("eu", &sync_all()).await.expect("a plan")), 0);
     let pushed = app.push_refused("eu").await.expect("pushed");
     assert_eq!((pushed.version, pushed.taken.len()), (2, 2), "{:?}", pushed.not_taken);
@@ -139,6 +150,58 @@ async fn a_list_travels_as_a_file_and_lifts_nothing_by_one_signature() {
     assert_eq!((taken.version, taken.refused[0].content.as_str()), (Some(1), bad.as_str()));
     let changed = String::from_utf8(list).expect("JSON").replacen("eyJ", "eyK", 1);
     app.import_refused("eu", changed.as_bytes()).await.expect_err("not what tove signed");
+    app.close().await;
+}
+
+/// A key file as it is picked in the window.
+fn picked(ruled: &Ruled, world: &World, name: &str) -> KeyRequest {
+    ruled.key(world, name);
+    let path = world.path(&format!("{name}.key")).into_string();
+    KeyRequest::File { path, passphrase: PASSPHRASE.into() }
+}
+
+#[tokio::test]
+async fn a_clearing_is_signed_in_the_window_as_it_was_shown() {
+    let ruled = Ruled::new();
+    let world = World::start_ruled(&TWO, &ruled.company.envelope(), false).await;
+    let app = ruled.app(&world).await;
+    let bad = world.content("v2.signed.json");
+    let content = Some((bad.clone(), "denies refunds".to_owned()));
+    let tove = picked(&ruled, &world, "tove");
+    let signed = app.refuse_here("eu", content, Some(tove)).await.expect("signed");
+    assert_eq!((signed.version, signed.refused[0].signed), (Some(1), true));
+    assert_eq!(app.push_refused_here("eu").await.expect("pushed").taken, ["gw-1", "gw-2"]);
+    assert_eq!(app.refused("eu").await.expect("a view").enforcing, 2, "they were looked at");
+
+    let file = world.path("clearing.json").into_string();
+    let mara = picked(&ruled, &world, "mara");
+    let half = app.clear_here("eu", &bad, "mended", mara, &file).await.expect("begun");
+    assert_eq!((half.file.as_deref(), half.missing.is_some()), (Some(file.as_str()), true));
+    let shown = app.open_clearing("eu", &file).await.expect("a clearing");
+    assert_eq!(shown.clearing.people, ["mara"]);
+    assert_eq!(
+        (shown.clearing.content.as_str(), shown.clearing.reason.as_str()),
+        (&bad[..], "mended")
+    );
+
+    // Another file than the one that was looked at is not signed.
+    let kept = std::fs::read(&file).expect("a clearing");
+    std::fs::write(&file, [&kept[..], b"\n"].concat()).expect("written");
+    let sana = picked(&ruled, &world, "sana");
+    let sign = |key| app.sign_clearing_file("eu", &file, &shown.file, key, &file);
+    let refused = sign(sana.clone()).await.expect_err("changed meanwhile");
+    assert_eq!(refused.code, Code::Outdated);
+    std::fs::write(&file, &kept).expect("written");
+    let whole = sign(sana).await.expect("signed");
+    assert_eq!((whole.missing, whole.file), (None, None));
+    assert_eq!(std::fs::read(&file).expect("a clearing"), kept, "there is nobody to send it to");
+    assert!(app.refused("eu").await.expect("a view").refused.is_empty());
+
+    // The list goes to another console as a file.
+    let list = world.path("list.json").into_string();
+    app.save_refused("eu", &list).await.expect("written");
+    assert_eq!(app.take_refused("eu", &list).await.expect("the same").version, Some(2));
+    app.take_refused("eu", "list.json").await.expect_err("not the whole path");
     app.close().await;
 }
 

@@ -111,6 +111,14 @@ impl World {
         app
     }
 
+    /// Another console over the same fleet, with files of its own.
+    pub(crate) async fn app_of(&self, name: &str) -> App {
+        let options = AppOptions { data_dir: self.path(name), ..self.options() };
+        let app = App::open(options).await.expect("the files open");
+        app.add_fleet(self.path("fleet.toml").as_str()).await.expect("the fleet opens");
+        app
+    }
+
     /// Ends every agent; their addresses refuse connections from now on.
     pub(crate) async fn stop_agents(&mut self) {
         for (_, agent) in self.agents.drain(..) {

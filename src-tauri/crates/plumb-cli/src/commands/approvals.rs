@@ -27,6 +27,12 @@ pub(crate) enum Approvals {
         #[arg(value_name = "FILE", required = true)]
         files: Vec<String>,
     },
+    /// Add what people put into the mailbox of the hub that the fleet file names
+    Fetch {
+        /// Hash of the plan
+        #[arg(value_name = "HASH")]
+        plan: String,
+    },
     /// Sign that you looked at a rollback that was started without approvals
     Review {
         /// Id of the run
@@ -71,6 +77,14 @@ impl Approvals {
                             hashes.push(plan.to_string());
                         }
                         hashes
+                    }
+                    Self::Fetch { plan } => {
+                        let (_, refused) = app.collect_approvals(fleet, plan).await?;
+                        for why in &refused {
+                            let line = format!("× not taken: {}", printable(why));
+                            session.out.note(session.out.style.bad(&line));
+                        }
+                        vec![plan.clone()]
                     }
                     Self::Review { run, note, role, key } => {
                         let (role, key) = (role.as_deref(), key.choice(app)?);

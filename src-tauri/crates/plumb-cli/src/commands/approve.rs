@@ -3,6 +3,7 @@
 use camino::Utf8PathBuf;
 use clap::Args;
 use plumb_app::{
+    App,
     actions::{
         approve::{Answer, Answering},
         files::write_chosen,
@@ -26,8 +27,11 @@ pub(crate) const REQUEST_BYTES_MAX: u64 = 32 << 20;
 #[derive(Debug, Args)]
 pub(crate) struct Approve {
     /// The request, as whoever asks wrote it with --request
-    #[arg(long, value_name = "FILE")]
-    request: String,
+    #[arg(long, value_name = "FILE", required_unless_present = "from_hub")]
+    request: Option<String>,
+    /// Take the request for this plan from the mailbox of the hub that the fleet file names
+    #[arg(long, value_name = "HASH", conflicts_with = "request")]
+    from_hub: Option<String>,
     /// Refuse instead
     #[arg(long, requires = "reason")]
     refuse: bool,
@@ -45,46 +49,67 @@ pub(crate) struct Approve {
     /// Sign without asking
     #[arg(long)]
     yes: bool,
-    /// File to write the signed answer to
-    #[arg(short, long, value_name = "FILE")]
-    output: Utf8PathBuf,
+    /// File to write the signed answer to; where the fleet file names a hub, it lies in the mailbox of the plan as well
+    #[arg(short, long, value_name = "FILE", required_unless_present = "from_hub")]
+    output: Option<Utf8PathBuf>,
 }
 
 impl Approve {
     pub(crate) async fn run(&self, session: Session<'_>) -> Outcome {
-        session
-            .with_app(async |app| {
-                let request = read_text(&self.request, REQUEST_BYTES_MAX)?;
-                let shown = app.look_at_request(request.as_bytes()).await?;
-                show(session.out, &shown);
-                agree(session.out, self.yes)?;
-                let answer = match (&self.reason, self.refuse) {
-                    (Some(reason), true) => Answer::Refuse { reason: reason.clone() },
-                    _ => Answer::Approve,
-                };
-                let answering = Answering {
-                    answer,
-                    role: self.role.clone(),
-                    valid_h: self.valid,
-                    key: self.key.choice(app)?,
-                };
-                let (bytes, mut signed) =
-                    app.answer_request(request.as_bytes(), &answering).await?;
-                let text = String::from_utf8_lossy(&bytes).into_owned();
-                write_chosen(self.output.clone(), text).await?;
-                signed.file = Some(self.output.to_string());
-                session.out.show(&signed, |out| {
-                    let word = if self.refuse { "refused" } else { "approved" };
-                    out.say(format!(
-                        "{word} by {} for {}, good until {}",
-                        signed.person, signed.role, signed.expires_at
-                    ));
-                    let hint = format!("whoever asks: plumb approvals add {}", self.output);
-                    out.say(out.style.faint(&hint));
-                });
-                Ok(Exit::Fine)
-            })
-            .await
+        match (&self.request, &self.from_hub) {
+            (None, Some(plan)) => {
+                session
+                    .with_fleet(async |app, fleet| {
+                        let request = app.request_at_hub(fleet, plan).await?;
+                        self.answer(session, app, &request).await
+                    })
+                    .await
+            }
+            (file, _) => {
+                session
+                    .with_app(async |app| {
+                        let file = file.as_deref().unwrap_or_default();
+                        let request = read_text(file, REQUEST_BYTES_MAX)?;
+                        self.answer(session, app, request.as_bytes()).await
+                    })
+                    .await
+            }
+        }
+    }
+
+    async fn answer(&self, session: Session<'_>, app: &App, request: &[u8]) -> Outcome {
+        let shown = app.look_at_request(request).await?;
+        show(session.out, &shown);
+        agree(session.out, self.yes)?;
+        let answer = match (&self.reason, self.refuse) {
+            (Some(reason), true) => Answer::Refuse { reason: reason.clone() },
+            _ => Answer::Approve,
+        };
+        let answering = Answering {
+            answer,
+            role: self.role.clone(),
+            valid_h: self.valid,
+            key: self.key.choice(app)?,
+        };
+        let (bytes, mut signed) = app.answer_request(request, &answering).await?;
+        if let Some(output) = &self.output {
+            let text = String::from_utf8_lossy(&bytes).into_owned();
+            write_chosen(output.clone(), text).await?;
+            signed.file = Some(output.to_string());
+        }
+        session.out.show(&signed, |out| {
+            let word = if self.refuse { "refused" } else { "approved" };
+            out.say(format!(
+                "{word} by {} for {}, good until {}",
+                signed.person, signed.role, signed.expires_at
+            ));
+            let hint = match &self.output {
+                Some(output) => format!("whoever asks: plumb approvals add {output}"),
+                None => format!("whoever asks: plumb approvals fetch {}", shown.plan),
+            };
+            out.say(out.style.faint(&hint));
+        });
+        Ok(Exit::Fine)
     }
 }
 
@@ -110,6 +135,7 @@ fn show(out: &Output, request: &ApprovalRequestView) {
     let lists = [
         ("bundle", &request.bundles),
         ("it found", &request.found),
+        ("decisions", &request.decisions),
         ("readiness", &request.readiness),
         ("acknowledge", &request.warnings),
     ];

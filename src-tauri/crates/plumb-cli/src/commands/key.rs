@@ -34,6 +34,14 @@ pub(crate) enum Key {
         #[arg(long, value_name = "FILE")]
         file: Option<Utf8PathBuf>,
     },
+    /// Take a key that is in a file already under a name; the private half stays there
+    Import {
+        #[arg(value_name = "NAME")]
+        name: String,
+        /// Key file under a passphrase, of this program or `openssl pkcs8`
+        #[arg(long, value_name = "FILE")]
+        file: Utf8PathBuf,
+    },
     /// Keys of this machine
     List,
     /// The public half of a key, for the roster
@@ -63,12 +71,20 @@ impl Key {
                         };
                         vec![app.make_personal_key(name, algorithm, file).await?]
                     }
+                    Self::Import { name, file } => {
+                        let file = std::path::absolute(file.as_std_path())
+                            .ok()
+                            .and_then(|file| Utf8PathBuf::from_path_buf(file).ok())
+                            .unwrap_or_else(|| file.clone());
+                        let passphrase = passphrase::of_file(file.as_str());
+                        vec![app.take_personal_key(name, file, passphrase).await?]
+                    }
                     Self::List => app.personal_keys()?,
                     Self::Show { name } => vec![named(app, name)?],
                 };
                 let document = KeysDocument { keys };
                 session.out.show(&document, |out| {
-                    if let (Self::New { .. } | Self::Show { .. }, [key]) =
+                    if let (Self::New { .. } | Self::Import { .. } | Self::Show { .. }, [key]) =
                         (self, document.keys.as_slice())
                     {
                         out.say(format!("{} {} {}", key.name, key.algorithm, key.fingerprint));

@@ -80,8 +80,12 @@ struct Resume {
 impl Run {
     pub(crate) async fn run(&self, session: Session<'_>) -> Outcome {
         match (&self.verb, &self.plan) {
-            (Some(Verb::Resume(resume)), _) => pick_up(session, &resume.id, resume.order()).await,
-            (Some(Verb::Abort { id }), _) => pick_up(session, id, Some(RunOrder::Abort)).await,
+            (Some(Verb::Resume(resume)), _) => {
+                Box::pin(pick_up(session, &resume.id, resume.order())).await
+            }
+            (Some(Verb::Abort { id }), _) => {
+                Box::pin(pick_up(session, id, Some(RunOrder::Abort))).await
+            }
             (None, Some(plan)) => self.start(session, plan).await,
             (None, None) => Err(Failure::usage("no plan is named", "see: plumb help plan")),
         }

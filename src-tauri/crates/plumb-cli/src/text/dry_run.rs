@@ -6,6 +6,7 @@ use crate::{
     output::Output,
     text::{
         escape::printable,
+        style::Hue,
         table::{Cell, Table, short},
     },
 };
@@ -28,6 +29,11 @@ pub(crate) fn found(out: &Output, report: &DryRunView) {
     }
     if report.hindered > 0 {
         table.print(out);
+    }
+    for change in &report.decisions {
+        let line = format!("  {}", printable(&change.sentence));
+        let harmless = change.not_compared.is_none() && change.flips + change.not_evaluated == 0;
+        out.say(if harmless { line } else { out.style.paint(Hue::Orange, &line) });
     }
     for line in &report.changed {
         out.say(out.style.bad(&format!("  otherwise than before: {}", printable(line))));

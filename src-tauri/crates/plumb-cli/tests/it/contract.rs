@@ -110,6 +110,52 @@ fn the_help_names_only_commands_that_exist() {
     }
 }
 
+/// One entry of the troubleshooting topic, whose commands exist.
+fn guided<'a>(text: &'a str, title: &str) -> &'a str {
+    let entry = text.split_once(title).unwrap_or_else(|| panic!("{title}")).1;
+    let entry = entry.split("\n## ").next().expect("the entry itself");
+    for code in entry.split('`').skip(1).step_by(2).filter(|code| code.starts_with("plumb ")) {
+        let is_verb = |word: &&str| word.chars().all(|c| c.is_ascii_lowercase() || c == '-');
+        let words: Vec<&str> = code.split_whitespace().skip(1).collect();
+        let verb: Vec<&str> = words
+            .iter()
+            .copied()
+            .take_while(|word| is_verb(word) && !word.starts_with('-'))
+            .collect();
+        let ended = plumb().args(&verb).arg("--help").output().expect("the program starts");
+        assert_eq!(ended.status.code(), Some(0), "{title}: {code}");
+        let help = String::from_utf8_lossy(&ended.stdout).into_owned();
+        for option in words.iter().filter(|word| word.starts_with("--")) {
+            assert!(help.contains(option), "{title}: {code}: {option}");
+        }
+    }
+    entry
+}
+
+/// R139-R148: each symptom has its entry, with what to type or to set.
+#[test]
+fn each_symptom_of_alerts_has_an_entry_whose_commands_exist() {
+    let text =
+        fs::read_to_string(folder().join("../../help/troubleshooting.md")).expect("readable");
+    for (title, requirement, tells) in [
+        ("## A report is not accepted", "R139", "plumb alerts ingest"),
+        ("## A report counts as seen before", "R140", "dedupe_ttl_minutes"),
+        ("## An alert is not found", "R141", "ALERT_BACKEND"),
+        ("## Alerts stay in processing", "R142", "plumb alerts claim"),
+        ("## Alerts stay in failed", "R143", "SELECT alert_ref, last_error FROM alerts"),
+        ("## No triage runs", "R144", "triage_cooldown_minutes"),
+        ("## A claim gives nothing", "R145", "plumb alerts dashboard"),
+        ("## A release gate blocks", "R146", "run_slo_watch: false"),
+        ("## Telling of alerts is denied", "R147", "--role agent_monitor"),
+        ("## Claiming is denied", "R148", "agent_cto"),
+    ] {
+        let entry = guided(&text, title);
+        for part in [requirement, tells] {
+            assert!(entry.contains(part), "{title}: {part}");
+        }
+    }
+}
+
 /// R272-R275: the guided entries are there, and what they tell to type exists.
 #[test]
 fn the_guided_entries_name_checks_and_commands_that_exist() {
@@ -122,8 +168,7 @@ fn the_guided_entries_name_checks_and_commands_that_exist() {
         "## Bundle contains no policies",
         "## Requests fail while a node reloads",
     ] {
-        let entry = text.split_once(title).unwrap_or_else(|| panic!("{title}")).1;
-        let entry = entry.split("\n## ").next().expect("the entry itself");
+        let entry = guided(&text, title);
         let named: Vec<&str> = entry
             .split(|c: char| c.is_whitespace() || c == '`')
             .filter(|word| word.starts_with("check.policy."))
@@ -131,16 +176,6 @@ fn the_guided_entries_name_checks_and_commands_that_exist() {
         assert!(!named.is_empty(), "{title} tells what to check");
         for check in named {
             assert!(checks.contains(check), "{title}: {check}");
-        }
-        for code in entry.split('`').skip(1).step_by(2).filter(|code| code.starts_with("plumb ")) {
-            let is_verb = |word: &&str| word.chars().all(|c| c.is_ascii_lowercase() || c == '-');
-            let verb: Vec<&str> = code
-                .split_whitespace()
-                .skip(1)
-                .take_while(|word| is_verb(word) && !word.starts_with('-'))
-                .collect();
-            let ended = plumb().args(&verb).arg("--help").output().expect("the program starts");
-            assert_eq!(ended.status.code(), Some(0), "{title}: {code}");
         }
     }
 }

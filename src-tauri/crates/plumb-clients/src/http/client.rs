@@ -66,8 +66,22 @@ impl Clients {
         let encrypted = node.url.scheme() == "https"
             || proxy.as_ref().is_some_and(|proxy| proxy.starts_with("https"));
         let key = ClientKey { tls: node.tls.clone(), proxy, encrypted, lane };
-        let wanted = key.clone();
-        let folder = pool.folder().to_owned();
+        self.shared(key, pool.folder()).await
+    }
+
+    /// The client for a server that is no node, reached without proxy or tunnel.
+    pub(crate) async fn plain(
+        &self,
+        pool: &HttpPool,
+        encrypted: bool,
+        tls: Option<Arc<TlsFiles>>,
+    ) -> Result<Client, NodeFailure> {
+        let key = ClientKey { tls, proxy: None, encrypted, lane: Lane::Warm };
+        self.shared(key, pool.folder()).await
+    }
+
+    async fn shared(&self, key: ClientKey, folder: &Path) -> Result<Client, NodeFailure> {
+        let (wanted, folder) = (key.clone(), folder.to_owned());
         self.made
             .get(key, || async move {
                 let built = tokio::task::spawn_blocking(move || build(wanted, &folder)).await;

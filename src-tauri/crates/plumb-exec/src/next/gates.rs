@@ -127,6 +127,8 @@ impl Decision<'_> {
             GateCheck::ErrorRate { ppm_max } => i64::from(*ppm_max),
             GateCheck::Latency { p95_us_max } => i64::try_from(*p95_us_max).unwrap_or(i64::MAX),
             GateCheck::Prometheus { milli_max, .. } => *milli_max,
+            // Answers that are otherwise than they should be.
+            GateCheck::Decisions => 0,
         };
         match measured.figures.get(index).and_then(Option::as_ref) {
             Some(Ok(figure)) => {

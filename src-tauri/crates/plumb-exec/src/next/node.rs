@@ -365,7 +365,7 @@ fn duration(limit: Duration) -> SignedDuration {
 /// The content an effect makes a node run or tells it to run.
 fn brings(effect: &Effect, part: &NodePlan) -> Option<plumb_fleet::ContentDigest> {
     match effect {
-        Effect::Pin { content, .. } => Some(*content),
+        Effect::Pin { content, .. } | Effect::Serve { content, .. } => Some(*content),
         Effect::Reload { .. } | Effect::Sync { .. } | Effect::Rollback { .. } => part.after.content,
         Effect::Verify { .. }
         | Effect::Unpin { .. }

@@ -10,6 +10,7 @@ use axum::{
     routing::{get, post},
 };
 use plumb_fleet::Digest;
+use plumb_trust::refused::{LIST_BYTES_MAX, RefusedList};
 use plumb_wire::hub::{
     DeploymentEntry, DeploymentQuery, DeploymentReport, Deployments, Desired, DesiredChange,
     DesiredHistory, DesiredHistoryEntry, LiftDesired, LockView, LogQuery, MailView, Mailbox,
@@ -23,6 +24,7 @@ use crate::{
     conditional::{Stand, value},
     desired::{self, check_name},
     extract::{self, Params, body},
+    folder::chain,
     hub::Hub,
     limits::{DOCUMENTS_MAX, MAIL_BYTES_MAX, MAIL_FILES_MAX},
     problem::Problem,
@@ -92,7 +94,7 @@ async fn lock(
     State(hub): State<Hub>,
     Path(fleet): Path<String>,
 ) -> Result<Json<LockView>, Problem> {
-    desired::lock(&hub.state, &fleet, hub.now()).await.map(Json)
+    desired::lock(&hub.state, &fleet, hub.time().await?).await.map(Json)
 }
 
 async fn take(
@@ -171,8 +173,13 @@ struct Letter {
     by: String,
 }
 
-async fn read_letter(hub: &Hub, caller: &Caller, request: Request) -> Result<Letter, Problem> {
-    let bytes = body(request.into_body(), MAIL_BYTES_MAX).await?;
+async fn read_letter(
+    hub: &Hub,
+    caller: &Caller,
+    request: Request,
+    bytes_max: usize,
+) -> Result<Letter, Problem> {
+    let bytes = body(request.into_body(), bytes_max).await?;
     let refused = |_| Problem::refused("a signed document is a JSON object");
     serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(&bytes)
         .map_err(refused)?;
@@ -181,7 +188,7 @@ async fn read_letter(hub: &Hub, caller: &Caller, request: Request) -> Result<Let
     Ok(Letter { text, at: hub.now(), by: caller.name().to_owned() })
 }
 
-/// The list of digests no node should take, as it was signed. Who reads it verifies it.
+/// The refused list of a fleet, as it was signed. Who reads it verifies it.
 async fn refused(
     State(hub): State<Hub>,
     Path(fleet): Path<String>,
@@ -203,34 +210,65 @@ async fn refused(
     Ok(answer)
 }
 
+/// Takes a newer list. Whose signature counts is judged by consoles and agents, which have the roster; a hub holds it to
+/// what a list says by itself: its fleet, that it is newer, and that nothing is forgotten that was refused.
 async fn refuse(
     State(hub): State<Hub>,
     caller: Caller,
     Path(fleet): Path<String>,
-    headers: HeaderMap,
     request: Request,
 ) -> Result<StatusCode, Problem> {
     check_name("fleet", &fleet)?;
-    let letter = read_letter(&hub, &caller, request).await?;
+    let letter = read_letter(&hub, &caller, request, LIST_BYTES_MAX).await?;
+    let list = read_list(&letter)?;
     let known: Option<Document<Letter>> = hub.state.get(REFUSED, &fleet).await?;
-    let held = |known: &Document<Letter>| {
-        let digest = Digest::of(known.body.text.as_bytes());
-        Stand { digest, modified_at: known.body.at }.is_known(&headers)
-    };
-    // Who replaces a list says which one it knew, so that no refusal is lost.
-    if known.as_ref().is_some_and(|known| !held(known)) {
-        return Err(Problem::conflict(
-            "there is a list already: read it, add to it, and send it with If-Match and its ETag",
-        ));
+    if let Some(known) = &known {
+        let former = read_list(&known.body)?;
+        if former.digest() == list.digest() {
+            return Ok(StatusCode::NO_CONTENT);
+        }
+        follows(&former, &list)?;
     }
     let version = known.map(|known| known.version);
-    let change = Change::default().put(REFUSED, &fleet, version, &letter).done(
-        caller.name(),
-        "refused",
-        &format!("list of what {fleet} refuses replaced"),
-    );
-    hub.state.commit(&change, hub.now()).await?;
+    let done = format!("list of what {fleet} refuses, version {}", list.version());
+    let change = Change::default().put(REFUSED, &fleet, version, &letter);
+    hub.state.commit(&change.done(caller.name(), "refused", &done), hub.now()).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+fn read_list(letter: &Letter) -> Result<RefusedList, Problem> {
+    RefusedList::kept(letter.text.as_bytes()).map_err(|error| {
+        let told = chain(&error);
+        Problem::refused(format!("{told}: sign one with `plumb refused add`"))
+    })
+}
+
+/// Whether a list may take the place of another.
+fn follows(former: &RefusedList, next: &RefusedList) -> Result<(), Problem> {
+    let (was, is) = (former.document(), next.document());
+    if was.fleet != is.fleet {
+        let told = format!("it is for fleet {}, and the list here for {}", is.fleet, was.fleet);
+        return Err(Problem::refused(told));
+    }
+    if is.version <= was.version {
+        return Err(Problem::conflict(format!(
+            "version {} is here already: take it with `plumb refused fetch`, and sign the next one",
+            was.version
+        )));
+    }
+    let forgotten = was
+        .refused
+        .keys()
+        .find(|content| !is.refused.contains_key(*content) && !is.cleared.contains_key(*content));
+    match forgotten {
+        Some(content) => Err(Problem::conflict(format!(
+            "content {} is refused by version {}, and version {} says nothing of it: take that one first",
+            content.short(),
+            was.version,
+            is.version
+        ))),
+        None => Ok(()),
+    }
 }
 
 async fn mailbox(
@@ -256,7 +294,7 @@ async fn deliver(
     request: Request,
 ) -> Result<Json<MailView>, Problem> {
     let plan = hash(&plan)?;
-    let letter = read_letter(&hub, &caller, request).await?;
+    let letter = read_letter(&hub, &caller, request, MAIL_BYTES_MAX).await?;
     let id = Digest::of(letter.text.as_bytes()).to_string();
     let key = format!("{plan}/{id}");
     let view = |letter: &Letter| MailView {

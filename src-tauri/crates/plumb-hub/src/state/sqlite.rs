@@ -12,7 +12,7 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
-use super::{Change, Document, Entries, Entry, Write};
+use super::{Change, Document, Entries, Entry, StateError, Write};
 use crate::limits::DOCUMENTS_MAX;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/state");
@@ -20,34 +20,6 @@ static MIGRATIONS: Migrator = sqlx::migrate!("migrations/state");
 /// How long a write waits for one of another process.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 const READERS_MAX: u32 = 4;
-
-/// Why the state was not read or changed.
-#[derive(Debug, thiserror::Error)]
-pub enum StateError {
-    #[error("{doing} {path}", path = path.display())]
-    Sqlite {
-        doing: &'static str,
-        path: PathBuf,
-        #[source]
-        error: sqlx::Error,
-    },
-    #[error("{path} was written by a newer version of this program (schema {schema})", path = path.display())]
-    Newer { path: PathBuf, schema: i64 },
-    #[error("{path} cannot be brought up to date", path = path.display())]
-    Migration {
-        path: PathBuf,
-        #[source]
-        error: MigrateError,
-    },
-    #[error("the stored {what} does not read back")]
-    Malformed {
-        what: &'static str,
-        #[source]
-        error: serde_json::Error,
-    },
-    #[error("{collection} {key:?} was changed by somebody else in the meantime: read it again")]
-    Conflict { collection: &'static str, key: String },
-}
 
 #[derive(Debug)]
 pub(super) struct Sqlite {

@@ -13,7 +13,7 @@ const DEADLINE: Duration = Duration::from_secs(20);
 #[tokio::test(start_paused = true)]
 async fn a_long_poll_without_a_change_ends_after_its_time() {
     let world = World::new();
-    let tag = format!("W/\"sha256:{}\"", world.publish("true", None));
+    let tag = format!("W/\"sha-256:{}\"", world.publish("true", None));
     let begun = Instant::now();
     let reply = world.get(PATH, &[("if-none-match", &tag), ("prefer", "wait=7")]).await;
     assert_eq!((reply.status.as_u16(), reply.header("preference-applied")), (304, "wait=7"));
@@ -29,7 +29,7 @@ async fn a_long_poll_without_a_change_ends_after_its_time() {
 #[tokio::test(start_paused = true)]
 async fn a_long_poll_is_answered_when_the_pack_changes_or_the_hub_stops() {
     let world = World::new();
-    let tag = format!("W/\"sha256:{}\"", world.publish("true", None));
+    let tag = format!("W/\"sha-256:{}\"", world.publish("true", None));
     let headers = [("if-none-match", tag.as_str()), ("prefer", "wait=50")];
     let begun = Instant::now();
     let change = async {
@@ -39,7 +39,7 @@ async fn a_long_poll_is_answered_when_the_pack_changes_or_the_hub_stops() {
     let (reply, hex) = tokio::join!(world.get(PATH, &headers), change);
     assert_eq!(reply.header("digest"), format!("sha-256={hex}"));
     assert_eq!((reply.status.as_u16(), begun.elapsed().as_secs()), (200, 3));
-    let tag = format!("W/\"sha256:{hex}\"");
+    let tag = format!("W/\"sha-256:{hex}\"");
     let headers = [("if-none-match", tag.as_str()), ("prefer", "wait=50")];
     let (reply, ()) = tokio::join!(world.get(PATH, &headers), async { world.stop.cancel() });
     assert_eq!((reply.status.as_u16(), begun.elapsed().as_secs()), (304, 3));

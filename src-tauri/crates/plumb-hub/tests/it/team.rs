@@ -6,5 +6,6 @@ mod client;
 mod contract;
 mod fleets;
 mod packs;
+mod replicas;
 mod telemetry;
 mod tls;

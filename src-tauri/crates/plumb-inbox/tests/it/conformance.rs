@@ -24,6 +24,7 @@ async fn conforms(of: Of) {
     lists_are_filtered_and_paged(&world, &inbox).await;
     an_acked_alert_goes_after_its_time_only(&world, &inbox).await;
     claims_take_the_worst_and_the_oldest_first(&world, &inbox).await;
+    one_alert_is_claimed_by_its_name(&world, &inbox).await;
     leases_and_pauses_end(&world, &inbox).await;
     a_lost_claim_settles_nothing(&world, &inbox).await;
     alerts_become_incidents(&world, &inbox).await;
@@ -224,6 +225,29 @@ async fn claims_take_the_worst_and_the_oldest_first(world: &World, inbox: &Inbox
     ] {
         assert!(matches!(inbox.claim(&bad).await, Err(InboxError::Refused(_))), "{bad:?}");
     }
+}
+
+async fn one_alert_is_claimed_by_its_name(world: &World, inbox: &Inbox) {
+    let wanted = taken(inbox, draft("by-name", "wanted")).await.alert_ref;
+    let other = taken(inbox, draft("by-name", "other")).await.alert_ref;
+    let claimed = inbox.claim_one(&wanted, "mira", Some(60)).await.expect("free");
+    assert!(matches!(claimed.why[..], [Why::Claimed { .. }]));
+    let held = inbox.claim_one(&wanted, "jo", None).await;
+    assert!(
+        matches!(held, Err(InboxError::Refused(Refusal::Held { ref owner, .. })) if owner == "mira")
+    );
+    assert_eq!(inbox.alert(&other).await.expect("there").status(), Status::New);
+    world.wait(60).await;
+    let taken_over = inbox.claim_one(&wanted, "jo", None).await.expect("the lease is over");
+    let State::Processing { owner, lock_until, claimed_at } = taken_over.value.state() else {
+        panic!("{taken_over:?}")
+    };
+    assert_eq!((owner.as_str(), lock_until.duration_since(*claimed_at).as_secs()), ("jo", 600));
+    for alert in [&wanted, &other] {
+        inbox.ack(alert, &ack("jo")).await.expect("ours or free");
+    }
+    let gone = inbox.claim_one(&"alrt_gone".parse().expect("a reference"), "jo", None).await;
+    assert!(matches!(gone, Err(InboxError::Refused(Refusal::NoAlert { .. }))));
 }
 
 /// R100, R103, R104, R106.

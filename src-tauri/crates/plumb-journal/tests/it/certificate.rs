@@ -84,6 +84,29 @@ fn targets_that_all_stand_as_planned_make_a_green_certificate() {
     assert_eq!(Certificate::of(statement), Some(certificate));
 }
 
+/// R212.
+#[test]
+fn after_a_rollback_targets_are_to_stand_as_before() {
+    let (state, head) = state(Outcome::RolledBack);
+    let certified = |runs: &'static str| {
+        let look = |part: &NodePlan| {
+            let late = part.after.content != Some(content(runs));
+            let straggles = late.then(|| format!("still runs {runs}"));
+            Seen { content: Some(content(runs)), version: None, straggles }
+        };
+        let times = (after(ENDED_S + 30), after(ENDED_S + 31));
+        Certificate::new(&sync(), (&state, head), times, look).expect("late enough")
+    };
+    let back = certified("first");
+    assert!(back.is_green());
+    assert_eq!(back.contents(), BTreeSet::from([content("first")]));
+    let not_back = certified("second");
+    assert_eq!((not_back.is_green(), not_back.stragglers().count()), (false, 2));
+    assert!(not_back.contents().is_empty(), "what was taken back is not proven");
+    let statement = not_back.clone().statement();
+    assert_eq!(Certificate::of(statement), Some(not_back));
+}
+
 #[test]
 fn a_straggler_is_named_with_its_reason_and_proves_nothing() {
     let certificate = certified(ENDED_S + 30, Some("gw-2")).expect("late enough");

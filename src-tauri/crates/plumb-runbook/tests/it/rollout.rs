@@ -228,6 +228,7 @@ impl Model {
                     .zip(content)
                     .map(|(version, content)| NamedContent { version, content });
             }
+            Effect::Serve { content, .. } => self.content = Some(*content),
             Effect::Unpin { .. } => self.pinned = None,
             Effect::SetConfig { key, value, .. } => {
                 self.config.insert(key.clone(), value.clone());

@@ -40,6 +40,7 @@ impl Desk {
         let evidence = Evidence {
             bundles: BTreeSet::from([BundleDigest(Digest::of(b"two"))]),
             dry_run: Some(Digest::of(b"report")),
+            decisions: Some(Digest::of(b"decisions")),
             readiness: BTreeMap::from([("alerts".to_owned(), Digest::of(b"routed"))]),
         };
         let findings = Vec::new();
@@ -137,7 +138,7 @@ fn the_plain_gate_opens_for_no_plan_that_takes_consent() {
 #[test]
 fn consent_is_to_this_plan_and_to_nothing_else() {
     type Change = fn(&mut Desk);
-    let changes: [(&str, Change); 10] = [
+    let changes: [(&str, Change); 12] = [
         ("its targets", |desk| drop(desk.plan.waves[0].nodes.pop())),
         ("what a node is to run", |desk| desk.plan.waves[0].nodes[0].after.content = None),
         ("how long a node may take", |desk| desk.plan.waves[0].nodes[0].deadline_s += 1),
@@ -150,6 +151,8 @@ fn consent_is_to_this_plan_and_to_nothing_else() {
         }),
         ("the dry run", |desk| desk.evidence.dry_run = Some(Digest::of(b"other"))),
         ("no dry run", |desk| desk.evidence.dry_run = None),
+        ("other decisions", |desk| desk.evidence.decisions = Some(Digest::of(b"other"))),
+        ("no decisions", |desk| desk.evidence.decisions = None),
         ("readiness", |desk| desk.evidence.readiness.clear()),
         ("a finding", |desk| desk.findings.push(warning(FindingCode::NoAnswer))),
     ];
@@ -392,8 +395,8 @@ fn a_request_travels_as_a_file_and_is_read_strictly() {
         |text: String| ApprovalRequest::read(text.as_bytes()).expect_err("no").to_string();
     let unknown = text.replacen('{', "{\"note\": 1,", 1);
     assert_eq!(refused(unknown), "not a request for approval");
-    let newer = text.replacen("\"format\": 1", "\"format\": 2", 1);
-    assert!(refused(newer).starts_with("a request of format 2"));
+    let newer = text.replacen("\"format\": 2", "\"format\": 3", 1);
+    assert!(refused(newer).starts_with("a request of format 3"));
     let other = text.replace("\"report\": \"report\"", "\"report\": \"another\"");
     assert_eq!(refused(other), "its dry run is not the one it names");
     request.plan.consent = None;

@@ -135,7 +135,7 @@ impl From<Nonce> for String {
     }
 }
 
-/// Version 1 of what an approval says. A change of any field is another version of [`Self::TYPE`].
+/// Version 2 of what an approval says, which binds the decisions that change. A change of any field is another version of [`Self::TYPE`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ApprovalDocument {
@@ -149,6 +149,7 @@ pub struct ApprovalDocument {
     pub roster: RosterRef,
     pub targets: Targets,
     pub dry_run: Option<Digest>,
+    pub decisions: Option<Digest>,
     /// Sorted, each once.
     pub acknowledged: Vec<Acknowledged>,
     pub readiness: BTreeMap<String, Digest>,
@@ -162,7 +163,7 @@ pub struct ApprovalDocument {
 }
 
 impl Predicate for ApprovalDocument {
-    const TYPE: &'static str = "urn:plumbline:approval:v1";
+    const TYPE: &'static str = "urn:plumbline:approval:v2";
 }
 
 impl ApprovalDocument {
@@ -188,6 +189,7 @@ impl ApprovalDocument {
             requester: self.requester.clone(),
             targets: self.targets,
             dry_run: self.dry_run,
+            decisions: self.decisions,
             readiness: self.readiness.clone(),
         }
     }
@@ -266,6 +268,7 @@ impl ApprovalDraft {
             roster: bound.roster,
             targets: bound.targets,
             dry_run: bound.dry_run,
+            decisions: bound.decisions,
             acknowledged: self.acknowledged.into_iter().collect(),
             readiness: bound.readiness,
             window: self.window,

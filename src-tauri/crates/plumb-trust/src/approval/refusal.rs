@@ -109,6 +109,7 @@ pub enum BoundField {
     Environment,
     Targets,
     DryRun,
+    Decisions,
     Readiness,
     Roster,
     Requester,
@@ -123,6 +124,7 @@ impl BoundField {
             Self::Environment => "environment",
             Self::Targets => "targets",
             Self::DryRun => "dry run",
+            Self::Decisions => "changed decisions",
             Self::Readiness => "readiness",
             Self::Roster => "roster",
             Self::Requester => "requester",
@@ -152,8 +154,18 @@ pub(super) fn differences(signed: &Bound, now: &Bound) -> Vec<Difference> {
             found.push(Difference { field, signed, now });
         }
     };
-    let Bound { plan, bundles, fleet, environment, roster, requester, targets, dry_run, readiness } =
-        signed;
+    let Bound {
+        plan,
+        bundles,
+        fleet,
+        environment,
+        roster,
+        requester,
+        targets,
+        dry_run,
+        decisions,
+        readiness,
+    } = signed;
     compare(BoundField::Plan, plan.short(), now.plan.short(), *plan == now.plan);
     let list = |bundles: &std::collections::BTreeSet<plumb_fleet::BundleDigest>| {
         let all: Vec<String> = bundles.iter().map(|bundle| bundle.short()).collect();
@@ -168,6 +180,8 @@ pub(super) fn differences(signed: &Bound, now: &Bound) -> Vec<Difference> {
     compare(BoundField::Targets, set(targets), set(&now.targets), *targets == now.targets);
     let report = |digest: &Option<Digest>| digest.map_or("none".to_owned(), Digest::short);
     compare(BoundField::DryRun, report(dry_run), report(&now.dry_run), *dry_run == now.dry_run);
+    let same = *decisions == now.decisions;
+    compare(BoundField::Decisions, report(decisions), report(&now.decisions), same);
     let items = |readiness: &BTreeMap<String, Digest>| {
         let all: Vec<String> =
             readiness.iter().map(|(item, digest)| format!("{item} {}", digest.short())).collect();

@@ -81,6 +81,8 @@ pub struct WhichVersion {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SetDesired {
+    /// Any that has the digest, where it is empty.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub pack: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
@@ -221,6 +223,9 @@ pub struct TakeLock {
     /// What it is for, such as the id of a run.
     pub purpose: String,
     pub ttl_s: u32,
+    /// Whoever holds it for this very purpose lost the lease, in a crash, and is told it once more.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub again: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lease: Option<String>,
 }

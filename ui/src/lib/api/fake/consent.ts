@@ -10,7 +10,7 @@ const refuse = (code: AppError['code'], message: string, hint: string): never =>
 };
 const RULE = '1 of storage, and 1 of platform-security, never whoever asks';
 const HOUR = 3_600_000;
-const GROUPS: Record<string, string> = { sam: 'storage', noor: 'storage', jo: 'platform-security', robin: 'platform-security' };
+export const GROUPS: Record<string, string> = { sam: 'storage', noor: 'storage', jo: 'platform-security', robin: 'platform-security' };
 const ROLES = ['platform-security', 'storage'];
 const key = (person: string): string => digest(`key of ${person}`);
 
@@ -18,6 +18,13 @@ export const SIGNERS: SignerView[] = [
   { name: 'mira', fingerprint: key('mira'), file: null, person: 'mira', roles: [] },
   { name: 'sam', fingerprint: key('sam'), file: null, person: 'sam', roles: ['storage'] },
 ];
+
+/** Whoever signs with a key; a key file belongs to whom its name says. */
+export function personOf(request: KeyRequest): string {
+  if (request.key === 'kept') return request.name;
+  if (request.passphrase !== 'open sesame') refuse('keyring', `${request.path}: the passphrase is another`, 'give a file that `plumb key new --file` wrote, and its passphrase');
+  return /([a-z]+)\.pem$/.exec(request.path)?.[1] ?? 'nobody';
+}
 
 export class FakeConsent {
   #given = new Map<string, GivenView[]>();
@@ -90,15 +97,8 @@ export class FakeConsent {
     this.#used.add(plan);
   }
 
-  /** Whoever signs with a key; a key file belongs to whom its name says. */
-  #person(request: KeyRequest): string {
-    if (request.key === 'kept') return request.name;
-    if (request.passphrase !== 'open sesame') refuse('keyring', `${request.path}: the passphrase is another`, 'give a file that `plumb key new --file` wrote, and its passphrase');
-    return /([a-z]+)\.pem$/.exec(request.path)?.[1] ?? 'nobody';
-  }
-
   ask(plan: PlanView, request: KeyRequest, path: string): SignedView {
-    if (this.#person(request) !== 'mira') refuse('invalid', 'the envelope does not count: another person signed it', 'compare the key, the roster and the clock of whoever signed');
+    if (personOf(request) !== 'mira') refuse('invalid', 'the envelope does not count: another person signed it', 'compare the key, the roster and the clock of whoever signed');
     const envelope = this.#envelope(plan.hash, 'mira', 'request');
     this.#given.set(plan.hash, [...this.#begin(plan), envelope]);
     return this.#signed(plan, envelope, path);
@@ -112,7 +112,7 @@ export class FakeConsent {
   }
 
   answered(plan: string, sign: SignRequest): GivenView {
-    const person = this.#person(sign.key);
+    const person = personOf(sign.key);
     if (!(person in GROUPS) && person !== 'mira') refuse('invalid', `the key ${key(person).slice(0, 12)} stands in no entry of the roster`, 'sign with a key of the roster, or have yours added to it');
     return this.#envelope(plan, person, sign.refuse === null ? 'approve' : 'refuse', sign.refuse);
   }
@@ -127,7 +127,7 @@ export class FakeConsent {
   request(plan: string, fleet: string): ApprovalRequestView {
     return {
       plan, title: 'Pin 38 nodes to v42 and sync', fleet, environment: 'production', rule: RULE, requester: 'avery', roster_version: 7, roster: digest('roster'), targets: 38, targets_digest: digest('targets'),
-      changes: ['36 nodes from v41 (77b0c1d2e3f4) to v42 (0123456789ab)', '2 nodes from v42 (5e884898da28) to v42 (0123456789ab)'], bundles: [digest('bundle')], dry_run: digest('dry run'), found: ['37 nodes: verifies the bundle when it loads it, is ready, is as planned for, accepts what it would go back to', '1 node: verifies the bundle when it loads it, says that it is not ready, is as planned for, accepts what it would go back to'], readiness: [], warnings: ['fra-gw-4: accepts a reload from anybody who reaches it'], fatal: [], not_before: this.#iso(0), not_after: this.#iso(8), problems: [],
+      changes: ['36 nodes from v41 (77b0c1d2e3f4) to v42 (0123456789ab)', '2 nodes from v42 (5e884898da28) to v42 (0123456789ab)'], bundles: [digest('bundle')], dry_run: digest('dry run'), found: ['37 nodes: verifies the bundle when it loads it, is ready, is as planned for, accepts what it would go back to', '1 node: verifies the bundle when it loads it, says that it is not ready, is as planned for, accepts what it would go back to'], decisions: ['v41 77b0c1d2e3f4 to v42 0123456789ab: of 184 requests 3 let more through, 5 let less through'], readiness: [], warnings: ['fra-gw-4: accepts a reload from anybody who reaches it'], fatal: [], not_before: this.#iso(0), not_after: this.#iso(8), problems: [],
     };
   }
 
@@ -149,7 +149,7 @@ export class FakeConsent {
   }
 
   review(run: string, request: KeyRequest): ReviewView[] {
-    if (this.#person(request) === 'mira') refuse('invalid', 'the review does not count: mira asked for this change and cannot consent to it', 'somebody else must look at the run');
+    if (personOf(request) === 'mira') refuse('invalid', 'the review does not count: mira asked for this change and cannot consent to it', 'somebody else must look at the run');
     this.#reviews = this.#reviews.filter((one) => one.run !== run);
     return this.#reviews;
   }

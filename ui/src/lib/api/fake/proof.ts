@@ -1,5 +1,5 @@
 //! Dry runs and readiness of the fake: every node answers as planned, unless it is called unreachable.
-import type { AppError, DryRunView, PlanView, ChecklistItemView, ChecklistView } from '../api';
+import type { AppError, ContentChangeView, DryRunView, PlanView, ChecklistItemView, ChecklistView } from '../api';
 import { digest } from './seed';
 
 const ITEMS: readonly [string, string][] = [
@@ -17,6 +17,21 @@ const BY: Record<string, string[]> = { runbook_signed: ['platform-security'] };
 const refuse = (code: AppError['code'], message: string, hint: string): never => {
   throw { code, message, hint } satisfies AppError;
 };
+
+/** One change of content for each pair of versions; the newer version lets a few more requests through. */
+function changes(plan: PlanView): ContentChangeView[] {
+  const pairs = new Map<string, ContentChangeView>();
+  for (const target of plan.targets) {
+    const [from, to] = [target.from_content, target.to_content];
+    if (from === null || to === null || from === to) continue;
+    const title = `${target.from_version ?? 'unknown'} ${from.slice(0, 8)} to ${target.to_version ?? 'unknown'} ${to.slice(0, 8)}`;
+    pairs.set(title, {
+      sentence: `${title}: of 184 requests 3 let more through, 5 let less through`, from_version: target.from_version, to_version: target.to_version,
+      not_compared: null, wider: 3, stricter: 5, flips: 8, not_evaluated: 0, requests: 184,
+    });
+  }
+  return [...pairs.values()];
+}
 
 export class FakeProof {
   #reports = new Map<string, DryRunView>();
@@ -37,7 +52,7 @@ export class FakeProof {
     const hindered = nodes.filter((node) => node.hindrance !== null).length;
     const line = (count: number, ready: string): string => `${count} ${count === 1 ? 'node' : 'nodes'}: verifies the bundle when it loads it, ${ready}, is as planned for, accepts what it would go back to`;
     const summary = [...(nodes.length > hindered ? [line(nodes.length - hindered, 'is ready')] : []), ...(hindered > 0 ? [line(hindered, 'says that it is not ready')] : [])];
-    const report: DryRunView = { plan: plan.hash, fleet: plan.fleet, digest: digest(`dry run ${plan.hash}`), at_ms: this.now(), hindered, summary, nodes, changed: [] };
+    const report: DryRunView = { plan: plan.hash, fleet: plan.fleet, digest: digest(`dry run ${plan.hash}`), at_ms: this.now(), hindered, summary, nodes, decisions: changes(plan), decisions_digest: digest(`decisions ${plan.hash}`), changed: [] };
     this.#reports.set(plan.hash, report);
     return report;
   }

@@ -111,6 +111,8 @@ interface Going {
   view: RunView;
   plan: PlanView;
   rollout: FakeRollout | null;
+  /** Safeguards that were passed over at the start. */
+  forced: readonly string[];
   timer: ReturnType<typeof setInterval> | null;
 }
 
@@ -159,10 +161,12 @@ export class FakeRuns {
     return this.#runs.get(id)?.view ?? fail('not_found', `there is no run ${id}`, 'It may belong to another machine.');
   }
 
-  start(fleet: FakeFleet, hash: string, typed: string | null): RunView {
+  start(fleet: FakeFleet, hash: string, typed: string | null, reason: string | null = null): RunView {
     const plan = this.#plans.get(hash) ?? fail('outdated', 'the plan is not known any more', 'Make a new plan.');
     if (plan.confirmation.level === 'typed' && typed !== plan.confirmation.phrase) fail('confirmation', 'the phrase does not match', `Type ${plan.confirmation.phrase}.`);
-    const going = this.#begin(fleet, plan, this.now());
+    const forced = plan.action.kind === 'sync' && plan.action.force;
+    if (forced && reason === null) fail('confirmation', 'what runs already is loaded again by force, and nobody says why', 'say it in at most 2,000 bytes; it stands in the journal');
+    const going = this.#begin(fleet, plan, this.now(), forced ? [`what ran already was loaded again by force by mira: ${reason}`] : []);
     this.#carry(fleet, going);
     return going.view;
   }
@@ -214,7 +218,7 @@ export class FakeRuns {
   /** Runs of the past, and one that stands as it is asked for. */
   seed(fleet: FakeFleet, newest: Seeded | null): void {
     const hours = (ago: number): number => this.now() - ago * 3_600_000;
-    const gate = { prometheus: [], convergence_percent: 100, errors_ppm: 500, soak_s: 0 };
+    const gate = { decisions: false, prometheus: [], convergence_percent: 100, errors_ppm: 500, soak_s: 0 };
     const request = (rest: Partial<ActionRequest>): ActionRequest => ({ kind: 'sync', nodes: { select: 'drifted' }, force: false, ...rest });
     const shares = { shape: 'shares' as const, percent: [10, 50] };
     const make = (asked: ActionRequest, at: number): Going => this.#begin(fleet, planFor(fleet, asked), at);
@@ -260,12 +264,12 @@ export class FakeRuns {
     this.#show(going, this.now());
   }
 
-  #begin(fleet: FakeFleet, plan: PlanView, at: number): Going {
+  #begin(fleet: FakeFleet, plan: PlanView, at: number, forced: readonly string[] = []): Going {
     const id = `r-${String(192 + this.#runs.size).padStart(4, '0')}`;
     const asked = plan.action.rollout;
     const rollout = asked ? new FakeRollout(plan, asked, fleet.nodes) : null;
     const nodes = rollout?.nodes ?? plan.targets.map((target): RunNode => ({ node: target.node, state: 'waiting', detail: DETAIL.waiting }));
-    const going: Going = { plan, timer: null, rollout, view: this.#view(id, { plan, rollout }, nodes, null, at) };
+    const going: Going = { plan, timer: null, rollout, forced, view: this.#view(id, { plan, rollout, forced }, nodes, null, at) };
     this.#runs.set(id, going);
     return going;
   }
@@ -286,8 +290,8 @@ export class FakeRuns {
     going.timer = null;
   }
 
-  #view(id: string, going: Pick<Going, 'plan' | 'rollout'>, nodes: RunNode[], ended: 'aborted' | null, at: number): RunView {
-    const { plan, rollout } = going;
+  #view(id: string, going: Pick<Going, 'plan' | 'rollout' | 'forced'>, nodes: RunNode[], ended: 'aborted' | null, at: number): RunView {
+    const { plan, rollout, forced } = going;
     const counted = (state: RunNodeState): number => nodes.filter((node) => node.state === state).length;
     const open = nodes.some((node) => ['waiting', 'acting', 'accepted'].includes(node.state));
     const arrived = counted('arrived');
@@ -307,7 +311,7 @@ export class FakeRuns {
       ended_at_ms: done ? (before?.ended_at_ms ?? at) : null,
       phase,
       nodes,
-      bypassed: [...(rollout?.bypassed ?? [])],
+      bypassed: [...forced, ...(rollout?.bypassed ?? [])],
       arrived,
       failed: counted('failed'),
       in_doubt: counted('in_doubt'),

@@ -73,7 +73,7 @@ async fn no_digest_at_all() {
 
 #[tokio::test]
 async fn an_etag_that_lies() {
-    let old = format!("W/\"sha256:{}\"", Digest::of(&tar("true")));
+    let old = format!("W/\"sha-256:{}\"", Digest::of(&tar("true")));
     let mut script = Script::honest(&newer()).with("etag", Some(&old));
     script.deaf = true;
     check(script, Cause::EtagLies).await;
@@ -82,7 +82,7 @@ async fn an_etag_that_lies() {
 /// The registry keeps the old ETag over new content: told apart by the digest beside "not modified".
 #[tokio::test]
 async fn an_etag_that_stands_still() {
-    let old = format!("W/\"sha256:{}\"", Digest::of(&tar("true")));
+    let old = format!("W/\"sha-256:{}\"", Digest::of(&tar("true")));
     check(Script::honest(&newer()).with("etag", Some(&old)), Cause::EtagLies).await;
 }
 
@@ -98,7 +98,7 @@ async fn no_attestation() {
 #[tokio::test]
 async fn an_attestation_that_was_replaced_meanwhile() {
     let mut script = Script::honest(&newer());
-    script.attestation_etag = Some(format!("W/\"sha256:{}\"", Digest::of(b"newest")));
+    script.attestation_etag = Some(format!("W/\"sha-256:{}\"", Digest::of(b"newest")));
     check(script, Cause::AttestationOfOther).await;
 }
 
@@ -199,7 +199,7 @@ async fn what_is_held_is_asked_for_by_its_etag_also_after_a_restart() {
     let fetcher = world.start(world.config(registry.url())).await;
     assert_eq!(fetcher.look().await.expect("asked").result, Ended::Current);
     let asked = registry.asked();
-    let etag = format!("W/\"sha256:{}\"", Digest::of(&tar("true")));
+    let etag = format!("W/\"sha-256:{}\"", Digest::of(&tar("true")));
     let conditions: Vec<_> = asked.iter().map(|headers| headers.get("if-none-match")).collect();
     assert_eq!(conditions[0], None);
     assert_eq!(conditions[1].expect("a condition"), etag.as_str());

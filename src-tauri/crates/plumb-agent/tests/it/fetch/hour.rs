@@ -46,7 +46,7 @@ impl PackSource for Offer {
                 });
             };
             let digest = Digest::of(&bytes);
-            let etag = Some(format!("W/\"sha256:{digest}\""));
+            let etag = Some(format!("W/\"sha-256:{digest}\""));
             let digest_field = Some(format!("sha-256={digest}"));
             let waited = ask.wait.is_some();
             if ask.etag == etag {

@@ -42,7 +42,7 @@ impl Script {
 
     pub(crate) fn vouched(tar: &[u8], attestation: Vec<u8>) -> Self {
         let digest = Digest::of(tar);
-        let etag = format!("W/\"sha256:{digest}\"");
+        let etag = format!("W/\"sha-256:{digest}\"");
         Self {
             status: 200,
             headers: vec![("digest", format!("sha-256={digest}")), ("etag", etag.clone())],

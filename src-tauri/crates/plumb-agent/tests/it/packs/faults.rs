@@ -79,7 +79,7 @@ fn newer() -> Vec<u8> {
 fn wrong(world: &PackWorld) -> Vec<(&'static str, Script)> {
     let honest = || world.honest(&newer());
     let other = format!("sha-256={}", Digest::of(b"other"));
-    let stale = format!("W/\"sha256:{}\"", Digest::of(&rego("1", RULE)));
+    let stale = format!("W/\"sha-256:{}\"", Digest::of(&rego("1", RULE)));
     let vouched = |attestation: String| Script::vouched(&newer(), attestation.into_bytes());
     let broken = |fault| {
         vouched(world.attestation(&newer(), |recipe| {

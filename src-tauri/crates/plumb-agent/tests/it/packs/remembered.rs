@@ -107,7 +107,7 @@ async fn what_a_pin_holds_back_is_downloaded_once() {
     assert_eq!(node.post("/v1/agent/pin", &pin).await.status, 200);
     let offered = rego("2", "allow := true");
     registry.answer(world.honest(&offered));
-    let tag = |tar: &[u8]| format!("W/\"sha256:{}\"", Digest::of(tar));
+    let tag = |tar: &[u8]| format!("W/\"sha-256:{}\"", Digest::of(tar));
     for look in 0..4 {
         let look_at = node.post("/v1/agent/sync", "{}").await;
         assert_eq!(look_at.status, 200, "{look}: {}", look_at.text);

@@ -134,6 +134,10 @@ pub(super) fn certificate(
         Some(known) if known.certificate.outcome != Outcome::RolledBack => {
             Some(format!("its run {}, it was not rolled back", known.certificate.outcome.name()))
         }
+        Some(known) if !known.certificate.is_green() => {
+            let late = known.certificate.stragglers().count();
+            Some(format!("{late} of its targets did not stand as before afterwards"))
+        }
         Some(_) => None,
     };
     Looked {

@@ -62,9 +62,10 @@ pub(crate) fn failed(error: HubError) -> Failure {
 impl From<HubError> for Failure {
     fn from(error: HubError) -> Self {
         let (exit, hint) = match &error {
-            HubError::Url { .. } | HubError::PlainText { .. } | HubError::Client(_) => {
-                (Exit::Usage, "see: plumb help hub")
-            }
+            HubError::Url { .. }
+            | HubError::PlainText { .. }
+            | HubError::Client(_)
+            | HubError::Token(_) => (Exit::Usage, "see: plumb help hub"),
             HubError::Unreachable { .. } => {
                 (Exit::Unreachable, "look whether it runs: GET /healthz")
             }

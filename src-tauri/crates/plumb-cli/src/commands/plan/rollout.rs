@@ -18,8 +18,8 @@ const FILE_BYTES_MAX: u64 = 64 << 10;
         "canary", "shares", "by_label", "blue_green", "one_by_one",
     ]),
     group = ArgGroup::new("gate").multiple(true).args([
-        "gate_convergence", "gate_errors_ppm", "gate_p95_us", "gate_prometheus", "gate_attest", "soak",
-        "on_failure", "failures",
+        "gate_convergence", "gate_errors_ppm", "gate_p95_us", "gate_decisions", "gate_prometheus", "gate_attest",
+        "soak",        "on_failure", "failures",
     ]),
 )]
 pub(crate) struct RolloutArgs {
@@ -55,6 +55,9 @@ pub(crate) struct RolloutArgs {
     /// After a wave, 95 of 100 decisions took at most so long, in microseconds
     #[arg(long, value_name = "NUMBER", requires = "shape")]
     gate_p95_us: Option<u64>,
+    /// After a wave, changed nodes answer as their new content does when it is evaluated here
+    #[arg(long, requires = "shape")]
+    gate_decisions: bool,
     /// After a wave, the one value of a Prometheus query is within a limit; may be repeated
     #[arg(long, value_name = "QUERY <= LIMIT", requires = "shape", value_parser = parse_query)]
     gate_prometheus: Vec<QueryRequest>,
@@ -135,6 +138,7 @@ impl RolloutArgs {
             convergence_percent: self.gate_convergence,
             errors_ppm: self.gate_errors_ppm,
             p95_us: self.gate_p95_us,
+            decisions: self.gate_decisions,
             prometheus: self.gate_prometheus.clone(),
             attest: self.gate_attest.clone(),
             soak_s: self.soak.unwrap_or(0),

@@ -1,8 +1,14 @@
 //! The alert tools of the field, word for word, and the plain endpoints beside them.
 
+use std::time::Duration;
+
+use plumb_alert::RoutingPolicy;
 use serde_json::{Value, json};
+use tokio::time::timeout;
 
 use super::client::{BOOTSTRAP, Reply, Team};
+
+const DEADLINE: Duration = Duration::from_mins(1);
 
 async fn tool(team: &Team, token: &str, body: Value) -> Reply {
     team.post("/v1/tools/execute", token, &body).await
@@ -338,4 +344,34 @@ async fn two_workers_share_the_alerts_and_lose_none() {
         assert!(seen.insert(alert["alert_ref"].as_str().expect("one").to_owned()), "claimed twice");
     }
     assert_eq!(seen.len(), 60);
+}
+
+/// R133: nobody tells that a monitor is gone, so the hub does.
+#[tokio::test]
+async fn a_monitor_that_tells_nothing_is_an_alert_of_its_own_until_it_talks() {
+    let policy = "sources:\n  - source: monitor@node1\n    within_minutes: 5\n";
+    let team = Team::start_with(|options| {
+        options.policies.routing = RoutingPolicy::from_yaml(policy).expect("a policy");
+        options.sources_every = Duration::from_millis(20);
+    })
+    .await;
+    let quiet = async |resolved: bool| loop {
+        let listed = team.get("/v1/alerts?limit=10", BOOTSTRAP).await.fine();
+        let alerts = listed["alerts"].as_array().expect("alerts").clone();
+        let found = alerts.into_iter().find(|alert| alert["kind"] == "SourceQuiet");
+        match found {
+            Some(alert) if alert["resolved_at"].is_null() != resolved => return alert,
+            _ => tokio::task::yield_now().await,
+        }
+    };
+    let alert = timeout(DEADLINE, quiet(false)).await.expect("it is told");
+    assert!(
+        alert["message"].as_str().is_some_and(|text| text.contains("monitor@node1")),
+        "{alert}"
+    );
+    let talks =
+        json!({ "source": "monitor@node1", "service": "gateway", "kind": "slow", "title": "p95" });
+    team.post("/v1/alerts", BOOTSTRAP, &talks).await.fine();
+    let over = timeout(DEADLINE, quiet(true)).await.expect("it talks again");
+    assert_eq!(over["alert_ref"], alert["alert_ref"]);
 }

@@ -1,6 +1,10 @@
 //! The lock, deployments, the list of what is refused, and the mailbox.
 
-use plumb_fleet::Digest;
+use plumb_fleet::{ContentDigest, Digest};
+use plumb_trust::{
+    dsse::{Algorithm, SigningKey},
+    refused::{RefusedDocument, RefusedEntry},
+};
 use serde_json::{Value, json};
 
 use super::client::{BOOTSTRAP, Team};
@@ -83,28 +87,49 @@ async fn failed_deployments_of_the_last_day_are_listed() {
     team.get(&format!("{path}?status=broken"), BOOTSTRAP).await.problem(400);
 }
 
+/// A list with what it refuses and what was signed clean, by text that nobody could verify.
+fn list(key: &SigningKey, version: u32, refused: &[&str], cleared: &[&str]) -> String {
+    let content = |name: &&str| ContentDigest(Digest::of(name.as_bytes()));
+    let now = "2026-03-01T12:00:00Z".parse().expect("a time");
+    let entry = || RefusedEntry { since: now, reason: "denied every refund".to_owned() };
+    let document = RefusedDocument {
+        fleet: "prod".parse().expect("a name"),
+        version,
+        issued_at: now,
+        refused: refused.iter().map(|name| (content(name), entry())).collect(),
+        cleared: cleared.iter().map(|name| (content(name), "{}".to_owned())).collect(),
+    };
+    String::from_utf8(document.sign(key).expect("signed")).expect("JSON")
+}
+
 #[tokio::test]
-async fn a_list_of_refused_digests_is_not_overwritten_unseen() {
+async fn a_refused_list_is_followed_by_newer_ones_that_forget_nothing() {
     let team = Team::start().await;
     let node = team.token(BOOTSTRAP, "agent_node").await;
+    let key = plumb_testkit::company::key(Algorithm::Ed25519);
     let path = "/v1/hub/fleets/prod/refused";
     team.get(path, &node).await.problem(404);
-    let first = r#"{"payload": "one",  "signatures": []}"#;
-    assert_eq!(team.ask("PUT", path, BOOTSTRAP, first).await.status, 204);
+    let first = list(&key, 1, &["a", "b"], &[]);
+    assert_eq!(team.ask("PUT", path, BOOTSTRAP, first.clone()).await.status, 204);
+    assert_eq!(team.ask("PUT", path, BOOTSTRAP, first.clone()).await.status, 204, "once more");
     let read = team.get(path, &node).await;
     assert_eq!(read.text(), first, "byte for byte, because it is signed");
     let tag = read.header("etag").to_owned();
-    team.ask("PUT", path, BOOTSTRAP, r#"{"payload":"two"}"#).await.problem(409);
-    let known = [("if-match", tag.as_str())];
-    let put = team.ask_with("PUT", path, BOOTSTRAP, &known, r#"{"payload":"two"}"#).await;
-    assert_eq!(put.status, 204);
-    let put = team.ask_with("PUT", path, BOOTSTRAP, &known, r#"{"payload":"three"}"#).await;
-    put.problem(409);
+    // Two people signed the second version; one of them has to look again.
+    let second = list(&key, 2, &["a", "c"], &["b"]);
+    assert_eq!(team.ask("PUT", path, BOOTSTRAP, second.clone()).await.status, 204);
+    team.ask("PUT", path, BOOTSTRAP, list(&key, 2, &["a", "b", "d"], &[])).await.problem(409);
+    team.ask("PUT", path, BOOTSTRAP, first.clone()).await.problem(409);
+    let forgets = team.ask("PUT", path, BOOTSTRAP, list(&key, 3, &["c"], &["b"])).await;
+    let problem = forgets.problem(409);
+    assert!(problem.contains("is refused by version 2"), "{problem}");
     let held = team.ask_with("GET", path, &node, &[("if-none-match", &tag)], "").await;
-    assert_eq!((held.status.as_u16(), held.text().as_str()), (200, r#"{"payload":"two"}"#));
-    team.ask("PUT", path, BOOTSTRAP, "[]").await.problem(422);
+    assert_eq!((held.status.as_u16(), held.text()), (200, second));
+    for wrong in ["[]", "{}", r#"{"payload":"two","signatures":[]}"#] {
+        team.ask("PUT", path, BOOTSTRAP, wrong).await.problem(422);
+    }
     let viewer = team.token(BOOTSTRAP, "viewer").await;
-    team.ask("PUT", path, &viewer, "{}").await.problem(403);
+    team.ask("PUT", path, &viewer, first.clone()).await.problem(403);
 }
 
 #[tokio::test]

@@ -39,13 +39,13 @@ async fn a_published_version_is_served_with_its_attestation() {
     assert_eq!(view["versions"][0]["published_by"], "bootstrap");
     for method in ["GET", "HEAD"] {
         let reply = team.ask(method, PACK, &node, "").await;
-        assert_eq!(reply.header("etag"), format!("W/\"sha256:{digest}\""));
+        assert_eq!(reply.header("etag"), format!("W/\"sha-256:{digest}\""));
         assert_eq!(reply.header("digest"), format!("sha-256={digest}"));
         assert_eq!(reply.header("content-type"), "application/vnd.intelgraph.policy+tar");
         assert_eq!(reply.header("x-cosign-bundle"), r#"{"mediaType":"bundle"}"#);
         assert_eq!(reply.bytes.len(), if method == "GET" { tar("true").len() } else { 0 });
     }
-    let tag = format!("W/\"sha256:{digest}\"");
+    let tag = format!("W/\"sha-256:{digest}\"");
     let held = team.ask_with("GET", PACK, &node, &[("if-none-match", &tag)], "").await;
     assert_eq!(held.status, 304);
     let attested = team.get(&format!("{PACK}/attestation"), &node).await;
@@ -209,7 +209,7 @@ async fn an_event_stream_and_a_long_poll_tell_a_publication() {
         String::from_utf8(chunk.expect("a chunk").to_vec()).expect("text")
     };
     assert!(next().await.contains(&first));
-    let tag = format!("W/\"sha256:{first}\"");
+    let tag = format!("W/\"sha-256:{first}\"");
     let asked = [("if-none-match", tag.as_str()), ("prefer", "wait=50")];
     let waiting = team.ask_with("GET", PACK, BOOTSTRAP, &asked, "");
     let (reply, (_, second)) = tokio::join!(waiting, publish(&team, "2.0.0", "false"));

@@ -23,7 +23,7 @@ fn other() -> Digest {
 type Change = fn(&mut Bound);
 
 /// Every field of what is bound; the compiler asks for a new one below.
-const CHANGES: [(BoundField, Change); 12] = [
+const CHANGES: [(BoundField, Change); 14] = [
     (BoundField::Plan, |bound| bound.plan = PlanHash(other())),
     (BoundField::Bundles, |bound| bound.bundles = BTreeSet::from([BundleDigest(other())])),
     (BoundField::Bundles, |bound| bound.bundles.clear()),
@@ -37,6 +37,8 @@ const CHANGES: [(BoundField, Change); 12] = [
     }),
     (BoundField::DryRun, |bound| bound.dry_run = Some(other())),
     (BoundField::DryRun, |bound| bound.dry_run = None),
+    (BoundField::Decisions, |bound| bound.decisions = Some(other())),
+    (BoundField::Decisions, |bound| bound.decisions = None),
     (BoundField::Readiness, |bound| {
         bound.readiness.insert("alerts".to_owned(), other());
     }),
@@ -78,9 +80,10 @@ fn each_thing_that_is_bound_voids_the_approval_when_it_changes() {
         requester: _,
         targets: _,
         dry_run: _,
+        decisions: _,
         readiness: _,
     } = expected.bound;
-    assert_eq!(seen.len(), 9, "every field has a change");
+    assert_eq!(seen.len(), 10, "every field has a change");
 }
 
 #[test]

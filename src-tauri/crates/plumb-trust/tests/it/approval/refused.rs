@@ -173,7 +173,7 @@ fn another_kind_of_statement_is_no_approval() {
     assert_eq!(
         refusal.expect_err("a roster").to_string(),
         "it cannot be read: the statement is a \"urn:plumbline:roster:v1\", where a \
-         \"urn:plumbline:approval:v1\" was expected"
+         \"urn:plumbline:approval:v2\" was expected"
     );
 }
 
@@ -277,7 +277,7 @@ fn a_truly_signed_payload_that_is_not_exactly_an_approval_is_refused() {
         (good.replace("\"count\":2", "\"count\":\"2\""), "envelope"),
         (good.replace("\"mara\"", "\"MARA\""), "envelope"),
         (good.replace(&plan, &plan.to_uppercase()), "envelope"),
-        (good.replace("approval:v1", "approval:v2"), "envelope"),
+        (good.replace("approval:v2", "approval:v1"), "envelope"),
         (good.replace("\",\"", "\", \""), "envelope"),
         (format!("{good} "), "envelope"),
         (good.replace("T10:00:00Z", "T10:00:00.000Z"), "envelope"),
@@ -456,7 +456,7 @@ fn a_verifier_that_is_not_ours_agrees_about_the_signature() {
         let key = company.keys[who].public().to_pem();
         let statement = verify_dsse(&envelope, &key).expect("Python accepts it");
         assert!(statement.contains(&company.bound(EU).plan.to_string()), "{statement}");
-        assert!(statement.contains("\"predicateType\":\"urn:plumbline:approval:v1\""));
+        assert!(statement.contains("\"predicateType\":\"urn:plumbline:approval:v2\""));
         let stranger = company.keys["noor"].public().to_pem();
         verify_dsse(&envelope, &stranger).expect_err("another key");
         let mut changed: Value = serde_json::from_slice(&envelope).expect("JSON");

@@ -1,0 +1,301 @@
+//! What a plan changes in the answers of its nodes: for each change of content, both are asked the same
+//! requests.
+
+use std::{collections::BTreeMap, sync::PoisonError};
+
+use plumb_fleet::{Catalogue, ContentDigest, Digest, FleetId, fleet::DecisionsEntry};
+use plumb_runbook::{Compared, ContentChange, FlipCounts, Plan, Running, decisions};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    actions::files::read_text,
+    app::App,
+    error::{AppError, Code},
+    impact::{self, Evaluators, Expected, ImpactRequest, NamedBundle, Reading, RecordedRequest},
+    views::impact::{ImpactView, Requests},
+};
+
+/// Changes of content that are compared for one plan; those of more nodes come first.
+const CHANGES_MAX: usize = 8;
+/// Comparisons that are remembered.
+const REMEMBERED_MAX: usize = 64;
+/// Largest file of requests: what a busy node logs in some minutes.
+const REQUESTS_BYTES_MAX: usize = 64 << 20;
+
+/// What comparisons came to, by what was asked of which contents: the same question has the same answer.
+#[derive(Debug, Default)]
+pub(crate) struct Comparisons(BTreeMap<(ContentDigest, ContentDigest, Digest), Compared>);
+
+impl Comparisons {
+    fn keep(&mut self, asked: (ContentDigest, ContentDigest, Digest), compared: Compared) {
+        if self.0.len() >= REMEMBERED_MAX {
+            self.0.pop_first();
+        }
+        self.0.insert(asked, compared);
+    }
+}
+
+/// The comparison that somebody looks at, by its contents, and what ends it: one at a time.
+#[derive(Debug, Default)]
+pub(crate) struct Looking(Option<(String, String, CancellationToken)>);
+
+impl Looking {
+    /// Ends the comparison that was looked at, and gives what ends this one.
+    fn at(&mut self, from: &str, to: &str, parent: &CancellationToken) -> CancellationToken {
+        let ends = parent.child_token();
+        let next = (from.to_owned(), to.to_owned(), ends.clone());
+        if let Some((_, _, before)) = self.0.replace(next) {
+            before.cancel();
+        }
+        ends
+    }
+
+    /// Ends the comparison of two contents, where that is the one that goes on.
+    fn stop(&mut self, from: &str, to: &str) {
+        if let Some((_, _, ends)) = self.0.take_if(|one| one.0 == from && one.1 == to) {
+            ends.cancel();
+        }
+    }
+}
+
+/// What a fleet wants to be asked of both contents.
+struct Questions {
+    requests: Vec<RecordedRequest>,
+    entrypoint: Option<String>,
+    reading: Reading,
+    /// Of everything above.
+    digest: Digest,
+}
+
+impl Questions {
+    fn about(&self, from: NamedBundle, to: NamedBundle) -> ImpactRequest {
+        ImpactRequest {
+            from,
+            to,
+            requests: self.requests.clone(),
+            entrypoint: self.entrypoint.clone(),
+            reading: self.reading,
+            seed: impact::SEED,
+        }
+    }
+}
+
+impl App {
+    /// Compares the contents that a plan exchanges. What cannot be compared is told with its reason.
+    pub(crate) async fn decisions_of(
+        &self,
+        plan: &Plan,
+        catalogue: &Catalogue,
+    ) -> Result<Vec<ContentChange>, AppError> {
+        let changes = decisions::changes(plan);
+        if changes.is_empty() {
+            return Ok(Vec::new());
+        }
+        let questions = self.questions(plan.fleet.as_str()).await?;
+        let evaluators = self.evaluators();
+        let mut found = Vec::new();
+        for (number, (from, to)) in changes.into_iter().enumerate() {
+            let compared = if number < CHANGES_MAX {
+                self.compared(&evaluators, catalogue, (&from, &to), &questions).await
+            } else {
+                let reason = format!("only the {CHANGES_MAX} changes of most nodes are");
+                Compared::No { reason }
+            };
+            found.push(ContentChange { from, to, compared });
+        }
+        evaluators.close().await;
+        Ok(found)
+    }
+
+    /// What a node must answer once it exchanged a content for another, as of now.
+    pub(crate) async fn expected_answers(
+        &self,
+        fleet: &FleetId,
+        (from, to): (Option<ContentDigest>, ContentDigest),
+        reading: Reading,
+    ) -> Result<Vec<Expected>, AppError> {
+        let current = self.current(fleet.as_str()).await?;
+        let catalogue = &current.desired.catalogue;
+        let not_at_hand = |reason: String| {
+            AppError::new(Code::NotFound, reason, "add the bundle to those of the fleet file")
+        };
+        let after = bundle(catalogue, to).await.map_err(not_at_hand)?;
+        let before = match from {
+            // What flips is asked first; without the old content nothing is known to flip.
+            Some(from) => bundle(catalogue, from).await.unwrap_or_else(|_| after.clone()),
+            None => after.clone(),
+        };
+        let questions = self.questions(fleet.as_str()).await?;
+        let request = ImpactRequest { reading, ..questions.about(before, after) };
+        let evaluators = self.evaluators();
+        let expected = impact::expected(&evaluators, &request, self.now()).await;
+        evaluators.close().await;
+        expected
+    }
+
+    /// Compares two contents for somebody who looks at them; their bundles have to be at hand. `told`
+    /// hears what is known so far, again and again. Whoever looks at something else meanwhile ends it.
+    pub async fn impact_of(
+        &self,
+        fleet: &str,
+        (from, to): (&str, &str),
+        told: impl FnMut(&ImpactView) + Send,
+    ) -> Result<ImpactView, AppError> {
+        let ended = self.looking().at(from, to, &self.0.cancel);
+        let current = self.current(fleet).await?;
+        let questions = self.questions(fleet).await?;
+        let read = async |content: &str| {
+            let content = content.parse().map_err(|error: plumb_fleet::ids::DigestError| {
+                AppError::new(Code::Invalid, error.to_string(), "give the full content digest")
+            })?;
+            bundle(&current.desired.catalogue, content).await.map_err(|reason| {
+                let hint = "put the signed bundle where the fleet file looks for bundles";
+                AppError::new(Code::NotFound, reason, hint)
+            })
+        };
+        let (from, to) = (read(from).await?, read(to).await?);
+        let request = questions.about(from, to);
+        let evaluators = self.evaluators();
+        let view = tokio::select! {
+            view = Box::pin(impact::impact(&evaluators, &request, told)) => view,
+            () = ended.cancelled() => {
+                let hint = "look at it again";
+                Err(AppError::new(Code::Outdated, "somebody looks at something else now", hint))
+            }
+        };
+        evaluators.close().await;
+        view
+    }
+
+    /// Ends the comparison of two contents, where that is the one that goes on.
+    pub fn stop_looking(&self, from: &str, to: &str) {
+        self.looking().stop(from, to);
+    }
+
+    fn looking(&self) -> std::sync::MutexGuard<'_, Looking> {
+        self.0.looking.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn evaluators(&self) -> Evaluators {
+        self.0.options.evaluator.clone().map_or_else(Evaluators::none, Evaluators::of)
+    }
+
+    async fn compared(
+        &self,
+        evaluators: &Evaluators,
+        catalogue: &Catalogue,
+        (from, to): (&Running, &Running),
+        questions: &Questions,
+    ) -> Compared {
+        let (Some(before), Some(after)) = (from.content, to.content) else {
+            return Compared::No { reason: "it is not known what runs".to_owned() };
+        };
+        let asked = (before, after, questions.digest);
+        if let Some(known) = self.comparisons().0.get(&asked) {
+            return known.clone();
+        }
+        let compared = async {
+            let (from, to) = (bundle(catalogue, before).await?, bundle(catalogue, after).await?);
+            let request = questions.about(from, to);
+            let view = Box::pin(impact::impact(evaluators, &request, |_| {})).await;
+            told(&view.map_err(|error| error.message)?, before, after)
+        };
+        match compared.await {
+            Ok(compared) => {
+                self.comparisons().keep(asked, compared.clone());
+                compared
+            }
+            // Not remembered: the file may be there the next time.
+            Err(reason) => Compared::No { reason },
+        }
+    }
+
+    fn comparisons(&self) -> std::sync::MutexGuard<'_, Comparisons> {
+        self.0.compared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What the fleet file wants to be asked: its requests, and the rule of Rego.
+    pub async fn asked_of_contents(
+        &self,
+        fleet: &str,
+    ) -> Result<(Vec<RecordedRequest>, Option<String>), AppError> {
+        let Questions { requests, entrypoint, .. } = self.questions(fleet).await?;
+        Ok((requests, entrypoint))
+    }
+
+    async fn questions(&self, fleet: &str) -> Result<Questions, AppError> {
+        let (state, loaded) = self.loaded(fleet)?;
+        let DecisionsEntry { requests, entrypoint } = loaded.fleet.decisions.clone();
+        let (mut text, mut read) = (String::new(), Vec::new());
+        if let Some(name) = requests {
+            let path = state.file.parent().map_or_else(|| name.clone().into(), |at| at.join(&name));
+            text = read_text(path, REQUESTS_BYTES_MAX).await?;
+            read = impact::requests::read(&name, &text)?;
+        }
+        let reading = self.reading_of(fleet)?;
+        let asked = format!("{reading:?}\n{}\n{text}", entrypoint.as_deref().unwrap_or_default());
+        Ok(Questions { requests: read, entrypoint, reading, digest: Digest::of(asked.as_bytes()) })
+    }
+}
+
+/// The bundle with a content, from the files of the fleet.
+async fn bundle(catalogue: &Catalogue, content: ContentDigest) -> Result<NamedBundle, String> {
+    let entries = catalogue.entries.iter().filter(|entry| entry.content == content);
+    let at_hand = entries.filter_map(|entry| entry.local_path.as_ref().map(|path| (entry, path)));
+    let Some((entry, path)) = at_hand.min_by_key(|(entry, _)| entry.digest) else {
+        return Err(format!("no bundle with the content {} is at hand", content.short()));
+    };
+    impact::read_bundle(entry.version.as_str(), path).await.map_err(|error| error.message)
+}
+
+/// What a comparison came to, if it was one of these two contents.
+fn told(
+    view: &ImpactView,
+    before: ContentDigest,
+    after: ContentDigest,
+) -> Result<Compared, String> {
+    for (side, content) in [(&view.from, before), (&view.to, after)] {
+        if side.content != content.to_string() {
+            return Err(format!("the file of version {} has another content now", side.label));
+        }
+    }
+    let report = view.digest.as_deref().and_then(|digest| digest.parse().ok());
+    let report: Digest = report.ok_or("the comparison did not come to its end")?;
+    let Requests { recorded, given, generated } = view.requests;
+    let mut flips = FlipCounts {
+        not_evaluated: view.not_evaluated.iter().map(|one| u64::from(one.requests)).sum(),
+        ..FlipCounts::default()
+    };
+    for flip in &view.flips {
+        let count = match flip.change.as_str() {
+            "wider" => &mut flips.wider,
+            "stricter" => &mut flips.stricter,
+            "error" => &mut flips.error,
+            "reason_only" => &mut flips.reason_only,
+            _ => &mut flips.other,
+        };
+        *count += u64::from(flip.requests);
+    }
+    let requests = u64::from(recorded) + u64::from(given) + u64::from(generated);
+    Ok(Compared::Yes { report, requests, flips })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_comparison_is_looked_at_and_only_that_is_ended() {
+        let (app, mut looking) = (CancellationToken::new(), Looking::default());
+        let first = looking.at("a", "b", &app);
+        let second = looking.at("b", "c", &app);
+        assert!(first.is_cancelled() && !second.is_cancelled(), "somebody looks at the second now");
+        looking.stop("a", "b");
+        assert!(!second.is_cancelled(), "that one is over");
+        looking.stop("b", "c");
+        assert!(second.is_cancelled());
+        let third = looking.at("b", "c", &app);
+        app.cancel();
+        assert!(third.is_cancelled(), "the program closes");
+    }
+}

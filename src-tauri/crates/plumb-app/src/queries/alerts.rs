@@ -1,0 +1,169 @@
+//! The inbox, page by page, and one alert with its reasons.
+
+use jiff::Timestamp;
+use plumb_alert::{Alert, AlertRef, Retention, RoutingPolicy, State, explain};
+
+use crate::{
+    alerts::{
+        guides,
+        lines::{Around, lines},
+        mirror::Mirror,
+        refused,
+    },
+    app::App,
+    error::{AppError, Code},
+    views::{
+        PAGE_ROWS_MAX,
+        alerts::{AlertView, AlertsPage, InboxSource, InboxView, RetentionView, WhyView},
+        convert::ms,
+        fleet::LabelView,
+    },
+};
+
+/// Longest time that acknowledged alerts are kept for by a policy, in days.
+const RETENTION_DAYS_MAX: u32 = 3_650;
+
+impl App {
+    /// A page of the inbox that a fleet uses.
+    pub async fn alerts(&self, fleet: &str, page: &AlertsPage) -> Result<InboxView, AppError> {
+        self.state(fleet)?;
+        let page = AlertsPage { limit: page.limit.clamp(1, PAGE_ROWS_MAX), ..page.clone() };
+        self.look_again_without_a_watcher();
+        let inbox = self.0.alerts.inbox();
+        let (mirror, now) = (self.0.alerts.mirror().await?, self.now());
+        let me = self.my_names();
+        let told = lines(&mirror, &around(inbox.policy(), &me, &mirror, now), &page);
+        let durability = inbox.durability();
+        Ok(InboxView {
+            source: InboxSource {
+                hub: None,
+                backend: durability.backend.to_owned(),
+                place: durability.place,
+                survives_restart: durability.survives_restart,
+                as_of_ms: None,
+                offline: None,
+                not_told: None,
+            },
+            me: self.me(),
+            now_ms: ms(now),
+            counts: told.counts,
+            matched: told.matched,
+            total: told.total,
+            offset: told.offset,
+            lines: told.shown,
+            tentative: Vec::new(),
+        })
+    }
+
+    /// One alert, with why it stands as it does.
+    pub async fn alert(&self, fleet: &str, alert: &str) -> Result<AlertView, AppError> {
+        self.state(fleet)?;
+        let inbox = self.0.alerts.inbox();
+        let found = inbox.alert(&alert_ref(alert)?).await.map_err(refused)?;
+        let mirror = self.0.alerts.mirror().await?;
+        let me = self.my_names();
+        Ok(alert_view(&found, &around(inbox.policy(), &me, &mirror, self.now()), &mirror))
+    }
+
+    /// What retention would remove of the console's own inbox; removes nothing.
+    pub async fn alert_retention(
+        &self,
+        fleet: &str,
+        acked_days: u32,
+    ) -> Result<RetentionView, AppError> {
+        self.state(fleet)?;
+        if acked_days > RETENTION_DAYS_MAX {
+            return Err(AppError::new(
+                Code::Invalid,
+                format!("{acked_days} days are more than {RETENTION_DAYS_MAX}"),
+                "give fewer, or keep everything",
+            ));
+        }
+        let inbox = self.0.alerts.inbox();
+        let preview = inbox.retention_preview(Retention { acked_days }).await.map_err(refused)?;
+        Ok(RetentionView {
+            before_ms: ms(preview.before),
+            alerts: preview.expiring.alerts,
+            first_acked_at_ms: preview.expiring.first_acked_at.map(ms),
+            last_acked_at_ms: preview.expiring.last_acked_at.map(ms),
+            elsewhere: None,
+        })
+    }
+
+    /// A command does not hear what others change, so it looks itself.
+    fn look_again_without_a_watcher(&self) {
+        if !self.0.options.sweep_on_period {
+            self.0.alerts.forget();
+        }
+    }
+
+    /// By which name this console holds alerts: the person of the roster, or else the user and machine.
+    pub(crate) fn me(&self) -> String {
+        let options = &self.0.options;
+        options.person.clone().unwrap_or_else(|| options.operator.clone())
+    }
+
+    /// Every name under which an alert is mine: a policy names people, a claim also a machine.
+    pub(crate) fn my_names(&self) -> Vec<String> {
+        let operator = &self.0.options.operator;
+        let user = operator.split_once('@').map(|(user, _)| user.to_owned());
+        [Some(self.me()), Some(operator.clone()), user].into_iter().flatten().collect()
+    }
+}
+
+pub(crate) fn around<'a>(
+    policy: &'a RoutingPolicy,
+    me: &'a [String],
+    mirror: &Mirror,
+    now: Timestamp,
+) -> Around<'a> {
+    let cooling = mirror.cooling(policy, now);
+    Around { policy, me, cooling, tentative: std::collections::BTreeSet::new(), now }
+}
+
+pub(crate) fn alert_ref(text: &str) -> Result<AlertRef, AppError> {
+    text.parse().map_err(|error: plumb_alert::RefError| {
+        AppError::new(Code::Invalid, error.to_string(), "choose the alert from the list")
+    })
+}
+
+pub(crate) fn alert_view(alert: &Alert, around: &Around<'_>, mirror: &Mirror) -> AlertView {
+    let triaged = mirror.signature(&alert.signature);
+    let explained = explain(alert, around.policy, triaged.as_ref(), around.now);
+    let why = |about: &str, text: String| WhyView { about: about.to_owned(), text };
+    let mut reasons = vec![why("Reports", explained.dedupe.to_string())];
+    reasons.extend(explained.claim.map(|claim| why("Claim", claim.to_string())));
+    reasons.push(why("Triage", explained.triage.to_string()));
+    reasons.push(why("Route", explained.route.to_string()));
+    let (note, settled_at) = match alert.state() {
+        State::Acked { at, note, .. } => {
+            (Some(note.clone()).filter(|note| !note.is_empty()), Some(*at))
+        }
+        State::Failed { at, .. } => (None, Some(*at)),
+        State::New | State::Processing { .. } => (None, None),
+    };
+    let labels = alert.labels.iter();
+    let counts = alert.counts();
+    AlertView {
+        row: around.row(alert),
+        message: alert.message.clone(),
+        fingerprint: alert.fingerprint.clone(),
+        labels: labels
+            .map(|(name, value)| LabelView { name: name.clone(), value: value.clone() })
+            .collect(),
+        details: if alert.details.is_empty() {
+            String::new()
+        } else {
+            serde_json::to_string_pretty(&alert.details).expect("JSON values always serialise")
+        },
+        started_at_ms: alert.started_at.map(ms),
+        resolved_at_ms: alert.resolved_at.map(ms),
+        note,
+        settled_at_ms: settled_at.map(ms),
+        claims: counts.claims,
+        failures: counts.failures,
+        requeues: counts.requeues,
+        why: reasons,
+        guides: guides::of(alert, around.cooling.contains_key(&alert.signature), around.now),
+    }
+}

@@ -1,0 +1,85 @@
+//! What a sweep shows is told to the inbox: what is wrong, what is over, and which sources have gone quiet.
+
+use std::collections::BTreeSet;
+
+use plumb_alert::{Decided, Ingested, SWEEPS, Sweep, detect, lifted};
+use plumb_fleet::{NodeId, Snapshot};
+use plumb_inbox::{AlertQuery, InboxError, LIST_MAX};
+use tracing::{debug, warn};
+
+use crate::{
+    alerts::refused,
+    app::{App, Loaded},
+    current::Current,
+    error::{AppError, chain},
+    topics::Topic,
+};
+
+/// What a sweep raised is looked for so far back: whatever lasts is told again each half hour.
+const LIFTED_MINUTES: u32 = 7 * 24 * 60;
+
+impl App {
+    /// Tells the inbox what a sweep shows. A sweep stands whether or not this succeeds.
+    pub(crate) async fn raise(&self, loaded: &Loaded, earlier: &Snapshot, current: &Current) {
+        match self.tell_inbox(loaded, earlier, current).await {
+            Ok(told) => debug!(told, "told the inbox"),
+            Err(error) => {
+                warn!(error = %error.message, "the inbox was not told what a sweep shows");
+            }
+        }
+    }
+
+    async fn tell_inbox(
+        &self,
+        loaded: &Loaded,
+        earlier: &Snapshot,
+        current: &Current,
+    ) -> Result<usize, AppError> {
+        let now = self.now();
+        let mut drafts = detect(&Sweep {
+            env: &loaded.fleet.environment,
+            snapshot: &current.snapshot,
+            earlier: Some(earlier),
+            assessment: &current.assess(now),
+            desired: &current.desired,
+            now,
+        });
+        let inbox = self.0.alerts.inbox();
+        let since = inbox.window(Some(LIFTED_MINUTES)).await.map_err(refused)?;
+        let mut query = AlertQuery::since(since, LIST_MAX);
+        query.source = Some(SWEEPS.to_owned());
+        query.service = Some(loaded.fleet.name.to_string());
+        let known = inbox.list(&query).await.map_err(refused)?;
+        drafts.extend(lifted(&known, &drafts, &unheard(&current.snapshot)));
+        let mut answers = inbox.ingest_all(drafts).await;
+        answers.extend(inbox.watch_sources().await.map_err(refused)?);
+        let requeued = inbox.requeue().await.map_err(refused)?;
+        let told = answers.len() + requeued.len();
+        self.0.alerts.changed(requeued.into_iter().map(|decided| decided.value));
+        self.0.alerts.changed(kept(answers));
+        if told > 0 {
+            self.announce([Topic::Alerts]);
+        }
+        Ok(told)
+    }
+}
+
+/// Nodes that gave no answer at their last look.
+fn unheard(snapshot: &Snapshot) -> BTreeSet<NodeId> {
+    let silent =
+        snapshot.nodes.iter().filter(|(_, seen)| seen.failure.is_some() || seen.report.is_none());
+    silent.map(|(node, _)| node.clone()).collect()
+}
+
+/// The alerts of reports that were taken.
+fn kept(
+    answers: Vec<Result<Decided<Ingested>, InboxError>>,
+) -> impl Iterator<Item = plumb_alert::Alert> {
+    answers.into_iter().filter_map(|answer| match answer {
+        Ok(decided) => Some(decided.value.alert().clone()),
+        Err(error) => {
+            warn!(error = %chain(&error), "an alert of a sweep was not taken");
+            None
+        }
+    })
+}

@@ -1,0 +1,236 @@
+//! The state in a PostgreSQL database that hubs share, so that none of them keeps anything itself.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use plumb_inbox::{PostgresSettings, Step, StoreFailure, Trouble, migrate_postgres};
+use sqlx::{PgPool, Postgres as Server, Transaction, migrate::Migrator};
+
+use super::{Change, Document, Entries, Entry, StateError, Write};
+use crate::limits::DOCUMENTS_MAX;
+
+/// Beside the tables of alerts in one database.
+const TABLE: &str = "hub_migrations";
+/// Whoever changes the state holds this lock of the database until the change is committed: changes come one after the
+/// other, as in one file, and entries become visible in the order of their numbers.
+const WRITER: i64 = 0x706c_756d_6268_7562;
+
+const GET: &str = "SELECT key, version, body FROM hub_document WHERE collection = $1 AND key = $2";
+const LIST: &str = "SELECT key, version, body FROM hub_document \
+    WHERE collection = $1 AND key >= $2 AND key < $3 ORDER BY key LIMIT $4";
+const INSERT: &str = "INSERT INTO hub_document (collection, key, version, body, changed_at_ms) \
+    VALUES ($1, $2, 1, $3, $4) ON CONFLICT (collection, key) DO NOTHING";
+const UPDATE: &str = "UPDATE hub_document SET version = version + 1, body = $3, changed_at_ms = $4 \
+    WHERE collection = $1 AND key = $2 AND version = $5";
+const APPEND: &str = "INSERT INTO hub_entry (topic, subject, at_ms, body) VALUES ($1, $2, $3, $4)";
+const ENTRIES: &str = "SELECT seq, at_ms, subject, body FROM hub_entry \
+    WHERE topic = $1 AND at_ms >= $2 AND seq < $3 AND ($4 = '' OR subject = $4) \
+    ORDER BY seq DESC LIMIT $5";
+const COUNT_BEFORE: &str = "SELECT COUNT(*) FROM hub_entry WHERE topic = $1 AND at_ms < $2";
+const REMOVE_BEFORE: &str = "DELETE FROM hub_entry WHERE topic = $1 AND at_ms < $2";
+const KEEP_NEWEST: &str = "DELETE FROM hub_entry WHERE topic = $1 AND seq <= \
+    (SELECT seq FROM hub_entry WHERE topic = $1 ORDER BY seq DESC LIMIT 1 OFFSET $2)";
+const REVISION: &str = "SELECT number FROM hub_revision WHERE one = 1";
+const GROW: &str = "UPDATE hub_revision SET number = number + 1 WHERE one = 1";
+const NOW: &str = "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint";
+
+fn migrator() -> Migrator {
+    sqlx::migrate!("migrations/state_postgres")
+}
+
+/// A document or an entry as the database gives it.
+type DocumentRow = (String, i64, String);
+type EntryRow = (i64, i64, String, String);
+
+#[derive(Debug)]
+pub(super) struct Postgres {
+    pool: PgPool,
+    place: Arc<str>,
+}
+
+impl Postgres {
+    /// Connects, and refuses a database whose tables are not those of this version.
+    pub(super) async fn open(settings: &PostgresSettings) -> Result<Self, StateError> {
+        let steps = Self::migrate(settings, false).await?;
+        let (pool, place) = settings.pool()?;
+        if steps.iter().any(Step::is_pending) {
+            return Err(StoreFailure::new(Trouble::NotMigrated, "opening", &place).into());
+        }
+        Ok(Self { pool, place })
+    }
+
+    /// What is to be done to its tables; with `apply` it is done.
+    pub(super) async fn migrate(
+        settings: &PostgresSettings,
+        apply: bool,
+    ) -> Result<Vec<Step>, StateError> {
+        Ok(migrate_postgres(settings, migrator(), TABLE, apply).await?)
+    }
+
+    pub(super) async fn get(
+        &self,
+        collection: &str,
+        key: &str,
+    ) -> Result<Option<Document<String>>, StateError> {
+        if is_unknown(key) {
+            return Ok(None);
+        }
+        let row: Result<Option<DocumentRow>, _> =
+            sqlx::query_as(GET).bind(collection).bind(key).fetch_optional(&self.pool).await;
+        Ok(row.map_err(|error| self.failed("reading", error))?.map(document))
+    }
+
+    pub(super) async fn list(
+        &self,
+        collection: &str,
+        prefix: &str,
+    ) -> Result<Vec<Document<String>>, StateError> {
+        if is_unknown(prefix) {
+            return Ok(Vec::new());
+        }
+        let rows: Result<Vec<DocumentRow>, _> = sqlx::query_as(LIST)
+            .bind(collection)
+            .bind(prefix)
+            .bind(format!("{prefix}\u{10ffff}"))
+            .bind(as_i64(DOCUMENTS_MAX))
+            .fetch_all(&self.pool)
+            .await;
+        let rows = rows.map_err(|error| self.failed("reading", error))?;
+        Ok(rows.into_iter().map(document).collect())
+    }
+
+    pub(super) async fn entries(&self, wanted: &Entries) -> Result<Vec<Entry<String>>, StateError> {
+        if is_unknown(&wanted.subject) {
+            return Ok(Vec::new());
+        }
+        let rows: Result<Vec<EntryRow>, _> = sqlx::query_as(ENTRIES)
+            .bind(wanted.topic)
+            .bind(wanted.since.as_millisecond())
+            .bind(wanted.before)
+            .bind(&wanted.subject)
+            .bind(as_i64(wanted.limit))
+            .fetch_all(&self.pool)
+            .await;
+        let entry = |(seq, at_ms, subject, body): EntryRow| {
+            let at = Timestamp::from_millisecond(at_ms).unwrap_or(Timestamp::UNIX_EPOCH);
+            Entry { seq, at, subject, body }
+        };
+        Ok(rows.map_err(|error| self.failed("reading", error))?.into_iter().map(entry).collect())
+    }
+
+    /// Answers with the revision after it.
+    pub(super) async fn commit(&self, change: &Change, now: Timestamp) -> Result<i64, StateError> {
+        let failed = |error| self.failed("writing", error);
+        let at = now.as_millisecond();
+        let mut begun = self.pool.begin().await.map_err(failed)?;
+        sqlx::query("SELECT pg_advisory_xact_lock($1)")
+            .bind(WRITER)
+            .execute(&mut *begun)
+            .await
+            .map_err(failed)?;
+        for (collection, key, write) in &change.writes {
+            if !written(&mut begun, collection, key, write, at).await.map_err(failed)? {
+                return Err(StateError::Conflict { collection, key: key.clone() });
+            }
+        }
+        for (topic, subject, body) in &change.entries {
+            sqlx::query(APPEND)
+                .bind(topic)
+                .bind(subject)
+                .bind(at)
+                .bind(body)
+                .execute(&mut *begun)
+                .await
+                .map_err(failed)?;
+        }
+        if change.told {
+            sqlx::query(GROW).execute(&mut *begun).await.map_err(failed)?;
+        }
+        let revision = sqlx::query_scalar(REVISION).fetch_one(&mut *begun).await.map_err(failed)?;
+        begun.commit().await.map_err(|error| {
+            StateError::Server(plumb_inbox::postgres_commit_failure(&self.place, error))
+        })?;
+        Ok(revision)
+    }
+
+    pub(super) async fn revision(&self) -> Result<i64, StateError> {
+        let read = sqlx::query_scalar(REVISION).fetch_one(&self.pool).await;
+        read.map_err(|error| self.failed("reading", error))
+    }
+
+    /// By the clock of the database, which is the same for every hub.
+    pub(super) async fn now(&self) -> Result<Timestamp, StateError> {
+        let ms: Result<i64, _> = sqlx::query_scalar(NOW).fetch_one(&self.pool).await;
+        let ms = ms.map_err(|error| self.failed("reading", error))?;
+        Ok(Timestamp::from_millisecond(ms).unwrap_or(Timestamp::UNIX_EPOCH))
+    }
+
+    pub(super) async fn keep_newest(&self, topic: &str, count: usize) -> Result<(), StateError> {
+        let done =
+            sqlx::query(KEEP_NEWEST).bind(topic).bind(as_i64(count)).execute(&self.pool).await;
+        done.map(drop).map_err(|error| self.failed("writing", error))
+    }
+
+    pub(super) async fn expire(
+        &self,
+        topic: &str,
+        before: Timestamp,
+        remove: bool,
+    ) -> Result<u64, StateError> {
+        let before = before.as_millisecond();
+        if remove {
+            let done =
+                sqlx::query(REMOVE_BEFORE).bind(topic).bind(before).execute(&self.pool).await;
+            return Ok(done.map_err(|error| self.failed("writing", error))?.rows_affected());
+        }
+        let count: Result<i64, _> =
+            sqlx::query_scalar(COUNT_BEFORE).bind(topic).bind(before).fetch_one(&self.pool).await;
+        let count = count.map_err(|error| self.failed("reading", error))?;
+        Ok(u64::try_from(count).unwrap_or_default())
+    }
+
+    pub(super) async fn close(&self) {
+        self.pool.close().await;
+    }
+
+    fn failed(&self, doing: &'static str, error: sqlx::Error) -> StateError {
+        StateError::Server(plumb_inbox::postgres_failure(doing, &self.place, error))
+    }
+}
+
+/// Whether a document was as it had been read.
+async fn written(
+    begun: &mut Transaction<'static, Server>,
+    collection: &str,
+    key: &str,
+    write: &Write,
+    at: i64,
+) -> Result<bool, sqlx::Error> {
+    let done = match write {
+        Write::Insert { body } => {
+            sqlx::query(INSERT).bind(collection).bind(key).bind(body).bind(at)
+        }
+        Write::Update { version, body } => {
+            sqlx::query(UPDATE).bind(collection).bind(key).bind(body).bind(at).bind(version)
+        }
+        Write::Unchanged { version } => {
+            let found: Option<DocumentRow> =
+                sqlx::query_as(GET).bind(collection).bind(key).fetch_optional(&mut **begun).await?;
+            return Ok(found.map(|(_, version, _)| version) == *version);
+        }
+    };
+    Ok(done.execute(&mut **begun).await?.rows_affected() > 0)
+}
+
+/// No text of PostgreSQL holds this byte, so nothing is known by such a name.
+fn is_unknown(name: &str) -> bool {
+    name.contains('\0')
+}
+
+fn document((key, version, body): DocumentRow) -> Document<String> {
+    Document { key, version, body }
+}
+
+fn as_i64(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,183 @@
+//! What a plan changes in the answers of its nodes: for each change of content, what asking both
+//! contents the same requests came to.
+
+use std::{cmp::Reverse, collections::BTreeMap, fmt};
+
+use plumb_fleet::{ContentDigest, Digest};
+use serde::{Deserialize, Serialize};
+
+use crate::plan::{Plan, Running};
+
+/// One content that some nodes exchange for another. Contents tell changes apart; versions are what
+/// people call them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ContentChange {
+    pub from: Running,
+    pub to: Running,
+    pub compared: Compared,
+}
+
+/// Whether the two were compared, and what came out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "compared", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Compared {
+    Yes {
+        /// SHA-256 of the whole report: every request that was asked, and every group of flips.
+        report: Digest,
+        requests: u64,
+        flips: FlipCounts,
+    },
+    /// Nothing is known of what changes.
+    No { reason: String },
+}
+
+/// Requests that are answered differently, by what changes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FlipCounts {
+    /// More is let through.
+    pub wider: u64,
+    /// Less is let through.
+    pub stricter: u64,
+    /// The policy fails now, or no longer, or in another way.
+    pub error: u64,
+    pub other: u64,
+    pub reason_only: u64,
+    /// No answer of one side or both: no flip, and no proof that there is none.
+    pub not_evaluated: u64,
+}
+
+impl ContentChange {
+    /// One line for a person.
+    pub fn sentence(&self) -> String {
+        format!("{}: {}", self.title(), self.compared.sentence())
+    }
+
+    fn title(&self) -> String {
+        format!("{} to {}", self.from, self.to)
+    }
+
+    fn contents(&self) -> (Option<ContentDigest>, Option<ContentDigest>) {
+        (self.from.content, self.to.content)
+    }
+}
+
+impl Compared {
+    fn sentence(&self) -> String {
+        match self {
+            Self::Yes { requests, flips, .. } => format!("of {requests} requests {flips}"),
+            Self::No { reason } => format!("not compared, {reason}"),
+        }
+    }
+}
+
+impl FlipCounts {
+    /// Requests that are answered differently in any way.
+    pub const fn flips(&self) -> u64 {
+        self.wider + self.stricter + self.error + self.other + self.reason_only
+    }
+}
+
+impl fmt::Display for FlipCounts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let parts = [
+            (self.wider, "let more through"),
+            (self.stricter, "let less through"),
+            (self.error, "fail otherwise"),
+            (self.other, "are answered otherwise"),
+            (self.reason_only, "are answered with another reason"),
+            (self.not_evaluated, "were not evaluated"),
+        ];
+        let said: Vec<String> = parts
+            .iter()
+            .filter(|(count, _)| *count > 0)
+            .map(|(count, what)| format!("{count} {what}"))
+            .collect();
+        if said.is_empty() { f.write_str("none changes") } else { f.write_str(&said.join(", ")) }
+    }
+}
+
+/// The changes of content that a plan makes, those of most nodes first. A node of which it is not known
+/// what it runs changes from nothing that could be asked.
+pub fn changes(plan: &Plan) -> Vec<(Running, Running)> {
+    let mut counts = BTreeMap::<_, (usize, &Running, &Running)>::new();
+    for target in plan.targets() {
+        if let (Some(from), Some(to)) = (target.before.content, target.after.content)
+            && from != to
+        {
+            counts.entry((from, to)).or_insert((0, &target.before, &target.after)).0 += 1;
+        }
+    }
+    let mut all: Vec<_> = counts.into_iter().collect();
+    all.sort_by_key(|(contents, (nodes, ..))| (Reverse(*nodes), *contents));
+    all.into_iter().map(|(_, (_, from, to))| (from.clone(), to.clone())).collect()
+}
+
+/// SHA-256 of the canonical bytes (RFC 8785); nothing where no content changes.
+pub(crate) fn digest(changes: &[ContentChange]) -> Option<Digest> {
+    (!changes.is_empty()).then(|| {
+        let bytes = serde_json_canonicalizer::to_vec(&changes);
+        Digest::of(&bytes.expect("changes always serialise"))
+    })
+}
+
+/// Every change about which the later report says something else, in one line.
+pub(crate) fn differences(before: &[ContentChange], now: &[ContentChange]) -> Vec<String> {
+    let of = |all: &[ContentChange], change: &ContentChange| {
+        all.iter().find(|one| one.contents() == change.contents()).map(|one| one.compared.clone())
+    };
+    let mut found = Vec::new();
+    for change in now {
+        let earlier = match of(before, change) {
+            Some(earlier) if earlier == change.compared => continue,
+            Some(earlier) if earlier.sentence() == change.compared.sentence() => {
+                "other requests, or others of them".to_owned()
+            }
+            Some(earlier) => earlier.sentence(),
+            None => "no such change".to_owned(),
+        };
+        found.push(format!("{} (before: {earlier})", change.sentence()));
+    }
+    let gone = before.iter().filter(|one| of(now, one).is_none());
+    found.extend(gone.map(|one| format!("{}: no such change any more", one.title())));
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn change(compared: Compared) -> ContentChange {
+        let running = |text: &str| {
+            let content = Some(ContentDigest(Digest::of(text.as_bytes())));
+            Running { version: None, content }
+        };
+        ContentChange { from: running("old"), to: running("new"), compared }
+    }
+
+    fn flips(wider: u64, report: &str) -> Compared {
+        let flips = FlipCounts { wider, ..FlipCounts::default() };
+        Compared::Yes { report: Digest::of(report.as_bytes()), requests: 10, flips }
+    }
+
+    #[test]
+    fn another_set_of_flips_is_another_digest_and_is_told() {
+        let before = [change(flips(2, "a"))];
+        assert_eq!(differences(&before, &before), Vec::<String>::new());
+        assert_eq!(digest(&[]), None);
+        let unlike = [
+            (change(flips(3, "b")), "(before: of 10 requests 2 let more through)"),
+            (change(flips(2, "b")), "(before: other requests, or others of them)"),
+            (change(Compared::No { reason: "gone".to_owned() }), "not compared, gone (before:"),
+        ];
+        for (now, told) in unlike {
+            let now = [now];
+            assert_ne!(digest(&before), digest(&now));
+            let told_now = differences(&before, &now);
+            assert!(told_now.len() == 1 && told_now[0].contains(told), "{told_now:?}");
+        }
+        assert!(differences(&before, &[])[0].ends_with("no such change any more"));
+        assert!(differences(&[], &before)[0].ends_with("(before: no such change)"));
+    }
+}

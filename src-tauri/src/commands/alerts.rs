@@ -1,0 +1,94 @@
+//! The inbox, what is done with alerts, and incidents.
+
+use plumb_app::{
+    App,
+    error::AppError,
+    views::{
+        alerts::{ActedView, AlertAct, AlertView, AlertsPage, InboxView, RetentionView},
+        incidents::{IncidentAct, IncidentRow, IncidentView},
+    },
+};
+use tauri::State;
+
+#[tauri::command]
+pub(crate) async fn alerts(
+    app: State<'_, App>,
+    fleet: String,
+    page: AlertsPage,
+) -> Result<InboxView, AppError> {
+    app.alerts(&fleet, &page).await
+}
+
+#[tauri::command]
+pub(crate) async fn alert(
+    app: State<'_, App>,
+    fleet: String,
+    alert: String,
+) -> Result<AlertView, AppError> {
+    app.alert(&fleet, &alert).await
+}
+
+#[tauri::command]
+pub(crate) async fn act_on_alerts(
+    app: State<'_, App>,
+    fleet: String,
+    alerts: Vec<String>,
+    act: AlertAct,
+) -> Result<ActedView, AppError> {
+    app.act_on_alerts(&fleet, &alerts, &act).await
+}
+
+#[tauri::command]
+pub(crate) async fn incidents(
+    app: State<'_, App>,
+    fleet: String,
+    with_closed: bool,
+) -> Result<Vec<IncidentRow>, AppError> {
+    app.incidents(&fleet, with_closed).await
+}
+
+#[tauri::command]
+pub(crate) async fn incident(
+    app: State<'_, App>,
+    fleet: String,
+    incident: String,
+) -> Result<IncidentView, AppError> {
+    app.incident(&fleet, &incident).await
+}
+
+#[tauri::command]
+pub(crate) async fn act_on_incident(
+    app: State<'_, App>,
+    fleet: String,
+    incident: String,
+    act: IncidentAct,
+) -> Result<IncidentView, AppError> {
+    app.act_on_incident(&fleet, &incident, &act).await
+}
+
+#[tauri::command]
+pub(crate) async fn incident_draft(
+    app: State<'_, App>,
+    fleet: String,
+    incident: String,
+) -> Result<String, AppError> {
+    app.incident_draft(&fleet, &incident).await
+}
+
+#[tauri::command]
+pub(crate) async fn alert_retention(
+    app: State<'_, App>,
+    fleet: String,
+    acked_days: u32,
+) -> Result<RetentionView, AppError> {
+    app.alert_retention(&fleet, acked_days).await
+}
+
+#[tauri::command]
+pub(crate) async fn retain_alerts(
+    app: State<'_, App>,
+    fleet: String,
+    before_ms: i64,
+) -> Result<u64, AppError> {
+    app.retain_alerts(&fleet, before_ms).await
+}

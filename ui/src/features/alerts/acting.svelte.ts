@@ -1,0 +1,47 @@
+import type { ActedView, AlertAct } from '$lib/api/api';
+import type { Session } from '$lib/state/session';
+import { actedWords } from './alerts.logic';
+import { INBOX } from './alerts.queries';
+
+/** Alerts that one call acts on: each is a durable change, and a person watches the count. */
+const AT_ONCE = 20;
+
+/** Does something with alerts, some at a time, and tells what became of them. */
+export class Acting {
+  /** How far a long act is; nothing while none goes on. */
+  progress = $state.raw<{ done: number; of: number } | null>(null);
+  #stopped = false;
+
+  constructor(
+    private readonly shared: Session,
+    private readonly fleet: () => string,
+  ) {}
+
+  /** Ends a long act after what is under way. */
+  stop(): void {
+    this.#stopped = true;
+  }
+
+  /** Throws only when nothing at all could be done. */
+  async run(refs: readonly string[], act: AlertAct): Promise<ActedView> {
+    const all: ActedView = { done: [], refused: [] };
+    if (this.progress !== null) return all;
+    this.#stopped = false;
+    this.progress = { done: 0, of: refs.length };
+    try {
+      for (let at = 0; at < refs.length && !this.#stopped; at += AT_ONCE) {
+        const acted = await this.shared.api.actOnAlerts(this.fleet(), refs.slice(at, at + AT_ONCE), act);
+        all.done.push(...acted.done);
+        all.refused.push(...acted.refused);
+        this.progress = { done: Math.min(refs.length, at + AT_ONCE), of: refs.length };
+        // The row is asked for now; the announcement of the change comes a moment later.
+        void this.shared.queries.invalidateQueries({ queryKey: [INBOX, this.fleet()] });
+      }
+    } finally {
+      this.progress = null;
+    }
+    const { text, hint, bad } = actedWords(act.act, all);
+    this.shared.toasts.say(text, { hint, bad });
+    return all;
+  }
+}
