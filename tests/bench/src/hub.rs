@@ -51,7 +51,9 @@ fn serve(folder: &Path) -> Result<()> {
     runtime()?.block_on(async {
         let bootstrap = Some(TOKEN.to_owned().into());
         let hub = serve_team(TeamOptions { bootstrap, ..TeamOptions::new(folder) }).await?;
-        println!("{}", hub.address());
+        let mut told = tokio::io::stdout();
+        told.write_all(format!("{}\n", hub.address()).as_bytes()).await?;
+        told.flush().await?;
         // Whoever started it holds the other end.
         let mut end = tokio::io::stdin();
         end.read_to_end(&mut Vec::new()).await?;
@@ -214,11 +216,10 @@ fn pack(folder: &Path, version: usize) -> Result<Vec<u8>> {
     let source = folder.join("source");
     fs::create_dir_all(source.join("opa"))?;
     for module in 0..MODULES {
-        let rules: String = (0..20)
-            .map(|rule| format!("allow if input.action == \"a-{module}-{rule}-{version}\"\n"))
-            .collect();
+        let rule = |rule| format!("allow if input.action == \"a-{module}-{rule}-{version}\"");
+        let rules = (0..20).map(rule).collect::<Vec<_>>().join("\n");
         let text =
-            format!("package m{module}\n\nimport rego.v1\n\ndefault allow := false\n\n{rules}");
+            format!("package m{module}\n\nimport rego.v1\n\ndefault allow := false\n\n{rules}\n");
         fs::write(source.join(format!("opa/m{module}.rego")), text)?;
     }
     build(&source, PACK, Some(&format!("1.0.{version}"))).context("a pack")

@@ -18,6 +18,7 @@ pub mod paths;
 pub mod personal_keys;
 pub mod ports;
 pub mod queries;
+pub mod runbooks;
 mod tasks;
 pub mod topics;
 pub mod views;

@@ -52,7 +52,8 @@ impl Session<'_> {
         let app = App::open(options).await?;
         let before = app.shell().await?.notices;
         self.tell(&before);
-        let outcome = work(&app).await;
+        // What a command does may be large; what leads to it stays small.
+        let outcome = Box::pin(work(&app)).await;
         // What went wrong beside the work, as where a hub was not told.
         let after = app.shell().await.map(|shell| shell.notices).unwrap_or_default();
         self.tell(after.get(before.len()..).unwrap_or_default());

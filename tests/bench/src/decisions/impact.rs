@@ -72,6 +72,7 @@ fn bundle(version: &str, salt: usize) -> Result<NamedBundle> {
     Ok(NamedBundle { label: version.to_owned(), bytes })
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
 fn told(error: plumb_app::error::AppError) -> anyhow::Error {
     anyhow!("{}; {}", error.message, error.hint)
 }

@@ -182,6 +182,13 @@ pub(crate) struct ToIncident {
 const ALERT: &str = "alert_ingest_tool";
 const ONCALL: &str = "oncall_tool";
 
+fn ingested(out: &Output, answer: &Value) {
+    let again = if answer["deduped"] == true { "seen again, " } else { "" };
+    let (alert, times) = (text(&answer["alert_ref"]), &answer["occurrences"]);
+    out.say(format!("{alert}: {again}{times} times"));
+    reasons(out, answer);
+}
+
 impl Alerts {
     pub(crate) async fn run(&self, session: Session<'_>) -> Outcome {
         let out = session.out;
@@ -203,15 +210,7 @@ impl Alerts {
             }
             Self::Ingest(ingest) => {
                 let answer = ingest.hub.tool(ALERT, "ingest", ingest.arguments()).await?;
-                out.show(&answer, |out| {
-                    let again = if answer["deduped"] == true { "seen again, " } else { "" };
-                    out.say(format!(
-                        "{}: {again}{} times",
-                        text(&answer["alert_ref"]),
-                        answer["occurrences"]
-                    ));
-                    reasons(out, &answer);
-                });
+                out.show(&answer, |out| ingested(out, &answer));
             }
             Self::Read(read) => return read.run(session).await,
             Self::Claim(claim) => {

@@ -97,18 +97,15 @@ impl Create {
             expires_after_s: self.expires.into(),
             certificate: self.for_certificate.clone(),
         };
-        let made: CreatedIdentity = match self.at.place()? {
-            Some(place) => {
-                let folder = self.at.data.data.as_deref().unwrap_or(Path::new("."));
-                let roles = Policies::read(folder).map_err(|error| refused(&error))?.roles;
-                let made =
-                    admin::create_identity(place, &roles, &wanted, LOCAL, Timestamp::now()).await;
-                made.map_err(|error| refused(&error))?
-            }
-            _ => {
-                let client = self.at.hub.client()?;
-                client.call("POST", "/v1/hub/tokens", &wanted).await.map_err(failed)?
-            }
+        let made: CreatedIdentity = if let Some(place) = self.at.place()? {
+            let folder = self.at.data.data.as_deref().unwrap_or(Path::new("."));
+            let roles = Policies::read(folder).map_err(|error| refused(&error))?.roles;
+            let made =
+                admin::create_identity(place, &roles, &wanted, LOCAL, Timestamp::now()).await;
+            made.map_err(|error| refused(&error))?
+        } else {
+            let client = self.at.hub.client()?;
+            client.call("POST", "/v1/hub/tokens", &wanted).await.map_err(failed)?
         };
         session.out.show(&made, |out| {
             let one = &made.identity;
@@ -161,16 +158,12 @@ async fn list(at: &Where, session: Session<'_>) -> Outcome {
 
 impl Revoke {
     async fn run(&self, session: Session<'_>) -> Outcome {
-        let revoked: IdentityView = match self.at.place()? {
-            Some(place) => {
-                let revoked =
-                    admin::revoke_identity(place, &self.id, LOCAL, Timestamp::now()).await;
-                revoked.map_err(|error| refused(&error))?
-            }
-            _ => {
-                let path = format!("/v1/hub/tokens/{}", path_part(&self.id));
-                self.at.hub.client()?.delete(&path).await.map_err(failed)?
-            }
+        let revoked: IdentityView = if let Some(place) = self.at.place()? {
+            let revoked = admin::revoke_identity(place, &self.id, LOCAL, Timestamp::now()).await;
+            revoked.map_err(|error| refused(&error))?
+        } else {
+            let path = format!("/v1/hub/tokens/{}", path_part(&self.id));
+            self.at.hub.client()?.delete(&path).await.map_err(failed)?
         };
         session.out.show(&revoked, |out| {
             out.say(format!("{} of {} is not accepted any more", revoked.id, revoked.name));
