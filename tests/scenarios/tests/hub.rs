@@ -98,8 +98,8 @@ impl World {
         );
         for (n, opa) in self.opas.iter().enumerate() {
             let (n, address) = (n + 1, opa.address);
-            text += &format!(
-                "\n[[node]]\nid = \"opa-{n}\"\napi = \"opa\"\nurl = \"http://{address}\"\n"
+            text = format!(
+                "{text}\n[[node]]\nid = \"opa-{n}\"\napi = \"opa\"\nurl = \"http://{address}\"\n"
             );
         }
         fs::write(self.path("fleet.toml"), text).expect("written");
@@ -350,7 +350,7 @@ async fn consent_goes_through_the_mailbox_of_the_plan() {
     let robin = world.console("robin", Some("robin")).await;
     let (roster, root) = world.roster(&avery).await;
     for app in [&avery, &robin] {
-        app.enrol_roster(FLEET, &roster, &[root.clone()]).await.expect("enrolled");
+        app.enrol_roster(FLEET, &roster, std::slice::from_ref(&root)).await.expect("enrolled");
     }
     avery.sweep(FLEET).await.expect("a sweep");
     let plan = planned(&avery, &pin("2.0.0", NodeSelection::All)).await;

@@ -81,7 +81,9 @@ async fn follow(
             answer.headers().get(header::ETAG).and_then(|tag| tag.to_str().ok()).map(str::to_owned);
         let bytes = answer.bytes().await.expect("a whole bundle");
         let archive = OpaArchive::read(&bytes).expect("the hub serves archives");
-        let modules = archive.files().iter().filter(|(path, _)| path.ends_with(".rego"));
+        let modules = archive.files().iter().filter(|(path, _)| {
+            std::path::Path::new(path).extension().is_some_and(|ending| ending == "rego")
+        });
         let modules = modules.map(|(path, text)| {
             json!({ "id": format!("{BUNDLE}/{path}"), "raw": String::from_utf8_lossy(text) })
         });
