@@ -20,7 +20,7 @@ use plumb_trust::{
 
 use crate::{
     actions::{approve::owner_of, files::write_chosen, hub::no_hub, rosters::fleet_id},
-    app::{App, Loaded},
+    app::App,
     current::Current,
     error::{AppError, Code, chain},
     personal_keys::KeyChoice,
