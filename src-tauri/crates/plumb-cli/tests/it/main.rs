@@ -22,5 +22,6 @@ mod recorded;
 mod rollouts;
 mod schema;
 mod serving;
+mod strict;
 mod trusting;
 mod world;
