@@ -222,10 +222,23 @@ impl Serve {
         Ok(Exit::Fine)
     }
 
+    /// The bundle by a path that the agent finds again: it looks below its roots, and where none is given
+    /// that is the folder of the bundle, as seen from where this is typed.
+    fn bundle(&self) -> Result<PathBuf, Failure> {
+        let bundle = self.bundle.clone().unwrap_or_default();
+        let in_folder = bundle.parent().is_some_and(|folder| !folder.as_os_str().is_empty());
+        if !in_folder || !self.bundle_roots.is_empty() {
+            return Ok(bundle);
+        }
+        std::path::absolute(&bundle).map_err(|error| {
+            let message = format!("{} cannot be followed: {error}", bundle.display());
+            Failure::usage(message, "give the path of a signed bundle")
+        })
+    }
+
     /// The settings of the agent, and of an OPA beside it that decides by its packs.
     fn config(&self) -> Result<(AgentConfig, Option<SidecarConfig>), Failure> {
-        let mut config =
-            AgentConfig::new(self.bundle.clone().unwrap_or_default(), self.trust.clone());
+        let mut config = AgentConfig::new(self.bundle()?, self.trust.clone());
         config.listen = self.listen;
         config.bundle_roots.clone_from(&self.bundle_roots);
         config.state_dir.clone_from(&self.state_dir);

@@ -13,20 +13,20 @@ const NAMES: [&str; 4] = ["vault", "rick", "mara", "piet"];
 /// Runs a command with the passphrase of every key file; words are separated by `|`, so that one may
 /// hold spaces.
 #[track_caller]
-fn signing(world: &World, words: &str, exit: i32) -> Said {
+pub(crate) fn signing(world: &World, words: &str, exit: i32) -> Said {
     let mut command = world.command();
     command.env("PLUMBLINE_KEY_PASSPHRASE", PASSPHRASE);
     world.check_command(command.args(words.split('|')), words, exit)
 }
 
 #[track_caller]
-fn document(world: &World, words: &str, exit: i32) -> Value {
+pub(crate) fn document(world: &World, words: &str, exit: i32) -> Value {
     let said = signing(world, &format!("{words}|--json"), exit);
     serde_json::from_str(&said.stdout).unwrap_or_else(|error| panic!("{words}: {error}"))
 }
 
 /// Where a plan is made and started, with keys of everybody, and the name of its fleet.
-fn company(world: &World) -> String {
+pub(crate) fn company(world: &World) -> String {
     for name in NAMES {
         let kind = if name == "piet" { "|--p256" } else { "" };
         signing(world, &format!("key|new|{name}|--file|{name}.key{kind}"), 0);
@@ -62,7 +62,7 @@ fn company(world: &World) -> String {
     fleet
 }
 
-fn text(value: &Value) -> &str {
+pub(crate) fn text(value: &Value) -> &str {
     value.as_str().expect("a text")
 }
 

@@ -21,6 +21,8 @@ use crate::recorded::{Recorded, Told};
 
 const KILLS: usize = 200;
 const NODES: usize = 3;
+/// Rollouts that are killed, and killed again while they are picked up.
+const ROLLOUTS: usize = 16;
 /// Kills that must have hit a run between its start and its end, or this tests nothing.
 const HITS_MIN: usize = KILLS / 8;
 /// The part of a program's time after which its run has begun: before, it starts, looks and plans.
@@ -64,7 +66,8 @@ fn a_program_killed_at_any_moment_sends_nothing_twice_and_leaves_a_journal_that_
         let known = newest(&fleet);
         // Half of the moments fall anywhere, half into the second part, where a run acts.
         let share = if kill % 2 == 0 { seeded.share() } else { LATE + 0.7 * seeded.share() };
-        let finished = run_and_kill(&fleet, &fleet.planned(), whole.mul_f64(share));
+        let plan = fleet.planned();
+        let finished = run_and_kill(&fleet, &run(&plan), whole.mul_f64(share));
         let without = tally.no_run;
         check(&fleet, &format!("kill {kill}"), known.as_deref(), &mut tally);
         let no_run = tally.no_run > without;
@@ -94,6 +97,44 @@ fn a_program_killed_at_any_moment_sends_nothing_twice_and_leaves_a_journal_that_
     }
 }
 
+#[test]
+fn a_rollout_killed_at_any_moment_is_picked_up_and_sends_nothing_twice() {
+    let fleet = Recorded::start(NODES);
+    let mut seeded = Seeded(0x7761_7665_7321);
+    assert!(fleet.command(&["policy", "status"]).output().expect("starts").status.success());
+    let whole = whole_run(&fleet, &fleet.planned_in_waves());
+    let (mut open, mut acted) = (0, 0);
+    for kill in 0..ROLLOUTS {
+        let (known, when) = (newest(&fleet), format!("kill {kill}"));
+        let plan = fleet.planned_in_waves();
+        let late = |seeded: &mut Seeded| LATE + 0.5 * seeded.share();
+        run_and_kill(&fleet, &run(&plan), whole.mul_f64(late(&mut seeded)));
+        let Some(id) = newest(&fleet).filter(|id| Some(id) != known.as_ref()) else { continue };
+        let resume = ["run", "resume", id.as_str()];
+        let app = fleet.open(&fleet.path("data"));
+        let look = || fleet.runtime.block_on(app.run(&id)).expect("a run");
+        if look().ended_at_ms.is_none() {
+            open += 1;
+            acted +=
+                usize::from(look().nodes.iter().any(|node| node.state != RunNodeState::Waiting));
+            run_and_kill(&fleet, &resume, whole.mul_f64(late(&mut seeded)));
+        }
+        // What was in doubt and did not come to be has failed, and halts the run.
+        for words in [&resume[..], &resume, &resume, &["run", "abort", id.as_str()]] {
+            let left = look();
+            let verdict = fleet.runtime.block_on(app.verify_journal(&id, &[])).expect("a verdict");
+            assert_ne!(verdict.verdict, JournalVerdict::Broken, "{when}: {verdict:?}");
+            agrees_with_the_wire(&fleet, &app, &left, (&fleet.sent(), &when));
+            if left.ended_at_ms.is_none() {
+                fleet.command(words).output().expect("starts");
+            }
+        }
+        is_settled(&fleet, &app, &id, (&fleet.sent(), &when));
+        fleet.runtime.block_on(app.close());
+    }
+    assert!(open >= ROLLOUTS / 4 && acted > 0, "{open} left open, {acted} of them had begun");
+}
+
 /// The words that carry out a kept plan.
 fn run(plan: &str) -> [&str; 5] {
     ["run", plan, "--yes", "--reason", "each load leaves a trace"]
@@ -108,9 +149,9 @@ fn whole_run(fleet: &Recorded, plan: &str) -> Duration {
 }
 
 /// Kills the program after so long. Gives how long it took where it was faster.
-fn run_and_kill(fleet: &Recorded, plan: &str, after: Duration) -> Option<Duration> {
+fn run_and_kill(fleet: &Recorded, words: &[&str], after: Duration) -> Option<Duration> {
     let began = Instant::now();
-    let mut child = spawn(fleet, plan);
+    let mut child = spawn(fleet, words);
     let (told, ended) = mpsc::channel();
     let mut stdout = child.stdout.take().expect("piped");
     // Its standard output ends with it, and only then.
@@ -125,9 +166,9 @@ fn run_and_kill(fleet: &Recorded, plan: &str, after: Duration) -> Option<Duratio
     finished.then(|| began.elapsed())
 }
 
-fn spawn(fleet: &Recorded, plan: &str) -> Child {
+fn spawn(fleet: &Recorded, words: &[&str]) -> Child {
     Command::new(env!("CARGO_BIN_EXE_plumb"))
-        .args(run(plan))
+        .args(words)
         .env_clear()
         .envs(fleet.environment())
         .current_dir(fleet.path("."))

@@ -23,5 +23,6 @@ mod rollouts;
 mod runbooks;
 mod schema;
 mod serving;
+mod strict;
 mod trusting;
 mod world;

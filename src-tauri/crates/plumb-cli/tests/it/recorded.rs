@@ -16,7 +16,10 @@ use camino::{Utf8Path, Utf8PathBuf};
 use plumb_agent::{Agent, AgentConfig, RunningAgent, TrustKey};
 use plumb_app::{
     App, AppOptions, KeyPlace, Passphrase,
-    views::plan::{ActionKind, ActionRequest, NodeSelection},
+    views::{
+        plan::{ActionKind, ActionRequest, NodeSelection},
+        rollout::{GateRequest, RolloutRequest, ShapeRequest},
+    },
 };
 use plumb_bundle::{formats::signed_json::BundleDraft, json};
 use plumb_trust::{SigningKey, sign_bundle};
@@ -90,10 +93,24 @@ impl Recorded {
 
     /// Keeps a plan that makes every node load anew, and gives its hash. Each runs once.
     pub(crate) fn planned(&self) -> String {
+        self.kept(None)
+    }
+
+    /// The same node after node, each past a gate.
+    pub(crate) fn planned_in_waves(&self) -> String {
+        self.kept(Some(RolloutRequest {
+            shape: ShapeRequest::OneByOne,
+            gate: Some(GateRequest { convergence_percent: Some(100), ..GateRequest::default() }),
+            roll_back_on_failure: false,
+            failures_tolerated: 0,
+        }))
+    }
+
+    fn kept(&self, rollout: Option<RolloutRequest>) -> String {
         let app = self.open(&self.path("data"));
         let all = ActionRequest::new(ActionKind::Sync, NodeSelection::All);
         let plan = self.runtime.block_on(async {
-            let plan = app.prepare_plan("eu", &ActionRequest { force: true, ..all }).await;
+            let plan = app.prepare_plan("eu", &ActionRequest { force: true, rollout, ..all }).await;
             app.close().await;
             plan.expect("a plan")
         });

@@ -63,8 +63,23 @@ impl Served {
     }
 }
 
+/// A test that fails leaves no program behind.
+impl Drop for Served {
+    fn drop(&mut self) {
+        // It may have ended, which is as good.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
 /// One HTTP/1.1 request with the bytes a script's curl sends.
-fn ask(address: &str, method: &str, path: &str, token: Option<&str>, body: &str) -> (u16, Value) {
+pub(crate) fn ask(
+    address: &str,
+    method: &str,
+    path: &str,
+    token: Option<&str>,
+    body: &str,
+) -> (u16, Value) {
     try_ask(address, method, path, token, body).expect("an answer")
 }
 
