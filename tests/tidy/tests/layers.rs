@@ -118,7 +118,7 @@ const TESTS_MAY_USE: &[(&str, &[&str])] = &[
     ("plumb-cli", &["plumb-pki"]),
     ("plumb-agent", &["plumb-hub", "plumb-pki"]),
     ("plumb-clients", &["plumb-agent", "plumb-demo"]),
-    ("plumb-app", &["plumb-agent", "plumb-demo"]),
+    ("plumb-app", &["plumb-agent", "plumb-demo", "plumb-hub"]),
 ];
 
 /// One crate per outside world.

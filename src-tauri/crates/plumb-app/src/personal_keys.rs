@@ -18,6 +18,8 @@ use crate::{
 
 /// Stands before the name of a person's key in the keyring, where the console's key stands too.
 const PREFIX: &str = "person ";
+/// How the place of a key is told that stands in no file.
+pub(crate) const IN_KEYRING: &str = "keyring";
 /// Longest description of a key.
 const DESCRIPTION_BYTES_MAX: u64 = 64 << 10;
 
@@ -279,6 +281,6 @@ fn view(name: &str, description: Description) -> PersonalKeyView {
         algorithm: description.key.algorithm().to_string(),
         pem: description.key.to_pem(),
         public_key: String::from(description.key),
-        place: description.file.map_or_else(|| "keyring".to_owned(), Utf8PathBuf::into_string),
+        place: description.file.map_or_else(|| IN_KEYRING.to_owned(), Utf8PathBuf::into_string),
     }
 }

@@ -4,12 +4,15 @@ use camino::Utf8PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use plumb_app::views::plan::NodeSelection;
 
-use crate::commands::{
-    agent, alerts, approvals, approve, bundle, bundle_status, certificate, check_subscription,
-    completion, config, credential, demo, deployments, distribute, doctor, drift, evaluate,
-    evidence, fleet, help, hub, impact, incidents, journal, key, logs, opa, packs, pin, plan,
-    readiness, refused, resolve_conflict, restart, rollback, roster, run, runs, status, sync,
-    trust, unpin, verify_bundle, version,
+use crate::{
+    commands::{
+        agent, alerts, approvals, approve, bundle, bundle_status, certificate, check_subscription,
+        completion, config, credential, demo, deployments, distribute, doctor, drift, evaluate,
+        evidence, fleet, help, hub, impact, incidents, journal, key, logs, opa, packs, pin, plan,
+        readiness, refused, resolve_conflict, restart, rollback, roster, run, runbook, runs,
+        status, sync, trust, unpin, verify_bundle, version,
+    },
+    exit::Failure,
 };
 
 /// Plumbline on a terminal: see the drift of a policy fleet and bring it back.
@@ -102,6 +105,9 @@ pub(crate) enum Command {
     Run(run::Run),
     /// What was done to a fleet, and how it ended
     Runs(runs::Runs),
+    /// Documents that run: from a symptom, step by step, to a verified end
+    #[command(subcommand)]
+    Runbook(runbook::Runbook),
     /// The hash-chained record of a run
     #[command(subcommand)]
     Journal(journal::Journal),
@@ -319,6 +325,33 @@ pub(crate) struct Asking {
     pub(crate) window: Option<String>,
     #[command(flatten)]
     pub(crate) key: KeyArgs,
+}
+
+/// As whom somebody signs: for a group, with a key.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct Speaking {
+    /// The group to speak for; not needed where only one of yours can be meant
+    #[arg(long, value_name = "GROUP")]
+    pub(crate) role: Option<String>,
+    #[command(flatten)]
+    pub(crate) key: KeyArgs,
+}
+
+/// What somebody signed elsewhere and sent as a file.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct SignedFile {
+    /// File that somebody signed and sent
+    #[arg(value_name = "FILE")]
+    file: String,
+}
+
+/// As long as an envelope may be that holds no list.
+pub(crate) const ENVELOPE_BYTES_MAX: u64 = 4 << 20;
+
+impl SignedFile {
+    pub(crate) fn read(&self, bytes_max: u64) -> Result<String, Failure> {
+        fleet::read_text(&self.file, bytes_max)
+    }
 }
 
 /// The key of a person to sign with; the only one of this machine when none is named.

@@ -61,6 +61,7 @@ pub enum FindingCode {
     NoWayBack,
     ForgetsPlans,
     ApprovalNotEnforced,
+    RefusedNotEnforced,
 }
 
 impl FindingCode {
@@ -89,6 +90,7 @@ impl FindingCode {
             Self::NoWayBack => "no_way_back",
             Self::ForgetsPlans => "forgets_plans",
             Self::ApprovalNotEnforced => "approval_not_enforced",
+            Self::RefusedNotEnforced => "refused_not_enforced",
         }
     }
 }

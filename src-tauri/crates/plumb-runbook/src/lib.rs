@@ -30,7 +30,7 @@ pub use approval::{
 };
 pub use back::Branch;
 pub use consent::{Approvals, ConsentTerms, Evidence};
-pub use decisions::{Compared, ContentChange, FlipCounts};
+pub use decisions::{Compared, ContentChange, FlipCounts, FlipKind};
 pub use dry_run::{DryRun, DryRunNode, Precondition, Readiness, VerifyAnswer};
 pub use effect::Effect;
 pub use finding::{Finding, FindingCode, Probe, Severity, bundle_of, findings, findings_around};
@@ -40,7 +40,9 @@ pub use plan::{
     DesiredChange, LeftOut, LeftOutReason, NodePlan, Plan, PlanError, PlanInput, Running,
     SetDifference, Wave, path_on_node, plan,
 };
-pub use readiness::{Checklist, Circumstances, HeldLock, ItemState, Offered, Promotion, WayBack};
+pub use readiness::{
+    Checklist, Circumstances, HeldLock, ItemState, Offered, Promotion, Refusing, WayBack,
+};
 pub use render::blast_lines;
 pub use request::{ApprovalRequest, RequestError};
 pub use rollout::{FreezeWindow, OnFailure, Rollout, Shape, roll_out, waves};

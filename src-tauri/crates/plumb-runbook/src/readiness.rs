@@ -24,6 +24,16 @@ pub struct Circumstances {
     pub checklist: Option<Checklist>,
     /// Agents that verify plan and approvals themselves; nothing where it does not matter.
     pub enforcing: Option<BTreeSet<NodeId>>,
+    /// How nodes stand to the refused list of the fleet; nothing where there can be none.
+    pub refusing: Option<Refusing>,
+}
+
+/// Nodes that hold to a refused list by themselves; the others cannot.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Refusing {
+    pub enforcing: BTreeSet<NodeId>,
+    /// Those that would, and hold another version than the newest, or none.
+    pub behind: BTreeSet<NodeId>,
 }
 
 /// The deployment lock in somebody's hands.

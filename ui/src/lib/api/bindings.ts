@@ -3,7 +3,7 @@
 /**
  * What a notification of the desktop was about: where the window goes when somebody clicks it.
  */
-export type AboutView = { "about": "run", fleet: string, run: string, } | { "about": "plan", fleet: string, plan: string, };
+export type AboutView = { "about": "run", fleet: string, run: string, } | { "about": "plan", fleet: string, plan: string, } | { "about": "alert", fleet: string, alert: string | null, };
 
 export type ActedAlert = { alert: string, incident: string | null, 
 /**
@@ -289,7 +289,7 @@ wanted: string | null,
  */
 observed: string | null, version: string | null, 
 /**
- * Why it does not stand as the plan wanted it.
+ * Why it does not stand as it was to.
  */
 straggles: string | null, };
 
@@ -303,7 +303,7 @@ outcome: string, ended_at_ms: number,
  */
 observed_at_ms: number, 
 /**
- * Every target stood as the plan wanted it.
+ * Every target stood as the plan wanted it; after a rollback, as before the plan.
  */
 green: boolean, 
 /**
@@ -462,22 +462,21 @@ export type ConfigLine = { key: string, value: string, };
 export type ConfirmationView = { "level": "undo" } | { "level": "dialog" } | { "level": "typed", phrase: string, };
 
 /**
- * A signature that was triaged a short time ago: alerts are only added to its incident.
- */
-export type CooldownView = { triaged_at_ms: number, until_ms: number, 
-/**
- * Alerts that were only added since then.
- */
-added: number, };
-
-/**
  * What asking two contents the same requests came to.
  */
 export type ContentChangeView = { 
 /**
  * In one line.
  */
-sentence: string, from_version: string | null, to_version: string | null, 
+sentence: string, 
+/**
+ * What flips, one line a kind with an example, the gravest first.
+ */
+kinds: Array<string>, 
+/**
+ * SHA-256 of the whole report; none where they were not compared.
+ */
+report: string | null, from_version: string | null, to_version: string | null, 
 /**
  * Why they were not compared.
  */
@@ -494,6 +493,15 @@ stricter: number,
  * Requests that are answered differently in any way.
  */
 flips: number, not_evaluated: number, requests: number, };
+
+/**
+ * A signature that was triaged a short time ago: alerts are only added to its incident.
+ */
+export type CooldownView = { triaged_at_ms: number, until_ms: number, 
+/**
+ * Alerts that were only added since then.
+ */
+added: number, };
 
 /**
  * How much of a policy was tried.
@@ -866,13 +874,6 @@ file: string,
  */
 by: string, at_ms: number, };
 
-export type KeyAlgorithm = "ed25519" | "ecdsa_p256";
-
-/**
- * A key file and its passphrase, which is used once and not kept.
- */
-export type KeyFileRequest = { path: string, passphrase: string, };
-
 /**
  * Where an inbox is kept, and whether it survives.
  */
@@ -948,6 +949,13 @@ alerts: Array<AlertRow>,
  * Who closed it, and how it ended.
  */
 closed: string | null, };
+
+export type KeyAlgorithm = "ed25519" | "ecdsa_p256";
+
+/**
+ * A key file and its passphrase, which is used once and not kept.
+ */
+export type KeyFileRequest = { path: string, passphrase: string, };
 
 /**
  * Which key to sign with.
@@ -1581,6 +1589,35 @@ export type RunOrder = { "order": "pause" } | { "order": "resume" } | { "order":
 export type RunPhase = "acting" | "proving" | "at_gate" | "paused" | "halted" | "rolling_back" | "rolled_back" | "succeeded" | "incomplete" | "aborted" | "interrupted";
 
 /**
+ * Content that a run took back, and who refuses it from now on.
+ */
+export type RunRefused = { 
+/**
+ * Content digests, in hex.
+ */
+contents: Array<string>, 
+/**
+ * Version of the signed list that has all of them; nothing while only this console refuses them.
+ */
+list_version: number | null, 
+/**
+ * Nodes of the run that enforce that list by themselves, as they were last seen.
+ */
+holding: number, 
+/**
+ * Nodes of the run that would, and hold another version or none.
+ */
+behind: Array<string>, 
+/**
+ * Nodes of the run that cannot: only this console keeps it from them.
+ */
+cannot: Array<string>, 
+/**
+ * What is left to do, with the command; nothing where nothing is.
+ */
+to_do: string | null, };
+
+/**
  * How a run of a rollout stands, beside its nodes.
  */
 export type RunRollout = { waves: Array<RunWave>, 
@@ -1622,6 +1659,10 @@ journal_signed_to: number,
  * Why events are not signed that should be, in a sentence.
  */
 journal_unsigned: string | null, 
+/**
+ * What it took back and is refused from now on; nothing where it took nothing back.
+ */
+refused?: RunRefused | null, 
 /**
  * The exact reverse, where there is one.
  */

@@ -96,6 +96,23 @@ impl Receiver {
     }
 }
 
+impl Receiver {
+    /// Names of alerts as they come, up to this one.
+    async fn names_until(&mut self, name: &str) -> Vec<String> {
+        let mut names = Vec::new();
+        while names.last().is_none_or(|last| last != name) {
+            let got = self.next().await;
+            let alerts = got.body.as_array().expect("an array").clone();
+            let of = |alert: &Value| alert["labels"]["alertname"].as_str().map(str::to_owned);
+            // One that comes with it counts as before it.
+            let (this, others): (Vec<_>, Vec<_>) =
+                alerts.iter().filter_map(of).partition(|one| one == name);
+            names.extend(others.into_iter().chain(this));
+        }
+        names
+    }
+}
+
 async fn node(world: &World, url: &str, kind: AlertKind) -> Node {
     let mut alerts = AlertConfig::new(url, kind);
     alerts.node = Some("edge-7".to_owned());
@@ -152,20 +169,34 @@ async fn the_alertmanager_is_asked_as_documented() {
     assert_eq!(got.authorization.as_deref(), Some("Bearer alert-token"));
 }
 
-/// R198: two failures are news, the third pages, and a success ends it.
+/// R198: the third failure in a row is an alert, the second is none, and a success ends it.
 #[tokio::test]
-async fn the_third_failure_in_a_row_pages_until_a_success() {
+async fn three_failures_in_a_row_are_an_alert_and_two_are_none() {
+    const NAME: &str = "PolicyReloadFailingConsecutively";
     let world = World::new();
     world.sign("policies.signed.json", "2.0.0", &["deny"]);
     let mut receiver = Receiver::start(&[], "").await;
-    let node = node(&world, &receiver.url, AlertKind::Alertmanager).await;
-    for _ in 0..3 {
+    let (clock, set) = world.clock("2026-11-21T05:00:00Z");
+    let mut alerts = AlertConfig::new(receiver.url.as_str(), AlertKind::Alertmanager);
+    alerts.look_every = Duration::from_millis(20);
+    let mut config = world.config();
+    (config.clock, config.alerts) = (clock, Some(alerts));
+    let node = Node::start(config).await;
+    for _ in 0..2 {
         refused(&world, &node).await;
     }
-    let fired = receiver.alert("PolicyReloadFailingConsecutively", false).await;
+    // Told by a look at the node as two failures left it, and told last of what such a look finds.
+    set("2026-11-21T05:15:01Z");
+    let told = receiver.names_until("PolicyDigestStale").await;
+    assert!(told.iter().any(|name| name == "PolicyReloadFailed"), "{told:?}");
+    assert!(!told.iter().any(|name| name == NAME), "{told:?}");
+    refused(&world, &node).await;
+    let fired = receiver.alert(NAME, false).await;
     assert_eq!(fired["labels"]["severity"], "page");
+    let why = fired["annotations"]["description"].as_str().expect("a text");
+    assert!(why.starts_with("3 failures in a row, last: "), "{why}");
     node.post("/reload", "").await;
-    let ended = receiver.alert("PolicyReloadFailingConsecutively", true).await;
+    let ended = receiver.alert(NAME, true).await;
     assert_eq!(ended["startsAt"], fired["startsAt"], "the same alert ends");
     assert_eq!(ended["labels"], fired["labels"]);
 }

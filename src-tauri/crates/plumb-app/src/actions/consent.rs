@@ -21,7 +21,7 @@ use crate::{
     console_key::Passphrase,
     error::{AppError, Code, chain},
     ids,
-    personal_keys::KeyChoice,
+    personal_keys::{IN_KEYRING, KeyChoice},
     topics::Topic,
     views::{
         approvals::{ReviewView, SignedView, VoidView},
@@ -204,7 +204,7 @@ impl App {
             SignerView {
                 roles: able.map(ToString::to_string).collect(),
                 person: person.map(ToString::to_string),
-                file: Some(key.place).filter(|place| place != "keyring"),
+                file: Some(key.place).filter(|place| place != IN_KEYRING),
                 name: key.name,
                 fingerprint: key.fingerprint,
             }

@@ -1,17 +1,13 @@
-//! The refused list: content added to it, signed clean, exchanged as a file and pushed to agents.
+//! The refused list: content added to it, signed clean, and exchanged as a file.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+mod spread;
+
+use std::collections::BTreeSet;
 
 use camino::Utf8PathBuf;
-use futures::{StreamExt as _, stream};
 use jiff::Timestamp;
-use plumb_clients::{Signed, put_signed};
-use plumb_fleet::{ContentDigest, FleetId, NodeApi, RunId, snapshot::REFUSED_LIST};
-use plumb_journal::{NodePhase, RunState};
-use plumb_runbook::Plan;
+use plumb_fleet::{ContentDigest, FleetId, NodeId, snapshot::REFUSED_LIST};
+use plumb_runbook::{Plan, Refusing};
 use plumb_store::refused::RefusedHere;
 use plumb_trust::{
     dsse::{Envelope, SigningKey},
@@ -24,20 +20,12 @@ use plumb_trust::{
 
 use crate::{
     actions::{approve::owner_of, files::write_chosen, hub::no_hub, rosters::fleet_id},
-    app::{App, Loaded},
+    app::App,
     current::Current,
     error::{AppError, Code, chain},
     personal_keys::KeyChoice,
-    views::refused::{
-        ClearedContentView, ClearingView, NotTakenView, RefusedContentView, RefusedPushView,
-        RefusedView,
-    },
+    views::refused::{ClearedContentView, ClearingView, RefusedContentView, RefusedView},
 };
-
-/// Agents that are sent a list at the same time.
-const PUSHES_AT_ONCE: usize = 32;
-/// How the hub is called among those that took a list.
-const THE_HUB: &str = "the hub";
 
 /// What is known of refused content in a fleet.
 #[derive(Debug, Clone, Default)]
@@ -59,6 +47,16 @@ impl Known {
 
     /// The next version, with everything that is refused here in it.
     fn next(&self, fleet: &FleetId, now: Timestamp) -> RefusedDocument {
+        self.next_with(fleet, now, |_| true)
+    }
+
+    /// The same with some of it.
+    fn next_with(
+        &self,
+        fleet: &FleetId,
+        now: Timestamp,
+        which: impl Fn(&RefusedHere) -> bool,
+    ) -> RefusedDocument {
         let former = self.list.as_ref().map(RefusedList::document);
         let mut next = RefusedDocument {
             fleet: fleet.clone(),
@@ -67,7 +65,7 @@ impl Known {
             refused: former.map(|former| former.refused.clone()).unwrap_or_default(),
             cleared: former.map(|former| former.cleared.clone()).unwrap_or_default(),
         };
-        for one in &self.here {
+        for one in self.here.iter().filter(|one| which(one)) {
             let RefusedHere { since, ref reason, .. } = *one;
             let entry = || RefusedEntry { since, reason: reason.clone() };
             next.refused.entry(one.content).or_insert_with(entry);
@@ -86,6 +84,32 @@ impl App {
         let known = self.refused_known(fleet).await?;
         let signed = known.list.iter().flat_map(|list| list.document().refused.keys().copied());
         Ok(signed.chain(known.here.iter().map(|one| one.content)).collect())
+    }
+
+    /// How the nodes of a plan stand to the refused list; nothing where no roster says who would sign one
+    /// and nothing is refused.
+    pub(crate) async fn refusing(
+        &self,
+        plan: &Plan,
+        current: &Current,
+    ) -> Result<Option<Refusing>, AppError> {
+        let known = self.refused_known(&plan.fleet).await?;
+        let idle = known.here.is_empty() && known.list.is_none();
+        if idle && self.roster_of(&plan.fleet).await?.is_none() {
+            return Ok(None);
+        }
+        let version = known.list.as_ref().map(RefusedList::version);
+        let mut refusing = Refusing::default();
+        for target in plan.targets() {
+            let node = target.node.clone();
+            match stance(current, &node, version) {
+                Stance::Cannot => continue,
+                // Where there is no list yet, none is missing.
+                Stance::Behind if version.is_some() => refusing.behind.insert(node),
+                Stance::Enforces | Stance::Behind => refusing.enforcing.insert(node),
+            };
+        }
+        Ok(Some(refusing))
     }
 
     async fn refused_known(&self, fleet: &FleetId) -> Result<Known, AppError> {
@@ -139,38 +163,6 @@ impl App {
         }
         self.refresh_desired(&id).await?;
         self.refused(fleet).await
-    }
-
-    /// Content that a run brought and that was taken back again is refused from now on.
-    pub(crate) async fn refuse_rolled_back(
-        &self,
-        run: RunId,
-        plan: &Plan,
-        state: &RunState,
-    ) -> Result<(), AppError> {
-        let Some(rollback) = &state.rollback else { return Ok(()) };
-        let was_touched = |node| {
-            state
-                .nodes
-                .get(node)
-                .is_some_and(|node| !matches!(node.phase, NodePhase::Waiting | NodePhase::Skipped))
-        };
-        let brought: BTreeSet<ContentDigest> = plan
-            .targets()
-            .filter(|target| was_touched(&target.node))
-            .filter(|target| target.after.content != target.before.content)
-            .filter_map(|target| target.after.content)
-            .collect();
-        let known = self.refused_known(&plan.fleet).await?;
-        let since = whole_ms(self.now());
-        let mut record = self.record().write().await?;
-        for content in brought.into_iter().filter(|content| known.since(*content).is_none()) {
-            let reason = format!("rolled back: {}", rollback.reason);
-            let entry = RefusedHere { content, since, reason, run: Some(run) };
-            plumb_store::refused::refuse(&mut record, &plan.fleet, &entry).await?;
-        }
-        record.commit().await?;
-        Ok(())
     }
 
     /// Takes a signed list from a file.
@@ -327,69 +319,6 @@ impl App {
         }
         Ok((clearing_view(clearing), bytes))
     }
-
-    /// Sends the newest list to the hub of a fleet, and with the roster to every agent.
-    pub async fn push_refused(&self, fleet: &str) -> Result<RefusedPushView, AppError> {
-        let (_, loaded) = self.loaded(fleet)?;
-        let id = loaded.fleet.name.clone();
-        let (list, envelope) = self.newest_refused(&id).await?;
-        let roster = {
-            let mut conn = self.record().read().await?;
-            plumb_store::rosters::newest(&mut conn, &id).await?.map(|kept| kept.envelope)
-        };
-        let roster = roster.unwrap_or_default();
-        let deadline = Duration::from_secs(u64::from(loaded.fleet.deadline_s));
-        let now = self.wall();
-        let at_hub = self.put_at_hub(&loaded, &envelope).await;
-        let (pool, roster, envelope) = (&loaded.pool, &roster, &envelope);
-        let pushes: Vec<_> = loaded
-            .fleet
-            .nodes
-            .values()
-            .map(|node| {
-                let now = now.clone();
-                async move {
-                    if node.api != NodeApi::Agent {
-                        let reason = format!("a {} node cannot enforce it", node.api.name());
-                        return (node.id.clone(), Err(reason));
-                    }
-                    // An agent with a newer roster says so, and judges the list by that.
-                    let _ = put_signed(pool, node, Signed::Roster, roster, deadline, &now).await;
-                    let put = Signed::RefusedList;
-                    let put = put_signed(pool, node, put, envelope, deadline, &now).await;
-                    (node.id.clone(), put.map_err(|failure| failure.message))
-                }
-            })
-            .collect();
-        let answers: BTreeMap<_, _> =
-            stream::iter(pushes).buffer_unordered(PUSHES_AT_ONCE).collect().await;
-        let (mut taken, mut not_taken) = (Vec::new(), Vec::new());
-        for (node, answer) in answers {
-            match answer {
-                Ok(()) => taken.push(node.to_string()),
-                Err(reason) => not_taken.push(NotTakenView { node: node.to_string(), reason }),
-            }
-        }
-        match at_hub {
-            None => {}
-            Some(Ok(())) => taken.push(THE_HUB.to_owned()),
-            Some(Err(reason)) => {
-                not_taken.push(NotTakenView { node: THE_HUB.to_owned(), reason });
-            }
-        }
-        Ok(RefusedPushView { fleet: id.to_string(), version: list.version(), taken, not_taken })
-    }
-
-    /// From there agents take it themselves, those too that do not answer now. Nothing where there is no hub.
-    async fn put_at_hub(&self, loaded: &Loaded, list: &[u8]) -> Option<Result<(), String>> {
-        let put = async {
-            match self.hub(loaded).await? {
-                Some(hub) => hub.put_refused(list.to_vec()).await.map(Some),
-                None => Ok(None),
-            }
-        };
-        put.await.map_err(|error| error.to_string()).transpose()
-    }
 }
 
 /// What is stored of moments has milliseconds, and what is signed of them must be the same.
@@ -497,13 +426,29 @@ fn view(current: &Current, known: &Known, roster: Option<&Roster>, now: Timestam
 /// Which nodes hold to the list by themselves.
 fn add_nodes(view: &mut RefusedView, current: &Current) {
     for id in current.fleet.nodes.keys() {
-        let told = current.report(id).and_then(|report| report.config.get(REFUSED_LIST));
-        match told {
-            None => view.cannot.push(id.to_string()),
-            Some(told) if view.version.is_some_and(|version| told.parse() == Ok(version)) => {
-                view.enforcing += 1;
-            }
-            Some(_) => view.behind.push(id.to_string()),
+        match stance(current, id, view.version) {
+            Stance::Cannot => view.cannot.push(id.to_string()),
+            Stance::Enforces => view.enforcing += 1,
+            Stance::Behind => view.behind.push(id.to_string()),
         }
+    }
+}
+
+/// How a node stands to a refused list, as it was last seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stance {
+    Enforces,
+    /// It would, and holds another version or none.
+    Behind,
+    Cannot,
+}
+
+fn stance(current: &Current, node: &NodeId, version: Option<u32>) -> Stance {
+    match current.report(node).and_then(|report| report.config.get(REFUSED_LIST)) {
+        None => Stance::Cannot,
+        Some(told) if version.is_some_and(|version| told.parse() == Ok(version)) => {
+            Stance::Enforces
+        }
+        Some(_) => Stance::Behind,
     }
 }

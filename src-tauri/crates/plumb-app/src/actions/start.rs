@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use plumb_exec::{Given, Left, Lock as _, Order, Orders, Setting, carry_out, desk};
 use plumb_fleet::{PlanHash, RunId};
-use plumb_journal::{Body, Bypass, Entry, Outcome, fold};
+use plumb_journal::{Body, Bypass, Entry, Outcome};
 use plumb_runbook::{Action, ApprovalError, ApprovedPlan, Confirmation, Plan, findings_around};
 use plumb_store::runs::KeptRun;
 use plumb_trust::{
@@ -261,10 +261,7 @@ impl App {
         }
         let ended = match result {
             Ok(Left::Ended(outcome)) => {
-                if let Err(error) = self.remember_rolled_back(run, approved.plan()).await {
-                    error!(%run, error = %error.message, "what was rolled back is not refused");
-                }
-                if let Err(error) = self.end_run(run, outcome).await {
+                if let Err(error) = self.conclude(run, outcome, key.clone()).await {
                     error!(%run, error = %error.message, "the end of the run was not recorded");
                 }
                 true
@@ -282,15 +279,19 @@ impl App {
         ended
     }
 
-    /// Content that a rollout took back is refused from now on.
-    async fn remember_rolled_back(&self, run: RunId, plan: &Plan) -> Result<(), AppError> {
-        if plan.rollout.is_none() {
-            return Ok(());
-        }
-        let (_, entries) = self.run_record(run).await?;
-        self.refuse_rolled_back(run, plan, &fold(&entries)).await
+    /// What follows the end that a journal has: what the run took back is refused, then it counts as
+    /// ended. Where that cannot be recorded, the next sweep does it.
+    pub(crate) async fn conclude(
+        &self,
+        run: RunId,
+        outcome: Outcome,
+        key: Option<Arc<SigningKey>>,
+    ) -> Result<(), AppError> {
+        self.refuse_after(run, key).await?;
+        self.end_run(run, outcome).await
     }
 
+    /// Notes in the record that a run has ended.
     pub(crate) async fn end_run(&self, run: RunId, outcome: Outcome) -> Result<(), AppError> {
         let mut record = self.record().write().await?;
         plumb_store::runs::finish(&mut record, run, self.now(), outcome.name()).await?;

@@ -36,6 +36,10 @@ impl App {
         let mut view = run_view(id, &plan, &entries, self.owns_run(id));
         view.journal_signed_to = u32::try_from(signed_to).unwrap_or(u32::MAX);
         view.journal_unsigned = self.unsigned(id, &view);
+        let taken_back = view.rollout.as_ref().is_some_and(|rollout| rollout.rollback.is_some());
+        if taken_back && view.ended_at_ms.is_some() {
+            view.refused = self.refused_by(id, &plan).await?;
+        }
         Ok(view)
     }
 
@@ -106,6 +110,7 @@ pub fn run_view(id: RunId, plan: &Plan, entries: &[Entry], alive: bool) -> RunVi
         journal_events: u32::try_from(entries.len()).unwrap_or(u32::MAX),
         journal_signed_to: 0,
         journal_unsigned: None,
+        refused: None,
         undo: undo(id, plan, &state),
         summary: summary(phase, arrived, total, failed, in_doubt),
         rollout,

@@ -92,7 +92,7 @@ impl App {
             Some(outcome) => outcome,
             None => self.write_end(run, &plan, &entries, snapshot).await?,
         };
-        self.end_run(run, outcome).await?;
+        self.conclude(run, outcome, None).await?;
         // Its program is gone, and would keep the next one out for as long as its lease lasts.
         match FleetLock::new(self.clone(), loaded.clone(), run, &plan).await {
             Ok(lock) => lock.give_back().await,

@@ -33,10 +33,31 @@ pub struct RunView {
     pub journal_signed_to: u32,
     /// Why events are not signed that should be, in a sentence.
     pub journal_unsigned: Option<String>,
+    /// What it took back and is refused from now on; nothing where it took nothing back.
+    #[ts(optional = nullable)]
+    pub refused: Option<RunRefused>,
     /// The exact reverse, where there is one.
     pub undo: Option<ActionRequest>,
     /// One sentence for a person.
     pub summary: String,
+}
+
+/// Content that a run took back, and who refuses it from now on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS, JsonSchema)]
+#[ts(export_to = "bindings.ts")]
+pub struct RunRefused {
+    /// Content digests, in hex.
+    pub contents: Vec<String>,
+    /// Version of the signed list that has all of them; nothing while only this console refuses them.
+    pub list_version: Option<u32>,
+    /// Nodes of the run that enforce that list by themselves, as they were last seen.
+    pub holding: u32,
+    /// Nodes of the run that would, and hold another version or none.
+    pub behind: Vec<String>,
+    /// Nodes of the run that cannot: only this console keeps it from them.
+    pub cannot: Vec<String>,
+    /// What is left to do, with the command; nothing where nothing is.
+    pub to_do: Option<String>,
 }
 
 /// Something that happened in a run, or that somebody decided.

@@ -271,3 +271,39 @@ async fn a_way_back_that_failed_leads_to_an_undo() {
     assert_eq!(carried_out(&app, &undo).await.phase, RunPhase::Succeeded);
     app.close().await;
 }
+
+#[tokio::test]
+async fn what_a_run_took_back_is_refused_although_its_program_ended_right_after() {
+    let world = World::start(&[("gw-1", "v1.signed.json")]).await;
+    let app = world.app().await;
+    app.sweep("eu").await.expect("a sweep");
+    let rollout = RolloutRequest {
+        shape: ShapeRequest::OneByOne,
+        gate: None,
+        roll_back_on_failure: true,
+        failures_tolerated: 0,
+    };
+    let request = ActionRequest { rollout: Some(rollout), ..sync_drifted() };
+    let node = || NodeId::new("gw-1").expect("a name");
+    let events = vec![
+        Event::WaveStarted { wave: 0, name: "gw-1".to_owned(), nodes: 1 },
+        Event::EffectStarted {
+            node: node(),
+            index: 0,
+            effect: Effect::Sync { force: false },
+            key: "key".to_owned(),
+            branch: Branch::Forward,
+        },
+        Event::RollbackStarted { reason: "refunds are refused".to_owned(), by: None },
+        Event::RunEnded { outcome: Outcome::RolledBack },
+    ];
+    let run = crashed(&world, &app, &request, events).await.to_string();
+    assert_eq!(app.refused("eu").await.expect("a view").refused.len(), 0);
+    app.sweep("eu").await.expect("a sweep");
+    let view = app.refused("eu").await.expect("a view");
+    assert_eq!(view.refused.len(), 1, "{view:?}");
+    let refused = &view.refused[0];
+    assert_eq!((&refused.content, &refused.run), (&world.content("v2.signed.json"), &Some(run)));
+    assert!(refused.reason.contains("refunds are refused"), "{}", refused.reason);
+    app.close().await;
+}

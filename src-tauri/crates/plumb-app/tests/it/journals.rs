@@ -12,9 +12,14 @@ use plumb_app::{
         run::RunView,
     },
 };
-use plumb_trust::dsse::{Algorithm, NewKey};
+use plumb_journal::{
+    Body, Event, JournalHead,
+    portable::{self, Line},
+};
+use plumb_trust::dsse::{Algorithm, Envelope, NewKey, PublicKey, Statement};
 
 use crate::{
+    rollouts::{FOUR, started, sync_in_waves},
     runs::carried_out,
     world::{World, sync_drifted},
 };
@@ -215,4 +220,56 @@ async fn a_locked_keyring_is_named_with_the_way_without_it() {
     assert!(error.message.contains("locked"), "{}", error.message);
     assert!(error.hint.contains("--console-key FILE"), "{}", error.hint);
     app.close().await;
+}
+
+/// Numbers of events that heads signed by this console cover, and the events themselves, of an exported file.
+fn signed_in(file: &str) -> (Vec<usize>, Vec<Event>) {
+    let key = PublicKey::from_pem(&public_key()).expect("a key");
+    let (mut covered, mut events) = (Vec::new(), Vec::new());
+    for line in file.lines().skip(1) {
+        match portable::read_line(line.as_bytes()) {
+            Line::Head(envelope) => {
+                let envelope = Envelope::read(envelope.as_bytes()).expect("an envelope");
+                let verified = envelope.verify([&key]).expect("signed here");
+                let head: Statement<JournalHead> = verified.statement().expect("a head");
+                let covers = usize::try_from(head.predicate.events).expect("few");
+                assert_eq!(covers, events.len(), "it stands after its events");
+                covered.push(covers);
+            }
+            Line::Entry(_) => {
+                let mut entry: serde_json::Value = serde_json::from_str(line).expect("JSON");
+                let body: Body = serde_json::from_value(entry["body"].take()).expect("a body");
+                events.push(body.event);
+            }
+        }
+    }
+    (covered, events)
+}
+
+#[tokio::test]
+async fn a_head_is_signed_at_the_start_after_each_wave_and_at_the_end() {
+    let world = World::start(&FOUR).await;
+    let app = world.app().await;
+    let run = started(&app, &sync_in_waves(None)).await;
+    let run = app.finished(&run.id).await.expect("a run");
+    let waves = run.rollout.as_ref().expect("waves").waves.len();
+    let file = world.path("run.jsonl");
+    app.export_journal(&run.id, &file).await.expect("written");
+    app.close().await;
+    let (covered, events) = signed_in(&fs::read_to_string(&file).expect("readable"));
+    assert!(matches!(events.first(), Some(Event::RunStarted { .. })));
+    assert!(matches!(events.last(), Some(Event::RunEnded { .. })));
+    let passed =
+        events.iter().enumerate().filter(|(_, event)| matches!(event, Event::GatePassed { .. }));
+    let passed: Vec<usize> = passed.map(|(at, _)| at).collect();
+    assert_eq!((waves, passed.len()), (3, 3), "{events:?}");
+    // Each of them is signed before the next request leaves.
+    for at in std::iter::once(0).chain(passed).chain([events.len() - 1]) {
+        let sends = |event: &Event| matches!(event, Event::EffectStarted { .. });
+        let next = events.iter().skip(at).position(sends).map_or(events.len(), |more| at + more);
+        let signed = covered.iter().any(|events| (at + 1..=next).contains(events));
+        assert!(signed, "event {at} is not signed before event {next}: {covered:?}");
+    }
+    assert!(covered.len() >= waves + 2, "start, {waves} waves and end: {covered:?}");
+    assert_eq!(run.journal_signed_to, run.journal_events);
 }

@@ -1,15 +1,18 @@
 //! Content that is refused: after a rollback, on a signed list, pushed to agents, and signed clean again.
 
+use std::sync::Arc;
+
 use camino::Utf8PathBuf;
+use keyring_core::{CredentialStore, mock};
 use plumb_app::{
-    App, AppOptions, Passphrase,
+    App, AppOptions, KeyPlace, KeySafe, Keyring, Passphrase,
     error::Code,
     personal_keys::KeyChoice,
     views::{
         consent::KeyRequest,
         plan::{ActionKind, ActionRequest, NodeSelection, PlanView},
         rollout::RunOrder,
-        run::RunPhase,
+        run::{RunPhase, RunRefused, RunView},
     },
 };
 use plumb_testkit::company::{Company, fleet, person};
@@ -52,6 +55,16 @@ impl Ruled {
         Self { company, files }
     }
 
+    /// A company whose fleet of these worlds takes no approvals, with this key among those of rick.
+    pub(crate) fn without_consent(key: Option<PublicKey>) -> Self {
+        let mut ruled = Self::new();
+        let document = &mut ruled.company.document;
+        document.fleets.insert(fleet("eu"), "staging".to_owned());
+        let key = key.map(|key| PersonKey { key, from: None, until: None, revoked_at: None });
+        document.people.get_mut(&person("rick")).expect("somebody here").keys.extend(key);
+        ruled
+    }
+
     pub(crate) fn roots(&self) -> Vec<PublicKey> {
         self.company.roots.iter().map(|key| key.public().clone()).collect()
     }
@@ -66,7 +79,11 @@ impl Ruled {
 
     /// A console on which rick asks for changes, with the roster enrolled.
     pub(crate) async fn app(&self, world: &World) -> App {
-        let options = AppOptions { person: Some("rick".to_owned()), ..world.options() };
+        self.app_with(world, world.options()).await
+    }
+
+    pub(crate) async fn app_with(&self, world: &World, options: AppOptions) -> App {
+        let options = AppOptions { person: Some("rick".to_owned()), ..options };
         let app = App::open(options).await.expect("the files open");
         app.add_fleet(world.path("fleet.toml").as_str()).await.expect("the fleet opens");
         let roster = self.company.envelope();
@@ -225,5 +242,150 @@ async fn what_a_rollout_took_back_is_not_planned_again() {
     assert_eq!(view.cannot.len(), 4, "agents without a roster are named");
     let plan = app.prepare_plan("eu", &sync_in_waves(None)).await.expect("a plan");
     assert!(poisoned(&plan) > 0 && !plan.startable, "{:?}", plan.findings);
+    app.close().await;
+}
+
+/// A rollout whose canary is brought back by whoever looks at it.
+async fn brought_back(app: &App) -> RunView {
+    let run = started(app, &sync_in_waves(Some("the canary answers as it should"))).await;
+    until(app, &run.id, |run| run.phase == RunPhase::AtGate).await;
+    let back = RunOrder::RollBack { reason: "refunds are refused".to_owned() };
+    app.order_run(&run.id, &back).await.expect("an order");
+    let run = app.finished(&run.id).await.expect("a run");
+    assert_eq!(run.phase, RunPhase::RolledBack, "{run:?}");
+    run
+}
+
+/// What stands on a list that every agent of the run holds.
+fn everywhere(world: &World) -> RunRefused {
+    RunRefused {
+        contents: vec![world.content("v2.signed.json")],
+        list_version: Some(1),
+        holding: 4,
+        behind: Vec::new(),
+        cannot: Vec::new(),
+        to_do: None,
+    }
+}
+
+#[tokio::test]
+async fn a_console_that_the_roster_names_signs_what_was_taken_back_and_sends_it() {
+    let public = PublicKey::from_pem(&crate::certificates::public_key()).expect("a key");
+    let ruled = Ruled::without_consent(Some(public));
+    let world = World::start_ruled(&FOUR, &ruled.company.envelope(), false).await;
+    let app = ruled.app(&world).await;
+    // Somebody chose to refuse this here only.
+    let other = world.content("v2-other.signed.json");
+    app.refuse_content("eu", Some((&other, "not sure of it")), None).await.expect("here");
+    let run = brought_back(&app).await;
+    assert_eq!(run.refused, Some(everywhere(&world)));
+    let view = app.refused("eu").await.expect("a view");
+    assert_eq!((view.version, view.enforcing), (Some(1), 4));
+    let signed: Vec<(&str, bool)> =
+        view.refused.iter().map(|one| (one.content.as_str(), one.signed)).collect();
+    let brought = world.content("v2.signed.json");
+    assert_eq!(signed, [(brought.as_str(), true), (other.as_str(), false)]);
+    app.close().await;
+}
+
+#[tokio::test]
+async fn the_key_of_whoever_acts_signs_it_where_the_keyring_holds_it() {
+    let store: Arc<CredentialStore> = mock::Store::new().expect("a mock");
+    let safe = || KeyPlace::Keyring(KeySafe::with_keyring(&Keyring::of_store(store.clone())));
+    // The key is made before the roster that names it.
+    let before = World::start(&[]).await;
+    let app = App::open(AppOptions { console_key: safe(), ..before.options() }).await;
+    let app = app.expect("opens");
+    let made = app.make_personal_key("rick", Algorithm::Ed25519, None).await.expect("a key");
+    app.close().await;
+    let ruled = Ruled::without_consent(Some(PublicKey::from_pem(&made.pem).expect("a key")));
+    let world = World::start_ruled(&FOUR, &ruled.company.envelope(), false).await;
+    std::fs::create_dir_all(world.path("data/keys")).expect("writable");
+    std::fs::copy(before.path("data/keys/rick.json"), world.path("data/keys/rick.json"))
+        .expect("writable");
+    let options = AppOptions { console_key: safe(), ..world.options() };
+    let app = ruled.app_with(&world, options).await;
+    let run = brought_back(&app).await;
+    assert_eq!(run.refused, Some(everywhere(&world)));
+    app.close().await;
+}
+
+#[tokio::test]
+async fn where_no_key_may_sign_by_itself_the_commands_are_told() {
+    let ruled = Ruled::without_consent(None);
+    let world = World::start_ruled(&FOUR, &ruled.company.envelope(), false).await;
+    let app = ruled.app(&world).await;
+    let run = brought_back(&app).await;
+    let to_do = |run: &RunView| run.refused.as_ref().expect("taken back").to_do.clone();
+    assert_eq!(
+        to_do(&run).expect("something is left"),
+        "the roster names no key that this console may sign with by itself; only this console \
+         refuses it: plumb refused add --fleet eu --key FILE, then plumb refused push --fleet eu"
+    );
+    // Another program does not know why, and tells the same commands.
+    app.close().await;
+    let app = ruled.app(&world).await;
+    let told = to_do(&app.run(&run.id).await.expect("a run")).expect("something is left");
+    assert!(told.starts_with("only this console refuses it: plumb refused add "), "{told}");
+    let tove = ruled.key(&world, "tove");
+    app.refuse_content("eu", None, Some(&tove)).await.expect("signed");
+    let signed = app.run(&run.id).await.expect("a run");
+    assert_eq!(
+        signed.refused.as_ref().map(|of| (of.list_version, of.behind.len())),
+        Some((Some(1), 4))
+    );
+    let told = to_do(&signed).expect("it is not sent");
+    assert_eq!(told, "send the list to whoever misses it: plumb refused push --fleet eu");
+    app.push_refused("eu").await.expect("pushed");
+    app.sweep("eu").await.expect("a sweep");
+    assert_eq!(app.run(&run.id).await.expect("a run").refused, Some(everywhere(&world)));
+    app.close().await;
+}
+
+#[tokio::test]
+async fn an_agent_that_does_not_take_the_list_is_named_with_its_reason() {
+    let public = PublicKey::from_pem(&crate::certificates::public_key()).expect("a key");
+    let ruled = Ruled::without_consent(Some(public));
+    // Agents that were set up by the roster of somebody else.
+    let strangers = Ruled::without_consent(None);
+    let world = World::start_ruled(&FOUR, &strangers.company.envelope(), false).await;
+    let app = ruled.app(&world).await;
+    let run = brought_back(&app).await;
+    let refused = run.refused.expect("taken back");
+    assert_eq!((refused.list_version, refused.behind.len()), (Some(1), 4), "{refused:?}");
+    let told = refused.to_do.expect("something is left");
+    assert!(
+        told.contains("gw-1 did not take the list: ") && told.contains("plumb refused push"),
+        "{told}"
+    );
+    app.close().await;
+}
+
+#[tokio::test]
+async fn nodes_that_would_take_refused_content_are_named_in_a_plan() {
+    let ruled = Ruled::new();
+    let named = async |app: &App| {
+        app.sweep("eu").await.expect("a sweep");
+        let plan = app.prepare_plan("eu", &sync_all()).await.expect("a plan");
+        let named = plan.findings.into_iter().find(|found| found.code == "refused_not_enforced");
+        named.map(|found| found.message)
+    };
+    let world = World::start(&TWO).await;
+    let app = ruled.app(&world).await;
+    let told = named(&app).await.expect("agents without a roster");
+    assert!(told.starts_with("nodes that cannot enforce the refused list"), "{told}");
+    assert!(told.ends_with("2 (gw-1, gw-2)"), "{told}");
+    app.close().await;
+
+    let world = World::start_ruled(&TWO, &ruled.company.envelope(), false).await;
+    let app = ruled.app(&world).await;
+    assert_eq!(named(&app).await, None, "there is no list that they could hold");
+    let other = world.content("v2-other.signed.json");
+    let tove = ruled.key(&world, "tove");
+    app.refuse_content("eu", Some((&other, "allows refunds")), Some(&tove)).await.expect("signed");
+    let told = named(&app).await.expect("it was not sent");
+    assert!(told.starts_with("nodes that hold another refused list"), "{told}");
+    app.push_refused("eu").await.expect("pushed");
+    assert_eq!(named(&app).await, None);
     app.close().await;
 }

@@ -149,6 +149,36 @@ async fn a_rollout_is_brought_back_wave_by_wave_when_somebody_says_so() {
     app.close().await;
 }
 
+/// R283, R294: what the rule says happens without anybody.
+#[tokio::test]
+async fn a_wave_that_fails_takes_the_way_back_by_itself_where_the_rule_says_so() {
+    let world = World::start(&FOUR).await;
+    let app = world.app().await;
+    let mut request = sync_in_waves(Some("the canary answers as it should"));
+    request.rollout.as_mut().expect("a rollout").roll_back_on_failure = true;
+    let run = started(&app, &request).await;
+    let waits = until(&app, &run.id, |run| {
+        run.rollout.as_ref().is_some_and(|rollout| rollout.waves[0].waits_for_attestation)
+    })
+    .await;
+    assert_eq!(waits.arrived, 1);
+    let brought = world.content("v2.signed.json");
+    // The next ones refuse what they cannot find.
+    std::fs::remove_file(world.path("bundles/v2.signed.json")).expect("a bundle");
+    let attest = RunOrder::Attest { wave: 0, note: "looked at its answers".to_owned() };
+    app.order_run(&run.id, &attest).await.expect("attested");
+    let run = app.finished(&run.id).await.expect("a run");
+    assert_eq!(run.phase, RunPhase::RolledBack, "{run:?}");
+    let states: Vec<RunNodeState> = run.nodes.iter().map(|node| node.state).collect();
+    assert!(states.contains(&RunNodeState::RolledBack), "{run:?}");
+    assert!(states.contains(&RunNodeState::Waiting), "the last wave was not touched: {run:?}");
+    let view = app.fleet_overview("eu", &crate::world::page("")).await.expect("a view");
+    assert!(view.rows.iter().all(|row| row.version.as_deref() == Some("1.0.0")), "{:?}", view.rows);
+    let refused = run.refused.expect("what was brought is refused");
+    assert_eq!(refused.contents, [brought]);
+    app.close().await;
+}
+
 #[tokio::test]
 async fn a_rollout_left_open_by_one_program_is_picked_up_by_the_next() {
     let world = World::start(&FOUR).await;

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::{
-    args::KeyArgs,
+    args::{ENVELOPE_BYTES_MAX, Speaking},
     commands::fleet::read_text,
     exit::{Exit, Outcome},
     output::Output,
@@ -16,9 +16,6 @@ use crate::{
         table::{Cell, Table, short},
     },
 };
-
-/// As long as an envelope may be.
-const ENVELOPE_BYTES_MAX: u64 = 4 << 20;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Approvals {
@@ -41,11 +38,8 @@ pub(crate) enum Approvals {
         /// What you found
         #[arg(long, value_name = "TEXT")]
         note: String,
-        /// The group to speak for; not needed where only one of yours has a say
-        #[arg(long, value_name = "GROUP")]
-        role: Option<String>,
         #[command(flatten)]
-        key: KeyArgs,
+        by: Speaking,
     },
     /// How plans stand with those who must consent, and which reviews are due
     List {
@@ -86,8 +80,8 @@ impl Approvals {
                         }
                         vec![plan.clone()]
                     }
-                    Self::Review { run, note, role, key } => {
-                        let (role, key) = (role.as_deref(), key.choice(app)?);
+                    Self::Review { run, note, by } => {
+                        let (role, key) = (by.role.as_deref(), by.key.choice(app)?);
                         app.review_run(fleet, run, note, role, &key).await?;
                         Vec::new()
                     }

@@ -12,7 +12,7 @@ use plumb_app::{
 };
 
 use crate::{
-    args::KeyArgs,
+    args::Speaking,
     commands::fleet::read_text,
     confirm::agree,
     exit::{Exit, Outcome},
@@ -38,14 +38,11 @@ pub(crate) struct Approve {
     /// Why it is refused
     #[arg(long, value_name = "TEXT", requires = "refuse")]
     reason: Option<String>,
-    /// The group to speak for; not needed where only one of yours has a say
-    #[arg(long, value_name = "GROUP")]
-    role: Option<String>,
     /// Hours for which the approval stays good; as many as the rule allows without this
     #[arg(long, value_name = "HOURS")]
     valid: Option<u32>,
     #[command(flatten)]
-    key: KeyArgs,
+    by: Speaking,
     /// Sign without asking
     #[arg(long)]
     yes: bool,
@@ -87,9 +84,9 @@ impl Approve {
         };
         let answering = Answering {
             answer,
-            role: self.role.clone(),
+            role: self.by.role.clone(),
             valid_h: self.valid,
-            key: self.key.choice(app)?,
+            key: self.by.key.choice(app)?,
         };
         let (bytes, mut signed) = app.answer_request(request, &answering).await?;
         if let Some(output) = &self.output {

@@ -11,8 +11,7 @@ use plumb_app::{
 };
 
 use crate::{
-    args::KeyArgs,
-    commands::fleet::read_text,
+    args::{ENVELOPE_BYTES_MAX, SignedFile, Speaking},
     exit::{Exit, Outcome},
     output::Output,
     session::Session,
@@ -23,9 +22,6 @@ use crate::{
         table::{Cell, Table, or_dash, short},
     },
 };
-
-/// As long as an envelope may be.
-const ENVELOPE_BYTES_MAX: u64 = 4 << 20;
 
 #[derive(Debug, Subcommand)]
 #[command(
@@ -39,10 +35,7 @@ pub(crate) enum Readiness {
     /// Sign that you looked at an item and that it is ready
     Attest(Attest),
     /// Add an attestation that somebody signed elsewhere
-    Add {
-        #[arg(value_name = "FILE")]
-        file: String,
-    },
+    Add(SignedFile),
     /// Take back what shows an item
     Withdraw {
         #[arg(value_name = "ITEM")]
@@ -74,9 +67,6 @@ pub(crate) struct Attest {
     /// What you looked at, and what you found
     #[arg(long, value_name = "TEXT")]
     note: String,
-    /// The group to speak for; not needed where only one of yours can be meant
-    #[arg(long, value_name = "GROUP")]
-    role: Option<String>,
     /// Days for which it stays good
     #[arg(long, value_name = "DAYS", default_value_t = ATTESTED_DAYS,
         value_parser = clap::value_parser!(u32).range(1..=366))]
@@ -85,7 +75,7 @@ pub(crate) struct Attest {
     #[arg(short, long, value_name = "FILE")]
     output: Option<Utf8PathBuf>,
     #[command(flatten)]
-    key: KeyArgs,
+    by: Speaking,
 }
 
 impl Readiness {
@@ -108,9 +98,9 @@ impl Readiness {
                         let attesting = Attesting {
                             item: attest.item.clone(),
                             seen: attest.note.clone(),
-                            role: attest.role.clone(),
+                            role: attest.by.role.clone(),
                             valid_days: attest.valid,
-                            key: attest.key.choice(app)?,
+                            key: attest.by.key.choice(app)?,
                         };
                         let envelope = app.attest_readiness(fleet, &attesting).await?;
                         match &attest.output {
@@ -125,8 +115,8 @@ impl Readiness {
                             None => app.add_readiness(fleet, &envelope).await?,
                         }
                     }
-                    Self::Add { file } => {
-                        let text = read_text(file, ENVELOPE_BYTES_MAX)?;
+                    Self::Add(file) => {
+                        let text = file.read(ENVELOPE_BYTES_MAX)?;
                         app.add_readiness(fleet, text.as_bytes()).await?
                     }
                     Self::Withdraw { item } => app.withdraw_readiness(fleet, item).await?,

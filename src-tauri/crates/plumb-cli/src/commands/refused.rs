@@ -9,7 +9,7 @@ use plumb_app::{
 };
 
 use crate::{
-    args::KeyArgs,
+    args::{KeyArgs, SignedFile},
     commands::fleet::read_text,
     exit::{Exit, Outcome},
     output::Output,
@@ -62,42 +62,41 @@ pub(crate) enum Refused {
         key: KeyArgs,
     },
     /// Take a signed list from a file
-    Import {
-        #[arg(value_name = "FILE")]
-        file: String,
-    },
+    Import(SignedFile),
+    /// Take the signed list of the hub that the fleet file names
+    Fetch,
     /// Write the newest signed list to a file
     Export {
         #[arg(short, long, value_name = "FILE")]
         output: Utf8PathBuf,
     },
-    /// Send roster and newest list to every agent of the fleet
+    /// Send the newest list to the hub that the fleet file names, and with the roster to every agent of the fleet
     Push,
 }
 
 impl Refused {
     pub(crate) async fn run(&self, session: Session<'_>) -> Outcome {
         session
-            .with_app(async |app| {
-                let fleet = session.fleet(app).await?;
+            .with_fleet(async |app, fleet| {
                 let view = match self {
                     Self::List => {
-                        session.look(app, &fleet, None).await?;
-                        app.refused(&fleet).await?
+                        session.look(app, fleet, None).await?;
+                        app.refused(fleet).await?
                     }
                     Self::Add { content, reason, unsigned, key } => {
                         let entry = content.as_deref().zip(reason.as_deref());
                         let key = if *unsigned { None } else { Some(key.choice(app)?) };
-                        app.refuse_content(&fleet, entry, key.as_ref()).await?
+                        app.refuse_content(fleet, entry, key.as_ref()).await?
                     }
-                    Self::Import { file } => {
-                        let text = read_text(file, FILE_BYTES_MAX)?;
-                        app.import_refused(&fleet, text.as_bytes()).await?
+                    Self::Import(file) => {
+                        let text = file.read(FILE_BYTES_MAX)?;
+                        app.import_refused(fleet, text.as_bytes()).await?
                     }
-                    Self::Export { output } => app.export_refused(&fleet, output.clone()).await?,
-                    Self::Clear { .. } => return self.clear(session, app, &fleet).await,
+                    Self::Fetch => app.fetch_refused(fleet).await?,
+                    Self::Export { output } => app.export_refused(fleet, output.clone()).await?,
+                    Self::Clear { .. } => return self.clear(session, app, fleet).await,
                     Self::Push => {
-                        let pushed = app.push_refused(&fleet).await?;
+                        let pushed = app.push_refused(fleet).await?;
                         session.out.show(&pushed, |out| show_push(out, &pushed));
                         return Ok(Exit::fine_if(pushed.not_taken.is_empty()));
                     }

@@ -2,7 +2,7 @@
 
 use plumb_app::views::{
     plan::{ActionKind, ActionRequest, FindingView, NodeSelection, PlanView, SeverityView},
-    run::RunView,
+    run::{RunRefused, RunView},
 };
 
 use crate::{
@@ -126,8 +126,32 @@ pub(crate) fn result(out: &Output, run: &RunView) {
     if let Some(why) = &run.journal_unsigned {
         out.say(out.style.bad(&format!("journal NOT signed: {}", printable(why))));
     }
+    if let Some(refused) = &run.refused {
+        taken_back(out, refused);
+    }
     if let Some(undo) = &run.undo {
         out.say(format!("undo: {}", command_line(&run.fleet, undo)));
+    }
+}
+
+/// What a run took back, and who refuses it from now on.
+fn taken_back(out: &Output, refused: &RunRefused) {
+    let contents: Vec<String> = refused.contents.iter().map(|it| short(Some(it))).collect();
+    let by = match refused.list_version {
+        None => "by this console only".to_owned(),
+        Some(version) => format!("on list version {version}, which {} nodes hold", refused.holding),
+    };
+    out.say(format!("refused from now on: {}, {by}", contents.join(", ")));
+    for (what, nodes) in [
+        ("nodes that hold another list or none", &refused.behind),
+        ("nodes that cannot enforce a list", &refused.cannot),
+    ] {
+        if !nodes.is_empty() {
+            out.say(format!("  {what}: {}", printable(&nodes.join(", "))));
+        }
+    }
+    if let Some(to_do) = &refused.to_do {
+        out.say(out.style.bad(&format!("still to do: {}", printable(to_do))));
     }
 }
 

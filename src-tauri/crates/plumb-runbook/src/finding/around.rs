@@ -11,7 +11,7 @@ use crate::{
     approval::is_production,
     effect::Effect,
     plan::{NodePlan, Plan, PlanInput},
-    readiness::{Circumstances, ItemState, WayBack},
+    readiness::{Circumstances, ItemState, Refusing, WayBack},
     rollout::OnFailure,
 };
 
@@ -42,6 +42,7 @@ pub(super) fn around(
         found.extend(forgetful(plan, input));
     }
     found.extend(unguarded(plan, around));
+    found.extend(unrefusing(plan, around));
     found
 }
 
@@ -253,4 +254,36 @@ fn unguarded(plan: &Plan, around: &Circumstances) -> Option<Finding> {
         format!("nodes on which approval is kept by the console only: {nodes}"),
         "start agents with --require-approval where they should verify it themselves",
     ))
+}
+
+/// Nodes that would take content although the refused list has it, or comes to have it.
+fn unrefusing(plan: &Plan, around: &Circumstances) -> Vec<Finding> {
+    let Some(Refusing { enforcing, behind }) = &around.refusing else { return Vec::new() };
+    let loads = |target: &&NodePlan| {
+        target.effects.iter().any(|effect| {
+            matches!(effect, Effect::Sync { .. } | Effect::Reload { .. } | Effect::Rollback { .. })
+        })
+    };
+    let targets = || plan.targets().filter(loads).map(|target| &target.node);
+    let cannot = names(targets().filter(|n| !enforcing.contains(*n) && !behind.contains(*n)));
+    let lacking = names(targets().filter(|node| behind.contains(*node)));
+    let note = |message: String, remedy: &str| {
+        wide(Severity::Note, FindingCode::RefusedNotEnforced, message, remedy)
+    };
+    let cannot = cannot.map(|nodes| {
+        note(
+            format!(
+                "nodes that cannot enforce the refused list, so that only this console keeps \
+                 refused content from them: {nodes}"
+            ),
+            "start agents with --roster where they should refuse content themselves",
+        )
+    });
+    let lacking = lacking.map(|nodes| {
+        note(
+            format!("nodes that hold another refused list than the newest, or none: {nodes}"),
+            "send it to them: plumb refused push",
+        )
+    });
+    cannot.into_iter().chain(lacking).collect()
 }

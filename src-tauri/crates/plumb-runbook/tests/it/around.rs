@@ -6,7 +6,8 @@ use insta::assert_snapshot;
 use plumb_fleet::{Digest, FleetId, NodeApi};
 use plumb_runbook::{
     Action, Checklist, Circumstances, FindingCode, FreezeWindow, HeldLock, ItemState, Offered,
-    OnFailure, Plan, Promotion, Rollout, Severity, Shape, WayBack, findings_around, plan, roll_out,
+    OnFailure, Plan, Promotion, Refusing, Rollout, Severity, Shape, WayBack, findings_around, plan,
+    roll_out,
 };
 use plumb_testkit::{
     builders::{World, content, node_id, report},
@@ -69,6 +70,10 @@ fn busy() -> Circumstances {
         checklist: Some(alerts_only(&BTreeMap::new())),
         freeze: Vec::new(),
         enforcing: Some(BTreeSet::from([node_id("agent-behind")])),
+        refusing: Some(Refusing {
+            enforcing: BTreeSet::from([node_id("agent-behind")]),
+            behind: BTreeSet::new(),
+        }),
     }
 }
 
@@ -173,7 +178,7 @@ fn content_refused_after_it_was_planned_is_found() {
 fn a_direct_action_says_no_more_than_before() {
     let world = fleet("direct");
     let direct = plan(&Action::Restart, None, world.input()).expect("a plan");
-    let around = Circumstances { enforcing: None, lock: None, ..busy() };
+    let around = Circumstances { enforcing: None, refusing: None, lock: None, ..busy() };
     let plain = check(&direct, &Circumstances::default(), &world);
     assert_eq!(check(&direct, &around, &world), plain);
 }
@@ -256,4 +261,28 @@ fn an_agent_that_does_not_say_that_it_remembers_plans_is_named() {
     let found = check(&plan, &Circumstances::default(), &world);
     let line = found.lines().find(|line| line.contains("forgets_plans")).expect("a note");
     assert!(line.contains("agent-old") && !line.contains("agent-behind"), "{line}");
+}
+
+#[test]
+fn a_node_that_would_take_refused_content_is_named_where_content_is_brought() {
+    let world = fleet("refusing");
+    let refusing = Refusing {
+        enforcing: BTreeSet::from([node_id("reload-behind")]),
+        behind: BTreeSet::from([node_id("agent-behind")]),
+    };
+    let around = Circumstances { refusing: Some(refusing), ..Circumstances::default() };
+    let named = |plan: &Plan| {
+        let found = check(plan, &around, &world);
+        let named = found.lines().filter(|line| line.contains("refused_not_enforced"));
+        named.collect::<Vec<_>>().join("\n") + "\n"
+    };
+    assert_snapshot!(named(&plan(&SYNC, None, world.input()).expect("a plan")), @r"
+    Note refused_not_enforced: nodes that cannot enforce the refused list, so that only this console keeps refused content from them: 1 (reload-tampered); start agents with --roster where they should refuse content themselves
+    Note refused_not_enforced: nodes that hold another refused list than the newest, or none: 1 (agent-behind); send it to them: plumb refused push
+    ");
+    let restart = plan(&Action::Restart, None, world.input()).expect("a plan");
+    assert_eq!(named(&restart), "", "a restart brings nothing");
+    let nothing = Circumstances { refusing: None, ..around.clone() };
+    let direct = plan(&SYNC, None, world.input()).expect("a plan");
+    assert!(!check(&direct, &nothing, &world).contains("refused_not_enforced"));
 }
