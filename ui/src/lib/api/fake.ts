@@ -2,7 +2,7 @@
 //! Error paths have well-known names: fleets `unreadable-store`, `never-answers`, `broken-file`; node `missing`; path `/nope.toml`.
 import type { Api, FleetSummary, SettingsView, ShellView, Topic } from './api';
 import { FLEET_NAMES, START_MS, fleetNamed, forgetFleets, type FakeFleet } from './fake/fleets';
-import { FakeAlerts } from './fake/alerts';
+import { FakeAlerts, alertCalls } from './fake/alerts';
 import { FakeConsent, SIGNERS, certificateOf } from './fake/consent';
 import { fromAddress, type FakeOptions } from './fake/options';
 import { impactBetween } from './fake/impact';
@@ -183,15 +183,7 @@ export function createFake(options: FakeOptions): Api {
     abortRun: (id) => answer(() => runs.abort(id)),
     orderRun: (id, order) => answer(() => runs.order(id, order, named)),
     resumeRun: (id) => answer(() => runs.resume(id, named)),
-    alerts: (fleet, page) => ask(fleet, () => alerts.list(page)),
-    alert: (fleet, alert) => ask(fleet, () => alerts.view(alert)),
-    actOnAlerts: (fleet, refs, act) => ask(fleet, () => alerts.act(refs, act)),
-    incidents: (fleet, withClosed) => ask(fleet, () => alerts.incidents(withClosed)),
-    incident: (fleet, incident) => ask(fleet, () => alerts.incident(incident)),
-    actOnIncident: (fleet, incident, act) => ask(fleet, () => alerts.actOnIncident(incident, act)),
-    incidentDraft: (fleet, incident) => ask(fleet, () => alerts.draft(incident)),
-    alertRetention: (fleet, days) => ask(fleet, () => alerts.retention(days)),
-    retainAlerts: (fleet) => ask(fleet, () => alerts.retain()),
+    ...alertCalls(alerts, ask),
     refresh: (fleet) => answer(() => {
       const found = named(fleet);
       found.sweptAtMs = now();
