@@ -257,9 +257,9 @@ fn schemathesis_finds_no_error_of_the_server() {
         .args(["run", &format!("{}/v1/openapi.json", hub.url())])
         .args(["--header", &format!("Authorization: Bearer {admin}")])
         // What else it can find fault with, such as fields that nobody asked for, is a matter of taste.
-        .args(["--checks", "not_a_server_error", "--phases", "coverage,fuzzing"])
-        .args(["--max-examples", "12", "--seed", "20260303", "--request-timeout", "30"])
-        .args(["--no-color", "--generation-database", "none"])
+        .args(["--checks", "not_a_server_error", "--phases", "fuzzing", "--workers", "4"])
+        .args(["--max-examples", "3", "--seed", "20260303", "--request-timeout", "60"])
+        .args(["--suppress-health-check", "all", "--no-color", "--generation-database", "none"])
         .current_dir(world.path())
         .output()
         .expect("it starts");
