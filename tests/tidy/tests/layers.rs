@@ -133,7 +133,8 @@ const WORLDS: &[(&str, &[&str])] = &[
     ("tauri-plugin-dialog", &["plumb-desktop"]),
     ("axum", &["plumb-agent", "plumb-demo", "plumb-hub", "plumb-serve"]),
     ("regorus", &["plumb-decide"]),
-    ("nix", &["plumb-worker"]),
+    // The app ends what a command of a runbook started, as a group.
+    ("nix", &["plumb-worker", "plumb-app"]),
     ("seccompiler", &["plumb-worker"]),
 ];
 
