@@ -295,6 +295,7 @@ fn arrive(report: &mut NodeReport, target: &NodePlan, now: Timestamp) {
             | Effect::Verify { .. }
             | Effect::Reload { .. }
             | Effect::Sync { .. }
+            | Effect::Serve { .. }
             | Effect::Restart => {}
         }
     }

@@ -244,7 +244,8 @@ async fn shelf(app: &App, named: &str) -> Result<(Shelf, String), Failure> {
     if named.contains(std::path::MAIN_SEPARATOR) || path.is_file() {
         return Ok(app.runbooks_beside(path).await?);
     }
-    let file = if named.ends_with(".md") { named.to_owned() } else { format!("{named}.md") };
+    let has_ending = path.extension() == Some("md");
+    let file = if has_ending { named.to_owned() } else { format!("{named}.md") };
     Ok((app.runbooks().await?, file))
 }
 
@@ -420,7 +421,7 @@ impl Run {
                 let run = app.start_runbook(prepared).await?;
                 let word =
                     self.pass_freeze.clone().map(|reason| RunbookWord::PassFreeze { reason });
-                finish(session, drive(session, run, &asker, word).await?)
+                Ok(finish(session, &drive(session, run, &asker, word).await?))
             })
             .await
     }
@@ -487,7 +488,7 @@ impl Resume {
                 let word = self.decision.word(&stands)?;
                 let asker = self.asked.asker(session, app, answers.clone())?;
                 let run = app.resume_runbook(&self.run).await?;
-                finish(session, drive(session, run, &asker, word).await?)
+                Ok(finish(session, &drive(session, run, &asker, word).await?))
             })
             .await
     }
@@ -548,7 +549,7 @@ impl Asked {
     }
 }
 
-fn finish(session: Session<'_>, view: RunbookRunView) -> Outcome {
-    session.out.show(&view, |out| ended(out, &view));
-    Ok(Exit::fine_if(view.state == plumb_app::views::runbook::RunbookRunState::Succeeded))
+fn finish(session: Session<'_>, view: &RunbookRunView) -> Exit {
+    session.out.show(view, |out| ended(out, view));
+    Exit::fine_if(view.state == plumb_app::views::runbook::RunbookRunState::Succeeded)
 }

@@ -17,7 +17,8 @@ pub(super) struct Answers {
     pub(super) parameters: BTreeMap<String, String>,
     pub(super) hosts: BTreeSet<String>,
     /// Answers to questions.
-    pub(super) answers: BTreeMap<String, String>,
+    #[serde(rename = "answers")]
+    pub(super) said: BTreeMap<String, String>,
     /// Notes of what somebody saw or announced.
     pub(super) attest: BTreeMap<String, String>,
     /// The phrase of a plan, or yes where none has to be typed.
