@@ -244,7 +244,7 @@ async fn shelf(app: &App, named: &str) -> Result<(Shelf, String), Failure> {
     if named.contains(std::path::MAIN_SEPARATOR) || path.is_file() {
         return Ok(app.runbooks_beside(path).await?);
     }
-    let has_ending = Utf8Path::new(named).extension().is_some_and(|ending| ending == "md");
+    let has_ending = path.extension() == Some("md");
     let file = if has_ending { named.to_owned() } else { format!("{named}.md") };
     Ok((app.runbooks().await?, file))
 }

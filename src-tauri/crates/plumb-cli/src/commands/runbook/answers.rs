@@ -18,7 +18,7 @@ pub(super) struct Answers {
     pub(super) hosts: BTreeSet<String>,
     /// Answers to questions.
     #[serde(rename = "answers")]
-    pub(super) given: BTreeMap<String, String>,
+    pub(super) said: BTreeMap<String, String>,
     /// Notes of what somebody saw or announced.
     pub(super) attest: BTreeMap<String, String>,
     /// The phrase of a plan, or yes where none has to be typed.

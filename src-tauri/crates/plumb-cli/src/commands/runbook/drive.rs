@@ -78,7 +78,7 @@ impl Asker<'_> {
         match waiting.what {
             WaitingKind::Answer => {
                 let choices = numbered(&waiting.choices);
-                let said = self.answers.given.get(&step).cloned();
+                let said = self.answers.said.get(&step).cloned();
                 let said = said.or_else(|| {
                     let typed = self.line(&format!("{}{choices}", printable(&waiting.text)))?;
                     Some(chosen(&waiting.choices, typed))
