@@ -192,7 +192,15 @@ impl Inbox {
         let found = known(rows.alert(alert).await?, alert)?;
         // Asked when the row is ours, so that no waiting lies between the time and what is decided with it.
         let now = rows.now().await?;
-        let decided = decide(&found, now)?;
+        let decided = match decide(&found, now) {
+            Ok(decided) => decided,
+            Err(refusal) => {
+                // Nothing was changed. Whoever hears of it finds the row free again: a claim passes over
+                // rows that somebody still holds.
+                rows.commit().await?;
+                return Err(refusal.into());
+            }
+        };
         rows.put_alerts(std::slice::from_ref(&decided.value)).await?;
         rows.commit().await?;
         Ok(decided)

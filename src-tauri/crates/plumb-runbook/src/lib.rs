@@ -14,6 +14,7 @@ pub mod dry_run;
 pub mod effect;
 pub mod finding;
 pub mod gate;
+mod left_out;
 pub mod pins;
 pub mod plan;
 pub mod readiness;

@@ -183,7 +183,7 @@ impl Postgres {
         assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
         self.set("listen_addresses = '127.0.0.1'");
         self.set("unix_socket_directories = ''");
-        self.set("max_connections = 40");
+        self.set("max_connections = 100");
         self.set("shared_buffers = 32MB");
     }
 

@@ -220,8 +220,8 @@ fn prometheus(lag: &'static str) -> String {
 fn backfill_world(lag: &'static str) -> (World, PathBuf) {
     let world = World::demo(1);
     let file = world.fleet_file();
-    let mut text = fs::read_to_string(&file).expect("the fleet file");
-    text = format!("{text}\n[prometheus]\nurl = \"{}\"\n", prometheus(lag));
+    let text = fs::read_to_string(&file).expect("the fleet file");
+    let text = format!("{text}\n[prometheus]\nurl = \"{}\"\n", prometheus(lag));
     fs::write(&file, text).expect("writable");
     let folder = world.path().join("work");
     let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../tests/fixtures/backfill");

@@ -177,6 +177,8 @@ pub async fn perform_steps<H: StepHandler, J: Journal, C: Clock>(
         answers: Vec::new(),
         errands: FuturesUnordered::new(),
         looks: FuturesUnordered::new(),
+        ended: Vec::new(),
+        seen: Vec::new(),
         stops: BTreeMap::new(),
         base,
         began: Instant::now(),
@@ -201,6 +203,9 @@ struct Performing<'a, H, J, C> {
     answers: Vec<oneshot::Sender<Result<(), StepOrderError>>>,
     errands: FuturesUnordered<BoxFuture<'a, ErrandEnded>>,
     looks: FuturesUnordered<BoxFuture<'a, LookEnded>>,
+    /// Came back while the journal was written.
+    ended: Vec<ErrandEnded>,
+    seen: Vec<LookEnded>,
     stops: BTreeMap<usize, CancellationToken>,
     base: Timestamp,
     began: Instant,
@@ -238,6 +243,12 @@ impl<H: StepHandler, J: Journal, C: Clock> Performing<'_, H, J, C> {
             while let Ok((order, answer)) = self.setting.orders.0.try_recv() {
                 self.take_order(&order, answer);
             }
+            for (at, came) in std::mem::take(&mut self.ended) {
+                self.came(at, came);
+            }
+            for (look, figure) in std::mem::take(&mut self.seen) {
+                self.looked(&look, figure);
+            }
             self.noted.leaving = self.setting.cancel.is_cancelled();
             match next_step(self.plan, &self.state, &self.noted, self.now()) {
                 Move::Record(events) => {
@@ -268,7 +279,9 @@ impl<H: StepHandler, J: Journal, C: Clock> Performing<'_, H, J, C> {
                     if self.is_left_open(until) {
                         return Ok(Left::Open);
                     }
-                    self.wait(until).await?;
+                    if self.ended.is_empty() && self.seen.is_empty() {
+                        self.wait(until).await?;
+                    }
                 }
             }
         }
@@ -287,7 +300,21 @@ impl<H: StepHandler, J: Journal, C: Clock> Performing<'_, H, J, C> {
 
     async fn flush(&mut self) -> Result<(), JournalError> {
         if !self.pending.is_empty() {
-            self.setting.journal.append(std::mem::take(&mut self.pending)).await?;
+            let (journal, pending) = (self.setting.journal, std::mem::take(&mut self.pending));
+            let mut written = std::pin::pin!(journal.append(pending));
+            // What is under way goes on meanwhile: it may hold what the journal waits for.
+            loop {
+                tokio::select! {
+                    biased;
+                    written = &mut written => break written?,
+                    Some(ended) = self.errands.next(), if !self.errands.is_empty() => {
+                        self.ended.push(ended);
+                    }
+                    Some(looked) = self.looks.next(), if !self.looks.is_empty() => {
+                        self.seen.push(looked);
+                    }
+                }
+            }
             self.setting.told.send_replace(self.state.clone());
         }
         for answer in self.answers.drain(..) {
@@ -314,7 +341,8 @@ impl<H: StepHandler, J: Journal, C: Clock> Performing<'_, H, J, C> {
 
     /// Whether nothing is under way, and whoever could make it go on is not there.
     fn is_left_open(&self, until: Option<Timestamp>) -> bool {
-        if !self.errands.is_empty() || !self.looks.is_empty() {
+        let under_way = self.errands.len() + self.looks.len();
+        if under_way + self.ended.len() + self.seen.len() > 0 {
             return false;
         }
         if self.setting.cancel.is_cancelled() {
