@@ -118,7 +118,7 @@ impl Run {
             return Ok(look.exit(true));
         };
         let run = if plan.rollout.is_some() {
-            follow::follow(session.out, app, &run.id).await?
+            Box::pin(follow::follow(session.out, app, &run.id)).await?
         } else {
             carried_out(session.out, app, &run).await?
         };
@@ -149,7 +149,7 @@ async fn pick_up(session: Session<'_>, id: &str, order: Option<RunOrder>) -> Out
             let run = app.run(id).await?;
             let look = session.look(app, &run.fleet, None).await?;
             decide(app, id, order.as_ref()).await?;
-            let run = follow::follow(session.out, app, id).await?;
+            let run = Box::pin(follow::follow(session.out, app, id)).await?;
             Ok(told(session.out, look, &run))
         })
         .await
