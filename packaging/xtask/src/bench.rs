@@ -13,7 +13,7 @@ use crate::{
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// One benchmark (`sweep`, `drift`, `agent`, `decisions`, `verification`, `approvals`, `alerts`, `journal`,
+    /// One benchmark (`sweep`, `drift`, `agent`, `decisions`, `verification`, `approvals`, `alerts`, `hub`, `journal`,
     /// `execution`, `window`); all of them without a name
     name: Option<String>,
 }

@@ -1,6 +1,9 @@
 //! `setup`: looks for what a purpose needs and installs what is missing.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
@@ -57,7 +60,7 @@ const PACKAGES: &[Package] = &[
     package("chromium", Sign::Program("chromium"), Purpose::Test),
     package("python3-cryptography", Sign::File(PYTHON_CRYPTOGRAPHY), Purpose::Test),
     package("curl", Sign::Program("curl"), Purpose::Test),
-    // Only promtool, amtool and systemd-analyze are used. Debian starts the services of the first two where systemd runs.
+    // Tests start servers of their own; Debian starts the services of the first two where systemd runs.
     package("prometheus", Sign::Program("promtool"), Purpose::Test),
     package("prometheus-alertmanager", Sign::Program("amtool"), Purpose::Test),
     // Only its programs are used, by tests that start a server of their own; Debian starts one where systemd runs.
@@ -71,6 +74,10 @@ const NEXTEST: &[&str] =
     &["cargo-nextest@0.9.151", "--no-default-features", "--features", "default-no-update"];
 const DENY: &[&str] = &["cargo-deny@0.20.2"];
 
+/// Reads the OpenAPI document of a hub and asks everything that it allows, and what it does not.
+const SCHEMATHESIS: &str = "schemathesis==4.32.5";
+const SCHEMATHESIS_FOLDER: &str = "target/tools/schemathesis";
+
 pub(crate) fn run(args: &Args) -> Result<()> {
     ensure(args.purpose)
 }
@@ -82,8 +89,38 @@ pub(crate) fn ensure(purpose: Purpose) -> Result<()> {
     if purpose == Purpose::Test {
         tool("nextest", NEXTEST)?;
         tool("deny", DENY)?;
+        schemathesis();
     }
     Ok(())
+}
+
+/// Where it is, whoever installed it.
+pub(crate) fn schemathesis_at() -> Option<PathBuf> {
+    let ours = ROOT.join(SCHEMATHESIS_FOLDER).join("bin/schemathesis");
+    if on_path("schemathesis") {
+        Some("schemathesis".into())
+    } else {
+        ours.is_file().then_some(ours)
+    }
+}
+
+/// From PyPI into a folder of its own. Tests pass without it, and say so.
+fn schemathesis() {
+    if schemathesis_at().is_some() {
+        return;
+    }
+    let folder = ROOT.join(SCHEMATHESIS_FOLDER);
+    let folder = folder.to_string_lossy().into_owned();
+    let made = Cmd::new("python3").args(["-m", "venv", &folder]).stdout_to_stderr().run();
+    let installed = made.and_then(|()| {
+        let pip = format!("{folder}/bin/pip");
+        Cmd::new(&pip).args(["install", "-q", SCHEMATHESIS]).stdout_to_stderr().run()
+    });
+    if let Err(error) = installed {
+        eprintln!(
+            "!!!! schemathesis is not there, the OpenAPI document is checked by our own generator only: {error:#}"
+        );
+    }
 }
 
 fn system_packages(purpose: Purpose) -> Result<()> {

@@ -77,9 +77,14 @@ fn readers(steps: &mut Steps) {
             "alerts in PostgreSQL were NOT checked: postgresql is not there, see `cargo xtask setup`",
         );
     }
+    if setup::schemathesis_at().is_none() {
+        steps.note(
+            "the OpenAPI document of a hub was checked by our own generator only: schemathesis is not there, see `cargo xtask setup`",
+        );
+    }
     for (program, files) in [
-        ("promtool", "rules, dashboard and metrics"),
-        ("amtool", "the example of routes"),
+        ("promtool", "rules, dashboard, metrics and the way from a scrape to an incident"),
+        ("amtool", "the example of routes, and alerts that reach a hub"),
         ("systemd-analyze", "the unit of the agent"),
     ] {
         if !on_path(program) {

@@ -1,5 +1,8 @@
 //! Decisions of Rego: in process, through the evaluation process, and the way of a pack to both.
 
+mod hostile;
+mod impact;
+
 use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
@@ -34,7 +37,8 @@ pub fn run(report: &mut Report) -> Result<()> {
     runtime.block_on(through_the_process(report, &pool, &questions))?;
     runtime.block_on(pack(report, &pool))?;
     runtime.block_on(pool.close());
-    Ok(())
+    runtime.block_on(impact::measure(report))?;
+    runtime.block_on(hostile::measure(report))
 }
 
 /// The pack alone, for those who ask what an agent does with one.

@@ -9,6 +9,7 @@ pub mod decisions;
 pub mod drift;
 pub mod execution;
 pub mod fleets;
+pub mod hub;
 pub mod journal;
 pub mod reference;
 pub mod report;
@@ -40,6 +41,7 @@ pub const BENCHES: &[Bench] = &[
     Bench { name: "decisions", run: decisions::run },
     Bench { name: "verification", run: verification::run },
     Bench { name: "alerts", run: alerts::run },
+    Bench { name: "hub", run: hub::run },
     Bench { name: "approvals", run: approvals::run },
     Bench { name: "window", run: window::run },
 ];

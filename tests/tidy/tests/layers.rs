@@ -118,7 +118,7 @@ const TESTS_MAY_USE: &[(&str, &[&str])] = &[
     ("plumb-cli", &["plumb-pki"]),
     ("plumb-agent", &["plumb-hub", "plumb-pki"]),
     ("plumb-clients", &["plumb-agent", "plumb-demo"]),
-    ("plumb-app", &["plumb-agent", "plumb-demo"]),
+    ("plumb-app", &["plumb-agent", "plumb-demo", "plumb-hub"]),
 ];
 
 /// One crate per outside world.
@@ -133,7 +133,8 @@ const WORLDS: &[(&str, &[&str])] = &[
     ("tauri-plugin-dialog", &["plumb-desktop"]),
     ("axum", &["plumb-agent", "plumb-demo", "plumb-hub", "plumb-serve"]),
     ("regorus", &["plumb-decide"]),
-    ("nix", &["plumb-worker"]),
+    // The app ends what a command of a runbook started, as a group.
+    ("nix", &["plumb-worker", "plumb-app"]),
     ("seccompiler", &["plumb-worker"]),
 ];
 

@@ -1,4 +1,4 @@
-//! What a typed command means: `:nodes`, `:drift`, `:rollouts`, `:alerts`, `:node x`, `:settings`, `:fleet x`, `:help x`, `:q`.
+//! What a typed command means: `:nodes`, `:drift`, `:rollouts`, `:refused`, `:alerts`, `:node x`, `:settings`, `:fleet x`, `:help x`, `:q`.
 import type { Screen } from '$lib/state/route.svelte';
 
 export type Meaning =
@@ -12,6 +12,7 @@ export const COMMANDS: readonly { word: string; argument: string; about: string 
   { word: 'node', argument: 'name', about: 'one node' },
   { word: 'drift', argument: '', about: 'how groups of nodes differ' },
   { word: 'rollouts', argument: 'run', about: 'plans and runs, one of them if its name follows' },
+  { word: 'refused', argument: '', about: 'what no node may take' },
   { word: 'alerts', argument: 'text', about: 'the inbox, filtered if a text follows' },
   { word: 'fleet', argument: 'name', about: 'open another fleet' },
   { word: 'settings', argument: '', about: 'fleets, credentials, appearance' },
@@ -34,6 +35,8 @@ export function read(line: string): Meaning {
       return { kind: 'go', screen: 'drift', params: {} };
     case 'rollouts':
       return { kind: 'go', screen: 'rollouts', params: argument === '' ? {} : { run: argument } };
+    case 'refused':
+      return { kind: 'go', screen: 'rollouts', params: { refused: 'list' } };
     case 'alerts':
       return { kind: 'go', screen: 'alerts', params: argument === '' ? {} : { text: argument } };
     case 'settings':

@@ -1,7 +1,9 @@
 //! Which requests are answered differently: beside the text in Drift, and in the review of a plan.
 import { describe, expect, it } from 'vitest';
 import { page, userEvent } from 'vitest/browser';
+import type { Api } from '$lib/api/api';
 import { createFake } from '$lib/api/fake';
+import { impactBetween } from '$lib/api/fake/impact';
 import { expectAccessible, openWindow } from './window.kit';
 
 const region = (name: string | RegExp) => page.getByRole('region', { name });
@@ -27,15 +29,23 @@ describe('the tab Decisions of Drift', () => {
   });
 
   it('tells first flips while the rest is asked, and ends what nobody looks at', async () => {
-    const fake = createFake({ fleet: 'demo', impactMs: 400 });
+    const fake = createFake({ fleet: 'demo' });
     const stopped: string[] = [];
-    await openWindow({ api: { ...fake, stopImpact: (from) => { stopped.push(from.slice(0, 12)); return fake.stopImpact(from, ''); } }, hash: 'drift?baseline=majority&tab=decisions', theme: 'light' });
+    let finish: () => void = () => undefined;
+    const impact: Api['impact'] = async (_fleet, from, to, soFar) => {
+      const [first, whole] = impactBetween(from, to);
+      soFar(first);
+      await new Promise<void>((resolve) => (finish = resolve));
+      return whole;
+    };
+    await openWindow({ api: { ...fake, impact, stopImpact: (from) => { stopped.push(from.slice(0, 12)); return Promise.resolve(); } }, hash: 'drift?baseline=majority&tab=decisions', theme: 'light' });
     await group(new RegExp(V41)).first().click();
     await expect.element(page.getByText('96 of 184 requests asked so far: 3 answers change.')).toBeVisible();
     await expect.element(region('Lets more through').getByRole('listitem')).toHaveTextContent(/3 requests/);
     await expectAccessible();
-    await expect.element(page.getByText('10 of 184 requests are answered differently.')).toBeVisible();
     expect(stopped).toEqual([]);
+    finish();
+    await expect.element(page.getByText('10 of 184 requests are answered differently.')).toBeVisible();
     await group(/c2e8f0a1b2c3/).first().click();
     await expect.element(page.getByText(/asked so far/)).toBeVisible();
     await userEvent.keyboard('1');

@@ -14,7 +14,7 @@ describe('my keys', () => {
     await expect.element(row(/^sam/)).toHaveTextContent(/sam, storage.*keyring/);
     await expect.element(card().getByText(/asked for as/)).toHaveTextContent('Changes of demo are asked for as mira.');
     await expectAccessible();
-    await row(/^sam/).getByRole('button', { name: 'Copy the public key of sam as PEM' }).click();
+    await row(/^sam/).getByRole('button', { name: 'Copy public key of sam as PEM' }).click();
     await expect.element(page.getByText(/^(Copied|Could not copy) the public key of sam as PEM$/)).toBeVisible();
   });
 

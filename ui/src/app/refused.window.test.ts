@@ -95,7 +95,7 @@ describe('signing clean', () => {
     await expectAccessible();
     await apply();
     await expect.element(region('Signed clean').getByText(/by jo, sam/).first()).toBeVisible();
-    expect(region('Refused now').getByText('41d0aa93e6f7').elements()).toEqual([]);
+    await expect.poll(() => region('Refused now').getByText('41d0aa93e6f7').elements()).toEqual([]);
     expect(changes).toEqual(['signClearing']);
   });
 

@@ -16,6 +16,7 @@ pub mod fetch;
 pub mod files;
 mod frozen;
 mod hub;
+mod hub_alerts;
 pub mod kept;
 pub mod kept_packs;
 pub mod known_certificates;

@@ -3,7 +3,9 @@
 //! What queries read of an inbox is kept in memory ([`mirror::Mirror`]): the alert that was changed here is replaced in it,
 //! and all of it is read again when somebody else changed the store.
 
+pub(crate) mod desk;
 pub(crate) mod guides;
+pub(crate) mod hub;
 pub(crate) mod lines;
 pub(crate) mod mirror;
 

@@ -12,6 +12,7 @@ use std::{
 
 use camino::Utf8PathBuf;
 use jiff::Timestamp;
+use plumb_alert::AlertRef;
 use plumb_clients::{HttpPool, KeySafe, TokenSource};
 use plumb_exec::{Clock as _, Desk, Order, Wish};
 use plumb_fleet::{Content, ContentDigest, Digest, Fleet, FleetId, Node, NodeId, PlanHash, RunId};
@@ -26,7 +27,7 @@ use crate::{
         decisions::{Comparisons, Looking},
         prepare::Prepared,
     },
-    alerts::{self, OwnInbox},
+    alerts::{self, OwnInbox, hub::HubInbox},
     console_key::KeyPlace,
     current::Current,
     error::{AppError, Code},
@@ -118,6 +119,8 @@ pub(crate) struct Inner {
     pub record: RwLock<Database>,
     /// The console's own alerts, which are in the record.
     pub alerts: OwnInbox,
+    /// What is kept of the inboxes of hubs.
+    pub hub_inboxes: Mutex<BTreeMap<FleetId, Arc<HubInbox>>>,
     pub fleets: RwLock<BTreeMap<FleetId, Arc<FleetState>>>,
     pub open_fleet: RwLock<Option<FleetId>>,
     pub notices: Mutex<Vec<String>>,
@@ -139,6 +142,8 @@ pub(crate) struct Inner {
     pub heard: Mutex<Heard>,
     /// What comparisons of contents came to.
     pub compared: Mutex<Comparisons>,
+    /// Alerts that were claimed in this program: they are no news to whoever claimed them.
+    pub claimed: Mutex<BTreeSet<AlertRef>>,
     /// The comparison that somebody looks at.
     pub looking: Mutex<Looking>,
     /// Digests of the fleet files that previews of imports were made from; nothing where there was no file.
@@ -227,6 +232,7 @@ impl App {
             cache: RwLock::new(cache),
             record: RwLock::new(record),
             alerts,
+            hub_inboxes: Mutex::default(),
             fleets: RwLock::default(),
             open_fleet: RwLock::default(),
             notices: Mutex::new(notices),
@@ -242,6 +248,7 @@ impl App {
             asked: Mutex::default(),
             heard: Mutex::default(),
             compared: Mutex::default(),
+            claimed: Mutex::default(),
             looking: Mutex::default(),
             previewed: Mutex::default(),
             enrolling: tokio::sync::Mutex::default(),

@@ -6,6 +6,8 @@ mod policy;
 pub mod requests;
 mod semantics;
 
+use std::collections::BTreeSet;
+
 pub use plumb_decide::Reading;
 use plumb_decide::{Case, FlipReport, case::merged};
 use plumb_fleet::{NodeApi, Version};
@@ -159,7 +161,18 @@ impl App {
         let named = Version::new(version)
             .map_err(|error| AppError::new(Code::Invalid, chain(&error), "name a version"))?;
         let catalogue = &current.desired.catalogue;
-        let entry = catalogue.of_version(&named).find(|entry| entry.local_path.is_some());
+        let at_hand = || catalogue.of_version(&named).filter(|entry| entry.local_path.is_some());
+        let contents: BTreeSet<_> = at_hand().map(|entry| entry.content).collect();
+        // Where a version names several contents, the desired one is meant, if it is one of them.
+        let desired = current.desired.fleet.as_ref().filter(|desired| desired.version == named);
+        let desired = desired.and_then(|desired| desired.content);
+        if contents.len() > 1 && !desired.is_some_and(|desired| contents.contains(&desired)) {
+            let all: Vec<String> = contents.iter().map(|content| content.short()).collect();
+            let message = format!("version {version} names {} contents", contents.len());
+            let hint = format!("name the file of one of them: {}", all.join(", "));
+            return Err(AppError::new(Code::Invalid, message, hint));
+        }
+        let entry = at_hand().find(|entry| contents.len() == 1 || Some(entry.content) == desired);
         let Some(path) = entry.and_then(|entry| entry.local_path.clone()) else {
             let known: Vec<&str> =
                 catalogue.entries.iter().map(|entry| entry.version.as_str()).collect();

@@ -18,6 +18,7 @@ pub mod paths;
 pub mod personal_keys;
 pub mod ports;
 pub mod queries;
+pub mod runbooks;
 mod tasks;
 pub mod topics;
 pub mod views;
@@ -26,6 +27,8 @@ mod wishes;
 pub use app::{App, AppOptions};
 pub use console_key::{KeyPlace, Passphrase};
 pub use current::{Current, Sweep};
+/// Alerts of others, read for a hub.
+pub use plumb_clients::alert_sources;
 /// The hub of a team, asked for what a console does not keep itself.
 pub use plumb_clients::hub;
 /// The system's keyring, or a mock of it, where keys are kept.

@@ -41,11 +41,29 @@ pub struct Requested {
     pub missing: Vec<String>,
 }
 
+/// An alert that is for whoever sits here: the policy gives it to them, or somebody claimed it in their name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Assigned {
+    pub alert: String,
+    /// The fleet through which it is seen.
+    pub fleet: String,
+    pub severity: String,
+    pub title: String,
+    pub service: String,
+    /// Who holds it; nothing while it waits to be claimed.
+    pub owner: Option<String>,
+}
+
+/// More alerts than so many at once are told as one.
+const ASSIGNED_MAX: usize = 3;
+
 /// What was known at the last look, so that each thing is told once.
 #[derive(Debug, Default)]
 pub struct Noticed {
     runs: BTreeMap<String, RunPhase>,
     requests: BTreeSet<String>,
+    /// Alerts that somebody here was told of, or that were there before, by reference.
+    alerts: BTreeSet<String>,
     /// What ended before is history, in milliseconds since 1970.
     since_ms: i64,
 }
@@ -60,6 +78,7 @@ impl Noticed {
         Self {
             runs: runs.into_iter().collect(),
             requests: requests.into_iter().collect(),
+            alerts: BTreeSet::new(),
             since_ms: now_ms,
         }
     }
@@ -72,6 +91,13 @@ impl Noticed {
     /// Whether a request, by its digest, is heard of for the first time.
     pub fn is_new(&mut self, request: &str) -> bool {
         self.requests.insert(request.to_owned())
+    }
+
+    /// Alerts that are for somebody here now; gives back those that were not before.
+    pub fn fresh_alerts(&mut self, now: BTreeSet<String>) -> BTreeSet<String> {
+        let fresh = now.difference(&self.alerts).cloned().collect();
+        self.alerts = now;
+        fresh
     }
 
     /// What a run as it stands now is worth: a halt, a way back, an end. A single node that arrived is
@@ -121,6 +147,32 @@ pub fn requested(request: &Requested) -> Notification {
     let body = format!("{}: {} asks.{missing}", request.fleet, request.requester);
     let about = AboutView::Plan { fleet: request.fleet.clone(), plan: request.plan.clone() };
     told(&format!("Approval requested: {}", request.title), &body, true, about)
+}
+
+/// Alerts that are for somebody here, and of which nobody was told: a few one by one, a storm as one.
+pub fn assigned(alerts: &[Assigned]) -> Vec<Notification> {
+    let urgent = |alert: &Assigned| matches!(alert.severity.as_str(), "P0" | "P1");
+    if alerts.len() > ASSIGNED_MAX {
+        let worst = alerts.iter().min_by_key(|alert| &alert.severity).expect("there are some");
+        let body = format!(
+            "{}: the worst is {} {}: {}",
+            worst.fleet, worst.severity, worst.service, worst.title
+        );
+        let title = format!("{} alerts are for you", alerts.len());
+        let about = AboutView::Alert { fleet: worst.fleet.clone(), alert: None };
+        return vec![told(&title, &body, alerts.iter().any(urgent), about)];
+    }
+    let one = |alert: &Assigned| {
+        let what = match &alert.owner {
+            Some(owner) => format!("claimed for you as {owner}"),
+            None => "waits to be claimed".to_owned(),
+        };
+        let title = format!("{} for you: {}", alert.severity, alert.title);
+        let body = format!("{}: {}, {what}.", alert.fleet, alert.service);
+        let (fleet, about) = (alert.fleet.clone(), Some(alert.alert.clone()));
+        told(&title, &body, urgent(alert), AboutView::Alert { fleet, alert: about })
+    };
+    alerts.iter().map(one).collect()
 }
 
 fn told(title: &str, body: &str, urgent: bool, about: AboutView) -> Notification {
@@ -254,6 +306,48 @@ mod tests {
         assert_eq!(told.body, "eu: avery asks. Missing: 1 of storage, 1 of platform-security.");
         let plan = AboutView::Plan { fleet: "eu".to_owned(), plan: "77b0".to_owned() };
         assert_eq!(told.about, plan);
+    }
+
+    fn alert(severity: &str, owner: Option<&str>) -> Assigned {
+        Assigned {
+            alert: "alrt_1".to_owned(),
+            fleet: "eu".to_owned(),
+            severity: severity.to_owned(),
+            title: "nodes run other content".to_owned(),
+            service: "gateway".to_owned(),
+            owner: owner.map(str::to_owned),
+        }
+    }
+
+    #[test]
+    fn an_alert_for_me_says_what_it_is_and_whether_it_waits() {
+        let told = assigned(&[alert("P1", None), alert("P2", Some("mira"))]);
+        assert_eq!(told[0].title, "P1 for you: nodes run other content");
+        assert_eq!(told[0].body, "eu: gateway, waits to be claimed.");
+        assert_eq!(told[1].body, "eu: gateway, claimed for you as mira.");
+        assert_eq!((told[0].urgent, told[1].urgent), (true, false));
+        let alert = Some("alrt_1".to_owned());
+        assert_eq!(told[0].about, AboutView::Alert { fleet: "eu".to_owned(), alert });
+        assert!(assigned(&[]).is_empty());
+    }
+
+    #[test]
+    fn a_storm_is_one_notification_that_names_the_worst() {
+        let storm = ["P3", "P2", "P0", "P2"].map(|severity| alert(severity, None));
+        let told = assigned(&storm);
+        assert_eq!(told.len(), 1);
+        assert_eq!(told[0].title, "4 alerts are for you");
+        assert!(told[0].body.contains("the worst is P0 gateway") && told[0].urgent, "{told:?}");
+    }
+
+    #[test]
+    fn an_alert_is_news_once_and_again_after_it_was_somebody_elses() {
+        let mut noticed = Noticed::since(NOW, [], []);
+        let now = |alerts: &[&str]| alerts.iter().map(|it| (*it).to_owned()).collect();
+        assert_eq!(noticed.fresh_alerts(now(&["a"])).len(), 1);
+        assert_eq!(noticed.fresh_alerts(now(&["a", "b"])), now(&["b"]));
+        assert!(noticed.fresh_alerts(now(&["b"])).is_empty());
+        assert_eq!(noticed.fresh_alerts(now(&["a", "b"])), now(&["a"]));
     }
 
     #[test]

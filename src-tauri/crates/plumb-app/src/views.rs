@@ -22,6 +22,7 @@ pub mod readiness;
 pub mod refused;
 pub mod rollout;
 pub mod run;
+pub mod runbook;
 pub mod settings;
 pub mod shell;
 pub mod verification;

@@ -9,8 +9,8 @@ use crate::{
         agent, alerts, approvals, approve, bundle, bundle_status, certificate, check_subscription,
         completion, config, credential, demo, deployments, distribute, doctor, drift, evaluate,
         evidence, fleet, help, hub, impact, incidents, journal, key, logs, opa, packs, pin, plan,
-        readiness, refused, resolve_conflict, restart, rollback, roster, run, runs, status, sync,
-        trust, unpin, verify_bundle, version,
+        readiness, refused, resolve_conflict, restart, rollback, roster, run, runbook, runs,
+        status, sync, trust, unpin, verify_bundle, version,
     },
     exit::Failure,
 };
@@ -105,6 +105,9 @@ pub(crate) enum Command {
     Run(run::Run),
     /// What was done to a fleet, and how it ended
     Runs(runs::Runs),
+    /// Documents that run: from a symptom, step by step, to a verified end
+    #[command(subcommand)]
+    Runbook(runbook::Runbook),
     /// The hash-chained record of a run
     #[command(subcommand)]
     Journal(journal::Journal),

@@ -39,6 +39,7 @@ pub(crate) mod restart;
 pub(crate) mod rollback;
 pub(crate) mod roster;
 pub(crate) mod run;
+pub(crate) mod runbook;
 pub(crate) mod runs;
 pub(crate) mod status;
 pub(crate) mod sync;
@@ -71,6 +72,7 @@ pub(crate) async fn run(arguments: &Arguments, out: &Output) -> Outcome {
         Command::Credential(credential) => credential.run(session).await,
         Command::Plan(plan) => plan.run(session).await,
         Command::Run(run) => run.run(session).await,
+        Command::Runbook(runbook) => runbook.run(session).await,
         Command::Runs(runs) => runs.run(session).await,
         Command::Journal(journal) => journal.run(session).await,
         Command::Certificate(certificate) => certificate.run(session).await,

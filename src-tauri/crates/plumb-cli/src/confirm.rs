@@ -33,9 +33,14 @@ pub(crate) fn reason(out: &Output, given: &Confirm) -> Result<String, Failure> {
     })
 }
 
+/// Whether somebody sits at a terminal who can be asked.
+pub(crate) fn is_interactive() -> bool {
+    io::stdin().is_terminal() && io::stderr().is_terminal()
+}
+
 /// One line from a person, or nothing where nobody can be asked.
 fn ask(out: &Output, question: &str) -> Option<String> {
-    if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+    if !is_interactive() {
         return None;
     }
     out.note(question);

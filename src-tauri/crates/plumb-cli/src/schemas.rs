@@ -1,23 +1,27 @@
 //! The JSON schema of every `--json` document, by the name of its file in `assets/schemas/cli`.
 
-use plumb_app::views::{
-    approvals::{ApprovalsView, RosterView, SignedView},
-    bundles::{BundleStatusView, SubscriptionView},
-    certificate::{CertificateView, CertificatesView},
-    doctor::DoctorView,
-    dry_run::DryRunView,
-    evaluate::EvaluationView,
-    evidence::{
-        CaptureView, EvidenceContentsView, EvidenceDiffView, EvidenceVerdictView, SealedView,
+use plumb_app::{
+    runbooks::{FrontMatter, Step},
+    views::{
+        approvals::{ApprovalsView, RosterView, SignedView},
+        bundles::{BundleStatusView, SubscriptionView},
+        certificate::{CertificateView, CertificatesView},
+        doctor::DoctorView,
+        dry_run::DryRunView,
+        evaluate::EvaluationView,
+        evidence::{
+            CaptureView, EvidenceContentsView, EvidenceDiffView, EvidenceVerdictView, SealedView,
+        },
+        impact::ImpactView,
+        journal::{ConsoleKeyView, JournalExportView, JournalVerdictView},
+        plan::PlanView,
+        readiness::ChecklistView,
+        refused::{ClearingView, RefusedPushView, RefusedView},
+        rollout::RolloutRequest,
+        run::RunView,
+        runbook::{RehearsalView, RunbookRunView, RunbookView},
+        versions::{MembersView, VersionDiffView, VersionsView},
     },
-    impact::ImpactView,
-    journal::{ConsoleKeyView, JournalExportView, JournalVerdictView},
-    plan::PlanView,
-    readiness::ChecklistView,
-    refused::{ClearingView, RefusedPushView, RefusedView},
-    rollout::RolloutRequest,
-    run::RunView,
-    versions::{MembersView, VersionDiffView, VersionsView},
 };
 use schemars::{JsonSchema, Schema, generate::SchemaSettings};
 
@@ -41,6 +45,7 @@ use crate::{
         key::KeysDocument,
         logs::LogsDocument,
         packs::{PacksStarted, PublishedDocument},
+        runbook::{RunbookCheckDocument, RunbookRunsDocument, RunbooksDocument},
         runs::RunsDocument,
         status::NodeDocument,
         trust::SimulationDocument,
@@ -110,6 +115,12 @@ pub fn schemas() -> Vec<(&'static str, Schema)> {
         ("refused-push", of::<RefusedPushView>()),
         ("roster", of::<RosterView>()),
         ("run", of::<RunView>()),
+        ("rehearsal", of::<RehearsalView>()),
+        ("runbook", of::<RunbookView>()),
+        ("runbook-check", of::<RunbookCheckDocument>()),
+        ("runbook-run", of::<RunbookRunView>()),
+        ("runbook-runs", of::<RunbookRunsDocument>()),
+        ("runbooks", of::<RunbooksDocument>()),
         ("runs", of::<RunsDocument>()),
         ("subscription", of::<SubscriptionView>()),
         ("trust-simulation", of::<SimulationDocument>()),
@@ -121,5 +132,10 @@ pub fn schemas() -> Vec<(&'static str, Schema)> {
 /// Names and schemas of the files a command reads, by the name of their file in `assets/schemas`.
 pub fn file_schemas() -> Vec<(&'static str, Schema)> {
     let settings = SchemaSettings::draft2020_12().for_deserialize();
-    vec![("rollout", settings.into_generator().into_root_schema_for::<RolloutRequest>())]
+    let of = || settings.clone().into_generator();
+    vec![
+        ("rollout", of().into_root_schema_for::<RolloutRequest>()),
+        ("runbook-front-matter", of().into_root_schema_for::<FrontMatter>()),
+        ("runbook-step", of().into_root_schema_for::<Step>()),
+    ]
 }

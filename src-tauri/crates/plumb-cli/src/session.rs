@@ -50,14 +50,23 @@ impl Session<'_> {
             options.person.clone_from(&self.global.person);
         }
         let app = App::open(options).await?;
+        let before = app.shell().await?.notices;
+        self.tell(&before);
+        // What a command does may be large; what leads to it stays small.
+        let outcome = Box::pin(work(&app)).await;
+        // What went wrong beside the work, as where a hub was not told.
+        let after = app.shell().await.map(|shell| shell.notices).unwrap_or_default();
+        self.tell(after.get(before.len()..).unwrap_or_default());
+        app.close().await;
+        outcome
+    }
+
+    fn tell(&self, notices: &[String]) {
         if !self.global.json {
-            for notice in app.shell().await?.notices {
+            for notice in notices {
                 self.out.note(self.out.style.bad(&format!("notice: {notice}")));
             }
         }
-        let outcome = work(&app).await;
-        app.close().await;
-        outcome
     }
 
     /// The same with the fleet the arguments name.

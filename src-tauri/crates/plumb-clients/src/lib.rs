@@ -2,6 +2,7 @@
 //!
 //! Whatever a node sends, `observe` gives a value: a report, or a failure with a sentence.
 
+pub mod alert_sources;
 mod content;
 pub mod credentials;
 mod durations;
@@ -18,6 +19,7 @@ mod once;
 pub mod operations;
 pub mod prometheus;
 mod prometheus_api;
+mod step_http;
 pub mod sweep;
 
 pub use credentials::{
@@ -31,4 +33,5 @@ pub use operations::{
     Attempt, Operation, Outcome, PlanStep, Signed, perform, put_signed, submit_plan,
 };
 pub use prometheus_api::{QueryError, query as query_prometheus};
+pub use step_http::{PlainAnswer, PlainError, PlainRequest, send_plain};
 pub use sweep::{SweepEnd, SweepOptions, SweepResult, sweep};

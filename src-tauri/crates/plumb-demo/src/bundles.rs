@@ -20,6 +20,8 @@ use crate::{
 };
 
 pub(crate) const BUNDLE_ID: &str = "payments-policies";
+/// Recorded requests, beside the fleet file.
+pub(crate) const REQUESTS: &str = "requests.jsonl";
 pub(crate) const SIGNER: &str = "demo-signer";
 
 /// Everything on disk.
@@ -58,9 +60,10 @@ pub(crate) fn make(folder: &Path) -> Result<Files> {
     }
     let signer = key(&keys, "signer")?;
     let stranger = key(&keys, "stranger")?;
-    for release in [Release::Old, Release::Desired, Release::Hotfix, Release::Candidate] {
+    for release in Release::ALL {
         fs::write(bundles.join(release.file()), signed(release, &signer, SIGNER)?)?;
     }
+    fs::write(folder.join(REQUESTS), recorded())?;
     let strange = strangers.join("payments-2.0.0-unknown-signer.signed.json");
     fs::write(&strange, signed(Release::Desired, &stranger, "nobody-knows-me")?)?;
     let desired = SignedJson::read(&fs::read(bundles.join(Release::Desired.file()))?)?;
@@ -73,6 +76,30 @@ pub(crate) fn make(folder: &Path) -> Result<Files> {
     };
     write_secret(&files.token_file(), &files.token).context("the token cannot be written")?;
     Ok(files)
+}
+
+/// What was asked on a day, and how often: the form in which a console reads requests.
+fn recorded() -> String {
+    let day = [
+        ("payments.transfer.domestic", "internal", 48_210),
+        ("payments.transfer.international", "restricted", 1_240),
+        ("payments.refund.full", "internal", 3_105),
+        ("cards.limit.read", "internal", 15_400),
+        ("cards.pan.read", "restricted", 212),
+        ("ledger.post", "internal", 22_018),
+        ("export.report.monthly", "confidential", 31),
+        ("reports.read.daily", "public", 8_844),
+    ];
+    let line = |(capability, class, count): (&str, &str, u32)| {
+        let context = serde_json::json!({
+            "required_scopes": ["payments.write"],
+            "safety_context": { "data_classification": class },
+        });
+        let request =
+            serde_json::json!({ "capability_id": capability, "context": context, "count": count });
+        format!("{request}\n")
+    };
+    day.into_iter().map(line).collect()
 }
 
 fn signed(release: Release, key: &SigningKey, key_id: &str) -> Result<Vec<u8>> {

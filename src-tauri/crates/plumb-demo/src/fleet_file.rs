@@ -7,7 +7,7 @@ use plumb_fleet::{Fleet, NodeApi};
 
 use crate::{
     DemoNode,
-    bundles::{BUNDLE_ID, Files, SIGNER},
+    bundles::{BUNDLE_ID, Files, REQUESTS, SIGNER},
 };
 
 /// Revision the captured OPA had activated.
@@ -28,6 +28,10 @@ bundles = ["bundles"]
 [desired]
 version = "2.0.0"
 content = "{content}"
+
+# What a comparison of two contents asks beside what it makes from their rules.
+[decisions]
+requests = "{REQUESTS}"
 
 [[trust.keys]]
 id = "{SIGNER}"

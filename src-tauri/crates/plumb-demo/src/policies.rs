@@ -11,15 +11,22 @@ pub(crate) enum Release {
     Desired,
     /// Also says 2.0.0: somebody signed a hotfix without a new version.
     Hotfix,
+    /// 2.0.1: somebody sorted the rules by name and changed nothing else. The first rule that fits
+    /// decides, so broad ones now come before narrow ones, and what those refused is let through.
+    Sorted,
     /// 2.1.0-rc1.
     Candidate,
 }
 
 impl Release {
+    pub(crate) const ALL: [Self; 5] =
+        [Self::Old, Self::Desired, Self::Hotfix, Self::Sorted, Self::Candidate];
+
     pub(crate) const fn version(self) -> &'static str {
         match self {
             Self::Old => "1.9.0",
             Self::Desired | Self::Hotfix => "2.0.0",
+            Self::Sorted => "2.0.1",
             Self::Candidate => "2.1.0-rc1",
         }
     }
@@ -29,6 +36,7 @@ impl Release {
             Self::Old => "payments-1.9.0.signed.json",
             Self::Desired => "payments-2.0.0.signed.json",
             Self::Hotfix => "payments-2.0.0-hotfix.signed.json",
+            Self::Sorted => "payments-2.0.1.signed.json",
             Self::Candidate => "payments-2.1.0-rc1.signed.json",
         }
     }
@@ -38,6 +46,7 @@ impl Release {
             Self::Old => "2026-08-03T09:00:00Z",
             Self::Desired => "2026-10-12T09:00:00Z",
             Self::Hotfix => "2026-10-14T21:40:00Z",
+            Self::Sorted => "2026-11-02T09:00:00Z",
             Self::Candidate => "2026-11-09T09:00:00Z",
         }
     }
@@ -74,6 +83,7 @@ pub(crate) fn of(release: Release) -> Vec<Value> {
             // Order is content: the broad rule now wins over the narrow one.
             policies.swap(0, 1);
         }
+        Release::Sorted => policies.sort_by(|one, other| id(one).cmp(id(other))),
         Release::Candidate => {
             replace(&mut policies, "payments.refund", "effect", "deny");
             policies.push(policy(

@@ -9,7 +9,7 @@ use plumb_alert::{
 };
 use plumb_inbox::{AlertQuery, ClaimRequest, InboxError, IncidentQuery, StoreFailure};
 use plumb_wire::alerts::{
-    Ack, AlertToIncident, Claim, Fail, IncidentAppendEvent, IncidentClose, Ingest, List,
+    Ack, AlertToIncident, Claim, ClaimBody, Fail, IncidentAppendEvent, IncidentClose, Ingest, List,
     Notification, ToolCall,
 };
 use serde_json::{Value, json};
@@ -120,6 +120,16 @@ pub(crate) async fn notified(
 
 /// Alerts, those seen last first.
 pub(crate) async fn list(hub: &Hub, caller: &Caller, wanted: &List) -> Result<Value, Problem> {
+    list_after(hub, caller, wanted, None).await
+}
+
+/// As [`list`], from where the page before ended.
+pub(crate) async fn list_after(
+    hub: &Hub,
+    caller: &Caller,
+    wanted: &List,
+    after: Option<&str>,
+) -> Result<Value, Problem> {
     caller.may(Entitlement::Read)?;
     let since = hub.inbox.window(wanted.window_minutes).await?;
     let mut query = AlertQuery::since(since, wanted.limit.unwrap_or(LIST_DEFAULT));
@@ -128,8 +138,15 @@ pub(crate) async fn list(hub: &Hub, caller: &Caller, wanted: &List) -> Result<Va
     query.source.clone_from(&wanted.source);
     let statuses = wanted.status_in.iter().map(|status| status.parse::<Status>());
     query.status_in = statuses.collect::<Result<_, _>>().map_err(Problem::refused)?;
+    query.after = after.map(place).transpose()?;
     let alerts = hub.inbox.list(&query).await?;
-    Ok(json!({ "count": alerts.len(), "alerts": alerts.iter().map(shown).collect::<Vec<_>>() }))
+    let full = alerts.len() == query.limit as usize;
+    let next = alerts.last().filter(|_| full);
+    Ok(json!({
+        "count": alerts.len(),
+        "alerts": alerts.iter().map(shown).collect::<Vec<_>>(),
+        "next": next.map(|alert| format!("{},{}", alert.last_seen_at, alert.alert_ref)),
+    }))
 }
 
 /// One alert.
@@ -163,6 +180,19 @@ pub(crate) async fn claim(hub: &Hub, caller: &Caller, wanted: &Claim) -> Result<
         "requeued": claimed.requeued.len(),
         "alerts": alerts.collect::<Vec<_>>(),
     }))
+}
+
+/// Takes one alert.
+pub(crate) async fn claim_one(
+    hub: &Hub,
+    caller: &Caller,
+    alert: &str,
+    wanted: &ClaimBody,
+) -> Result<Value, Problem> {
+    caller.may(Entitlement::Claim)?;
+    let alert = reference(alert)?;
+    let claimed = hub.inbox.claim_one(&alert, &wanted.owner, wanted.lock_ttl_seconds).await?;
+    Ok(json!({ "alert": shown(&claimed.value), "why": why(&claimed) }))
 }
 
 /// Closes an alert.
@@ -284,6 +314,8 @@ pub(crate) async fn dashboard(
         // Sources whose fingerprints look as if they held what varies.
         "fingerprints_never_the_same": plumb_alert::spread(&newest, SPREAD_ALERTS_MIN),
         "durability": durability,
+        // By which windows, cooldowns and routes things are decided here.
+        "policy": hub.inbox.policy(),
         "durability_text": durability.to_string(),
     }))
 }
@@ -366,6 +398,13 @@ fn shown(alert: &Alert) -> Value {
 
 fn why<T>(decided: &Decided<T>) -> Vec<String> {
     decided.why.iter().map(ToString::to_string).collect()
+}
+
+/// Where a page ended, as `next` told it.
+fn place(text: &str) -> Result<(jiff::Timestamp, AlertRef), Problem> {
+    let told = || Problem::refused("after is the next of the page before");
+    let (at, alert) = text.split_once(',').ok_or_else(told)?;
+    Ok((at.parse().map_err(|_| told())?, alert.parse().map_err(|_| told())?))
 }
 
 fn reference(text: &str) -> Result<AlertRef, Problem> {

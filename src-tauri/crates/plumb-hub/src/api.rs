@@ -179,6 +179,11 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     get("/v1/alerts/{alert}", "alert", "One alert, and where it is routed")
         .needs(Entitlement::Read)
         .gives(Body::Json(anything)),
+    get("/v1/alerts/{alert}/claim", "claim_one", "Takes this one alert, if nobody holds it")
+        .post()
+        .needs(Entitlement::Claim)
+        .takes(json::<alerts::ClaimBody>())
+        .gives(Body::Json(anything)),
     get("/v1/alerts/{alert}/ack", "ack", "Closes an alert")
         .post()
         .needs(Entitlement::Ack)

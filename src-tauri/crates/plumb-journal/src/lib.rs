@@ -7,6 +7,7 @@ pub mod event;
 pub mod fold;
 pub mod freeze_lease;
 pub mod portable;
+pub mod runbook_consent;
 pub mod signed_head;
 pub mod step_event;
 
@@ -19,5 +20,6 @@ pub use fold::{
     WaveRun, fold,
 };
 pub use freeze_lease::FreezeLease;
+pub use runbook_consent::RunbookConsent;
 pub use signed_head::{JournalHead, is_signed_after};
 pub use step_event::{StepEvent, StepOutcome};

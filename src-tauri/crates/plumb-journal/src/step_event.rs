@@ -51,10 +51,13 @@ pub enum StepEvent {
     NotCarried {
         reason: String,
     },
-    /// Consent of one group.
+    /// Consent of one group; signed where a roster rules the fleet.
     Approved {
         group: String,
         by: String,
+        /// A DSSE envelope over [`RunbookConsent`](crate::RunbookConsent).
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        envelope: Option<String>,
     },
     /// A figure beside it left its limits; it is stopped.
     Breached {

@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::plan::{Plan, Running};
 
+/// Kinds of flips that are told one by one.
+pub const KINDS_MAX: usize = 8;
+
 /// One content that some nodes exchange for another. Contents tell changes apart; versions are what
 /// people call them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,10 +29,37 @@ pub enum Compared {
         /// SHA-256 of the whole report: every request that was asked, and every group of flips.
         report: Digest,
         requests: u64,
+        /// The rule that was asked of Rego; first-match lists have none.
+        rule: Option<String>,
         flips: FlipCounts,
+        /// The gravest kinds of flips, each with an example; at most [`KINDS_MAX`].
+        kinds: Vec<FlipKind>,
     },
     /// Nothing is known of what changes.
     No { reason: String },
+}
+
+/// Requests that flip alike: the same effects by the same rules.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FlipKind {
+    /// The answer before and after, with the rule that gave it where it is known.
+    pub before: String,
+    pub after: String,
+    pub requests: u64,
+    /// How often they were asked, by the recorded counts.
+    pub asked: u64,
+    /// The smallest request found that flips so, as JSON.
+    pub example: String,
+}
+
+impl FlipKind {
+    /// One line for a person.
+    pub fn sentence(&self) -> String {
+        let Self { before, after, requests, asked, example } = self;
+        let often = if asked > requests { format!(", asked {asked} times") } else { String::new() };
+        format!("{before} becomes {after}: {requests} requests{often}, for example {example}")
+    }
 }
 
 /// Requests that are answered differently, by what changes.
@@ -54,6 +84,15 @@ impl ContentChange {
         format!("{}: {}", self.title(), self.compared.sentence())
     }
 
+    /// What flips, one line a kind, the gravest first.
+    pub fn kinds(&self) -> impl Iterator<Item = String> {
+        let kinds = match &self.compared {
+            Compared::Yes { kinds, .. } => kinds.as_slice(),
+            Compared::No { .. } => &[],
+        };
+        kinds.iter().map(FlipKind::sentence)
+    }
+
     fn title(&self) -> String {
         format!("{} to {}", self.from, self.to)
     }
@@ -66,7 +105,12 @@ impl ContentChange {
 impl Compared {
     fn sentence(&self) -> String {
         match self {
-            Self::Yes { requests, flips, .. } => format!("of {requests} requests {flips}"),
+            Self::Yes { requests, rule: None, flips, .. } => {
+                format!("of {requests} requests {flips}")
+            }
+            Self::Yes { requests, rule: Some(rule), flips, .. } => {
+                format!("of {requests} requests for {rule} {flips}")
+            }
             Self::No { reason } => format!("not compared, {reason}"),
         }
     }
@@ -98,14 +142,13 @@ impl fmt::Display for FlipCounts {
     }
 }
 
-/// The changes of content that a plan makes, those of most nodes first. A node of which it is not known
-/// what it runs changes from nothing that could be asked.
+/// The changes of content that a plan makes, those of most nodes first; also those of nodes of which it
+/// is not known what they run.
 pub fn changes(plan: &Plan) -> Vec<(Running, Running)> {
     let mut counts = BTreeMap::<_, (usize, &Running, &Running)>::new();
     for target in plan.targets() {
-        if let (Some(from), Some(to)) = (target.before.content, target.after.content)
-            && from != to
-        {
+        let (from, to) = (target.before.content, target.after.content);
+        if to.is_some() && from != to {
             counts.entry((from, to)).or_insert((0, &target.before, &target.after)).0 += 1;
         }
     }
@@ -158,7 +201,8 @@ mod tests {
 
     fn flips(wider: u64, report: &str) -> Compared {
         let flips = FlipCounts { wider, ..FlipCounts::default() };
-        Compared::Yes { report: Digest::of(report.as_bytes()), requests: 10, flips }
+        let (report, kinds) = (Digest::of(report.as_bytes()), Vec::new());
+        Compared::Yes { report, requests: 10, rule: None, flips, kinds }
     }
 
     #[test]

@@ -107,6 +107,9 @@ impl ApprovalRequest {
         if report != request.evidence.dry_run {
             return Err(RequestError::Report);
         }
+        if report.is_none() && request.evidence.decisions.is_some() {
+            return Err(RequestError::OtherDecisions);
+        }
         Ok(request)
     }
 

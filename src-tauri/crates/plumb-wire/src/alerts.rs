@@ -3,10 +3,10 @@
 mod alertmanager;
 mod plain;
 
-pub use alertmanager::{Notification, NotifiedAlert};
+pub use alertmanager::{GettableAlert, Notification, NotifiedAlert, PrometheusAlerts};
 pub use plain::{
-    AckBody, AlertsQuery, ConvertBody, DashboardQuery, FailBody, IncidentsQuery, MoveBody,
-    NoteBody, OpenQuery, ReasonBody, ReleaseCheck, ResolutionBody, ToolBody, TriageBody,
+    AckBody, AlertsQuery, ClaimBody, ConvertBody, DashboardQuery, FailBody, IncidentsQuery,
+    MoveBody, NoteBody, OpenQuery, ReasonBody, ReleaseCheck, ResolutionBody, ToolBody, TriageBody,
 };
 
 use std::collections::BTreeMap;

@@ -10,6 +10,10 @@ fn main() -> Result<ExitCode> {
     if let Some(ended) = plumb_worker::child::run_if_asked() {
         return Ok(ended);
     }
+    // And the hub that it weighs.
+    if let Some(ended) = bench_tests::hub::serve_if_asked() {
+        return Ok(ended);
+    }
     let name = env::args().nth(1);
     let is_chosen = |bench: &&Bench| name.as_deref().is_none_or(|name| name == bench.name);
     let chosen: Vec<&Bench> = BENCHES.iter().filter(is_chosen).collect();

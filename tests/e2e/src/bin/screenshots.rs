@@ -67,6 +67,9 @@ async fn album(folder: &Path, theme: &str, (width, height): (u32, u32)) -> Resul
         .await?;
     window.find("//*[@role='region' and contains(@aria-label, 'side by side')]").await?;
     camera.take(&window, "drift").await?;
+    window.click("//*[@role='tab' and normalize-space()='Decisions']").await?;
+    window.find("//section[@aria-label='What the requests reached']").await?;
+    camera.take(&window, "decisions").await?;
     window.press_outside_fields('3').await?;
     window.see("Rollouts").await?;
     camera.take(&window, "rollouts").await?;
@@ -141,8 +144,21 @@ async fn approvals(folder: &Path, theme: &str, (width, height): (u32, u32)) -> R
     window.chord(&[CONTROL], ENTER).await?;
     window.see("it does not count").await?;
     camera.take(&window, "approvals-void").await?;
+    refused(&camera, &window).await?;
     roster(&camera, &window).await?;
     window.quit().await
+}
+
+/// What no node may take, and who enforces that.
+async fn refused(camera: &Camera<'_>, window: &Window) -> Result<()> {
+    window.press_outside_fields('3').await?;
+    window.click_button("Refused content").await?;
+    window.find("//section[@aria-label='The signed list']").await?;
+    camera.take(window, "refused").await?;
+    window.click("//button[contains(., 'Refuse a content…')]").await?;
+    window.find("//select[@id='refused-content']").await?;
+    camera.take(window, "refused-add").await?;
+    window.click_button("Cancel").await
 }
 
 /// Who may approve, and how a newer list of them is taken.
@@ -150,6 +166,10 @@ async fn roster(camera: &Camera<'_>, window: &Window) -> Result<()> {
     window.press_outside_fields('5').await?;
     window.find("//section[starts-with(@aria-label, 'Approver roster of')]").await?;
     camera.take(window, "roster").await?;
+    window.find("//section[@aria-label='My signing keys']").await?;
+    let script = "document.querySelector('[aria-label=\"My signing keys\"]').scrollIntoView()";
+    window.client.execute(script, vec![]).await.context("looking at the keys")?;
+    camera.take(window, "own-keys").await?;
     window.click_button("Take a newer version…").await?;
     window.find("//input[@id='roster-path']").await?;
     camera.take(window, "roster-newer").await?;

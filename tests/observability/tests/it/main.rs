@@ -2,6 +2,7 @@
 
 mod alertmanager;
 mod dashboard;
+mod hub;
 mod live;
 mod manifests;
 mod programs;

@@ -15,8 +15,8 @@ const FILES: [&str; 2] = ["recording.rules.yml", "alerting.rules.yml"];
 /// The first takes a second, the others what takes days.
 const CASES: [&str; 2] = ["alerting.test.yml", "alerting-days.test.yml"];
 
-/// An alert only Prometheus can raise: an agent has no counters that end.
-const ONLY_HERE: [&str; 1] = ["PolicyReloadCountersSaturated"];
+/// Alerts only Prometheus can raise: an agent has no counters that end, and knows nothing of other nodes.
+const ONLY_HERE: [&str; 2] = ["PolicyReloadCountersSaturated", "PolicyVersionMismatch"];
 
 fn documents() -> BTreeMap<&'static str, Value> {
     let folder = packaging().join("observability");
@@ -117,6 +117,7 @@ fn the_cases_notice_a_limit_that_moved() {
         ("PolicyFetchFailing", ">= 3", [">= 2", ">= 4"]),
         ("PolicyFallbackActive", "== 1", ["== 0", ">= 0"]),
         ("PolicyDigestStale", "> 900", ["> 899", "> 901"]),
+        ("PolicyVersionMismatch", "> 1", ["> 2", ">= 1"]),
         ("PolicyLoadAgeHigh", "> 86400", ["> 86399", "> 90001"]),
         ("instance:policy_reload_failures:increase10m", "[10m]", ["[9m]", "[12m]"]),
         ("instance:policy_reload_counters:saturated", ">= 10", [">= 9", ">= 11"]),

@@ -3,7 +3,7 @@
 /**
  * What a notification of the desktop was about: where the window goes when somebody clicks it.
  */
-export type AboutView = { "about": "run", fleet: string, run: string, } | { "about": "plan", fleet: string, plan: string, };
+export type AboutView = { "about": "run", fleet: string, run: string, } | { "about": "plan", fleet: string, plan: string, } | { "about": "alert", fleet: string, alert: string | null, };
 
 export type ActedAlert = { alert: string, incident: string | null, 
 /**
@@ -468,7 +468,15 @@ export type ContentChangeView = {
 /**
  * In one line.
  */
-sentence: string, from_version: string | null, to_version: string | null, 
+sentence: string, 
+/**
+ * What flips, one line a kind with an example, the gravest first.
+ */
+kinds: Array<string>, 
+/**
+ * SHA-256 of the whole report; none where they were not compared.
+ */
+report: string | null, from_version: string | null, to_version: string | null, 
 /**
  * Why they were not compared.
  */

@@ -2,8 +2,9 @@
 //! Error paths have well-known names: fleets `unreadable-store`, `never-answers`, `broken-file`; node `missing`; path `/nope.toml`.
 import type { Api, FleetSummary, SettingsView, ShellView, Topic } from './api';
 import { FLEET_NAMES, START_MS, fleetNamed, forgetFleets, type FakeFleet } from './fake/fleets';
-import { FakeAlerts, type Inboxed } from './fake/alerts';
-import { FakeConsent, SIGNERS, certificateOf, type Consenting } from './fake/consent';
+import { FakeAlerts, alertCalls } from './fake/alerts';
+import { FakeConsent, SIGNERS, certificateOf } from './fake/consent';
+import { fromAddress, type FakeOptions } from './fake/options';
 import { impactBetween } from './fake/impact';
 import { FakeKeys } from './fake/keys';
 import { FakeProof } from './fake/proof';
@@ -11,37 +12,11 @@ import { FakeRefused } from './fake/refused';
 import { textDiff } from './fake/policies';
 import { FakeRosters } from './fake/roster';
 import { momentsOf } from './fake/moments';
-import { FakeRuns, fail, planFor, type Seeded } from './fake/runs';
+import { FakeRuns, fail, planFor } from './fake/runs';
 import { CREDENTIALS, chart, importPreview, logLines, rawAnswers } from './fake/settings';
 import { bundleChoices, driftView, fleetView, momentsView, nodeNames, nodeView } from './fake/views';
 
-export interface FakeOptions {
-  /** Fleet that is open; nothing for a first run. */
-  fleet: string | null;
-  notices?: string[];
-  /** How long every answer takes. */
-  delayMs?: number;
-  tickMs?: number;
-  keyringProblem?: string | null;
-  /** Runs that were there before: `past`, or how the newest of them stands. */
-  runs?: Seeded | 'past' | null;
-  /** How plans stand with those who must consent; nobody has to without it. */
-  consent?: Consenting | null;
-  /** A plan that loads again what runs already is kept, and approval of it was asked for. */
-  forced?: boolean;
-  /** How long a comparison goes on after its first part; it is told at once without it. */
-  impactMs?: number;
-  /** Two contents are refused. */
-  refused?: boolean;
-  /** This machine holds no key of a person. */
-  keyless?: boolean;
-  /** Whether the desktop tells of clicks on notifications. */
-  clicks?: boolean | null;
-  /** A review of a rollback without approvals is due. */
-  reviews?: boolean;
-  /** How the inbox stands. */
-  alerts?: Inboxed | null;
-}
+export type { FakeOptions };
 
 const SHOWN = ['demo', 'payments-eu', 'edge-world', 'auditors-view', 'broken-file'];
 
@@ -208,15 +183,7 @@ export function createFake(options: FakeOptions): Api {
     abortRun: (id) => answer(() => runs.abort(id)),
     orderRun: (id, order) => answer(() => runs.order(id, order, named)),
     resumeRun: (id) => answer(() => runs.resume(id, named)),
-    alerts: (fleet, page) => ask(fleet, () => alerts.list(page)),
-    alert: (fleet, alert) => ask(fleet, () => alerts.view(alert)),
-    actOnAlerts: (fleet, refs, act) => ask(fleet, () => alerts.act(refs, act)),
-    incidents: (fleet, withClosed) => ask(fleet, () => alerts.incidents(withClosed)),
-    incident: (fleet, incident) => ask(fleet, () => alerts.incident(incident)),
-    actOnIncident: (fleet, incident, act) => ask(fleet, () => alerts.actOnIncident(incident, act)),
-    incidentDraft: (fleet, incident) => ask(fleet, () => alerts.draft(incident)),
-    alertRetention: (fleet, days) => ask(fleet, () => alerts.retention(days)),
-    retainAlerts: (fleet) => ask(fleet, () => alerts.retain()),
+    ...alertCalls(alerts, ask),
     refresh: (fleet) => answer(() => {
       const found = named(fleet);
       found.sweptAtMs = now();
@@ -280,27 +247,4 @@ export function createFake(options: FakeOptions): Api {
   };
 }
 
-/** The fake of a browser preview; its page address says which fleet: `?fleet=demo`, `?fleet=` for a first run. */
-function fromAddress(): Api {
-  const given = new URLSearchParams(globalThis.location?.search ?? '');
-  const fleet = given.get('fleet') ?? 'demo';
-  const notice = given.get('notice');
-  return createFake({
-    fleet: fleet === '' ? null : fleet,
-    notices: notice ? [notice] : [],
-    delayMs: Number(given.get('delay') ?? 0),
-    tickMs: Number(given.get('tick') ?? 350),
-    keyringProblem: given.get('keyring'),
-    runs: given.get('runs') as Seeded | 'past' | null,
-    consent: given.get('consent') as Consenting | null,
-    reviews: given.has('reviews'),
-    forced: given.has('forced'),
-    clicks: given.has('clicks') ? given.get('clicks') === 'yes' : null,
-    ...(given.has('impact') ? { impactMs: Number(given.get('impact')) } : {}),
-    refused: given.has('refused'),
-    keyless: given.has('keyless'),
-    alerts: given.get('alerts') as Inboxed | null,
-  });
-}
-
-export const api: Api = fromAddress();
+export const api: Api = createFake(fromAddress());

@@ -71,7 +71,7 @@ export function coverageWords(coverage: CoverageView): string {
 }
 
 /** Longest example that stands in one line. */
-const LINE_MAX = 100;
+const LINE_MAX = 160;
 
 /** An example as it is read: JSON in one line where it is short, else indented. */
 export function readable(example: string): string {

@@ -23,7 +23,7 @@ use crate::{
 const PAUSE_S_MAX: u32 = 7 * 24 * 3_600;
 
 /// An act that was checked, with what it needs beside the alert.
-enum Prepared {
+pub(crate) enum Prepared {
     Claim,
     Ack { note: String },
     Fail { error: String, retry_after_s: i64 },
@@ -50,10 +50,26 @@ impl App {
         }
         let refs = alerts.iter().map(|alert| alert_ref(alert)).collect::<Result<Vec<_>, _>>()?;
         let prepared = self.prepared_act(fleet, act).await?;
+        if matches!(prepared, Prepared::Claim) {
+            let mut claimed = self.0.claimed.lock().expect("no panic while claims are held");
+            claimed.extend(refs.iter().cloned());
+        }
+        let acted = match self.at_hub(fleet).await? {
+            Some(hub) => self.act_at_hub(&hub, &refs, &prepared).await?,
+            None => self.act_here(&refs, &prepared).await?,
+        };
+        if !acted.done.is_empty() {
+            self.announce([Topic::Alerts]);
+        }
+        info!(done = acted.done.len(), refused = acted.refused.len(), "alerts changed");
+        Ok(acted)
+    }
+
+    async fn act_here(&self, refs: &[AlertRef], act: &Prepared) -> Result<ActedView, AppError> {
         let (inbox, me) = (self.0.alerts.inbox(), self.me());
         let (mut done, mut refusals) = (Vec::new(), Vec::new());
-        for alert in &refs {
-            match carry_out(&inbox, alert, &prepared, &me).await {
+        for alert in refs {
+            match carry_out(&inbox, alert, act, &me).await {
                 Ok((changed, acted)) => {
                     self.0.alerts.changed([changed]);
                     done.push(acted);
@@ -67,10 +83,6 @@ impl App {
                 }
             }
         }
-        if !done.is_empty() {
-            self.announce([Topic::Alerts]);
-        }
-        info!(done = done.len(), refused = refusals.len(), "alerts changed");
         Ok(ActedView { done, refused: refusals })
     }
 
@@ -79,7 +91,7 @@ impl App {
             AlertAct::Claim => Prepared::Claim,
             AlertAct::Ack { note } => Prepared::Ack { note: note.trim().to_owned() },
             AlertAct::Fail { error, retry_after_s } => {
-                let by_policy = self.0.alerts.inbox().policy().defaults.retry_after_seconds;
+                let by_policy = self.desk(fleet).await?.policy.defaults.retry_after_seconds;
                 let pause = retry_after_s.unwrap_or(by_policy);
                 if pause > PAUSE_S_MAX {
                     return Err(AppError::new(
@@ -111,6 +123,11 @@ impl App {
     ) -> Result<IncidentView, AppError> {
         self.may_change_alerts(fleet)?;
         let (inbox, me, reference) = (self.0.alerts.inbox(), self.me(), incident_ref(incident)?);
+        if let Some(hub) = self.at_hub(fleet).await? {
+            self.act_on_incident_at_hub(&hub, &reference, act).await?;
+            self.announce([Topic::Alerts]);
+            return self.incident(fleet, incident).await;
+        }
         let appended = match act {
             IncidentAct::Note { text } => inbox.append_event(&reference, &me, text.trim()).await,
             IncidentAct::Move { to } => {
@@ -128,6 +145,13 @@ impl App {
     /// Removes acknowledged alerts of the console's own inbox that a preview counted, by the moment of that preview.
     pub async fn retain_alerts(&self, fleet: &str, before_ms: i64) -> Result<u64, AppError> {
         self.may_change_alerts(fleet)?;
+        if self.desk(fleet).await?.hub.is_some() {
+            return Err(AppError::new(
+                Code::Invalid,
+                "alerts of a hub are not removed from here",
+                "at the hub: plumb hub retention --data DIR --acked-days DAYS",
+            ));
+        }
         let before = jiff::Timestamp::from_millisecond(before_ms).map_err(|_| {
             AppError::new(
                 Code::Invalid,

@@ -311,7 +311,7 @@ impl App {
             let mut conn = self.record().read().await?;
             plumb_store::dry_runs::newest(&mut conn, plan.hash(), at).await?
         };
-        let found = report.as_ref().map(dry_run::read).transpose()?;
+        let found = report.as_ref().and_then(dry_run::read);
         let roster = self.roster_of(&plan.fleet).await?;
         let readiness = self.readiness_at(&plan.fleet, roster.as_ref(), at).await?;
         let bundles = plan.targets().filter_map(|target| bundle_of(target, &current.desired));
@@ -513,11 +513,7 @@ fn request_lines(request: &ApprovalRequest) -> ApprovalRequestView {
         bundles: request.evidence.bundles.iter().map(ToString::to_string).collect(),
         dry_run: request.evidence.dry_run.map(|digest| digest.to_string()),
         found: report.as_ref().map(DryRun::summary).unwrap_or_default(),
-        decisions: report
-            .iter()
-            .flat_map(|run| &run.decisions)
-            .map(ContentChange::sentence)
-            .collect(),
+        decisions: report.iter().flat_map(|run| &run.decisions).flat_map(told).collect(),
         readiness: request.evidence.readiness.iter().map(|(k, v)| format!("{k} {v}")).collect(),
         warnings: said(Severity::Warning),
         fatal: said(Severity::Fatal),
@@ -525,6 +521,11 @@ fn request_lines(request: &ApprovalRequest) -> ApprovalRequestView {
         not_after: request.window.not_after.to_string(),
         problems: Vec::new(),
     }
+}
+
+/// A change of content, and what flips by it.
+fn told(change: &ContentChange) -> Vec<String> {
+    std::iter::once(change.sentence()).chain(change.kinds()).collect()
 }
 
 fn running(running: &plumb_runbook::Running) -> String {

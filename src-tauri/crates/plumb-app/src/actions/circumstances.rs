@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use jiff::SignedDuration;
 use plumb_fleet::{FleetId, NodeId};
 use plumb_runbook::{Circumstances, FreezeWindow, Plan, Probe, Promotion, WayBack};
 
@@ -23,10 +24,27 @@ impl App {
             enforcing,
             refusing: self.refusing(plan, &current).await?,
             promotion: self.promotion(&plan.fleet).await?,
-            freeze: self.freeze_windows(&plan.fleet).await?,
+            freeze: self.freezes(&plan.fleet).await?,
             checklist: self.checklist(&plan.fleet).await?,
             ways_back: back.iter().map(|(node, said)| (node.clone(), way_back(said))).collect(),
         })
+    }
+
+    /// Windows of the roster, and freezes that runs of runbooks hold; a run's own is none for what it does.
+    async fn freezes(&self, fleet: &FleetId) -> Result<Vec<FreezeWindow>, AppError> {
+        let mut windows = self.freeze_windows(fleet).await?;
+        let held = {
+            let mut conn = self.record().read().await?;
+            plumb_store::runbooks::in_force(&mut conn, fleet).await?
+        };
+        let own = crate::runbooks::in_runbook();
+        let open_end = self.now() + SignedDuration::from_hours(1);
+        windows.extend(held.into_iter().filter(|held| Some(held.run) != own).map(|held| {
+            let reason = format!("{} (run {} of a runbook)", held.reason, held.run);
+            // It holds until somebody lifts it, however late that is.
+            FreezeWindow { from: held.since, until: held.until.max(open_end), reason }
+        }));
+        Ok(windows)
     }
 
     /// What staging certified for a fleet; nothing where the roster names no staging fleet for it.

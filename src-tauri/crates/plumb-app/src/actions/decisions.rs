@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, sync::PoisonError};
 
 use plumb_fleet::{Catalogue, ContentDigest, Digest, FleetId, fleet::DecisionsEntry};
-use plumb_runbook::{Compared, ContentChange, FlipCounts, Plan, Running, decisions};
+use plumb_runbook::{Compared, ContentChange, FlipCounts, FlipKind, Plan, Running, decisions};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -12,7 +12,7 @@ use crate::{
     app::App,
     error::{AppError, Code},
     impact::{self, Evaluators, Expected, ImpactRequest, NamedBundle, Reading, RecordedRequest},
-    views::impact::{ImpactView, Requests},
+    views::impact::{ImpactView, OutcomeView, Requests},
 };
 
 /// Changes of content that are compared for one plan; those of more nodes come first.
@@ -81,17 +81,25 @@ impl Questions {
 }
 
 impl App {
-    /// Compares the contents that a plan exchanges. What cannot be compared is told with its reason.
+    /// Compares the contents that a plan exchanges. What cannot be compared is told with its reason: a
+    /// file that does not read keeps nobody from going back at night.
     pub(crate) async fn decisions_of(
         &self,
         plan: &Plan,
         catalogue: &Catalogue,
-    ) -> Result<Vec<ContentChange>, AppError> {
+    ) -> Vec<ContentChange> {
         let changes = decisions::changes(plan);
         if changes.is_empty() {
-            return Ok(Vec::new());
+            return Vec::new();
         }
-        let questions = self.questions(plan.fleet.as_str()).await?;
+        let questions = match self.questions(plan.fleet.as_str()).await {
+            Ok(questions) => questions,
+            Err(error) => {
+                let compared = Compared::No { reason: error.message };
+                let untold = |(from, to)| ContentChange { from, to, compared: compared.clone() };
+                return changes.into_iter().map(untold).collect();
+            }
+        };
         let evaluators = self.evaluators();
         let mut found = Vec::new();
         for (number, (from, to)) in changes.into_iter().enumerate() {
@@ -104,7 +112,7 @@ impl App {
             found.push(ContentChange { from, to, compared });
         }
         evaluators.close().await;
-        Ok(found)
+        found
     }
 
     /// What a node must answer once it exchanged a content for another, as of now.
@@ -202,7 +210,10 @@ impl App {
         };
         match compared.await {
             Ok(compared) => {
-                self.comparisons().keep(asked, compared.clone());
+                // What was not evaluated may be, with more time.
+                if matches!(&compared, Compared::Yes { flips, .. } if flips.not_evaluated == 0) {
+                    self.comparisons().keep(asked, compared.clone());
+                }
                 compared
             }
             // Not remembered: the file may be there the next time.
@@ -212,6 +223,15 @@ impl App {
 
     fn comparisons(&self) -> std::sync::MutexGuard<'_, Comparisons> {
         self.0.compared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What the fleet file wants to be asked: its requests, and the rule of Rego.
+    pub async fn asked_of_contents(
+        &self,
+        fleet: &str,
+    ) -> Result<(Vec<RecordedRequest>, Option<String>), AppError> {
+        let Questions { requests, entrypoint, .. } = self.questions(fleet).await?;
+        Ok((requests, entrypoint))
     }
 
     async fn questions(&self, fleet: &str) -> Result<Questions, AppError> {
@@ -268,7 +288,19 @@ fn told(
         *count += u64::from(flip.requests);
     }
     let requests = u64::from(recorded) + u64::from(given) + u64::from(generated);
-    Ok(Compared::Yes { report, requests, flips })
+    let answer = |side: &OutcomeView| match &side.rule {
+        Some(rule) => format!("{} by {rule}", side.effect),
+        None => side.effect.clone(),
+    };
+    let kinds = view.flips.iter().take(decisions::KINDS_MAX).map(|flip| FlipKind {
+        before: answer(&flip.before),
+        after: answer(&flip.after),
+        requests: u64::from(flip.requests),
+        asked: flip.weight,
+        example: flip.example.clone(),
+    });
+    let (kinds, rule) = (kinds.collect(), view.entrypoint.clone());
+    Ok(Compared::Yes { report, requests, rule, flips, kinds })
 }
 
 #[cfg(test)]

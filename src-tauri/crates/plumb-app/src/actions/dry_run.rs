@@ -43,9 +43,8 @@ impl App {
             let mut conn = self.record().read().await?;
             plumb_store::dry_runs::newest(&mut conn, plan.hash(), self.now()).await?
         };
-        let Some(kept) = kept else { return Ok(None) };
-        let report = read(&kept)?;
-        Ok(Some(view(&plan, &report, None, ms(kept.made_at))))
+        let read = |kept: &KeptDryRun| Some(view(&plan, &read(kept)?, None, ms(kept.made_at)));
+        Ok(kept.as_ref().and_then(read))
     }
 
     /// Refuses a plan about which a dry run finds something else than the last one, which people may have
@@ -99,14 +98,14 @@ impl App {
                 Answers { probes: &probes, back: &back, current: &current, looked: &looked };
             report.nodes.insert(target.node.clone(), answers.of(target));
         }
-        report.decisions = Box::pin(self.decisions_of(plan, &current.desired.catalogue)).await?;
+        report.decisions = Box::pin(self.decisions_of(plan, &current.desired.catalogue)).await;
         Ok(report)
     }
 
     async fn kept_dry_run(&self, plan: PlanHash) -> Result<Option<DryRun>, AppError> {
         let mut conn = self.record().read().await?;
         let kept = plumb_store::dry_runs::newest(&mut conn, plan, self.now()).await?;
-        kept.as_ref().map(read).transpose()
+        Ok(kept.as_ref().and_then(read))
     }
 }
 
@@ -183,12 +182,10 @@ fn way_back(target: &NodePlan, said: Option<&Probe>) -> WayBack {
     }
 }
 
-/// A dry run as it was kept; one of another format counts as none.
-pub(crate) fn read(kept: &KeptDryRun) -> Result<DryRun, AppError> {
-    serde_json::from_str(&kept.document).map_err(|error| {
-        let message = format!("the kept dry run does not read back: {error}");
-        AppError::new(Code::Other, message, "make another one")
-    })
+/// A dry run as it was kept. One that another version of this program made counts as none.
+pub(crate) fn read(kept: &KeptDryRun) -> Option<DryRun> {
+    let read: Option<DryRun> = serde_json::from_str(&kept.document).ok();
+    read.filter(|report| report.format == DryRun::FORMAT)
 }
 
 /// What a dry run says otherwise than the one before, one node or change of content a line.
@@ -207,8 +204,11 @@ pub(crate) async fn changed_since(
     let Some(signed) = signed else { return Ok(Vec::new()) };
     let newest = plumb_store::dry_runs::newest(conn, plan, now).await?;
     let signed = plumb_store::dry_runs::get(conn, signed).await?;
-    let (Some(signed), Some(newest)) = (signed, newest) else { return Ok(Vec::new()) };
-    Ok(changes(&read(&signed)?, &read(&newest)?))
+    let read = |kept: Option<KeptDryRun>| kept.as_ref().and_then(read);
+    let (Some(signed), Some(newest)) = (read(signed), read(newest)) else {
+        return Ok(Vec::new());
+    };
+    Ok(changes(&signed, &newest))
 }
 
 fn view(plan: &Plan, report: &DryRun, before: Option<&DryRun>, at_ms: i64) -> DryRunView {

@@ -288,6 +288,11 @@ impl App {
         key: Option<Arc<SigningKey>>,
     ) -> Result<(), AppError> {
         self.refuse_after(run, key).await?;
+        self.end_run(run, outcome).await
+    }
+
+    /// Notes in the record that a run has ended.
+    pub(crate) async fn end_run(&self, run: RunId, outcome: Outcome) -> Result<(), AppError> {
         let mut record = self.record().write().await?;
         plumb_store::runs::finish(&mut record, run, self.now(), outcome.name()).await?;
         record.commit().await?;

@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use plumb_alert::{Alert, AlertRef, Outcome, RoutingPolicy, SignatureState, State};
 
 /// The alerts of an inbox at one moment; never changed, only replaced.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Mirror {
     alerts: BTreeMap<AlertRef, Arc<Alert>>,
 }
@@ -34,6 +34,10 @@ impl Mirror {
         let mut all = self.alerts.clone();
         all.extend(alerts.into_iter().map(|alert| (alert.alert_ref.clone(), Arc::new(alert))));
         Self { alerts: all }
+    }
+
+    pub(crate) fn get(&self, alert: &AlertRef) -> Option<&Arc<Alert>> {
+        self.alerts.get(alert)
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<Alert>> {

@@ -124,6 +124,17 @@ impl LocalPolicy {
         }
     }
 
+    /// Whether it is known that nothing is defined at or below an entry point.
+    fn lacks(&self, entrypoint: &Entrypoint) -> bool {
+        let Kind::Rego { read: Some((outline, _)), .. } = &self.kind else { return false };
+        let wanted = entrypoint.to_string();
+        let defines = |rule: &str| {
+            let rest = format!("data.{rule}");
+            rest.strip_prefix(&wanted).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
+        !outline.definitions.iter().any(|definition| defines(&definition.rule))
+    }
+
     /// Rules that may be meant where none is named.
     fn candidates(&self) -> BTreeSet<&str> {
         let Kind::Rego { read: Some((outline, _)), .. } = &self.kind else {
@@ -157,7 +168,13 @@ pub(super) fn entrypoint(
         })
     };
     if let Some(named) = named {
-        return parsed(named);
+        let entrypoint = parsed(named)?;
+        // Asked for what nobody defines, both would say nothing, and nothing would ever change.
+        if from.lacks(&entrypoint) && to.lacks(&entrypoint) {
+            let message = format!("neither version defines {entrypoint}");
+            return Err(AppError::new(Code::Invalid, message, "name a rule that one of them has"));
+        }
+        return Ok(entrypoint);
     }
     if !from.is_rego() {
         return parsed("data.rules");

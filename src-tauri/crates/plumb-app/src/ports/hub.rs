@@ -36,6 +36,11 @@ impl App {
 }
 
 impl FleetHub {
+    /// Whatever else is asked of it.
+    pub(crate) fn client(&self) -> &HubClient {
+        &self.client
+    }
+
     fn of_fleet(&self, what: &str) -> String {
         format!("/v1/hub/fleets/{}/{what}", path_part(&self.fleet))
     }

@@ -1,7 +1,6 @@
 //! The inbox, page by page, and one alert with its reasons.
 
-use jiff::Timestamp;
-use plumb_alert::{Alert, AlertRef, Retention, RoutingPolicy, State, explain};
+use plumb_alert::{Alert, AlertRef, Refusal, Retention, State, explain};
 
 use crate::{
     alerts::{
@@ -14,7 +13,7 @@ use crate::{
     error::{AppError, Code},
     views::{
         PAGE_ROWS_MAX,
-        alerts::{AlertView, AlertsPage, InboxSource, InboxView, RetentionView, WhyView},
+        alerts::{AlertView, AlertsPage, InboxView, RetentionView, WhyView},
         convert::ms,
         fleet::LabelView,
     },
@@ -26,24 +25,11 @@ const RETENTION_DAYS_MAX: u32 = 3_650;
 impl App {
     /// A page of the inbox that a fleet uses.
     pub async fn alerts(&self, fleet: &str, page: &AlertsPage) -> Result<InboxView, AppError> {
-        self.state(fleet)?;
         let page = AlertsPage { limit: page.limit.clamp(1, PAGE_ROWS_MAX), ..page.clone() };
-        self.look_again_without_a_watcher();
-        let inbox = self.0.alerts.inbox();
-        let (mirror, now) = (self.0.alerts.mirror().await?, self.now());
-        let me = self.my_names();
-        let told = lines(&mirror, &around(inbox.policy(), &me, &mirror, now), &page);
-        let durability = inbox.durability();
+        let (desk, now, me) = (self.desk(fleet).await?, self.now(), self.my_names());
+        let told = lines(&desk.mirror, &desk.around(&me, now), &page);
         Ok(InboxView {
-            source: InboxSource {
-                hub: None,
-                backend: durability.backend.to_owned(),
-                place: durability.place,
-                survives_restart: durability.survives_restart,
-                as_of_ms: None,
-                offline: None,
-                not_told: None,
-            },
+            source: desk.source,
             me: self.me(),
             now_ms: ms(now),
             counts: told.counts,
@@ -51,18 +37,17 @@ impl App {
             total: told.total,
             offset: told.offset,
             lines: told.shown,
-            tentative: Vec::new(),
+            tentative: desk.claims,
         })
     }
 
     /// One alert, with why it stands as it does.
     pub async fn alert(&self, fleet: &str, alert: &str) -> Result<AlertView, AppError> {
-        self.state(fleet)?;
-        let inbox = self.0.alerts.inbox();
-        let found = inbox.alert(&alert_ref(alert)?).await.map_err(refused)?;
-        let mirror = self.0.alerts.mirror().await?;
-        let me = self.my_names();
-        Ok(alert_view(&found, &around(inbox.policy(), &me, &mirror, self.now()), &mirror))
+        let (desk, me) = (self.desk(fleet).await?, self.my_names());
+        let alert = alert_ref(alert)?;
+        let found =
+            desk.mirror.get(&alert).ok_or_else(|| refused(Refusal::NoAlert { alert }.into()))?;
+        Ok(alert_view(found, &desk.around(&me, self.now()), &desk.mirror))
     }
 
     /// What retention would remove of the console's own inbox; removes nothing.
@@ -71,7 +56,7 @@ impl App {
         fleet: &str,
         acked_days: u32,
     ) -> Result<RetentionView, AppError> {
-        self.state(fleet)?;
+        let hub = self.desk(fleet).await?.hub;
         if acked_days > RETENTION_DAYS_MAX {
             return Err(AppError::new(
                 Code::Invalid,
@@ -86,15 +71,8 @@ impl App {
             alerts: preview.expiring.alerts,
             first_acked_at_ms: preview.expiring.first_acked_at.map(ms),
             last_acked_at_ms: preview.expiring.last_acked_at.map(ms),
-            elsewhere: None,
+            elsewhere: hub.map(|_| "alerts of a hub are removed there: plumb hub retention --data DIR --acked-days DAYS".to_owned()),
         })
-    }
-
-    /// A command does not hear what others change, so it looks itself.
-    fn look_again_without_a_watcher(&self) {
-        if !self.0.options.sweep_on_period {
-            self.0.alerts.forget();
-        }
     }
 
     /// By which name this console holds alerts: the person of the roster, or else the user and machine.
@@ -109,16 +87,6 @@ impl App {
         let user = operator.split_once('@').map(|(user, _)| user.to_owned());
         [Some(self.me()), Some(operator.clone()), user].into_iter().flatten().collect()
     }
-}
-
-pub(crate) fn around<'a>(
-    policy: &'a RoutingPolicy,
-    me: &'a [String],
-    mirror: &Mirror,
-    now: Timestamp,
-) -> Around<'a> {
-    let cooling = mirror.cooling(policy, now);
-    Around { policy, me, cooling, tentative: std::collections::BTreeSet::new(), now }
 }
 
 pub(crate) fn alert_ref(text: &str) -> Result<AlertRef, AppError> {

@@ -1,15 +1,17 @@
 //! Incidents of an inbox, and the timeline of one.
 
+use std::cmp::Reverse;
+
 use plumb_alert::{
-    Incident, IncidentEvent, IncidentRef, IncidentState, TimelineEntry, Why, postmortem_draft,
+    Incident, IncidentEvent, IncidentRef, IncidentState, Refusal, TimelineEntry, Why,
+    postmortem_draft,
 };
 use plumb_inbox::{IncidentQuery, LIST_MAX};
 
 use crate::{
-    alerts::refused,
+    alerts::{hub::KeptIncident, refused},
     app::App,
     error::{AppError, Code},
-    queries::alerts::around,
     views::{
         convert::ms,
         incidents::{IncidentRow, IncidentStateView, IncidentView, TimelineKind, TimelineView},
@@ -26,7 +28,16 @@ impl App {
         fleet: &str,
         with_closed: bool,
     ) -> Result<Vec<IncidentRow>, AppError> {
-        self.state(fleet)?;
+        if let Some(hub) = self.desk(fleet).await?.hub {
+            let seen = hub.seen();
+            let open = |one: &&KeptIncident| {
+                let state = one.incident.state;
+                with_closed || matches!(state, IncidentState::Open | IncidentState::Mitigating)
+            };
+            let mut found: Vec<&KeptIncident> = seen.incidents.iter().filter(open).collect();
+            found.sort_by_key(|one| (one.incident.severity, Reverse(one.incident.opened_at)));
+            return Ok(found.into_iter().map(|one| incident_row(&one.incident)).collect());
+        }
         let query = IncidentQuery { service: None, with_closed, limit: LIST_MAX };
         let found = self.0.alerts.inbox().incidents(&query).await.map_err(refused)?;
         Ok(found.iter().map(incident_row).collect())
@@ -34,14 +45,12 @@ impl App {
 
     /// One incident with its timeline.
     pub async fn incident(&self, fleet: &str, incident: &str) -> Result<IncidentView, AppError> {
-        self.state(fleet)?;
-        let inbox = self.0.alerts.inbox();
         let incident = incident_ref(incident)?;
-        let (found, timeline) = inbox.timeline(&incident).await.map_err(refused)?;
-        let mirror = self.0.alerts.mirror().await?;
-        let me = self.my_names();
-        let around = around(inbox.policy(), &me, &mirror, self.now());
-        let of_it = mirror.iter().filter(|alert| alert.incident_ref.as_ref() == Some(&incident));
+        let (found, timeline) = self.with_timeline(fleet, &incident).await?;
+        let (desk, me) = (self.desk(fleet).await?, self.my_names());
+        let around = desk.around(&me, self.now());
+        let of_it =
+            desk.mirror.iter().filter(|alert| alert.incident_ref.as_ref() == Some(&incident));
         let alerts = of_it.take(ALERTS_NAMED).map(|alert| around.row(alert)).collect();
         Ok(IncidentView {
             row: incident_row(&found),
@@ -54,12 +63,24 @@ impl App {
         })
     }
 
+    async fn with_timeline(
+        &self,
+        fleet: &str,
+        incident: &IncidentRef,
+    ) -> Result<(Incident, Vec<TimelineEntry>), AppError> {
+        let Some(hub) = self.desk(fleet).await?.hub else {
+            return self.0.alerts.inbox().timeline(incident).await.map_err(refused);
+        };
+        let seen = hub.seen();
+        let kept = seen.incidents.iter().find(|one| one.incident.incident_ref == *incident);
+        let gone = || refused(Refusal::NoIncident { incident: incident.clone() }.into());
+        kept.map(|one| (one.incident.clone(), one.timeline.clone())).ok_or_else(gone)
+    }
+
     /// The draft of a postmortem, in Markdown.
     pub async fn incident_draft(&self, fleet: &str, incident: &str) -> Result<String, AppError> {
-        self.state(fleet)?;
-        let incident = incident_ref(incident)?;
-        let timeline = self.0.alerts.inbox().timeline(&incident).await.map_err(refused)?;
-        Ok(postmortem_draft(&timeline.0, &timeline.1))
+        let (incident, timeline) = self.with_timeline(fleet, &incident_ref(incident)?).await?;
+        Ok(postmortem_draft(&incident, &timeline))
     }
 }
 

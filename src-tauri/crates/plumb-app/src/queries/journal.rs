@@ -183,13 +183,11 @@ struct Stored {
 
 impl Stored {
     async fn open(app: &App, run: RunId) -> Result<Self, AppError> {
-        let (plan, fleet) = {
-            let kept = app.kept_run(run).await?;
-            (app.kept_plan(run, kept.plan).await?, kept.fleet)
-        };
+        let kept = app.kept_run(run).await?;
+        let plan_hash = app.hash_of_kept_plan(run, kept.plan).await?;
+        let fleet = kept.fleet;
         let mut conn = app.record().read().await?;
         let heads = plumb_store::heads::list(&mut conn, run).await?;
-        let plan_hash = plan.hash();
         Ok(Self { conn, header: Header::new(run, plan_hash, fleet), plan_hash, heads, next: 0 })
     }
 

@@ -1,7 +1,11 @@
 //! Listens to what changes, and tells what is worth a notification.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
+use plumb_alert::{AlertRef, State};
 use plumb_fleet::FleetId;
 use tokio::sync::{broadcast, mpsc};
 use tracing::warn;
@@ -10,7 +14,7 @@ use crate::{
     app::App,
     error::AppError,
     ids,
-    notifications::{Noticed, Notification, Requested, requested},
+    notifications::{Assigned, Noticed, Notification, Requested, assigned, requested},
     topics::Topic,
     views::run::RunPhase,
 };
@@ -92,7 +96,9 @@ impl App {
             known.extend(self.requests(&state.name).await?.into_iter().map(|(digest, _)| digest));
             fleets.insert(state.name.clone());
         }
-        Ok(Noticed::since(self.now().as_millisecond(), runs, known))
+        let mut noticed = Noticed::since(self.now().as_millisecond(), runs, known);
+        noticed.fresh_alerts(self.for_me().await?.into_keys().collect());
+        Ok(noticed)
     }
 
     /// What a topic is worth telling; nothing of a fleet that is to be quiet.
@@ -123,9 +129,61 @@ impl App {
                 }
                 (fleet.clone(), news)
             }
-            Topic::Shell | Topic::Node { .. } | Topic::Alerts => return Ok(Vec::new()),
+            Topic::Alerts => return self.alert_news(noticed).await,
+            Topic::Shell | Topic::Node { .. } => return Ok(Vec::new()),
         };
         if news.is_empty() || self.is_quiet(&fleet).await? { Ok(Vec::new()) } else { Ok(news) }
+    }
+
+    /// Alerts that came to somebody here, but for those of fleets that are to be quiet.
+    async fn alert_news(&self, noticed: &mut Noticed) -> Result<Vec<Notification>, AppError> {
+        let mut for_me = self.for_me().await?;
+        let fresh = noticed.fresh_alerts(for_me.keys().cloned().collect());
+        let mut told = Vec::new();
+        for alert in fresh.into_iter().filter_map(|alert| for_me.remove(&alert)) {
+            if !self.is_quiet(&alert.fleet).await? {
+                told.push(alert);
+            }
+        }
+        Ok(assigned(&told))
+    }
+
+    /// Alerts that are for somebody here, by reference: the policy gives them, or they were claimed in their name by
+    /// another program. What this one claimed is no news to them.
+    async fn for_me(&self) -> Result<BTreeMap<String, Assigned>, AppError> {
+        let (me, now) = (self.my_names(), self.now());
+        let fleets: Vec<FleetId> = self.fleet_states().iter().map(|it| it.name.clone()).collect();
+        let mut found = BTreeMap::new();
+        for fleet in &fleets {
+            let desk = self.desk(fleet.as_str()).await?;
+            let around = desk.around(&me, now);
+            for alert in desk.mirror.iter().filter(|alert| around.is_mine(alert)) {
+                // The console's own inbox has alerts of every fleet.
+                let elsewhere = desk.hub.is_none()
+                    && alert.service != fleet.as_str()
+                    && fleets.iter().any(|other| alert.service == other.as_str());
+                if elsewhere || self.claimed_here(&alert.alert_ref) {
+                    continue;
+                }
+                let owner = match alert.state() {
+                    State::Processing { owner, .. } => Some(owner.clone()),
+                    _ => None,
+                };
+                found.entry(alert.alert_ref.to_string()).or_insert_with(|| Assigned {
+                    alert: alert.alert_ref.to_string(),
+                    fleet: fleet.to_string(),
+                    severity: alert.severity.to_string(),
+                    title: alert.title.clone(),
+                    service: alert.service.clone(),
+                    owner,
+                });
+            }
+        }
+        Ok(found)
+    }
+
+    fn claimed_here(&self, alert: &AlertRef) -> bool {
+        self.0.claimed.lock().expect("no panic while claims are held").contains(alert)
     }
 
     /// Digest and plan of each request that is kept about a fleet.

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use plumb_alert::{Decided, Ingested, SWEEPS, Sweep, detect, lifted};
+use plumb_alert::{Alert, Decided, Draft, Ingested, SWEEPS, Sweep, detect, lifted};
 use plumb_fleet::{NodeId, Snapshot};
 use plumb_inbox::{AlertQuery, InboxError, LIST_MAX};
 use tracing::{debug, warn};
 
 use crate::{
-    alerts::refused,
+    alerts::{hub::HubInbox, refused},
     app::{App, Loaded},
     current::Current,
     error::{AppError, chain},
@@ -44,6 +44,9 @@ impl App {
             desired: &current.desired,
             now,
         });
+        if let Some(hub) = self.hub_inbox(loaded) {
+            return Ok(self.tell_hub_inbox(&hub, loaded, current, drafts).await);
+        }
         let inbox = self.0.alerts.inbox();
         let since = inbox.window(Some(LIFTED_MINUTES)).await.map_err(refused)?;
         let mut query = AlertQuery::since(since, LIST_MAX);
@@ -62,6 +65,28 @@ impl App {
         }
         Ok(told)
     }
+
+    /// The same for the inbox of a hub, which is also read again. A hub that does not answer is told by the next sweep.
+    async fn tell_hub_inbox(
+        &self,
+        hub: &HubInbox,
+        loaded: &Loaded,
+        current: &Current,
+        mut drafts: Vec<Draft>,
+    ) -> usize {
+        let known: Vec<Alert> = hub.seen().mirror.iter().map(|it| it.as_ref().clone()).collect();
+        let ours = |alert: &Alert| alert.service == loaded.fleet.name.as_str();
+        let known: Vec<Alert> = known.into_iter().filter(ours).collect();
+        drafts.extend(lifted(&known, &drafts, &unheard(&current.snapshot)));
+        let told = drafts.len();
+        match self.hub_client(loaded).await {
+            Ok(Some(client)) => hub.follow(&client, drafts, self.now()).await,
+            Ok(None) => {}
+            Err(error) => hub.lost(&error),
+        }
+        self.announce([Topic::Alerts]);
+        told
+    }
 }
 
 /// Nodes that gave no answer at their last look.
@@ -72,9 +97,7 @@ fn unheard(snapshot: &Snapshot) -> BTreeSet<NodeId> {
 }
 
 /// The alerts of reports that were taken.
-fn kept(
-    answers: Vec<Result<Decided<Ingested>, InboxError>>,
-) -> impl Iterator<Item = plumb_alert::Alert> {
+fn kept(answers: Vec<Result<Decided<Ingested>, InboxError>>) -> impl Iterator<Item = Alert> {
     answers.into_iter().filter_map(|answer| match answer {
         Ok(decided) => Some(decided.value.alert().clone()),
         Err(error) => {

@@ -33,6 +33,10 @@ pub struct DryRunView {
 pub struct ContentChangeView {
     /// In one line.
     pub sentence: String,
+    /// What flips, one line a kind with an example, the gravest first.
+    pub kinds: Vec<String>,
+    /// SHA-256 of the whole report; none where they were not compared.
+    pub report: Option<String>,
     pub from_version: Option<String>,
     pub to_version: Option<String>,
     /// Why they were not compared.
@@ -57,6 +61,11 @@ impl ContentChangeView {
         let count = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
         Self {
             sentence: change.sentence(),
+            kinds: change.kinds().collect(),
+            report: match &change.compared {
+                Compared::Yes { report, .. } => Some(report.to_string()),
+                Compared::No { .. } => None,
+            },
             from_version: version(&change.from),
             to_version: version(&change.to),
             not_compared,

@@ -35,6 +35,11 @@ pub enum AboutView {
         fleet: String,
         plan: String,
     },
+    /// An alert, or the inbox where it is about many.
+    Alert {
+        fleet: String,
+        alert: Option<String>,
+    },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS, JsonSchema)]

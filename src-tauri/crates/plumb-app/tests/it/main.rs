@@ -8,6 +8,7 @@ mod decisions;
 mod dry_runs;
 mod fleet;
 mod gates;
+mod hub_alerts;
 mod interrupted;
 mod journals;
 mod keys;

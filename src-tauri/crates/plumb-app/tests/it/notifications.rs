@@ -4,6 +4,7 @@ use plumb_app::{
     App, AppOptions,
     notifications::Notification,
     views::{
+        alerts::{AlertAct, AlertLine, AlertsPage},
         plan::{ActionKind, ActionRequest, NodeSelection},
         rollout::{GateRequest, RolloutRequest, ShapeRequest},
         run::RunPhase,
@@ -118,4 +119,33 @@ async fn the_desktop_is_told_that_somebody_asks_for_approval_at_another_console(
     assert!(asked.body.contains("rick") && asked.body.contains("1 of storage"), "{asked:?}");
     window.close().await;
     asks.close().await;
+}
+
+/// What the policy gives to me is told once; what I claimed myself is no news, and a quiet fleet tells nothing.
+#[tokio::test]
+async fn the_desktop_is_told_of_alerts_that_are_for_me() {
+    let world = World::start(&[("gw-1", "v1.signed.json")]).await;
+    std::fs::create_dir_all(world.path("data")).expect("a folder");
+    let policy = "routes: [{name: fleet, kind_in: [PolicyVersionMismatch], assign_to: mira}]";
+    std::fs::write(world.path("data/alert_routing_policy.yml"), policy).expect("written");
+    let options = AppOptions { operator: "mira@laptop".to_owned(), ..world.options() };
+    let app = App::open(options).await.expect("the files open");
+    app.add_fleet(world.path("fleet.toml").as_str()).await.expect("the fleet opens");
+    let mut heard = app.notifications();
+    app.sweep("eu").await.expect("a sweep");
+    let news = told(&mut heard).await;
+    assert_eq!(news.title, "P2 for you: nodes run another policy version than the desired one");
+    assert!(news.body.starts_with("eu: eu, waits to be claimed"), "{news:?}");
+    assert!(!news.urgent);
+    let page = AlertsPage { mine: true, limit: 10, ..AlertsPage::default() };
+    let mine = app.alerts("eu", &page).await.expect("an inbox");
+    let AlertLine::Alert(row) = &mine.lines[0] else { panic!("{mine:?}") };
+    let refs = [row.alert.clone()];
+    app.act_on_alerts("eu", &refs, &AlertAct::Claim).await.expect("it is free");
+    let failed = AlertAct::Fail { error: "not now".to_owned(), retry_after_s: Some(0) };
+    app.act_on_alerts("eu", &refs, &failed).await.expect("it is held");
+    app.set_quiet("eu", true).await.expect("a setting");
+    app.sweep("eu").await.expect("a sweep");
+    app.close().await;
+    assert_eq!(heard.recv().await, None, "nothing else was worth it");
 }

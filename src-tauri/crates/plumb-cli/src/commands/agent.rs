@@ -257,6 +257,7 @@ impl Serve {
         config.watch = !self.no_watch;
         config.alerts = self.alerts()?;
         config.governance = self.governance.governance()?;
+        config.refused_list = self.governance.refused_list()?;
         let mut opa = None;
         if let Some(packs) = self.packs.config(self.state_dir.as_deref())? {
             // What is wrong with an OPA is said before anything is opened.

@@ -1,5 +1,7 @@
 //! `alerts`: the tools of the field, asked of a hub.
 
+mod read;
+
 use clap::{Args, Subcommand};
 use plumb_app::hub::path_part;
 use serde_json::{Map, Value, json};
@@ -25,6 +27,8 @@ pub(crate) enum Alerts {
     Dashboard(Dashboard),
     /// Tell the hub of something
     Ingest(Box<Ingest>),
+    /// Read what fires in an Alertmanager or a Prometheus now, and tell the hub of it
+    Read(read::Read),
     /// Take alerts that nobody holds, the worst first
     Claim(Claim),
     /// Close an alert
@@ -178,6 +182,13 @@ pub(crate) struct ToIncident {
 const ALERT: &str = "alert_ingest_tool";
 const ONCALL: &str = "oncall_tool";
 
+fn ingested(out: &Output, answer: &Value) {
+    let again = if answer["deduped"] == true { "seen again, " } else { "" };
+    let (alert, times) = (text(&answer["alert_ref"]), &answer["occurrences"]);
+    out.say(format!("{alert}: {again}{times} times"));
+    reasons(out, answer);
+}
+
 impl Alerts {
     pub(crate) async fn run(&self, session: Session<'_>) -> Outcome {
         let out = session.out;
@@ -199,16 +210,9 @@ impl Alerts {
             }
             Self::Ingest(ingest) => {
                 let answer = ingest.hub.tool(ALERT, "ingest", ingest.arguments()).await?;
-                out.show(&answer, |out| {
-                    let again = if answer["deduped"] == true { "seen again, " } else { "" };
-                    out.say(format!(
-                        "{}: {again}{} times",
-                        text(&answer["alert_ref"]),
-                        answer["occurrences"]
-                    ));
-                    reasons(out, &answer);
-                });
+                out.show(&answer, |out| ingested(out, &answer));
             }
+            Self::Read(read) => return read.run(session).await,
             Self::Claim(claim) => {
                 let answer = claim.hub.tool(ALERT, "claim", claim.arguments()).await?;
                 out.show(&answer, |out| {

@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// Help texts, the same as in the window, by topic.
-const TOPICS: [(&str, &str); 18] = [
+const TOPICS: [(&str, &str); 19] = [
     ("actions", include_str!("../../../../../assets/help/actions.md")),
     ("agent", include_str!("../../../../../assets/help/agent.md")),
     ("approvals", include_str!("../../../../../assets/help/approvals.md")),
@@ -29,6 +29,7 @@ const TOPICS: [(&str, &str); 18] = [
     ("opa-sidecar", include_str!("../../../../../assets/help/opa-sidecar.md")),
     ("policy-packs", include_str!("../../../../../assets/help/policy-packs.md")),
     ("rollouts", include_str!("../../../../../assets/help/rollouts.md")),
+    ("runbooks", include_str!("../../../../../assets/help/runbooks.md")),
     ("troubleshooting", include_str!("../../../../../assets/help/troubleshooting.md")),
 ];
 

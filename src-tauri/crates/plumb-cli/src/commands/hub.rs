@@ -10,7 +10,7 @@ mod token;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use plumb_hub::{HubError, wire};
+use plumb_hub::{AlertSettings, HubError, PostgresSettings, StatePlace, wire};
 
 use access::HubArgs;
 pub(crate) use keep::{MigrationDocument, RetentionDocument};
@@ -18,6 +18,7 @@ pub(crate) use serve::HubStarted;
 
 use crate::{
     args::LogFormat,
+    commands::fleet::read_text,
     exit::{Exit, Failure, Outcome},
     session::Session,
     text::{
@@ -103,19 +104,47 @@ impl Audit {
     }
 }
 
-/// Folder of a hub on this machine.
+/// Where a hub on this machine keeps what it knows.
 #[derive(Debug, Args)]
 pub(crate) struct FolderArgs {
     /// Folder of everything the hub keeps
     #[arg(long = "data", value_name = "DIR", env = "PLUMB_HUB_DATA")]
     pub(crate) data: Option<PathBuf>,
+    /// File with the address of a PostgreSQL database that hubs share, as postgresql://user:password@host:5432/db, instead of
+    /// files in that folder; or the address itself in PLUMB_HUB_DATABASE_URL
+    #[arg(long = "database-file", value_name = "FILE", env = "PLUMB_HUB_DATABASE_FILE")]
+    pub(crate) database: Option<String>,
 }
+
+/// Most bytes of an address.
+const DSN_BYTES_MAX: u64 = 4 << 10;
+const DATABASE_VARIABLE: &str = "PLUMB_HUB_DATABASE_URL";
 
 impl FolderArgs {
     pub(crate) fn required(&self) -> Result<&PathBuf, Failure> {
         self.data.as_ref().ok_or_else(|| {
             Failure::usage("no data folder is given", "give --data DIR, or set PLUMB_HUB_DATA")
         })
+    }
+
+    /// The database that is named; an address holds a password, so it is no argument.
+    pub(crate) fn database(&self) -> Result<Option<PostgresSettings>, Failure> {
+        let (variable, dsn) = match (&self.database, std::env::var(DATABASE_VARIABLE)) {
+            (Some(file), _) => ("--database-file", read_text(file, DSN_BYTES_MAX)?),
+            (None, Ok(dsn)) => (DATABASE_VARIABLE, dsn),
+            (None, Err(_)) => return Ok(None),
+        };
+        let settings = AlertSettings::postgres(variable, dsn.trim().to_owned());
+        match settings.map_err(|error| Failure::usage(error.to_string(), "see: plumb help hub"))? {
+            AlertSettings::Postgres(settings) => Ok(Some(settings)),
+            _ => Ok(None),
+        }
+    }
+
+    /// Where a hub keeps identities and all that; nothing where neither folder nor database is named.
+    pub(crate) fn place(&self) -> Result<Option<StatePlace>, Failure> {
+        let database = self.database()?.map(StatePlace::Postgres);
+        Ok(database.or_else(|| self.data.as_ref().map(StatePlace::from)))
     }
 }
 

@@ -34,7 +34,8 @@ pub(crate) struct Impact {
     /// Version of the fleet, or a bundle file
     #[arg(long, value_name = "VERSION|FILE")]
     to: String,
-    /// Requests to ask beside the generated ones: a JSON list, JSON lines, or a decision log of OPA
+    /// Requests to ask beside the generated ones: a JSON list, JSON lines, or a decision log of OPA;
+    /// those that the fleet file names unless given
     #[arg(long, value_name = "FILE")]
     requests: Option<String>,
     /// Rule to ask of Rego; found by itself where only one is called allow
@@ -58,14 +59,15 @@ enum ReadingChoice {
 
 impl Impact {
     pub(crate) async fn run(&self, session: Session<'_>) -> Outcome {
-        let requests = match &self.requests {
+        let mut requests = match &self.requests {
             Some(file) => impact::requests::read(file, &read_text(file, REQUESTS_BYTES_MAX)?)?,
             None => Vec::new(),
         };
+        let entrypoint = self.entrypoint.clone();
         if is_file(&self.from) && is_file(&self.to) {
             let (from, to) = (of_file(&self.from)?, of_file(&self.to)?);
             let reading = self.reading.unwrap_or(ReadingChoice::Documented);
-            return self.compare(session, from, to, requests, reading).await;
+            return self.compare(session, (from, to), (requests, entrypoint), reading).await;
         }
         session
             .with_fleet(async |app, fleet| {
@@ -78,7 +80,12 @@ impl Impact {
                         Reading::Documented => ReadingChoice::Documented,
                     },
                 };
-                self.compare(session, from, to, requests, reading).await
+                let (of_fleet, its_entrypoint) = app.asked_of_contents(fleet).await?;
+                if self.requests.is_none() {
+                    requests = of_fleet;
+                }
+                let entrypoint = entrypoint.or(its_entrypoint);
+                self.compare(session, (from, to), (requests, entrypoint), reading).await
             })
             .await
     }
@@ -86,16 +93,14 @@ impl Impact {
     async fn compare(
         &self,
         session: Session<'_>,
-        from: NamedBundle,
-        to: NamedBundle,
-        requests: Vec<RecordedRequest>,
+        (from, to): (NamedBundle, NamedBundle),
+        (requests, entrypoint): (Vec<RecordedRequest>, Option<String>),
         reading: ReadingChoice,
     ) -> Outcome {
         let reading = match reading {
             ReadingChoice::Documented => Reading::Documented,
             ReadingChoice::Field => Reading::Field,
         };
-        let entrypoint = self.entrypoint.clone();
         let request = ImpactRequest { from, to, requests, entrypoint, reading, seed: self.seed };
         let evaluators = Evaluators::of_this_program()?;
         let view = impact::impact(&evaluators, &request, |_| {}).await;

@@ -63,12 +63,14 @@ pub(crate) enum Refused {
     },
     /// Take a signed list from a file
     Import(SignedFile),
+    /// Take the signed list of the hub that the fleet file names
+    Fetch,
     /// Write the newest signed list to a file
     Export {
         #[arg(short, long, value_name = "FILE")]
         output: Utf8PathBuf,
     },
-    /// Send roster and newest list to every agent of the fleet
+    /// Send the newest list to the hub that the fleet file names, and with the roster to every agent of the fleet
     Push,
 }
 
@@ -90,6 +92,7 @@ impl Refused {
                         let text = file.read(FILE_BYTES_MAX)?;
                         app.import_refused(fleet, text.as_bytes()).await?
                     }
+                    Self::Fetch => app.fetch_refused(fleet).await?,
                     Self::Export { output } => app.export_refused(fleet, output.clone()).await?,
                     Self::Clear { .. } => return self.clear(session, app, fleet).await,
                     Self::Push => {

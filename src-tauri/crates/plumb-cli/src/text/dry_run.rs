@@ -34,6 +34,9 @@ pub(crate) fn found(out: &Output, report: &DryRunView) {
         let line = format!("  {}", printable(&change.sentence));
         let harmless = change.not_compared.is_none() && change.flips + change.not_evaluated == 0;
         out.say(if harmless { line } else { out.style.paint(Hue::Orange, &line) });
+        for kind in &change.kinds {
+            out.say(format!("    {}", printable(kind)));
+        }
     }
     for line in &report.changed {
         out.say(out.style.bad(&format!("  otherwise than before: {}", printable(line))));

@@ -163,7 +163,9 @@ fn whoever_has_the_map_and_its_passphrase_sees_what_a_token_stands_for() {
     let kept = fs::read_to_string(world.path().join("tokens.map")).expect("a map");
     let page = world.check("evidence report run.zip", 0).stdout;
     let all = signing(&world, "evidence unmask tokens.map", 0).stdout;
-    let (token, secret) = all.lines().find_map(|line| line.split_once("  ")).expect("a token");
+    // The longest: a short one may well stand in a page as part of a word.
+    let tokens = all.lines().filter_map(|line| line.split_once("  "));
+    let (token, secret) = tokens.max_by_key(|(_, secret)| secret.len()).expect("a token");
     assert!(token.starts_with("redacted-") && !kept.contains(secret), "{all}");
     assert!(!page.contains(secret), "{secret}");
     let one = signing(&world, &format!("evidence unmask tokens.map {token}"), 0).stdout;

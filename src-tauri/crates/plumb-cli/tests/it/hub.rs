@@ -3,7 +3,7 @@
 
 use std::{
     collections::BTreeSet,
-    fs,
+    env, fs,
     path::{Path, PathBuf},
     process::Command,
     thread,
@@ -228,4 +228,46 @@ fn everything_acknowledged_is_there_after_a_kill() {
 fn count(address: &str, token: &str) -> u64 {
     let answer = try_ask(address, "GET", "/v1/alerts/dashboard", Some(token), "");
     answer.ok().and_then(|(_, board)| board["counts"]["new"].as_u64()).unwrap_or_default()
+}
+
+/// The program of others that reads an OpenAPI document and asks everything that it allows, and what it does not; or
+/// nothing, said loudly. `cargo xtask setup` installs it from PyPI.
+fn schemathesis() -> Option<PathBuf> {
+    let folders = env::var_os("PATH").unwrap_or_default();
+    let on_path = env::split_paths(&folders).map(|folder| folder.join("schemathesis"));
+    let named = env::var_os("PLUMB_SCHEMATHESIS").map(PathBuf::from);
+    let tree = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../..");
+    let ours = tree.join("target/tools/schemathesis/bin/schemathesis");
+    let found = named.into_iter().chain(on_path).chain([ours]).find(|program| program.is_file());
+    if found.is_none() {
+        eprintln!(
+            "!!!! NOT CHECKED: schemathesis is not there; install it with `cargo xtask setup`"
+        );
+    }
+    found
+}
+
+#[test]
+fn schemathesis_finds_no_error_of_the_server() {
+    let Some(program) = schemathesis() else { return };
+    let world = World::empty();
+    let (admin, _) = token(&world, "admin");
+    let hub = start(&world);
+    let ran = Command::new(program)
+        .args(["run", &format!("{}/v1/openapi.json", hub.url())])
+        .args(["--header", &format!("Authorization: Bearer {admin}")])
+        // What else it can find fault with, such as fields that nobody asked for, is a matter of taste.
+        .args(["--checks", "not_a_server_error", "--phases", "fuzzing", "--workers", "4"])
+        .args(["--max-examples", "3", "--seed", "20260303", "--request-timeout", "60"])
+        .args(["--suppress-health-check", "all", "--no-color", "--generation-database", "none"])
+        .current_dir(world.path())
+        .output()
+        .expect("it starts");
+    let said = String::from_utf8_lossy(&ran.stdout);
+    assert!(ran.status.success(), "{said}\n{}", String::from_utf8_lossy(&ran.stderr));
+    // It went on answering all the time, and says so now.
+    let address = hub.url().trim_start_matches("http://");
+    let (status, _) = try_ask(address, "GET", "/healthz", None, "").expect("an answer");
+    assert_eq!(status, 200);
+    hub.stop();
 }

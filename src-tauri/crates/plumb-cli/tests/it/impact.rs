@@ -158,3 +158,37 @@ fn versions_of_the_fleet_are_compared_by_name() {
     let document = world.document(&words, 0, "impact");
     assert_eq!(document["from"]["label"], versions[0]);
 }
+
+#[test]
+fn the_harm_in_the_harmless_release_of_the_demo_is_told() {
+    let world = World::demo(1);
+    let document = world.document("policy impact --from 2.0.0 --to 2.0.1", 1, "impact");
+    let flips = document["flips"].as_array().unwrap();
+    let wider: Vec<(&str, &str)> = flips
+        .iter()
+        .map(|flip| {
+            assert_eq!(flip["change"], "wider", "{document:#}");
+            let rule = |side: &str| flip[side]["rule"].as_str().unwrap_or_default();
+            (rule("before"), rule("after"))
+        })
+        .collect();
+    assert!(wider.contains(&("cards.pan.read", "cards")), "{wider:?}");
+    let international = ("payments.transfer.international", "payments.transfer");
+    assert!(wider.contains(&international), "{wider:?}");
+    assert_eq!(wider.len(), 2, "{document:#}");
+    // Recorded requests weigh as often as they were asked.
+    let weights: Vec<u64> = flips.iter().map(|flip| flip["weight"].as_u64().unwrap()).collect();
+    assert!(weights.iter().all(|weight| *weight > 200), "{weights:?}");
+    assert_eq!(document["requests"]["recorded"], 0);
+    assert_eq!(document["requests"]["given"], 8, "those beside the fleet file");
+    // To a reader of text nothing happened: the same rules in another order.
+    let [before, after] = ["2.0.0", "2.0.1"].map(|version| {
+        let file = world.path().join(format!("demo/bundles/payments-{version}.signed.json"));
+        let bundle: Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
+        let rules = bundle["policies"].as_array().unwrap().iter().map(Value::to_string);
+        let mut rules: Vec<String> = rules.collect();
+        rules.sort();
+        rules
+    });
+    assert_eq!(before, after);
+}

@@ -20,6 +20,7 @@ mod looks;
 mod reading;
 mod recorded;
 mod rollouts;
+mod runbooks;
 mod schema;
 mod serving;
 mod strict;

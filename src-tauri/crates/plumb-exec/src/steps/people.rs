@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use jiff::{SignedDuration, Timestamp};
 use plumb_fleet::PlanHash;
 use plumb_journal::{Bypass, Event, StepEvent, StepOutcome};
-use plumb_runbook::document::{Compiled, StepEffect};
+use plumb_runbook::document::{Compiled, PlannedStep, StepEffect};
 use serde_json::json;
 
 use super::state::{StepPhase, StepRun, StepsState};
@@ -29,9 +29,11 @@ pub enum StepWish {
         step: String,
         note: String,
     },
+    /// With the signed consent, where a roster rules the fleet.
     Approve {
         step: String,
         group: String,
+        envelope: Option<String>,
     },
     /// Carry out exactly this plan.
     Confirm {
@@ -250,7 +252,7 @@ fn decided(
             if !matches!(run.phase, StepPhase::Failed | StepPhase::InDoubt) {
                 return None;
             }
-            if planned.step.kind.mutates() && run.since.is_some() {
+            if is_never_repeated(planned, run) {
                 return Some(Err(StepOrderError::Mutates { step: named() }));
             }
             Some(Ok(StepEvent::Again { by }))
@@ -276,6 +278,12 @@ fn of_group(order: &StepOrder, group: Option<&str>) -> Result<(), StepOrderError
     }
 }
 
+/// Whether doing it once more could do it twice.
+fn is_never_repeated(planned: &PlannedStep, run: &StepRun) -> bool {
+    let idempotent = run.effect.as_ref().is_some_and(StepEffect::is_idempotent);
+    planned.step.kind.mutates() && run.since.is_some() && !idempotent
+}
+
 /// Two roles that are never one person: who runs it, and each group that approves.
 fn approve(
     order: &StepOrder,
@@ -290,7 +298,11 @@ fn approve(
     if let Some((group, by)) = run.approvals.iter().find(|(_, by)| **by == order.by) {
         return Err(StepOrderError::Twice { by: by.clone(), group: group.clone() });
     }
-    Ok(StepEvent::Approved { group: group.to_owned(), by: order.by.clone() })
+    let envelope = match &order.what {
+        StepWish::Approve { envelope, .. } => envelope.clone(),
+        _ => None,
+    };
+    Ok(StepEvent::Approved { group: group.to_owned(), by: order.by.clone(), envelope })
 }
 
 fn given(reason: &str) -> Result<String, StepOrderError> {
@@ -384,7 +396,7 @@ pub fn waiting(plan: &Compiled, state: &StepsState) -> Vec<Waiting> {
                     .any(|at| plan.steps[at].rollback.is_some()));
         let (what, until) = match stuck {
             Some(StepPhase::Failed) => {
-                let again = !planned.step.kind.mutates() || run.since.is_none();
+                let again = !is_never_repeated(planned, run);
                 let (skip, back) = (planned.step.may_skip, can_go_back);
                 // One that its second way back stands in for is over.
                 if state.rollback.is_some() && planned.rollback.is_some() {

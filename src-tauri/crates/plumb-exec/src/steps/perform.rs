@@ -63,6 +63,44 @@ pub trait StepHandler: Send + Sync {
     fn figure(&self, query: &QueryStep) -> impl Future<Output = Result<f64, String>> + Send;
 }
 
+/// The events that what came of an errand comes to.
+pub(super) fn events_of(
+    plan: &Compiled,
+    state: &StepsState,
+    at: usize,
+    came: Came,
+) -> Vec<StepEvent> {
+    let mut happened = Vec::new();
+    let answer = match came {
+        Came::Answer(answer) => Some(answer),
+        Came::Frozen { until, answer } => {
+            happened.push(StepEvent::Frozen { until });
+            Some(answer)
+        }
+        Came::Unfrozen { answer } => {
+            happened.push(StepEvent::Unfrozen);
+            Some(answer)
+        }
+        Came::Planned { plan, summary, phrase } => {
+            happened.push(StepEvent::Planned { plan, summary, phrase });
+            None
+        }
+        Came::NotCarried { reason } => {
+            happened.push(StepEvent::NotCarried { reason });
+            None
+        }
+    };
+    if let Some(mut answer) = answer {
+        let breached = state.step(&plan.steps[at].id).and_then(|run| run.breached.clone());
+        if let Some(breached) = breached.filter(|_| answer.outcome != StepOutcome::InDoubt) {
+            answer.outcome = StepOutcome::Failed;
+            answer.detail = format!("stopped: {breached}");
+        }
+        happened.push(judge(plan, state, at, answer));
+    }
+    happened
+}
+
 type Ordered = (StepOrder, oneshot::Sender<Result<(), StepOrderError>>);
 
 /// Where people tell a run their word.
@@ -321,35 +359,7 @@ impl<H: StepHandler, J: Journal, C: Clock> Performing<'_, H, J, C> {
     fn came(&mut self, at: usize, came: Came) {
         self.noted.in_flight.remove(&at);
         self.stops.remove(&at);
-        let mut happened = Vec::new();
-        let answer = match came {
-            Came::Answer(answer) => Some(answer),
-            Came::Frozen { until, answer } => {
-                happened.push(StepEvent::Frozen { until });
-                Some(answer)
-            }
-            Came::Unfrozen { answer } => {
-                happened.push(StepEvent::Unfrozen);
-                Some(answer)
-            }
-            Came::Planned { plan, summary, phrase } => {
-                happened.push(StepEvent::Planned { plan, summary, phrase });
-                None
-            }
-            Came::NotCarried { reason } => {
-                happened.push(StepEvent::NotCarried { reason });
-                None
-            }
-        };
-        if let Some(mut answer) = answer {
-            let breached =
-                self.state.step(&self.plan.steps[at].id).and_then(|run| run.breached.clone());
-            if let Some(breached) = breached.filter(|_| answer.outcome != StepOutcome::InDoubt) {
-                answer.outcome = StepOutcome::Failed;
-                answer.detail = format!("stopped: {breached}");
-            }
-            happened.push(judge(self.plan, &self.state, at, answer));
-        }
+        let happened = events_of(self.plan, &self.state, at, came);
         for happened in happened {
             let step = self.plan.steps[at].id.clone();
             self.record(Event::Step { step, happened });

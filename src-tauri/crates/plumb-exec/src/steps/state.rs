@@ -255,7 +255,7 @@ impl StepRun {
             StepEvent::Planned { .. }
             | StepEvent::Confirmed { .. }
             | StepEvent::NotCarried { .. } => self.apply_to_plan(happened),
-            StepEvent::Approved { group, by } => {
+            StepEvent::Approved { group, by, .. } => {
                 self.approvals.insert(group.clone(), by.clone());
             }
             StepEvent::Breached { monitor, detail } => {

@@ -151,7 +151,11 @@ fn word(waiting: &WaitingFor, step: &str, answers: &BTreeMap<&str, &str>) -> Opt
         }
         WaitingFor::Approval { groups, .. } => {
             let group = groups.first()?.clone();
-            order(&format!("of {group}"), &[&group.clone()], StepWish::Approve { step, group })
+            order(
+                &format!("of {group}"),
+                &[&group.clone()],
+                StepWish::Approve { step, group, envelope: None },
+            )
         }
         WaitingFor::Confirmation { plan, phrase, .. } => {
             let (plan, typed) = (*plan, phrase.clone());
@@ -483,7 +487,11 @@ async fn two_groups_take_two_people_and_never_the_runner() {
     let order = |by: &str, group: &str, to: &str| StepOrder {
         by: by.to_owned(),
         groups: BTreeSet::from([group.to_owned()]),
-        what: StepWish::Approve { step: "consent".to_owned(), group: to.to_owned() },
+        what: StepWish::Approve {
+            step: "consent".to_owned(),
+            group: to.to_owned(),
+            envelope: None,
+        },
     };
     let asking = async {
         let attest = StepWish::Attest { step: "index".to_owned(), note: "log 1f".to_owned() };

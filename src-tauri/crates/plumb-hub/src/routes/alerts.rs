@@ -12,9 +12,9 @@ use plumb_alert::{
 };
 use plumb_inbox::Gate;
 use plumb_wire::alerts::{
-    Ack, AckBody, AlertToIncident, AlertsQuery, Claim, ConvertBody, DashboardQuery, Fail, FailBody,
-    IncidentAppendEvent, IncidentClose, IncidentsQuery, Ingest, List, MoveBody, NoteBody,
-    Notification, OpenQuery, ReleaseCheck, ResolutionBody, ToolCall, TriageBody,
+    Ack, AckBody, AlertToIncident, AlertsQuery, Claim, ClaimBody, ConvertBody, DashboardQuery,
+    Fail, FailBody, IncidentAppendEvent, IncidentClose, IncidentsQuery, Ingest, List, MoveBody,
+    NoteBody, Notification, OpenQuery, ReleaseCheck, ResolutionBody, ToolCall, TriageBody,
 };
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -38,6 +38,7 @@ pub(super) fn routes() -> Router<Hub> {
         .route("/v1/alerts/dashboard", get(dashboard))
         .route("/v1/alerts/claim", post(claim))
         .route("/v1/alerts/{alert}", get(one))
+        .route("/v1/alerts/{alert}/claim", post(claim_one))
         .route("/v1/alerts/{alert}/ack", post(ack))
         .route("/v1/alerts/{alert}/fail", post(fail))
         .route("/v1/alerts/{alert}/incident", post(to_incident))
@@ -92,7 +93,7 @@ async fn list(
         status_in: statuses.collect(),
         limit: query.limit,
     };
-    alerts::list(&hub, &caller, &wanted).await.map(Json)
+    alerts::list_after(&hub, &caller, &wanted, query.after.as_deref()).await.map(Json)
 }
 
 async fn one(State(hub): State<Hub>, caller: Caller, Path(alert): Path<String>) -> Answer {
@@ -113,6 +114,15 @@ async fn claim(
     extract::Json(wanted): extract::Json<Claim>,
 ) -> Answer {
     alerts::claim(&hub, &caller, &wanted).await.map(Json)
+}
+
+async fn claim_one(
+    State(hub): State<Hub>,
+    caller: Caller,
+    Path(alert): Path<String>,
+    extract::Json(wanted): extract::Json<ClaimBody>,
+) -> Answer {
+    alerts::claim_one(&hub, &caller, &alert, &wanted).await.map(Json)
 }
 
 async fn ack(

@@ -23,6 +23,10 @@ const GIVEN: &str = "PLUMB_INTERLEAVINGS";
 const ROUNDS_OF_THE_CONSOLE: usize = 1_000;
 /// Rounds between two looks at everything: what was claimed is settled, and time goes on.
 const ROUNDS_TOGETHER: usize = 25;
+/// The first seed; every pair of claimers has the next one.
+const SEED: u64 = 20_260_303;
+/// Pairs of claimers at one server.
+const LANES: usize = 4;
 /// One claim in so many is stopped dead before one of its steps.
 const DEATHS: u32 = 20;
 
@@ -168,10 +172,33 @@ async fn interleave(of: Of) {
     let test = format!("{rounds} interleavings of two claimers, on {of:?}");
     let Some(world) = World::new(of, &test).await else { return };
     let began = Instant::now();
+    let mut worlds = vec![world];
+    // A server has much time while two claimers wait for it; it plays the schedules of several pairs meanwhile, each in
+    // a database of its own.
+    let lanes = if of == Of::Postgres { LANES } else { 1 };
+    for lane in 1..lanes {
+        let beside = worlds[0].beside(&format!("lane_{lane}")).await;
+        worlds.push(beside);
+    }
+    let playing = worlds
+        .into_iter()
+        .zip(SEED..)
+        .map(|(world, seed)| tokio::spawn(async move { pair(&world, rounds / lanes, seed).await }));
+    let (mut made, mut claims) = (0, 0);
+    for lane in playing.collect::<Vec<_>>() {
+        let (alerts, taken) = lane.await.expect("a pair plays to its end");
+        made += alerts;
+        claims += taken;
+    }
+    eprintln!("{test}: {made} alerts, {claims} claims in {:?}", began.elapsed());
+}
+
+/// Two claimers of one store; how many alerts there were, and how many claims.
+async fn pair(world: &World, rounds: usize, seed: u64) -> (u64, usize) {
     let inbox = world.inbox().await;
     // In memory there is one store, which all of them share; files and servers are opened by each.
-    let mut claimers = [Claimer::new(&world, "a").await, Claimer::new(&world, "b").await];
-    let mut random = StdRng::seed_from_u64(20_260_303);
+    let mut claimers = [Claimer::new(world, "a").await, Claimer::new(world, "b").await];
+    let mut random = StdRng::seed_from_u64(seed);
     let mut book = Book::default();
     let mut made = 0_u64;
     for _ in 0..rounds / ROUNDS_TOGETHER {
@@ -187,7 +214,7 @@ async fn interleave(of: Of) {
             assert!(!answer.expect("accepted").value.deduped());
         }
         for _ in 0..ROUNDS_TOGETHER {
-            play(&mut claimers, &mut random, of != Of::Postgres, &mut book).await;
+            play(&mut claimers, &mut random, world.of != Of::Postgres, &mut book).await;
         }
         settle(&inbox, &mut random, &mut book).await;
         world.wait(random.random_range(1..400)).await;
@@ -196,9 +223,9 @@ async fn interleave(of: Of) {
         claimer.inbox.close().await.expect("closes");
     }
     let inbox = world.inbox().await;
-    none_is_lost(&world, &inbox, made, &mut book).await;
+    none_is_lost(world, &inbox, made, &mut book).await;
     inbox.close().await.expect("closes");
-    eprintln!("{test}: {made} alerts, {} claims in {:?}", book.claims.len(), began.elapsed());
+    (made, book.claims.len())
 }
 
 /// Whatever happened, each alert can still be brought to its end, and the numbers of claims add up.
@@ -257,7 +284,7 @@ async fn a_thousand_in_the_consoles_own_record() {
     interleave(Of::Console).await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ten_thousand_in_postgres() {
     interleave(Of::Postgres).await;
 }

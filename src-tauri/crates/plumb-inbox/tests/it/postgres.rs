@@ -68,7 +68,7 @@ async fn migrations_on_postgres_are_previewed_and_done_once() {
     let later =
         "INSERT INTO inbox_migrations (version, description, success, checksum, execution_time)
         VALUES (9999, 'of a later program', TRUE, '', 0)";
-    sql(&server, later).await;
+    sql(&server, "postgres", later).await;
     let failure = open().await.expect_err("a newer program was here");
     assert_eq!(failure.trouble, Trouble::Newer);
     let failure = PostgresStore::migrate(&settings).await.expect_err("a newer program was here");

@@ -52,35 +52,50 @@ pub(crate) struct World {
     memory: MemoryStore,
     /// To the server's clock.
     hand: Option<Mutex<PgConnection>>,
-    server: Option<Postgres>,
+    server: Option<Arc<Postgres>>,
+    /// Of that server.
+    database: String,
 }
 
 impl World {
     /// Nothing where PostgreSQL is not installed.
     pub(crate) async fn new(of: Of, test: &str) -> Option<Self> {
         let server = match of {
-            Of::Postgres => Some(Postgres::start(test)?),
+            Of::Postgres => Some(Arc::new(Postgres::start(test)?)),
             _ => None,
         };
+        Some(Self::on(of, server, "postgres").await)
+    }
+
+    /// Another store of the same kind, in a database of its own of the same server.
+    pub(crate) async fn beside(&self, name: &str) -> Self {
+        if let Some(server) = &self.server {
+            sql(server, "postgres", &format!("CREATE DATABASE {name}")).await;
+        }
+        Self::on(self.of, self.server.clone(), name).await
+    }
+
+    async fn on(of: Of, server: Option<Arc<Postgres>>, database: &str) -> Self {
         let ms = Arc::new(AtomicI64::new(NOON_MS));
         // Where the disk costs nothing: what is slow is not what these tests look at.
         let memory = std::path::Path::new("/dev/shm");
         let folder = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
         let folder = tempfile::tempdir_in(folder).expect("a folder for a store");
-        let mut world =
-            Self { of, memory: MemoryStore::new(clock(&ms)), hand: None, ms, folder, server };
+        let memory = MemoryStore::new(clock(&ms));
+        let database = database.to_owned();
+        let mut world = Self { of, memory, hand: None, ms, folder, server, database };
         if let Some(server) = &world.server {
-            sql(server, CLOCK).await;
-            let hand = PgConnection::connect(&server.dsn("postgres")).await.expect("it runs");
-            world.hand = Some(Mutex::new(hand));
+            sql(server, &world.database, CLOCK).await;
+            let hand = PgConnection::connect(&server.dsn(&world.database)).await;
+            world.hand = Some(Mutex::new(hand.expect("it runs")));
             PostgresStore::migrate(&world.settings()).await.expect("an empty database");
         }
-        Some(world)
+        world
     }
 
     pub(crate) fn settings(&self) -> PostgresSettings {
         let server = self.server.as_ref().expect("a server");
-        let dsn = format!("{}?{SEARCH_PATH}", server.dsn("postgres"));
+        let dsn = format!("{}?{SEARCH_PATH}", server.dsn(&self.database));
         PostgresSettings { deadline: Duration::from_secs(20), ..PostgresSettings::new(dsn) }
     }
 
@@ -126,8 +141,8 @@ impl World {
 }
 
 /// Statements of a person at the server.
-pub(crate) async fn sql(server: &Postgres, statements: &str) {
-    let mut conn = PgConnection::connect(&server.dsn("postgres")).await.expect("it runs");
+pub(crate) async fn sql(server: &Postgres, database: &str, statements: &str) {
+    let mut conn = PgConnection::connect(&server.dsn(database)).await.expect("it runs");
     let done = sqlx::raw_sql(sqlx::AssertSqlSafe(statements.to_owned()));
     done.execute(&mut conn).await.expect("statements of a test");
     conn.close().await.expect("it runs");

@@ -45,6 +45,9 @@ pub struct FrontMatter {
     pub references: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trace: Option<Trace>,
+    /// In production it runs only when a rehearsal of these very documents came out green so lately.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rehearsed_within_h: Option<u32>,
     #[serde(default)]
     pub parameters: Vec<Parameter>,
     /// Folder below which a run leaves its evidence, in a folder named by its time.

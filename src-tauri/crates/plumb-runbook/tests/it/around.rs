@@ -274,7 +274,7 @@ fn a_node_that_would_take_refused_content_is_named_where_content_is_brought() {
     let named = |plan: &Plan| {
         let found = check(plan, &around, &world);
         let named = found.lines().filter(|line| line.contains("refused_not_enforced"));
-        named.map(|line| format!("{line}\n")).collect::<String>()
+        named.collect::<Vec<_>>().join("\n") + "\n"
     };
     assert_snapshot!(named(&plan(&SYNC, None, world.input()).expect("a plan")), @r"
     Note refused_not_enforced: nodes that cannot enforce the refused list, so that only this console keeps refused content from them: 1 (reload-tampered); start agents with --roster where they should refuse content themselves

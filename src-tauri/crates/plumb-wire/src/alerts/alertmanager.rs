@@ -62,3 +62,124 @@ impl NotifiedAlert {
         }
     }
 }
+
+/// One alert of `GET /api/v2/alerts`; what it may hold beside this is not looked at.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct GettableAlert {
+    #[serde(flatten)]
+    alert: Told,
+    status: GettableStatus,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+struct GettableStatus {
+    /// `active`, `suppressed` or `unprocessed`.
+    state: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+struct Told {
+    #[serde(default)]
+    labels: BTreeMap<String, String>,
+    #[serde(default)]
+    annotations: BTreeMap<String, String>,
+    #[serde(rename = "startsAt")]
+    starts_at: Option<Timestamp>,
+    #[serde(default, rename = "generatorURL")]
+    generator_url: String,
+    #[serde(default)]
+    fingerprint: String,
+}
+
+impl GettableAlert {
+    /// As a notification would tell it; nothing where it is silenced or inhibited.
+    pub fn notified(self) -> Option<NotifiedAlert> {
+        let Told { labels, annotations, starts_at, generator_url, fingerprint } = self.alert;
+        let status = "firing".to_owned();
+        (self.status.state != "suppressed").then_some(NotifiedAlert {
+            status,
+            labels,
+            annotations,
+            starts_at,
+            generator_url,
+            fingerprint,
+        })
+    }
+}
+
+/// The answer of a Prometheus to `GET /api/v1/alerts`.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct PrometheusAlerts {
+    pub status: String,
+    #[serde(default)]
+    pub error: String,
+    data: Option<PrometheusAlertList>,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+struct PrometheusAlertList {
+    alerts: Vec<PrometheusAlert>,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+struct PrometheusAlert {
+    #[serde(default)]
+    labels: BTreeMap<String, String>,
+    #[serde(default)]
+    annotations: BTreeMap<String, String>,
+    state: String,
+    #[serde(rename = "activeAt")]
+    active_at: Option<Timestamp>,
+}
+
+impl PrometheusAlerts {
+    /// As notifications would tell them; one that is pending is not told yet.
+    pub fn notified(self) -> Vec<NotifiedAlert> {
+        let alerts = self.data.into_iter().flat_map(|data| data.alerts);
+        let firing = alerts.filter(|alert| alert.state == "firing");
+        let told = firing.map(|alert| NotifiedAlert {
+            status: alert.state,
+            labels: alert.labels,
+            annotations: alert.annotations,
+            starts_at: alert.active_at,
+            generator_url: String::new(),
+            fingerprint: String::new(),
+        });
+        told.collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As Debian's prometheus-alertmanager 0.25 and prometheus 2.42 answered.
+    const V2: &str =
+        include_str!("../../../../../tests/fixtures/alerts/alertmanager/alerts-v2.json");
+    const PROMETHEUS: &str =
+        include_str!("../../../../../tests/fixtures/alerts/alertmanager/prometheus-alerts.json");
+
+    #[test]
+    fn what_an_alertmanager_lists_is_told_unless_it_is_silenced() {
+        let listed: Vec<GettableAlert> = serde_json::from_str(V2).expect("as it was captured");
+        let all = listed.len();
+        let told: Vec<_> = listed.into_iter().filter_map(GettableAlert::notified).collect();
+        assert_eq!(told.len(), all - 1, "one of them is silenced");
+        let report = told[0].to_ingest("read");
+        assert_eq!(report.source.as_deref(), Some("alertmanager/read"));
+        assert!(report.fingerprint.is_some() && report.started_at.is_some() && !report.resolved);
+    }
+
+    #[test]
+    fn what_fires_in_a_prometheus_is_told_and_what_is_pending_is_not() {
+        let listed: PrometheusAlerts = serde_json::from_str(PROMETHEUS).expect("as captured");
+        let told = listed.notified();
+        let first = told[0].to_ingest("read");
+        assert_eq!(first.kind.as_deref(), Some("OpaDown"));
+        assert_eq!(first.title.as_deref(), Some("OPA edge-2-down is down"));
+        assert_eq!(first.service.as_deref(), Some("opa"));
+        let pending = PROMETHEUS.replace("\"state\": \"firing\"", "\"state\": \"pending\"");
+        let pending: PrometheusAlerts = serde_json::from_str(&pending).expect("alike");
+        assert_eq!(pending.notified(), []);
+    }
+}

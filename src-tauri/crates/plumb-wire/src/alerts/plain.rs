@@ -24,7 +24,13 @@ document! {
         source: Option<String>,
         status: Option<String>,
         limit: Option<u32>,
+        /// The `next` of the page before.
+        after: Option<String>,
     }
+}
+document! {
+    /// Who takes it; the lease is by the policy where it is left out.
+    ClaimBody { owner: String, lock_ttl_seconds: Option<i64>, }
 }
 document! {
     /// How far the dashboard looks back; over everything where it is left out.

@@ -1,5 +1,5 @@
 //! The inbox of the fake: alerts, incidents, and what becomes of claims that were made offline.
-import type { ActedView, AlertAct, AlertCounts, AlertLine, AlertRow, AlertStatus, AlertsPage, AlertView, CooldownView, IncidentAct, IncidentRow, IncidentView, InboxSource, InboxView, RetentionView, StormView, TentativeView, TimelineView, WhyView } from '../api';
+import type { ActedView, AlertAct, AlertCounts, AlertLine, AlertRow, AlertStatus, AlertsPage, AlertView, Api, CooldownView, IncidentAct, IncidentRow, IncidentView, InboxSource, InboxView, RetentionView, StormView, TentativeView, TimelineView, WhyView } from '../api';
 import { fail } from './runs';
 import { chance, seedOf } from './seed';
 
@@ -338,4 +338,21 @@ export class FakeAlerts {
     this.changed();
     return before - this.#alerts.length;
   }
+}
+
+type Calls = Pick<Api, 'alerts' | 'alert' | 'actOnAlerts' | 'incidents' | 'incident' | 'actOnIncident' | 'incidentDraft' | 'alertRetention' | 'retainAlerts'>;
+
+/** The calls of the inbox, each asked of a fleet. */
+export function alertCalls(alerts: FakeAlerts, ask: <T>(fleet: string, value: () => T) => Promise<T>): Calls {
+  return {
+    alerts: (fleet, page) => ask(fleet, () => alerts.list(page)),
+    alert: (fleet, alert) => ask(fleet, () => alerts.view(alert)),
+    actOnAlerts: (fleet, refs, act) => ask(fleet, () => alerts.act(refs, act)),
+    incidents: (fleet, withClosed) => ask(fleet, () => alerts.incidents(withClosed)),
+    incident: (fleet, incident) => ask(fleet, () => alerts.incident(incident)),
+    actOnIncident: (fleet, incident, act) => ask(fleet, () => alerts.actOnIncident(incident, act)),
+    incidentDraft: (fleet, incident) => ask(fleet, () => alerts.draft(incident)),
+    alertRetention: (fleet, days) => ask(fleet, () => alerts.retention(days)),
+    retainAlerts: (fleet) => ask(fleet, () => alerts.retain()),
+  };
 }

@@ -27,6 +27,7 @@ function changes(plan: PlanView): ContentChangeView[] {
     const title = `${target.from_version ?? 'unknown'} ${from.slice(0, 8)} to ${target.to_version ?? 'unknown'} ${to.slice(0, 8)}`;
     pairs.set(title, {
       sentence: `${title}: of 184 requests 3 let more through, 5 let less through`, from_version: target.from_version, to_version: target.to_version,
+      kinds: ['deny by cards.pan.read becomes allow by cards: 3 requests, asked 212 times, for example {"capability_id":"cards.pan.read","context":{}}'], report: digest(`flips ${title}`),
       not_compared: null, wider: 3, stricter: 5, flips: 8, not_evaluated: 0, requests: 184,
     });
   }

@@ -3,9 +3,10 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use futures::{StreamExt as _, stream};
-use plumb_clients::operations::evaluate;
+use plumb_clients::operations::{Decisions, evaluate};
 use plumb_decide::Effect;
-use plumb_fleet::{ContentDigest, NodeApi, NodeId};
+use plumb_exec::EffectHandler as _;
+use plumb_fleet::{ContentDigest, NodeApi, NodeFailure, NodeId};
 use plumb_wire::v1::{EvaluateCase, Evaluation};
 
 use super::FleetEffects;
@@ -19,39 +20,58 @@ const DEADLINE: Duration = Duration::from_secs(20);
 type Exchange = (Option<ContentDigest>, ContentDigest);
 
 impl FleetEffects {
-    /// How many answers of these nodes are otherwise than those of the content they were brought to.
+    /// How many answers of these nodes are otherwise than those of the content they were brought to. Nodes
+    /// that do not run it are left to the check of convergence; where nobody was asked anything, nothing
+    /// is known.
     pub(super) async fn unexpected(&self, nodes: &[NodeId]) -> Result<i64, String> {
         let mut alike = BTreeMap::<(Exchange, bool), Vec<&NodeId>>::new();
-        for id in nodes {
-            let node = self.loaded.fleet.nodes.get(id);
-            let node = node.ok_or_else(|| format!("{id} is not a node of this fleet"))?;
-            let exchange = self.changes.get(id);
-            let exchange = exchange.ok_or_else(|| format!("what {id} runs now is not known"))?;
-            alike.entry((*exchange, node.api == NodeApi::Reload)).or_default().push(id);
+        for (id, seen) in self.observe(nodes).await {
+            let node = self.loaded.fleet.nodes.get(&id);
+            let (Some(node), Some(exchange)) = (node, self.changes.get(&id)) else { continue };
+            if seen.is_ok_and(|seen| seen.content == Some(exchange.1)) {
+                let field = node.api == NodeApi::Reload;
+                alike.entry((*exchange, field)).or_default().push(&node.id);
+            }
+        }
+        if alike.is_empty() {
+            return Err("no changed node runs its new content".to_owned());
         }
         let mut unexpected = 0_i64;
+        let mut untold = None;
         for (((from, to), field), nodes) in alike {
             let reading = if field { Reading::Field } else { Reading::Documented };
             let expected = self.app.expected_answers(self.name(), (from, to), reading).await;
             let expected = expected.map_err(|error| error.message)?;
-            unexpected = unexpected.saturating_add(self.otherwise(&nodes, &expected).await?);
+            if expected.is_empty() {
+                return Err("none of the compared requests can be asked of nodes".to_owned());
+            }
+            for answered in self.answers(&nodes, &expected).await {
+                match answered {
+                    Ok(unlike) => unexpected = unexpected.saturating_add(unlike),
+                    Err(message) => untold = Some(message),
+                }
+            }
         }
-        Ok(unexpected)
+        // One answer too much is known, whoever else is silent.
+        match untold {
+            Some(message) if unexpected == 0 => Err(message),
+            _ => Ok(unexpected),
+        }
     }
 
-    async fn otherwise(&self, nodes: &[&NodeId], expected: &[Expected]) -> Result<i64, String> {
+    /// For each node, how many of its answers are otherwise than expected.
+    async fn answers(&self, nodes: &[&NodeId], expected: &[Expected]) -> Vec<Result<i64, String>> {
         let cases: Vec<EvaluateCase> = expected.iter().map(|one| one.case.clone()).collect();
         let known = nodes.iter().filter_map(|id| self.loaded.fleet.nodes.get(*id));
         let wall = self.app.wall();
         let asking: Vec<_> =
             known.map(|node| evaluate(&self.loaded.pool, node, &cases, DEADLINE, &wall)).collect();
-        let mut answers = stream::iter(asking).buffer_unordered(NODES_AT_ONCE);
-        let mut otherwise = 0;
-        while let Some(answered) = answers.next().await {
+        let answers = stream::iter(asking).buffer_unordered(NODES_AT_ONCE);
+        let unlike = |answered: Result<Decisions, NodeFailure>| {
             let answered = answered.map_err(|failure| failure.message)?;
-            otherwise += unlike(&answered.decisions, expected);
-        }
-        Ok(i64::try_from(otherwise).unwrap_or(i64::MAX))
+            Ok(i64::try_from(unlike(&answered.decisions, expected)).unwrap_or(i64::MAX))
+        };
+        answers.map(unlike).collect().await
     }
 }
 

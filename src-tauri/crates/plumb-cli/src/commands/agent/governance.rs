@@ -3,9 +3,12 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use plumb_agent::Governance;
+use plumb_agent::{Governance, ListSource};
 
-use crate::exit::Failure;
+use crate::{
+    commands::token::{Purpose, token_of},
+    exit::Failure,
+};
 
 #[derive(Debug, Args)]
 pub(super) struct GovernanceFlags {
@@ -24,7 +27,26 @@ pub(super) struct GovernanceFlags {
     /// This node as the roster and plans name it
     #[arg(long, value_name = "FLEET/NODE", env = "PLUMB_AGENT_MEMBER")]
     member: Option<String>,
+    /// Ask the hub of the team for the refused list of the fleet, as https://hub.example:8443/v1/hub/fleets/FLEET/refused
+    #[arg(long, value_name = "URL", env = "PLUMB_AGENT_REFUSED_URL", requires = "member")]
+    refused_url: Option<String>,
+    /// File with the token for the hub
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "PLUMB_AGENT_REFUSED_TOKEN_FILE",
+        requires = "refused_url"
+    )]
+    refused_token_file: Option<String>,
+    /// PEM certificates the hub's has to descend from; the system's without it
+    #[arg(long, value_name = "FILE", env = "PLUMB_AGENT_REFUSED_CA", requires = "refused_url")]
+    refused_ca: Option<PathBuf>,
 }
+
+const TOKEN: Purpose = Purpose {
+    name: "the token for the hub",
+    without: "ask your administrator for one: plumb hub token create --role agent_node",
+};
 
 impl GovernanceFlags {
     pub(super) fn governance(&self) -> Result<Option<Governance>, Failure> {
@@ -35,5 +57,17 @@ impl GovernanceFlags {
         governance.map(Some).map_err(|problem| {
             Failure::usage(problem, "write it as FLEET/NODE, for example payments-eu/gw-1")
         })
+    }
+
+    pub(super) fn refused_list(&self) -> Result<Option<ListSource>, Failure> {
+        let Some(url) = &self.refused_url else { return Ok(None) };
+        let mut list = ListSource::new(url).map_err(|problem| {
+            Failure::usage(format!("--refused-url: {problem}"), "see: plumb help hub")
+        })?;
+        if let Some(file) = &self.refused_token_file {
+            list.token = Some(token_of(file, TOKEN)?);
+        }
+        list.ca.clone_from(&self.refused_ca);
+        Ok(Some(list))
     }
 }

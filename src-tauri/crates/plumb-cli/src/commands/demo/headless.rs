@@ -95,9 +95,9 @@ pub(crate) async fn run(
         None => None,
     };
     let app = App::open(options).await?;
-    let mut done = job(out, &app, &demo.fleet_file.display().to_string()).await;
+    let mut done = Box::pin(job(out, &app, &demo.fleet_file.display().to_string())).await;
     if let (Ok(document), Some(path), Some(key)) = (&mut done, evidence, key) {
-        match prove(out, &app, document, path, key).await {
+        match Box::pin(prove(out, &app, document, path, key)).await {
             Ok(sealed) => document.evidence = Some(sealed),
             Err(failure) => done = Err(failure),
         }

@@ -4,7 +4,10 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use clap::Args;
 use plumb_agent::TlsConfig;
-use plumb_hub::{AlertSettings, PackStorage, Policies, TeamOptions, serve_team};
+use plumb_hub::{
+    AlertSettings, BACKEND_VARIABLE, PackStorage, Policies, PostgresSettings, TeamOptions,
+    serve_team,
+};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -36,7 +39,7 @@ pub(crate) struct Serve {
     #[arg(long, value_name = "DIR", env = "PLUMB_HUB_CONFIG")]
     config: Option<PathBuf>,
     /// Keep packs in object storage, as s3://bucket; AWS_* variables say how. In the data folder without it
-    #[arg(long, value_name = "URL", env = "PLUMB_HUB_PACKS")]
+    #[arg(long, value_name = "URL", env = "PLUMB_HUB_PACK_STORAGE")]
     packs: Option<String>,
     /// PEM chain of the server, leaf first
     #[arg(long, value_name = "FILE", env = "PLUMB_HUB_TLS_CERT", requires = "tls_key")]
@@ -75,7 +78,8 @@ impl Serve {
         options.bootstrap = token(None, "PLUMB_HUB_TOKEN", TOKEN)?;
         let config = self.config.as_ref().unwrap_or(data);
         options.policies = Policies::read(config).map_err(|error| refused(&error))?;
-        options.alerts = Some(alerts(data)?);
+        options.database = self.data.database()?;
+        options.alerts = alerts_beside(data, options.database.as_ref())?;
         options.packs = match &self.packs {
             None => PackStorage::Data,
             Some(url) if url.starts_with("s3://") => PackStorage::S3(url.clone()),
@@ -113,6 +117,15 @@ impl Serve {
         hub.shutdown().await;
         Ok(Exit::Fine)
     }
+}
+
+/// Where alerts are kept: where the environment says it, or else in the database that the hub has.
+pub(super) fn alerts_beside(
+    data: &std::path::Path,
+    database: Option<&PostgresSettings>,
+) -> Result<Option<AlertSettings>, Failure> {
+    let is_said = std::env::var_os(BACKEND_VARIABLE).is_some_and(|said| !said.is_empty());
+    if database.is_some() && !is_said { Ok(None) } else { alerts(data).map(Some) }
 }
 
 /// Where the environment says that alerts are kept.

@@ -1,10 +1,12 @@
 //! `hub token`: over the hub's API, or in its data folder on its own machine.
 
+use std::path::Path;
+
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
 use plumb_app::hub::path_part;
 use plumb_hub::{
-    Policies, admin,
+    Policies, StatePlace, admin,
     wire::{CreatedIdentity, Identities, IdentityView, NewIdentity},
 };
 
@@ -14,7 +16,7 @@ use super::{
     refused,
 };
 use crate::{
-    exit::{Exit, Outcome},
+    exit::{Exit, Failure, Outcome},
     session::Session,
     text::{
         age::parse_seconds,
@@ -42,6 +44,13 @@ pub(crate) struct Where {
     data: FolderArgs,
     #[command(flatten)]
     hub: HubArgs,
+}
+
+impl Where {
+    /// Where it is done beside the hub; nothing where the hub is asked.
+    fn place(&self) -> Result<Option<StatePlace>, Failure> {
+        if self.hub.is_named() { Ok(None) } else { self.data.place() }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -88,17 +97,15 @@ impl Create {
             expires_after_s: self.expires.into(),
             certificate: self.for_certificate.clone(),
         };
-        let made: CreatedIdentity = match &self.at.data.data {
-            Some(data) if !self.at.hub.is_named() => {
-                let roles = Policies::read(data).map_err(|error| refused(&error))?.roles;
-                let made =
-                    admin::create_identity(data, &roles, &wanted, LOCAL, Timestamp::now()).await;
-                made.map_err(|error| refused(&error))?
-            }
-            _ => {
-                let client = self.at.hub.client()?;
-                client.call("POST", "/v1/hub/tokens", &wanted).await.map_err(failed)?
-            }
+        let made: CreatedIdentity = if let Some(place) = self.at.place()? {
+            let folder = self.at.data.data.as_deref().unwrap_or(Path::new("."));
+            let roles = Policies::read(folder).map_err(|error| refused(&error))?.roles;
+            let made =
+                admin::create_identity(place, &roles, &wanted, LOCAL, Timestamp::now()).await;
+            made.map_err(|error| refused(&error))?
+        } else {
+            let client = self.at.hub.client()?;
+            client.call("POST", "/v1/hub/tokens", &wanted).await.map_err(failed)?
         };
         session.out.show(&made, |out| {
             let one = &made.identity;
@@ -120,9 +127,9 @@ impl Create {
 }
 
 async fn list(at: &Where, session: Session<'_>) -> Outcome {
-    let listed: Identities = match &at.data.data {
-        Some(data) if !at.hub.is_named() => {
-            let listed = admin::identities(data, Timestamp::now()).await;
+    let listed: Identities = match at.place()? {
+        Some(place) => {
+            let listed = admin::identities(place, Timestamp::now()).await;
             listed.map_err(|error| refused(&error))?
         }
         _ => at.hub.client()?.get("/v1/hub/tokens").await.map_err(failed)?,
@@ -151,15 +158,12 @@ async fn list(at: &Where, session: Session<'_>) -> Outcome {
 
 impl Revoke {
     async fn run(&self, session: Session<'_>) -> Outcome {
-        let revoked: IdentityView = match &self.at.data.data {
-            Some(data) if !self.at.hub.is_named() => {
-                let revoked = admin::revoke_identity(data, &self.id, LOCAL, Timestamp::now()).await;
-                revoked.map_err(|error| refused(&error))?
-            }
-            _ => {
-                let path = format!("/v1/hub/tokens/{}", path_part(&self.id));
-                self.at.hub.client()?.delete(&path).await.map_err(failed)?
-            }
+        let revoked: IdentityView = if let Some(place) = self.at.place()? {
+            let revoked = admin::revoke_identity(place, &self.id, LOCAL, Timestamp::now()).await;
+            revoked.map_err(|error| refused(&error))?
+        } else {
+            let path = format!("/v1/hub/tokens/{}", path_part(&self.id));
+            self.at.hub.client()?.delete(&path).await.map_err(failed)?
         };
         session.out.show(&revoked, |out| {
             out.say(format!("{} of {} is not accepted any more", revoked.id, revoked.name));

@@ -1,6 +1,6 @@
 //! Something done to nodes: what the console and `plumb policy` do.
 
-use plumb_fleet::Version;
+use plumb_fleet::{ContentDigest, Version};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +15,9 @@ pub struct ActionStep {
     /// The version of pin, rollback and resolve_conflict.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
+    /// The content of the version, by its digest, where a version names several bundles; `any` is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content: Option<String>,
     /// The setting of set_config.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
@@ -66,7 +69,7 @@ impl Kind for ActionStep {
     }
 
     fn words(&self) -> Vec<&str> {
-        let given = [&self.version, &self.key, &self.value];
+        let given = [&self.version, &self.content, &self.key, &self.value];
         given.into_iter().flatten().chain([&self.nodes]).map(String::as_str).collect()
     }
 
@@ -109,13 +112,17 @@ impl ActionStep {
             .map(|text| Version::new(text).map_err(|error| error.to_string()))
             .transpose()?;
         let wanted = || version.clone().ok_or_else(|| "this action needs a version".to_owned());
+        let content = filled(&self.content)?.filter(|text| text != "any");
+        let content = content
+            .map(|text| text.parse::<ContentDigest>().map_err(|error| error.to_string()))
+            .transpose()?;
         Ok(match self.verb {
             Verb::Sync => Action::Sync { force: self.force },
-            Verb::Pin => Action::Pin { version: wanted()?, content: None, sync: false },
+            Verb::Pin => Action::Pin { version: wanted()?, content, sync: false },
             Verb::Unpin => Action::Unpin,
             Verb::Rollback => Action::Rollback { to: version },
             Verb::Restart => Action::Restart,
-            Verb::ResolveConflict => Action::ResolveConflict { to: wanted()?, content: None },
+            Verb::ResolveConflict => Action::ResolveConflict { to: wanted()?, content },
             Verb::SetConfig => Action::SetConfig {
                 key: filled(&self.key)?.ok_or("set_config needs a key")?,
                 value: filled(&self.value)?.ok_or("set_config needs a value")?,

@@ -1,0 +1,20 @@
+//! Runbooks: the library, what lets a document run, and runs of them in the real world.
+
+mod artifacts;
+mod command;
+mod handler;
+mod library;
+mod nodes;
+mod rehearse;
+mod run;
+mod shipped;
+mod start;
+
+pub use library::{RunbookSigned, RunbookText, Shelf};
+pub use run::RunbookRun;
+pub use start::{PreparedRunbook, RunbookRequest};
+
+/// What front matter and a step block are read as; their schemas are published.
+pub use plumb_runbook::document::{FrontMatter, Step};
+
+pub(crate) use nodes::in_runbook;

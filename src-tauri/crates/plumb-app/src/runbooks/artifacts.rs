@@ -1,0 +1,148 @@
+//! The folder of a run's evidence: whole files, each with its SHA-256, and nothing outside of it.
+
+use std::{
+    fs,
+    io::{self, Read, Write},
+};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use jiff::Timestamp;
+use plumb_fleet::Digest;
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+
+use crate::actions::files::written_durably;
+
+/// The list of digests, as `sha256sum -c` reads it.
+const SUMS: &str = "SHA256SUMS";
+/// Largest file that is kept or digested.
+const FILE_BYTES_MAX: u64 = 8 * 1024 * 1024 * 1024;
+
+/// A new folder below a root, named by the moment; another run of the same second gets a number.
+pub(super) fn new_folder(root: &Utf8Path, at: Timestamp) -> io::Result<Utf8PathBuf> {
+    let stamp = at.strftime("%Y%m%dT%H%M%SZ").to_string();
+    fs::create_dir_all(root)?;
+    for number in 1..1_000 {
+        let name = if number == 1 { stamp.clone() } else { format!("{stamp}-{number}") };
+        let folder = root.join(name);
+        match fs::create_dir(&folder) {
+            Ok(()) => return Ok(folder),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Err(io::Error::other("a thousand runs began in this second"))
+}
+
+/// A file below a folder, followed to where it really stands; an error where that is outside.
+pub(super) fn below(folder: &Utf8Path, path: &str) -> io::Result<Utf8PathBuf> {
+    let root = folder.canonicalize_utf8()?;
+    let file = root.join(path).canonicalize_utf8()?;
+    if file.starts_with(&root) && file.is_file() {
+        Ok(file)
+    } else {
+        Err(io::Error::other(format!("{path} is no file below {folder}")))
+    }
+}
+
+/// Keeps bytes under a name, durably, with a line in the list of digests.
+pub(super) fn keep(folder: &Utf8Path, name: &str, from: impl Read) -> io::Result<Value> {
+    let path = folder.join(name);
+    if let Some(parent) = path.parent() {
+        fs::create_dir_all(parent)?;
+        let (root, parent) = (folder.canonicalize_utf8()?, parent.canonicalize_utf8()?);
+        if !parent.starts_with(root) {
+            return Err(io::Error::other(format!("{name} is not below {folder}")));
+        }
+    }
+    let mut file = written_durably(&path)?;
+    let (sha256, bytes) = copied(from, &mut file)?;
+    file.finish()?;
+    listed(folder, name, sha256)?;
+    Ok(json!({ "file": name, "sha256": sha256.to_string(), "bytes": bytes }))
+}
+
+/// Lists the digest of a file that is not kept itself.
+pub(super) fn note(folder: &Utf8Path, name: &str, from: impl Read) -> io::Result<Value> {
+    let (sha256, bytes) = copied(from, &mut io::sink())?;
+    listed(folder, name, sha256)?;
+    Ok(json!({ "sha256": sha256.to_string(), "bytes": bytes }))
+}
+
+fn copied(from: impl Read, to: &mut impl Write) -> io::Result<(Digest, u64)> {
+    let mut from = from.take(FILE_BYTES_MAX + 1);
+    let (mut hasher, mut bytes) = (Sha256::new(), 0_u64);
+    let mut piece = vec![0; 64 * 1024];
+    loop {
+        let count = from.read(&mut piece)?;
+        if count == 0 {
+            break;
+        }
+        bytes += count as u64;
+        if bytes > FILE_BYTES_MAX {
+            return Err(io::Error::other(format!("it has more than {FILE_BYTES_MAX} bytes")));
+        }
+        hasher.update(&piece[..count]);
+        to.write_all(&piece[..count])?;
+    }
+    Ok((Digest::from_bytes(hasher.finalize().into()), bytes))
+}
+
+fn listed(folder: &Utf8Path, name: &str, sha256: Digest) -> io::Result<()> {
+    let path = folder.join(SUMS);
+    let former = match fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+        Err(error) => return Err(error),
+    };
+    let others =
+        former.lines().filter(|line| line.split_once("  ").is_none_or(|(_, of)| of != name));
+    let mut lines: Vec<String> = others.map(str::to_owned).collect();
+    lines.push(format!("{sha256}  {name}"));
+    let mut file = written_durably(&path)?;
+    for line in lines {
+        writeln!(file, "{line}")?;
+    }
+    file.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_kept_or_read_outside_of_the_folder() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let root = Utf8Path::from_path(folder.path()).expect("UTF-8").join("in");
+        fs::create_dir(&root).expect("a folder");
+        fs::write(root.join("../secret"), "x").expect("a file");
+        std::os::unix::fs::symlink("../secret", root.join("link")).expect("a link");
+        std::os::unix::fs::symlink("..", root.join("out")).expect("a link");
+        for path in ["../secret", "link", "out/secret"] {
+            assert!(below(&root, path).is_err(), "{path}");
+        }
+        assert!(keep(&root, "out/new", &b"x"[..]).is_err());
+        assert!(!root.join("../new").exists());
+        let kept = keep(&root, "a/report.json", &b"{}"[..]).expect("it is kept");
+        assert_eq!(kept["bytes"], 2);
+        note(&root, "bundle", &b"abc"[..]).expect("it is listed");
+        let sums = fs::read_to_string(root.join(SUMS)).expect("the list");
+        assert_eq!(sums.lines().count(), 2, "{sums}");
+        assert!(
+            sums.contains(
+                "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad  bundle"
+            )
+        );
+    }
+
+    #[test]
+    fn two_runs_of_one_second_have_two_folders() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let root = Utf8Path::from_path(folder.path()).expect("UTF-8");
+        let at: Timestamp = "2026-03-14T02:00:00Z".parse().expect("a moment");
+        let first = new_folder(root, at).expect("a folder");
+        let second = new_folder(root, at).expect("a folder");
+        assert_eq!(first.file_name(), Some("20260314T020000Z"));
+        assert_eq!(second.file_name(), Some("20260314T020000Z-2"));
+    }
+}

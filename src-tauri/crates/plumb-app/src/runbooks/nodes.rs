@@ -1,0 +1,267 @@
+//! Actions on nodes within a runbook: the same plans, gate and runs as any other action.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use plumb_exec::{Answer, Came};
+use plumb_fleet::{PlanHash, RunId};
+use plumb_journal::StepOutcome;
+use plumb_runbook::{Action, document::steps::action::Waves};
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    app::App,
+    error::{AppError, Code},
+    views::{
+        plan::{
+            ActionKind, ActionRequest, ConfirmationView, NodeSelection, PlanView, SeverityView,
+        },
+        rollout::{RolloutRequest, ShapeRequest},
+        run::{RunPhase, RunView},
+    },
+};
+
+/// How often a run is looked at while it goes on.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// Runs looked through for the one of a plan.
+const RUNS_LOOKED_AT: usize = 500;
+
+tokio::task_local! {
+    /// The run of a runbook that makes and starts plans in this task: its own freeze is none for them.
+    static OF_RUNBOOK: RunId;
+}
+
+/// The run of a runbook on whose behalf something is planned now.
+pub(crate) fn in_runbook() -> Option<RunId> {
+    OF_RUNBOOK.try_with(|run| *run).ok()
+}
+
+/// An action of a step.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ActionOf<'a> {
+    pub run: RunId,
+    pub fleet: &'a str,
+    pub action: &'a Action,
+    pub nodes: &'a str,
+    pub waves: Option<&'a Waves>,
+    /// Why it is done, where that has to be said.
+    pub reason: &'a str,
+}
+
+impl ActionOf<'_> {
+    fn request(&self) -> Result<ActionRequest, String> {
+        let nodes = match self.nodes {
+            "all" => NodeSelection::All,
+            "drifted" => NodeSelection::Drifted,
+            name => NodeSelection::Nodes { ids: vec![name.to_owned()] },
+        };
+        let request = |kind| ActionRequest::new(kind, nodes);
+        let text = |version: &plumb_fleet::Version| Some(version.to_string());
+        let mut request = match self.action {
+            Action::Sync { force } => ActionRequest { force: *force, ..request(ActionKind::Sync) },
+            Action::Pin { version, content, .. } => ActionRequest {
+                version: text(version),
+                content: content.map(|content| content.to_string()),
+                ..request(ActionKind::Pin)
+            },
+            Action::Rollback { to } => ActionRequest {
+                version: to.as_ref().and_then(text),
+                ..request(ActionKind::Rollback)
+            },
+            Action::Restart => request(ActionKind::Restart),
+            Action::ResolveConflict { to, content } => ActionRequest {
+                version: text(to),
+                content: content.map(|content| content.to_string()),
+                ..request(ActionKind::ResolveConflict)
+            },
+            Action::Unpin => request(ActionKind::Unpin),
+            Action::SetConfig { key, value } => ActionRequest {
+                key: Some(key.clone()),
+                value: Some(value.clone()),
+                ..request(ActionKind::SetConfig)
+            },
+            Action::Undo { .. } => return Err("an undo is no step of a runbook".to_owned()),
+        };
+        request.rollout = self.waves.map(rollout);
+        Ok(request)
+    }
+}
+
+fn rollout(waves: &Waves) -> RolloutRequest {
+    let shape = match waves.clone() {
+        Waves::OneByOne => ShapeRequest::OneByOne,
+        Waves::Canary { first, percent } => ShapeRequest::Shares { canary: first, percent },
+        Waves::BlueGreen { label, first } => ShapeRequest::BlueGreen { label, first },
+    };
+    RolloutRequest { shape, gate: None, roll_back_on_failure: true, failures_tolerated: 0 }
+}
+
+fn failed(detail: impl Into<String>) -> Came {
+    let (detail, result) = (detail.into(), json!({ "ok": false }));
+    Came::Answer(Answer { outcome: StepOutcome::Failed, detail, result })
+}
+
+fn told(error: &AppError) -> String {
+    format!("{}; {}", error.message, error.hint)
+}
+
+impl App {
+    /// Plans an action of a step, from a fresh look at the fleet.
+    pub(super) async fn plan_step(&self, of: ActionOf<'_>) -> Came {
+        let request = match of.request() {
+            Ok(request) => request,
+            Err(error) => return failed(error),
+        };
+        let planning = async {
+            self.sweep(of.fleet).await?;
+            self.prepare_plan(of.fleet, &request).await
+        };
+        match OF_RUNBOOK.scope(of.run, planning).await {
+            Ok(plan) => planned(&plan),
+            Err(error) => failed(told(&error)),
+        }
+    }
+
+    /// Carries out a plan that was confirmed, once: what was started before is looked for, and not
+    /// started again.
+    pub(super) async fn carry_step(
+        &self,
+        of: ActionOf<'_>,
+        plan: PlanHash,
+        stop: &CancellationToken,
+    ) -> Came {
+        let carrying = async {
+            let run = match self.run_of_plan(of.fleet, plan).await? {
+                Some(run) => self.picked_up(of.fleet, run).await?,
+                None => match self.start_step(&of, plan).await? {
+                    Ok(run) => run,
+                    Err(came) => return Ok(came),
+                },
+            };
+            self.followed(&run, stop).await.map(|run| ended(&run))
+        };
+        match OF_RUNBOOK.scope(of.run, carrying).await {
+            Ok(came) => came,
+            Err(error) => Came::NotCarried { reason: told(&error) },
+        }
+    }
+
+    async fn start_step(
+        &self,
+        of: &ActionOf<'_>,
+        hash: PlanHash,
+    ) -> Result<Result<RunView, Came>, AppError> {
+        let request = of.request();
+        let request =
+            request.map_err(|what| AppError::new(Code::Invalid, what, "mend the step"))?;
+        // A program that goes on with the run has not the plan at hand; made again it is the same, or new.
+        let view = self.prepare_plan(of.fleet, &request).await?;
+        if view.hash != hash.to_string() {
+            return Ok(Err(planned(&view)));
+        }
+        let phrase = phrase(&view);
+        let started = if view.action.force {
+            self.start_run_because(of.fleet, &view.hash, phrase.as_deref(), of.reason).await
+        } else {
+            self.start_run(of.fleet, &view.hash, phrase.as_deref()).await
+        };
+        started.map(Ok)
+    }
+
+    /// The run that a plan was started as.
+    async fn run_of_plan(&self, fleet: &str, plan: PlanHash) -> Result<Option<RunId>, AppError> {
+        let state = self.state(fleet)?;
+        let mut conn = self.record().read().await?;
+        let runs = plumb_store::runs::list(&mut conn, &state.name, RUNS_LOOKED_AT).await?;
+        Ok(runs.into_iter().find(|run| run.plan == plan).map(|run| run.id))
+    }
+
+    /// A run that another program left: a rollout goes on, any other is settled by a look at its nodes.
+    async fn picked_up(&self, fleet: &str, run: RunId) -> Result<RunView, AppError> {
+        let view = self.run_view(run).await?;
+        if view.ended_at_ms.is_some() || self.owns_run(run) {
+            return Ok(view);
+        }
+        if view.rollout.is_some() {
+            return self.resume_run(&view.id).await;
+        }
+        self.sweep(fleet).await?;
+        self.run_view(run).await
+    }
+
+    /// Follows a run to its end. One that halts has nobody to decide here, and is given up.
+    async fn followed(&self, run: &RunView, stop: &CancellationToken) -> Result<RunView, AppError> {
+        let mut asked = BTreeSet::new();
+        let finished = self.finished(&run.id);
+        tokio::pin!(finished);
+        loop {
+            tokio::select! {
+                ended = &mut finished => return ended,
+                () = stop.cancelled(), if !asked.contains("stop") => {
+                    asked.insert("stop");
+                    // It may have ended in the meantime.
+                    let _ = self.abort_run(&run.id);
+                }
+                () = tokio::time::sleep(LOOK_EVERY) => {
+                    let now = self.run(&run.id).await?;
+                    if now.phase == RunPhase::Halted && asked.insert("halted") {
+                        let _ = self.abort_run(&run.id);
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn phrase(plan: &PlanView) -> Option<String> {
+    match &plan.confirmation {
+        ConfirmationView::Typed { phrase } => Some(phrase.clone()),
+        ConfirmationView::Undo | ConfirmationView::Dialog => None,
+    }
+}
+
+fn planned(plan: &PlanView) -> Came {
+    if plan.empty {
+        let detail = "nothing has to be done".to_owned();
+        let result = json!({ "ok": true, "nodes": 0 });
+        return Came::Answer(Answer { outcome: StepOutcome::Succeeded, detail, result });
+    }
+    if !plan.startable {
+        let fatal = plan.findings.iter().find(|finding| finding.severity == SeverityView::Fatal);
+        let what = fatal.map_or_else(
+            || "it cannot be started".to_owned(),
+            |finding| format!("{}; {}", finding.message, finding.remedy),
+        );
+        return failed(what);
+    }
+    let Ok(hash) = crate::ids::plan_hash(&plan.hash) else {
+        return failed("the plan has no hash");
+    };
+    let mut lines =
+        vec![format!("{} on {} of {} nodes", plan.title, plan.blast.nodes, plan.blast.of)];
+    lines.extend(plan.pins.iter().cloned());
+    lines.extend(plan.blast.lines.iter().take(8).cloned());
+    let warning =
+        |finding: &&crate::views::plan::FindingView| finding.severity == SeverityView::Warning;
+    let warnings = plan.findings.iter().filter(warning).take(8);
+    lines.extend(warnings.map(|finding| finding.message.clone()));
+    Came::Planned { plan: hash, summary: lines.join("\n"), phrase: phrase(plan) }
+}
+
+fn ended(run: &RunView) -> Came {
+    let outcome = match run.phase {
+        RunPhase::Succeeded => StepOutcome::Succeeded,
+        // A program that went on with it saw every node arrive.
+        RunPhase::Interrupted if run.arrived == run.total => StepOutcome::Succeeded,
+        _ if run.in_doubt > 0 => StepOutcome::InDoubt,
+        _ => StepOutcome::Failed,
+    };
+    let result = json!({
+        "ok": outcome == StepOutcome::Succeeded,
+        "run": run.id,
+        "nodes": run.total,
+        "arrived": run.arrived,
+        "failed": run.failed,
+    });
+    Came::Answer(Answer { outcome, detail: run.summary.clone(), result })
+}

@@ -1,0 +1,329 @@
+//! A run of a runbook that this process carries out: what is seen of it, and people's words to it.
+
+use std::collections::BTreeSet;
+
+use plumb_exec::{
+    Left, StepDesk, StepOrder, StepOrderError, StepWish, StepsState, WaitingFor, steps::StepPhase,
+    waiting,
+};
+use plumb_fleet::RunId;
+use plumb_journal::{Outcome, RunbookConsent};
+use plumb_runbook::document::{Compiled, RunbookPlan, Trusted};
+use plumb_trust::{
+    dsse::Envelope,
+    roster::{PersonId, Roster},
+};
+use tokio::{sync::watch, task::JoinHandle};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    app::App,
+    error::{AppError, Code, chain},
+    ids,
+    personal_keys::KeyChoice,
+    views::{
+        convert::ms,
+        runbook::{
+            RunbookRunState, RunbookRunView, RunbookWord, StepRunView, WaitingKind, WaitingView,
+        },
+    },
+};
+
+/// A run of a runbook, under way in this process.
+#[derive(Debug)]
+pub struct RunbookRun {
+    pub(super) app: App,
+    pub(super) run: RunId,
+    pub(super) plan: RunbookPlan,
+    pub(super) compiled: Compiled,
+    pub(super) artifacts: String,
+    /// Nothing once nobody is there to be asked.
+    pub(super) desk: Option<StepDesk>,
+    pub(super) told: watch::Receiver<StepsState>,
+    pub(super) cancel: CancellationToken,
+    pub(super) task: JoinHandle<Result<Left, AppError>>,
+}
+
+impl RunbookRun {
+    pub fn id(&self) -> String {
+        self.run.to_string()
+    }
+
+    /// How it stands.
+    pub fn view(&self) -> RunbookRunView {
+        let state = self.told.borrow().clone();
+        view(self.run, (&self.plan, &self.compiled), &state, &self.artifacts, true)
+    }
+
+    /// Waits until something changes; false when it has ended or was left.
+    pub async fn changed(&mut self) -> bool {
+        if self.task.is_finished() {
+            return false;
+        }
+        tokio::select! {
+            changed = self.told.changed() => changed.is_ok(),
+            () = wait_for(&self.task) => false,
+        }
+    }
+
+    /// Tells it somebody's word; durable in the journal when this returns. `groups` are those the person
+    /// belongs to where no signed roster says so.
+    pub async fn say(
+        &self,
+        by: &str,
+        groups: &[String],
+        word: RunbookWord,
+    ) -> Result<(), AppError> {
+        let roster = self.app.roster_of(&self.plan.fleet).await?;
+        if roster.is_some() && matches!(word, RunbookWord::Approve { .. }) {
+            let message = format!(
+                "a signed roster rules {}: whoever approves signs, and a name is not enough",
+                self.plan.fleet
+            );
+            return Err(AppError::new(Code::Invalid, message, "approve with --key FILE"));
+        }
+        let groups = groups_of(roster.as_ref(), by, groups);
+        let order = StepOrder { by: by.to_owned(), groups, what: wish(word)? };
+        let Some(desk) = &self.desk else { return Err(unwanted(&StepOrderError::Ended)) };
+        desk.give(order).await.map_err(|error| unwanted(&error))
+    }
+
+    /// Signs consent for a group with a key of a person of the roster, and tells it the run; durable in
+    /// the journal, with the signature, when this returns.
+    pub async fn approve(&self, step: &str, group: &str, key: &KeyChoice) -> Result<(), AppError> {
+        let key = self.app.personal_key(key).await?;
+        let roster = self.app.ruling_roster(&self.plan.fleet).await?;
+        let now = self.app.now();
+        let own = key.public().id();
+        let mut keys = roster.keys().filter(|(_, known)| known.counts(now));
+        let Some((person, _)) = keys.find(|(_, known)| known.key.id() == own) else {
+            let message = "this key is none of the roster that counts now";
+            return Err(AppError::new(
+                Code::Invalid,
+                message,
+                "sign with a key that the roster names",
+            ));
+        };
+        let by = person.to_string();
+        let consent = RunbookConsent {
+            fleet: self.plan.fleet.clone(),
+            group: group.to_owned(),
+            run: self.run,
+            step: step.to_owned(),
+        };
+        let signed = Envelope::sign(&consent.statement(self.compiled.hash), &[&key]);
+        let signed = signed.map_err(|error| {
+            AppError::new(Code::Other, chain(&error), "try again, or with another key")
+        })?;
+        let envelope = String::from_utf8(signed.to_bytes()).ok();
+        let groups = groups_of(Some(&roster), &by, &[]);
+        let (step, group) = (step.to_owned(), group.to_owned());
+        let order = StepOrder { by, groups, what: StepWish::Approve { step, group, envelope } };
+        let Some(desk) = &self.desk else { return Err(unwanted(&StepOrderError::Ended)) };
+        desk.give(order).await.map_err(|error| unwanted(&error))
+    }
+
+    /// Nobody is there any more: it goes on as far as it can without people.
+    pub fn nobody_is_there(&mut self) {
+        self.desk = None;
+    }
+
+    /// Lets it go: it stays open in its journal, and can be resumed. What is under way is waited for.
+    pub fn let_go(&self) {
+        self.cancel.cancel();
+    }
+
+    /// Waits for its end, or until it is left open.
+    pub async fn finished(self) -> Result<RunbookRunView, AppError> {
+        let left = self
+            .task
+            .await
+            .map_err(|error| AppError::new(Code::Other, chain(&error), "resume the run"))??;
+        let state = self.told.borrow().clone();
+        let under_way = false;
+        let parts = (&self.plan, &self.compiled);
+        debug_assert!(
+            matches!(left, Left::Open) != state.outcome.is_some(),
+            "it ended or it did not"
+        );
+        Ok(view(self.run, parts, &state, &self.artifacts, under_way))
+    }
+}
+
+/// The groups of a person: those of the roster where one rules the fleet, else those that were named.
+fn groups_of(roster: Option<&Roster>, by: &str, named: &[String]) -> BTreeSet<String> {
+    let Some(roster) = roster else { return named.iter().cloned().collect() };
+    let person = PersonId::new(by).ok().and_then(|id| roster.person(&id));
+    person.map(|person| person.groups.iter().map(ToString::to_string).collect()).unwrap_or_default()
+}
+
+async fn wait_for<T>(task: &JoinHandle<T>) {
+    while !task.is_finished() {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+}
+
+fn wish(word: RunbookWord) -> Result<StepWish, AppError> {
+    Ok(match word {
+        RunbookWord::Answer { step, answer } => StepWish::Answer { step, answer },
+        RunbookWord::Attest { step, note } => StepWish::Attest { step, note },
+        RunbookWord::Approve { step, group } => StepWish::Approve { step, group, envelope: None },
+        RunbookWord::Confirm { step, plan, typed } => {
+            StepWish::Confirm { step, plan: ids::plan_hash(&plan)?, typed }
+        }
+        RunbookWord::Skip { step, reason } => StepWish::Skip { step, reason },
+        RunbookWord::Again { step } => StepWish::Again { step },
+        RunbookWord::Settle { step, happened, note } => StepWish::Settle { step, happened, note },
+        RunbookWord::Pause => StepWish::Pause,
+        RunbookWord::Resume => StepWish::Resume,
+        RunbookWord::Abort => StepWish::Abort,
+        RunbookWord::RollBack { reason } => StepWish::RollBack { reason },
+        RunbookWord::PassFreeze { reason } => StepWish::PassFreeze { reason },
+    })
+}
+
+fn unwanted(error: &StepOrderError) -> AppError {
+    let code = match error {
+        StepOrderError::Phrase { .. } | StepOrderError::OtherPlan => Code::Confirmation,
+        _ => Code::Invalid,
+    };
+    AppError::new(code, error.to_string(), "look at what the run waits for")
+}
+
+/// Builds the view of a run. `alive` says whether this process carries it out.
+pub(super) fn view(
+    run: RunId,
+    (plan, compiled): (&RunbookPlan, &Compiled),
+    state: &StepsState,
+    artifacts: &str,
+    alive: bool,
+) -> RunbookRunView {
+    let waiting: Vec<WaitingView> = waiting(compiled, state).iter().map(waiting_view).collect();
+    let rolled = state.rollback.as_ref().map(|rollback| rollback.reason.clone());
+    let halted = state.halted.as_ref().map(|halt| halt.reason.clone());
+    let step = |planned: &plumb_runbook::document::PlannedStep| {
+        let run = state.step(&planned.id);
+        StepRunView {
+            id: planned.id.clone(),
+            title: planned.step.title.clone(),
+            kind: planned.step.kind.name().to_owned(),
+            phase: planned.phase.map(|phase| phase.name().to_owned()),
+            state: state.phase(&planned.id).name().to_owned(),
+            attempt: run.map_or(0, |run| run.attempt),
+            asks: run
+                .and_then(|run| run.effect.as_ref())
+                .map(plumb_runbook::document::StepEffect::sentence),
+            detail: run.map(|run| run.detail.clone()).unwrap_or_default(),
+            by: run.and_then(|run| run.by.clone()),
+            started_at_ms: run.and_then(|run| run.started_at).map(ms),
+            ended_at_ms: run.and_then(|run| run.ended_at).map(ms),
+        }
+    };
+    RunbookRunView {
+        id: run.to_string(),
+        runbook: plan.runbook.clone(),
+        title: compiled.front.title.value.clone(),
+        fleet: plan.fleet.to_string(),
+        operator: state.operator.clone(),
+        trusted: trusted(&plan.trusted),
+        started_at_ms: state.started_at.map_or(0, ms),
+        ended_at_ms: state.ended_at.map(ms),
+        state: run_state(state, &waiting, alive),
+        reason: halted.or(rolled),
+        bypassed: state.bypasses.iter().map(ToString::to_string).collect(),
+        frozen_until_ms: state.frozen().map(|(_, frozen)| ms(frozen.until)).max(),
+        steps: compiled.steps.iter().map(step).collect(),
+        waiting,
+        artifacts: artifacts.to_owned(),
+        plan_hash: compiled.hash.to_string(),
+        journal_events: 0,
+    }
+}
+
+fn trusted(trusted: &Trusted) -> String {
+    match trusted {
+        Trusted::Shipped => "it came with the program".to_owned(),
+        Trusted::Signed { by } => format!("signed by {by}"),
+        Trusted::Accepted { by } => format!("accepted by {by}"),
+        Trusted::Harmless => "it runs no command and sends no request".to_owned(),
+    }
+}
+
+fn run_state(state: &StepsState, waiting: &[WaitingView], alive: bool) -> RunbookRunState {
+    match state.outcome {
+        Some(Outcome::Succeeded) => return RunbookRunState::Succeeded,
+        Some(Outcome::RolledBack) => return RunbookRunState::RolledBack,
+        Some(_) => return RunbookRunState::Aborted,
+        None => {}
+    }
+    let asks_people = waiting.iter().any(|waiting| waiting.what != WaitingKind::Time);
+    let in_flight = state.steps.values().any(|step| step.phase == StepPhase::Running);
+    if state.halted.is_some() {
+        RunbookRunState::Halted
+    } else if state.paused.is_some() {
+        RunbookRunState::Paused
+    } else if asks_people {
+        RunbookRunState::Waiting
+    } else if !alive {
+        RunbookRunState::Left
+    } else if state.rollback.is_some() && in_flight {
+        RunbookRunState::RollingBack
+    } else {
+        RunbookRunState::Running
+    }
+}
+
+fn waiting_view(waiting: &plumb_exec::Waiting) -> WaitingView {
+    let mut view = WaitingView {
+        step: waiting.step.clone(),
+        title: waiting.title.clone(),
+        what: WaitingKind::Time,
+        text: String::new(),
+        choices: Vec::new(),
+        groups: Vec::new(),
+        phrase: None,
+        plan: None,
+        until_ms: waiting.until.map(ms),
+    };
+    match waiting.what.clone() {
+        WaitingFor::Answer { ask, choices, who } => {
+            (view.what, view.text, view.choices) = (WaitingKind::Answer, ask, choices);
+            view.groups.extend(who);
+        }
+        WaitingFor::Attestation { what, who } => {
+            (view.what, view.text) = (WaitingKind::Attestation, what);
+            view.groups.extend(who);
+        }
+        WaitingFor::Announcement { to, text } => {
+            (view.what, view.text) = (WaitingKind::Announcement, format!("tell {to}: {text}"));
+        }
+        WaitingFor::Approval { what, groups } => {
+            (view.what, view.text, view.groups) = (WaitingKind::Approval, what, groups);
+        }
+        WaitingFor::Confirmation { plan, summary, phrase, refused } => {
+            view.what = WaitingKind::Confirmation;
+            view.text = match refused {
+                Some(refused) => format!("{summary}\nnot carried out: {refused}"),
+                None => summary,
+            };
+            (view.phrase, view.plan) = (phrase, Some(plan.to_string()));
+        }
+        WaitingFor::Decision { reason, again, skip, back } => {
+            (view.what, view.text) = (WaitingKind::Decision, reason);
+            let may = [(again, "again"), (skip, "skip"), (back, "roll_back"), (true, "abort")];
+            view.choices =
+                may.iter().filter(|(may, _)| *may).map(|(_, what)| (*what).to_owned()).collect();
+        }
+        WaitingFor::Settlement { reason, back } => {
+            (view.what, view.text) = (WaitingKind::Settlement, reason);
+            let may = [(true, "settle"), (back, "roll_back"), (true, "abort")];
+            view.choices =
+                may.iter().filter(|(may, _)| *may).map(|(_, what)| (*what).to_owned()).collect();
+        }
+        WaitingFor::Time => {}
+        WaitingFor::Pause { by } => {
+            (view.what, view.text) = (WaitingKind::Pause, format!("paused by {by}"));
+        }
+    }
+    view
+}

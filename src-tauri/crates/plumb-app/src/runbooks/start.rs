@@ -1,0 +1,360 @@
+//! From a runbook and its values to a run, and on from where another program left one.
+
+use std::{collections::BTreeSet, sync::Mutex};
+
+use camino::Utf8PathBuf;
+use plumb_exec::{Left, StepOrders, StepSetting, StepsState, fold_steps, perform_steps, step_desk};
+use plumb_fleet::{FleetId, PlanHash, RunId};
+use plumb_journal::{Body, Entry, Event};
+use plumb_runbook::document::{Compiled, RunbookPlan, RunbookPlanError, Trusted, Values};
+use plumb_store::runbooks::OfRunbook;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tracing::error;
+
+use super::{
+    artifacts::new_folder,
+    command::end_left_behind,
+    handler::World,
+    library::Shelf,
+    run::{RunbookRun, view},
+};
+use crate::{
+    app::App,
+    error::{AppError, Code, chain},
+    ids::{new_id, run_id},
+    ports::journal::StoreJournal,
+    topics::Topic,
+    views::runbook::RunbookRunView,
+};
+
+/// Runs of runbooks in one list.
+const RUNS_LISTED_MAX: usize = 100;
+
+/// What somebody wants to run.
+#[derive(Debug, Clone, Default)]
+pub struct RunbookRequest {
+    pub runbook: String,
+    pub parameters: Values,
+    /// Hosts that its requests may go to.
+    pub hosts: BTreeSet<String>,
+    /// Folder in which commands run; relative paths of the runbook begin here.
+    pub folder: Utf8PathBuf,
+    /// Folder below which the evidence is left; beside the record where none is named.
+    pub artifacts: Option<Utf8PathBuf>,
+    /// The phrase that lets documents run that nobody vouches for.
+    pub accept: Option<String>,
+}
+
+/// A runbook that can be run, or needs one more word.
+#[derive(Debug, Clone)]
+pub struct PreparedRunbook {
+    pub(super) plan: RunbookPlan,
+    pub(super) compiled: Compiled,
+    pub(super) request: RunbookRequest,
+    /// The phrase that has to be typed first, where nobody vouches for its documents.
+    pub phrase: Option<String>,
+}
+
+impl PreparedRunbook {
+    pub fn title(&self) -> &str {
+        &self.compiled.front.title.value
+    }
+
+    pub fn steps(&self) -> usize {
+        self.compiled.steps.len()
+    }
+}
+
+impl App {
+    /// Reads a runbook with its values; nothing is done.
+    pub async fn prepare_runbook(
+        &self,
+        fleet: &str,
+        shelf: &Shelf,
+        request: &RunbookRequest,
+    ) -> Result<PreparedRunbook, AppError> {
+        let (state, loaded) = self.loaded(fleet)?;
+        let documents = shelf.documents(&request.runbook)?;
+        let (trusted, phrase) = match self.trusted(&state.name, shelf, &documents).await? {
+            Ok(trusted) => (trusted, None),
+            Err(phrase) if request.accept.as_ref() == Some(&phrase) => {
+                (Trusted::Accepted { by: self.person_or_operator() }, None)
+            }
+            Err(phrase) => (Trusted::Harmless, Some(phrase)),
+        };
+        let plan = RunbookPlan {
+            format: RunbookPlan::FORMAT,
+            fleet: state.name.clone(),
+            environment: loaded.fleet.environment.clone(),
+            runbook: request.runbook.clone(),
+            documents,
+            parameters: request.parameters.clone(),
+            hosts: request.hosts.clone(),
+            trusted,
+            made_at: self.now(),
+        };
+        let compiled = plan.compile().map_err(|error| unplanned(&error))?;
+        Ok(PreparedRunbook { plan, compiled, request: request.clone(), phrase })
+    }
+
+    fn person_or_operator(&self) -> String {
+        let options = &self.0.options;
+        options.person.clone().unwrap_or_else(|| options.operator.clone())
+    }
+
+    /// Starts a runbook. Whoever drops the run's desk leaves it to itself.
+    pub async fn start_runbook(&self, prepared: PreparedRunbook) -> Result<RunbookRun, AppError> {
+        self.is_rehearsed(&prepared).await?;
+        let PreparedRunbook { plan, compiled, request, phrase } = prepared;
+        if let Some(phrase) = phrase {
+            let message = format!(
+                "nobody vouches for this runbook: it did not come with the program, and no key of the \
+                 roster signed it; {phrase:?} has to be typed"
+            );
+            let hint = "read it, then type the phrase, or have it signed";
+            return Err(AppError::new(Code::Confirmation, message, hint));
+        }
+        let (_, loaded) = self.loaded(plan.fleet.as_str())?;
+        if loaded.fleet.read_only {
+            let message = format!("fleet {} is read-only", plan.fleet);
+            return Err(AppError::new(Code::Invalid, message, "rehearse it instead"));
+        }
+        let run = new_id(self.now());
+        let name = compiled.front.artifacts.as_ref().map_or_else(
+            || plan.runbook.trim_end_matches(".md").to_owned(),
+            |folder| folder.value.clone(),
+        );
+        let root = request.artifacts.clone();
+        let root = root.unwrap_or_else(|| self.0.options.data_dir.join("artifacts")).join(name);
+        let folder = request.folder.canonicalize_utf8().map_err(|error| {
+            let message = format!("{} is no folder: {error}", request.folder);
+            AppError::new(Code::Invalid, message, "name the folder in which its commands run")
+        })?;
+        let artifacts = new_folder(&root, self.now()).map_err(|error| {
+            let message = format!("no folder for evidence below {root}: {error}");
+            AppError::new(Code::Other, message, "look at the folder's rights and disk")
+        })?;
+        let of = OfRunbook {
+            runbook: plan.runbook.clone(),
+            title: compiled.front.title.value.clone(),
+            folder: folder.to_string(),
+            artifacts: artifacts.to_string(),
+        };
+        self.keep_runbook_run(run, &plan, &of).await?;
+        self.perform_runbook(run, (plan, compiled), of, Vec::new()).await
+    }
+
+    async fn keep_runbook_run(
+        &self,
+        run: RunId,
+        plan: &RunbookPlan,
+        of: &OfRunbook,
+    ) -> Result<(), AppError> {
+        let (hash, now) = (plan.hash(), self.now());
+        let document = String::from_utf8(plan.canonical_bytes()).expect("a plan is JSON");
+        let operator = self.person_or_operator();
+        let mut record = self.record().write().await?;
+        plumb_store::plans::insert(&mut record, hash, &plan.fleet, now, &document).await?;
+        plumb_store::runs::insert(&mut record, run, hash, &plan.fleet, &operator, now).await?;
+        plumb_store::runbooks::insert(&mut record, run, of).await?;
+        record.commit().await?;
+        Ok(())
+    }
+
+    /// Goes on with a run that another program left, from its journal.
+    pub async fn resume_runbook(&self, run: &str) -> Result<RunbookRun, AppError> {
+        let run = run_id(run)?;
+        let (plan, of, entries) = self.runbook_record(run).await?;
+        let compiled = plan.compile().map_err(|error| unplanned(&error))?;
+        if fold_steps(&entries).outcome.is_some() {
+            let message = format!("run {run} has ended");
+            return Err(AppError::new(Code::Invalid, message, "start the runbook anew"));
+        }
+        self.perform_runbook(run, (plan, compiled), of, entries).await
+    }
+
+    async fn perform_runbook(
+        &self,
+        run: RunId,
+        (plan, compiled): (RunbookPlan, Compiled),
+        of: OfRunbook,
+        entries: Vec<Entry>,
+    ) -> Result<RunbookRun, AppError> {
+        let lock = self.own_run(run).ok_or_else(|| {
+            let message = format!("run {run} is carried out elsewhere");
+            AppError::new(Code::Busy, message, "wait for its end, or end that program")
+        })?;
+        // Read again now that nobody else writes it.
+        let entries = if entries.is_empty() { entries } else { self.runbook_record(run).await?.2 };
+        let outputs = self.0.options.data_dir.join("runbook-runs").join(run.to_string());
+        end_left_behind(&outputs);
+        let (_, loaded) = self.loaded(plan.fleet.as_str())?;
+        let key = self.signer_again(run).await?;
+        let (desk, orders) = step_desk();
+        let mut stands = fold_steps(&entries);
+        if stands.started_at.is_some() {
+            // As it will be once it goes on: nobody is asked about what another program left.
+            let by = self.person_or_operator();
+            stands.apply(&Event::RunResumed { by }, self.now());
+        }
+        let (tell, told) = watch::channel(stands);
+        let cancel = CancellationToken::new();
+        let world = World {
+            app: self.clone(),
+            run,
+            fleet: plan.fleet.to_string(),
+            loaded,
+            title: compiled.front.title.value.clone(),
+            plan: compiled.hash,
+            folder: Utf8PathBuf::from(&of.folder),
+            artifacts: Utf8PathBuf::from(&of.artifacts),
+            outputs,
+            secrets: Mutex::default(),
+            keeping: tokio::sync::Mutex::default(),
+        };
+        let (journal, writer) = StoreJournal::new(self.clone(), run, &entries, key);
+        let writer = self.0.tasks.spawn(writer);
+        let (app, ending) = (self.clone(), cancel.clone());
+        let parts = (plan.clone(), compiled.clone());
+        let task = self.0.tasks.spawn(async move {
+            let operator = app.person_or_operator();
+            let setting = Performing { world, journal, orders, tell, entries, operator };
+            let left = app.carry_out_runbook(run, &parts, setting, &ending).await;
+            if let Err(error) = writer.await {
+                error!(%run, error = %chain(&error), "the writer of the journal ended badly");
+            }
+            drop(lock);
+            app.announce([Topic::run(run), Topic::fleet(&parts.0.fleet)]);
+            left
+        });
+        let (app, artifacts, desk) = (self.clone(), of.artifacts, Some(desk));
+        Ok(RunbookRun { app, run, plan, compiled, artifacts, desk, told, cancel, task })
+    }
+
+    async fn carry_out_runbook(
+        &self,
+        run: RunId,
+        (plan, compiled): &(RunbookPlan, Compiled),
+        performing: Performing,
+        cancel: &CancellationToken,
+    ) -> Result<Left, AppError> {
+        let Performing { world, journal, orders, tell, entries, operator } = performing;
+        let setting = StepSetting {
+            handler: &world,
+            journal: &journal,
+            clock: &self.0.options.clock,
+            cancel,
+            orders,
+            entries: &entries,
+            operator: &operator,
+            told: &tell,
+        };
+        let left = perform_steps(run, (plan, compiled), setting).await;
+        drop(journal);
+        let left = left.map_err(|error| {
+            AppError::new(Code::Other, chain(&error), "look at the disk, then resume the run")
+        })?;
+        if let Left::Ended(outcome) = left {
+            self.end_run(run, outcome).await?;
+        }
+        Ok(left)
+    }
+
+    /// The plan, the folders and the journal of a run of a runbook.
+    pub(super) async fn runbook_record(
+        &self,
+        run: RunId,
+    ) -> Result<(RunbookPlan, OfRunbook, Vec<Entry>), AppError> {
+        let kept = self.kept_run(run).await?;
+        let mut conn = self.record().read().await?;
+        let of = plumb_store::runbooks::get(&mut conn, run).await?;
+        let plan = plumb_store::plans::get(&mut conn, kept.plan).await?;
+        let (Some(of), Some(plan)) = (of, plan) else {
+            let message = format!("run {run} is none of a runbook");
+            return Err(AppError::new(
+                Code::Invalid,
+                message,
+                "list them: plumb runbook list --runs",
+            ));
+        };
+        let unreadable = |error: &serde_json::Error| {
+            let message = format!("the record of run {run} cannot be read: {error}");
+            AppError::new(Code::Other, message, "verify its journal: plumb journal verify")
+        };
+        let plan: RunbookPlan =
+            serde_json::from_str(&plan.document).map_err(|error| unreadable(&error))?;
+        let rows = plumb_store::journal::events(&mut conn, run).await?;
+        let entry = |row: plumb_store::JournalRow| {
+            serde_json::from_str::<Body>(&row.body).map(|body| Entry { body, hash: row.hash })
+        };
+        let entries: Result<Vec<Entry>, _> = rows.into_iter().map(entry).collect();
+        Ok((plan, of, entries.map_err(|error| unreadable(&error))?))
+    }
+
+    /// The hash of a plan as it is kept, made again of what it says: of nodes, or of a runbook.
+    pub(crate) async fn hash_of_kept_plan(
+        &self,
+        run: RunId,
+        hash: PlanHash,
+    ) -> Result<PlanHash, AppError> {
+        let of_runbook = {
+            let mut conn = self.record().read().await?;
+            plumb_store::runbooks::get(&mut conn, run).await?.is_some()
+        };
+        if of_runbook {
+            return Ok(self.runbook_record(run).await?.0.hash());
+        }
+        Ok(self.kept_plan(run, hash).await?.hash())
+    }
+
+    /// How a run of a runbook stands.
+    pub async fn runbook_run(&self, run: &str) -> Result<RunbookRunView, AppError> {
+        self.runbook_run_view(run_id(run)?).await
+    }
+
+    async fn runbook_run_view(&self, run: RunId) -> Result<RunbookRunView, AppError> {
+        let (plan, of, entries) = self.runbook_record(run).await?;
+        let compiled = plan.compile().map_err(|error| unplanned(&error))?;
+        let state: StepsState = fold_steps(&entries);
+        let alive = self.owns_run(run);
+        let mut view = view(run, (&plan, &compiled), &state, &of.artifacts, alive);
+        view.journal_events = u32::try_from(entries.len()).unwrap_or(u32::MAX);
+        Ok(view)
+    }
+
+    /// The newest runs of runbooks of a fleet.
+    pub async fn runbook_runs(&self, fleet: &str) -> Result<Vec<RunbookRunView>, AppError> {
+        let name: FleetId = self.state(fleet)?.name.clone();
+        let runs = {
+            let mut conn = self.record().read().await?;
+            plumb_store::runbooks::list(&mut conn, &name, RUNS_LISTED_MAX).await?
+        };
+        let mut views = Vec::new();
+        for run in runs {
+            views.push(self.runbook_run_view(run.run.id).await?);
+        }
+        Ok(views)
+    }
+}
+
+/// What a task takes with it.
+struct Performing {
+    world: World,
+    journal: StoreJournal,
+    orders: StepOrders,
+    tell: watch::Sender<StepsState>,
+    entries: Vec<Entry>,
+    operator: String,
+}
+
+fn unplanned(error: &RunbookPlanError) -> AppError {
+    let hint = match error {
+        RunbookPlanError::Host { .. } => "list it with --allow-host, if its requests may go there",
+        RunbookPlanError::NoValue { .. } | RunbookPlanError::Value { .. } => {
+            "give it with --set NAME=VALUE"
+        }
+        _ => "check the runbook: plumb runbook check FILE",
+    };
+    AppError::new(Code::Invalid, error.to_string(), hint)
+}

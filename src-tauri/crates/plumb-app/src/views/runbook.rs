@@ -1,0 +1,247 @@
+//! Runbooks of the library, and runs of them.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// A runbook as the list shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct RunbookListed {
+    pub file: String,
+    pub origin: RunbookOrigin,
+    pub title: String,
+    pub component: String,
+    pub severity: String,
+    pub on_call_scope: String,
+    /// The group that runs it.
+    pub owner: String,
+    /// Groups that all have to approve.
+    pub approvals: Vec<String>,
+    pub last_updated: String,
+    pub doctor_check: Option<String>,
+    pub alerts: Vec<String>,
+    /// Why it cannot be read; then nothing else is known of it.
+    pub problem: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RunbookOrigin {
+    /// It came with the program.
+    Shipped,
+    /// From a folder of this machine.
+    Own,
+}
+
+/// A runbook with its steps.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct RunbookView {
+    pub runbook: RunbookListed,
+    /// SHA-256 of the document, 64 hex digits.
+    pub sha256: String,
+    pub scope: Option<String>,
+    pub symptoms: Vec<String>,
+    pub impact: BTreeMap<String, String>,
+    pub related: Vec<String>,
+    pub references: Vec<String>,
+    pub parameters: Vec<ParameterView>,
+    pub steps: Vec<StepListed>,
+    /// The document below its front matter, as written.
+    pub body: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct ParameterView {
+    pub name: String,
+    pub kind: String,
+    /// The question that asks for it.
+    pub ask: String,
+    pub choices: Vec<String>,
+    pub default: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct StepListed {
+    pub id: String,
+    pub title: String,
+    /// For example `command`.
+    pub kind: String,
+    pub phase: Option<String>,
+    /// It changes something outside the run.
+    pub mutates: bool,
+}
+
+/// A run of a runbook.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct RunbookRunView {
+    pub id: String,
+    pub runbook: String,
+    pub title: String,
+    pub fleet: String,
+    pub operator: String,
+    /// Why its documents may run, in a sentence.
+    pub trusted: String,
+    pub started_at_ms: i64,
+    pub ended_at_ms: Option<i64>,
+    pub state: RunbookRunState,
+    /// Why it stands still, or goes back.
+    pub reason: Option<String>,
+    /// Safeguards that were passed over, one sentence each.
+    pub bypassed: Vec<String>,
+    /// The freeze of the run that nobody lifted, and by when it has to be.
+    pub frozen_until_ms: Option<i64>,
+    pub steps: Vec<StepRunView>,
+    /// What it waits for, and for whom.
+    pub waiting: Vec<WaitingView>,
+    /// Folder of its evidence.
+    pub artifacts: String,
+    pub plan_hash: String,
+    pub journal_events: u32,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RunbookRunState {
+    Running,
+    /// People have to answer, attest, approve or confirm.
+    Waiting,
+    Paused,
+    /// A step failed, or is in doubt: somebody has to decide.
+    Halted,
+    RollingBack,
+    Succeeded,
+    RolledBack,
+    Aborted,
+    /// Nobody carries it out now; it can be resumed.
+    Left,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct StepRunView {
+    pub id: String,
+    pub title: String,
+    pub kind: String,
+    pub phase: Option<String>,
+    /// `waiting`, `running`, `in_doubt`, `succeeded`, `failed` or `skipped`.
+    pub state: String,
+    pub attempt: u32,
+    /// What it asks for, in a sentence.
+    pub asks: Option<String>,
+    pub detail: String,
+    pub by: Option<String>,
+    pub started_at_ms: Option<i64>,
+    pub ended_at_ms: Option<i64>,
+}
+
+/// Something a run waits for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct WaitingView {
+    pub step: String,
+    pub title: String,
+    pub what: WaitingKind,
+    /// The question, what is attested or approved, or what went wrong.
+    pub text: String,
+    /// Answers to choose from; for a decision what may be done.
+    pub choices: Vec<String>,
+    /// Groups that may give it.
+    pub groups: Vec<String>,
+    /// The phrase that has to be typed.
+    pub phrase: Option<String>,
+    /// Hash of the plan to confirm.
+    pub plan: Option<String>,
+    pub until_ms: Option<i64>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum WaitingKind {
+    Answer,
+    Attestation,
+    Announcement,
+    Approval,
+    Confirmation,
+    /// A failed step.
+    Decision,
+    /// A step in doubt.
+    Settlement,
+    Time,
+    Pause,
+}
+
+/// A person's word to a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "word", rename_all = "snake_case", deny_unknown_fields)]
+pub enum RunbookWord {
+    Answer {
+        step: String,
+        answer: String,
+    },
+    Attest {
+        step: String,
+        note: String,
+    },
+    Approve {
+        step: String,
+        group: String,
+    },
+    /// Carry out exactly the plan that was shown.
+    Confirm {
+        step: String,
+        plan: String,
+        typed: Option<String>,
+    },
+    Skip {
+        step: String,
+        reason: String,
+    },
+    /// Once more; for steps that only read.
+    Again {
+        step: String,
+    },
+    /// What was in doubt, as somebody found it.
+    Settle {
+        step: String,
+        happened: bool,
+        note: String,
+    },
+    Pause,
+    Resume,
+    Abort,
+    RollBack {
+        reason: String,
+    },
+    /// Do not wait until the freeze was announced long enough.
+    PassFreeze {
+        reason: String,
+    },
+}
+
+/// What a rehearsal of a runbook came to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct RehearsalView {
+    pub runbook: String,
+    pub title: String,
+    pub fleet: String,
+    /// When the fleet was seen that the simulation is a copy of.
+    pub seen_at_ms: Option<i64>,
+    pub rehearsed_at_ms: i64,
+    /// Every run went as it should, and every step was reached.
+    pub green: bool,
+    /// Steps that no run reached.
+    pub never_reached: Vec<String>,
+    pub runs: Vec<RehearsedView>,
+}
+
+/// One run of a rehearsal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct RehearsedView {
+    /// Answers that were not the first choice, by step.
+    pub answers: BTreeMap<String, String>,
+    /// What went wrong, and where: `STEP: what`.
+    pub faults: Vec<String>,
+    /// `succeeded`, `rolled_back`, `aborted` or `stands still`.
+    pub came_to: String,
+    /// What is wrong with how it went.
+    pub problem: Option<String>,
+}

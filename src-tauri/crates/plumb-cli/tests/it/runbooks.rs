@@ -1,0 +1,472 @@
+//! Runbooks in real processes: from a symptom to a verified end, and from every place where one was left.
+
+use std::{
+    fs,
+    io::{Read as _, Write as _},
+    net::TcpListener,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+
+use crate::world::World;
+
+/// What its answers are and what it printed, for a run that is expected to end so.
+#[track_caller]
+fn run(world: &World, words: &str, answers: &str, exit: i32) -> Value {
+    let file = world.file("answers.toml", answers);
+    world.document(&format!("runbook run {words} --answers {file} --no-input"), exit, "runbook-run")
+}
+
+fn states(view: &Value) -> Vec<String> {
+    let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let steps = view["steps"].as_array().expect("steps");
+    steps.iter().map(|step| format!("{} {}", word(&step["id"]), word(&step["state"]))).collect()
+}
+
+fn state_of(view: &Value, id: &str) -> String {
+    let steps = view["steps"].as_array().expect("steps");
+    let step = steps.iter().find(|step| step["id"] == id).expect("the step");
+    step["state"].as_str().expect("a state").to_owned()
+}
+
+fn files(folder: &Path) -> Vec<String> {
+    let mut names: Vec<String> = fs::read_dir(folder)
+        .expect("the folder of evidence")
+        .map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned())
+        .collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn the_library_is_listed_shown_and_sound() {
+    let world = World::empty();
+    let listed = world.document("runbook list", 0, "runbooks");
+    let titles: Vec<&str> = (listed["runbooks"].as_array().expect("runbooks").iter())
+        .map(|runbook| runbook["title"].as_str().expect("a title"))
+        .collect();
+    assert!(titles.contains(&"Policy Engine - Policy Version Conflicts"), "{titles:?}");
+    let view = world.document("runbook show policy-version-conflicts", 0, "runbook");
+    // R001-R006, R012-R014, R045-R047
+    assert_eq!(view["runbook"]["component"], "Policy Engine");
+    assert_eq!(view["runbook"]["severity"], "medium");
+    assert_eq!(view["runbook"]["on_call_scope"], "Platform team");
+    assert_eq!(view["runbook"]["last_updated"], "2026-01-17");
+    assert_eq!(view["runbook"]["doctor_check"], "check.policy.version-consistency");
+    assert_eq!(view["related"][0], "policy-opa-crash.md");
+    assert_eq!(view["references"][1], "docs/operations/policy-deployment.md");
+    assert!(world.check("runbook show supersedes-backfill", 0).stdout.contains("! backfill"));
+    // R046: every link of the library resolves.
+    let sound = world.document("runbook check", 0, "runbook-check");
+    assert_eq!(sound["problems"], serde_json::json!({}));
+    world.check("runbook show nothing", 2);
+    world.check("runbook run nothing", 2);
+}
+
+#[test]
+fn errors_of_a_document_have_a_line_and_a_column() {
+    let world = World::empty();
+    let file = world.file("odd.md", "---\ntitle: Odd\ncolour: red\n---\n# Odd\n");
+    let found = world.document(&format!("runbook check {file}"), 2, "runbook-check");
+    let line = found["problems"]["odd.md"][0].as_str().expect("a line").to_owned();
+    assert!(line.starts_with("odd.md:3:1: "), "{line}");
+}
+
+const NODE: &str = "eu-gw-002";
+
+/// The content that the demo desires: two bundles share its version.
+fn desired_content(world: &World) -> String {
+    let active = world.document("policy active", 0, "active");
+    let content = active["desired"]["content"].as_str();
+    content.unwrap_or_else(|| panic!("no content in {active}")).to_owned()
+}
+
+fn conflict(world: &World, cause: &str, rest: &str) -> String {
+    let content = desired_content(world);
+    format!(
+        "[parameters]\nversion = \"2.0.0\"\ncontent = \"{content}\"\nnode = \"{NODE}\"\n\
+         [answers]\ncause = \"{cause}\"\n{rest}"
+    )
+}
+
+#[test]
+fn a_version_conflict_is_led_to_its_verified_end() {
+    // R015-R024, R028-R030, R037-R040
+    let world = World::demo(5);
+    // Services of the demo decide some requests their own way, whatever they run.
+    let confirm = "[confirm]\npin = \"yes\"\nsync = \"demo 3\"\nresync = \"yes\"\n\
+                   [skip]\nsame_answers = \"the reload services know no safety context\"\n";
+    let answers = conflict(&world, "node out of sync", confirm);
+    let view = run(&world, "policy-version-conflicts", &answers, 0);
+    assert_eq!(view["state"], "succeeded", "{:?}", states(&view));
+    assert_eq!(state_of(&view, "same_version"), "succeeded");
+    assert_eq!(state_of(&view, "distribute"), "waiting", "another arm");
+    let artifacts = PathBuf::from(view["artifacts"].as_str().expect("a folder"));
+    assert_eq!(files(&artifacts), ["SHA256SUMS", "answers-after.json", "versions-before.json"]);
+    world.check("policy version --all-nodes", 0);
+    // The journal is one like any other, and the runs of its actions stand beside it.
+    let id = view["id"].as_str().expect("an id").to_owned();
+    assert!(world.check(&format!("journal verify {id}"), 0).stdout.contains("complete"));
+    world.document(&format!("runbook show {id}"), 0, "runbook-run");
+    let runs = world.document("runbook list --runs", 0, "runbook-runs");
+    assert_eq!(runs["runs"][0]["id"], view["id"]);
+    assert!(runs["runs"].as_array().expect("runs").len() == 1);
+    let of_plans = world.document("runs list", 0, "runs");
+    assert!(of_plans["runs"].as_array().expect("runs").iter().all(|run| run["id"] != view["id"]));
+}
+
+#[test]
+fn a_run_that_waits_is_left_open_and_resumed_with_what_was_missing() {
+    let world = World::demo(5);
+    let answers = conflict(&world, "something else", "");
+    let view = run(&world, "policy-version-conflicts", &answers, 1);
+    assert_eq!(
+        (&view["state"], &view["waiting"][0]["what"]),
+        (&"waiting".into(), &"confirmation".into())
+    );
+    assert_eq!(state_of(&view, "versions"), "succeeded");
+    let id = view["id"].as_str().expect("an id").to_owned();
+    let file = world.file(
+        "more.toml",
+        "[answers]\ncause = \"something else\"\n[confirm]\npin = \"yes\"\nsync = \"demo 3\"\n\
+         [attest]\nescalate = \"Platform took over at 03:10\"\n\
+         [skip]\nsame_answers = \"the reload services know no safety context\"\n",
+    );
+    let resumed = format!("runbook resume {id} --answers {file} --no-input");
+    let view = world.document(&resumed, 0, "runbook-run");
+    assert_eq!(state_of(&view, "escalate"), "succeeded", "{:?}", states(&view));
+    world.check(&resumed, 2);
+}
+
+#[test]
+fn every_shipped_runbook_rehearses_green_with_a_fault_at_every_step() {
+    let world = World::demo(7);
+    let content = desired_content(&world);
+    let digest = "0".repeat(64);
+    for (runbook, set) in [
+        (
+            "policy-version-conflicts",
+            format!("--set version=2.0.0 --set content={content} --set node={NODE}"),
+        ),
+        (
+            "policy-gradual-reload",
+            format!("--set version=2.0.0 --set content={content} --set canary={NODE}"),
+        ),
+        ("policy-manual-rollback", String::new()),
+        ("policy-stale-bundle", format!("--set node={NODE}")),
+        ("policy-opa-crash", format!("--set node={NODE}")),
+        ("policy-storage-unavailable", String::new()),
+        ("alert-triage", "--set hub=https://hub.example --set owner=avery".to_owned()),
+        ("supersedes-backfill", format!("--set expected=1200 --set index_log={digest}")),
+    ] {
+        let words = format!("runbook rehearse {runbook} {set}");
+        let view = world.document(&words, 0, "rehearsal");
+        assert_eq!(view["green"], true);
+        let runs = view["runs"].as_array().expect("runs");
+        assert!(runs.iter().any(|run| !run["faults"].as_array().expect("faults").is_empty()));
+    }
+    // Nothing was sent: every node is as it was.
+    assert!(world.check("policy version --all-nodes", 1).stdout.contains("diverged"));
+}
+
+#[test]
+fn a_runbook_that_cannot_reach_its_end_does_not_rehearse_green() {
+    let world = World::demo(1);
+    for (steps, problem) in [
+        (
+            "```step\nid: a\ntitle: A\ndo: {command: {argv: [job], reads_only: true}}\nsuccess: result.rows == 5\n```\n",
+            "a: ",
+        ),
+        (
+            "```step\nid: a\ntitle: A\ndo: {attest: {what: it is so}}\n```\n\
+             ```step\nid: b\ntitle: B\ndo: {attest: {what: it is so}}\nwhen: params.word == 'never'\n```\n",
+            "",
+        ),
+    ] {
+        let file = world.file("own.md", &own(steps));
+        let view = world.document(&format!("runbook rehearse {file}"), 1, "rehearsal");
+        assert_eq!(view["green"], false);
+        let found = view["runs"][0]["problem"].as_str().unwrap_or_default().to_owned();
+        assert!(found.starts_with(problem), "{found}");
+        assert_eq!(view["never_reached"] == serde_json::json!(["b"]), problem.is_empty());
+    }
+}
+
+/// A Prometheus as far as runbooks ask it: one series for every query, and a lag that can be set.
+fn prometheus(lag: &'static str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address");
+    thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let mut asked = vec![0; 8_192];
+            let count = stream.read(&mut asked).unwrap_or_default();
+            let lags = String::from_utf8_lossy(&asked[..count]).contains("oplog");
+            let value = if lags { lag } else { "0" };
+            let body = format!(
+                r#"{{"status":"success","data":{{"resultType":"vector","result":[{{"metric":{{}},"value":[1,"{value}"]}}]}}}}"#
+            );
+            let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close";
+            let _ = write!(stream, "{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+        }
+    });
+    format!("http://{address}")
+}
+
+/// A fleet with a Prometheus, and the folder of the job.
+fn backfill_world(lag: &'static str) -> (World, PathBuf) {
+    let world = World::demo(1);
+    let file = world.fleet_file();
+    let mut text = fs::read_to_string(&file).expect("the fleet file");
+    text = format!("{text}\n[prometheus]\nurl = \"{}\"\n", prometheus(lag));
+    fs::write(&file, text).expect("writable");
+    let folder = world.path().join("work");
+    let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../tests/fixtures/backfill");
+    let scripts = "ops/devops/scripts";
+    fs::create_dir_all(folder.join(scripts)).expect("a folder");
+    for name in ["backfill-job", &format!("{scripts}/rollback-lnm-backfill.js")] {
+        fs::copy(from.join(name), folder.join(name)).expect("the job can be copied");
+    }
+    fs::write(folder.join("backfill-bundle.tgz"), "the bundle").expect("writable");
+    (world, folder)
+}
+
+const BACKFILL: &str = "
+[parameters]
+expected = \"1200\"
+index_log = \"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08\"
+[answers]
+stop_outbox = \"stopped\"
+[attest]
+index = \"the log has that hash\"
+migrations = \"21-101 and 21-102 are there\"
+transport = \"disabled\"
+mirror = \"hashes compared\"
+announce = \"posted in the channel of the guild\"
+pause_ingest = \"CONCELIER_INGEST_ENABLED=false on all workers\"
+summary = \"looked at three advisories\"
+resume = \"both are enabled\"
+replay = \"one event arrived\"
+restore = \"the snapshot of 02:00 is back\"
+[[approvals]]
+step = \"consent\"
+group = \"Concelier Storage Guild\"
+by = \"sam\"
+[[approvals]]
+step = \"consent\"
+group = \"Platform Security\"
+by = \"kim\"
+";
+
+fn backfill_words(folder: &Path, artifacts: &Path) -> String {
+    format!(
+        "supersedes-backfill --folder {} --artifacts {} --pass-freeze rehearsed",
+        folder.display(),
+        artifacts.display()
+    )
+}
+
+fn edges(folder: &Path) -> String {
+    let said = Command::new("sqlite3")
+        .arg(folder.join("advisories.sqlite"))
+        .arg("SELECT count(*) FROM supersedes")
+        .output()
+        .expect("sqlite3 is there");
+    String::from_utf8_lossy(&said.stdout).trim().to_owned()
+}
+
+#[test]
+fn a_backfill_runs_to_its_end_and_leaves_exactly_its_evidence() {
+    // R048-R076, R081-R085
+    let (world, folder) = backfill_world("1");
+    let root = world.path().join("artifacts");
+    let view = run(&world, &backfill_words(&folder, &root), BACKFILL, 0);
+    assert_eq!(view["state"], "succeeded", "{:?}", states(&view));
+    assert_eq!(edges(&folder), "1200");
+    assert!(view["bypassed"][0].as_str().expect("loud").contains("the freeze was passed over"));
+    let stamped: Vec<String> = files(&root.join("aoc-supersedes"));
+    let artifacts = PathBuf::from(view["artifacts"].as_str().expect("a folder"));
+    assert_eq!(stamped, [artifacts.file_name().expect("a name").to_string_lossy()]);
+    assert_eq!(
+        files(&artifacts),
+        [
+            "SHA256SUMS",
+            "command.json",
+            "consistency.json",
+            "dry-run.json",
+            "report.json",
+            "violations.json"
+        ]
+    );
+    let read = |name: &str| fs::read_to_string(artifacts.join(name)).expect("it was kept");
+    let command: Value = serde_json::from_str(&read("command.json")).expect("JSON");
+    assert_eq!(command["argv"][1], "--batch-size=500");
+    let violations: Value = serde_json::from_str(&read("violations.json")).expect("JSON");
+    assert_eq!(violations["violations"], 0);
+    assert!(read("SHA256SUMS").contains("  backfill-bundle.tgz"));
+    let sums = read("SHA256SUMS");
+    let report = sums.lines().find(|line| line.ends_with("  report.json")).expect("its digest");
+    let said =
+        Command::new("sha256sum").arg(artifacts.join("report.json")).output().expect("it runs");
+    assert!(
+        String::from_utf8_lossy(&said.stdout).starts_with(report.split(' ').next().expect("hex"))
+    );
+    let id = view["id"].as_str().expect("an id");
+    assert!(world.check(&format!("journal verify {id}"), 0).stdout.contains("complete"));
+}
+
+#[test]
+fn a_backfill_that_errs_is_taken_back_and_unfrozen() {
+    // R077-R080
+    for (fault, second_level) in [("fault-error", false), ("fault-violation", true)] {
+        let (world, folder) = backfill_world("1");
+        fs::write(folder.join(fault), "").expect("writable");
+        if second_level {
+            fs::write(folder.join("fault-rollback"), "").expect("writable");
+        }
+        let root = world.path().join("artifacts");
+        let view = run(&world, &backfill_words(&folder, &root), BACKFILL, 1);
+        assert_eq!(view["state"], "rolled_back", "{:?}", states(&view));
+        let restored = if second_level { "succeeded" } else { "waiting" };
+        assert_eq!(state_of(&view, "restore"), restored);
+        assert_eq!(state_of(&view, "consistency"), "waiting");
+        assert_eq!(view["frozen_until_ms"], Value::Null);
+        if !second_level {
+            assert_eq!(edges(&folder), "0", "what the window wrote is gone");
+        }
+    }
+}
+
+#[test]
+fn a_frozen_fleet_is_changed_by_nobody_else() {
+    let (world, folder) = backfill_world("1");
+    let root = world.path().join("artifacts");
+    // Nobody says how the publisher was silenced, so the run stays open, frozen.
+    let answers = BACKFILL.replace("stop_outbox = \"stopped\"", "");
+    let view = run(&world, &backfill_words(&folder, &root), &answers, 1);
+    assert_eq!(view["waiting"][0]["step"], "stop_outbox");
+    assert!(view["frozen_until_ms"].is_i64());
+    let refused = world.check("policy sync --force --all-nodes --yes --reason INC-1", 1).stdout;
+    assert!(refused.contains("supersedes backfill"), "{refused}");
+    let id = view["id"].as_str().expect("an id").to_owned();
+    let back = format!("runbook resume {id} --no-input --roll-back changed-our-minds");
+    let file = world.file("back.toml", BACKFILL);
+    let view = world.document(&format!("{back} --answers {file}"), 1, "runbook-run");
+    assert_eq!(view["state"], "rolled_back", "{:?}", states(&view));
+    world.check("policy sync --force --all-nodes --yes --reason INC-1", 0);
+}
+
+#[test]
+fn a_program_killed_in_the_middle_of_the_job_sends_it_never_again() {
+    let (world, folder) = backfill_world("1");
+    fs::write(folder.join("slow"), "").expect("writable");
+    let root = world.path().join("artifacts");
+    let answers = world.file("answers.toml", BACKFILL);
+    let words = backfill_words(&folder, &root);
+    let mut program = Command::new(env!("CARGO_BIN_EXE_plumb"))
+        .args(format!("runbook run {words} --answers {answers} --no-input").split_whitespace())
+        .env("PLUMBLINE_DATA_DIR", world.path().join("data"))
+        .env("PLUMB_TOKEN", crate::world::CANARY)
+        .current_dir(world.path())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("it starts");
+    let began = Instant::now();
+    while !folder.join("advisories.sqlite").exists() || edges(&folder) != "500" {
+        assert!(began.elapsed() < Duration::from_mins(1), "the first batch is never written");
+        thread::yield_now();
+    }
+    program.kill().expect("it is there");
+    program.wait().expect("it ends");
+    fs::remove_file(folder.join("slow")).expect("it is there");
+    let runs = world.document("runbook list --runs", 0, "runbook-runs");
+    let id = runs["runs"][0]["id"].as_str().expect("an id").to_owned();
+    let resumed = format!("runbook resume {id} --answers {answers} --no-input");
+    let view = world.document(&resumed, 1, "runbook-run");
+    assert_eq!(view["state"], "rolled_back", "{:?}", states(&view));
+    assert_eq!(state_of(&view, "backfill"), "in_doubt");
+    assert_eq!(edges(&folder), "0", "its window is taken back, and the job was ended first");
+    assert!(world.check(&format!("journal verify {id}"), 0).stdout.contains("complete"));
+}
+
+/// A guide of one's own with these steps.
+fn own(steps: &str) -> String {
+    format!(
+        "---\ntitle: Own\ncomponent: It\nseverity: low\non_call_scope: Us\nowners: {{run: Us}}\n\
+         last_updated: 2026-03-02\nparameters:\n  - {{name: word, type: text, ask: Which?, default: x}}\n\
+         ---\n# Own\n\n{steps}"
+    )
+}
+
+#[test]
+fn a_document_that_nobody_vouches_for_runs_only_by_its_phrase() {
+    let world = World::demo(1);
+    let text = own(
+        "```step\nid: a\ntitle: A\ndo: {command: {argv: [/bin/echo, '${word}'], reads_only: true}}\n```\n",
+    );
+    let file = world.file("own.md", &text);
+    let path = format!("{}/{}", world.path().display(), "own.md");
+    assert_eq!(file, path);
+    let refused = world.check(&format!("runbook run {file} --no-input"), 4).stderr;
+    let phrase = refused.split('"').nth(1).expect("the phrase").to_owned();
+    assert!(phrase.starts_with("run "), "{refused}");
+    let mut command = world.command();
+    // Words that a shell would read stay words.
+    let word = "word=$(touch /tmp/never); `id` | cat";
+    command.args([
+        "runbook",
+        "run",
+        &file,
+        "--no-input",
+        "--json",
+        "--accept",
+        &phrase,
+        "--set",
+        word,
+    ]);
+    let said = world.check_command(&mut command, "runbook run own.md", 0);
+    let view: Value = serde_json::from_str(&said.stdout).expect("a document");
+    assert_eq!(view["trusted"].as_str().map(|said| said.starts_with("accepted by ")), Some(true));
+    let asks = view["steps"][0]["asks"].as_str().expect("what it ran");
+    assert!(asks.contains("'$(touch /tmp/never); `id` | cat'"), "{asks}");
+    // Another byte, another phrase.
+    fs::write(&file, format!("{text}\nMore prose.\n")).expect("writable");
+    let mut command = world.command();
+    command.args(["runbook", "run", &file, "--no-input", "--accept", &phrase]);
+    world.check_command(&mut command, "runbook run own.md", 4);
+}
+
+#[test]
+fn requests_go_to_listed_hosts_only_and_secrets_stay_out_of_everything() {
+    let world = World::demo(1);
+    let url = prometheus("0");
+    let host = url.trim_start_matches("http://").to_owned();
+    let steps = format!(
+        "```step\nid: ask\ntitle: Ask\ndo: {{http: {{method: GET, url: '{url}/x', headers: {{authorization: 'secret:env:PLUMB_TOKEN'}}}}}}\n```\n\
+         ```step\nid: show\ntitle: Show\ndo: {{command: {{argv: [/usr/bin/printenv], environment: {{GIVEN: 'secret:env:PLUMB_TOKEN'}}, reads_only: true}}}}\n```\n\
+         ```step\nid: keep\ntitle: Keep\ndo: {{capture: {{from: {{output: show}}, into: env.txt}}}}\n```\n"
+    );
+    let file = world.file("own.md", &own(&steps));
+    let refused = world.check(&format!("runbook run {file} --no-input"), 2).stderr;
+    assert!(refused.contains(&format!("{host} is not a listed host")), "{refused}");
+    let listed = format!("runbook run {file} --no-input --allow-host {host}");
+    let refused = world.check(&listed, 4).stderr;
+    let phrase = refused.split('"').nth(1).expect("the phrase").to_owned();
+    let mut command = world.command();
+    command.args(listed.split(' ')).args(["--json", "--accept", &phrase]);
+    let said = world.check_command(&mut command, &listed, 0);
+    let view: Value = serde_json::from_str(&said.stdout).expect("a document");
+    let artifacts = PathBuf::from(view["artifacts"].as_str().expect("a folder"));
+    let kept = fs::read_to_string(artifacts.join("env.txt")).expect("it was kept");
+    assert!(kept.contains("GIVEN=[secret env:PLUMB_TOKEN]"), "{kept}");
+    assert!(!kept.contains("HOME="), "a clean environment: {kept}");
+    let id = view["id"].as_str().expect("an id");
+    let exported = world.path().join("journal.jsonl");
+    world.check(&format!("journal export {id} -o {}", exported.display()), 0);
+    let journal = fs::read_to_string(exported).expect("the journal");
+    assert!(!journal.contains(crate::world::CANARY), "no secret in the journal");
+}
