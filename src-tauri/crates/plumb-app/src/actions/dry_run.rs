@@ -32,7 +32,7 @@ impl App {
     pub async fn dry_run(&self, plan_hash: &str) -> Result<DryRunView, AppError> {
         let plan = self.plan_by_hash(plan_hash).await?;
         let before = self.kept_dry_run(plan.hash()).await?;
-        let report = self.dry_run_of(&plan).await?;
+        let report = Box::pin(self.dry_run_of(&plan)).await?;
         Ok(view(&plan, &report, before.as_ref(), ms(self.now())))
     }
 

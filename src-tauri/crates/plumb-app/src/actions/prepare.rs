@@ -82,7 +82,7 @@ impl App {
         let to_go_back = plan.targets().map(|target| (target, target.back.as_slice()));
         let (probes, back) =
             tokio::join!(self.probe(&loaded, to_load), self.probe(&loaded, to_go_back),);
-        let around = self.circumstances(&plan, &back).await?;
+        let around = Box::pin(self.circumstances(&plan, &back)).await?;
         let assessment = current.assess(self.now());
         let input = current.plan_input(&assessment);
         let findings = findings_around(&plan, &probes, &around, input, self.now());

@@ -23,7 +23,7 @@ impl App {
     /// Goes on with a rollout that another program left, from its journal. Where a newer roster took away
     /// what it was approved with, it is only brought back or aborted.
     pub async fn resume_run(&self, run: &str) -> Result<RunView, AppError> {
-        self.pick_up(run_id(run)?, None).await
+        Box::pin(self.pick_up(run_id(run)?, None)).await
     }
 
     /// The same with an order that is taken before anything else is done.

@@ -159,7 +159,7 @@ impl App {
         let given = self.order(order);
         let Some(desk) = desk else {
             if given.leads_back() {
-                return self.pick_up(id, Some(order)).await;
+                return Box::pin(self.pick_up(id, Some(order))).await;
             }
             return Err(AppError::new(
                 Code::Busy,

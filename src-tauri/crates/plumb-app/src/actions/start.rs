@@ -36,7 +36,7 @@ impl App {
         plan_hash: &str,
         typed: Option<&str>,
     ) -> Result<RunView, AppError> {
-        self.start_by(fleet, plan_hash, (typed, None), Way::Approved).await
+        Box::pin(self.start_by(fleet, plan_hash, (typed, None), Way::Approved)).await
     }
 
     /// The same for a plan that passes a safeguard over, as a forced load does: it takes the reason.
@@ -47,7 +47,7 @@ impl App {
         typed: Option<&str>,
         reason: &str,
     ) -> Result<RunView, AppError> {
-        self.start_by(fleet, plan_hash, (typed, Some(reason)), Way::Approved).await
+        Box::pin(self.start_by(fleet, plan_hash, (typed, Some(reason)), Way::Approved)).await
     }
 
     /// The one or the other: with a reason where somebody typed one.
@@ -59,7 +59,7 @@ impl App {
         reason: Option<&str>,
     ) -> Result<RunView, AppError> {
         self.writable(fleet)?;
-        self.start_by(fleet, plan_hash, (typed, reason), Way::Approved).await
+        Box::pin(self.start_by(fleet, plan_hash, (typed, reason), Way::Approved)).await
     }
 
     /// Starts a rollback to last-known-good without approvals, at the hours of the rule, with the reason.
@@ -73,7 +73,7 @@ impl App {
         key: &KeyChoice,
     ) -> Result<RunView, AppError> {
         self.request_approval(plan_hash, None, key).await?;
-        self.start_by(fleet, plan_hash, (typed, Some(reason)), Way::AtNight(reason)).await
+        Box::pin(self.start_by(fleet, plan_hash, (typed, Some(reason)), Way::AtNight(reason))).await
     }
 
     async fn start_by(

@@ -38,7 +38,7 @@ impl App {
         view.journal_unsigned = self.unsigned(id, &view);
         let taken_back = view.rollout.as_ref().is_some_and(|rollout| rollout.rollback.is_some());
         if taken_back && view.ended_at_ms.is_some() {
-            view.refused = self.refused_by(id, &plan).await?;
+            view.refused = Box::pin(self.refused_by(id, &plan)).await?;
         }
         Ok(view)
     }

@@ -70,7 +70,8 @@ pub(crate) async fn act(session: Session<'_>, request: ActionRequest, given: &Co
             } else {
                 None
             };
-            let run = start(session, app, &plan, given).await?;
+            // Some 10 kB of state, which every command that acts would carry.
+            let run = Box::pin(start(session, app, &plan, given)).await?;
             let exit = exit(&plan, run.as_ref(), given);
             let undo = run
                 .as_ref()
