@@ -149,6 +149,7 @@ fn look<'a>(sweep: &Sweep<'a>, node: &'a NodeId, seen: &'a NodeObservation, foun
     let version = report.version.as_ref().map(|version| version.value.to_string());
     let content = report.content.as_ref().map(|content| content.value.to_string());
     let (running, content) = (version.unwrap_or_default(), content.unwrap_or_default());
+    let named = running.clone();
     let state = sweep.assessment.nodes.get(node).map(|verdict| verdict.state);
     match state {
         Some(DriftState::Behind | DriftState::Ahead) => {
@@ -171,7 +172,7 @@ fn look<'a>(sweep: &Sweep<'a>, node: &'a NodeId, seen: &'a NodeObservation, foun
     let in_flight = sweep.desired.in_flight.contains_key(node);
     let changed = !in_flight && changed_silently(report, sweep.earlier, node);
     if state == Some(DriftState::Diverged) || changed {
-        add(DetectionRule::SilentDrift, &[("content", content)]);
+        add(DetectionRule::SilentDrift, &[("content", content), ("running", named)]);
     }
     for caution in cautions(report, sweep.desired.thresholds, sweep.now) {
         match caution {
@@ -244,24 +245,26 @@ pub fn over(before: &[Draft], now: &[Draft]) -> Vec<Draft> {
     gone.map(|draft| Draft { resolved: true, ..draft.clone() }).collect()
 }
 
-/// Alerts of earlier sweeps that this one does not raise any more, as reports that they are over. `unheard` are nodes
-/// that gave no answer: what was wrong with one of them is not over because it is silent.
-pub fn lifted(known: &[Alert], now: &[Draft], unheard: &BTreeSet<NodeId>) -> Vec<Draft> {
+/// Alerts of earlier sweeps that this one does not raise any more, as reports that they are over.
+///
+/// What was wrong with a node is not over because the node is silent, and content that came silently is not over
+/// because it stays.
+pub fn lifted(sweep: &Sweep<'_>, known: &[Alert], now: &[Draft]) -> Vec<Draft> {
     let still: BTreeSet<String> = now.iter().map(Draft::fingerprint).collect();
-    let silent = |alert: &Alert| {
-        let named = alert.details.get("nodes").and_then(serde_json::Value::as_array);
-        let named: Vec<&str> =
-            named.into_iter().flatten().filter_map(|name| name.as_str()).collect();
-        let all = alert.details.get("count").and_then(serde_json::Value::as_u64);
-        // Where not every node is named, any silent one may be meant.
-        let unnamed = all.is_some_and(|all| all > named.len() as u64);
-        unheard.iter().any(|node| unnamed || named.contains(&node.as_str()))
-    };
-    let over = known.iter().filter(|alert| {
-        alert.source == SWEEPS
-            && alert.resolved_at.is_none()
+    // What lasts has an alert for each window, and a report that it is over closes the newest.
+    let mut newest: BTreeMap<&str, &Alert> = BTreeMap::new();
+    for alert in known.iter().filter(|alert| alert.source == SWEEPS) {
+        let kept = newest.entry(&alert.fingerprint).or_insert(alert);
+        if alert.created_at > kept.created_at {
+            *kept = alert;
+        }
+    }
+    let over = newest.into_values().filter(|alert| {
+        alert.resolved_at.is_none()
             && !still.contains(&alert.fingerprint)
-            && !silent(alert)
+            && !sweep.snapshot.nodes.iter().any(|(node, seen)| {
+                names(alert, node) && (unheard(seen) || stays(sweep, alert, node, seen))
+            })
     });
     over.map(|alert| Draft {
         source: alert.source.clone(),
@@ -280,6 +283,34 @@ pub fn lifted(known: &[Alert], now: &[Draft], unheard: &BTreeSet<NodeId>) -> Vec
         resolved: true,
     })
     .collect()
+}
+
+/// Whether an alert is about a node. Where not every node is named, any one may be meant.
+fn names(alert: &Alert, node: &NodeId) -> bool {
+    let named = alert.details.get("nodes").and_then(serde_json::Value::as_array);
+    let all = alert.details.get("count").and_then(serde_json::Value::as_u64);
+    all.is_some_and(|all| all > named.map_or(0, Vec::len) as u64)
+        || named.into_iter().flatten().any(|name| name.as_str() == Some(node.as_str()))
+}
+
+/// Whether a node gave no answer at its last look.
+fn unheard(seen: &NodeObservation) -> bool {
+    seen.failure.is_some() || seen.report.is_none()
+}
+
+/// Whether a node still runs what came silently: neither its content nor its version moved, and it is not the desired
+/// content either.
+fn stays(sweep: &Sweep<'_>, alert: &Alert, node: &NodeId, seen: &NodeObservation) -> bool {
+    let Some(report) = seen.report.as_deref() else { return false };
+    let runs = |label: &str, value: Option<String>| match alert.labels.get(label) {
+        Some(told) => *told == value.unwrap_or_default(),
+        None => true,
+    };
+    let state = sweep.assessment.nodes.get(node).map(|verdict| verdict.state);
+    alert.kind == DetectionRule::SilentDrift.kind()
+        && state != Some(DriftState::InSync)
+        && runs("content", report.content.as_ref().map(|content| content.value.to_string()))
+        && runs("running", report.version.as_ref().map(|version| version.value.to_string()))
 }
 
 /// An alert for each source that should have told something, with whether it did after all.

@@ -13,15 +13,19 @@ use plumb_testkit::{
 
 use crate::world::{at, taken};
 
-fn drafts(world: &World, earlier: Option<&World>) -> Vec<Draft> {
-    let found = detect(&Sweep {
+fn sweep<'a>(world: &'a World, earlier: Option<&'a World>) -> Sweep<'a> {
+    Sweep {
         env: &world.fleet.environment,
         snapshot: &world.snapshot,
         earlier: earlier.map(|earlier| &earlier.snapshot),
         assessment: &world.assessment,
         desired: &world.desired,
         now: world.now,
-    });
+    }
+}
+
+fn drafts(world: &World, earlier: Option<&World>) -> Vec<Draft> {
+    let found = detect(&sweep(world, earlier));
     for draft in &found {
         draft.check(None).expect("our own alerts are acceptable");
         assert_eq!(draft.env, "staging");
@@ -148,23 +152,66 @@ fn what_is_over_is_told_as_over() {
 fn an_alert_is_lifted_by_a_sweep_that_does_not_raise_it_but_not_by_silence() {
     let behind = drafts(&fleet().runs("gw-1", NodeApi::Agent, "2026.11.2", "old"), None);
     let alert = taken(&behind[0], None, 1, 0).value.alert().clone();
-    let told = |now: &[Draft], unheard: &[&str]| {
-        let unheard = unheard.iter().map(|node| node_id(node)).collect();
-        lifted(std::slice::from_ref(&alert), now, &unheard)
+    let told = |now: &[Draft], unheard: &str| {
+        let world = fleet().dead(unheard, NodeApi::Agent);
+        lifted(&sweep(&world, None), std::slice::from_ref(&alert), now)
     };
-    let over = told(&[], &["gw-2"]);
+    let over = told(&[], "gw-2");
     assert!(over.len() == 1 && over[0].resolved, "{over:?}");
     assert_eq!(over[0].fingerprint(), alert.fingerprint);
-    assert!(told(&behind, &[]).is_empty());
-    assert!(told(&[], &["gw-1"]).is_empty(), "a node that is silent is not mended");
+    assert!(told(&behind, "gw-2").is_empty());
+    assert!(told(&[], "gw-1").is_empty(), "a node that is silent is not mended");
     let mut many = alert.clone();
     many.details.insert("count".to_owned(), 70.into());
-    assert!(lifted(&[many], &[], &BTreeSet::from([node_id("gw-99")])).is_empty());
+    let silent = fleet().dead("gw-99", NodeApi::Agent);
+    assert!(lifted(&sweep(&silent, None), &[many], &[]).is_empty());
     let mut done = alert.clone();
     done.resolved_at = Some(at(1));
     let mut of_others = alert.clone();
     of_others.source = "monitor@node1".to_owned();
-    assert!(lifted(&[done, of_others], &[], &BTreeSet::new()).is_empty());
+    assert!(lifted(&sweep(&fleet(), None), &[done, of_others], &[]).is_empty());
+}
+
+/// What lasts longer than a window has several alerts; it is over once.
+#[test]
+fn what_lasted_for_several_windows_is_told_as_over_once() {
+    let behind = drafts(&fleet().runs("gw-1", NodeApi::Agent, "2026.11.2", "old"), None);
+    let first = taken(&behind[0], None, 1, 0).value.alert().clone();
+    let second = taken(&behind[0], Some(&first), 2, 3_600).value.alert().clone();
+    assert_ne!(first.alert_ref, second.alert_ref, "the window is over");
+    let fine = fleet().runs("gw-1", NodeApi::Agent, "2026.11.3", "new");
+    for turned in [false, true] {
+        let mut known = vec![first.clone(), second.clone()];
+        if turned {
+            known.reverse();
+        }
+        let over = lifted(&sweep(&fine, None), &known, &[]);
+        assert_eq!(over.len(), 1, "{over:?}");
+        let closed = taken(&over[0], Some(&second), 3, 3_660).value.alert().clone();
+        assert!(closed.alert_ref == second.alert_ref && closed.resolved_at.is_some());
+        let known = known.into_iter().filter(|alert| alert.alert_ref == first.alert_ref);
+        let known: Vec<_> = known.chain([closed]).collect();
+        assert!(lifted(&sweep(&fine, None), &known, &[]).is_empty(), "it was told already");
+    }
+}
+
+#[test]
+fn silent_drift_is_not_over_before_the_content_or_the_version_moves() {
+    let runs = |version: &str, content: &str| {
+        World::new("silent").runs("gw-1", NodeApi::Agent, version, content)
+    };
+    let (before, now) = (runs("9.9", "was"), runs("9.9", "is"));
+    let drift = drafts(&now, Some(&before));
+    let alert = taken(&drift[0], None, 1, 0).value.alert().clone();
+    let over = |world: &World| {
+        lifted(&sweep(world, Some(&now)), std::slice::from_ref(&alert), &[]).len()
+    };
+    assert_eq!(over(&now), 0, "the same foreign content runs");
+    assert_eq!(over(&runs("9.9", "was")), 1);
+    assert_eq!(over(&runs("9.10", "is")), 1);
+    // It became the content that is wanted.
+    let wanted = World::new("silent").signed("9.9", "is").desired("9.9");
+    assert_eq!(over(&wanted.runs("gw-1", NodeApi::Agent, "9.9", "is")), 1);
 }
 
 /// What a node said before it went away is no news.

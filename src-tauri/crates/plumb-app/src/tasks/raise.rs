@@ -1,9 +1,7 @@
 //! What a sweep shows is told to the inbox: what is wrong, what is over, and which sources have gone quiet.
 
-use std::collections::BTreeSet;
-
 use plumb_alert::{Alert, Decided, Draft, Ingested, SWEEPS, Sweep, detect, lifted};
-use plumb_fleet::{NodeId, Snapshot};
+use plumb_fleet::Snapshot;
 use plumb_inbox::{AlertQuery, InboxError, LIST_MAX};
 use tracing::{debug, warn};
 
@@ -36,16 +34,18 @@ impl App {
         current: &Current,
     ) -> Result<usize, AppError> {
         let now = self.now();
-        let mut drafts = detect(&Sweep {
+        let assessment = current.assess(now);
+        let sweep = Sweep {
             env: &loaded.fleet.environment,
             snapshot: &current.snapshot,
             earlier: Some(earlier),
-            assessment: &current.assess(now),
+            assessment: &assessment,
             desired: &current.desired,
             now,
-        });
+        };
+        let mut drafts = detect(&sweep);
         if let Some(hub) = self.hub_inbox(loaded) {
-            return Ok(self.tell_hub_inbox(&hub, loaded, current, drafts).await);
+            return Ok(self.tell_hub_inbox(&hub, loaded, &sweep, drafts).await);
         }
         let inbox = self.0.alerts.inbox();
         let since = inbox.window(Some(LIFTED_MINUTES)).await.map_err(refused)?;
@@ -53,7 +53,7 @@ impl App {
         query.source = Some(SWEEPS.to_owned());
         query.service = Some(loaded.fleet.name.to_string());
         let known = inbox.list(&query).await.map_err(refused)?;
-        drafts.extend(lifted(&known, &drafts, &unheard(&current.snapshot)));
+        drafts.extend(lifted(&sweep, &known, &drafts));
         let mut answers = inbox.ingest_all(drafts).await;
         answers.extend(inbox.watch_sources().await.map_err(refused)?);
         let requeued = inbox.requeue().await.map_err(refused)?;
@@ -71,13 +71,13 @@ impl App {
         &self,
         hub: &HubInbox,
         loaded: &Loaded,
-        current: &Current,
+        sweep: &Sweep<'_>,
         mut drafts: Vec<Draft>,
     ) -> usize {
         let known: Vec<Alert> = hub.seen().mirror.iter().map(|it| it.as_ref().clone()).collect();
         let ours = |alert: &Alert| alert.service == loaded.fleet.name.as_str();
         let known: Vec<Alert> = known.into_iter().filter(ours).collect();
-        drafts.extend(lifted(&known, &drafts, &unheard(&current.snapshot)));
+        drafts.extend(lifted(sweep, &known, &drafts));
         let told = drafts.len();
         match self.hub_client(loaded).await {
             Ok(Some(client)) => hub.follow(&client, drafts, self.now()).await,
@@ -87,13 +87,6 @@ impl App {
         self.announce([Topic::Alerts]);
         told
     }
-}
-
-/// Nodes that gave no answer at their last look.
-fn unheard(snapshot: &Snapshot) -> BTreeSet<NodeId> {
-    let silent =
-        snapshot.nodes.iter().filter(|(_, seen)| seen.failure.is_some() || seen.report.is_none());
-    silent.map(|(node, _)| node.clone()).collect()
 }
 
 /// The alerts of reports that were taken.
