@@ -39,8 +39,8 @@ pub(crate) async fn set(
         at: now,
         reason: wanted.reason.clone(),
     };
-    let seen = check_lock(&hub.state, fleet, wanted.lease.as_deref(), now).await?;
-    change(hub, fleet, &wanted.nodes, Some(&to), &wanted.reason, (by, seen)).await
+    let lease = wanted.lease.as_deref();
+    change(hub, fleet, &wanted.nodes, Some(&to), &wanted.reason, (by, lease)).await
 }
 
 /// Takes back what was said of nodes, or of the fleet.
@@ -51,8 +51,8 @@ pub(crate) async fn lift(
     by: &str,
 ) -> Result<Desired, Problem> {
     check(fleet, &wanted.nodes, &wanted.reason)?;
-    let seen = check_lock(&hub.state, fleet, wanted.lease.as_deref(), hub.time().await?).await?;
-    change(hub, fleet, &wanted.nodes, None, &wanted.reason, (by, seen)).await
+    let lease = wanted.lease.as_deref();
+    change(hub, fleet, &wanted.nodes, None, &wanted.reason, (by, lease)).await
 }
 
 async fn change(
@@ -61,9 +61,11 @@ async fn change(
     nodes: &[String],
     to: Option<&DesiredVersion>,
     reason: &str,
-    (by, lock): (&str, Option<i64>),
+    (by, lease): (&str, Option<&str>),
 ) -> Result<Desired, Problem> {
-    let changed = hub.state.change(DESIRED, fleet, hub.now(), |desired: Option<Desired>| {
+    let now = hub.time().await?;
+    let decide = |lock: Option<Lock>, desired: Option<Desired>| {
+        Lock::permits(lock.as_ref(), lease, now)?;
         let mut desired = desired.unwrap_or_default();
         if nodes.is_empty() {
             desired = Desired { fleet: to.cloned(), ..Desired::default() };
@@ -83,10 +85,10 @@ async fn change(
             to: to.cloned(),
             reason: reason.to_owned(),
         };
-        let change = Change::default().unchanged(LOCK, fleet, lock);
-        Ok((desired, change.log(topic::DESIRED, fleet, &entry)))
-    });
-    let desired = changed.await?;
+        Ok((desired, Change::default().log(topic::DESIRED, fleet, &entry)))
+    };
+    // In turn with whoever takes the lock or holds it longer.
+    let desired = hub.state.change_under((LOCK, DESIRED), fleet, hub.now(), decide).await?;
     hub.refresh().await;
     Ok(desired)
 }
@@ -148,6 +150,20 @@ impl Lock {
                 "{holder} holds the lock of this fleet until {until} for {purpose}: ask them, or wait for it"
             ))
         })
+    }
+
+    /// Refuses a change while somebody else holds the lock, and one that names a lease which is not held now: others
+    /// may have changed what that lease protected.
+    fn permits(known: Option<&Self>, lease: Option<&str>, now: Timestamp) -> Result<(), Problem> {
+        if let Some(problem) = known.and_then(|lock| lock.held_by_other(lease, now)) {
+            return Err(problem);
+        }
+        if lease.is_some() && known.is_none_or(|lock| lock.until <= now) {
+            let told = "this lease is over, and what it protected may have changed: look at what the fleet should run, \
+                        take the lock again and use its new lease";
+            return Err(Problem::conflict(told));
+        }
+        Ok(())
     }
 }
 
@@ -216,16 +232,4 @@ pub(crate) async fn lock(state: &State, fleet: &str, now: Timestamp) -> Result<L
         || LockView { held: false, lease: None, holder: None, purpose: None, until: None },
         |lock| lock.body.view(false, now),
     ))
-}
-
-/// Refuses a change while somebody else holds the lock; else the lock as it was seen, which the change rests on.
-pub(crate) async fn check_lock(
-    state: &State,
-    fleet: &str,
-    lease: Option<&str>,
-    now: Timestamp,
-) -> Result<Option<i64>, Problem> {
-    let known: Option<Document<Lock>> = state.get(LOCK, fleet).await?;
-    let Some(lock) = known else { return Ok(None) };
-    lock.body.held_by_other(lease, now).map_or(Ok(Some(lock.version)), Err)
 }

@@ -26,6 +26,8 @@ pub(crate) const RESCAN: Duration = Duration::from_secs(5);
 pub(crate) const DOCUMENTS_MAX: usize = 20_000;
 /// Times a change is decided anew because somebody else was faster.
 pub(crate) const CONFLICTS_MAX: usize = 16;
+/// Changes of different documents that one process prepares at once; more than a database takes at a time.
+pub(crate) const TURNS: usize = 32;
 /// Name of whoever a token is for.
 pub(crate) const NAME_BYTES_MAX: usize = 200;
 /// Longest name in a certificate: a URI of a workload.

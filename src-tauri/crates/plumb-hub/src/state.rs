@@ -10,6 +10,7 @@ mod sqlite;
 mod tests;
 
 use std::{
+    hash::{BuildHasher as _, RandomState},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -18,9 +19,9 @@ use jiff::Timestamp;
 use plumb_inbox::{PostgresSettings, Step, StoreFailure};
 use serde::{Serialize, de::DeserializeOwned};
 use sqlx::migrate::MigrateError;
-use tokio::sync::watch;
+use tokio::sync::{Mutex, MutexGuard, watch};
 
-use crate::limits::{CONFLICTS_MAX, DOCUMENTS_MAX};
+use crate::limits::{CONFLICTS_MAX, DOCUMENTS_MAX, TURNS};
 use postgres::Postgres;
 use sqlite::Sqlite;
 
@@ -203,6 +204,23 @@ pub(crate) struct State(Arc<Inner>);
 struct Inner {
     store: Store,
     revision: watch::Sender<i64>,
+    turns: Turns,
+}
+
+/// Who changes a document in this process, one after the other: many that decide at once would all be refused but one.
+/// Some documents share a turn, so that there are not as many turns as documents.
+#[derive(Debug, Default)]
+struct Turns {
+    hasher: RandomState,
+    turns: [Mutex<()>; TURNS],
+}
+
+impl Turns {
+    /// Waits for the turn of a document. Whoever holds one may not wait for another.
+    async fn of(&self, collection: &str, key: &str) -> MutexGuard<'_, ()> {
+        let hash = self.hasher.hash_one((collection, key)).to_le_bytes();
+        self.turns[usize::from(hash[0]) % TURNS].lock().await
+    }
 }
 
 /// One of both stores, which do the same.
@@ -231,7 +249,7 @@ impl State {
             StatePlace::Postgres(settings) => Store::Postgres(Postgres::open(settings).await?),
         };
         let revision = watch::Sender::new(either!(store, revision())?);
-        Ok(Self(Arc::new(Inner { store, revision })))
+        Ok(Self(Arc::new(Inner { store, revision, turns: Turns::default() })))
     }
 
     /// What is to be done to the tables of a database; with `apply` it is done.
@@ -301,16 +319,59 @@ impl State {
         T: Serialize + DeserializeOwned,
         E: From<StateError>,
     {
+        let _turn = self.0.turns.of(collection, key).await;
         let mut conflicts = 0;
         loop {
-            let known = self.get::<T>(collection, key).await?;
-            let (version, body) = known.map_or((None, None), |d| (Some(d.version), Some(d.body)));
+            let (version, body) = parts(self.get::<T>(collection, key).await?);
             let (body, change) = decide(body)?;
-            match self.commit(&change.put(collection, key, version, &body), now).await {
-                Ok(()) => return Ok(body),
-                Err(StateError::Conflict { .. }) if conflicts < CONFLICTS_MAX => conflicts += 1,
-                Err(error) => return Err(error.into()),
+            let change = change.put(collection, key, version, &body);
+            if self.was_first(&change, now, &mut conflicts).await? {
+                return Ok(body);
             }
+        }
+    }
+
+    /// Changes one document by what is read of it and of another one with the same key, which is left as it is; both are
+    /// read again where somebody else changed either. Waits for the turn of the other one.
+    pub(crate) async fn change_under<U, T, E>(
+        &self,
+        (under, collection): (&'static str, &'static str),
+        key: &str,
+        now: Timestamp,
+        mut decide: impl FnMut(Option<U>, Option<T>) -> Result<(T, Change), E>,
+    ) -> Result<T, E>
+    where
+        U: DeserializeOwned,
+        T: Serialize + DeserializeOwned,
+        E: From<StateError>,
+    {
+        let _turn = self.0.turns.of(under, key).await;
+        let mut conflicts = 0;
+        loop {
+            let (seen, rests_on) = parts(self.get::<U>(under, key).await?);
+            let (version, body) = parts(self.get::<T>(collection, key).await?);
+            let (body, change) = decide(rests_on, body)?;
+            let change = change.unchanged(under, key, seen).put(collection, key, version, &body);
+            if self.was_first(&change, now, &mut conflicts).await? {
+                return Ok(body);
+            }
+        }
+    }
+
+    /// Whether a change was made; if not, somebody else was faster, which may happen so many times.
+    async fn was_first(
+        &self,
+        change: &Change,
+        now: Timestamp,
+        conflicts: &mut usize,
+    ) -> Result<bool, StateError> {
+        match self.commit(change, now).await {
+            Ok(()) => Ok(true),
+            Err(StateError::Conflict { .. }) if *conflicts < CONFLICTS_MAX => {
+                *conflicts += 1;
+                Ok(false)
+            }
+            Err(error) => Err(error),
         }
     }
 
@@ -356,6 +417,10 @@ impl State {
     pub(crate) async fn close(&self) {
         either!(self.0.store, close());
     }
+}
+
+fn parts<T>(known: Option<Document<T>>) -> (Option<i64>, Option<T>) {
+    known.map_or((None, None), |document| (Some(document.version), Some(document.body)))
 }
 
 fn read<T: DeserializeOwned>(

@@ -50,6 +50,69 @@ async fn while_somebody_holds_the_lock_nobody_else_changes_what_runs() {
 }
 
 #[tokio::test]
+async fn a_lease_that_is_over_proves_nothing() {
+    let team = Team::start().await;
+    let (ada, bob) = (team.named("ada", "operator").await, team.named("bob", "operator").await);
+    for (version, allow) in [("1", "true"), ("2", "false")] {
+        let path = format!("/v1/hub/packs/p?version={version}");
+        team.ask("POST", &path, &ada, tar(allow)).await.fine();
+    }
+    let desired = "/v1/hub/fleets/prod/desired";
+    let lease = async |token: &str| {
+        let held = team.post(LOCK, token, &json!({ "purpose": "run", "ttl_s": 60 })).await.fine();
+        held["lease"].as_str().expect("a lease").to_owned()
+    };
+    let with = |version: &str, lease: &str| {
+        json!({ "pack": "p", "version": version, "lease": lease }).to_string()
+    };
+    let unknown = team.ask("PUT", desired, &ada, with("1", "never given")).await.problem(409);
+    assert!(unknown.contains("take the lock again"), "{unknown}");
+    let of_ada = lease(&ada).await;
+    team.ask("PUT", desired, &ada, with("1", &of_ada)).await.fine();
+    team.pass(61);
+    team.ask("PUT", desired, &ada, with("1", &of_ada)).await.problem(409);
+    let of_bob = lease(&bob).await;
+    team.ask("PUT", desired, &bob, with("2", &of_bob)).await.fine();
+    let release = json!({ "lease": of_bob }).to_string();
+    team.ask("DELETE", LOCK, &bob, release).await.fine();
+    // What ada sent while her lease was hers arrives now.
+    let told = team.ask("PUT", desired, &ada, with("1", &of_ada)).await.problem(409);
+    assert!(told.contains("this lease is over") && told.contains("take the lock again"), "{told}");
+    let lift = json!({ "lease": of_ada });
+    team.post(&format!("{desired}/lift"), &ada, &lift).await.problem(409);
+    team.ask("PUT", desired, &bob, with("1", &of_bob)).await.problem(409);
+    assert_eq!(team.get(desired, &bob).await.fine()["fleet"]["version"], "2");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn a_run_changes_many_nodes_at_once_while_it_holds_its_lock_longer() {
+    const NODES: usize = 40;
+    let team = Team::start().await;
+    let ada = team.named("ada", "operator").await;
+    team.ask("POST", "/v1/hub/packs/p?version=1", &ada, tar("true")).await.fine();
+    let held = team.post(LOCK, &ada, &json!({ "purpose": "run 7", "ttl_s": 60 })).await.fine();
+    let longer = json!({ "purpose": "run 7", "ttl_s": 60, "lease": held["lease"] });
+    let desired = "/v1/hub/fleets/prod/desired";
+    let puts = (0..NODES).map(|n| {
+        let body = json!({ "pack": "p", "version": "1", "nodes": [format!("gw-{n}")],
+            "lease": held["lease"] });
+        team.ask("PUT", desired, &ada, body.to_string())
+    });
+    // More often than a run does it.
+    let renewing = async {
+        for _ in 0..8 {
+            team.post(LOCK, &ada, &longer).await.fine();
+        }
+    };
+    let (replies, ()) = futures::future::join(futures::future::join_all(puts), renewing).await;
+    for reply in replies {
+        reply.fine();
+    }
+    let seen = team.get(desired, &ada).await.fine();
+    assert_eq!(seen["nodes"].as_object().expect("nodes").len(), NODES);
+}
+
+#[tokio::test]
 async fn of_many_that_want_the_lock_one_gets_it() {
     let team = Team::start().await;
     let body = json!({ "purpose": "race", "ttl_s": 60 });
