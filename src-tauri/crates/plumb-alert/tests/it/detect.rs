@@ -203,9 +203,8 @@ fn silent_drift_is_not_over_before_the_content_or_the_version_moves() {
     let (before, now) = (runs("9.9", "was"), runs("9.9", "is"));
     let drift = drafts(&now, Some(&before));
     let alert = taken(&drift[0], None, 1, 0).value.alert().clone();
-    let over = |world: &World| {
-        lifted(&sweep(world, Some(&now)), std::slice::from_ref(&alert), &[]).len()
-    };
+    let over =
+        |world: &World| lifted(&sweep(world, Some(&now)), std::slice::from_ref(&alert), &[]).len();
     assert_eq!(over(&now), 0, "the same foreign content runs");
     assert_eq!(over(&runs("9.9", "was")), 1);
     assert_eq!(over(&runs("9.10", "is")), 1);
