@@ -40,6 +40,8 @@ pub enum Reconciled {
     Lapsed { at: Timestamp },
     /// The shared inbox has no such alert any more.
     Gone,
+    /// The shared inbox does not give it to us.
+    Refused { why: String },
 }
 
 impl TentativeClaim {

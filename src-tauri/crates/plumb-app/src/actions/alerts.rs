@@ -50,19 +50,50 @@ impl App {
         }
         let refs = alerts.iter().map(|alert| alert_ref(alert)).collect::<Result<Vec<_>, _>>()?;
         let prepared = self.prepared_act(fleet, act).await?;
-        if matches!(prepared, Prepared::Claim) {
-            let mut claimed = self.0.claimed.lock().expect("no panic while claims are held");
-            claimed.extend(refs.iter().cloned());
-        }
-        let acted = match self.at_hub(fleet).await? {
-            Some(hub) => self.act_at_hub(&hub, &refs, &prepared).await?,
-            None => self.act_here(&refs, &prepared).await?,
+        let acted = if matches!(prepared, Prepared::Claim) {
+            // Before it is done, so that nobody is told of it in between.
+            let fresh = self.note_claims(&refs);
+            let acted = self.carried_out(fleet, &refs, &prepared).await;
+            let done = acted.as_ref().map_or(&[][..], |acted| &acted.done);
+            self.forget_claims(fresh, done);
+            acted?
+        } else {
+            self.carried_out(fleet, &refs, &prepared).await?
         };
         if !acted.done.is_empty() {
             self.announce([Topic::Alerts]);
         }
         info!(done = acted.done.len(), refused = acted.refused.len(), "alerts changed");
         Ok(acted)
+    }
+
+    async fn carried_out(
+        &self,
+        fleet: &str,
+        refs: &[AlertRef],
+        act: &Prepared,
+    ) -> Result<ActedView, AppError> {
+        match self.at_hub(fleet).await? {
+            Some(hub) => self.act_at_hub(&hub, refs, act).await,
+            None => self.act_here(refs, act).await,
+        }
+    }
+
+    /// Those that this program did not claim before.
+    fn note_claims(&self, refs: &[AlertRef]) -> Vec<AlertRef> {
+        let mut claimed = self.0.claimed.lock().expect("no panic while claims are held");
+        refs.iter().filter(|alert| claimed.insert((*alert).clone())).cloned().collect()
+    }
+
+    /// A claim that was refused is none.
+    fn forget_claims(&self, fresh: Vec<AlertRef>, done: &[ActedAlert]) {
+        let mut claimed = self.0.claimed.lock().expect("no panic while claims are held");
+        for alert in fresh {
+            let text = alert.to_string();
+            if !done.iter().any(|acted| acted.alert == text) {
+                claimed.remove(&alert);
+            }
+        }
     }
 
     async fn act_here(&self, refs: &[AlertRef], act: &Prepared) -> Result<ActedView, AppError> {

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::{
     actions::alerts::Prepared,
-    alerts::hub::{self, Changed, HubInbox},
+    alerts::hub::{self, Changed, HubInbox, away},
     app::App,
     error::{AppError, Code},
     views::{
@@ -153,11 +153,6 @@ impl App {
         at.inbox.changed_incident(hub::incident(client, incident).await?);
         Ok(())
     }
-}
-
-/// Whether nobody answers there; a hub that refuses has decided.
-fn away(error: &HubError) -> bool {
-    matches!(error, HubError::Unreachable { .. } | HubError::Refused { status: 500.., .. })
 }
 
 async fn asked(

@@ -145,6 +145,9 @@ fn told(kept: &KeptClaim) -> TentativeView {
             TentativeOutcome::Lapsed,
             format!("its time was over at {at}, before the hub could be asked: claim it again"),
         ),
+        Some(Reconciled::Refused { why }) => {
+            (TentativeOutcome::Lost, format!("{why}; claim it again when your role may"))
+        }
         Some(Reconciled::Gone) => {
             (TentativeOutcome::Gone, "the hub has no such alert any more".to_owned())
         }

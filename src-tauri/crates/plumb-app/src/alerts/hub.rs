@@ -30,6 +30,8 @@ const PAGE: u32 = 1_000;
 const PAGES_MAX: usize = 20;
 /// Incidents whose timelines are kept, the worst first.
 const INCIDENTS_MAX: u32 = 100;
+/// Refusals that say nothing about the next try: a renewed token, somebody at the same moment, too many requests.
+const BRIEFLY: [u16; 3] = [401, 409, 429];
 /// What became of a claim is shown for so long.
 const SETTLED_SHOWN: SignedDuration = SignedDuration::from_hours(1);
 /// Where nothing else changed, the moment of the last look is written down so often.
@@ -371,11 +373,24 @@ async fn settle(
         match &one.settled {
             Some((at, _)) if now.duration_since(*at) >= SETTLED_SHOWN => continue,
             Some(_) => {}
-            None => one.settled = Some((now, settle_one(hub, &one.claim, now).await?)),
+            None => match settle_one(hub, &one.claim, now).await {
+                Ok(verdict) => one.settled = Some((now, verdict)),
+                Err(error) if away(&error) => return Err(error),
+                Err(error @ HubError::Refused { status, .. }) if !BRIEFLY.contains(&status) => {
+                    one.settled = Some((now, Reconciled::Refused { why: error.to_string() }));
+                }
+                // One claim keeps nobody from the inbox: it waits for the next look.
+                Err(error) => warn!(error = %chain(&error), "a claim is not settled yet"),
+            },
         }
         kept.push(one);
     }
     Ok(kept)
+}
+
+/// Whether nobody answers there; a hub that refuses has decided.
+pub(crate) fn away(error: &HubError) -> bool {
+    matches!(error, HubError::Unreachable { .. } | HubError::Refused { status: 500.., .. })
 }
 
 async fn settle_one(

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use plumb_alert::{AlertRef, State};
+use plumb_alert::{Alert, AlertRef, State};
 use plumb_fleet::FleetId;
 use tokio::sync::{broadcast, mpsc};
 use tracing::warn;
@@ -157,6 +157,7 @@ impl App {
         for fleet in &fleets {
             let desk = self.desk(fleet.as_str()).await?;
             let around = desk.around(&me, now);
+            self.forget_lost_claims(desk.mirror.iter().map(AsRef::as_ref), &me);
             for alert in desk.mirror.iter().filter(|alert| around.is_mine(alert)) {
                 // The console's own inbox has alerts of every fleet.
                 let elsewhere = desk.hub.is_none()
@@ -180,6 +181,16 @@ impl App {
             }
         }
         Ok(found)
+    }
+
+    /// What somebody else holds by now is not ours any more: when it comes back to us, that is news.
+    fn forget_lost_claims<'a>(&self, alerts: impl Iterator<Item = &'a Alert>, me: &[String]) {
+        let mut claimed = self.0.claimed.lock().expect("no panic while claims are held");
+        for alert in alerts {
+            if matches!(alert.state(), State::Processing { owner, .. } if !me.contains(owner)) {
+                claimed.remove(&alert.alert_ref);
+            }
+        }
     }
 
     fn claimed_here(&self, alert: &AlertRef) -> bool {

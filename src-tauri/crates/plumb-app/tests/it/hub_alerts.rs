@@ -17,6 +17,20 @@ use plumb_hub::{RoleMatrix, TeamHub, TeamOptions, admin, serve_team, wire::NewId
 
 use crate::world::World;
 
+/// Writes a token of a role into a file.
+async fn give(world: &World, role: &str, file: &str) {
+    let wanted = NewIdentity {
+        name: role.to_owned(),
+        role: role.to_owned(),
+        expires_after_s: 3_600,
+        certificate: None,
+    };
+    let (data, roles, now) = (world.path("hub"), RoleMatrix::default(), Timestamp::now());
+    let made = admin::create_identity(data.as_std_path(), &roles, &wanted, "test", now).await;
+    let token = made.expect("an identity").token.expect("its token");
+    fs::write(world.path(file), token).expect("written");
+}
+
 struct Team {
     world: World,
     hub: Option<TeamHub>,
@@ -30,17 +44,7 @@ impl Team {
         let data = world.path("hub");
         fs::create_dir_all(&data).expect("a folder");
         for (role, file) in [("admin", "admin.token"), (role, "hub.token")] {
-            let wanted = NewIdentity {
-                name: role.to_owned(),
-                role: role.to_owned(),
-                expires_after_s: 3_600,
-                certificate: None,
-            };
-            let (roles, now) = (RoleMatrix::default(), Timestamp::now());
-            let made =
-                admin::create_identity(data.as_std_path(), &roles, &wanted, "test", now).await;
-            let token = made.expect("an identity").token.expect("its token");
-            fs::write(world.path(file), token).expect("written");
+            give(&world, role, file).await;
         }
         let hub = serve_team(TeamOptions::new(&data)).await.expect("a hub");
         let address = hub.address();
@@ -71,8 +75,12 @@ impl Team {
     }
 
     async fn console(&self, person: &str) -> App {
+        self.console_in(person, person).await
+    }
+
+    async fn console_in(&self, folder: &str, person: &str) -> App {
         let options = AppOptions {
-            data_dir: self.world.path(person),
+            data_dir: self.world.path(folder),
             operator: format!("{person}@laptop"),
             ..self.world.options()
         };
@@ -178,6 +186,51 @@ async fn whoever_asks_the_hub_first_wins_a_claim() {
     assert!(!mismatch(&mira).await.mine);
     mira.close().await;
     jo.close().await;
+    team.stop().await;
+}
+
+/// One claim that the hub refuses keeps nobody from the inbox.
+#[tokio::test]
+async fn a_refused_claim_is_told_and_the_inbox_is_read_all_the_same() {
+    let mut team = Team::start("agent_oncall").await;
+    let mira = team.console("mira").await;
+    let alert = mismatch(&mira).await.alert;
+    team.stop().await;
+    assert!(act(&mira, &alert, AlertAct::Claim).await.done[0].tentative);
+    mira.close().await;
+    give(&team.world, "viewer", "hub.token").await;
+    team.start_again().await;
+    let mira = team.console("mira").await;
+    let shown = inbox(&mira).await;
+    assert_eq!(shown.source.offline, None);
+    let told = &shown.tentative[0];
+    assert_eq!(told.outcome, TentativeOutcome::Lost);
+    assert!(told.told.contains("tools.alerts.claim denied"), "{told:?}");
+    let row = mismatch(&mira).await;
+    assert!(!row.tentative && !row.mine, "{row:?}");
+    mira.close().await;
+    team.stop().await;
+}
+
+/// A claim that was refused does not keep the desktop from telling that the alert is mine later.
+#[tokio::test]
+async fn what_another_program_claims_for_me_is_news_though_my_claim_was_refused() {
+    let mut team = Team::start("agent_oncall").await;
+    let (mira, jo) = (team.console("mira").await, team.console("jo").await);
+    let other = team.console_in("phone", "mira").await;
+    let mut heard = mira.notifications();
+    let alert = mismatch(&mira).await.alert;
+    assert_eq!(act(&jo, &alert, AlertAct::Claim).await.done.len(), 1);
+    assert_eq!(act(&mira, &alert, AlertAct::Claim).await.refused.len(), 1);
+    let fail = AlertAct::Fail { error: "not me".to_owned(), retry_after_s: Some(0) };
+    assert_eq!(act(&jo, &alert, fail).await.done.len(), 1);
+    assert_eq!(act(&other, &alert, AlertAct::Claim).await.done.len(), 1);
+    mira.sweep("eu").await.expect("a sweep");
+    let news = heard.recv().await.expect("the application is open");
+    assert!(news.title.contains("nodes run another policy version"), "{news:?}");
+    for app in [mira, jo, other] {
+        app.close().await;
+    }
     team.stop().await;
 }
 
