@@ -11,6 +11,7 @@ use std::{
 };
 
 use jiff::Timestamp;
+use plumb_fleet::is_loopback;
 use secrecy::SecretString;
 use tokio::sync::Notify;
 
@@ -59,12 +60,7 @@ impl AlertConfig {
         if !url.username().is_empty() || url.password().is_some() {
             return Err("alert address: give the token in a file, not in the address".to_owned());
         }
-        let loopback = host == "localhost"
-            || host
-                .trim_matches(['[', ']'])
-                .parse::<std::net::IpAddr>()
-                .is_ok_and(|ip| ip.is_loopback());
-        if self.token.is_some() && scheme == "http" && !loopback {
+        if self.token.is_some() && scheme == "http" && !is_loopback(&url) {
             return Err(format!(
                 "alert address {}: the token would cross the network in the clear; use https",
                 self.url

@@ -26,7 +26,6 @@ mod store;
 mod verify;
 
 pub use alert::{Alert, Severity};
-pub(crate) use config::is_loopback;
 pub use config::{ClientTls, FetchConfig, FetchMode, FetchSettingError};
 pub use decide::{Held, Memory, Outcome, Pace, Seen, Step};
 pub use digest::{DigestFieldError, read_digest_field};

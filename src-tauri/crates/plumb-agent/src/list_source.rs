@@ -2,6 +2,7 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
+use plumb_fleet::is_loopback;
 use plumb_trust::refused::LIST_BYTES_MAX;
 use plumb_wire::v1::LogLevel;
 use reqwest::{
@@ -51,12 +52,7 @@ impl ListSource {
 
     /// Refuses what would send a token in plain text to another machine.
     pub(crate) fn check(&self) -> Result<(), AgentError> {
-        let loopback = match self.url.host_str().map(|host| host.trim_matches(['[', ']'])) {
-            Some("localhost") => true,
-            Some(host) => host.parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback()),
-            None => false,
-        };
-        if self.url.scheme() == "http" && !loopback {
+        if self.url.scheme() == "http" && !is_loopback(&self.url) {
             let message =
                 "the refused list of another machine is asked for by https only".to_owned();
             return Err(AgentError::Setting { message });

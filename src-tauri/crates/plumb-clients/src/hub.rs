@@ -3,7 +3,7 @@
 use std::{error::Error as _, path::PathBuf, time::Duration};
 
 use jiff::Timestamp;
-use plumb_fleet::{Hub, TlsFiles};
+use plumb_fleet::{Hub, TlsFiles, is_loopback};
 use plumb_wire::hub::Problem;
 use reqwest::{
     Client, Method, StatusCode, Url,
@@ -84,17 +84,12 @@ impl HubClient {
             && base.username().is_empty()
             && base.password().is_none()
             && base.query().is_none()
-            && base.fragment().is_none();
+            && base.fragment().is_none()
+            && base.has_host();
         if !sound {
             return Err(no_url());
         }
-        let loopback = match base.host() {
-            Some(url::Host::Domain(name)) => name == "localhost",
-            Some(url::Host::Ipv4(address)) => address.is_loopback(),
-            Some(url::Host::Ipv6(address)) => address.is_loopback(),
-            None => return Err(no_url()),
-        };
-        if access.token.is_some() && base.scheme() == "http" && !loopback {
+        if access.token.is_some() && base.scheme() == "http" && !is_loopback(&base) {
             let host = base.host_str().unwrap_or_default().to_owned();
             return Err(HubError::PlainText { host });
         }

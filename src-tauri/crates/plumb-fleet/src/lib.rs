@@ -32,6 +32,7 @@ pub use ids::{
 pub use import::{ImportDiff, ImportError};
 pub use node::{
     Capabilities, Capability, CredentialRef, Node, NodeApi, Route, TlsFiles, capabilities,
+    is_loopback,
 };
 pub use observed::Observed;
 pub use reload::ReloadTrigger;

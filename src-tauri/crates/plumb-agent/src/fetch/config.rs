@@ -1,7 +1,8 @@
 //! What a fetcher is started with, and what of it is refused.
 
-use std::{fmt, net::IpAddr, path::PathBuf, str::FromStr, time::Duration};
+use std::{fmt, path::PathBuf, str::FromStr, time::Duration};
 
+use plumb_fleet::is_loopback;
 use plumb_wire::packs::is_pack_id;
 use reqwest::Url;
 use secrecy::SecretString;
@@ -161,12 +162,6 @@ impl FetchConfig {
         }
         Ok(())
     }
-}
-
-pub(crate) fn is_loopback(url: &Url) -> bool {
-    let host = url.host_str().unwrap_or_default();
-    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
-    address.map_or(host == "localhost", |address| address.is_loopback())
 }
 
 #[cfg(test)]

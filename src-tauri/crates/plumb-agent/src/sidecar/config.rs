@@ -2,15 +2,13 @@
 
 use std::{fmt, net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
 
+use plumb_fleet::is_loopback;
 use plumb_wire::packs::is_pack_id;
 use reqwest::Url;
 use secrecy::SecretString;
 
 use super::limits::DEADLINE;
-use crate::{
-    fetch::is_loopback,
-    probe_file::{ProbeEntry, ProbeFileError},
-};
+use crate::probe_file::{ProbeEntry, ProbeFileError};
 
 /// Where the bundle is served for OPA.
 pub const BUNDLE_LISTEN: &str = "127.0.0.1:8182";
