@@ -27,6 +27,7 @@ use crate::{
 /// How long a lease lasts. It is made longer after a third of that, and a console that dies keeps others
 /// out no longer.
 const LEASE_S: u32 = 30;
+const LEASE: Duration = Duration::from_secs(LEASE_S as u64);
 /// Agents asked at the same time.
 const ASKED_AT_ONCE: usize = 64;
 /// Nodes asked while a plan is looked at; at its start all of them are.
@@ -112,11 +113,9 @@ impl FleetLock {
     fn granted(&self) -> BTreeSet<NodeId> {
         self.granted.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
-}
 
-impl FleetLock {
-    /// A lease is asked of every node. A node that says nothing now takes no change either, and once it answers it lets nobody else's in
-    /// who holds its lock; so silence of some is no reason to stop.
+    /// A lease is asked of every node. One that says nothing now takes no change either, and once it
+    /// answers it lets in nobody else than who holds its lock; so silence of some is no reason to stop.
     async fn hold_on_agents(&self) -> Result<Option<Duration>, LockError> {
         if self.nodes.is_empty() {
             return Ok(None);
@@ -149,7 +148,7 @@ impl FleetLock {
                 Err(LockError::NoAnswer { message })
             }
             _ if answers.granted.is_empty() => Ok(None),
-            _ => Ok(Some(Duration::from_secs(u64::from(LEASE_S)))),
+            _ => Ok(Some(LEASE)),
         }
     }
 
@@ -170,8 +169,8 @@ impl Lock for FleetLock {
         if on_agents.is_err() && !held_before {
             at_hub.release().await;
         }
-        let lease = Duration::from_secs(u64::from(LEASE_S));
-        on_agents.map(|on_agents| Some(on_agents.map_or(lease, |other| lease.min(other))))
+        // Both leases last as long.
+        on_agents.map(|_| Some(LEASE))
     }
 
     async fn release(&self) {
