@@ -6,10 +6,10 @@ mod policy;
 pub mod requests;
 mod semantics;
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::OnceLock};
 
 pub use plumb_decide::Reading;
-use plumb_decide::{Case, FlipReport, case::merged};
+use plumb_decide::{Case, Entrypoint, FlipReport, case::merged};
 use plumb_fleet::{NodeApi, Version};
 use plumb_worker::{PoolOptions, ProcessLimits, Program, WorkerPool};
 use tokio_util::sync::CancellationToken;
@@ -48,11 +48,13 @@ pub struct ImpactRequest {
     pub seed: u64,
 }
 
-/// The processes that evaluate policies of others during one comparison.
+/// The processes that evaluate policies of others during one comparison, started with the first that
+/// needs them: lists of rules are read here.
 #[derive(Debug)]
 pub struct Evaluators {
     /// Nothing where this program starts none: then Rego is not compared.
-    pool: Option<WorkerPool>,
+    program: Option<Program>,
+    pool: OnceLock<WorkerPool>,
 }
 
 impl Evaluators {
@@ -66,22 +68,50 @@ impl Evaluators {
     }
 
     /// Processes of another program that does the same.
-    pub fn of(program: Program) -> Self {
-        // One for each version: both are asked at the same time.
-        let options = PoolOptions { program, limits: ProcessLimits::default(), size: 2 };
-        Self { pool: Some(WorkerPool::start(options, CancellationToken::new())) }
+    pub const fn of(program: Program) -> Self {
+        Self { program: Some(program), pool: OnceLock::new() }
     }
 
     /// None: only rules that are read here are compared.
     pub const fn none() -> Self {
-        Self { pool: None }
+        Self { program: None, pool: OnceLock::new() }
+    }
+
+    fn pool(&self) -> Option<&WorkerPool> {
+        let program = self.program.as_ref()?;
+        Some(self.pool.get_or_init(|| {
+            // One for each version: both are asked at the same time.
+            let limits = ProcessLimits::default();
+            let options = PoolOptions { program: program.clone(), limits, size: 2 };
+            WorkerPool::start(options, CancellationToken::new())
+        }))
     }
 
     /// Ends them.
     pub async fn close(self) {
-        if let Some(pool) = self.pool {
+        if let Some(pool) = self.pool.into_inner() {
             pool.close().await;
         }
+    }
+}
+
+/// Both sides of a comparison, read, and what they are asked.
+struct Sides {
+    from: LocalPolicy,
+    to: LocalPolicy,
+    entrypoint: Entrypoint,
+    cases: Vec<Case>,
+}
+
+impl Sides {
+    async fn read(evaluators: &Evaluators, request: &ImpactRequest) -> Result<Self, AppError> {
+        let from = LocalPolicy::read(evaluators, &request.from, request.reading).await?;
+        let to = LocalPolicy::read(evaluators, &request.to, request.reading).await?;
+        let entrypoint = policy::entrypoint(&from, &to, request.entrypoint.as_deref())?;
+        let mut cases = LocalPolicy::generate(&from, &to, request.seed)?;
+        let by_time = from.asks_time() || to.asks_time();
+        cases.extend(request.requests.iter().map(|request| request.case(by_time)));
+        Ok(Self { from, to, entrypoint, cases: merged(cases) })
     }
 }
 
@@ -90,13 +120,18 @@ impl Evaluators {
 pub async fn impact(
     evaluators: &Evaluators,
     request: &ImpactRequest,
-    mut told: impl FnMut(&ImpactView),
+    told: impl FnMut(&ImpactView),
 ) -> Result<ImpactView, AppError> {
-    let pool = evaluators.pool.as_ref();
-    let read = async |bundle: &NamedBundle| LocalPolicy::read(pool, bundle, request.reading).await;
-    let (from, to) = (read(&request.from).await?, read(&request.to).await?);
-    let entrypoint = policy::entrypoint(&from, &to, request.entrypoint.as_deref())?;
-    let cases = cases(&from, &to, request)?;
+    Ok(compared(evaluators, request, told).await?.0)
+}
+
+/// The same, with the report that the view is made of.
+pub(crate) async fn compared(
+    evaluators: &Evaluators,
+    request: &ImpactRequest,
+    mut told: impl FnMut(&ImpactView),
+) -> Result<(ImpactView, FlipReport), AppError> {
+    let Sides { from, to, entrypoint, cases } = Sides::read(evaluators, request).await?;
     let (before, after) = (from.semantics(&entrypoint), to.semantics(&entrypoint));
     let view = |asked: usize, report: &FlipReport| ImpactView {
         from: side(&request.from, &from),
@@ -118,18 +153,7 @@ pub async fn impact(
     };
     view.from.coverage = covered(&from, 0);
     view.to.coverage = covered(&to, 1);
-    Ok(view)
-}
-
-fn cases(
-    from: &LocalPolicy,
-    to: &LocalPolicy,
-    request: &ImpactRequest,
-) -> Result<Vec<Case>, AppError> {
-    let mut cases = LocalPolicy::generate(from, to, request.seed)?;
-    let by_time = from.asks_time() || to.asks_time();
-    cases.extend(request.requests.iter().map(|request| request.case(by_time)));
-    Ok(merged(cases))
+    Ok((view, compared.report))
 }
 
 fn side(bundle: &NamedBundle, policy: &LocalPolicy) -> ImpactSide {

@@ -3,6 +3,7 @@
 
 use std::{collections::BTreeMap, sync::PoisonError};
 
+use plumb_decide::{Change, FlipReport, Outcome};
 use plumb_fleet::{Catalogue, ContentDigest, Digest, FleetId, fleet::DecisionsEntry};
 use plumb_runbook::{Compared, ContentChange, FlipCounts, FlipKind, Plan, Running, decisions};
 use tokio_util::sync::CancellationToken;
@@ -12,15 +13,13 @@ use crate::{
     app::App,
     error::{AppError, Code},
     impact::{self, Evaluators, Expected, ImpactRequest, NamedBundle, Reading, RecordedRequest},
-    views::impact::{ImpactView, OutcomeView, Requests},
+    views::impact::ImpactView,
 };
 
 /// Changes of content that are compared for one plan; those of more nodes come first.
 const CHANGES_MAX: usize = 8;
 /// Comparisons that are remembered.
 const REMEMBERED_MAX: usize = 64;
-/// Largest file of requests: what a busy node logs in some minutes.
-const REQUESTS_BYTES_MAX: usize = 64 << 20;
 
 /// What comparisons came to, by what was asked of which contents: the same question has the same answer.
 #[derive(Debug, Default)]
@@ -124,10 +123,7 @@ impl App {
     ) -> Result<Vec<Expected>, AppError> {
         let current = self.current(fleet.as_str()).await?;
         let catalogue = &current.desired.catalogue;
-        let not_at_hand = |reason: String| {
-            AppError::new(Code::NotFound, reason, "add the bundle to those of the fleet file")
-        };
-        let after = bundle(catalogue, to).await.map_err(not_at_hand)?;
+        let after = bundle(catalogue, to).await?;
         let before = match from {
             // What flips is asked first; without the old content nothing is known to flip.
             Some(from) => bundle(catalogue, from).await.unwrap_or_else(|_| after.clone()),
@@ -156,10 +152,7 @@ impl App {
             let content = content.parse().map_err(|error: plumb_fleet::ids::DigestError| {
                 AppError::new(Code::Invalid, error.to_string(), "give the full content digest")
             })?;
-            bundle(&current.desired.catalogue, content).await.map_err(|reason| {
-                let hint = "put the signed bundle where the fleet file looks for bundles";
-                AppError::new(Code::NotFound, reason, hint)
-            })
+            bundle(&current.desired.catalogue, content).await
         };
         let (from, to) = (read(from).await?, read(to).await?);
         let request = questions.about(from, to);
@@ -205,8 +198,8 @@ impl App {
         let compared = async {
             let (from, to) = (bundle(catalogue, before).await?, bundle(catalogue, after).await?);
             let request = questions.about(from, to);
-            let view = Box::pin(impact::impact(evaluators, &request, |_| {})).await;
-            told(&view.map_err(|error| error.message)?, before, after)
+            let (view, report) = Box::pin(impact::compared(evaluators, &request, |_| {})).await?;
+            told(&view, &report, (before, after))
         };
         match compared.await {
             Ok(compared) => {
@@ -217,7 +210,7 @@ impl App {
                 compared
             }
             // Not remembered: the file may be there the next time.
-            Err(reason) => Compared::No { reason },
+            Err(error) => Compared::No { reason: error.message },
         }
     }
 
@@ -240,7 +233,7 @@ impl App {
         let (mut text, mut read) = (String::new(), Vec::new());
         if let Some(name) = requests {
             let path = state.file.parent().map_or_else(|| name.clone().into(), |at| at.join(&name));
-            text = read_text(path, REQUESTS_BYTES_MAX).await?;
+            text = read_text(path, impact::requests::BYTES_MAX).await?;
             read = impact::requests::read(&name, &text)?;
         }
         let reading = self.reading_of(fleet)?;
@@ -250,57 +243,61 @@ impl App {
 }
 
 /// The bundle with a content, from the files of the fleet.
-async fn bundle(catalogue: &Catalogue, content: ContentDigest) -> Result<NamedBundle, String> {
+async fn bundle(catalogue: &Catalogue, content: ContentDigest) -> Result<NamedBundle, AppError> {
     let entries = catalogue.entries.iter().filter(|entry| entry.content == content);
     let at_hand = entries.filter_map(|entry| entry.local_path.as_ref().map(|path| (entry, path)));
     let Some((entry, path)) = at_hand.min_by_key(|(entry, _)| entry.digest) else {
-        return Err(format!("no bundle with the content {} is at hand", content.short()));
+        let message = format!("no bundle with the content {} is at hand", content.short());
+        let hint = "put the signed bundle where the fleet file looks for bundles";
+        return Err(AppError::new(Code::NotFound, message, hint));
     };
-    impact::read_bundle(entry.version.as_str(), path).await.map_err(|error| error.message)
+    impact::read_bundle(entry.version.as_str(), path).await
 }
 
 /// What a comparison came to, if it was one of these two contents.
 fn told(
     view: &ImpactView,
-    before: ContentDigest,
-    after: ContentDigest,
-) -> Result<Compared, String> {
+    report: &FlipReport,
+    (before, after): (ContentDigest, ContentDigest),
+) -> Result<Compared, AppError> {
     for (side, content) in [(&view.from, before), (&view.to, after)] {
         if side.content != content.to_string() {
-            return Err(format!("the file of version {} has another content now", side.label));
+            let message = format!("the file of version {} has another content now", side.label);
+            return Err(AppError::new(Code::Outdated, message, "sweep, and compare again"));
         }
     }
-    let report = view.digest.as_deref().and_then(|digest| digest.parse().ok());
-    let report: Digest = report.ok_or("the comparison did not come to its end")?;
-    let Requests { recorded, given, generated } = view.requests;
     let mut flips = FlipCounts {
-        not_evaluated: view.not_evaluated.iter().map(|one| u64::from(one.requests)).sum(),
+        not_evaluated: report.not_evaluated.iter().map(|group| group.cases).sum(),
         ..FlipCounts::default()
     };
-    for flip in &view.flips {
-        let count = match flip.change.as_str() {
-            "wider" => &mut flips.wider,
-            "stricter" => &mut flips.stricter,
-            "error" => &mut flips.error,
-            "reason_only" => &mut flips.reason_only,
-            _ => &mut flips.other,
+    for group in &report.groups {
+        let count = match group.kind.change {
+            Change::Wider => &mut flips.wider,
+            Change::Stricter => &mut flips.stricter,
+            Change::Error => &mut flips.error,
+            Change::Other => &mut flips.other,
+            Change::ReasonOnly => &mut flips.reason_only,
         };
-        *count += u64::from(flip.requests);
+        *count += group.cases;
     }
-    let requests = u64::from(recorded) + u64::from(given) + u64::from(generated);
-    let answer = |side: &OutcomeView| match &side.rule {
-        Some(rule) => format!("{} by {rule}", side.effect),
-        None => side.effect.clone(),
+    let answer = |outcome: &Outcome| match &outcome.rule {
+        Some(rule) => format!("{} by {rule}", outcome.effect.word()),
+        None => outcome.effect.word().to_owned(),
     };
-    let kinds = view.flips.iter().take(decisions::KINDS_MAX).map(|flip| FlipKind {
-        before: answer(&flip.before),
-        after: answer(&flip.after),
-        requests: u64::from(flip.requests),
-        asked: flip.weight,
-        example: flip.example.clone(),
+    let kinds = report.groups.iter().take(decisions::KINDS_MAX).map(|group| FlipKind {
+        before: answer(&group.example.before),
+        after: answer(&group.example.after),
+        requests: group.cases,
+        asked: group.weight,
+        example: group.example.case.input.to_string(),
     });
-    let (kinds, rule) = (kinds.collect(), view.entrypoint.clone());
-    Ok(Compared::Yes { report, requests, rule, flips, kinds })
+    Ok(Compared::Yes {
+        report: report.digest(),
+        requests: report.cases,
+        rule: view.entrypoint.clone(),
+        flips,
+        kinds: kinds.collect(),
+    })
 }
 
 #[cfg(test)]

@@ -5,11 +5,7 @@ use plumb_decide::{Case, Effect};
 use plumb_wire::v1::EvaluateCase;
 use serde_json::Value;
 
-use super::{
-    Evaluators, ImpactRequest, cases,
-    policy::{self, LocalPolicy},
-    semantics::Semantics,
-};
+use super::{Evaluators, ImpactRequest, Sides, semantics::Semantics};
 use crate::error::AppError;
 
 /// Requests asked of one node: a node of the field answers one at a time, in about a millisecond.
@@ -32,11 +28,8 @@ pub(crate) async fn expected(
     request: &ImpactRequest,
     now: Timestamp,
 ) -> Result<Vec<Expected>, AppError> {
-    let pool = evaluators.pool.as_ref();
-    let from = LocalPolicy::read(pool, &request.from, request.reading).await?;
-    let to = LocalPolicy::read(pool, &request.to, request.reading).await?;
-    let entrypoint = policy::entrypoint(&from, &to, request.entrypoint.as_deref())?;
-    let (cases, asked): (Vec<Case>, Vec<EvaluateCase>) = cases(&from, &to, request)?
+    let Sides { from, to, entrypoint, cases } = Sides::read(evaluators, request).await?;
+    let (cases, asked): (Vec<Case>, Vec<EvaluateCase>) = cases
         .into_iter()
         .filter_map(|case| asked_of_nodes(&case.input).map(|asked| (case, asked)))
         .unzip();

@@ -11,7 +11,7 @@ use plumb_fleet::ContentDigest;
 use plumb_worker::WorkerPool;
 
 use super::{
-    NamedBundle,
+    Evaluators, NamedBundle,
     semantics::{FirstMatch, Rego, Semantics},
 };
 use crate::error::{AppError, Code, chain};
@@ -34,7 +34,7 @@ impl LocalPolicy {
     /// Reads a bundle of any format. Rego that the evaluator cannot read is asked all the same: every
     /// answer then says why there is none.
     pub(super) async fn read(
-        pool: Option<&WorkerPool>,
+        evaluators: &Evaluators,
         bundle: &NamedBundle,
         reading: Reading,
     ) -> Result<Self, AppError> {
@@ -60,7 +60,7 @@ impl LocalPolicy {
             }
         };
         let source = source.map_err(|reason| wrong(&reason))?;
-        let pool = pool.cloned().ok_or_else(|| {
+        let pool = evaluators.pool().cloned().ok_or_else(|| {
             let message = "Rego is evaluated in a process of its own, and none is started here";
             AppError::new(Code::Other, message, "compare with plumb policy impact")
         })?;

@@ -11,6 +11,8 @@ use crate::error::{AppError, Code};
 
 /// Requests in one file: what a busy node logs in a minute.
 pub const REQUESTS_MAX: usize = 50_000;
+/// Largest file of requests: what a busy node logs in some minutes.
+pub const BYTES_MAX: usize = 64 << 20;
 /// The moment at which requests are asked where no policy looks at the time, so that the same request
 /// counts once however often it was logged: a Monday noon, UTC.
 const ANY_TIME: &str = "2024-01-01T12:00:00Z";

@@ -22,7 +22,10 @@ use plumb_fleet::{
 use plumb_journal::EffectOutcome;
 use plumb_runbook::{Effect, GateCheck, PinChange, Plan};
 
-use self::gauges::{Before, compares_decisions, compares_durations, error_ppm, milli, p95_us};
+use self::{
+    answers::KnownAnswers,
+    gauges::{Before, compares_decisions, compares_durations, error_ppm, milli, p95_us},
+};
 use crate::{
     actions::{prepare::operation, submit::Submission},
     app::{App, FleetState, Loaded},
@@ -51,6 +54,8 @@ pub(crate) struct FleetEffects {
     before_wave: Mutex<Before>,
     /// What nodes exchange for what.
     changes: BTreeMap<NodeId, (Option<ContentDigest>, ContentDigest)>,
+    /// What they must answer then.
+    expected: Mutex<KnownAnswers>,
 }
 
 impl FleetEffects {
@@ -63,7 +68,8 @@ impl FleetEffects {
         lock: Arc<FleetLock>,
         plan: &Plan,
     ) -> Self {
-        let (refused, before_wave) = (Mutex::default(), Mutex::default());
+        let (refused, before_wave, expected) =
+            (Mutex::default(), Mutex::default(), Mutex::default());
         let operator = operator.to_owned();
         let changes = plan
             .targets()
@@ -71,7 +77,18 @@ impl FleetEffects {
                 Some((target.node.clone(), (target.before.content, target.after.content?)))
             })
             .collect();
-        Self { app, state, loaded, operator, submission, lock, refused, before_wave, changes }
+        Self {
+            app,
+            state,
+            loaded,
+            operator,
+            submission,
+            lock,
+            refused,
+            before_wave,
+            changes,
+            expected,
+        }
     }
 
     /// What nodes count of their decisions now; a node that does not tell is absent.

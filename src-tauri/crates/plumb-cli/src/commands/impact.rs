@@ -17,8 +17,6 @@ use crate::{
     text::{escape::printable, style::Hue},
 };
 
-/// Largest file of requests: what a busy node logs in some minutes.
-const REQUESTS_BYTES_MAX: u64 = 64 << 20;
 /// Names of rules that no request reached, before the rest is counted.
 const NOT_REACHED_SHOWN: usize = 5;
 
@@ -60,7 +58,9 @@ enum ReadingChoice {
 impl Impact {
     pub(crate) async fn run(&self, session: Session<'_>) -> Outcome {
         let mut requests = match &self.requests {
-            Some(file) => impact::requests::read(file, &read_text(file, REQUESTS_BYTES_MAX)?)?,
+            Some(file) => {
+                impact::requests::read(file, &read_text(file, impact::requests::BYTES_MAX as u64)?)?
+            }
             None => Vec::new(),
         };
         let entrypoint = self.entrypoint.clone();

@@ -1,8 +1,9 @@
 //! Whether changed nodes answer as their new content does when it is evaluated here.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use futures::{StreamExt as _, stream};
+use jiff::{SignedDuration, Timestamp};
 use plumb_clients::operations::{Decisions, evaluate};
 use plumb_decide::Effect;
 use plumb_exec::EffectHandler as _;
@@ -17,7 +18,13 @@ const NODES_AT_ONCE: usize = 32;
 /// How long one node may take for all requests.
 const DEADLINE: Duration = Duration::from_secs(20);
 
+/// How long expected answers stand: much shorter than clocks may be off, for which requests whose answer
+/// moves with the time are left out.
+const STANDS_FOR: SignedDuration = SignedDuration::from_mins(1);
+
 type Exchange = (Option<ContentDigest>, ContentDigest);
+/// By what was exchanged and whether a node of the field is asked; since when they stand.
+pub(super) type KnownAnswers = BTreeMap<(Exchange, bool), (Timestamp, Arc<[Expected]>)>;
 
 impl FleetEffects {
     /// How many answers of these nodes are otherwise than those of the content they were brought to. Nodes
@@ -39,9 +46,7 @@ impl FleetEffects {
         let mut unexpected = 0_i64;
         let mut untold = None;
         for (((from, to), field), nodes) in alike {
-            let reading = if field { Reading::Field } else { Reading::Documented };
-            let expected = self.app.expected_answers(self.name(), (from, to), reading).await;
-            let expected = expected.map_err(|error| error.message)?;
+            let expected = self.expected((from, to), field).await?;
             if expected.is_empty() {
                 return Err("none of the compared requests can be asked of nodes".to_owned());
             }
@@ -57,6 +62,23 @@ impl FleetEffects {
             Some(message) if unexpected == 0 => Err(message),
             _ => Ok(unexpected),
         }
+    }
+
+    /// What is expected of nodes that made one exchange. A gate looks every few seconds, and two contents
+    /// answer alike from one look to the next.
+    async fn expected(&self, exchange: Exchange, field: bool) -> Result<Arc<[Expected]>, String> {
+        let now = self.app.now();
+        let known = || self.expected.lock().expect("no panic while it is held");
+        if let Some((since, expected)) = known().get(&(exchange, field))
+            && now.duration_since(*since).abs() < STANDS_FOR
+        {
+            return Ok(Arc::clone(expected));
+        }
+        let reading = if field { Reading::Field } else { Reading::Documented };
+        let expected = self.app.expected_answers(self.name(), exchange, reading).await;
+        let expected: Arc<[Expected]> = expected.map_err(|error| error.message)?.into();
+        known().insert((exchange, field), (now, Arc::clone(&expected)));
+        Ok(expected)
     }
 
     /// For each node, how many of its answers are otherwise than expected.
