@@ -457,8 +457,6 @@ impl<'a> Walk<'a> {
         }
         if self.is_due(until) {
             self.finished(at, StepOutcome::Succeeded, "waited");
-        } else {
-            self.monitor(at);
         }
     }
 

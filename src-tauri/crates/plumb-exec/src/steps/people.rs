@@ -123,9 +123,7 @@ pub fn obey_step(
             Err(StepOrderError::Already { is: "on its way back" })
         }
         StepWish::RollBack { reason } => {
-            let changed =
-                |id: &String| plan.place(id).is_some_and(|at| plan.steps[at].rollback.is_some());
-            if !state.started.iter().any(changed) && state.frozen().next().is_none() {
+            if !has_way_back(plan, state) {
                 return Err(StepOrderError::NothingToTakeBack);
             }
             Ok(Event::RollbackStarted { reason: given(reason)?, by: Some(by) })
@@ -374,6 +372,12 @@ impl WaitingFor {
     }
 }
 
+/// Whether there is something to take back: a step that was started, or a freeze that holds.
+fn has_way_back(plan: &Compiled, state: &StepsState) -> bool {
+    let changed = |id: &String| plan.place(id).is_some_and(|at| plan.steps[at].rollback.is_some());
+    state.started.iter().any(changed) || state.frozen().next().is_some()
+}
+
 /// Everything a run waits for, in the order of its steps.
 pub fn waiting(plan: &Compiled, state: &StepsState) -> Vec<Waiting> {
     let mut found = Vec::new();
@@ -384,16 +388,10 @@ pub fn waiting(plan: &Compiled, state: &StepsState) -> Vec<Waiting> {
         let what = WaitingFor::Pause { by: by.clone() };
         found.push(Waiting { step: String::new(), title: "Paused".to_owned(), what, until: None });
     }
+    let can_go_back = state.rollback.is_none() && has_way_back(plan, state);
     for planned in &plan.steps {
         let Some(run) = state.step(&planned.id) else { continue };
         let stuck = state.halted.is_some().then_some(run.phase);
-        let can_go_back = state.rollback.is_none()
-            && (state.frozen().next().is_some()
-                || state
-                    .started
-                    .iter()
-                    .filter_map(|id| plan.place(id))
-                    .any(|at| plan.steps[at].rollback.is_some()));
         let (what, until) = match stuck {
             Some(StepPhase::Failed) => {
                 let again = !is_never_repeated(planned, run);

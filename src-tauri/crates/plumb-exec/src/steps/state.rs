@@ -7,7 +7,7 @@ use plumb_fleet::PlanHash;
 use plumb_journal::{
     Bypass, Bypassed, Entry, Event, Halt, Outcome, Rollback, StepEvent, StepOutcome,
 };
-use plumb_runbook::document::{StepEffect, Trusted};
+use plumb_runbook::document::StepEffect;
 use serde_json::Value;
 
 /// A run of a runbook, folded.
@@ -15,7 +15,6 @@ use serde_json::Value;
 pub struct StepsState {
     pub plan: Option<PlanHash>,
     pub operator: String,
-    pub trusted: Option<Trusted>,
     pub started_at: Option<Timestamp>,
     pub ended_at: Option<Timestamp>,
     pub outcome: Option<Outcome>,
@@ -24,8 +23,6 @@ pub struct StepsState {
     pub rollback: Option<Rollback>,
     pub abort_requested: bool,
     pub bypasses: Vec<Bypassed>,
-    /// How often another program went on with it.
-    pub resumed: u32,
     pub steps: BTreeMap<String, StepRun>,
     /// Steps that were started, in order, each once.
     pub started: Vec<String>,
@@ -146,7 +143,6 @@ impl StepsState {
                 self.operator.clone_from(operator);
                 self.started_at = Some(at);
             }
-            Event::RunbookTrusted { trusted, .. } => self.trusted = Some(trusted.clone()),
             Event::RunResumed { .. } => self.left_behind(),
             Event::Paused { by } => self.paused = Some(by.clone()),
             Event::Resumed { .. } => (self.paused, self.halted) = (None, None),
@@ -195,7 +191,6 @@ impl StepsState {
 
     /// What another program had under way.
     fn left_behind(&mut self) {
-        self.resumed += 1;
         for step in self.steps.values_mut().filter(|step| step.phase == StepPhase::Running) {
             let Some(effect) = &step.effect else { continue };
             match effect {
