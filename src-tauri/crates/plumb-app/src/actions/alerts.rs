@@ -40,7 +40,7 @@ impl App {
         alerts: &[String],
         act: &AlertAct,
     ) -> Result<ActedView, AppError> {
-        self.may_change_alerts(fleet)?;
+        self.writable(fleet)?;
         if alerts.len() > ACTED_MAX {
             return Err(AppError::new(
                 Code::Invalid,
@@ -122,7 +122,10 @@ impl App {
             AlertAct::Claim => Prepared::Claim,
             AlertAct::Ack { note } => Prepared::Ack { note: note.trim().to_owned() },
             AlertAct::Fail { error, retry_after_s } => {
-                let by_policy = self.desk(fleet).await?.policy.defaults.retry_after_seconds;
+                let by_policy = match self.hub_of(fleet)? {
+                    Some(hub) => hub.seen().policy.defaults.retry_after_seconds,
+                    None => self.0.alerts.inbox().policy().defaults.retry_after_seconds,
+                };
                 let pause = retry_after_s.unwrap_or(by_policy);
                 if pause > PAUSE_S_MAX {
                     return Err(AppError::new(
@@ -152,7 +155,7 @@ impl App {
         incident: &str,
         act: &IncidentAct,
     ) -> Result<IncidentView, AppError> {
-        self.may_change_alerts(fleet)?;
+        self.writable(fleet)?;
         let (inbox, me, reference) = (self.0.alerts.inbox(), self.me(), incident_ref(incident)?);
         if let Some(hub) = self.at_hub(fleet).await? {
             self.act_on_incident_at_hub(&hub, &reference, act).await?;
@@ -175,8 +178,8 @@ impl App {
 
     /// Removes acknowledged alerts of the console's own inbox that a preview counted, by the moment of that preview.
     pub async fn retain_alerts(&self, fleet: &str, before_ms: i64) -> Result<u64, AppError> {
-        self.may_change_alerts(fleet)?;
-        if self.desk(fleet).await?.hub.is_some() {
+        self.writable(fleet)?;
+        if self.hub_of(fleet)?.is_some() {
             return Err(AppError::new(
                 Code::Invalid,
                 "alerts of a hub are not removed from here",
@@ -202,19 +205,6 @@ impl App {
         self.announce([Topic::Alerts]);
         info!(removed, "old alerts removed");
         Ok(removed)
-    }
-
-    /// A fleet that is only looked at has no acts.
-    fn may_change_alerts(&self, fleet: &str) -> Result<(), AppError> {
-        let (_, loaded) = self.loaded(fleet)?;
-        if !loaded.fleet.read_only {
-            return Ok(());
-        }
-        Err(AppError::new(
-            Code::Invalid,
-            format!("{fleet} is read-only: nothing is changed from here"),
-            "open another fleet, or take read_only out of its file",
-        ))
     }
 }
 

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, io::Read as _};
 
 use camino::{Utf8Path, Utf8PathBuf};
-use plumb_fleet::PlanHash;
+use plumb_fleet::{Digest, PlanHash};
 use plumb_runbook::{Action, Approvals, Plan};
 use plumb_store::approvals::KeptApproval;
 use plumb_trust::{
@@ -328,6 +328,20 @@ pub(crate) async fn read(path: Utf8PathBuf, bytes_max: u64) -> Result<Vec<u8>, A
     tokio::task::spawn_blocking(move || read_limited(&path, bytes_max))
         .await
         .map_err(|error| AppError::new(Code::Other, chain(&error), "try again"))?
+}
+
+/// The same as it was shown, told by its digest: a file that changed meanwhile is not taken.
+pub(crate) async fn read_as_shown(
+    path: &str,
+    shown: &str,
+    bytes_max: u64,
+) -> Result<Vec<u8>, AppError> {
+    let bytes = read(named(path)?, bytes_max).await?;
+    if Digest::of(&bytes).to_string() == shown {
+        return Ok(bytes);
+    }
+    let message = format!("{path} is another file than the one that was shown");
+    Err(AppError::new(Code::Outdated, message, "open it again and look at it"))
 }
 
 fn read_limited(path: &Utf8Path, bytes_max: u64) -> Result<Vec<u8>, AppError> {

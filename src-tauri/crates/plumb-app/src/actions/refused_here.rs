@@ -6,11 +6,11 @@ use plumb_trust::refused::LIST_BYTES_MAX;
 
 use crate::{
     actions::{
-        consent::{choice, named, read},
+        consent::{choice, named, read, read_as_shown},
         files::write_chosen,
     },
     app::App,
-    error::{AppError, Code},
+    error::AppError,
     views::{
         consent::KeyRequest,
         refused::{ClearingFileView, ClearingView, RefusedPushView, RefusedView},
@@ -69,11 +69,7 @@ impl App {
     ) -> Result<ClearingView, AppError> {
         self.writable(fleet)?;
         let output = named(output)?;
-        let bytes = read(named(path)?, LIST_BYTES_MAX as u64).await?;
-        if Digest::of(&bytes).to_string() != file {
-            let message = format!("{path} is another file than the one that was shown");
-            return Err(AppError::new(Code::Outdated, message, "open it again and look at it"));
-        }
+        let bytes = read_as_shown(path, file, LIST_BYTES_MAX as u64).await?;
         let signed = self.sign_clearing(fleet, &bytes, &choice(key)?).await?;
         written(signed, output).await
     }

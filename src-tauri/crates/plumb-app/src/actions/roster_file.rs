@@ -8,7 +8,7 @@ use plumb_trust::{
 
 use crate::{
     actions::{
-        consent::{named, read},
+        consent::{named, read, read_as_shown},
         rosters::fleet_id,
     },
     app::App,
@@ -61,11 +61,7 @@ impl App {
         fingerprints: &[String],
     ) -> Result<RosterView, AppError> {
         self.writable(fleet)?;
-        let bytes = read(named(path)?, ROSTER_BYTES_MAX).await?;
-        if Digest::of(&bytes).to_string() != file {
-            let message = format!("{path} is another file than the one that was shown");
-            return Err(AppError::new(Code::Outdated, message, "open it again and look at it"));
-        }
+        let bytes = read_as_shown(path, file, ROSTER_BYTES_MAX).await?;
         let roots = if self.roster_of(&fleet_id(fleet)?).await?.is_some() {
             Vec::new()
         } else {

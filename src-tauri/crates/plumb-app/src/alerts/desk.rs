@@ -38,11 +38,15 @@ pub(crate) struct Desk {
 }
 
 impl App {
+    /// What is kept of the inbox of a fleet's hub; nothing where it has none.
+    pub(crate) fn hub_of(&self, fleet: &str) -> Result<Option<Arc<HubInbox>>, AppError> {
+        let state = self.state(fleet)?;
+        Ok(state.loaded.as_ref().ok().and_then(|loaded| self.hub_inbox(loaded)))
+    }
+
     /// The inbox that a fleet uses.
     pub(crate) async fn desk(&self, fleet: &str) -> Result<Desk, AppError> {
-        let state = self.state(fleet)?;
-        let hub = state.loaded.as_ref().ok().and_then(|loaded| self.hub_inbox(loaded));
-        match hub {
+        match self.hub_of(fleet)? {
             Some(hub) => Ok(of_hub(hub)),
             None => self.own_desk().await,
         }

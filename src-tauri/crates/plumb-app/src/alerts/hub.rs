@@ -5,7 +5,6 @@
 
 use std::{
     collections::BTreeSet,
-    io::Write as _,
     sync::{Arc, Mutex},
 };
 
@@ -22,7 +21,10 @@ use serde_json::{Value, json};
 use tracing::warn;
 
 use super::mirror::Mirror;
-use crate::error::{AppError, Code, chain};
+use crate::{
+    actions::files::write_durably,
+    error::{AppError, Code, chain},
+};
 
 /// Alerts in one answer of the hub.
 const PAGE: u32 = 1_000;
@@ -265,13 +267,10 @@ fn unread(file: &Utf8Path, error: &dyn std::error::Error) -> Kept {
 
 /// The whole file or the former one, whatever happens.
 fn write(file: &Utf8Path, kept: &Kept) -> std::io::Result<()> {
-    let folder = file.parent().unwrap_or(Utf8Path::new("."));
-    std::fs::create_dir_all(folder)?;
-    let mut fresh = tempfile::NamedTempFile::new_in(folder)?;
-    fresh.write_all(&serde_json::to_vec(kept)?)?;
-    fresh.as_file().sync_all()?;
-    fresh.persist(file).map_err(|error| error.error)?;
-    std::fs::File::open(folder)?.sync_all()
+    if let Some(folder) = file.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    write_durably(file, &serde_json::to_string(kept)?)
 }
 
 #[derive(Deserialize)]

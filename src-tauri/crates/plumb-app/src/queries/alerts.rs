@@ -56,7 +56,7 @@ impl App {
         fleet: &str,
         acked_days: u32,
     ) -> Result<RetentionView, AppError> {
-        let hub = self.desk(fleet).await?.hub;
+        let hub = self.hub_of(fleet)?;
         if acked_days > RETENTION_DAYS_MAX {
             return Err(AppError::new(
                 Code::Invalid,
@@ -75,7 +75,7 @@ impl App {
         })
     }
 
-    /// By which name this console holds alerts: the person of the roster, or else the user and machine.
+    /// By which name this console acts: the person of the roster, or else the user and machine.
     pub(crate) fn me(&self) -> String {
         let options = &self.0.options;
         options.person.clone().unwrap_or_else(|| options.operator.clone())

@@ -28,7 +28,7 @@ impl App {
         fleet: &str,
         with_closed: bool,
     ) -> Result<Vec<IncidentRow>, AppError> {
-        if let Some(hub) = self.desk(fleet).await?.hub {
+        if let Some(hub) = self.hub_of(fleet)? {
             let seen = hub.seen();
             let open = |one: &&KeptIncident| {
                 let state = one.incident.state;
@@ -68,7 +68,7 @@ impl App {
         fleet: &str,
         incident: &IncidentRef,
     ) -> Result<(Incident, Vec<TimelineEntry>), AppError> {
-        let Some(hub) = self.desk(fleet).await?.hub else {
+        let Some(hub) = self.hub_of(fleet)? else {
             return self.0.alerts.inbox().timeline(incident).await.map_err(refused);
         };
         let seen = hub.seen();

@@ -48,13 +48,18 @@ pub(super) struct ActionOf<'a> {
     pub reason: &'a str,
 }
 
+/// The nodes that a runbook means: `all`, `drifted`, or one by its name.
+pub(super) fn selection(nodes: &str) -> NodeSelection {
+    match nodes {
+        "all" => NodeSelection::All,
+        "drifted" => NodeSelection::Drifted,
+        name => NodeSelection::Nodes { ids: vec![name.to_owned()] },
+    }
+}
+
 impl ActionOf<'_> {
     fn request(&self) -> Result<ActionRequest, String> {
-        let nodes = match self.nodes {
-            "all" => NodeSelection::All,
-            "drifted" => NodeSelection::Drifted,
-            name => NodeSelection::Nodes { ids: vec![name.to_owned()] },
-        };
+        let nodes = selection(self.nodes);
         let request = |kind| ActionRequest::new(kind, nodes);
         let text = |version: &plumb_fleet::Version| Some(version.to_string());
         let mut request = match self.action {

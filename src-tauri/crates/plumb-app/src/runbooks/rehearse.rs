@@ -21,7 +21,7 @@ use plumb_runbook::{
 use plumb_store::runbooks::KeptRehearsal;
 use serde_json::{Map, Value, json};
 
-use super::{library::digest_of, start::PreparedRunbook};
+use super::{library::digest_of, nodes::selection, start::PreparedRunbook};
 use crate::{
     actions::prepare::select,
     app::App,
@@ -29,7 +29,6 @@ use crate::{
     error::{AppError, Code, chain},
     views::{
         convert::ms,
-        plan::NodeSelection,
         runbook::{RehearsalView, RehearsedView},
     },
 };
@@ -171,11 +170,7 @@ impl SimulatedWorld for Copy<'_> {
 
 impl Copy<'_> {
     fn plan(&mut self, action: &plumb_runbook::Action, nodes: &str) -> Came {
-        let selection = match nodes {
-            "all" => NodeSelection::All,
-            "drifted" => NodeSelection::Drifted,
-            name => NodeSelection::Nodes { ids: vec![name.to_owned()] },
-        };
+        let selection = selection(nodes);
         let assessment = self.current.assess(self.now);
         let selected = match select(&self.current, &assessment, &selection) {
             Ok(selected) => selected,

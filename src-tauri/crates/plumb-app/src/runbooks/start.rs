@@ -79,7 +79,7 @@ impl App {
         let (trusted, phrase) = match self.trusted(&state.name, shelf, &documents).await? {
             Ok(trusted) => (trusted, None),
             Err(phrase) if request.accept.as_ref() == Some(&phrase) => {
-                (Trusted::Accepted { by: self.person_or_operator() }, None)
+                (Trusted::Accepted { by: self.me() }, None)
             }
             Err(phrase) => (Trusted::Harmless, Some(phrase)),
         };
@@ -96,11 +96,6 @@ impl App {
         };
         let compiled = plan.compile().map_err(|error| unplanned(&error))?;
         Ok(PreparedRunbook { plan, compiled, request: request.clone(), phrase })
-    }
-
-    fn person_or_operator(&self) -> String {
-        let options = &self.0.options;
-        options.person.clone().unwrap_or_else(|| options.operator.clone())
     }
 
     /// Starts a runbook. Whoever drops the run's desk leaves it to itself.
@@ -153,7 +148,7 @@ impl App {
     ) -> Result<(), AppError> {
         let (hash, now) = (plan.hash(), self.now());
         let document = String::from_utf8(plan.canonical_bytes()).expect("a plan is JSON");
-        let operator = self.person_or_operator();
+        let operator = self.me();
         let mut record = self.record().write().await?;
         plumb_store::plans::insert(&mut record, hash, &plan.fleet, now, &document).await?;
         plumb_store::runs::insert(&mut record, run, hash, &plan.fleet, &operator, now).await?;
@@ -195,7 +190,7 @@ impl App {
         let mut stands = fold_steps(&entries);
         if stands.started_at.is_some() {
             // As it will be once it goes on: nobody is asked about what another program left.
-            let by = self.person_or_operator();
+            let by = self.me();
             stands.apply(&Event::RunResumed { by }, self.now());
         }
         let (tell, told) = watch::channel(stands);
@@ -218,7 +213,7 @@ impl App {
         let (app, ending) = (self.clone(), cancel.clone());
         let parts = (plan.clone(), compiled.clone());
         let task = self.0.tasks.spawn(async move {
-            let operator = app.person_or_operator();
+            let operator = app.me();
             let setting = Performing { world, journal, orders, tell, entries, operator };
             let left = app.carry_out_runbook(run, &parts, setting, &ending).await;
             if let Err(error) = writer.await {

@@ -1,7 +1,7 @@
 //! Listens to what changes, and tells what is worth a notification.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashMap},
     time::Duration,
 };
 
@@ -11,6 +11,7 @@ use tokio::sync::{broadcast, mpsc};
 use tracing::warn;
 
 use crate::{
+    alerts::lines::Around,
     app::App,
     error::AppError,
     ids,
@@ -156,7 +157,9 @@ impl App {
         let mut found = BTreeMap::new();
         for fleet in &fleets {
             let desk = self.desk(fleet.as_str()).await?;
-            let around = desk.around(&me, now);
+            // Whose it is does not depend on what cools down.
+            let (policy, tentative) = (desk.policy.as_ref(), desk.tentative.clone());
+            let around = Around { policy, me: &me, cooling: HashMap::new(), tentative, now };
             self.forget_lost_claims(desk.mirror.iter().map(AsRef::as_ref), &me);
             for alert in desk.mirror.iter().filter(|alert| around.is_mine(alert)) {
                 // The console's own inbox has alerts of every fleet.

@@ -58,8 +58,8 @@ impl App {
         answers.extend(inbox.watch_sources().await.map_err(refused)?);
         let requeued = inbox.requeue().await.map_err(refused)?;
         let told = answers.len() + requeued.len();
-        self.0.alerts.changed(requeued.into_iter().map(|decided| decided.value));
-        self.0.alerts.changed(kept(answers));
+        let requeued = requeued.into_iter().map(|decided| decided.value);
+        self.0.alerts.changed(requeued.chain(kept(answers)));
         if told > 0 {
             self.announce([Topic::Alerts]);
         }
@@ -74,9 +74,9 @@ impl App {
         sweep: &Sweep<'_>,
         mut drafts: Vec<Draft>,
     ) -> usize {
-        let known: Vec<Alert> = hub.seen().mirror.iter().map(|it| it.as_ref().clone()).collect();
-        let ours = |alert: &Alert| alert.service == loaded.fleet.name.as_str();
-        let known: Vec<Alert> = known.into_iter().filter(ours).collect();
+        let seen = hub.seen();
+        let ours = seen.mirror.iter().filter(|it| it.service == loaded.fleet.name.as_str());
+        let known: Vec<Alert> = ours.map(|it| it.as_ref().clone()).collect();
         drafts.extend(lifted(sweep, &known, &drafts));
         let told = drafts.len();
         match self.hub_client(loaded).await {

@@ -394,15 +394,7 @@ impl Run {
                     artifacts: self.artifacts.clone(),
                     accept: self.accept.clone(),
                 };
-                for pair in &self.set {
-                    let (name, value) = pair.split_once('=').ok_or_else(|| {
-                        Failure::usage(
-                            format!("{pair:?} is no NAME=VALUE"),
-                            "for example node=gw-1",
-                        )
-                    })?;
-                    request.parameters.insert(name.to_owned(), value.to_owned());
-                }
+                request.parameters.extend(pairs(&self.set)?);
                 let asker = self.asked.asker(session, app, answers.clone())?;
                 asker.parameters(&shelf.view(&request.runbook)?, &mut request.parameters);
                 let mut prepared = app.prepare_runbook(fleet, &shelf, &request).await?;

@@ -48,7 +48,7 @@ impl Library {
                     format!("{} is a rollout, which is never part of another", called.file.value);
                 errors.push(called.file.error(what));
             }
-            if self.reaches(&called.file.value, file) {
+            if self.run_by(&called.file.value).contains(file) {
                 let what = format!("{} runs this runbook again", called.file.value);
                 errors.push(called.file.error(what));
             }
@@ -91,23 +91,5 @@ impl Library {
             }));
         }
         found
-    }
-
-    /// Whether a runbook runs another, over however many.
-    fn reaches(&self, from: &str, to: &str) -> bool {
-        let mut seen = BTreeSet::new();
-        let mut open = vec![from];
-        while let Some(file) = open.pop() {
-            if file == to {
-                return true;
-            }
-            if let Some(document) = self.documents.get(file).filter(|_| seen.insert(file)) {
-                open.extend(document.steps.iter().filter_map(|step| match &step.kind {
-                    StepKind::Runbook(called) => Some(called.file.value.as_str()),
-                    _ => None,
-                }));
-            }
-        }
-        false
     }
 }
