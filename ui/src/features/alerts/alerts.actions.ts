@@ -7,7 +7,7 @@ import Microscope from '@lucide/svelte/icons/microscope';
 import RefreshCw from '@lucide/svelte/icons/refresh-cw';
 import type { AlertAct } from '$lib/api/api';
 import { plural } from '$lib/domain/words.logic';
-import type { Action } from '$lib/state/commands.svelte';
+import { moveKey, type Action } from '$lib/state/commands.svelte';
 
 /** Acts that ask for words first. */
 export type AskedAct = Exclude<AlertAct['act'], 'claim'>;
@@ -52,25 +52,24 @@ const PAGE_STEP = 12;
 
 /** Keys that move about the list. */
 export function moving(of: Moving): Action[] {
-  const key = (id: string, title: string, keys: string[], run: () => void, word?: string): Action => ({ id, title, group: 'Moving', keys, keyOnly: true, run, ...(word ? { word } : {}) });
   return [
-    key('alerts.down', 'Next line', ['j', 'ArrowDown'], () => of.moveTo(of.at + 1), 'move'),
-    key('alerts.up', 'Previous line', ['k', 'ArrowUp'], () => of.moveTo(of.at - 1)),
-    key('alerts.first', 'First line', ['g', 'Home'], () => of.moveTo(0)),
-    key('alerts.last', 'Last line', ['G', 'End'], () => of.moveTo(of.lines - 1)),
-    key('alerts.page-down', 'A page down', ['PageDown'], () => of.moveTo(of.at + PAGE_STEP)),
-    key('alerts.page-up', 'A page up', ['PageUp'], () => of.moveTo(of.at - PAGE_STEP)),
-    key('alerts.open', 'Open the alert, or the alerts of a storm', ['Enter', 'd'], of.open, 'open'),
-    key('alerts.mark', 'Mark the line', ['Space'], () => of.mark(false), 'mark'),
-    key('alerts.range', 'Mark from the last mark to here', ['Ctrl+Space'], () => of.mark(true)),
+    moveKey('alerts.down', 'Next line', ['j', 'ArrowDown'], () => of.moveTo(of.at + 1), 'move'),
+    moveKey('alerts.up', 'Previous line', ['k', 'ArrowUp'], () => of.moveTo(of.at - 1)),
+    moveKey('alerts.first', 'First line', ['g', 'Home'], () => of.moveTo(0)),
+    moveKey('alerts.last', 'Last line', ['G', 'End'], () => of.moveTo(of.lines - 1)),
+    moveKey('alerts.page-down', 'A page down', ['PageDown'], () => of.moveTo(of.at + PAGE_STEP)),
+    moveKey('alerts.page-up', 'A page up', ['PageUp'], () => of.moveTo(of.at - PAGE_STEP)),
+    moveKey('alerts.open', 'Open the alert, or the alerts of a storm', ['Enter', 'd'], of.open, 'open'),
+    moveKey('alerts.mark', 'Mark the line', ['Space'], () => of.mark(false), 'mark'),
+    moveKey('alerts.range', 'Mark from the last mark to here', ['Ctrl+Space'], () => of.mark(true)),
     { id: 'alerts.filter', title: 'Filter alerts', word: 'filter', group: GROUP, icon: ListFilter, keys: ['/'], run: of.filter },
     { id: 'alerts.refresh', title: 'Sweep the fleet now, which tells the inbox', word: 'refresh', group: GROUP, icon: RefreshCw, keys: ['r'], run: of.refresh },
     ...(of.opened
       ? [
-          key('alerts.next', 'Next alert, what is open stays open', [']'], () => of.moveTo(of.at + 1), 'next alert'),
-          key('alerts.previous', 'Previous alert, what is open stays open', ['['], () => of.moveTo(of.at - 1)),
+          moveKey('alerts.next', 'Next alert, what is open stays open', [']'], () => of.moveTo(of.at + 1), 'next alert'),
+          moveKey('alerts.previous', 'Previous alert, what is open stays open', ['['], () => of.moveTo(of.at - 1)),
         ]
       : []),
-    key('alerts.back', 'Back: close the alert, then the filter, then the marks', ['Escape'], of.back),
+    moveKey('alerts.back', 'Back: close the alert, then the filter, then the marks', ['Escape'], of.back),
   ];
 }

@@ -27,6 +27,9 @@ export interface Action {
   run: (argument?: string) => void;
 }
 
+/** A key that moves about; it is no line of the palette. */
+export const moveKey = (id: string, title: string, keys: string[], run: () => void, word?: string): Action => ({ id, title, group: 'Moving', keys, keyOnly: true, run, ...(word ? { word } : {}) });
+
 /** Whose keys win: the highest layer that has the key; a modal one hides all below. */
 export const LAYER = { app: 0, screen: 1, drawer: 2, modal: 3 } as const;
 
