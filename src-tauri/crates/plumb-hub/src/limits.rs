@@ -24,10 +24,6 @@ pub(crate) const SETTLE: Duration = Duration::from_millis(50);
 pub(crate) const RESCAN: Duration = Duration::from_secs(5);
 /// Documents or entries of one answer; a fleet of 10,000 nodes may have a pin each.
 pub(crate) const DOCUMENTS_MAX: usize = 20_000;
-/// Times a change is decided anew because somebody else was faster.
-pub(crate) const CONFLICTS_MAX: usize = 16;
-/// Changes of different documents that one process prepares at once; more than a database takes at a time.
-pub(crate) const TURNS: usize = 32;
 /// Name of whoever a token is for.
 pub(crate) const NAME_BYTES_MAX: usize = 200;
 /// Longest name in a certificate: a URI of a workload.
