@@ -34,5 +34,6 @@ pub mod rollout;
 pub mod roster_file;
 pub mod rosters;
 mod run_lock;
+pub mod stamp;
 pub mod start;
 pub(crate) mod submit;

@@ -52,6 +52,8 @@ pub struct Fleet {
     pub prometheus: Option<Arc<Node>>,
     /// What is asked of two contents to see what changes.
     pub decisions: DecisionsEntry,
+    /// Who vouches for sealed evidence beside its signer.
+    pub evidence: EvidenceEntry,
     /// What the team shares, where there is one.
     pub hub: Option<Arc<Hub>>,
     /// Shared with whoever talks to a node.
@@ -88,6 +90,9 @@ pub struct FleetFile {
     /// What is asked of two contents to see what changes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decisions: Option<DecisionsEntry>,
+    /// Who vouches for sealed evidence beside its signer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<EvidenceEntry>,
     /// The hub of the team: its lock, mailbox, deployments and inbox are used, and what it says nodes
     /// should run is what OPA follows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -153,6 +158,33 @@ pub struct DecisionsEntry {
     /// Rule to ask of Rego, as `data.package.rule`; found by itself where only one is called `allow`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub entrypoint: Option<String>,
+}
+
+/// Who vouches for sealed evidence beside its signer.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EvidenceEntry {
+    /// Base URL of a timestamp authority (RFC 3161) that is asked whenever evidence is sealed; needs
+    /// `trusted_root`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timestamp_authority: Option<String>,
+    /// File as Sigstore has it (`trusted_root.json`), relative to this file: the authorities and logs
+    /// that count.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trusted_root: Option<String>,
+    /// Who may have made a Sigstore bundle over a seal.
+    #[serde(default, rename = "signer", skip_serializing_if = "Vec::is_empty")]
+    pub signers: Vec<SignerEntry>,
+}
+
+/// Somebody with a certificate of Sigstore.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SignerEntry {
+    /// The name in the certificate, exactly.
+    pub identity: String,
+    /// URL of whoever vouched for the name.
+    pub issuer: String,
 }
 
 /// A Prometheus, and how it is reached.
@@ -340,9 +372,25 @@ impl FleetFile {
             bundles: self.bundles,
             prometheus: prometheus.map(Arc::new),
             decisions: self.decisions.unwrap_or_default(),
+            evidence: self.evidence.map(EvidenceEntry::checked).transpose()?.unwrap_or_default(),
             hub: hub.map(Arc::new),
             nodes,
         })
+    }
+}
+
+impl EvidenceEntry {
+    fn checked(self) -> Result<Self, FleetFileError> {
+        if let Some(url) = &self.timestamp_authority {
+            checked_url(url).map_err(|message| field("evidence.timestamp_authority", message))?;
+        }
+        if self.trusted_root.is_none()
+            && (self.timestamp_authority.is_some() || !self.signers.is_empty())
+        {
+            let message = "is needed: only an authority that it lists counts".to_owned();
+            return Err(field("evidence.trusted_root", message));
+        }
+        Ok(self)
     }
 }
 
@@ -517,6 +565,22 @@ labels = { role = "gateway" }
             let error = with(section).expect_err(why).to_string();
             assert!(error.contains(why), "{error}");
         }
+    }
+
+    #[test]
+    fn who_vouches_for_evidence_is_listed_in_a_root() {
+        let with = |section: &str| Fleet::parse(&format!("{FILE}\n[evidence]\n{section}"));
+        let fleet = with(
+            "timestamp_authority = \"https://tsa.example/\"\ntrusted_root = \"trusted_root.json\"\n\
+             [[evidence.signer]]\nidentity = \"ops@example.com\"\nissuer = \"https://id.example.com\"",
+        );
+        let evidence = fleet.expect("valid").evidence;
+        assert_eq!(evidence.signers[0].identity, "ops@example.com");
+        let error = with("timestamp_authority = \"https://tsa.example/\"").expect_err("no root");
+        assert!(error.to_string().contains("evidence.trusted_root: is needed"), "{error}");
+        let error = with("timestamp_authority = \"file:///x\"\ntrusted_root = \"r\"");
+        let error = error.expect_err("no server").to_string();
+        assert!(error.contains("evidence.timestamp_authority: the scheme"), "{error}");
     }
 
     #[test]

@@ -231,6 +231,7 @@ fn empty(name: FleetId) -> FleetFile {
     FleetFile {
         prometheus: None,
         decisions: None,
+        evidence: None,
         hub: None,
         name,
         environment: String::new(),

@@ -186,6 +186,7 @@ impl World {
             fleet: Fleet {
                 prometheus: None,
                 decisions: plumb_fleet::fleet::DecisionsEntry::default(),
+                evidence: plumb_fleet::fleet::EvidenceEntry::default(),
                 hub: None,
                 name,
                 environment: "staging".to_owned(),

@@ -246,7 +246,7 @@ impl World {
             method: method.name(),
             url: url.clone(),
             headers: filled,
-            body: body.clone(),
+            body: body.clone().map(String::into_bytes),
             deadline: Duration::from_secs(u64::from(*timeout_s)),
         };
         match send_plain(request, self.folder.as_std_path()).await {

@@ -23,6 +23,7 @@ mod rollouts;
 mod runbooks;
 mod schema;
 mod serving;
+mod stamping;
 mod strict;
 mod trusting;
 mod world;
