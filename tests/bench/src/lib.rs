@@ -7,6 +7,7 @@ pub mod alerts;
 pub mod approvals;
 pub mod decisions;
 pub mod drift;
+pub mod evidence;
 pub mod execution;
 pub mod fleets;
 pub mod hub;
@@ -43,6 +44,7 @@ pub const BENCHES: &[Bench] = &[
     Bench { name: "alerts", run: alerts::run },
     Bench { name: "hub", run: hub::run },
     Bench { name: "approvals", run: approvals::run },
+    Bench { name: "evidence", run: evidence::run },
     Bench { name: "window", run: window::run },
 ];
 

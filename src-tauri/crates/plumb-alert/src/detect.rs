@@ -118,6 +118,8 @@ pub struct Sweep<'a> {
     pub earlier: Option<&'a Snapshot>,
     pub assessment: &'a Assessment,
     pub desired: &'a Desired,
+    /// Who looks: several consoles may watch one fleet, each with pins and reach of its own.
+    pub teller: &'a str,
     pub now: Timestamp,
 }
 
@@ -134,6 +136,7 @@ pub fn detect(sweep: &Sweep<'_>) -> Vec<Draft> {
         .into_iter()
         .map(|((rule, labels), nodes)| Draft {
             env: sweep.env.to_owned(),
+            told_by: Some(sweep.teller.to_owned()),
             ..of_nodes(rule, sweep.snapshot.fleet.as_str(), labels, &nodes)
         })
         .collect()
@@ -248,7 +251,7 @@ pub fn over(before: &[Draft], now: &[Draft]) -> Vec<Draft> {
 /// Alerts of earlier sweeps that this one does not raise any more, as reports that they are over.
 ///
 /// What was wrong with a node is not over because the node is silent, and content that came silently is not over
-/// because it stays.
+/// because it stays. What somebody else saw a short time ago is theirs to lift.
 pub fn lifted(sweep: &Sweep<'_>, known: &[Alert], now: &[Draft]) -> Vec<Draft> {
     let still: BTreeSet<String> = now.iter().map(Draft::fingerprint).collect();
     // What lasts has an alert for each window, and a report that it is over closes the newest.
@@ -261,6 +264,7 @@ pub fn lifted(sweep: &Sweep<'_>, known: &[Alert], now: &[Draft]) -> Vec<Draft> {
     }
     let over = newest.into_values().filter(|alert| {
         alert.resolved_at.is_none()
+            && alert.lasts_for(sweep.teller, sweep.now).is_none()
             && !still.contains(&alert.fingerprint)
             && !sweep.snapshot.nodes.iter().any(|(node, seen)| {
                 names(alert, node) && (unheard(seen) || stays(sweep, alert, node, seen))
@@ -281,6 +285,7 @@ pub fn lifted(sweep: &Sweep<'_>, known: &[Alert], now: &[Draft]) -> Vec<Draft> {
         dedupe_ttl_minutes: None,
         started_at: alert.started_at,
         resolved: true,
+        told_by: Some(sweep.teller.to_owned()),
     })
     .collect()
 }

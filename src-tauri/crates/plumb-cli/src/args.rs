@@ -8,9 +8,9 @@ use crate::{
     commands::{
         agent, alerts, approvals, approve, bundle, bundle_status, certificate, chart,
         check_subscription, completion, config, credential, demo, deployments, distribute, doctor,
-        drift, evaluate, evidence, fleet, help, hub, impact, incidents, journal, key, logs, opa,
-        packs, pin, plan, readiness, refused, resolve_conflict, restart, rollback, roster, run,
-        runbook, runs, status, sync, trust, unpin, verify_bundle, version,
+        drift, evaluate, evidence, fleet, help, hub, impact, incidents, journal, key, logs, man,
+        opa, packs, pin, plan, readiness, refused, resolve_conflict, restart, rollback, roster,
+        run, runbook, runs, status, sync, trust, unpin, verify_bundle, version,
     },
     exit::Failure,
 };
@@ -151,6 +151,8 @@ pub(crate) enum Command {
     Demo(demo::Demo),
     /// Print a completion script
     Completion(completion::Completion),
+    /// Write the manual pages
+    Man(man::Man),
     /// Help on a topic or a command
     Help(help::Help),
 }

@@ -28,6 +28,7 @@ pub(crate) mod incidents;
 pub(crate) mod journal;
 pub(crate) mod key;
 pub(crate) mod logs;
+pub(crate) mod man;
 pub(crate) mod opa;
 pub(crate) mod packs;
 pub(crate) mod passphrase;
@@ -91,6 +92,7 @@ pub(crate) async fn run(arguments: &Arguments, out: &Output) -> Outcome {
         Command::Incidents(incidents) => incidents.run(session).await,
         Command::Demo(demo) => Box::pin(demo.run(session)).await,
         Command::Completion(completion) => completion.run(session),
+        Command::Man(man) => man.run(session),
         Command::Help(help) => help.run(session),
     }
 }

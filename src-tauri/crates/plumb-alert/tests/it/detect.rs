@@ -20,6 +20,7 @@ fn sweep<'a>(world: &'a World, earlier: Option<&'a World>) -> Sweep<'a> {
         earlier: earlier.map(|earlier| &earlier.snapshot),
         assessment: &world.assessment,
         desired: &world.desired,
+        teller: "mira@laptop",
         now: world.now,
     }
 }

@@ -41,6 +41,7 @@ impl App {
             earlier: Some(earlier),
             assessment: &assessment,
             desired: &current.desired,
+            teller: &self.0.options.operator,
             now,
         };
         let mut drafts = detect(&sweep);
