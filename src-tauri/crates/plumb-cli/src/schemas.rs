@@ -12,6 +12,7 @@ use plumb_app::{
         evidence::{
             CaptureView, EvidenceContentsView, EvidenceDiffView, EvidenceVerdictView, SealedView,
         },
+        history::HistoryView,
         impact::ImpactView,
         journal::{ConsoleKeyView, JournalExportView, JournalVerdictView},
         plan::PlanView,
@@ -89,6 +90,7 @@ pub fn schemas() -> Vec<(&'static str, Schema)> {
         ("dry-run", of::<DryRunView>()),
         ("error", of::<ErrorDocument>()),
         ("evaluation", of::<EvaluationView>()),
+        ("history", of::<HistoryView>()),
         ("evidence", of::<EvidenceVerdictView>()),
         ("evidence-capture", of::<CaptureView>()),
         ("evidence-contents", of::<EvidenceContentsView>()),

@@ -121,6 +121,11 @@ impl Evidence {
     }
 }
 
+/// Where a run stood after each event, one a line, beside its journal.
+pub fn states_of(run: RunId) -> String {
+    format!("{}/states.jsonl", run_folder(run))
+}
+
 /// Folder of a run's entries.
 pub fn run_folder(run: RunId) -> String {
     format!("runs/{run}")

@@ -6,6 +6,7 @@ mod journal;
 mod proofs;
 mod runs;
 mod signature;
+mod states;
 
 use std::{fs::File, io, sync::Arc};
 
@@ -67,6 +68,8 @@ pub enum CheckName {
     Checksums,
     /// Journals are whole chains, up to where the manifest says.
     Journal,
+    /// Folding each journal comes to the states that were recorded, event by event.
+    States,
     /// Plans are those that journals name and approvals bind.
     Plan,
     /// Certificates are about these runs, and were signed.
@@ -76,7 +79,7 @@ pub enum CheckName {
 }
 
 impl CheckName {
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Container,
         Self::Signature,
         Self::Timestamp,
@@ -87,6 +90,7 @@ impl CheckName {
         Self::NothingExtra,
         Self::Checksums,
         Self::Journal,
+        Self::States,
         Self::Plan,
         Self::Certificate,
         Self::Redaction,
@@ -105,6 +109,7 @@ impl CheckName {
             Self::NothingExtra => "nothing_extra",
             Self::Checksums => "checksums",
             Self::Journal => "journal",
+            Self::States => "states",
             Self::Plan => "plan",
             Self::Certificate => "certificate",
             Self::Redaction => "redaction",
@@ -124,6 +129,7 @@ impl CheckName {
             Self::NothingExtra => "nothing extra",
             Self::Checksums => "checksums for sha256sum",
             Self::Journal => "chain of every journal",
+            Self::States => "state after every event",
             Self::Plan => "plan equals journal and approvals",
             Self::Certificate => "convergence certificates",
             Self::Redaction => "redaction receipt and self-test",
@@ -213,10 +219,22 @@ pub fn verify(path: &Utf8Path, trust: &Trust) -> Result<Verification, Unreadable
     let wrong = |error| Unreadable { path: path.to_owned(), error };
     let source = FileSource::new(File::open(path).map_err(wrong)?).map_err(wrong)?;
     let bytes = source.bytes();
+    verify_source(source, bytes, trust).map(|(found, _)| found).map_err(wrong)
+}
+
+/// Verifies bytes, and hands the archive over where its structure holds: what is read from it is what was verified.
+pub fn verify_source<S: Source>(
+    source: S,
+    bytes: u64,
+    trust: &Trust,
+) -> Result<(Verification, Option<Archive<S>>), io::Error> {
     match Archive::open(source) {
-        Err(ArchiveError::Read(error)) => Err(wrong(error)),
-        Err(error) => Ok(unreadable(&error, bytes)),
-        Ok(archive) => Ok(verify_archive(&archive, bytes, trust)),
+        Err(ArchiveError::Read(error)) => Err(error),
+        Err(error) => Ok((unreadable(&error, bytes), None)),
+        Ok(archive) => {
+            let found = verify_archive(&archive, bytes, trust);
+            Ok((found, Some(archive)))
+        }
     }
 }
 

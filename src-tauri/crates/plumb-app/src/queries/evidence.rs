@@ -218,7 +218,7 @@ fn about_view(evidence: Evidence) -> EvidenceAbout {
     }
 }
 
-fn verdict(file: &Utf8PathBuf, found: Verification) -> EvidenceVerdictView {
+pub(crate) fn verdict(file: &Utf8PathBuf, found: Verification) -> EvidenceVerdictView {
     let holds = found.holds();
     EvidenceVerdictView {
         file: file.to_string(),
