@@ -13,6 +13,7 @@ pub mod hub;
 pub mod journal;
 pub mod reference;
 pub mod report;
+pub mod runbooks;
 pub mod sweep;
 pub mod verification;
 pub mod window;
@@ -43,6 +44,7 @@ pub const BENCHES: &[Bench] = &[
     Bench { name: "alerts", run: alerts::run },
     Bench { name: "hub", run: hub::run },
     Bench { name: "approvals", run: approvals::run },
+    Bench { name: "runbooks", run: runbooks::run },
     Bench { name: "window", run: window::run },
 ];
 
