@@ -50,7 +50,7 @@ impl Compiled {
     pub fn dashboard(&self, of: DashboardOf<'_>) -> Option<Value> {
         let mut panels = Vec::new();
         for planned in self.steps.iter().filter(|planned| has_figures(planned)) {
-            panels.extend(self.panels(planned, of));
+            panels.extend(panels_of(planned, of));
         }
         if panels.is_empty() {
             return None;
@@ -86,23 +86,23 @@ impl Compiled {
             "panels": panels,
         }))
     }
+}
 
-    fn panels(&self, planned: &PlannedStep, of: DashboardOf<'_>) -> Vec<Value> {
-        let asked = planned.step.monitors.iter().filter(|one| one.source == Source::Prometheus);
-        let mut panels: Vec<Value> = asked
-            .map(|monitor| {
-                let title = format!("{}: {}", planned.step.title, monitor.title);
-                panel(&title, &monitor.query, monitor.min, monitor.max)
-            })
-            .collect();
-        if let StepKind::Command(command) = &planned.step.kind {
-            let title = format!("{}: Runtime in seconds", planned.step.title);
-            let query = format!("time() - {}", of.since.as_second());
-            let limit = Decimal(i64::from(command.timeout_s) * 1_000);
-            panels.push(panel(&title, &query, None, Some(limit)));
-        }
-        panels
+fn panels_of(planned: &PlannedStep, of: DashboardOf<'_>) -> Vec<Value> {
+    let asked = planned.step.monitors.iter().filter(|one| one.source == Source::Prometheus);
+    let mut panels: Vec<Value> = asked
+        .map(|monitor| {
+            let title = format!("{}: {}", planned.step.title, monitor.title);
+            panel(&title, &monitor.query, monitor.min, monitor.max)
+        })
+        .collect();
+    if let StepKind::Command(command) = &planned.step.kind {
+        let title = format!("{}: Runtime in seconds", planned.step.title);
+        let query = format!("time() - {}", of.since.as_second());
+        let limit = Decimal(i64::from(command.timeout_s) * 1_000);
+        panels.push(panel(&title, &query, None, Some(limit)));
     }
+    panels
 }
 
 fn has_figures(planned: &PlannedStep) -> bool {
