@@ -94,6 +94,8 @@ const SCENES = [
   ['refused-clean', '?fleet=payments-eu&consent=open&refused', '#/rollouts?refused=list', button(/^Sign clean… 41d0aa93e6f7/)],
   ['refused-sign-clean', '?fleet=payments-eu&consent=open&refused', '#/rollouts?refused=list', steps(button('Sign one that somebody sent…'), async (page) => page.getByRole('textbox', { name: 'Clearing that you were sent' }).fill('/home/ops/clearing-sam.json'), button('Open the clearing'))],
   ['refused-sign', '?fleet=payments-eu&consent=open&refused', '#/rollouts?refused=list', button('Sign version 5…')],
+  ['run-refused', '?fleet=payments-eu&consent=open&refused&runs=past', '#/rollouts?run=r-0193', null],
+  ['run-refused-late', '?fleet=payments-eu&consent=open&refused&runs=past', '#/rollouts?refused=list', steps(button('Sign version 5…'), press('Control+Enter'), press('Control+Enter'), press('Escape'), async (page) => page.goto(`${page.url().split('#')[0]}#/rollouts?run=r-0193`))],
   ['refused-read-only', '?fleet=auditors-view&consent=open&refused', '#/rollouts?refused=list', null],
   ['own-keys', '?fleet=payments-eu&consent=open', '#/settings', async (page) => page.getByRole('region', { name: 'My signing keys' }).evaluate((card) => card.scrollIntoView({ block: 'center' }))],
   ['own-keys-none', '?fleet=demo&keyless&clicks=no', '#/settings', async (page) => page.getByRole('region', { name: 'My signing keys' }).evaluate((card) => card.scrollIntoView({ block: 'center' }))],

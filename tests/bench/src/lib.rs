@@ -7,6 +7,7 @@ pub mod alerts;
 pub mod approvals;
 pub mod decisions;
 pub mod drift;
+pub mod evidence;
 pub mod execution;
 pub mod fleets;
 pub mod hub;
@@ -45,6 +46,7 @@ pub const BENCHES: &[Bench] = &[
     Bench { name: "hub", run: hub::run },
     Bench { name: "approvals", run: approvals::run },
     Bench { name: "runbooks", run: runbooks::run },
+    Bench { name: "evidence", run: evidence::run },
     Bench { name: "window", run: window::run },
 ];
 

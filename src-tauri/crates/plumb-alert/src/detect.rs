@@ -125,6 +125,8 @@ pub struct Sweep<'a> {
     pub desired: &'a Desired,
     /// Freezes of the fleet that nobody is going to lift.
     pub freezes: &'a [LeftFreeze],
+    /// Who looks: several consoles may watch one fleet, each with pins and reach of its own.
+    pub teller: &'a str,
     pub now: Timestamp,
 }
 
@@ -153,16 +155,15 @@ pub fn detect(sweep: &Sweep<'_>) -> Vec<Draft> {
         look(sweep, node, seen, &mut found);
     }
     let fleet = sweep.snapshot.fleet.as_str();
-    let env = sweep.env;
-    let of_nodes = found
-        .into_iter()
-        .map(|((rule, labels), nodes)| of_nodes(rule, fleet, labels, &nodes))
-        .map(|draft| Draft { env: env.to_owned(), ..draft });
-    let of_freezes = sweep
-        .freezes
-        .iter()
-        .map(|freeze| Draft { env: env.to_owned(), ..of_freeze(fleet, freeze) });
-    of_nodes.chain(of_freezes).collect()
+    let of_nodes =
+        found.into_iter().map(|((rule, labels), nodes)| of_nodes(rule, fleet, labels, &nodes));
+    let of_freezes = sweep.freezes.iter().map(|freeze| of_freeze(fleet, freeze));
+    let told = |draft| Draft {
+        env: sweep.env.to_owned(),
+        told_by: Some(sweep.teller.to_owned()),
+        ..draft
+    };
+    of_nodes.chain(of_freezes).map(told).collect()
 }
 
 fn of_freeze(fleet: &str, freeze: &LeftFreeze) -> Draft {
@@ -285,7 +286,7 @@ pub fn over(before: &[Draft], now: &[Draft]) -> Vec<Draft> {
 /// Alerts of earlier sweeps that this one does not raise any more, as reports that they are over.
 ///
 /// What was wrong with a node is not over because the node is silent, and content that came silently is not over
-/// because it stays.
+/// because it stays. What somebody else saw a short time ago is theirs to lift.
 pub fn lifted(sweep: &Sweep<'_>, known: &[Alert], now: &[Draft]) -> Vec<Draft> {
     let still: BTreeSet<String> = now.iter().map(Draft::fingerprint).collect();
     // What lasts has an alert for each window, and a report that it is over closes the newest.
@@ -298,6 +299,7 @@ pub fn lifted(sweep: &Sweep<'_>, known: &[Alert], now: &[Draft]) -> Vec<Draft> {
     }
     let over = newest.into_values().filter(|alert| {
         alert.resolved_at.is_none()
+            && alert.lasts_for(sweep.teller, sweep.now).is_none()
             && !still.contains(&alert.fingerprint)
             && !sweep.snapshot.nodes.iter().any(|(node, seen)| {
                 names(alert, node) && (unheard(seen) || stays(sweep, alert, node, seen))
@@ -318,6 +320,7 @@ pub fn lifted(sweep: &Sweep<'_>, known: &[Alert], now: &[Draft]) -> Vec<Draft> {
         dedupe_ttl_minutes: None,
         started_at: alert.started_at,
         resolved: true,
+        told_by: Some(sweep.teller.to_owned()),
     })
     .collect()
 }

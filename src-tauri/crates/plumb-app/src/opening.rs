@@ -55,6 +55,7 @@ impl App {
         for state in states.values().filter(|state| !same(former.get(&state.name), state)) {
             if self.0.options.sweep_on_period && state.loaded.is_ok() {
                 self.0.tasks.spawn(self.clone().sweep_on_period(state.clone()));
+                self.0.tasks.spawn(self.clone().follow_hub(state.clone()));
             }
         }
         self.announce(self.every_topic());

@@ -3,13 +3,16 @@
 mod contents;
 mod hashes;
 mod journal;
+mod proofs;
 mod runs;
 mod signature;
 
-use std::{fs::File, io};
+use std::{fs::File, io, sync::Arc};
 
 use camino::Utf8Path;
+use jiff::Timestamp;
 use plumb_trust::{
+    Identity, SigstoreRoot,
     dsse::{KeyId, PublicKey},
     roster::{Roster, RosterPin},
 };
@@ -28,6 +31,17 @@ pub struct Trust {
     pub roots: Vec<PublicKey>,
     /// Rosters that this machine accepted.
     pub pins: Vec<RosterPin>,
+    /// Whose word over a seal counts.
+    pub proofs: Vec<Arc<ProofTrust>>,
+}
+
+/// Authorities and identities that may vouch for a seal beside its signer.
+#[derive(Debug)]
+pub struct ProofTrust {
+    pub root: SigstoreRoot,
+    /// Who may have made a Sigstore bundle.
+    pub identities: Vec<Identity>,
+    pub now: Timestamp,
 }
 
 /// A promise of sealed evidence.
@@ -37,6 +51,10 @@ pub enum CheckName {
     Container,
     /// The manifest was signed with the key in the archive.
     Signature,
+    /// An authority saw the seal, and when.
+    Timestamp,
+    /// Somebody expected vouched for the seal in a public log.
+    Sigstore,
     /// Somebody here knows that key.
     Signer,
     /// The roster gives the key to a person with a say.
@@ -58,9 +76,11 @@ pub enum CheckName {
 }
 
 impl CheckName {
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::Container,
         Self::Signature,
+        Self::Timestamp,
+        Self::Sigstore,
         Self::Signer,
         Self::Role,
         Self::Hashes,
@@ -77,6 +97,8 @@ impl CheckName {
         match self {
             Self::Container => "container",
             Self::Signature => "signature",
+            Self::Timestamp => "timestamp",
+            Self::Sigstore => "sigstore",
             Self::Signer => "signer",
             Self::Role => "role",
             Self::Hashes => "hashes",
@@ -94,6 +116,8 @@ impl CheckName {
         match self {
             Self::Container => "archive reads in one way",
             Self::Signature => "signature over the manifest",
+            Self::Timestamp => "timestamp over the seal",
+            Self::Sigstore => "Sigstore bundle over the seal",
             Self::Signer => "key of the signer is known",
             Self::Role => "signer's role in the roster",
             Self::Hashes => "hash of every entry",
@@ -215,6 +239,7 @@ pub fn verify_archive<S: Source>(archive: &Archive<S>, bytes: u64, trust: &Trust
         format!("{} entries, no byte beside them", archive.entries().len()),
     )];
     findings.push(signed.finding.clone());
+    findings.extend(proofs::check(archive, trust));
     findings.extend(contents::signer(&signed, roster.as_ref(), trust));
     findings.extend(listed);
     findings.push(contents::checksums(archive, &hashes));

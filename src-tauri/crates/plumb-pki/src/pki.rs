@@ -69,6 +69,11 @@ impl Pki {
         self.listed(&self.stamps, None)
     }
 
+    /// What the timestamp authority answers about a document.
+    pub fn stamp(&self, document: &[u8], at: Timestamp) -> Result<Vec<u8>, PkiError> {
+        self.stamps.stamp(document, at, None)
+    }
+
     /// Issues a bundle.
     pub fn issue(&self, recipe: &Recipe) -> Result<Issued, PkiError> {
         let own;

@@ -176,7 +176,11 @@ export function createFake(options: FakeOptions): Api {
     }),
     makeCertificate: (id) => answer(() => certificateOf(runs.get(id), runs.planOf(id))),
     saveCertificate: (id, path) => answer(() => ({ ...certificateOf(runs.get(id), runs.planOf(id)), file: path })),
-    run: (id) => answer(() => runs.get(id)),
+    run: (id) => answer(() => {
+      const run = runs.get(id);
+      const found = fleetNamed(run.fleet);
+      return { ...run, refused: found ? refused.by(run, found) : null };
+    }),
     runs: (fleet) => ask(fleet, () => runs.list(fleet)),
     runMoments: (id) => answer(() => momentsOf(runs.get(id))),
     liveRun: (fleet) => answer(() => runs.live(fleet)),

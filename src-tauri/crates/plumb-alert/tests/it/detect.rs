@@ -22,6 +22,7 @@ fn sweep<'a>(world: &'a World, earlier: Option<&'a World>) -> Sweep<'a> {
         assessment: &world.assessment,
         desired: &world.desired,
         freezes: &[],
+        teller: "mira@laptop",
         now: world.now,
     }
 }

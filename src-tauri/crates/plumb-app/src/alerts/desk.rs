@@ -110,7 +110,7 @@ fn of_hub(hub: Arc<HubInbox>) -> Desk {
         source: InboxSource {
             hub: Some(hub.url().to_owned()),
             backend: seen.backend,
-            place: seen.place,
+            place: seen.kept_in,
             survives_restart: seen.survives_restart,
             as_of_ms: seen.as_of.map(ms),
             offline: seen.offline,

@@ -42,13 +42,13 @@ impl App {
                 pins.extend(serde_json::from_str::<RosterPin>(&kept.pin).ok());
             }
         }
-        Ok(Trust { keys, pins, roots: Vec::new() })
+        Ok(Trust { keys, pins, ..Trust::default() })
     }
 }
 
 /// What somebody trusts who names keys: those of signers, and root keys of rosters, as PEM.
 pub fn evidence_trust_of(keys: &[String], roots: &[String]) -> Result<Trust, AppError> {
-    Ok(Trust { keys: public_keys(keys)?, roots: public_keys(roots)?, pins: Vec::new() })
+    Ok(Trust { keys: public_keys(keys)?, roots: public_keys(roots)?, ..Trust::default() })
 }
 
 /// Checks an archive.

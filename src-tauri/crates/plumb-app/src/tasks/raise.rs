@@ -43,6 +43,7 @@ impl App {
             assessment: &assessment,
             desired: &current.desired,
             freezes: &freezes,
+            teller: &self.0.options.operator,
             now,
         };
         let mut drafts = detect(&sweep);

@@ -16,24 +16,26 @@ const TABLE: &str = "hub_migrations";
 /// other, as in one file, and entries become visible in the order of their numbers.
 const WRITER: i64 = 0x706c_756d_6268_7562;
 
-const GET: &str = "SELECT key, version, body FROM hub_document WHERE collection = $1 AND key = $2";
-const LIST: &str = "SELECT key, version, body FROM hub_document \
-    WHERE collection = $1 AND key >= $2 AND key < $3 ORDER BY key LIMIT $4";
-const INSERT: &str = "INSERT INTO hub_document (collection, key, version, body, changed_at_ms) \
-    VALUES ($1, $2, 1, $3, $4) ON CONFLICT (collection, key) DO NOTHING";
-const UPDATE: &str = "UPDATE hub_document SET version = version + 1, body = $3, changed_at_ms = $4 \
-    WHERE collection = $1 AND key = $2 AND version = $5";
-const APPEND: &str = "INSERT INTO hub_entry (topic, subject, at_ms, body) VALUES ($1, $2, $3, $4)";
-const ENTRIES: &str = "SELECT seq, at_ms, subject, body FROM hub_entry \
-    WHERE topic = $1 AND at_ms >= $2 AND seq < $3 AND ($4 = '' OR subject = $4) \
-    ORDER BY seq DESC LIMIT $5";
-const COUNT_BEFORE: &str = "SELECT COUNT(*) FROM hub_entry WHERE topic = $1 AND at_ms < $2";
-const REMOVE_BEFORE: &str = "DELETE FROM hub_entry WHERE topic = $1 AND at_ms < $2";
-const KEEP_NEWEST: &str = "DELETE FROM hub_entry WHERE topic = $1 AND seq <= \
-    (SELECT seq FROM hub_entry WHERE topic = $1 ORDER BY seq DESC LIMIT 1 OFFSET $2)";
-const REVISION: &str = "SELECT number FROM hub_revision WHERE one = 1";
-const GROW: &str = "UPDATE hub_revision SET number = number + 1 WHERE one = 1";
-const NOW: &str = "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint";
+/// A statement of this server; those of SQLite stand beside it.
+macro_rules! statement {
+    ($file:literal) => {
+        include_str!(concat!("../../queries/", $file, ".postgres.sql"))
+    };
+}
+
+const GET: &str = statement!("document/get");
+const LIST: &str = statement!("document/list");
+const INSERT: &str = statement!("document/insert");
+const UPDATE: &str = statement!("document/update");
+const APPEND: &str = statement!("entry/append");
+const ENTRIES: &str = statement!("entry/list");
+const COUNT_BEFORE: &str = statement!("entry/count_before");
+const REMOVE_BEFORE: &str = statement!("entry/remove_before");
+const KEEP_NEWEST: &str = statement!("entry/keep_newest");
+const REVISION: &str = statement!("revision/get");
+const GROW: &str = statement!("revision/grow");
+const LOCK: &str = statement!("lock");
+const NOW: &str = statement!("now");
 
 fn migrator() -> Migrator {
     sqlx::migrate!("migrations/state_postgres")
@@ -137,7 +139,7 @@ impl Postgres {
         let first = tokio::time::timeout(self.deadline, self.first.lock()).await;
         let first = first.map_err(|_| failed(sqlx::Error::PoolTimedOut))?;
         let mut begun = self.pool.begin().await.map_err(failed)?;
-        let lock = sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(WRITER);
+        let lock = sqlx::query(LOCK).bind(WRITER);
         lock.execute(&mut *begun).await.map_err(failed)?;
         Ok(Turn { begun, store: self, _first: first })
     }
