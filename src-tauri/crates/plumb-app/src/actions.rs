@@ -15,7 +15,7 @@ pub mod evaluate;
 pub mod fetch;
 pub mod files;
 mod frozen;
-mod hub;
+pub(crate) mod hub;
 mod hub_alerts;
 pub mod kept;
 pub mod kept_packs;

@@ -20,7 +20,10 @@ use plumb_app::{
         refused::{ClearingView, RefusedPushView, RefusedView},
         rollout::RolloutRequest,
         run::RunView,
-        runbook::{RehearsalView, RunbookRunView, RunbookView},
+        runbook::{
+            RehearsalView, RunbookConsentView, RunbookRequestView, RunbookRunView,
+            RunbookSignatureView, RunbookView,
+        },
         versions::{MembersView, VersionDiffView, VersionsView},
     },
 };
@@ -122,8 +125,11 @@ pub fn schemas() -> Vec<(&'static str, Schema)> {
         ("rehearsal", of::<RehearsalView>()),
         ("runbook", of::<RunbookView>()),
         ("runbook-check", of::<RunbookCheckDocument>()),
+        ("runbook-consent", of::<RunbookConsentView>()),
+        ("runbook-request", of::<RunbookRequestView>()),
         ("runbook-run", of::<RunbookRunView>()),
         ("runbook-runs", of::<RunbookRunsDocument>()),
+        ("runbook-signature", of::<RunbookSignatureView>()),
         ("runbooks", of::<RunbooksDocument>()),
         ("runs", of::<RunsDocument>()),
         ("subscription", of::<SubscriptionView>()),

@@ -50,6 +50,8 @@ pub struct Fleet {
     pub bundles: Vec<String>,
     /// Where gates ask for values, reached as a node is.
     pub prometheus: Option<Arc<Node>>,
+    /// Where runs of runbooks show the figures beside their steps, reached as a node is.
+    pub grafana: Option<Arc<Node>>,
     /// What is asked of two contents to see what changes.
     pub decisions: DecisionsEntry,
     /// Who vouches for sealed evidence beside its signer.
@@ -86,7 +88,10 @@ pub struct FleetFile {
     pub trust: TrustEntry,
     /// Where gates of rollouts ask for values.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub prometheus: Option<PrometheusEntry>,
+    pub prometheus: Option<ServerEntry>,
+    /// Where a run of a runbook puts a dashboard of the figures beside its steps, and removes it again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grafana: Option<ServerEntry>,
     /// What is asked of two contents to see what changes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decisions: Option<DecisionsEntry>,
@@ -187,10 +192,10 @@ pub struct SignerEntry {
     pub issuer: String,
 }
 
-/// A Prometheus, and how it is reached.
+/// A server beside the nodes, and how it is reached.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct PrometheusEntry {
+pub struct ServerEntry {
     /// Base URL, `http` or `https`, without user, query or fragment.
     pub url: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -340,7 +345,11 @@ impl FleetFile {
                 return Err(field("trust.keys", format!("the id {:?} stands twice", key.id)));
             }
         }
-        let prometheus = self.prometheus.map(PrometheusEntry::into_node).transpose()?;
+        let server = |entry: Option<ServerEntry>, section| {
+            entry.map(|entry| entry.into_node(section)).transpose()
+        };
+        let prometheus = server(self.prometheus, "prometheus")?;
+        let grafana = server(self.grafana, "grafana")?;
         let hub = self.hub.map(|hub| hub.checked(&self.name)).transpose()?;
         let mut nodes = BTreeMap::new();
         let mut label_sets = BTreeSet::new();
@@ -371,6 +380,7 @@ impl FleetFile {
             trusted_keys: self.trust.keys,
             bundles: self.bundles,
             prometheus: prometheus.map(Arc::new),
+            grafana: grafana.map(Arc::new),
             decisions: self.decisions.unwrap_or_default(),
             evidence: self.evidence.map(EvidenceEntry::checked).transpose()?.unwrap_or_default(),
             hub: hub.map(Arc::new),
@@ -394,15 +404,16 @@ impl EvidenceEntry {
     }
 }
 
-impl PrometheusEntry {
-    fn into_node(self) -> Result<Node, FleetFileError> {
-        let url = checked_url(&self.url).map_err(|message| field("prometheus.url", message))?;
+impl ServerEntry {
+    fn into_node(self, section: &str) -> Result<Node, FleetFileError> {
+        let of = |name: &str| format!("{section}.{name}");
+        let url = checked_url(&self.url).map_err(|message| field(&of("url"), message))?;
         if self.tls.as_ref().is_some_and(|tls| tls.certificate.is_some() != tls.key.is_some()) {
             let message = "certificate and key belong together".to_owned();
-            return Err(field("prometheus.tls", message));
+            return Err(field(&of("tls"), message));
         }
         Ok(Node {
-            id: NodeId::new("prometheus").expect("a plain word is a name"),
+            id: NodeId::new(section).expect("a plain word is a name"),
             // It is none of them; what is asked of it does not depend on this.
             api: NodeApi::Opa,
             url,
@@ -581,6 +592,17 @@ labels = { role = "gateway" }
         let error = with("timestamp_authority = \"file:///x\"\ntrusted_root = \"r\"");
         let error = error.expect_err("no server").to_string();
         assert!(error.contains("evidence.timestamp_authority: the scheme"), "{error}");
+    }
+
+    #[test]
+    fn a_grafana_is_reached_as_the_file_says() {
+        let with = |section: &str| Fleet::parse(&format!("{FILE}\n[grafana]\n{section}"));
+        let fleet = with("url = \"https://metrics.example/grafana\"").expect("valid");
+        let server = fleet.grafana.expect("it is named");
+        assert_eq!(server.url.as_str(), "https://metrics.example/grafana");
+        assert_eq!(fleet.prometheus, None);
+        let error = with("url = \"file:///x\"").expect_err("no server").to_string();
+        assert!(error.contains("grafana.url: the scheme"), "{error}");
     }
 
     #[test]

@@ -185,6 +185,7 @@ impl World {
             assessment: assess(&snapshot, &desired, start()),
             fleet: Fleet {
                 prometheus: None,
+                grafana: None,
                 decisions: plumb_fleet::fleet::DecisionsEntry::default(),
                 evidence: plumb_fleet::fleet::EvidenceEntry::default(),
                 hub: None,

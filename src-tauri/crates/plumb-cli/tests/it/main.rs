@@ -2,15 +2,18 @@
 
 mod acting;
 mod approvals;
+mod backfill_kills;
 mod bundles;
 mod certificates;
 mod contract;
 mod crashes;
+mod dashboards;
 mod durability;
 mod evaluation_process;
 mod evidence;
 mod examples;
 mod fleets;
+mod freezes;
 #[cfg(target_os = "linux")]
 mod hostile;
 mod hub;
@@ -20,6 +23,8 @@ mod looks;
 mod reading;
 mod recorded;
 mod rollouts;
+mod runbook_consent;
+mod runbook_transcripts;
 mod runbooks;
 mod schema;
 mod serving;
