@@ -48,7 +48,7 @@ async fn sealed(world: &World) -> (Utf8PathBuf, String) {
 async fn reviewer(world: &World) -> Console {
     let options =
         AppOptions { console_key: throw_away_key(), ..AppOptions::command(world.path("reviewer")) };
-    Console::new(App::open(options).await.expect("the files open"))
+    Console::new(&App::open(options).await.expect("the files open"))
 }
 
 async fn world() -> World {
