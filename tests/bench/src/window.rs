@@ -1,8 +1,9 @@
 //! From the start of the window's program to the painted fleet of 10,000 nodes, and its memory.
 //!
-//! The program measures its start itself (`--measure-start`), and the page how fast a claimed alert is painted; the nodes are closed ports, so all it shows is what it knew.
+//! The program measures its start itself (`--measure-start`), and the page how fast a claimed alert is painted;
+//! the nodes are closed ports, so all it shows is what it knew.
 
-mod cached;
+pub(crate) mod cached;
 mod inbox;
 
 use std::{

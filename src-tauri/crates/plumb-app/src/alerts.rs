@@ -244,7 +244,7 @@ mod tests {
             |store: &MemoryStore| Inbox::new(Arc::new(store.clone()), RoutingPolicy::default());
         let alert = told(&before).ingest(draft).await.expect("taken").value.alert().clone();
         let mut rows = after.write().await.expect("begins");
-        rows.put_alerts(&[alert.clone()]).await.expect("put");
+        rows.put_alerts(std::slice::from_ref(&alert)).await.expect("put");
         rows.commit().await.expect("kept");
         let claimed = told(&after).claim_one(&alert.alert_ref, "mira", None).await;
         let claimed = claimed.expect("free").value;

@@ -35,7 +35,7 @@ const NOTIFIED_MAX: usize = 2_000;
 /// Carries out a call of the tools endpoint.
 pub(crate) async fn execute(hub: &Hub, caller: &Caller, call: ToolCall) -> Result<Value, Problem> {
     match call {
-        ToolCall::Ingest(args) => ingest(hub, caller, args).await,
+        ToolCall::Ingest(args) => ingest(hub, caller, *args).await,
         ToolCall::List(args) => list(hub, caller, &args).await,
         ToolCall::Claim(args) => claim(hub, caller, &args).await,
         ToolCall::Ack(args) => ack(hub, caller, args).await,

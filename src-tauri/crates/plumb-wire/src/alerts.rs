@@ -23,7 +23,7 @@ pub const ONCALL_TOOL: &str = "oncall_tool";
 /// One call, by tool and action.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ToolCall {
-    Ingest(Ingest),
+    Ingest(Box<Ingest>),
     List(List),
     Claim(Claim),
     Ack(Ack),

@@ -81,7 +81,10 @@ fn policies() -> Vec<Hostile> {
         one("brackets that hold up a parser", &held_up.join("\n")),
         one("a recursion without end", "f(x) := f(x)\nallow if f(1)"),
         Hostile { right: Some(DEEP + 1), ..one("a sum that is a deep tree", &sum) },
-        one("a function that panics", "allow if strings.count(\"abc\", trim(input.user.name, \"ad\")) > 0"),
+        one(
+            "a function that panics",
+            "allow if strings.count(\"abc\", trim(input.user.name, \"ad\")) > 0",
+        ),
         one("a comprehension without end", endless),
         one("strings that double", &doubled),
         one("an answer of megabytes", "allow := numbers.range(1, 200000)"),

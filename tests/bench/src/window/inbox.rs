@@ -56,7 +56,7 @@ pub(super) fn measured(runtime: &Runtime, ready: &Path, used: &Path) -> Result<f
     copied(ready, used)?;
     runtime.block_on(async {
         filled(used).await.context("an inbox of the console")?;
-        let window = Window::open(Launch { fleet_file: None, data_dir: Some(used) }).await?;
+        let window = Window::open(Launch { data_dir: Some(used), ..Launch::default() }).await?;
         let took = claimed(&window).await;
         window.quit().await?;
         took

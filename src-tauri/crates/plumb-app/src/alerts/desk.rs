@@ -46,6 +46,9 @@ impl App {
 
     /// The inbox that a fleet uses.
     pub(crate) async fn desk(&self, fleet: &str) -> Result<Desk, AppError> {
+        if let Some(evidence) = self.in_evidence() {
+            return Ok(evidence.desk(self.now()));
+        }
         match self.hub_of(fleet)? {
             Some(hub) => Ok(of_hub(hub)),
             None => self.own_desk().await,
