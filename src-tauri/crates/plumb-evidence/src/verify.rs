@@ -39,7 +39,7 @@ pub struct Trust {
 /// Authorities and identities that may vouch for a seal beside its signer.
 #[derive(Debug)]
 pub struct ProofTrust {
-    pub root: SigstoreRoot,
+    pub root: Arc<SigstoreRoot>,
     /// Who may have made a Sigstore bundle.
     pub identities: Vec<Identity>,
     pub now: Timestamp,

@@ -69,9 +69,9 @@ impl Pki {
         self.listed(&self.stamps, None)
     }
 
-    /// What the timestamp authority answers about a document.
-    pub fn stamp(&self, document: &[u8], at: Timestamp) -> Result<Vec<u8>, PkiError> {
-        self.stamps.stamp(document, at, None)
+    /// What the timestamp authority answers to a request (RFC 3161) at a time.
+    pub fn timestamp(&self, request: &[u8], at: Timestamp) -> Result<Vec<u8>, PkiError> {
+        self.stamps.answer(request, at)
     }
 
     /// Issues a bundle.

@@ -135,7 +135,7 @@ impl App {
     }
 }
 
-pub(super) fn no_hub(fleet: &str) -> AppError {
+pub(crate) fn no_hub(fleet: &str) -> AppError {
     let message = format!("the fleet file of {fleet} names no hub");
     AppError::new(Code::Invalid, message, "add [hub] with its url to it: plumb help fleet-file")
 }

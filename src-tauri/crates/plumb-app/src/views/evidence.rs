@@ -49,7 +49,20 @@ pub struct SealedView {
     pub signed_by: String,
     /// Secrets that were planted, and searched for in the archive.
     pub planted: u32,
+    /// The timestamp over the seal, where the fleet names an authority.
+    pub stamp: Option<StampView>,
+    /// Why there is none, although the fleet names one.
+    pub not_stamped: Option<String>,
     pub missing: Vec<MissingLine>,
+}
+
+/// A timestamp over a seal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct StampView {
+    /// Address of the authority.
+    pub by: String,
+    /// When it saw the seal (RFC 3339).
+    pub at: String,
 }
 
 /// What a check of an archive found.

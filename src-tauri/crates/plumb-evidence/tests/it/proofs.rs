@@ -31,9 +31,13 @@ fn evidence(folder: &Folder) -> Utf8PathBuf {
 /// Who trusts the console, and the authorities of a PKI.
 fn with_proofs(pki: &Pki, identities: Vec<Identity>) -> Trust {
     let root = SigstoreRoot::read("test", pki.trusted_root().to_string().as_bytes());
-    let root = root.expect("a root");
+    let root = Arc::new(root.expect("a root"));
     let now = sealed_at() + SignedDuration::from_hours(24);
     Trust { proofs: vec![Arc::new(ProofTrust { root, identities, now })], ..trust() }
+}
+
+fn stamped(pki: &Pki, document: &[u8]) -> Vec<u8> {
+    pki.timestamp(&timestamp::request(document), sealed_at()).expect("an answer")
 }
 
 fn outcome(bytes: &[u8], trust: &Trust, check: CheckName) -> (Outcome, String) {
@@ -48,7 +52,7 @@ fn a_timestamp_is_attached_and_proven() {
     let path = evidence(&folder);
     let before = fs::read(&path).expect("it is there");
     assert_eq!(outcome(&before, &trust(), CheckName::Timestamp).0, Outcome::Absent);
-    let answer = pki.stamp(&envelope(&path).expect("it is sealed"), sealed_at()).expect("stamped");
+    let answer = stamped(&pki, &envelope(&path).expect("it is sealed"));
     attach(&path, Proof::Timestamp, &answer).expect("attached");
     let after = fs::read(&path).expect("it is there");
     let verification = verified(&after, &with_proofs(&pki, Vec::new()));
@@ -71,7 +75,7 @@ fn a_timestamp_is_attached_and_proven() {
 fn a_timestamp_of_something_else_breaks_the_evidence() {
     let (folder, pki) = (Folder::new(), Pki::new(sealed_at()).expect("keys"));
     let path = evidence(&folder);
-    let other = pki.stamp(b"another envelope", sealed_at()).expect("stamped");
+    let other = stamped(&pki, b"another envelope");
     attach(&path, Proof::Timestamp, &other).expect("attached");
     let bytes = fs::read(&path).expect("it is there");
     let verification = verified(&bytes, &with_proofs(&pki, Vec::new()));
@@ -79,7 +83,7 @@ fn a_timestamp_of_something_else_breaks_the_evidence() {
     assert_eq!(verification.broken.as_deref(), Some(STAMP));
     // A stranger's authority is one of nobody.
     let stranger = Pki::new(sealed_at()).expect("keys");
-    let answer = stranger.stamp(&envelope(&path).expect("sealed"), sealed_at()).expect("stamped");
+    let answer = stamped(&stranger, &envelope(&path).expect("sealed"));
     let mut theirs = entries(&bytes);
     theirs.iter_mut().find(|(name, _)| name == STAMP).expect("it is there").1 = answer;
     let told = outcome(&packed(&theirs), &with_proofs(&pki, Vec::new()), CheckName::Timestamp);
@@ -140,7 +144,7 @@ fn an_authority_that_is_not_ours_is_understood() {
         "validFor": { "start": "2020-01-01T00:00:00Z" },
     }]);
     let root = SigstoreRoot::read("test", listed.to_string().as_bytes()).expect("a root");
-    let proofs = ProofTrust { root, identities: Vec::new(), now: sealed_at() };
+    let proofs = ProofTrust { root: Arc::new(root), identities: Vec::new(), now: sealed_at() };
     let trust = Trust { proofs: vec![Arc::new(proofs)], ..trust() };
     let (told, detail) = outcome(&bytes, &trust, CheckName::Timestamp);
     assert_eq!(told, Outcome::Passed, "{detail}");

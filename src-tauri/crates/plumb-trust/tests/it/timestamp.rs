@@ -10,7 +10,7 @@ const DOCUMENT: &[u8] = b"what was sealed";
 fn a_document_was_there_when_the_authority_says() {
     let root = SigstoreRoot::read("test", PKI.trusted_root().to_string().as_bytes());
     let root = root.expect("a root");
-    let answer = PKI.stamp(DOCUMENT, signed_at()).expect("an answer");
+    let answer = PKI.timestamp(&timestamp::request(DOCUMENT), signed_at()).expect("an answer");
     let stamped = timestamp::verify(&answer, DOCUMENT, &root).expect("it counts");
     assert_eq!(stamped.at, signed_at());
     let other = timestamp::verify(&answer, b"something else", &root).expect_err("another one");
@@ -27,6 +27,6 @@ fn a_document_was_there_when_the_authority_says() {
 fn nobody_else_can_stamp() {
     let stranger = plumb_pki::Pki::new(signed_at()).expect("keys");
     let root = SigstoreRoot::read("test", PKI.trusted_root().to_string().as_bytes());
-    let answer = stranger.stamp(DOCUMENT, signed_at()).expect("an answer");
+    let answer = stranger.timestamp(&timestamp::request(DOCUMENT), signed_at()).expect("an answer");
     timestamp::verify(&answer, DOCUMENT, &root.expect("a root")).expect_err("a stranger");
 }
