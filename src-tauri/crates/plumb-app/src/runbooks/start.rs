@@ -281,8 +281,11 @@ impl App {
         compiled: &Compiled,
         outcome: Outcome,
     ) -> Result<(), AppError> {
-        self.end_run(run, outcome).await?;
-        let fleet = self.kept_run(run).await?.fleet;
+        let kept = self.kept_run(run).await?;
+        if kept.end.is_none() {
+            self.end_run(run, outcome).await?;
+        }
+        let fleet = kept.fleet;
         // A fleet that was taken off the list leaves its dashboards to expire.
         if let Ok((_, loaded)) = self.loaded(fleet.as_str()) {
             self.remove_dashboard(&loaded, run, compiled).await;
