@@ -280,9 +280,9 @@ async fn the_last_known_fleet_is_there_with_every_node_dead() -> Result<()> {
 
 /// A line of the inbox that says all of these.
 fn told(words: &[&str]) -> String {
-    let says: String =
-        words.iter().map(|word| format!("[contains(., {})]", quoted(word))).collect();
-    format!("//table[@aria-label='Alerts']/tbody/tr{says}")
+    let says: Vec<String> =
+        words.iter().map(|word| format!("contains(., {})", quoted(word))).collect();
+    format!("//table[@aria-label='Alerts']/tbody/tr[{}]", says.join(" and "))
 }
 
 /// Prometheus scrapes, the Alertmanager tells the hub, and whoever is on call does the rest in the window.
