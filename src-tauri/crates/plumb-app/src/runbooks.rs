@@ -2,9 +2,13 @@
 
 mod artifacts;
 mod command;
+mod figures;
 mod handler;
+mod held;
 mod library;
 mod nodes;
+mod occasions;
+mod record;
 mod rehearse;
 mod run;
 mod shipped;
@@ -18,3 +22,4 @@ pub use start::{PreparedRunbook, RunbookRequest};
 pub use plumb_runbook::document::{FrontMatter, Step};
 
 pub(crate) use nodes::in_runbook;
+pub(crate) use record::{as_steps, asking_step, steps_of};

@@ -36,8 +36,8 @@ mod tests {
     use ts_rs::{Config, ExportError, TS};
 
     use super::{
-        alerts, approvals, bundles, certificate, consent, drift, dry_run, fleet, impact, incidents,
-        node, plan, readiness, refused, rollout, run, settings, shell,
+        alerts, approvals, bundles, certificate, consent, doctor, drift, dry_run, fleet, impact,
+        incidents, node, plan, readiness, refused, rollout, run, runbook, settings, shell,
     };
     use crate::{error::AppError, topics::Topic};
 
@@ -93,6 +93,16 @@ mod tests {
             write::<alerts::RetentionView>,
             write::<incidents::IncidentView>,
             write::<incidents::IncidentAct>,
+            write::<doctor::DoctorView>,
+            write::<runbook::LibraryRow>,
+            write::<runbook::RunbookPage>,
+            write::<runbook::RunbookAsked>,
+            write::<runbook::RunbookBegun>,
+            write::<runbook::RunbookRunPage>,
+            write::<runbook::RunbookWord>,
+            write::<runbook::RunbookOccasion>,
+            write::<runbook::RunbookOffer>,
+            write::<runbook::RecordedView>,
             write::<settings::SettingsView>,
             write::<settings::ImportPreview>,
             write::<settings::ImportFormat>,

@@ -19,7 +19,7 @@ use plumb_app::{
         refused::{ClearingView, RefusedPushView, RefusedView},
         rollout::RolloutRequest,
         run::RunView,
-        runbook::{RehearsalView, RunbookRunView, RunbookView},
+        runbook::{RecordedView, RehearsalView, RunbookRunView, RunbookView},
         versions::{MembersView, VersionDiffView, VersionsView},
     },
 };
@@ -118,6 +118,7 @@ pub fn schemas() -> Vec<(&'static str, Schema)> {
         ("rehearsal", of::<RehearsalView>()),
         ("runbook", of::<RunbookView>()),
         ("runbook-check", of::<RunbookCheckDocument>()),
+        ("runbook-recorded", of::<RecordedView>()),
         ("runbook-run", of::<RunbookRunView>()),
         ("runbook-runs", of::<RunbookRunsDocument>()),
         ("runbooks", of::<RunbooksDocument>()),

@@ -15,6 +15,7 @@ use tracing::error;
 use super::{
     artifacts::new_folder,
     command::end_left_behind,
+    figures::Figures,
     handler::World,
     library::Shelf,
     run::{RunbookRun, view},
@@ -195,8 +196,10 @@ impl App {
         }
         let (tell, told) = watch::channel(stands);
         let cancel = CancellationToken::new();
+        let figures = Figures::default();
         let world = World {
             app: self.clone(),
+            figures: figures.clone(),
             run,
             fleet: plan.fleet.to_string(),
             loaded,
@@ -224,7 +227,7 @@ impl App {
             left
         });
         let (app, artifacts, desk) = (self.clone(), of.artifacts, Some(desk));
-        Ok(RunbookRun { app, run, plan, compiled, artifacts, desk, told, cancel, task })
+        Ok(RunbookRun { app, run, plan, compiled, artifacts, figures, desk, told, cancel, task })
     }
 
     async fn carry_out_runbook(

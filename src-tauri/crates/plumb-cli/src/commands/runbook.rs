@@ -2,6 +2,7 @@
 
 mod answers;
 mod drive;
+mod record;
 
 use std::collections::BTreeMap;
 
@@ -20,6 +21,7 @@ use serde::Serialize;
 use self::{
     answers::Answers,
     drive::{Asker, drive, transcript},
+    record::Record,
 };
 use crate::{
     args::KeyArgs,
@@ -44,6 +46,8 @@ pub(crate) enum Runbook {
     Rehearse(Rehearse),
     /// Go on with a run that was left, with a decision where it waits for one
     Resume(Resume),
+    /// Make a runbook of what was done: with parameters, dry runs and ways back
+    Record(Record),
 }
 
 #[derive(Debug, Args)]
@@ -197,6 +201,7 @@ impl Runbook {
             Self::Run(run) => run.run(session).await,
             Self::Rehearse(rehearse) => rehearse.run(session).await,
             Self::Resume(resume) => resume.run(session).await,
+            Self::Record(record) => record.run(session).await,
         }
     }
 }

@@ -19,6 +19,7 @@ mod journals;
 mod looks;
 mod reading;
 mod recorded;
+mod recorder;
 mod rollouts;
 mod runbooks;
 mod schema;
