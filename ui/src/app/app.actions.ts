@@ -1,4 +1,5 @@
 import Bell from '@lucide/svelte/icons/bell';
+import BookOpenCheck from '@lucide/svelte/icons/book-open-check';
 import CircleQuestionMark from '@lucide/svelte/icons/circle-question-mark';
 import Clock from '@lucide/svelte/icons/clock';
 import Contrast from '@lucide/svelte/icons/contrast';
@@ -26,7 +27,7 @@ interface Everywhere {
   show: (what: 'palette' | 'line' | 'keys' | 'runs') => void;
 }
 
-const ICONS = { fleet: LayoutGrid, drift: Diff, rollouts: MoveRight, alerts: Bell, settings: Settings, help: CircleQuestionMark };
+const ICONS = { fleet: LayoutGrid, drift: Diff, rollouts: MoveRight, alerts: Bell, runbooks: BookOpenCheck, settings: Settings, help: CircleQuestionMark };
 
 /** Actions that work on every screen. */
 export function everywhere({ shared, shell, open, show }: Everywhere): Action[] {

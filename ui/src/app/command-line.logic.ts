@@ -1,4 +1,4 @@
-//! What a typed command means: `:nodes`, `:drift`, `:rollouts`, `:refused`, `:alerts`, `:node x`, `:settings`, `:fleet x`, `:help x`, `:q`.
+//! What a typed command means: `:nodes`, `:drift`, `:rollouts`, `:refused`, `:alerts`, `:runbook x`, `:node x`, `:settings`, `:fleet x`, `:help x`, `:q`.
 import type { Screen } from '$lib/state/route.svelte';
 
 export type Meaning =
@@ -14,13 +14,14 @@ export const COMMANDS: readonly { word: string; argument: string; about: string 
   { word: 'rollouts', argument: 'run', about: 'plans and runs, one of them if its name follows' },
   { word: 'refused', argument: '', about: 'what no node may take' },
   { word: 'alerts', argument: 'text', about: 'the inbox, filtered if a text follows' },
+  { word: 'runbook', argument: 'text', about: 'the library, filtered if a text follows' },
   { word: 'fleet', argument: 'name', about: 'open another fleet' },
   { word: 'settings', argument: '', about: 'fleets, credentials, appearance' },
   { word: 'help', argument: 'topic', about: 'the help' },
   { word: 'quit', argument: '', about: 'close the window' },
 ];
 
-const ALIASES: Record<string, string> = { n: 'nodes', q: 'quit', h: 'help', d: 'drift', r: 'rollouts', a: 'alerts', set: 'settings' };
+const ALIASES: Record<string, string> = { n: 'nodes', q: 'quit', h: 'help', d: 'drift', r: 'rollouts', a: 'alerts', b: 'runbook', runbooks: 'runbook', set: 'settings' };
 
 export function read(line: string): Meaning {
   const [first = '', ...rest] = line.trim().replace(/^:/, '').split(/\s+/);
@@ -39,6 +40,8 @@ export function read(line: string): Meaning {
       return { kind: 'go', screen: 'rollouts', params: { refused: 'list' } };
     case 'alerts':
       return { kind: 'go', screen: 'alerts', params: argument === '' ? {} : { text: argument } };
+    case 'runbook':
+      return { kind: 'go', screen: 'runbooks', params: argument === '' ? {} : { filter: argument } };
     case 'settings':
       return { kind: 'go', screen: 'settings', params: {} };
     case 'help':

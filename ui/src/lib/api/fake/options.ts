@@ -1,6 +1,7 @@
 //! What a fake shows: for tests by hand, for pictures and previews from the address of the page.
 import type { Inboxed } from './alerts';
 import type { Consenting } from './consent';
+import type { Runbooked } from './runbooks';
 import type { Seeded } from './runs';
 
 export interface FakeOptions {
@@ -29,6 +30,8 @@ export interface FakeOptions {
   reviews?: boolean;
   /** How the inbox stands. */
   alerts?: Inboxed | null;
+  /** How the newest run of a runbook stands; there is none without it. */
+  runbook?: Runbooked | null;
 }
 
 /** What a browser preview shows; its page address says which fleet: `?fleet=demo`, `?fleet=` for a first run. */
@@ -51,5 +54,6 @@ export function fromAddress(): FakeOptions {
     refused: given.has('refused'),
     keyless: given.has('keyless'),
     alerts: given.get('alerts') as Inboxed | null,
+    runbook: given.get('runbook') as Runbooked | null,
   };
 }
