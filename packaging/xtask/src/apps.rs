@@ -1,7 +1,10 @@
 //! The release builds people get: one package set and one feature set everywhere, because another set resolves
 //! features anew and rebuilds tauri (1 to 3.5 minutes).
 
-use std::path::PathBuf;
+use std::{
+    env::consts::EXE_SUFFIX,
+    path::{Path, PathBuf},
+};
 
 use anyhow::Result;
 
@@ -26,12 +29,21 @@ pub(crate) fn release() -> Cmd {
     ])
 }
 
+/// Where the release build leaves both programs.
+pub(crate) fn folder() -> PathBuf {
+    TARGET.join("release")
+}
+
 pub(crate) fn plumb() -> PathBuf {
-    TARGET.join("release").join(format!("plumb{}", std::env::consts::EXE_SUFFIX))
+    folder().join(named("plumb"))
 }
 
 pub(crate) fn plumbline() -> PathBuf {
-    TARGET.join("release").join(format!("plumbline{}", std::env::consts::EXE_SUFFIX))
+    folder().join(named("plumbline"))
+}
+
+fn named(program: &str) -> String {
+    format!("{program}{EXE_SUFFIX}")
 }
 
 /// Page and programs, with everything the builds say on standard error.
@@ -40,7 +52,8 @@ pub(crate) fn build() -> Result<()> {
     release().stdout_to_stderr().run()
 }
 
-/// Tells a driver of the window which programs to drive.
-pub(crate) fn driven(cmd: Cmd) -> Cmd {
-    cmd.env("PLUMB_BIN", plumb()).env("PLUMBLINE_BIN", plumbline())
+/// Tells a driver of the window which programs to drive: those of a folder.
+pub(crate) fn driven(cmd: Cmd, folder: &Path) -> Cmd {
+    let program = |name: &str| folder.join(named(name));
+    cmd.env("PLUMB_BIN", program("plumb")).env("PLUMBLINE_BIN", program("plumbline"))
 }

@@ -14,7 +14,7 @@ use crate::{
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// One benchmark (`sweep`, `drift`, `agent`, `decisions`, `verification`, `approvals`, `alerts`, `hub`, `journal`,
-    /// `execution`, `window`); all of them without a name
+    /// `execution`, `runbooks`, `window`); all of them without a name
     name: Option<String>,
 }
 
@@ -23,7 +23,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     // The window is measured as people get it, and the sweep against a fleet of `plumb` nodes.
     apps::build()?;
     let bench = cargo().args(["run", "--release", "-p", "bench-tests", "--bin", "bench", "--"]);
-    let bench = apps::driven(bench.args(&args.name));
+    let bench = apps::driven(bench.args(&args.name), &apps::folder());
     let session = Session::new()?;
     let status = session.within(bench).status()?;
     Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })

@@ -132,6 +132,16 @@ impl Cmd {
         Ok((output.status.success(), text))
     }
 
+    /// What the call wrote to standard output; what it says on standard error is shown.
+    pub(crate) fn output(mut self) -> Result<Vec<u8>> {
+        let ended = self.inner.stderr(Stdio::inherit()).output();
+        let ended = ended.with_context(|| format!("`{self}` does not start"))?;
+        if !ended.status.success() {
+            bail!("`{self}` ended with {}", ended.status);
+        }
+        Ok(ended.stdout)
+    }
+
     pub(crate) fn spawn(mut self) -> Result<Child> {
         self.inner.spawn().with_context(|| format!("`{self}` does not start"))
     }

@@ -6,6 +6,7 @@ mod bindings;
 mod check;
 mod cmd;
 mod demo;
+mod package;
 mod screenshots;
 mod session;
 mod setup;
@@ -21,7 +22,7 @@ use clap::{Parser, Subcommand};
 #[command(
     name = "cargo xtask",
     bin_name = "cargo xtask",
-    about = "Set up, show, test and measure Plumbline",
+    about = "Set up, show, test, measure and package Plumbline",
     version
 )]
 struct Cli {
@@ -45,6 +46,8 @@ enum Task {
     Simulate(simulate::Args),
     /// Write the TypeScript types of the views
     Bindings(bindings::Args),
+    /// Make the .deb and .rpm that people install, with manual pages, completion and bills of materials
+    Package,
     /// Take pictures of every screen, light and dark, at both sizes
     Screenshots,
 }
@@ -58,6 +61,7 @@ fn main() -> ExitCode {
         Task::Bench(args) => bench::run(&args),
         Task::Simulate(args) => simulate::run(&args),
         Task::Bindings(args) => bindings::run(&args).map(|()| ExitCode::SUCCESS),
+        Task::Package => package::run(),
         Task::Screenshots => screenshots::run(),
     };
     outcome.unwrap_or_else(|error| {

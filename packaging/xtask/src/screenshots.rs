@@ -17,7 +17,7 @@ pub(crate) fn run() -> Result<ExitCode> {
     let folder = TARGET.join("screenshots");
     fs::create_dir_all(&folder).with_context(|| format!("{} cannot be made", folder.display()))?;
     let camera = cargo().args(["run", "-p", "e2e-tests", "--bin", "screenshots"]);
-    let camera = apps::driven(camera).env("PLUMB_SCREENSHOTS", &folder);
+    let camera = apps::driven(camera, &apps::folder()).env("PLUMB_SCREENSHOTS", &folder);
     let session = Session::new()?;
     session.within(camera).run()?;
     eprintln!("pictures are in {}", folder.display());

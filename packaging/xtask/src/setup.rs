@@ -21,6 +21,7 @@ pub(crate) struct Args {
 pub(crate) enum Purpose {
     Build,
     Demo,
+    Package,
     Test,
 }
 
@@ -73,6 +74,8 @@ const PACKAGES: &[Package] = &[
 const NEXTEST: &[&str] =
     &["cargo-nextest@0.9.151", "--no-default-features", "--features", "default-no-update"];
 const DENY: &[&str] = &["cargo-deny@0.20.2"];
+/// A few seconds.
+const SBOM: &[&str] = &["cargo-sbom@0.10.0"];
 
 /// Reads the OpenAPI document of a hub and asks everything that it allows, and what it does not.
 const SCHEMATHESIS: &str = "schemathesis==4.32.5";
@@ -86,6 +89,9 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 pub(crate) fn ensure(purpose: Purpose) -> Result<()> {
     system_packages(purpose)?;
     page_packages()?;
+    if purpose >= Purpose::Package {
+        tool("sbom", SBOM)?;
+    }
     if purpose == Purpose::Test {
         tool("nextest", NEXTEST)?;
         tool("deny", DENY)?;

@@ -2,12 +2,13 @@
 
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use clap::ValueEnum;
 
 use crate::{
     apps,
     cmd::{cargo, npm, on_path},
+    package,
     session::Session,
     setup::{self, Purpose},
     steps::Steps,
@@ -135,13 +136,25 @@ fn deny(steps: &mut Steps) {
     }
 }
 
+/// On the programs as the package installs them, below a fresh folder.
 fn stories(steps: &mut Steps) -> Result<()> {
-    if !steps.run("release build", apps::release()) {
+    let mut installed = None;
+    let built = steps.run("release build", apps::release());
+    if built {
+        steps.step("packages", || {
+            let packages = package::build()?;
+            let deb = packages.iter().find(|one| one.extension().is_some_and(|kind| kind == "deb"));
+            installed = Some(package::unpacked(deb.context("a .deb is made")?)?);
+            Ok(())
+        });
+    }
+    let Some(installed) = installed else {
         steps.note("stories on the window were NOT run: there is no window to run them on");
         return Ok(());
-    }
+    };
     let session = Session::new()?;
-    let stories = apps::driven(nextest("package(e2e-tests)"));
-    steps.run("stories on the window", session.within(stories));
+    let stories = nextest("package(e2e-tests)");
+    let stories = apps::driven(stories, &installed.path().join("usr/bin"));
+    steps.run("stories on the installed window", session.within(stories));
     Ok(())
 }

@@ -1,18 +1,19 @@
 //! Drift screen.
 
 use plumb_app::{
-    App,
     error::AppError,
     views::{
         drift::{Baseline, DriftView, MomentsView, TextDiffView},
         impact::ImpactView,
     },
 };
-use tauri::{State, ipc::Channel};
+use tauri::ipc::Channel;
+
+use crate::front::Front;
 
 #[tauri::command]
 pub(crate) async fn drift(
-    app: State<'_, App>,
+    app: Front,
     fleet: String,
     baseline: Baseline,
     group: Option<String>,
@@ -22,7 +23,7 @@ pub(crate) async fn drift(
 
 #[tauri::command]
 pub(crate) async fn moments(
-    app: State<'_, App>,
+    app: Front,
     fleet: String,
     named: String,
 ) -> Result<MomentsView, AppError> {
@@ -31,7 +32,7 @@ pub(crate) async fn moments(
 
 #[tauri::command]
 pub(crate) async fn policy_text_diff(
-    app: State<'_, App>,
+    app: Front,
     fleet: String,
     from: Option<String>,
     to: Option<String>,
@@ -42,7 +43,7 @@ pub(crate) async fn policy_text_diff(
 
 #[tauri::command]
 pub(crate) async fn impact(
-    app: State<'_, App>,
+    app: Front,
     fleet: String,
     from: String,
     to: String,
@@ -55,6 +56,6 @@ pub(crate) async fn impact(
 
 #[tauri::command]
 #[expect(clippy::needless_pass_by_value, reason = "Tauri hands its state over by value")]
-pub(crate) fn stop_impact(app: State<'_, App>, from: String, to: String) {
+pub(crate) fn stop_impact(app: Front, from: String, to: String) {
     app.stop_looking(&from, &to);
 }

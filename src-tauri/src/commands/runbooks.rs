@@ -1,7 +1,7 @@
 //! The library of runbooks, runs of them, rehearsals, and what is recorded.
 
+use crate::front::Front;
 use plumb_app::{
-    App,
     error::AppError,
     views::{
         consent::KeyRequest,
@@ -12,19 +12,15 @@ use plumb_app::{
         },
     },
 };
-use tauri::State;
 
 #[tauri::command]
-pub(crate) async fn runbooks(
-    app: State<'_, App>,
-    fleet: String,
-) -> Result<Vec<LibraryRow>, AppError> {
+pub(crate) async fn runbooks(app: Front, fleet: String) -> Result<Vec<LibraryRow>, AppError> {
     app.library(&fleet).await
 }
 
 #[tauri::command]
 pub(crate) async fn runbook(
-    app: State<'_, App>,
+    app: Front,
     fleet: String,
     file: String,
 ) -> Result<RunbookPage, AppError> {
@@ -33,7 +29,7 @@ pub(crate) async fn runbook(
 
 #[tauri::command]
 pub(crate) async fn begin_runbook(
-    app: State<'_, App>,
+    app: Front,
     fleet: String,
     asked: RunbookAsked,
 ) -> Result<RunbookBegun, AppError> {
@@ -42,7 +38,7 @@ pub(crate) async fn begin_runbook(
 
 #[tauri::command]
 pub(crate) async fn rehearse_runbook(
-    app: State<'_, App>,
+    app: Front,
     fleet: String,
     asked: RunbookAsked,
 ) -> Result<RehearsalView, AppError> {
@@ -51,23 +47,20 @@ pub(crate) async fn rehearse_runbook(
 
 #[tauri::command]
 pub(crate) async fn runbook_runs(
-    app: State<'_, App>,
+    app: Front,
     fleet: String,
 ) -> Result<Vec<RunbookRunView>, AppError> {
     app.runbook_runs(&fleet).await
 }
 
 #[tauri::command]
-pub(crate) async fn runbook_run(
-    app: State<'_, App>,
-    id: String,
-) -> Result<RunbookRunPage, AppError> {
+pub(crate) async fn runbook_run(app: Front, id: String) -> Result<RunbookRunPage, AppError> {
     app.runbook_run_page(&id).await
 }
 
 #[tauri::command]
 pub(crate) async fn tell_runbook(
-    app: State<'_, App>,
+    app: Front,
     id: String,
     by: Option<String>,
     groups: Vec<String>,
@@ -78,26 +71,23 @@ pub(crate) async fn tell_runbook(
 
 #[tauri::command]
 pub(crate) async fn sign_runbook(
-    app: State<'_, App>,
+    app: Front,
     id: String,
     step: String,
     group: String,
     key: KeyRequest,
 ) -> Result<RunbookRunPage, AppError> {
-    app.sign_runbook(&id, &step, &group, key).await
+    app.consent_to_runbook(&id, &step, &group, key).await
 }
 
 #[tauri::command]
-pub(crate) async fn pick_up_runbook(
-    app: State<'_, App>,
-    id: String,
-) -> Result<RunbookRunPage, AppError> {
+pub(crate) async fn pick_up_runbook(app: Front, id: String) -> Result<RunbookRunPage, AppError> {
     app.pick_up_runbook(&id).await
 }
 
 #[tauri::command]
 pub(crate) async fn runbooks_for(
-    app: State<'_, App>,
+    app: Front,
     fleet: String,
     occasion: RunbookOccasion,
 ) -> Result<Vec<RunbookOffer>, AppError> {
@@ -105,13 +95,13 @@ pub(crate) async fn runbooks_for(
 }
 
 #[tauri::command]
-pub(crate) async fn doctor(app: State<'_, App>, fleet: String) -> Result<DoctorView, AppError> {
+pub(crate) async fn doctor(app: Front, fleet: String) -> Result<DoctorView, AppError> {
     app.doctor(&fleet, &[]).await
 }
 
 #[tauri::command]
 pub(crate) async fn record_runbook(
-    app: State<'_, App>,
+    app: Front,
     fleet: String,
     runs: Vec<String>,
     title: Option<String>,

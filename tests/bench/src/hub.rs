@@ -1,7 +1,9 @@
 //! A hub on which five hundred agents wait: how long until the last of them has a new pack, and what the hub weighs.
 
 use std::{
-    env, fs,
+    env,
+    fmt::Debug,
+    fs,
     io::{BufRead as _, BufReader, Read as _, Write as _},
     path::{Path, PathBuf},
     process::{Child, ChildStdin, Command, ExitCode, Stdio},
@@ -110,21 +112,26 @@ pub fn run(report: &mut Report) -> Result<()> {
     let first = pack(folder.path(), 0)?;
     publish(&hub.address, 0, &first)?;
     let runtime = runtime()?;
-    let (heard, mut news) = mpsc::channel(WAITING);
+    // Who has a new pack asks again at once, while others still get theirs.
+    let (waits, mut waiters) = mpsc::channel(WAITING);
+    let (packs, mut received) = mpsc::channel(WAITING);
     let waiting: Vec<JoinHandle<Result<()>>> = runtime.block_on(async {
         let etag = etag(&first);
         (0..WAITING)
-            .map(|_| tokio::spawn(wait(hub.address.clone(), etag.clone(), heard.clone())))
+            .map(|_| {
+                let told = (waits.clone(), packs.clone());
+                tokio::spawn(wait(hub.address.clone(), etag.clone(), told))
+            })
             .collect()
     });
     let mut last_ms = Vec::new();
     for run in 1..=RUNS {
         // Each has sent its next request once it told of the last answer; the hub holds them all a moment later.
-        runtime.block_on(all(&mut news, Heard::Waits))?;
+        runtime.block_on(all(&mut waiters, ()))?;
         let next = pack(folder.path(), run)?;
         let began = Instant::now();
         publish(&hub.address, run, &next)?;
-        runtime.block_on(all(&mut news, Heard::Pack(digest(&next))))?;
+        runtime.block_on(all(&mut received, digest(&next)))?;
         last_ms.push(began.elapsed().as_secs_f64() * 1e3);
     }
     let memory = hub.memory_mb()?;
@@ -141,16 +148,8 @@ pub fn run(report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Heard {
-    /// The next request was sent.
-    Waits,
-    /// A pack came, whole, with this digest.
-    Pack(String),
-}
-
 /// Hears the same from everybody.
-async fn all(news: &mut mpsc::Receiver<Heard>, expected: Heard) -> Result<()> {
+async fn all<T: PartialEq + Debug>(news: &mut mpsc::Receiver<T>, expected: T) -> Result<()> {
     for _ in 0..WAITING {
         let heard = news.recv().await.context("somebody waits")?;
         ensure!(heard == expected, "{heard:?} instead of {expected:?}");
@@ -158,8 +157,13 @@ async fn all(news: &mut mpsc::Receiver<Heard>, expected: Heard) -> Result<()> {
     Ok(())
 }
 
-/// One agent: asks with what it has, waits, and asks again with what came.
-async fn wait(address: String, mut etag: String, heard: mpsc::Sender<Heard>) -> Result<()> {
+/// One agent: asks with what it has, waits, and asks again with what came. Tells when it asked, and the digest of each
+/// pack that came whole.
+async fn wait(
+    address: String,
+    mut etag: String,
+    (waits, packs): (mpsc::Sender<()>, mpsc::Sender<String>),
+) -> Result<()> {
     let mut stream = AsyncReader::new(TcpStream::connect(&address).await?);
     loop {
         let request = format!(
@@ -167,7 +171,7 @@ async fn wait(address: String, mut etag: String, heard: mpsc::Sender<Heard>) -> 
              prefer: wait=50\r\nif-none-match: {etag}\r\n\r\n"
         );
         stream.get_mut().write_all(request.as_bytes()).await?;
-        heard.send(Heard::Waits).await?;
+        waits.send(()).await?;
         let bytes = loop {
             match answer(&mut stream).await? {
                 (200, tag, bytes) => {
@@ -179,7 +183,7 @@ async fn wait(address: String, mut etag: String, heard: mpsc::Sender<Heard>) -> 
                 (status, ..) => bail!("the hub answers {status}"),
             }
         };
-        heard.send(Heard::Pack(digest(&bytes))).await?;
+        packs.send(digest(&bytes)).await?;
     }
 }
 

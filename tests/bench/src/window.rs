@@ -2,7 +2,7 @@
 //!
 //! The program measures itself (`--measure-start`); the nodes are closed ports, so all it shows is what it knew.
 
-mod cached;
+pub(crate) mod cached;
 
 use std::{
     env, fs,

@@ -6,10 +6,22 @@ use std::{
     process::{Command, Stdio},
 };
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 
 use crate::program::{Group, program};
+
+/// The demo's job without a window: a rollout from drift to a certificate, which ends with sealed evidence. The public key
+/// of whoever sealed it is beside it.
+pub fn sealed_job(folder: &Path) -> Result<(PathBuf, PathBuf)> {
+    let archive = folder.join("job.zip");
+    let mut command = Command::new(program("PLUMB_BIN", "plumb")?);
+    command.args(["demo", "--headless", "--nodes", "3", "--evidence"]).arg(&archive);
+    command.arg("--state-dir").arg(folder.join("demo")).stdout(Stdio::null());
+    ensure!(command.status()?.success(), "the demo's job did not come to its end");
+    let key = folder.join("job.zip.pem");
+    Ok((archive, key))
+}
 
 /// A running demo fleet; ends when dropped.
 #[derive(Debug)]

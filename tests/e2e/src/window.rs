@@ -54,6 +54,8 @@ pub struct Launch<'a> {
     pub fleet_file: Option<&'a Path>,
     /// Kept between two windows of one story; a fresh one otherwise.
     pub data_dir: Option<&'a Path>,
+    /// An archive that it is started with, and the public key of whoever sealed it.
+    pub evidence: Option<(&'a Path, &'a Path)>,
 }
 
 /// An open window with a private home.
@@ -82,6 +84,10 @@ impl Window {
         let mut arguments = vec!["--data-dir".to_owned(), data.display().to_string()];
         if let Some(file) = launch.fleet_file {
             arguments.extend(["--fleet-file".to_owned(), file.display().to_string()]);
+        }
+        if let Some((archive, key)) = launch.evidence {
+            let path = |path: &Path| path.display().to_string();
+            arguments.extend(["--key".to_owned(), path(key), path(archive)]);
         }
         let binary = program("PLUMBLINE_BIN", "plumbline")?;
         let client = driver.open(&binary.display().to_string(), &arguments).await?;

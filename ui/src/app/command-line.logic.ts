@@ -15,6 +15,8 @@ export const COMMANDS: readonly { word: string; argument: string; about: string 
   { word: 'refused', argument: '', about: 'what no node may take' },
   { word: 'alerts', argument: 'text', about: 'the inbox, filtered if a text follows' },
   { word: 'runbook', argument: 'text', about: 'the library, filtered if a text follows' },
+  { word: 'history', argument: '', about: 'what nodes ran over time' },
+  { word: 'evidence', argument: '', about: 'open an archive, and what was found in it' },
   { word: 'fleet', argument: 'name', about: 'open another fleet' },
   { word: 'settings', argument: '', about: 'fleets, credentials, appearance' },
   { word: 'help', argument: 'topic', about: 'the help' },
@@ -42,6 +44,9 @@ export function read(line: string): Meaning {
       return { kind: 'go', screen: 'alerts', params: argument === '' ? {} : { text: argument } };
     case 'runbook':
       return { kind: 'go', screen: 'runbooks', params: argument === '' ? {} : { filter: argument } };
+    case 'history':
+    case 'evidence':
+      return { kind: 'go', screen: word, params: {} };
     case 'settings':
       return { kind: 'go', screen: 'settings', params: {} };
     case 'help':

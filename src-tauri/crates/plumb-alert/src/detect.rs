@@ -48,10 +48,12 @@ pub enum DetectionRule {
     SilentDrift,
     PoisonedDigestSeen,
     SourceQuiet,
+    /// A fleet that a run of a runbook froze, and that nobody is going to unfreeze.
+    FreezeLeftBehind,
 }
 
 impl DetectionRule {
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::PolicyVersionMismatch,
         Self::StaleDigest,
         Self::LoadAge,
@@ -62,6 +64,7 @@ impl DetectionRule {
         Self::SilentDrift,
         Self::PoisonedDigestSeen,
         Self::SourceQuiet,
+        Self::FreezeLeftBehind,
     ];
 
     /// The kind of its alerts.
@@ -77,6 +80,7 @@ impl DetectionRule {
             Self::SilentDrift => "SilentDrift",
             Self::PoisonedDigestSeen => "PoisonedDigestSeen",
             Self::SourceQuiet => "SourceQuiet",
+            Self::FreezeLeftBehind => "FreezeLeftBehind",
         }
     }
 
@@ -86,7 +90,7 @@ impl DetectionRule {
             | Self::ReloadFailsOften
             | Self::SignatureInvalid
             | Self::PoisonedDigestSeen => Severity::P0,
-            Self::SilentDrift | Self::SourceQuiet => Severity::P1,
+            Self::SilentDrift | Self::SourceQuiet | Self::FreezeLeftBehind => Severity::P1,
             Self::PolicyVersionMismatch | Self::StaleDigest | Self::LoadAge => Severity::P2,
             Self::ReloadFailed => Severity::P3,
         }
@@ -104,6 +108,7 @@ impl DetectionRule {
             Self::SilentDrift => "nodes run other content under a version that stayed the same",
             Self::PoisonedDigestSeen => "nodes run content that was refused",
             Self::SourceQuiet => "a source of alerts has gone quiet",
+            Self::FreezeLeftBehind => "a freeze was left behind",
         }
     }
 }
@@ -118,7 +123,26 @@ pub struct Sweep<'a> {
     pub earlier: Option<&'a Snapshot>,
     pub assessment: &'a Assessment,
     pub desired: &'a Desired,
+    /// Freezes of the fleet that nobody is going to lift.
+    pub freezes: &'a [LeftFreeze],
+    /// Who looks: several consoles may watch one fleet, each with pins and reach of its own.
+    pub teller: &'a str,
     pub now: Timestamp,
+}
+
+/// A freeze whose run is over, died, or let its lease run out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeftFreeze {
+    pub run: String,
+    /// The step that took it.
+    pub step: String,
+    /// What it was taken for.
+    pub reason: String,
+    pub since: Timestamp,
+    /// By when it should have been lifted.
+    pub until: Timestamp,
+    /// Why nobody lifts it, as a sentence without its beginning: `its run ended at ...`.
+    pub why: String,
 }
 
 /// Nodes by what is wrong and what tells one such thing from another.
@@ -130,13 +154,27 @@ pub fn detect(sweep: &Sweep<'_>) -> Vec<Draft> {
     for (node, seen) in &sweep.snapshot.nodes {
         look(sweep, node, seen, &mut found);
     }
-    found
-        .into_iter()
-        .map(|((rule, labels), nodes)| Draft {
-            env: sweep.env.to_owned(),
-            ..of_nodes(rule, sweep.snapshot.fleet.as_str(), labels, &nodes)
-        })
-        .collect()
+    let fleet = sweep.snapshot.fleet.as_str();
+    let of_nodes =
+        found.into_iter().map(|((rule, labels), nodes)| of_nodes(rule, fleet, labels, &nodes));
+    let of_freezes = sweep.freezes.iter().map(|freeze| of_freeze(fleet, freeze));
+    let told = |draft| Draft {
+        env: sweep.env.to_owned(),
+        told_by: Some(sweep.teller.to_owned()),
+        ..draft
+    };
+    of_nodes.chain(of_freezes).map(told).collect()
+}
+
+fn of_freeze(fleet: &str, freeze: &LeftFreeze) -> Draft {
+    let LeftFreeze { run, step, reason, since, until, why } = freeze;
+    let labels = [("fleet", fleet), ("run", run), ("step", step)];
+    let labels = labels.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let message = format!(
+        "fleet {fleet} is frozen since {since} ({reason}) and was to be free by {until}: {why}. Go on with its \
+         run: plumb runbook resume {run}; or lift it: plumb runbook unfreeze {run}"
+    );
+    Draft { message, ..draft(DetectionRule::FreezeLeftBehind, fleet, labels.into()) }
 }
 
 fn look<'a>(sweep: &Sweep<'a>, node: &'a NodeId, seen: &'a NodeObservation, found: &mut Found<'a>) {
@@ -248,7 +286,7 @@ pub fn over(before: &[Draft], now: &[Draft]) -> Vec<Draft> {
 /// Alerts of earlier sweeps that this one does not raise any more, as reports that they are over.
 ///
 /// What was wrong with a node is not over because the node is silent, and content that came silently is not over
-/// because it stays.
+/// because it stays. What somebody else saw a short time ago is theirs to lift.
 pub fn lifted(sweep: &Sweep<'_>, known: &[Alert], now: &[Draft]) -> Vec<Draft> {
     let still: BTreeSet<String> = now.iter().map(Draft::fingerprint).collect();
     // What lasts has an alert for each window, and a report that it is over closes the newest.
@@ -261,6 +299,7 @@ pub fn lifted(sweep: &Sweep<'_>, known: &[Alert], now: &[Draft]) -> Vec<Draft> {
     }
     let over = newest.into_values().filter(|alert| {
         alert.resolved_at.is_none()
+            && alert.lasts_for(sweep.teller, sweep.now).is_none()
             && !still.contains(&alert.fingerprint)
             && !sweep.snapshot.nodes.iter().any(|(node, seen)| {
                 names(alert, node) && (unheard(seen) || stays(sweep, alert, node, seen))
@@ -281,6 +320,7 @@ pub fn lifted(sweep: &Sweep<'_>, known: &[Alert], now: &[Draft]) -> Vec<Draft> {
         dedupe_ttl_minutes: None,
         started_at: alert.started_at,
         resolved: true,
+        told_by: Some(sweep.teller.to_owned()),
     })
     .collect()
 }

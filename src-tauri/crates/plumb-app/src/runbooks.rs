@@ -2,7 +2,10 @@
 
 mod artifacts;
 mod command;
+mod consent;
+mod dashboard;
 mod figures;
+mod freezes;
 mod handler;
 mod held;
 mod library;
@@ -12,10 +15,12 @@ mod record;
 mod rehearse;
 mod run;
 mod shipped;
+mod signature;
 mod start;
 
-pub use library::{RunbookSigned, RunbookText, Shelf};
+pub use library::{RunbookText, Shelf};
 pub use run::RunbookRun;
+pub use signature::RunbookSigned;
 pub use start::{PreparedRunbook, RunbookRequest};
 
 /// What front matter and a step block are read as; their schemas are published.

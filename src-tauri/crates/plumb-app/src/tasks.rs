@@ -1,6 +1,7 @@
 //! Background tasks: idempotent functions on a period and on demand.
 
 pub(crate) mod collect;
+mod follow;
 pub(crate) mod notify;
 mod raise;
 pub(crate) mod settle;

@@ -8,6 +8,7 @@ pub(crate) mod approve;
 pub(crate) mod bundle;
 pub(crate) mod bundle_status;
 pub(crate) mod certificate;
+pub(crate) mod chart;
 pub(crate) mod check_subscription;
 pub(crate) mod completion;
 pub(crate) mod config;
@@ -27,6 +28,7 @@ pub(crate) mod incidents;
 pub(crate) mod journal;
 pub(crate) mod key;
 pub(crate) mod logs;
+pub(crate) mod man;
 pub(crate) mod opa;
 pub(crate) mod packs;
 pub(crate) mod passphrase;
@@ -77,6 +79,7 @@ pub(crate) async fn run(arguments: &Arguments, out: &Output) -> Outcome {
         Command::Journal(journal) => journal.run(session).await,
         Command::Certificate(certificate) => certificate.run(session).await,
         Command::Readiness(readiness) => readiness.run(session).await,
+        Command::Chart(chart) => chart.run(session).await,
         Command::Evidence(evidence) => evidence.run(session).await,
         Command::Approve(approve) => approve.run(session).await,
         Command::Approvals(approvals) => approvals.run(session).await,
@@ -89,6 +92,7 @@ pub(crate) async fn run(arguments: &Arguments, out: &Output) -> Outcome {
         Command::Incidents(incidents) => incidents.run(session).await,
         Command::Demo(demo) => Box::pin(demo.run(session)).await,
         Command::Completion(completion) => completion.run(session),
+        Command::Man(man) => man.run(session),
         Command::Help(help) => help.run(session),
     }
 }

@@ -24,10 +24,6 @@ pub(crate) const SETTLE: Duration = Duration::from_millis(50);
 pub(crate) const RESCAN: Duration = Duration::from_secs(5);
 /// Documents or entries of one answer; a fleet of 10,000 nodes may have a pin each.
 pub(crate) const DOCUMENTS_MAX: usize = 20_000;
-/// Times a change is decided anew because somebody else was faster.
-pub(crate) const CONFLICTS_MAX: usize = 16;
-/// Changes of different documents that one process prepares at once; more than a database takes at a time.
-pub(crate) const TURNS: usize = 32;
 /// Name of whoever a token is for.
 pub(crate) const NAME_BYTES_MAX: usize = 200;
 /// Longest name in a certificate: a URI of a workload.
@@ -48,6 +44,13 @@ pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(75);
 pub(crate) const BODY_BYTES_MAX: usize = 1 << 20;
 /// How often the hub looks whether another process changed its state.
 pub(crate) const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// How often it looks whether alerts or incidents changed, while somebody waits for that.
+pub(crate) const TIP_EVERY: Duration = Duration::from_millis(200);
+/// How long whoever follows them waits for an answer at most: they ask again at once.
+pub(crate) const CHANGES_WAIT_MAX: Duration = Duration::from_secs(10);
+/// How far before its place a follower is told again what changed: a change that was begun earlier may be made durable
+/// later.
+pub(crate) const TOLD_AGAIN: jiff::SignedDuration = jiff::SignedDuration::from_secs(5);
 /// How often it looks for sources that have gone quiet: a policy counts in minutes.
 pub(crate) const SOURCES_EVERY: Duration = Duration::from_mins(1);
 /// Entries of a log in one answer, where nobody says how many.

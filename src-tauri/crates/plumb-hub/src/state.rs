@@ -1,8 +1,9 @@
 //! What a hub knows beside packs and alerts: documents that change, and entries that are only added.
 //!
 //! Identities, desired versions, the lock and the mailbox are documents; audit and deployments are entries. A change is
-//! one transaction over both, and says of every document which version was read, so nobody overwrites what they have
-//! not seen. These few functions are all that another store has to have.
+//! one transaction over both: what is decided by a document is read in the turn of the one writer there is, and what was
+//! read before says which version that was, so nobody overwrites what they have not seen. These few functions are all
+//! that another store has to have.
 
 mod postgres;
 mod sqlite;
@@ -10,7 +11,6 @@ mod sqlite;
 mod tests;
 
 use std::{
-    hash::{BuildHasher as _, RandomState},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -19,9 +19,9 @@ use jiff::Timestamp;
 use plumb_inbox::{PostgresSettings, Step, StoreFailure};
 use serde::{Serialize, de::DeserializeOwned};
 use sqlx::migrate::MigrateError;
-use tokio::sync::{Mutex, MutexGuard, watch};
+use tokio::sync::watch;
 
-use crate::limits::{CONFLICTS_MAX, DOCUMENTS_MAX, TURNS};
+use crate::limits::DOCUMENTS_MAX;
 use postgres::Postgres;
 use sqlite::Sqlite;
 
@@ -129,17 +129,8 @@ impl Entries {
 /// What is written of one document.
 #[derive(Debug)]
 enum Write {
-    Insert {
-        body: String,
-    },
-    Update {
-        version: i64,
-        body: String,
-    },
-    /// Only looks that it is still as it was read.
-    Unchanged {
-        version: Option<i64>,
-    },
+    Insert { body: String },
+    Update { version: i64, body: String },
 }
 
 /// All or nothing.
@@ -170,17 +161,6 @@ impl Change {
         self
     }
 
-    /// Is refused where a document is no longer as it was read.
-    pub(crate) fn unchanged(
-        mut self,
-        collection: &'static str,
-        key: &str,
-        version: Option<i64>,
-    ) -> Self {
-        self.writes.push((collection, key.to_owned(), Write::Unchanged { version }));
-        self
-    }
-
     pub(crate) fn log<T: Serialize>(
         mut self,
         topic: &'static str,
@@ -204,23 +184,6 @@ pub(crate) struct State(Arc<Inner>);
 struct Inner {
     store: Store,
     revision: watch::Sender<i64>,
-    turns: Turns,
-}
-
-/// Who changes a document in this process, one after the other: many that decide at once would all be refused but one.
-/// Some documents share a turn, so that there are not as many turns as documents.
-#[derive(Debug, Default)]
-struct Turns {
-    hasher: RandomState,
-    turns: [Mutex<()>; TURNS],
-}
-
-impl Turns {
-    /// Waits for the turn of a document. Whoever holds one may not wait for another.
-    async fn of(&self, collection: &str, key: &str) -> MutexGuard<'_, ()> {
-        let hash = self.hasher.hash_one((collection, key)).to_le_bytes();
-        self.turns[usize::from(hash[0]) % TURNS].lock().await
-    }
 }
 
 /// One of both stores, which do the same.
@@ -228,6 +191,12 @@ impl Turns {
 enum Store {
     Sqlite(Sqlite),
     Postgres(Postgres),
+}
+
+/// Somebody's turn to change one of them. Others wait; what is dropped without [`Turn::commit`] changes nothing.
+enum Turn<'a> {
+    Sqlite(sqlite::Turn<'a>),
+    Postgres(postgres::Turn<'a>),
 }
 
 macro_rules! either {
@@ -249,7 +218,7 @@ impl State {
             StatePlace::Postgres(settings) => Store::Postgres(Postgres::open(settings).await?),
         };
         let revision = watch::Sender::new(either!(store, revision())?);
-        Ok(Self(Arc::new(Inner { store, revision, turns: Turns::default() })))
+        Ok(Self(Arc::new(Inner { store, revision })))
     }
 
     /// What is to be done to the tables of a database; with `apply` it is done.
@@ -302,77 +271,55 @@ impl State {
 
     /// Makes a change durable, and wakes whoever waits for one.
     pub(crate) async fn commit(&self, change: &Change, now: Timestamp) -> Result<(), StateError> {
-        let revision = either!(self.0.store, commit(change, now))?;
-        self.tell(revision);
-        Ok(())
+        self.turn().await?.commit(self, change, now).await
     }
 
-    /// Changes one document by what is read of it, again where somebody else was faster.
+    /// Changes one document by what is read of it. Whoever decides too is waited for, and nobody comes in between.
     pub(crate) async fn change<T, E>(
         &self,
         collection: &'static str,
         key: &str,
         now: Timestamp,
-        mut decide: impl FnMut(Option<T>) -> Result<(T, Change), E>,
+        decide: impl FnOnce(Option<T>) -> Result<(T, Change), E>,
     ) -> Result<T, E>
     where
         T: Serialize + DeserializeOwned,
         E: From<StateError>,
     {
-        let _turn = self.0.turns.of(collection, key).await;
-        let mut conflicts = 0;
-        loop {
-            let (version, body) = parts(self.get::<T>(collection, key).await?);
-            let (body, change) = decide(body)?;
-            let change = change.put(collection, key, version, &body);
-            if self.was_first(&change, now, &mut conflicts).await? {
-                return Ok(body);
-            }
-        }
+        let mut turn = self.turn().await?;
+        let (version, body) = parts(turn.get::<T>(collection, key).await?);
+        let (body, change) = decide(body)?;
+        turn.commit(self, &change.put(collection, key, version, &body), now).await?;
+        Ok(body)
     }
 
-    /// Changes one document by what is read of it and of another one with the same key, which is left as it is; both are
-    /// read again where somebody else changed either. Waits for the turn of the other one.
+    /// Changes one document by what is read of it and of another one with the same key, which is left as it is.
     pub(crate) async fn change_under<U, T, E>(
         &self,
         (under, collection): (&'static str, &'static str),
         key: &str,
         now: Timestamp,
-        mut decide: impl FnMut(Option<U>, Option<T>) -> Result<(T, Change), E>,
+        decide: impl FnOnce(Option<U>, Option<T>) -> Result<(T, Change), E>,
     ) -> Result<T, E>
     where
         U: DeserializeOwned,
         T: Serialize + DeserializeOwned,
         E: From<StateError>,
     {
-        let _turn = self.0.turns.of(under, key).await;
-        let mut conflicts = 0;
-        loop {
-            let (seen, rests_on) = parts(self.get::<U>(under, key).await?);
-            let (version, body) = parts(self.get::<T>(collection, key).await?);
-            let (body, change) = decide(rests_on, body)?;
-            let change = change.unchanged(under, key, seen).put(collection, key, version, &body);
-            if self.was_first(&change, now, &mut conflicts).await? {
-                return Ok(body);
-            }
-        }
+        let mut turn = self.turn().await?;
+        let (_, rests_on) = parts(turn.get::<U>(under, key).await?);
+        let (version, body) = parts(turn.get::<T>(collection, key).await?);
+        let (body, change) = decide(rests_on, body)?;
+        turn.commit(self, &change.put(collection, key, version, &body), now).await?;
+        Ok(body)
     }
 
-    /// Whether a change was made; if not, somebody else was faster, which may happen so many times.
-    async fn was_first(
-        &self,
-        change: &Change,
-        now: Timestamp,
-        conflicts: &mut usize,
-    ) -> Result<bool, StateError> {
-        match self.commit(change, now).await {
-            Ok(()) => Ok(true),
-            Err(StateError::Conflict { .. }) if *conflicts < CONFLICTS_MAX => {
-                *conflicts += 1;
-                Ok(false)
-            }
-            Err(error) => Err(error),
-        }
+    /// Waits for the turn to change something.
+    async fn turn(&self) -> Result<Turn<'_>, StateError> {
+        Ok(match &self.0.store {
+            Store::Sqlite(store) => Turn::Sqlite(store.turn().await?),
+            Store::Postgres(store) => Turn::Postgres(store.turn().await?),
+        })
     }
 
     /// How many entries are older, and removes them where asked to.
@@ -416,6 +363,35 @@ impl State {
 
     pub(crate) async fn close(&self) {
         either!(self.0.store, close());
+    }
+}
+
+impl Turn<'_> {
+    async fn get<T: DeserializeOwned>(
+        &mut self,
+        collection: &'static str,
+        key: &str,
+    ) -> Result<Option<Document<T>>, StateError> {
+        let found = match self {
+            Self::Sqlite(turn) => turn.get(collection, key).await,
+            Self::Postgres(turn) => turn.get(collection, key).await,
+        };
+        found?.map(|document| read(collection, document)).transpose()
+    }
+
+    /// Makes a change durable, ends the turn, and wakes whoever waits for one.
+    async fn commit(
+        self,
+        state: &State,
+        change: &Change,
+        now: Timestamp,
+    ) -> Result<(), StateError> {
+        let revision = match self {
+            Self::Sqlite(turn) => turn.commit(change, now).await?,
+            Self::Postgres(turn) => turn.commit(change, now).await?,
+        };
+        state.tell(revision);
+        Ok(())
     }
 }
 

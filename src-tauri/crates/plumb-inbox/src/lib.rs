@@ -26,5 +26,5 @@ pub use postgres::{
 pub use sqlite::SqliteStore;
 pub use store::{
     AlertQuery, AlertStore, Clock, Dashboard, Durability, Expiring, IncidentQuery, Pending, Rows,
-    SignatureCount, SourceSeen, StatusCount,
+    SignatureCount, SourceSeen, StatusCount, Tip,
 };

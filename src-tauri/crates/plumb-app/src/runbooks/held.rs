@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use camino::Utf8PathBuf;
 use plumb_exec::fold_steps;
 use plumb_fleet::RunId;
-use plumb_runbook::document::parse;
+use plumb_runbook::document::{Document, parse};
 use plumb_store::runbooks::KeptRehearsal;
 
 use super::{
@@ -51,7 +51,7 @@ impl App {
         let runbook = shelf.view(file)?;
         let documents = shelf.documents(file)?;
         let parsed: Vec<_> = documents.values().filter_map(|text| parse(text).ok()).collect();
-        let hosts: BTreeSet<String> = parsed.iter().flat_map(|document| document.hosts()).collect();
+        let hosts: BTreeSet<String> = parsed.iter().flat_map(Document::hosts).collect();
         let newest = {
             let mut conn = self.record().read().await?;
             plumb_store::runbooks::rehearsal(&mut conn, &name, file).await?
@@ -151,7 +151,7 @@ impl App {
     }
 
     /// Signs consent for a group, and tells it the run.
-    pub async fn sign_runbook(
+    pub async fn consent_to_runbook(
         &self,
         run: &str,
         step: &str,
@@ -178,6 +178,9 @@ impl App {
         let state = fold_steps(&entries);
         let alive = carried != RunbookCarried::Nobody;
         let mut told = view(id, (&plan, &compiled), &state, &of.artifacts, alive);
+        if let Ok((_, loaded)) = self.loaded(plan.fleet.as_str()) {
+            told.dashboard = Self::dashboard_url(&loaded, id, &compiled);
+        }
         told.journal_events = u32::try_from(entries.len()).unwrap_or(u32::MAX);
         let figures = held.map_or_else(Figures::default, |held| held.figures.clone());
         let monitors = figures.monitors(&compiled, &state);

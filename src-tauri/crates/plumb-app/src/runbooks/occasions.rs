@@ -126,7 +126,9 @@ const fn check_of(rule: &DetectionRule) -> Option<&'static str> {
         DetectionRule::ReloadFailsInARow => Some("check.policy.reload-failures-consecutive"),
         DetectionRule::ReloadFailsOften => Some("check.policy.reload-failure-rate"),
         DetectionRule::SignatureInvalid => Some("check.policy.signature"),
-        DetectionRule::PoisonedDigestSeen | DetectionRule::SourceQuiet => None,
+        DetectionRule::PoisonedDigestSeen
+        | DetectionRule::SourceQuiet
+        | DetectionRule::FreezeLeftBehind => None,
     }
 }
 

@@ -35,12 +35,15 @@ impl App {
     ) -> Result<usize, AppError> {
         let now = self.now();
         let assessment = current.assess(now);
+        let freezes = self.freezes_left(&loaded.fleet.name).await?;
         let sweep = Sweep {
             env: &loaded.fleet.environment,
             snapshot: &current.snapshot,
             earlier: Some(earlier),
             assessment: &assessment,
             desired: &current.desired,
+            freezes: &freezes,
+            teller: &self.0.options.operator,
             now,
         };
         let mut drafts = detect(&sweep);

@@ -91,6 +91,21 @@ fn a_shell_gets_its_completion() {
     }
 }
 
+#[test]
+fn every_command_has_a_manual_page() {
+    let world = World::empty();
+    let folder = world.path().join("man");
+    world.check(&format!("man {}", folder.display()), 0);
+    for page in ["plumb.1", "plumb-evidence-capture.1", "plumb-policy-rollback.1"] {
+        let text = fs::read_to_string(folder.join(page)).expect(page);
+        assert!(text.starts_with(".ie") && text.contains(".SH SYNOPSIS"), "{page}: {text}");
+    }
+    assert!(!folder.join("plumb-eval-worker.1").exists(), "nobody types that");
+    fs::write(world.path().join("taken"), "a file").expect("written");
+    let refused = world.check(&format!("man {}", world.path().join("taken").display()), 2);
+    assert!(refused.stderr.contains("name a folder"), "{refused:?}");
+}
+
 /// Every command line in the help exists: clap reads it up to the point where it would do something.
 #[test]
 fn the_help_names_only_commands_that_exist() {

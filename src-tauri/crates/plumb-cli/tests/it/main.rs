@@ -2,15 +2,18 @@
 
 mod acting;
 mod approvals;
+mod backfill_kills;
 mod bundles;
 mod certificates;
 mod contract;
 mod crashes;
+mod dashboards;
 mod durability;
 mod evaluation_process;
 mod evidence;
 mod examples;
 mod fleets;
+mod freezes;
 #[cfg(target_os = "linux")]
 mod hostile;
 mod hub;
@@ -21,9 +24,12 @@ mod reading;
 mod recorded;
 mod recorder;
 mod rollouts;
+mod runbook_consent;
+mod runbook_transcripts;
 mod runbooks;
 mod schema;
 mod serving;
+mod stamping;
 mod strict;
 mod trusting;
 mod world;

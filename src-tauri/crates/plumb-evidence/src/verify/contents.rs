@@ -12,7 +12,7 @@ use plumb_trust::{
 use super::{CheckName, Finding, KnownRoster, Outcome, Trust, hashes::Hashes, signature::Signed};
 use crate::{
     archive::{Archive, Source},
-    manifest::{CANARIES, CHECKSUMS, ENVELOPE, Evidence, MANIFEST, RECEIPT, ROSTER},
+    manifest::{CANARIES, CHECKSUMS, Evidence, RECEIPT, ROSTER, UNLISTED},
 };
 
 /// The roster in the archive, if its own root keys signed it.
@@ -121,8 +121,8 @@ pub(super) fn checksums<S: Source>(archive: &Archive<S>, hashes: &Hashes) -> Fin
             }
         }
     }
-    let own = [CHECKSUMS, MANIFEST, ENVELOPE];
-    for (name, digest) in hashes.iter().filter(|(name, _)| !own.contains(&name.as_str())) {
+    let own = |name: &str| name == CHECKSUMS || UNLISTED.contains(&name);
+    for (name, digest) in hashes.iter().filter(|(name, _)| !own(name)) {
         match (listed.remove(name.as_str()), digest) {
             (Some(listed), Ok(found)) if listed == *found => {}
             (_, Err(why)) => return failed(why.clone(), name),

@@ -1,10 +1,11 @@
 //! The state in a PostgreSQL database that hubs share, so that none of them keeps anything itself.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use plumb_inbox::{PostgresSettings, Step, StoreFailure, Trouble, migrate_postgres};
-use sqlx::{PgPool, Postgres as Server, Transaction, migrate::Migrator};
+use sqlx::{PgExecutor, PgPool, Postgres as Server, Transaction, migrate::Migrator};
+use tokio::sync::{Mutex, MutexGuard};
 
 use super::{Change, Document, Entries, Entry, StateError, Write};
 use crate::limits::DOCUMENTS_MAX;
@@ -15,24 +16,26 @@ const TABLE: &str = "hub_migrations";
 /// other, as in one file, and entries become visible in the order of their numbers.
 const WRITER: i64 = 0x706c_756d_6268_7562;
 
-const GET: &str = "SELECT key, version, body FROM hub_document WHERE collection = $1 AND key = $2";
-const LIST: &str = "SELECT key, version, body FROM hub_document \
-    WHERE collection = $1 AND key >= $2 AND key < $3 ORDER BY key LIMIT $4";
-const INSERT: &str = "INSERT INTO hub_document (collection, key, version, body, changed_at_ms) \
-    VALUES ($1, $2, 1, $3, $4) ON CONFLICT (collection, key) DO NOTHING";
-const UPDATE: &str = "UPDATE hub_document SET version = version + 1, body = $3, changed_at_ms = $4 \
-    WHERE collection = $1 AND key = $2 AND version = $5";
-const APPEND: &str = "INSERT INTO hub_entry (topic, subject, at_ms, body) VALUES ($1, $2, $3, $4)";
-const ENTRIES: &str = "SELECT seq, at_ms, subject, body FROM hub_entry \
-    WHERE topic = $1 AND at_ms >= $2 AND seq < $3 AND ($4 = '' OR subject = $4) \
-    ORDER BY seq DESC LIMIT $5";
-const COUNT_BEFORE: &str = "SELECT COUNT(*) FROM hub_entry WHERE topic = $1 AND at_ms < $2";
-const REMOVE_BEFORE: &str = "DELETE FROM hub_entry WHERE topic = $1 AND at_ms < $2";
-const KEEP_NEWEST: &str = "DELETE FROM hub_entry WHERE topic = $1 AND seq <= \
-    (SELECT seq FROM hub_entry WHERE topic = $1 ORDER BY seq DESC LIMIT 1 OFFSET $2)";
-const REVISION: &str = "SELECT number FROM hub_revision WHERE one = 1";
-const GROW: &str = "UPDATE hub_revision SET number = number + 1 WHERE one = 1";
-const NOW: &str = "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint";
+/// A statement of this server; those of SQLite stand beside it.
+macro_rules! statement {
+    ($file:literal) => {
+        include_str!(concat!("../../queries/", $file, ".postgres.sql"))
+    };
+}
+
+const GET: &str = statement!("document/get");
+const LIST: &str = statement!("document/list");
+const INSERT: &str = statement!("document/insert");
+const UPDATE: &str = statement!("document/update");
+const APPEND: &str = statement!("entry/append");
+const ENTRIES: &str = statement!("entry/list");
+const COUNT_BEFORE: &str = statement!("entry/count_before");
+const REMOVE_BEFORE: &str = statement!("entry/remove_before");
+const KEEP_NEWEST: &str = statement!("entry/keep_newest");
+const REVISION: &str = statement!("revision/get");
+const GROW: &str = statement!("revision/grow");
+const LOCK: &str = statement!("lock");
+const NOW: &str = statement!("now");
 
 fn migrator() -> Migrator {
     sqlx::migrate!("migrations/state_postgres")
@@ -46,6 +49,8 @@ type EntryRow = (i64, i64, String, String);
 pub(super) struct Postgres {
     pool: PgPool,
     place: Arc<str>,
+    deadline: Duration,
+    first: Mutex<()>,
 }
 
 impl Postgres {
@@ -56,7 +61,7 @@ impl Postgres {
         if steps.iter().any(Step::is_pending) {
             return Err(StoreFailure::new(Trouble::NotMigrated, "opening", &place).into());
         }
-        Ok(Self { pool, place })
+        Ok(Self { pool, place, deadline: settings.deadline, first: Mutex::default() })
     }
 
     /// What is to be done to its tables; with `apply` it is done.
@@ -72,11 +77,20 @@ impl Postgres {
         collection: &str,
         key: &str,
     ) -> Result<Option<Document<String>>, StateError> {
+        self.document(collection, key, &self.pool).await
+    }
+
+    async fn document(
+        &self,
+        collection: &str,
+        key: &str,
+        from: impl PgExecutor<'_>,
+    ) -> Result<Option<Document<String>>, StateError> {
         if is_unknown(key) {
             return Ok(None);
         }
         let row: Result<Option<DocumentRow>, _> =
-            sqlx::query_as(GET).bind(collection).bind(key).fetch_optional(&self.pool).await;
+            sqlx::query_as(GET).bind(collection).bind(key).fetch_optional(from).await;
         Ok(row.map_err(|error| self.failed("reading", error))?.map(document))
     }
 
@@ -118,39 +132,16 @@ impl Postgres {
         Ok(rows.map_err(|error| self.failed("reading", error))?.into_iter().map(entry).collect())
     }
 
-    /// Answers with the revision after it.
-    pub(super) async fn commit(&self, change: &Change, now: Timestamp) -> Result<i64, StateError> {
+    /// Waits for the turn of this process, and then for that of all processes: of those that wait in one process only one
+    /// keeps a connection from those that read.
+    pub(super) async fn turn(&self) -> Result<Turn<'_>, StateError> {
         let failed = |error| self.failed("writing", error);
-        let at = now.as_millisecond();
+        let first = tokio::time::timeout(self.deadline, self.first.lock()).await;
+        let first = first.map_err(|_| failed(sqlx::Error::PoolTimedOut))?;
         let mut begun = self.pool.begin().await.map_err(failed)?;
-        sqlx::query("SELECT pg_advisory_xact_lock($1)")
-            .bind(WRITER)
-            .execute(&mut *begun)
-            .await
-            .map_err(failed)?;
-        for (collection, key, write) in &change.writes {
-            if !written(&mut begun, collection, key, write, at).await.map_err(failed)? {
-                return Err(StateError::Conflict { collection, key: key.clone() });
-            }
-        }
-        for (topic, subject, body) in &change.entries {
-            sqlx::query(APPEND)
-                .bind(topic)
-                .bind(subject)
-                .bind(at)
-                .bind(body)
-                .execute(&mut *begun)
-                .await
-                .map_err(failed)?;
-        }
-        if change.told {
-            sqlx::query(GROW).execute(&mut *begun).await.map_err(failed)?;
-        }
-        let revision = sqlx::query_scalar(REVISION).fetch_one(&mut *begun).await.map_err(failed)?;
-        begun.commit().await.map_err(|error| {
-            StateError::Server(plumb_inbox::postgres_commit_failure(&self.place, error))
-        })?;
-        Ok(revision)
+        let lock = sqlx::query(LOCK).bind(WRITER);
+        lock.execute(&mut *begun).await.map_err(failed)?;
+        Ok(Turn { begun, store: self, _first: first })
     }
 
     pub(super) async fn revision(&self) -> Result<i64, StateError> {
@@ -198,28 +189,57 @@ impl Postgres {
     }
 }
 
-/// Whether a document was as it had been read.
-async fn written(
-    begun: &mut Transaction<'static, Server>,
-    collection: &str,
-    key: &str,
-    write: &Write,
-    at: i64,
-) -> Result<bool, sqlx::Error> {
-    let done = match write {
-        Write::Insert { body } => {
-            sqlx::query(INSERT).bind(collection).bind(key).bind(body).bind(at)
+/// One transaction of the writer.
+#[derive(Debug)]
+pub(super) struct Turn<'a> {
+    begun: Transaction<'static, Server>,
+    store: &'a Postgres,
+    _first: MutexGuard<'a, ()>,
+}
+
+impl Turn<'_> {
+    pub(super) async fn get(
+        &mut self,
+        collection: &str,
+        key: &str,
+    ) -> Result<Option<Document<String>>, StateError> {
+        self.store.document(collection, key, &mut *self.begun).await
+    }
+
+    /// Answers with the revision after it.
+    pub(super) async fn commit(
+        mut self,
+        change: &Change,
+        now: Timestamp,
+    ) -> Result<i64, StateError> {
+        let failed = |error| self.store.failed("writing", error);
+        let (conn, at) = (&mut *self.begun, now.as_millisecond());
+        for (collection, key, write) in &change.writes {
+            let statement = match write {
+                Write::Insert { body } => {
+                    sqlx::query(INSERT).bind(collection).bind(key).bind(body).bind(at)
+                }
+                Write::Update { version, body } => {
+                    sqlx::query(UPDATE).bind(collection).bind(key).bind(body).bind(at).bind(version)
+                }
+            };
+            if statement.execute(&mut *conn).await.map_err(failed)?.rows_affected() == 0 {
+                return Err(StateError::Conflict { collection, key: key.clone() });
+            }
         }
-        Write::Update { version, body } => {
-            sqlx::query(UPDATE).bind(collection).bind(key).bind(body).bind(at).bind(version)
+        for (topic, subject, body) in &change.entries {
+            let entry = sqlx::query(APPEND).bind(topic).bind(subject).bind(at).bind(body);
+            entry.execute(&mut *conn).await.map_err(failed)?;
         }
-        Write::Unchanged { version } => {
-            let found: Option<DocumentRow> =
-                sqlx::query_as(GET).bind(collection).bind(key).fetch_optional(&mut **begun).await?;
-            return Ok(found.map(|(_, version, _)| version) == *version);
+        if change.told {
+            sqlx::query(GROW).execute(&mut *conn).await.map_err(failed)?;
         }
-    };
-    Ok(done.execute(&mut **begun).await?.rows_affected() > 0)
+        let revision = sqlx::query_scalar(REVISION).fetch_one(&mut *conn).await.map_err(failed)?;
+        self.begun.commit().await.map_err(|error| {
+            StateError::Server(plumb_inbox::postgres_commit_failure(&self.store.place, error))
+        })?;
+        Ok(revision)
+    }
 }
 
 /// No text of PostgreSQL holds this byte, so nothing is known by such a name.

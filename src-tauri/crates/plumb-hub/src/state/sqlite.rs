@@ -7,7 +7,7 @@ use std::{
 
 use jiff::Timestamp;
 use sqlx::{
-    SqlitePool,
+    SqliteExecutor, SqlitePool, Transaction,
     migrate::{MigrateError, Migrator},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
@@ -77,8 +77,17 @@ impl Sqlite {
         collection: &str,
         key: &str,
     ) -> Result<Option<Document<String>>, StateError> {
+        self.document(collection, key, &self.readers).await
+    }
+
+    async fn document(
+        &self,
+        collection: &str,
+        key: &str,
+        from: impl SqliteExecutor<'_>,
+    ) -> Result<Option<Document<String>>, StateError> {
         let row = sqlx::query_file!("queries/document/get.sql", collection, key)
-            .fetch_optional(&self.readers)
+            .fetch_optional(from)
             .await
             .map_err(|error| self.failed("reading", error))?;
         Ok(row.map(|row| Document { key: row.key, version: row.version, body: row.body }))
@@ -117,61 +126,10 @@ impl Sqlite {
         Ok(rows.into_iter().map(|row| entry(row.seq, row.at_ms, row.subject, row.body)).collect())
     }
 
-    /// Answers with the revision after it.
-    pub(super) async fn commit(&self, change: &Change, now: Timestamp) -> Result<i64, StateError> {
-        let failed = |error| self.failed("writing", error);
-        let at = now.as_millisecond();
-        let mut conn = self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
-        for (collection, key, write) in &change.writes {
-            let done = match write {
-                Write::Insert { body } => {
-                    sqlx::query_file!("queries/document/insert.sql", collection, key, body, at)
-                        .execute(&mut *conn)
-                        .await
-                }
-                Write::Update { version, body } => {
-                    sqlx::query_file!(
-                        "queries/document/update.sql",
-                        collection,
-                        key,
-                        body,
-                        at,
-                        version
-                    )
-                    .execute(&mut *conn)
-                    .await
-                }
-                Write::Unchanged { version } => {
-                    let found = sqlx::query_file!("queries/document/get.sql", collection, key)
-                        .fetch_optional(&mut *conn)
-                        .await
-                        .map_err(failed)?;
-                    if found.map(|row| row.version) != *version {
-                        return Err(StateError::Conflict { collection, key: key.clone() });
-                    }
-                    continue;
-                }
-            };
-            if done.map_err(failed)?.rows_affected() == 0 {
-                return Err(StateError::Conflict { collection, key: key.clone() });
-            }
-        }
-        for (topic, subject, body) in &change.entries {
-            sqlx::query_file!("queries/entry/append.sql", topic, subject, at, body)
-                .execute(&mut *conn)
-                .await
-                .map_err(failed)?;
-        }
-        if change.told {
-            let grown = sqlx::query_file!("queries/revision/grow.sql").execute(&mut *conn).await;
-            grown.map_err(failed)?;
-        }
-        let revision = sqlx::query_file!("queries/revision/get.sql")
-            .fetch_one(&mut *conn)
-            .await
-            .map_err(failed)?;
-        conn.commit().await.map_err(failed)?;
-        Ok(revision.number)
+    /// Waits for the one writer, of this process and of others.
+    pub(super) async fn turn(&self) -> Result<Turn<'_>, StateError> {
+        let begun = self.writer.begin_with("BEGIN IMMEDIATE").await;
+        Ok(Turn { begun: begun.map_err(|error| self.failed("writing", error))?, store: self })
     }
 
     pub(super) async fn revision(&self) -> Result<i64, StateError> {
@@ -215,6 +173,73 @@ impl Sqlite {
 
     fn failed(&self, doing: &'static str, error: sqlx::Error) -> StateError {
         StateError::Sqlite { doing, path: self.path.clone(), error }
+    }
+}
+
+/// One transaction of the writer.
+#[derive(Debug)]
+pub(super) struct Turn<'a> {
+    begun: Transaction<'static, sqlx::Sqlite>,
+    store: &'a Sqlite,
+}
+
+impl Turn<'_> {
+    pub(super) async fn get(
+        &mut self,
+        collection: &str,
+        key: &str,
+    ) -> Result<Option<Document<String>>, StateError> {
+        self.store.document(collection, key, &mut *self.begun).await
+    }
+
+    /// Answers with the revision after it.
+    pub(super) async fn commit(
+        mut self,
+        change: &Change,
+        now: Timestamp,
+    ) -> Result<i64, StateError> {
+        let failed = |error| self.store.failed("writing", error);
+        let (conn, at) = (&mut *self.begun, now.as_millisecond());
+        for (collection, key, write) in &change.writes {
+            let done = match write {
+                Write::Insert { body } => {
+                    sqlx::query_file!("queries/document/insert.sql", collection, key, body, at)
+                        .execute(&mut *conn)
+                        .await
+                }
+                Write::Update { version, body } => {
+                    sqlx::query_file!(
+                        "queries/document/update.sql",
+                        collection,
+                        key,
+                        body,
+                        at,
+                        version
+                    )
+                    .execute(&mut *conn)
+                    .await
+                }
+            };
+            if done.map_err(failed)?.rows_affected() == 0 {
+                return Err(StateError::Conflict { collection, key: key.clone() });
+            }
+        }
+        for (topic, subject, body) in &change.entries {
+            sqlx::query_file!("queries/entry/append.sql", topic, subject, at, body)
+                .execute(&mut *conn)
+                .await
+                .map_err(failed)?;
+        }
+        if change.told {
+            let grown = sqlx::query_file!("queries/revision/grow.sql").execute(&mut *conn).await;
+            grown.map_err(failed)?;
+        }
+        let revision = sqlx::query_file!("queries/revision/get.sql")
+            .fetch_one(&mut *conn)
+            .await
+            .map_err(failed)?;
+        self.begun.commit().await.map_err(failed)?;
+        Ok(revision.number)
     }
 }
 

@@ -70,14 +70,10 @@ async fn conforms(place: &Place) {
     assert_eq!(body(&state, MAIL, "b/1").await, None);
     let stale = Change::default().put(LOCK, "eu", Some(7), &one);
     assert!(matches!(state.commit(&stale, at(1)).await, Err(StateError::Conflict { .. })));
-    let second =
-        Change::default().put(LOCK, "eu", Some(1), &json!(2)).unchanged(DESIRED, "eu", None);
+    let second = Change::default().put(LOCK, "eu", Some(1), &json!(2));
     state.commit(&second, at(2)).await.expect("seen");
     assert_eq!(body(&state, LOCK, "eu").await, Some((2, json!(2))));
-    for (seen, fine) in [(Some(1), false), (None, false), (Some(2), true)] {
-        let rests = Change::default().unchanged(LOCK, "eu", seen).log(DEPLOYMENT, "eu", &seen);
-        assert_eq!(state.commit(&rests, at(3)).await.is_ok(), fine, "{seen:?}");
-    }
+    decided(&state).await;
     let here = json!({});
     for key in ["plan-a/2", "plan-a/1", "plan-a", "plan-b/1", "plan-a/\u{e9}"] {
         let put = Change::default().put(MAIL, key, None, &here);
@@ -123,6 +119,21 @@ async fn entries(state: &State) {
     assert_eq!(of(|_| {}).await, [4, 3]);
 }
 
+/// A decision sees what it rests on, and one that refuses leaves nothing and lets the next one have its turn.
+async fn decided(state: &State) {
+    let no =
+        Err::<(i32, Change), _>(StateError::Conflict { collection: LOCK, key: "no".to_owned() });
+    let refused = state.change(LOCK, "eu", at(3), |_: Option<i32>| no).await;
+    assert!(matches!(&refused, Err(StateError::Conflict { key, .. }) if key == "no"));
+    let beside = state.change_under((LOCK, DESIRED), "eu", at(3), |under, known| {
+        assert_eq!((under, known), (Some(2), None::<i32>));
+        Ok::<_, StateError>((5, Change::default().log(DEPLOYMENT, "eu", &5)))
+    });
+    assert_eq!(beside.await.expect("decided"), 5);
+    assert_eq!(body(state, LOCK, "eu").await, Some((2, json!(2))), "left as it was");
+    assert_eq!(body(state, DESIRED, "eu").await, Some((1, json!(5))));
+}
+
 /// What others serve is told to them, and what they do not serve is not.
 async fn changes(state: &State) {
     let mut told = state.changes();
@@ -130,7 +141,7 @@ async fn changes(state: &State) {
     let quiet = Change::default().put(IDENTITY, "ada", None, &1);
     state.commit(&quiet, at(30)).await.expect("new");
     assert!(!told.has_changed().expect("it is open"));
-    let loud = Change::default().put(DESIRED, "eu", None, &1);
+    let loud = Change::default().put(DESIRED, "us", None, &1);
     state.commit(&loud, at(31)).await.expect("new");
     assert!(told.has_changed().expect("it is open"));
 }

@@ -109,6 +109,7 @@ export class FakeRunbooks {
       steps: steps.map(({ id, title, kind, phase = null, within = null, arm = null, wayBack = false, mutates = false, maySkip = false }) => ({ id, title, kind, phase, within, arm, way_back: wayBack, mutates, may_skip: maySkip, state: 'waiting', attempt: 0, asks: null, detail: '', by: null, started_at_ms: null, ended_at_ms: null })),
       waiting: [],
       artifacts: `/home/ops/.local/share/plumbline/artifacts/${file.replace('.md', '')}/20261114T092218Z`,
+      dashboard: file === 'supersedes-backfill.md' ? 'https://grafana.example/d/plumb-019b2f10' : null,
       plan_hash: digest(file),
       journal_events: 4,
     };

@@ -3,11 +3,11 @@
 use plumb_evidence::{
     Capture, CaptureError, RunPart,
     capture::Captured,
-    manifest::{ROSTER, run_folder},
+    manifest::{ROSTER, run_folder, states_of},
     name::safe_part,
 };
 use plumb_fleet::RunId;
-use plumb_journal::{certificate::JournalRef, fold};
+use plumb_journal::{StateHashes, certificate::JournalRef, fold};
 use plumb_redact::Form;
 use serde::Serialize;
 
@@ -39,6 +39,8 @@ impl App {
             self.run_evidence(&mut capture, run).await?;
         }
         self.fleet_evidence(&mut capture, request, scope).await?;
+        self.history_evidence(&mut capture, scope).await?;
+        self.alert_evidence(&mut capture, request, scope).await?;
         let mut capture = self.node_evidence(capture, request, scope).await?;
         let page = page::page(self, &mut capture, request, scope).await?;
         capture.composed(plumb_evidence::manifest::REPORT, page.as_bytes()).map_err(wrong)?;
@@ -76,6 +78,13 @@ impl App {
         std::fs::remove_file(&file).map_err(|error| {
             AppError::new(Code::Other, format!("{file}: {error}"), "look at the folder's rights")
         })?;
+        if is_in {
+            let mut hashes = StateHashes::default();
+            let marks = entries.iter().map(|entry| {
+                serde_json::to_vec(&hashes.take(entry)).expect("digests always serialise")
+            });
+            capture.take_lines("states", &states_of(run), marks).map_err(wrong)?;
+        }
         let bytes = plan.canonical_bytes();
         capture.bound("plan", Form::Json, &of_run("plan.json"), &bytes).map_err(wrong)?;
         let (approvals, asked, certificate) = {
@@ -149,6 +158,9 @@ impl App {
             "environment": current.fleet.environment,
             "snapshot": current.snapshot.id,
             "taken_at": current.snapshot.taken_at,
+            "thresholds": current.fleet.thresholds,
+            "desired": current.fleet.desired,
+            "desired_by_node": current.fleet.desired_by_node,
             "nodes": nodes,
         });
         take(capture, "fleet", "fleet/fleet.json", &fleet).map_err(wrong)?;
@@ -173,7 +185,7 @@ impl App {
             let line = serde_json::json!({
                 "snapshot": sweep.snapshot, "taken_at": sweep.taken_at,
                 "started_at": sweep.meta.started_at, "finished_at": sweep.meta.finished_at,
-                "nodes": sweep.nodes, "answered": sweep.answered,
+                "nodes": sweep.nodes, "answered": sweep.answered, "ages": sweep.ages,
             });
             line.to_string().into_bytes()
         });

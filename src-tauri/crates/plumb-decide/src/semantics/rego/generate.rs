@@ -130,11 +130,21 @@ impl Outline {
         let reached: BTreeSet<usize> = held.iter().flatten().copied().collect();
         let wants: Vec<&Want> =
             self.definitions.iter().flat_map(|definition| &definition.wants).collect();
-        let mut both_ways = 0;
+        // Many conditions look at one place, and many cases have the same there.
+        let mut found = BTreeMap::<&Place, BTreeMap<String, Vec<&Value>>>::new();
         for want in &wants {
-            let seen = |holds: bool| cases.iter().any(|case| want.holds(&case.input) == holds);
-            both_ways += usize::from(seen(true) && seen(false));
+            found.entry(&want.place).or_insert_with(|| {
+                let there = cases.iter().map(|case| want.place.values(&case.input));
+                there.map(|values| (json!(values).to_string(), values)).collect()
+            });
         }
+        let both_ways = wants
+            .iter()
+            .filter(|want| {
+                let seen = |holds| found[&want.place].values().any(|one| want.holds(one) == holds);
+                seen(true) && seen(false)
+            })
+            .count();
         let not_reached: BTreeSet<String> = self
             .definitions
             .iter()

@@ -210,11 +210,9 @@ fn other_than(values: &[Value]) -> Value {
 }
 
 impl Want {
-    /// Whether it holds for an input.
-    pub fn holds(&self, input: &Value) -> bool {
-        let comes_true =
-            self.place.values(input).into_iter().any(|value| self.wish.comes_true(value));
-        comes_true != self.negated
+    /// Whether it holds for an input that has these values at its place.
+    pub(super) fn holds(&self, values: &[&Value]) -> bool {
+        values.iter().any(|value| self.wish.comes_true(value)) != self.negated
     }
 
     /// A value with which it holds; nothing where leaving the place out is the way.
@@ -225,7 +223,7 @@ impl Want {
 
 impl Place {
     /// What stands there: several where the way goes through a list.
-    fn values<'a>(&self, input: &'a Value) -> Vec<&'a Value> {
+    pub(super) fn values<'a>(&self, input: &'a Value) -> Vec<&'a Value> {
         self.0.iter().fold(vec![input], |values, segment| {
             let next = values.into_iter().flat_map(|value| match (segment, value) {
                 (Segment::Name(name), Value::Object(members)) => {
