@@ -208,7 +208,7 @@ async fn open(
     if let Some(file) = fleet_file {
         app.add_fleet(file.as_str()).await.map_err(told).context("opening the fleet file")?;
     }
-    let console = Console::new(app);
+    let console = Console::new(&app);
     if let Some(file) = evidence {
         let opened = console.open_evidence(&file, key.as_deref()).await;
         opened.map_err(told).context("opening the evidence")?;

@@ -140,6 +140,11 @@ impl Window {
         bail!("{text:?} was not shown; the page says: {}", self.text().await)
     }
 
+    /// What a script of the page tells when it is done: its last argument is the function to tell it with.
+    pub async fn measured(&self, script: &str) -> Result<serde_json::Value> {
+        self.client.execute_async(script, Vec::new()).await.context("measuring in the page")
+    }
+
     /// Everything the page shows now.
     pub async fn text(&self) -> String {
         let text = self.client.execute("return document.body.innerText", Vec::new()).await;
@@ -219,6 +224,12 @@ impl Window {
     pub async fn screenshot(&self, file: &Path) -> Result<()> {
         let picture = self.client.screenshot().await.context("taking a picture")?;
         std::fs::write(file, picture).with_context(|| format!("writing {}", file.display()))
+    }
+
+    /// Takes a picture where `PLUMB_SCREENSHOTS` names a folder for them.
+    pub async fn picture(&self, name: &str) -> Result<()> {
+        let Some(folder) = std::env::var_os("PLUMB_SCREENSHOTS") else { return Ok(()) };
+        self.screenshot(&Path::new(&folder).join(format!("story-{name}.png"))).await
     }
 
     /// Ends the program as a power cut would.

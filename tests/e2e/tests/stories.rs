@@ -15,6 +15,7 @@ use e2e_tests::{
     program::program,
     window::{CONTROL, ENTER, quoted},
 };
+use observability_tests::{MonitorPrograms, Watched, monitors::TOLD_WITHIN};
 use tempfile::TempDir;
 
 /// The demo's node that runs other signed content under the desired version.
@@ -308,6 +309,68 @@ async fn the_last_known_fleet_is_there_with_every_node_dead() -> Result<()> {
     window.see(DIVERGED).await?;
     row_says(&window, DIVERGED, "Unreachable").await?;
     window.find(&format!("{}[contains(., '2.0.0')]", row(DIVERGED))).await?;
+    window.quit().await
+}
+
+/// A line of the inbox that says all of these.
+fn told(words: &[&str]) -> String {
+    let says: String =
+        words.iter().map(|word| format!("[contains(., {})]", quoted(word))).collect();
+    format!("//table[@aria-label='Alerts']/tbody/tr{says}")
+}
+
+/// Prometheus scrapes, the Alertmanager tells the hub, and whoever is on call does the rest in the window.
+#[tokio::test]
+async fn an_alert_of_the_monitors_is_claimed_triaged_and_closed_as_an_incident() -> Result<()> {
+    let Some(monitors) = MonitorPrograms::found() else { return Ok(()) };
+    let (state, folder) = (TempDir::new()?, TempDir::new()?);
+    let demo = Demo::start(state.path())?;
+    let _monitors = monitors.watch(&Watched {
+        folder: folder.path(),
+        nodes: demo.urls(),
+        hub: demo.hub()?,
+        token: &demo.monitor_token()?,
+    })?;
+    let file = demo.fleet_file_with_hub()?;
+    let window = Window::open(Launch { fleet_file: Some(&file), ..Launch::default() }).await?;
+    window.see("LIVE").await?;
+    window.press_outside_fields('4').await?;
+    // The console's own sweeps tell of another thing of the same kind, about the fleet.
+    window.see_within("policy-nodes", TOLD_WITHIN).await?;
+    let alert = told(&["policy-nodes", "PolicyVersionMismatch", "New", "nobody"]);
+    window.picture("alert-new").await?;
+    window.click(&alert).await?;
+    window.find("//aside[starts-with(@aria-label, 'Alert ')]").await?;
+    window.see("alertmanager/hub").await?;
+    window.picture("alert-open").await?;
+
+    window.press_outside_fields('c').await?;
+    window.find(&told(&["policy-nodes", "Processing", "you"])).await?;
+    window.picture("alert-claimed").await?;
+
+    window.press_outside_fields('t').await?;
+    window.fill("Note (may be empty)", "two versions at once").await?;
+    window.picture("alert-triage").await?;
+    window.chord(&[CONTROL], ENTER).await?;
+    window.closed().await?;
+    window.click_button("Show the incident").await?;
+    window.find("//article[starts-with(@aria-label, 'Incident ')]").await?;
+    window.see("Triage ran for alrt_").await?;
+    window.see("drift groups").await?;
+    window.picture("incident-open").await?;
+    window.click("//summary[normalize-space()='What was frozen']").await?;
+    // The demo's node that runs other content under the desired version stands among what drifted.
+    window.see(DIVERGED).await?;
+    window.picture("incident-frozen").await?;
+
+    window.click_button("Mitigating").await?;
+    window.see("mitigating").await?;
+    window.click_button("Close…").await?;
+    window.fill("How it ended", "every node was brought to one version").await?;
+    window.chord(&[CONTROL], ENTER).await?;
+    window.closed().await?;
+    window.see("every node was brought to one version").await?;
+    window.picture("incident-closed").await?;
     window.quit().await
 }
 

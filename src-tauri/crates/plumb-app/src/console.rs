@@ -44,7 +44,7 @@ struct Shown {
 }
 
 impl Console {
-    pub fn new(live: App) -> Self {
+    pub fn new(live: &App) -> Self {
         let console = Self(Arc::new(Inner {
             live: live.clone(),
             front: RwLock::default(),
@@ -53,7 +53,7 @@ impl Console {
             number: AtomicU64::new(0),
             topics: broadcast::Sender::new(HEARD_MAX),
         }));
-        console.forward(&live);
+        console.forward(live);
         console
     }
 

@@ -66,6 +66,24 @@ fn of<T: JsonSchema>() -> Schema {
 
 /// Names and schemas of all documents.
 pub fn schemas() -> Vec<(&'static str, Schema)> {
+    let mut all = of_commands();
+    all.extend(of_evidence());
+    all.sort_by_key(|(name, _)| *name);
+    all
+}
+
+fn of_evidence() -> Vec<(&'static str, Schema)> {
+    vec![
+        ("evidence", of::<EvidenceVerdictView>()),
+        ("evidence-capture", of::<CaptureView>()),
+        ("evidence-contents", of::<EvidenceContentsView>()),
+        ("evidence-diff", of::<EvidenceDiffView>()),
+        ("evidence-sealed", of::<SealedView>()),
+        ("evidence-stamp", of::<StampDocument>()),
+    ]
+}
+
+fn of_commands() -> Vec<(&'static str, Schema)> {
     vec![
         ("action", of::<ActionDocument>()),
         ("active", of::<ActiveDocument>()),
@@ -94,12 +112,6 @@ pub fn schemas() -> Vec<(&'static str, Schema)> {
         ("error", of::<ErrorDocument>()),
         ("evaluation", of::<EvaluationView>()),
         ("history", of::<HistoryView>()),
-        ("evidence", of::<EvidenceVerdictView>()),
-        ("evidence-capture", of::<CaptureView>()),
-        ("evidence-contents", of::<EvidenceContentsView>()),
-        ("evidence-diff", of::<EvidenceDiffView>()),
-        ("evidence-sealed", of::<SealedView>()),
-        ("evidence-stamp", of::<StampDocument>()),
         ("fleet", of::<MembersView>()),
         ("fleets", of::<FleetsDocument>()),
         ("help", of::<HelpDocument>()),

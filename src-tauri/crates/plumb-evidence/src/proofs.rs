@@ -58,6 +58,8 @@ pub enum AttachError {
     Archive(#[from] ArchiveError),
     #[error("it is not sealed: {ENVELOPE} is missing")]
     Unsealed,
+    #[error("it has another seal than the one the proof is about")]
+    Another,
     #[error("it has {name} already")]
     There { name: &'static str },
     #[error("{bytes} bytes are more than the {max} that are read of {name}")]
@@ -71,21 +73,33 @@ pub fn envelope(path: &Utf8Path) -> Result<Vec<u8>, AttachError> {
     sealed(path).map(|(_, envelope)| envelope)
 }
 
-/// Puts a proof into an archive: a new file takes the place of the old one when it is whole.
-pub fn attach(path: &Utf8Path, proof: Proof, bytes: &[u8]) -> Result<(), AttachError> {
+/// Puts a proof over an envelope into the archive that has it: a new file takes the place of the old one when it is
+/// whole. A proof of the same kind that is there stays, unless it is to be replaced.
+pub fn attach(
+    path: &Utf8Path,
+    proof: Proof,
+    (envelope, bytes): (&[u8], &[u8]),
+    replace: bool,
+) -> Result<(), AttachError> {
+    let path = &path.canonicalize_utf8().unwrap_or_else(|_| path.to_owned());
     let wrong = |error| AttachError::File { path: path.to_owned(), error };
     let (name, max) = (proof.name(), proof.bytes_max());
     if bytes.len() > max {
         return Err(AttachError::TooLong { name, bytes: bytes.len(), max });
     }
-    let (archive, _) = sealed(path)?;
-    if archive.find(name).is_some() {
+    let (archive, found) = sealed(path)?;
+    if found != envelope {
+        return Err(AttachError::Another);
+    }
+    if archive.find(name).is_some() && !replace {
         return Err(AttachError::There { name });
     }
     let folder = path.parent().filter(|folder| !folder.as_str().is_empty());
     let folder = folder.unwrap_or(Utf8Path::new("."));
     let mut fresh = tempfile::NamedTempFile::new_in(folder).map_err(wrong)?;
+    let mode = std::fs::metadata(path).map_err(wrong)?.permissions();
     write(&archive, (name, bytes), fresh.as_file_mut())?;
+    fresh.as_file().set_permissions(mode).map_err(wrong)?;
     fresh.as_file().sync_all().map_err(wrong)?;
     fresh.persist(path).map_err(|refused| wrong(refused.error))?;
     sync_folder(folder).map_err(wrong)
@@ -113,7 +127,7 @@ fn write<S: Source>(
     }
     zip.start_file(name, options(CompressionMethod::Deflated))?;
     zip.write_all(bytes).map_err(ZipError::Io)?;
-    for entry in after {
+    for entry in after.iter().filter(|entry| entry.name.as_str() != name) {
         copy(archive, entry, &mut zip)?;
     }
     zip.finish()?.flush().map_err(ZipError::Io)?;

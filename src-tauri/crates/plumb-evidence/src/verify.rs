@@ -12,6 +12,7 @@ use std::{fs::File, io, sync::Arc};
 
 use camino::Utf8Path;
 use jiff::Timestamp;
+use plumb_fleet::FleetId;
 use plumb_trust::{
     Identity, SigstoreRoot,
     dsse::{KeyId, PublicKey},
@@ -39,7 +40,10 @@ pub struct Trust {
 /// Authorities and identities that may vouch for a seal beside its signer.
 #[derive(Debug)]
 pub struct ProofTrust {
-    pub root: Arc<SigstoreRoot>,
+    /// Only for evidence of this fleet; of any where it is not given.
+    pub fleet: Option<FleetId>,
+    /// Who counts, or why that cannot be read.
+    pub root: Result<Arc<SigstoreRoot>, String>,
     /// Who may have made a Sigstore bundle.
     pub identities: Vec<Identity>,
     pub now: Timestamp,
@@ -257,8 +261,9 @@ pub fn verify_archive<S: Source>(archive: &Archive<S>, bytes: u64, trust: &Trust
         format!("{} entries, no byte beside them", archive.entries().len()),
     )];
     findings.push(signed.finding.clone());
-    findings.extend(proofs::check(archive, trust));
-    findings.extend(contents::signer(&signed, roster.as_ref(), trust));
+    let (proofs, stamped) = proofs::check(archive, signed.evidence(), trust);
+    findings.extend(proofs);
+    findings.extend(contents::signer(&signed, roster.as_ref(), stamped, trust));
     findings.extend(listed);
     findings.push(contents::checksums(archive, &hashes));
     findings.extend(runs::check(

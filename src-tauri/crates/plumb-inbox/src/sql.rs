@@ -12,7 +12,8 @@ use serde::Deserialize;
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
-pub(crate) use door::{Bind, Door, Server, within};
+pub use door::within;
+pub(crate) use door::{Bind, Door, Server};
 use row::{AlertRow, EventRow, IncidentRow, Moment, SignatureRow};
 use statements as s;
 

@@ -58,13 +58,24 @@ pub async fn named_proofs(
     signer: Option<(&str, &str)>,
     now: Timestamp,
 ) -> Result<Arc<ProofTrust>, AppError> {
-    let root = trusted_root(root).await?;
+    let root = Ok(trusted_root(root).await?);
     let identities = signer.map(|(name, issuer)| Identity::exact(name, issuer));
-    Ok(Arc::new(ProofTrust { root, identities: identities.into_iter().collect(), now }))
+    Ok(Arc::new(ProofTrust {
+        fleet: None,
+        root,
+        identities: identities.into_iter().collect(),
+        now,
+    }))
 }
 
 /// Asks an authority to stamp sealed evidence, and puts its answer into the archive once it holds.
-pub async fn stamp_evidence(path: &Utf8Path, by: &Authority) -> Result<StampView, AppError> {
+///
+/// With `replace` a timestamp that is there makes room.
+pub async fn stamp_evidence(
+    path: &Utf8Path,
+    by: &Authority,
+    replace: bool,
+) -> Result<StampView, AppError> {
     let sealed = path.to_owned();
     let seal =
         blocking(move || envelope(&sealed).map_err(|error| refused(&sealed, &error))).await?;
@@ -77,7 +88,8 @@ pub async fn stamp_evidence(path: &Utf8Path, by: &Authority) -> Result<StampView
         })?;
     let file = path.to_owned();
     blocking(move || {
-        attach(&file, Proof::Timestamp, &answer).map_err(|error| refused(&file, &error))
+        attach(&file, Proof::Timestamp, (&seal, &answer), replace)
+            .map_err(|error| refused(&file, &error))
     })
     .await?;
     info!(%path, by = by.url, "evidence stamped");
@@ -85,7 +97,11 @@ pub async fn stamp_evidence(path: &Utf8Path, by: &Authority) -> Result<StampView
 }
 
 /// Puts a Sigstore bundle that somebody made of the seal into the archive. Whether it holds is a matter of verification.
-pub async fn attach_bundle(path: &Utf8Path, bundle: &Utf8Path) -> Result<(), AppError> {
+pub async fn attach_bundle(
+    path: &Utf8Path,
+    bundle: &Utf8Path,
+    replace: bool,
+) -> Result<(), AppError> {
     let (path, bundle) = (path.to_owned(), bundle.to_owned());
     blocking(move || {
         let hint = "name the bundle that `cosign sign-blob --bundle` wrote";
@@ -99,7 +115,9 @@ pub async fn attach_bundle(path: &Utf8Path, bundle: &Utf8Path) -> Result<(), App
         let text = text.ok_or_else(|| refused_file("too long for a bundle".to_owned()))?;
         serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(&text)
             .map_err(|error| refused_file(format!("no Sigstore bundle: {error}")))?;
-        attach(&path, Proof::Sigstore, &text).map_err(|error| refused(&path, &error))
+        let seal = envelope(&path).map_err(|error| refused(&path, &error))?;
+        attach(&path, Proof::Sigstore, (&seal, &text), replace)
+            .map_err(|error| refused(&path, &error))
     })
     .await
 }
@@ -124,29 +142,40 @@ impl App {
         }
         let stamped = match self.evidence_authority(&sealed.fleet).await {
             Ok(None) => return,
-            Ok(Some(authority)) => stamp_evidence(Utf8Path::new(&sealed.file), &authority).await,
+            Ok(Some(authority)) => {
+                stamp_evidence(Utf8Path::new(&sealed.file), &authority, false).await
+            }
             Err(error) => Err(error),
         };
         match stamped {
-            Ok(stamp) => sealed.stamp = Some(stamp),
+            Ok(stamp) => {
+                sealed.stamp = Some(stamp);
+                sealed.entries += 1;
+                if let Ok(file) = std::fs::metadata(&sealed.file) {
+                    sealed.bytes = file.len();
+                }
+            }
             Err(error) => sealed.not_stamped = Some(format!("{}; {}", error.message, error.hint)),
         }
     }
 
     /// Whose proofs over a seal count on this machine: what its fleets name.
-    pub(crate) async fn evidence_proofs(&self) -> Result<Vec<Arc<ProofTrust>>, AppError> {
+    pub(crate) async fn evidence_proofs(&self) -> Vec<Arc<ProofTrust>> {
         let mut all = Vec::new();
         for state in self.fleet_states() {
             let Ok(loaded) = &state.loaded else { continue };
             let entry = &loaded.fleet.evidence;
             let Some(file) = &entry.trusted_root else { continue };
-            let root = trusted_root(&folder_of(&state.file).join(file)).await?;
+            let root = trusted_root(&folder_of(&state.file).join(file)).await;
+            let root =
+                root.map_err(|error| format!("whom {} trusts: {}", state.name, error.message));
             let signers = entry.signers.iter();
             let identities =
                 signers.map(|one| Identity::exact(&one.identity, &one.issuer)).collect();
-            all.push(Arc::new(ProofTrust { root, identities, now: self.now() }));
+            let fleet = Some(state.name.clone());
+            all.push(Arc::new(ProofTrust { fleet, root, identities, now: self.now() }));
         }
-        Ok(all)
+        all
     }
 }
 
@@ -174,7 +203,7 @@ async fn asked(url: &str, seal: &[u8]) -> Result<Vec<u8>, AppError> {
 
 fn refused(path: &Utf8Path, error: &AttachError) -> AppError {
     let hint = match error {
-        AttachError::There { .. } => "it stays as it is; take the proof that is there",
+        AttachError::There { .. } => "it stays as it is; --replace puts the new one in its place",
         AttachError::Unsealed => "seal it first: `plumb evidence seal`",
         _ => "look whether the file can be read and its folder written",
     };

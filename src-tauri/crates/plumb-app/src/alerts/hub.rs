@@ -265,7 +265,11 @@ impl HubInbox {
         let there = board.now.unwrap_or(now);
         // Before anything is told or read: whoever claimed should hold it before anybody else looks.
         let claims = asking::settle(hub, before.claims.clone(), there, now).await?;
-        let not_told = asking::tell(hub, drafts).await?;
+        let not_told = if drafts.is_empty() {
+            before.not_told.clone()
+        } else {
+            asking::tell(hub, drafts).await?
+        };
         let listed = Mirror::of(asking::everything(hub).await?);
         // What moved while the pages were read may stand on none of them.
         let (moved, place) = asking::changes_since(hub, there).await?;

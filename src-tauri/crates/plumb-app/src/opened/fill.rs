@@ -60,7 +60,7 @@ impl App {
         let newest = contents.sweeps.iter().rev().find(|sweep| sweep.finished_at <= at);
         let sweep = newest.copied().unwrap_or(SweepMeta { started_at: at, finished_at: at });
         let mut cache = self.cache().write().await?;
-        for content in &contents.contents {
+        for content in &contents.policies {
             plumb_store::contents::insert(&mut cache, content, at).await?;
         }
         // The log of the archive, and not a second one that begins with the capture.

@@ -54,7 +54,7 @@ pub(super) struct Contents {
     pub(super) states: BTreeMap<RunId, Vec<StateMark>>,
     pub(super) desired: Vec<DesiredChange>,
     pub(super) catalogue: Vec<CatalogueEntry>,
-    pub(super) contents: Vec<Content>,
+    pub(super) policies: Vec<Content>,
     pub(super) changes: Vec<FleetChange>,
     pub(super) reloads: Vec<FleetReload>,
     pub(super) sweeps: Vec<SweepMeta>,
@@ -167,7 +167,7 @@ impl Contents {
             states,
             desired: desired.collect(),
             catalogue: optional(archive, CATALOGUE)?.unwrap_or_default(),
-            contents: contents(archive)?,
+            policies: policies(archive)?,
             changes,
             reloads: lines(archive, RELOADS)?,
             sweeps,
@@ -305,7 +305,7 @@ struct CapturedEntry<'a> {
     hash: plumb_fleet::Digest,
 }
 
-fn contents(archive: &Archive<FileSource>) -> Result<Vec<Content>, AppError> {
+fn policies(archive: &Archive<FileSource>) -> Result<Vec<Content>, AppError> {
     let folder = |name: &EntryName| name.folder() == CONTENTS;
     let names = archive.entries().iter().map(|entry| &entry.name).filter(|name| folder(name));
     let mut all = Vec::new();

@@ -11,6 +11,8 @@ use crate::{
 
 /// Between two questions to a hub that answers at once: more is work for the window, not knowledge.
 const PAUSE: Duration = Duration::from_millis(100);
+/// Before a hub is asked again that did not decide about a claim, such as one that had too many requests.
+const UNDECIDED: Duration = Duration::from_secs(5);
 /// Before a hub is asked again that did not answer, at first and at most.
 const AWAY_FIRST: Duration = Duration::from_secs(1);
 const AWAY_MAX: Duration = Duration::from_secs(30);
@@ -42,8 +44,15 @@ impl App {
                         self.announce([Topic::Alerts]);
                     }
                     away = AWAY_FIRST;
-                    // A hub that tells no changes is read with each sweep.
-                    if inbox.seen().place.is_some() { PAUSE } else { AWAY_MAX }
+                    if inbox.seen().place.is_none() {
+                        // A hub that tells no changes is read with each sweep.
+                        AWAY_MAX
+                    } else if inbox.tentative().is_empty() {
+                        PAUSE
+                    } else {
+                        // It answers, and does not decide: everything is read for each try.
+                        UNDECIDED
+                    }
                 }
                 Err(error) => {
                     debug!(%error, "the hub is not heard");

@@ -48,7 +48,7 @@ async fn sealed(world: &World) -> (Utf8PathBuf, String) {
 async fn reviewer(world: &World) -> Console {
     let options =
         AppOptions { console_key: throw_away_key(), ..AppOptions::command(world.path("reviewer")) };
-    Console::new(App::open(options).await.expect("the files open"))
+    Console::new(&App::open(options).await.expect("the files open"))
 }
 
 async fn world() -> World {
@@ -103,7 +103,7 @@ async fn a_reviewer_sees_what_the_operator_saw_at_each_step() {
 
     // Before the run nodes ran the first version, and nothing of the run is there.
     let before = front.show_evidence_step(0).await.expect("a moment");
-    assert!(before.sweep.is_none() || before.sweep.is_some_and(|sweep| sweep.total == 2));
+    assert!(before.sweep.is_none_or(|sweep| sweep.total == 2));
     assert!(front.runs("eu").await.expect("runs").is_empty());
     let fleet = front.fleet_overview("eu", &page("")).await.expect("a fleet");
     let versions: Vec<_> = fleet.rows.iter().map(|row| row.version.clone()).collect();

@@ -51,7 +51,8 @@ pub(crate) enum Evidence {
     /// Collect a run, or a fleet as it stands, without secrets, and seal it
     #[command(
         after_help = "What cannot be collected is listed with the reason, and the rest is sealed.\n\
-        Exit codes: 0 sealed, 5 a planted secret got through, or nothing could be written."
+        Exit codes: 0 sealed, 1 sealed without the timestamp that the fleet asks for, 5 a planted secret got through, or \
+        nothing could be written."
     )]
     Capture(Capture),
     /// Seal a folder that `evidence capture --draft` filled
@@ -177,6 +178,9 @@ pub(crate) struct Stamp {
     /// Attach this Sigstore bundle instead
     #[arg(long, value_name = "FILE", conflicts_with = "authority")]
     sigstore_bundle: Option<Utf8PathBuf>,
+    /// Put it in the place of one that is there
+    #[arg(long)]
+    replace: bool,
 }
 
 /// What was put into an archive: a timestamp, or a Sigstore bundle.
@@ -245,7 +249,7 @@ impl Capture {
                     let sealed = app.seal_evidence(&folder, path, &sealer).await?;
                     removed(&folder)?;
                     session.out.show(&sealed, |out| told(out, &sealed, Some(&captured)));
-                    return Ok(Exit::Fine);
+                    return Ok(Exit::fine_if(sealed.not_stamped.is_none()));
                 }
                 if self.preview {
                     removed(&folder)?;
@@ -272,7 +276,7 @@ impl SealArgs {
                 let sealer = sealer(&self.key, app)?;
                 let sealed = app.seal_evidence(&self.folder, &self.output, &sealer).await?;
                 session.out.show(&sealed, |out| told(out, &sealed, None));
-                Ok(Exit::Fine)
+                Ok(Exit::fine_if(sealed.not_stamped.is_none()))
             })
             .await
     }
@@ -332,7 +336,7 @@ impl Verify {
 impl Stamp {
     async fn run(&self, session: Session<'_>) -> Outcome {
         if let Some(bundle) = &self.sigstore_bundle {
-            attach_bundle(&self.file, bundle).await?;
+            attach_bundle(&self.file, bundle, self.replace).await?;
             let done = StampDocument { file: self.file.to_string(), stamp: None };
             session.out.show(&done, |out| {
                 out.say(format!("{} has the bundle; `plumb evidence verify` judges it", done.file));
@@ -358,7 +362,7 @@ impl Stamp {
     }
 
     async fn stamped(&self, out: &Output, by: &Authority) -> Outcome {
-        let StampView { by, at } = stamp_evidence(&self.file, by).await?;
+        let StampView { by, at } = stamp_evidence(&self.file, by, self.replace).await?;
         let said = format!("{}: sealed at {at} at the latest, says {by}", self.file);
         let done = StampDocument { file: self.file.to_string(), stamp: Some(StampView { by, at }) };
         out.show(&done, |out| out.say(said));

@@ -153,7 +153,7 @@ impl<'a> Trial<'a> {
         let (mut line, mut id) = (String::new(), String::new());
         while told.read_line(&mut line).expect("text") > 0 {
             if let Some(run) = line.strip_prefix("run ") {
-                id = run.trim().to_owned();
+                run.trim().clone_into(&mut id);
             }
             let of_step = line.contains(title);
             let over = !line.starts_with("running");

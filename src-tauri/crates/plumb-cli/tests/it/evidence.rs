@@ -251,6 +251,6 @@ fn evidence_is_verified_and_told_where_there_is_no_network_at_all() {
             command.current_dir(folder);
         }
         command.args(plumb.get_args()).arg("evidence").args(words.split_whitespace());
-        world.check_command(&mut command, words, 0);
+        world.check_command(&mut assert_cmd::Command::from_std(command), words, 0);
     }
 }

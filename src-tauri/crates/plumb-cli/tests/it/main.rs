@@ -20,6 +20,7 @@ mod hub;
 mod impact;
 mod journals;
 mod looks;
+mod object_storage;
 mod reading;
 mod recorded;
 mod recorder;

@@ -37,7 +37,7 @@ impl<'a> Lead<'a> {
     }
 
     /// Runs a runbook, confirms what it plans as it is asked to, and gives how it ended.
-    fn to_its_end(mut self, words: &str) -> Value {
+    fn led_to_its_end(mut self, words: &str) -> Value {
         let mut view = self.said(&format!("runbook run {words}"));
         for _ in 0..RESUMES_MAX {
             let waiting = &view["waiting"][0];
@@ -158,7 +158,7 @@ fn hub(world: &World) -> (Served, String) {
 }
 
 /// R024-R036: each cause has its own way out of the conflict, and all of them end verified (R037-R040).
-fn conflict(cause: &str, name: &str, attest: Value) {
+fn conflict(cause: &str, name: &str, attest: &Value) {
     let world = World::demo(7);
     let (hub, token) = hub(&world);
     let parameters = json!({
@@ -176,7 +176,7 @@ fn conflict(cause: &str, name: &str, attest: Value) {
     });
     let mut lead = Lead::new(&world, answers);
     lead.environment.push(("PLUMB_HUB_TOKEN", token));
-    let view = lead.to_its_end("policy-version-conflicts");
+    let view = lead.led_to_its_end("policy-version-conflicts");
     ends(&world, name, &view, "succeeded");
     world.check("doctor --check check.policy.version-consistency", 0);
     hub.stop();
@@ -185,23 +185,23 @@ fn conflict(cause: &str, name: &str, attest: Value) {
 #[test]
 fn a_conflict_by_a_distribution_that_failed() {
     let attest = json!({ "rebuild": "the pack in the storage has the digest of the release" });
-    conflict("distribution failed", "version-conflict-distribution", attest);
+    conflict("distribution failed", "version-conflict-distribution", &attest);
 }
 
 #[test]
 fn a_conflict_by_a_node_out_of_sync() {
-    conflict("node out of sync", "version-conflict-node", json!({}));
+    conflict("node out of sync", "version-conflict-node", &json!({}));
 }
 
 #[test]
 fn a_conflict_by_concurrent_deployments() {
-    conflict("concurrent deployments", "version-conflict-deployments", json!({}));
+    conflict("concurrent deployments", "version-conflict-deployments", &json!({}));
 }
 
 /// R043: nodes converge fast because they ask often.
 #[test]
 fn a_conflict_by_slow_polling() {
-    conflict("polling", "version-conflict-polling", json!({}));
+    conflict("polling", "version-conflict-polling", &json!({}));
 }
 
 #[test]
@@ -215,7 +215,7 @@ fn a_rollback_to_the_last_known_good() {
         "attest": { "answers": "the three requests of the ticket are allowed again" },
         "confirm": {},
     });
-    let view = Lead::new(&world, answers).to_its_end("policy-manual-rollback");
+    let view = Lead::new(&world, answers).led_to_its_end("policy-manual-rollback");
     ends(&world, "manual-rollback", &view, "succeeded");
 }
 
@@ -228,7 +228,7 @@ fn a_rollback_that_nothing_is_known_of_halts() {
         "answers": { "why": "payments.refund denies what finance may do" },
         "confirm": {},
     });
-    let view = Lead::new(&world, answers).to_its_end("policy-manual-rollback");
+    let view = Lead::new(&world, answers).led_to_its_end("policy-manual-rollback");
     ends(&world, "manual-rollback-without-a-way", &view, "halted");
 }
 
@@ -254,7 +254,7 @@ fn a_stale_bundle_by_each_cause() {
             "confirm": {},
             "skip": { "fresh": "the captured OPA of the demo confirms nothing" },
         });
-        let view = Lead::new(&world, answers).to_its_end("policy-stale-bundle");
+        let view = Lead::new(&world, answers).led_to_its_end("policy-stale-bundle");
         ends(&world, &format!("stale-bundle-{name}"), &view, "succeeded");
     }
 }
@@ -282,7 +282,7 @@ fn a_gradual_reload_by_each_way() {
             "confirm": {},
             "skip": { "answers": "the reload services of the demo know no safety context" },
         });
-        let view = Lead::new(&world, answers).to_its_end("policy-gradual-reload");
+        let view = Lead::new(&world, answers).led_to_its_end("policy-gradual-reload");
         ends(&world, &format!("gradual-reload-{name}"), &view, "succeeded");
     }
 }
@@ -298,7 +298,7 @@ fn an_engine_that_crashed_by_each_cause() {
             "confirm": {},
             "skip": { "decides": "the reload services of the demo know no safety context" },
         });
-        let view = Lead::new(&world, answers).to_its_end("policy-opa-crash");
+        let view = Lead::new(&world, answers).led_to_its_end("policy-opa-crash");
         ends(&world, &format!("opa-crash-{name}"), &view, "succeeded");
     }
 }
@@ -310,7 +310,7 @@ fn a_storage_that_is_back() {
         "attest": { "restored": "the volume has 40 GB free, and a pack was read and written" },
         "confirm": {},
     });
-    let view = Lead::new(&world, answers).to_its_end("policy-storage-unavailable");
+    let view = Lead::new(&world, answers).led_to_its_end("policy-storage-unavailable");
     ends(&world, "storage-unavailable", &view, "succeeded");
     world.check("policy version --all-nodes", 0);
 }
@@ -351,7 +351,7 @@ fn alerts_that_are_stuck_by_each_cause() {
         });
         let mut lead = Lead::new(&world, answers);
         lead.environment.push(("PLUMB_HUB_TOKEN", token.clone()));
-        let view = lead.to_its_end("alert-triage");
+        let view = lead.led_to_its_end("alert-triage");
         ends(&world, &format!("alert-triage-{name}"), &view, "succeeded");
     }
     hub.stop();
@@ -376,7 +376,7 @@ fn a_backfill_to_its_end_and_back() {
             folder.display(),
             world.path().join("artifacts").display()
         );
-        let view = Lead::new(&world, answers.clone()).to_its_end(&words);
+        let view = Lead::new(&world, answers.clone()).led_to_its_end(&words);
         ends(&world, name, &view, state);
     }
 }

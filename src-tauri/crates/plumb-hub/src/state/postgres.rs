@@ -1,9 +1,9 @@
 //! The state in a PostgreSQL database that hubs share, so that none of them keeps anything itself.
 
-use std::{sync::Arc, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
-use plumb_inbox::{PostgresSettings, Step, StoreFailure, Trouble, migrate_postgres};
+use plumb_inbox::{PostgresSettings, Step, StoreFailure, Trouble, migrate_postgres, within};
 use sqlx::{PgExecutor, PgPool, Postgres as Server, Transaction, migrate::Migrator};
 use tokio::sync::{Mutex, MutexGuard};
 
@@ -138,9 +138,13 @@ impl Postgres {
         let failed = |error| self.failed("writing", error);
         let first = tokio::time::timeout(self.deadline, self.first.lock()).await;
         let first = first.map_err(|_| failed(sqlx::Error::PoolTimedOut))?;
-        let mut begun = self.pool.begin().await.map_err(failed)?;
-        let lock = sqlx::query(LOCK).bind(WRITER);
-        lock.execute(&mut *begun).await.map_err(failed)?;
+        // The server has limits of its own, which do not help once it cannot be reached.
+        let begun = within(self.deadline * 2, async {
+            let mut begun = self.pool.begin().await?;
+            sqlx::query(LOCK).bind(WRITER).execute(&mut *begun).await?;
+            Ok(begun)
+        });
+        let begun = begun.await.map_err(failed)?;
         Ok(Turn { begun, store: self, _first: first })
     }
 
@@ -184,6 +188,16 @@ impl Postgres {
         self.pool.close().await;
     }
 
+    /// Part of a turn, which keeps others waiting: given up where the database is silent.
+    async fn in_time<T>(
+        &self,
+        doing: &'static str,
+        work: impl Future<Output = Result<T, StateError>>,
+    ) -> Result<T, StateError> {
+        let silent = |_| self.failed(doing, sqlx::Error::Io(io::ErrorKind::TimedOut.into()));
+        tokio::time::timeout(self.deadline * 2, work).await.map_err(silent)?
+    }
+
     fn failed(&self, doing: &'static str, error: sqlx::Error) -> StateError {
         StateError::Server(plumb_inbox::postgres_failure(doing, &self.place, error))
     }
@@ -203,15 +217,27 @@ impl Turn<'_> {
         collection: &str,
         key: &str,
     ) -> Result<Option<Document<String>>, StateError> {
-        self.store.document(collection, key, &mut *self.begun).await
+        let found = self.store.document(collection, key, &mut *self.begun);
+        self.store.in_time("reading", found).await
+    }
+
+    /// By the clock of the database, while nobody else changes anything.
+    pub(super) async fn now(&mut self) -> Result<Timestamp, StateError> {
+        let asked = async {
+            let ms: Result<i64, _> = sqlx::query_scalar(NOW).fetch_one(&mut *self.begun).await;
+            ms.map_err(|error| self.store.failed("reading", error))
+        };
+        let ms = self.store.in_time("reading", asked).await?;
+        Ok(Timestamp::from_millisecond(ms).unwrap_or(Timestamp::UNIX_EPOCH))
     }
 
     /// Answers with the revision after it.
-    pub(super) async fn commit(
-        mut self,
-        change: &Change,
-        now: Timestamp,
-    ) -> Result<i64, StateError> {
+    pub(super) async fn commit(self, change: &Change, now: Timestamp) -> Result<i64, StateError> {
+        let store = self.store;
+        store.in_time("writing", self.written(change, now)).await
+    }
+
+    async fn written(mut self, change: &Change, now: Timestamp) -> Result<i64, StateError> {
         let failed = |error| self.store.failed("writing", error);
         let (conn, at) = (&mut *self.begun, now.as_millisecond());
         for (collection, key, write) in &change.writes {

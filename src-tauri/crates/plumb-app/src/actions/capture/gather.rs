@@ -38,7 +38,8 @@ impl App {
         if let Some(run) = scope.run {
             self.run_evidence(&mut capture, run).await?;
         }
-        self.fleet_evidence(&mut capture, request, scope).await?;
+        self.fleet_evidence(&mut capture, scope).await?;
+        self.view_evidence(&mut capture, request).await?;
         self.history_evidence(&mut capture, scope).await?;
         self.alert_evidence(&mut capture, request, scope).await?;
         let mut capture = self.node_evidence(capture, request, scope).await?;
@@ -126,13 +127,8 @@ impl App {
         capture.run(RunPart { journal, outcome, plan: plan.hash(), run }).map_err(wrong)
     }
 
-    /// The fleet as the store knows it: nodes, desired versions, contents, sweeps, checks, pictures.
-    async fn fleet_evidence(
-        &self,
-        capture: &mut Capture,
-        request: &CaptureRequest,
-        scope: &Scope,
-    ) -> Result<(), AppError> {
+    /// The fleet as the store knows it: nodes, desired versions, sweeps.
+    async fn fleet_evidence(&self, capture: &mut Capture, scope: &Scope) -> Result<(), AppError> {
         let folder = capture.draft().folder().to_owned();
         let wrong = |error: CaptureError| not_captured(&folder, &error);
         let current = &scope.current;
@@ -190,6 +186,17 @@ impl App {
             line.to_string().into_bytes()
         });
         capture.take_lines("sweeps", "fleet/sweeps.jsonl", sweeps).map_err(wrong)?;
+        Ok(())
+    }
+
+    /// What the doctor says, and the picture of versions.
+    async fn view_evidence(
+        &self,
+        capture: &mut Capture,
+        request: &CaptureRequest,
+    ) -> Result<(), AppError> {
+        let folder = capture.draft().folder().to_owned();
+        let wrong = |error: CaptureError| not_captured(&folder, &error);
         match self.doctor(&request.fleet, &[]).await {
             Ok(view) => {
                 take(capture, "doctor", "doctor/doctor.json", &view).map_err(wrong)?;

@@ -64,7 +64,9 @@ impl App {
         capture.take_lines("reloads", RELOADS, lines(&loaded)).map_err(wrong)?;
         let mut catalogue = scope.current.desired.catalogue.entries.clone();
         // Where a file lies on this machine concerns nobody else.
-        catalogue.iter_mut().for_each(|entry| entry.local_path = None);
+        for entry in &mut catalogue {
+            entry.local_path = None;
+        }
         take(capture, "catalogue", CATALOGUE, &catalogue).map_err(wrong)?;
         let mut contents: BTreeSet<ContentDigest> =
             log.iter().filter_map(|one| one.change.content).collect();
