@@ -10,7 +10,7 @@ use std::{
 use anyhow::{Context as _, Result};
 use e2e_tests::{
     Between, Changes, Demo, Desktop, Launch, Window,
-    acts::{plan_rollout, sign_with_file, start_rollout},
+    acts::{confirm_step, plan_rollout, sign_with_file, start_conflict, start_rollout},
     demo::sealed_job,
     program::program,
     window::{CONTROL, ENTER, quoted},
@@ -217,6 +217,40 @@ async fn a_rollout_whose_program_was_killed_is_picked_up_and_certified() -> Resu
     window.see_within("All 2 targets stood as planned", Duration::from_secs(90)).await?;
     window.press_outside_fields('e').await?;
     window.see("Picked up by").await?;
+    window.quit().await
+}
+
+#[tokio::test]
+async fn a_version_conflict_is_led_from_its_alert_to_its_verified_end() -> Result<()> {
+    let state = TempDir::new()?;
+    let demo = Demo::start(state.path())?;
+    let window =
+        Window::open(Launch { fleet_file: Some(&demo.fleet_file), ..Launch::default() }).await?;
+    row_says(&window, DIVERGED, "Diverged").await?;
+
+    start_conflict(&window).await?;
+    confirm_step(&window, "Pin 2.0.0 on").await?;
+    confirm_step(&window, "Sync to the desired version on").await?;
+    window.see("What does the diagnosis say?").await?;
+    window.press_outside_fields('n').await?;
+    window.click("//dialog//label[normalize-space()='something else']").await?;
+    window.chord(&[CONTROL], ENTER).await?;
+    window.closed().await?;
+    window.see("the Platform team was told what was tried, and took over").await?;
+    window.press_outside_fields('n').await?;
+    window.fill("What you saw", "they took over at 03:10").await?;
+    window.chord(&[CONTROL], ENTER).await?;
+    window.closed().await?;
+    // Services of the demo decide some requests their own way; the runbook lets that be left out.
+    window.see("Failed: waits for whoever runs it to decide").await?;
+    window.press_outside_fields('x').await?;
+    window.fill("Why", "the reload services know no safety context").await?;
+    window.chord(&[CONTROL], ENTER).await?;
+    window.closed().await?;
+    window.find("//section[@aria-label='Evidence']//*[.='answers-after.json']").await?;
+    window.see("Succeeded.").await?;
+    window.press_outside_fields('1').await?;
+    row_says(&window, DIVERGED, "In sync").await?;
     window.quit().await
 }
 

@@ -37,8 +37,9 @@ mod tests {
     use ts_rs::{Config, ExportError, TS};
 
     use super::{
-        alerts, approvals, bundles, certificate, consent, drift, dry_run, evidence, fleet, history,
-        impact, incidents, node, plan, readiness, refused, rollout, run, settings, shell,
+        alerts, approvals, bundles, certificate, consent, doctor, drift, dry_run, evidence, fleet,
+        history, impact, incidents, node, plan, readiness, refused, rollout, run, runbook,
+        settings, shell,
     };
     use crate::{error::AppError, topics::Topic};
 
@@ -94,6 +95,16 @@ mod tests {
             write::<alerts::RetentionView>,
             write::<incidents::IncidentView>,
             write::<incidents::IncidentAct>,
+            write::<doctor::DoctorView>,
+            write::<runbook::LibraryRow>,
+            write::<runbook::RunbookPage>,
+            write::<runbook::RunbookAsked>,
+            write::<runbook::RunbookBegun>,
+            write::<runbook::RunbookRunPage>,
+            write::<runbook::RunbookWord>,
+            write::<runbook::RunbookOccasion>,
+            write::<runbook::RunbookOffer>,
+            write::<runbook::RecordedView>,
             write::<evidence::EvidenceOpened>,
             write::<evidence::EvidenceStep>,
             write::<history::HistoryView>,

@@ -21,7 +21,7 @@ use plumb_app::{
         rollout::RolloutRequest,
         run::RunView,
         runbook::{
-            RehearsalView, RunbookConsentView, RunbookRequestView, RunbookRunView,
+            RecordedView, RehearsalView, RunbookConsentView, RunbookRequestView, RunbookRunView,
             RunbookSignatureView, RunbookView,
         },
         versions::{MembersView, VersionDiffView, VersionsView},
@@ -138,6 +138,7 @@ fn of_commands() -> Vec<(&'static str, Schema)> {
         ("runbook", of::<RunbookView>()),
         ("runbook-check", of::<RunbookCheckDocument>()),
         ("runbook-consent", of::<RunbookConsentView>()),
+        ("runbook-recorded", of::<RecordedView>()),
         ("runbook-request", of::<RunbookRequestView>()),
         ("runbook-run", of::<RunbookRunView>()),
         ("runbook-runs", of::<RunbookRunsDocument>()),

@@ -25,11 +25,13 @@ use tokio_util::sync::CancellationToken;
 use super::{
     artifacts,
     command::{Ended, Program, run},
+    figures::Figures,
     nodes::ActionOf,
 };
 use crate::{
     app::{App, Loaded},
     error::{AppError, chain},
+    topics::Topic,
 };
 
 /// How long a figure may take.
@@ -41,6 +43,8 @@ const TEXT_CHARS_MAX: usize = 4_096;
 #[derive(Debug)]
 pub(super) struct World {
     pub app: App,
+    /// Hears what figures come to.
+    pub figures: Figures,
     pub run: RunId,
     pub fleet: String,
     pub loaded: Loaded,
@@ -84,7 +88,10 @@ impl StepHandler for World {
     }
 
     async fn figure(&self, query: &QueryStep) -> Result<f64, String> {
-        self.figure_of(query.source, &query.query).await
+        let answer = self.figure_of(query.source, &query.query).await;
+        self.figures.add(query, self.app.now(), &answer);
+        self.app.announce([Topic::run(self.run)]);
+        answer
     }
 }
 

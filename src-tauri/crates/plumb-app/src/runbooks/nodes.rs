@@ -49,12 +49,14 @@ pub(super) struct ActionOf<'a> {
     pub reason: &'a str,
 }
 
-/// The nodes that a runbook means: `all`, `drifted`, or one by its name.
+/// The nodes that a runbook means: `all`, `drifted`, or some by their names, with commas between them.
 pub(super) fn selection(nodes: &str) -> NodeSelection {
     match nodes {
         "all" => NodeSelection::All,
         "drifted" => NodeSelection::Drifted,
-        name => NodeSelection::Nodes { ids: vec![name.to_owned()] },
+        names => NodeSelection::Nodes {
+            ids: names.split(',').map(|name| name.trim().to_owned()).collect(),
+        },
     }
 }
 

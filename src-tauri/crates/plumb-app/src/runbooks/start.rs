@@ -17,6 +17,7 @@ use tracing::error;
 use super::{
     artifacts::new_folder,
     command::end_left_behind,
+    figures::Figures,
     handler::World,
     library::Shelf,
     run::{RunbookRun, view},
@@ -212,9 +213,11 @@ impl App {
         }
         let (tell, told) = watch::channel(stands);
         let cancel = CancellationToken::new();
+        let figures = Figures::default();
         let dashboard = Self::dashboard_url(&loaded, run, &compiled);
         let world = World {
             app: self.clone(),
+            figures: figures.clone(),
             run,
             fleet: plan.fleet.to_string(),
             loaded,
@@ -242,7 +245,19 @@ impl App {
             left
         });
         let (app, artifacts, desk) = (self.clone(), of.artifacts, Some(desk));
-        Ok(RunbookRun { app, run, plan, compiled, artifacts, dashboard, desk, told, cancel, task })
+        Ok(RunbookRun {
+            app,
+            run,
+            plan,
+            compiled,
+            artifacts,
+            figures,
+            dashboard,
+            desk,
+            told,
+            cancel,
+            task,
+        })
     }
 
     async fn carry_out_runbook(

@@ -2,6 +2,7 @@
 
 mod answers;
 mod drive;
+mod record;
 mod request;
 mod sign;
 mod unfreeze;
@@ -23,6 +24,7 @@ use serde::Serialize;
 use self::{
     answers::Answers,
     drive::{Asker, drive, transcript},
+    record::Record,
     request::Request,
     sign::Sign,
     unfreeze::Unfreeze,
@@ -50,6 +52,8 @@ pub(crate) enum Runbook {
     Rehearse(Rehearse),
     /// Go on with a run that was left, with a decision where it waits for one
     Resume(Resume),
+    /// Make a runbook of what was done: with parameters, dry runs and ways back
+    Record(Record),
     /// Write the request for the approval that a run waits for, to be signed on other machines
     Request(Request),
     /// Sign a runbook with your key, into the file beside it that ends in .sig.json
@@ -212,6 +216,7 @@ impl Runbook {
             Self::Run(run) => run.run(session).await,
             Self::Rehearse(rehearse) => rehearse.run(session).await,
             Self::Resume(resume) => resume.run(session).await,
+            Self::Record(record) => record.run(session).await,
             Self::Request(request) => request.run(session).await,
             Self::Sign(sign) => sign.run(session).await,
             Self::Unfreeze(unfreeze) => unfreeze.run(session).await,
