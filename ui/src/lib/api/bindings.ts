@@ -664,6 +664,20 @@ freeze: Array<string>,
 readiness: Array<string>, };
 
 /**
+ * What evidence is about.
+ */
+export type EvidenceAbout = { fleet: string, environment: string, by: string, selection: string, from_ms: number, to_ms: number, made_at_ms: number, runs: Array<EvidenceRun>, missing: Array<MissingLine>, };
+
+/**
+ * One check.
+ */
+export type EvidenceCheck = { name: string, title: string, result: EvidenceResult, detail: string, 
+/**
+ * The entry at fault.
+ */
+entry: string | null, };
+
+/**
  * Something a run kept.
  */
 export type EvidenceFileView = { name: string, 
@@ -681,20 +695,6 @@ export type EvidenceLine = {
  * The node it is about; nothing when it is about several.
  */
 node: string | null, detail: string, };
-
-/**
- * What evidence is about.
- */
-export type EvidenceAbout = { fleet: string, environment: string, by: string, selection: string, from_ms: number, to_ms: number, made_at_ms: number, runs: Array<EvidenceRun>, missing: Array<MissingLine>, };
-
-/**
- * One check.
- */
-export type EvidenceCheck = { name: string, title: string, result: EvidenceResult, detail: string, 
-/**
- * The entry at fault.
- */
-entry: string | null, };
 
 /**
  * What became of a file that somebody wants to open.

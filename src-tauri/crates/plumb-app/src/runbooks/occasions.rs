@@ -42,8 +42,8 @@ impl App {
             RunbookOccasion::Alert { alert } => of_alert(&self.alert(fleet, alert).await?),
             RunbookOccasion::Check { check } => {
                 let view = self.doctor(fleet, std::slice::from_ref(check)).await?;
-                let evidence = view.checks.iter().flat_map(|check| &check.evidence);
-                let node = evidence.filter_map(|line| line.node.clone()).next();
+                let mut evidence = view.checks.iter().flat_map(|check| &check.evidence);
+                let node = evidence.find_map(|line| line.node.clone());
                 Sought { check: Some(check.clone()), node, ..Sought::default() }
             }
             RunbookOccasion::Drift { nodes } => {
@@ -111,13 +111,13 @@ fn of_alert(alert: &AlertView) -> Sought {
     let named = details["nodes"][0].as_str().map(str::to_owned);
     let node = named.or_else(|| label("node")).or_else(|| label("instance"));
     let kind = alert.row.kind.clone();
-    let check = DetectionRule::ALL.iter().find(|rule| rule.kind() == kind).and_then(check_of);
+    let check = DetectionRule::ALL.into_iter().find(|rule| rule.kind() == kind).and_then(check_of);
     let alerts = [Some(kind), label("alertname")].into_iter().flatten().collect();
     Sought { alerts, check: check.map(str::to_owned), node }
 }
 
 /// The doctor check that looks at the same as a rule of sweeps.
-const fn check_of(rule: &DetectionRule) -> Option<&'static str> {
+const fn check_of(rule: DetectionRule) -> Option<&'static str> {
     match rule {
         DetectionRule::PolicyVersionMismatch | DetectionRule::SilentDrift => Some(AGREE),
         DetectionRule::StaleDigest => Some("check.policy.digest-age"),

@@ -65,7 +65,7 @@ async fn until(app: &App, run: &str, holds: impl Fn(&RunbookRunPage) -> bool) ->
     timeout(SOON, waiting).await.expect("it gets there")
 }
 
-fn waits_at<'a>(step: &'a str) -> impl Fn(&RunbookRunPage) -> bool + 'a {
+fn waits_at(step: &str) -> impl Fn(&RunbookRunPage) -> bool + '_ {
     move |page| page.run.waiting.iter().any(|waiting| waiting.step == step)
 }
 
