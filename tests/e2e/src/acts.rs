@@ -2,12 +2,29 @@
 
 use anyhow::Result;
 
-use crate::window::{CONTROL, ENTER, Window};
+use crate::window::{CONTROL, ENTER, Window, quoted};
 
 /// Plans a rollout of every drifted node and waits for its review.
 pub async fn plan_rollout(window: &Window) -> Result<()> {
     window.press_outside_fields('3').await?;
     window.click("//button[contains(., 'New rollout…') or contains(., 'Plan a rollout…')]").await?;
+    window.fill("Soak", "0").await?;
+    window.chord(&[CONTROL], ENTER).await?;
+    window.find("//*[@role='region' or self::section][@aria-label='Waves in order']").await?;
+    Ok(())
+}
+
+/// Plans a rollout that pins these nodes to a version, and waits for its review.
+pub async fn plan_pinned(window: &Window, nodes: &[&str], version: &str) -> Result<()> {
+    for node in nodes {
+        let mark = quoted(&format!("Mark {node}"));
+        window.click(&format!("//*[@role='checkbox' and @aria-label={mark}]")).await?;
+    }
+    window.click_button("In waves…").await?;
+    window.click("//label[normalize-space()='Pin to a version and sync']").await?;
+    window.click("//button[@aria-haspopup='menu' and @aria-label='Version']").await?;
+    let item = format!("//*[@role='menuitemradio'][contains(., {})]", quoted(version));
+    window.click(&item).await?;
     window.fill("Soak", "0").await?;
     window.chord(&[CONTROL], ENTER).await?;
     window.find("//*[@role='region' or self::section][@aria-label='Waves in order']").await?;

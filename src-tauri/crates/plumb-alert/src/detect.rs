@@ -10,8 +10,8 @@ use std::{
 
 use jiff::{SignedDuration, Timestamp};
 use plumb_fleet::{
-    Assessment, Caution, Desired, DriftState, NodeId, NodeObservation, NodeReport, SignatureReport,
-    Snapshot, cautions,
+    Assessment, Caution, ContentDigest, Desired, DriftState, NodeId, NodeObservation, NodeReport,
+    SignatureReport, Snapshot, cautions,
 };
 use serde_json::json;
 
@@ -47,11 +47,13 @@ pub enum DetectionRule {
     /// The same version with other content.
     SilentDrift,
     PoisonedDigestSeen,
+    /// Nodes with one content answer one request differently.
+    DecisionsDisagree,
     SourceQuiet,
 }
 
 impl DetectionRule {
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::PolicyVersionMismatch,
         Self::StaleDigest,
         Self::LoadAge,
@@ -61,6 +63,7 @@ impl DetectionRule {
         Self::SignatureInvalid,
         Self::SilentDrift,
         Self::PoisonedDigestSeen,
+        Self::DecisionsDisagree,
         Self::SourceQuiet,
     ];
 
@@ -76,6 +79,7 @@ impl DetectionRule {
             Self::SignatureInvalid => "SignatureInvalid",
             Self::SilentDrift => "SilentDrift",
             Self::PoisonedDigestSeen => "PoisonedDigestSeen",
+            Self::DecisionsDisagree => "DecisionsDisagree",
             Self::SourceQuiet => "SourceQuiet",
         }
     }
@@ -86,7 +90,7 @@ impl DetectionRule {
             | Self::ReloadFailsOften
             | Self::SignatureInvalid
             | Self::PoisonedDigestSeen => Severity::P0,
-            Self::SilentDrift | Self::SourceQuiet => Severity::P1,
+            Self::SilentDrift | Self::DecisionsDisagree | Self::SourceQuiet => Severity::P1,
             Self::PolicyVersionMismatch | Self::StaleDigest | Self::LoadAge => Severity::P2,
             Self::ReloadFailed => Severity::P3,
         }
@@ -103,6 +107,7 @@ impl DetectionRule {
             Self::SignatureInvalid => "what nodes run has no valid signature",
             Self::SilentDrift => "nodes run other content under a version that stayed the same",
             Self::PoisonedDigestSeen => "nodes run content that was refused",
+            Self::DecisionsDisagree => "nodes with the same content answer requests differently",
             Self::SourceQuiet => "a source of alerts has gone quiet",
         }
     }
@@ -118,7 +123,22 @@ pub struct Sweep<'a> {
     pub earlier: Option<&'a Snapshot>,
     pub assessment: &'a Assessment,
     pub desired: &'a Desired,
+    /// What asking nodes with equal contents the same requests came to, when that was done last.
+    pub disagreements: &'a [Disagreement],
     pub now: Timestamp,
+}
+
+/// Nodes that run one content, were asked the same requests, and did not answer them alike.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Disagreement {
+    pub content: ContentDigest,
+    /// Those that are in the minority; all of them where there is none.
+    pub nodes: Vec<NodeId>,
+    /// How many nodes with this content were asked.
+    pub asked: usize,
+    /// How many requests are answered differently, and what one of them asks for.
+    pub requests: usize,
+    pub example: String,
 }
 
 /// Nodes by what is wrong and what tells one such thing from another.
@@ -130,13 +150,32 @@ pub fn detect(sweep: &Sweep<'_>) -> Vec<Draft> {
     for (node, seen) in &sweep.snapshot.nodes {
         look(sweep, node, seen, &mut found);
     }
-    found
+    let fleet = sweep.snapshot.fleet.as_str();
+    let mut drafts: Vec<Draft> = found
         .into_iter()
-        .map(|((rule, labels), nodes)| Draft {
-            env: sweep.env.to_owned(),
-            ..of_nodes(rule, sweep.snapshot.fleet.as_str(), labels, &nodes)
-        })
-        .collect()
+        .map(|((rule, labels), nodes)| of_nodes(rule, fleet, labels, &nodes))
+        .collect();
+    drafts.extend(sweep.disagreements.iter().map(|one| disagree(one, fleet)));
+    for draft in &mut drafts {
+        sweep.env.clone_into(&mut draft.env);
+    }
+    drafts
+}
+
+/// Nodes that answer differently although their digests agree.
+fn disagree(one: &Disagreement, fleet: &str) -> Draft {
+    let labels = Labels::from([("content".to_owned(), one.content.to_string())]);
+    let nodes: Vec<&NodeId> = one.nodes.iter().collect();
+    let mut draft = of_nodes(DetectionRule::DecisionsDisagree, fleet, labels, &nodes);
+    let Disagreement { asked, requests, example, .. } = one;
+    let _ = write!(
+        draft.message,
+        "; {asked} nodes with this content were asked, and {requests} requests are answered differently, \
+         for example {example}"
+    );
+    draft.details.insert("requests".to_owned(), json!(requests));
+    draft.details.insert("example".to_owned(), json!(example));
+    draft
 }
 
 fn look<'a>(sweep: &Sweep<'a>, node: &'a NodeId, seen: &'a NodeObservation, found: &mut Found<'a>) {

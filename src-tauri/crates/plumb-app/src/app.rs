@@ -35,6 +35,7 @@ use crate::{
     notifications::Heard,
     opening::Reopen,
     ports::clock::WallClock,
+    tasks::agreement::Agreement,
     topics::{ANNOUNCE_EVERY, Announcer, Topic},
     wishes::known,
 };
@@ -177,6 +178,8 @@ pub(crate) struct FleetState {
     pub reading: tokio::sync::Mutex<()>,
     /// Snapshots are stored one at a time, each over the one before.
     pub storing: tokio::sync::Mutex<()>,
+    /// Whether nodes with equal contents answered alike.
+    pub agreement: Mutex<Agreement>,
     pub sweeping: AtomicBool,
     /// A sweep of this process has finished.
     pub swept: AtomicBool,

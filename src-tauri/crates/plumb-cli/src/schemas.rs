@@ -12,7 +12,7 @@ use plumb_app::{
         evidence::{
             CaptureView, EvidenceContentsView, EvidenceDiffView, EvidenceVerdictView, SealedView,
         },
-        impact::ImpactView,
+        impact::{ImpactView, RecordedView},
         journal::{ConsoleKeyView, JournalExportView, JournalVerdictView},
         plan::PlanView,
         readiness::ChecklistView,
@@ -110,6 +110,7 @@ pub fn schemas() -> Vec<(&'static str, Schema)> {
         ("packs-started", of::<PacksStarted>()),
         ("plan", of::<PlanView>()),
         ("readiness", of::<ChecklistView>()),
+        ("recorded-requests", of::<RecordedView>()),
         ("refused", of::<RefusedView>()),
         ("refused-clearing", of::<ClearingView>()),
         ("refused-push", of::<RefusedPushView>()),

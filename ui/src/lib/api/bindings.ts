@@ -476,7 +476,11 @@ kinds: Array<string>,
 /**
  * SHA-256 of the whole report; none where they were not compared.
  */
-report: string | null, from_version: string | null, to_version: string | null, 
+report: string | null, from_content: string | null, to_content: string | null, 
+/**
+ * How the nodes that make this change read conditions; none in old reports.
+ */
+reading: ReadingView | null, from_version: string | null, to_version: string | null, 
 /**
  * Why they were not compared.
  */
@@ -1226,6 +1230,10 @@ night: NightView | null, };
 
 export type PlanTarget = { node: string, state: DriftStateView, from_version: string | null, from_content: string | null, to_version: string | null, to_content: string | null, 
 /**
+ * How it reads conditions of first-match rules.
+ */
+reading: ReadingView, 
+/**
  * Effects in order, one sentence each.
  */
 effects: Array<string>, 
@@ -1357,6 +1365,11 @@ source: string | null,
  */
 problem: string | null, };
 
+/**
+ * How conditions of first-match rules are read.
+ */
+export type ReadingView = "documented" | "field";
+
 export type RefusedAlert = { alert: string, why: string, };
 
 export type RefusedContentView = { 
@@ -1453,7 +1466,12 @@ export type RequestFileView = { request: ApprovalRequestView, roles: Array<strin
 /**
  * How many requests were asked, by where they come from.
  */
-export type Requests = { recorded: number, given: number, generated: number, };
+export type Requests = { recorded: number, given: number, generated: number, 
+/**
+ * Of the recorded and given ones: those that something was taken out of before they were kept, so that
+ * what was really asked may be answered otherwise.
+ */
+masked: number, };
 
 /**
  * What retention would remove.

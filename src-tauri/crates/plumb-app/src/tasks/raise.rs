@@ -35,12 +35,14 @@ impl App {
     ) -> Result<usize, AppError> {
         let now = self.now();
         let assessment = current.assess(now);
+        let disagreements = self.disagreements(loaded.fleet.name.as_str());
         let sweep = Sweep {
             env: &loaded.fleet.environment,
             snapshot: &current.snapshot,
             earlier: Some(earlier),
             assessment: &assessment,
             desired: &current.desired,
+            disagreements: &disagreements,
             now,
         };
         let mut drafts = detect(&sweep);
