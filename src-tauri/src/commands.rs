@@ -3,6 +3,7 @@
 pub(crate) mod alerts;
 pub(crate) mod consent;
 pub(crate) mod drift;
+pub(crate) mod evidence;
 pub(crate) mod files;
 pub(crate) mod fleet;
 pub(crate) mod keys;

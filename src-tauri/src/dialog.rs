@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 #[derive(Debug)]
 pub(crate) enum Asked {
     FleetFile,
+    Evidence,
     /// A list of nodes to import.
     Nodes,
     /// A request, an answer or a key.
@@ -38,6 +39,11 @@ pub(crate) async fn file(
         Asked::FleetFile => builder
             .set_title("Add a fleet file")
             .add_filter("Fleet files", &["toml"])
+            .add_filter("All files", &["*"])
+            .pick_file(tell),
+        Asked::Evidence => builder
+            .set_title("Open evidence")
+            .add_filter("Sealed evidence", &["zip"])
             .add_filter("All files", &["*"])
             .pick_file(tell),
         Asked::Nodes => builder

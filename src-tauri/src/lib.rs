@@ -3,6 +3,7 @@
 mod commands;
 mod dialog;
 mod environment;
+mod front;
 mod measure;
 mod notify;
 
@@ -11,17 +12,26 @@ use std::{process::ExitCode, sync::Arc};
 use anyhow::Context as _;
 use camino::Utf8PathBuf;
 use clap::Parser;
-use plumb_app::{App, AppOptions, error::AppError};
-use tauri::{Emitter as _, Manager as _, RunEvent, WebviewUrl, WebviewWindowBuilder};
+use plumb_app::{App, AppOptions, console::Console, error::AppError};
+use tauri::{
+    DragDropEvent, Emitter as _, Manager as _, RunEvent, WebviewUrl, WebviewWindowBuilder,
+    WindowEvent,
+};
 
 use crate::measure::Measurement;
 
-type Opening = tauri::async_runtime::JoinHandle<anyhow::Result<App>>;
+type Opening = tauri::async_runtime::JoinHandle<anyhow::Result<Console>>;
 
 /// Plumbline: the operations console for policy fleets.
 #[derive(Debug, Parser)]
 #[command(name = "plumbline", version)]
 struct Arguments {
+    /// Archive of evidence to verify, and to show as if it were its fleet.
+    #[arg(value_name = "EVIDENCE")]
+    evidence: Option<Utf8PathBuf>,
+    /// Public key of whoever may have sealed it, as PEM.
+    #[arg(long, value_name = "PEM", requires = "evidence")]
+    key: Option<Utf8PathBuf>,
     /// Fleet file to add and open.
     #[arg(long, value_name = "FILE")]
     fleet_file: Option<Utf8PathBuf>,
@@ -49,7 +59,12 @@ pub fn run() -> anyhow::Result<ExitCode> {
         None => plumb_app::paths::data_dir().context("finding the folder for data")?,
     };
     // Files and fleets are read while the window and its processes come up.
-    let opening = tauri::async_runtime::spawn(open(data_dir, arguments.fleet_file));
+    let opening = tauri::async_runtime::spawn(open(
+        data_dir,
+        arguments.fleet_file,
+        arguments.evidence,
+        arguments.key,
+    ));
     tauri::Builder::default()
         .plugin(tauri_plugin_dialog::init())
         .manage(Measurement::new(arguments.measure_start))
@@ -59,9 +74,9 @@ pub fn run() -> anyhow::Result<ExitCode> {
         .context("opening the window")?
         .run(move |tauri, event| {
             if let RunEvent::Exit = event
-                && let Some(app) = tauri.try_state::<App>()
+                && let Some(console) = tauri.try_state::<Console>()
             {
-                tauri::async_runtime::block_on(app.close());
+                tauri::async_runtime::block_on(console.close());
             }
         });
     Ok(ExitCode::SUCCESS)
@@ -78,6 +93,8 @@ fn commands() -> impl Fn(tauri::ipc::Invoke) -> bool + Send + Sync + 'static {
         commands::fleet::node,
         commands::fleet::node_raw,
         commands::fleet::node_logs,
+        commands::fleet::history,
+        commands::fleet::history_svg,
         commands::fleet::refresh,
         commands::fleet::chart_svg,
         commands::drift::drift,
@@ -139,6 +156,12 @@ fn commands() -> impl Fn(tauri::ipc::Invoke) -> bool + Send + Sync + 'static {
         commands::alerts::incident_draft,
         commands::alerts::alert_retention,
         commands::alerts::retain_alerts,
+        commands::evidence::choose_evidence,
+        commands::evidence::open_evidence,
+        commands::evidence::opened_evidence,
+        commands::evidence::close_evidence,
+        commands::evidence::evidence_steps,
+        commands::evidence::show_evidence_step,
         commands::files::choose_fleet_file,
         commands::files::choose_signed_file,
         commands::files::choose_import_file,
@@ -159,7 +182,12 @@ fn commands() -> impl Fn(tauri::ipc::Invoke) -> bool + Send + Sync + 'static {
     ]
 }
 
-async fn open(data_dir: Utf8PathBuf, fleet_file: Option<Utf8PathBuf>) -> anyhow::Result<App> {
+async fn open(
+    data_dir: Utf8PathBuf,
+    fleet_file: Option<Utf8PathBuf>,
+    evidence: Option<Utf8PathBuf>,
+    key: Option<Utf8PathBuf>,
+) -> anyhow::Result<Console> {
     let told = |error: AppError| anyhow::anyhow!("{}; {}", error.message, error.hint);
     let app = App::open(AppOptions::window(data_dir).evaluating())
         .await
@@ -168,29 +196,48 @@ async fn open(data_dir: Utf8PathBuf, fleet_file: Option<Utf8PathBuf>) -> anyhow:
     if let Some(file) = fleet_file {
         app.add_fleet(file.as_str()).await.map_err(told).context("opening the fleet file")?;
     }
-    Ok(app)
+    let console = Console::new(&app);
+    if let Some(file) = evidence {
+        let opened = console.open_evidence(&file, key.as_deref()).await;
+        opened.map_err(told).context("opening the evidence")?;
+    }
+    Ok(console)
 }
 
 /// Shows the one window, waits for the console's files, which were opened meanwhile, and begins to tell it what changes.
 fn show(tauri: &tauri::App, opening: Opening) -> anyhow::Result<()> {
     let handle = tauri.handle().clone();
-    WebviewWindowBuilder::new(&handle, "main", WebviewUrl::default())
+    let window = WebviewWindowBuilder::new(&handle, "main", WebviewUrl::default())
         .title("Plumbline")
         .inner_size(1280.0, 800.0)
         .min_inner_size(960.0, 600.0)
         .build()?;
+    let dropped_on = handle.clone();
+    window.on_window_event(move |event| {
+        if let WindowEvent::DragDrop(DragDropEvent::Drop { paths, .. }) = event {
+            dropped(&dropped_on, paths);
+        }
+    });
     // The page's first question waits for the end of this.
-    let app = tauri::async_runtime::block_on(opening)??;
-    tauri.manage(app.clone());
-    tauri::async_runtime::spawn(notify::show(app.clone(), handle.clone()));
-    tauri::async_runtime::spawn(forward_topics(app, handle));
+    let console = tauri::async_runtime::block_on(opening)??;
+    tauri.manage(console.live().clone());
+    tauri.manage(console.clone());
+    tauri::async_runtime::spawn(notify::show(console.live().clone(), handle.clone()));
+    tauri::async_runtime::spawn(forward_topics(console, handle));
     Ok(())
 }
 
+/// A file that somebody drops onto the window is evidence that they want to see: the page asks for it by this path.
+fn dropped(handle: &tauri::AppHandle, paths: &[std::path::PathBuf]) {
+    if let [path, ..] = paths {
+        let _ = handle.emit("dropped", path.display().to_string());
+    }
+}
+
 /// Tells the page which of its views are out of date.
-async fn forward_topics(app: App, handle: tauri::AppHandle) {
+async fn forward_topics(console: Console, handle: tauri::AppHandle) {
     use tokio::sync::broadcast::error::RecvError;
-    let mut heard = app.subscribe();
+    let mut heard = console.subscribe();
     loop {
         match heard.recv().await {
             Ok(topics) => {
@@ -198,7 +245,7 @@ async fn forward_topics(app: App, handle: tauri::AppHandle) {
                 let _ = handle.emit("topics", Arc::new(topics));
             }
             Err(RecvError::Lagged(_)) => {
-                let _ = handle.emit("topics", app.every_topic());
+                let _ = handle.emit("topics", console.front().every_topic());
             }
             Err(RecvError::Closed) => return,
         }

@@ -14,7 +14,7 @@ use crate::{
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// One benchmark (`sweep`, `drift`, `agent`, `decisions`, `verification`, `approvals`, `alerts`, `hub`, `journal`,
-    /// `execution`, `window`); all of them without a name
+    /// `execution`, `runbooks`, `evidence`, `window`); all of them without a name
     name: Option<String>,
 }
 

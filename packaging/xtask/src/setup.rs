@@ -77,9 +77,34 @@ const DENY: &[&str] = &["cargo-deny@0.20.2"];
 /// A few seconds.
 const SBOM: &[&str] = &["cargo-sbom@0.10.0"];
 
-/// Reads the OpenAPI document of a hub and asks everything that it allows, and what it does not.
-const SCHEMATHESIS: &str = "schemathesis==4.32.5";
-const SCHEMATHESIS_FOLDER: &str = "target/tools/schemathesis";
+/// A program of PyPI, in a folder of its own below `target/tools`. Tests pass without it, and say so.
+#[derive(Debug)]
+pub(crate) struct FromPypi {
+    /// Its name there, and the folder's.
+    pub(crate) name: &'static str,
+    /// As pip takes it.
+    wanted: &'static str,
+    program: &'static str,
+    /// What is not checked without it.
+    pub(crate) unchecked: &'static str,
+}
+
+pub(crate) const FROM_PYPI: [FromPypi; 2] = [
+    // Reads the OpenAPI document of a hub and asks everything that it allows, and what it does not.
+    FromPypi {
+        name: "schemathesis",
+        wanted: "schemathesis==4.32.5",
+        program: "schemathesis",
+        unchecked: "the OpenAPI document of a hub was checked by our own generator only",
+    },
+    // Speaks S3, so that a hub can keep its packs there.
+    FromPypi {
+        name: "moto",
+        wanted: "moto[s3,server]==5.0.28",
+        program: "moto_server",
+        unchecked: "packs in object storage were NOT checked",
+    },
+];
 
 pub(crate) fn run(args: &Args) -> Result<()> {
     ensure(args.purpose)
@@ -95,37 +120,34 @@ pub(crate) fn ensure(purpose: Purpose) -> Result<()> {
     if purpose == Purpose::Test {
         tool("nextest", NEXTEST)?;
         tool("deny", DENY)?;
-        schemathesis();
+        FROM_PYPI.iter().for_each(FromPypi::ensure);
     }
     Ok(())
 }
 
-/// Where it is, whoever installed it.
-pub(crate) fn schemathesis_at() -> Option<PathBuf> {
-    let ours = ROOT.join(SCHEMATHESIS_FOLDER).join("bin/schemathesis");
-    if on_path("schemathesis") {
-        Some("schemathesis".into())
-    } else {
-        ours.is_file().then_some(ours)
+impl FromPypi {
+    /// Whether it is here, whoever installed it.
+    pub(crate) fn is_there(&self) -> bool {
+        on_path(self.program) || self.folder().join("bin").join(self.program).is_file()
     }
-}
 
-/// From PyPI into a folder of its own. Tests pass without it, and say so.
-fn schemathesis() {
-    if schemathesis_at().is_some() {
-        return;
+    fn folder(&self) -> PathBuf {
+        ROOT.join("target/tools").join(self.name)
     }
-    let folder = ROOT.join(SCHEMATHESIS_FOLDER);
-    let folder = folder.to_string_lossy().into_owned();
-    let made = Cmd::new("python3").args(["-m", "venv", &folder]).stdout_to_stderr().run();
-    let installed = made.and_then(|()| {
-        let pip = format!("{folder}/bin/pip");
-        Cmd::new(&pip).args(["install", "-q", SCHEMATHESIS]).stdout_to_stderr().run()
-    });
-    if let Err(error) = installed {
-        eprintln!(
-            "!!!! schemathesis is not there, the OpenAPI document is checked by our own generator only: {error:#}"
-        );
+
+    fn ensure(&self) {
+        if self.is_there() {
+            return;
+        }
+        let folder = self.folder().to_string_lossy().into_owned();
+        let made = Cmd::new("python3").args(["-m", "venv", &folder]).stdout_to_stderr().run();
+        let installed = made.and_then(|()| {
+            let pip = format!("{folder}/bin/pip");
+            Cmd::new(&pip).args(["install", "-q", self.wanted]).stdout_to_stderr().run()
+        });
+        if let Err(error) = installed {
+            eprintln!("!!!! {} is not there: {error:#}", self.name);
+        }
     }
 }
 

@@ -78,10 +78,11 @@ fn readers(steps: &mut Steps) {
             "alerts in PostgreSQL were NOT checked: postgresql is not there, see `cargo xtask setup`",
         );
     }
-    if setup::schemathesis_at().is_none() {
-        steps.note(
-            "the OpenAPI document of a hub was checked by our own generator only: schemathesis is not there, see `cargo xtask setup`",
-        );
+    for program in setup::FROM_PYPI.iter().filter(|program| !program.is_there()) {
+        steps.note(format!(
+            "{}: {} is not there, see `cargo xtask setup`",
+            program.unchecked, program.name
+        ));
     }
     for (program, files) in [
         ("promtool", "rules, dashboard, metrics and the way from a scrape to an incident"),

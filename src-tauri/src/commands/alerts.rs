@@ -1,18 +1,18 @@
 //! The inbox, what is done with alerts, and incidents.
 
 use plumb_app::{
-    App,
     error::AppError,
     views::{
         alerts::{ActedView, AlertAct, AlertView, AlertsPage, InboxView, RetentionView},
         incidents::{IncidentAct, IncidentRow, IncidentView},
     },
 };
-use tauri::State;
+
+use crate::front::Front;
 
 #[tauri::command]
 pub(crate) async fn alerts(
-    app: State<'_, App>,
+    app: Front,
     fleet: String,
     page: AlertsPage,
 ) -> Result<InboxView, AppError> {
@@ -20,17 +20,13 @@ pub(crate) async fn alerts(
 }
 
 #[tauri::command]
-pub(crate) async fn alert(
-    app: State<'_, App>,
-    fleet: String,
-    alert: String,
-) -> Result<AlertView, AppError> {
+pub(crate) async fn alert(app: Front, fleet: String, alert: String) -> Result<AlertView, AppError> {
     app.alert(&fleet, &alert).await
 }
 
 #[tauri::command]
 pub(crate) async fn act_on_alerts(
-    app: State<'_, App>,
+    app: Front,
     fleet: String,
     alerts: Vec<String>,
     act: AlertAct,
@@ -40,7 +36,7 @@ pub(crate) async fn act_on_alerts(
 
 #[tauri::command]
 pub(crate) async fn incidents(
-    app: State<'_, App>,
+    app: Front,
     fleet: String,
     with_closed: bool,
 ) -> Result<Vec<IncidentRow>, AppError> {
@@ -49,7 +45,7 @@ pub(crate) async fn incidents(
 
 #[tauri::command]
 pub(crate) async fn incident(
-    app: State<'_, App>,
+    app: Front,
     fleet: String,
     incident: String,
 ) -> Result<IncidentView, AppError> {
@@ -58,7 +54,7 @@ pub(crate) async fn incident(
 
 #[tauri::command]
 pub(crate) async fn act_on_incident(
-    app: State<'_, App>,
+    app: Front,
     fleet: String,
     incident: String,
     act: IncidentAct,
@@ -68,7 +64,7 @@ pub(crate) async fn act_on_incident(
 
 #[tauri::command]
 pub(crate) async fn incident_draft(
-    app: State<'_, App>,
+    app: Front,
     fleet: String,
     incident: String,
 ) -> Result<String, AppError> {
@@ -77,7 +73,7 @@ pub(crate) async fn incident_draft(
 
 #[tauri::command]
 pub(crate) async fn alert_retention(
-    app: State<'_, App>,
+    app: Front,
     fleet: String,
     acked_days: u32,
 ) -> Result<RetentionView, AppError> {
@@ -86,7 +82,7 @@ pub(crate) async fn alert_retention(
 
 #[tauri::command]
 pub(crate) async fn retain_alerts(
-    app: State<'_, App>,
+    app: Front,
     fleet: String,
     before_ms: i64,
 ) -> Result<u64, AppError> {

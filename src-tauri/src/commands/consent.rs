@@ -1,7 +1,6 @@
 //! Approvals of a plan, requests of others, reviews that are due, and the roster.
 
 use plumb_app::{
-    App,
     error::AppError,
     views::{
         approvals::{ReviewView, RosterFileView, RosterView, SignedView},
@@ -11,11 +10,12 @@ use plumb_app::{
         plan::PlanView,
     },
 };
-use tauri::State;
+
+use crate::front::Front;
 
 #[tauri::command]
 pub(crate) async fn plan_consent(
-    app: State<'_, App>,
+    app: Front,
     plan_hash: String,
 ) -> Result<Option<PlanConsentView>, AppError> {
     app.plan_consent(&plan_hash).await
@@ -23,7 +23,7 @@ pub(crate) async fn plan_consent(
 
 #[tauri::command]
 pub(crate) async fn waiting_plans(
-    app: State<'_, App>,
+    app: Front,
     fleet: String,
 ) -> Result<Vec<WaitingPlanView>, AppError> {
     app.waiting_plans(&fleet).await
@@ -31,7 +31,7 @@ pub(crate) async fn waiting_plans(
 
 #[tauri::command]
 pub(crate) async fn prepare_kept(
-    app: State<'_, App>,
+    app: Front,
     fleet: String,
     plan_hash: String,
 ) -> Result<PlanView, AppError> {
@@ -40,7 +40,7 @@ pub(crate) async fn prepare_kept(
 
 #[tauri::command]
 pub(crate) async fn ask_for_approval(
-    app: State<'_, App>,
+    app: Front,
     fleet: String,
     plan_hash: String,
     key: KeyRequest,
@@ -51,7 +51,7 @@ pub(crate) async fn ask_for_approval(
 
 #[tauri::command]
 pub(crate) async fn save_request(
-    app: State<'_, App>,
+    app: Front,
     plan_hash: String,
     path: String,
 ) -> Result<(), AppError> {
@@ -60,7 +60,7 @@ pub(crate) async fn save_request(
 
 #[tauri::command]
 pub(crate) async fn add_approval_file(
-    app: State<'_, App>,
+    app: Front,
     fleet: String,
     path: String,
 ) -> Result<String, AppError> {
@@ -69,7 +69,7 @@ pub(crate) async fn add_approval_file(
 
 #[tauri::command]
 pub(crate) async fn sign_here(
-    app: State<'_, App>,
+    app: Front,
     fleet: String,
     plan_hash: String,
     sign: SignRequest,
@@ -78,16 +78,13 @@ pub(crate) async fn sign_here(
 }
 
 #[tauri::command]
-pub(crate) async fn open_request(
-    app: State<'_, App>,
-    path: String,
-) -> Result<RequestFileView, AppError> {
+pub(crate) async fn open_request(app: Front, path: String) -> Result<RequestFileView, AppError> {
     app.open_request(&path).await
 }
 
 #[tauri::command]
 pub(crate) async fn answer_request_file(
-    app: State<'_, App>,
+    app: Front,
     path: String,
     plan_hash: String,
     sign: SignRequest,
@@ -97,16 +94,13 @@ pub(crate) async fn answer_request_file(
 }
 
 #[tauri::command]
-pub(crate) async fn reviews_due(
-    app: State<'_, App>,
-    fleet: String,
-) -> Result<Vec<ReviewView>, AppError> {
+pub(crate) async fn reviews_due(app: Front, fleet: String) -> Result<Vec<ReviewView>, AppError> {
     app.open_reviews(&fleet).await
 }
 
 #[tauri::command]
 pub(crate) async fn review_signers(
-    app: State<'_, App>,
+    app: Front,
     fleet: String,
 ) -> Result<(Vec<SignerView>, Vec<String>), AppError> {
     app.review_signers(&fleet).await
@@ -114,7 +108,7 @@ pub(crate) async fn review_signers(
 
 #[tauri::command]
 pub(crate) async fn give_review(
-    app: State<'_, App>,
+    app: Front,
     fleet: String,
     run: String,
     note: String,
@@ -126,7 +120,7 @@ pub(crate) async fn give_review(
 
 #[tauri::command]
 pub(crate) async fn enrolled_roster(
-    app: State<'_, App>,
+    app: Front,
     fleet: String,
 ) -> Result<Option<RosterView>, AppError> {
     app.enrolled_roster(&fleet).await
@@ -134,7 +128,7 @@ pub(crate) async fn enrolled_roster(
 
 #[tauri::command]
 pub(crate) async fn open_roster(
-    app: State<'_, App>,
+    app: Front,
     fleet: String,
     path: String,
 ) -> Result<RosterFileView, AppError> {
@@ -143,7 +137,7 @@ pub(crate) async fn open_roster(
 
 #[tauri::command]
 pub(crate) async fn enrol_roster(
-    app: State<'_, App>,
+    app: Front,
     fleet: String,
     path: String,
     file: String,

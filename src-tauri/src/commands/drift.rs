@@ -1,7 +1,6 @@
 //! Drift screen.
 
 use plumb_app::{
-    App,
     error::AppError,
     impact::Looked,
     views::{
@@ -9,11 +8,13 @@ use plumb_app::{
         impact::{ImpactView, ReadingView},
     },
 };
-use tauri::{State, ipc::Channel};
+use tauri::ipc::Channel;
+
+use crate::front::Front;
 
 #[tauri::command]
 pub(crate) async fn drift(
-    app: State<'_, App>,
+    app: Front,
     fleet: String,
     baseline: Baseline,
     group: Option<String>,
@@ -23,7 +24,7 @@ pub(crate) async fn drift(
 
 #[tauri::command]
 pub(crate) async fn moments(
-    app: State<'_, App>,
+    app: Front,
     fleet: String,
     named: String,
 ) -> Result<MomentsView, AppError> {
@@ -32,7 +33,7 @@ pub(crate) async fn moments(
 
 #[tauri::command]
 pub(crate) async fn policy_text_diff(
-    app: State<'_, App>,
+    app: Front,
     fleet: String,
     from: Option<String>,
     to: Option<String>,
@@ -43,7 +44,7 @@ pub(crate) async fn policy_text_diff(
 
 #[tauri::command]
 pub(crate) async fn impact(
-    app: State<'_, App>,
+    app: Front,
     fleet: String,
     from: String,
     to: String,
@@ -57,11 +58,6 @@ pub(crate) async fn impact(
 
 #[tauri::command]
 #[expect(clippy::needless_pass_by_value, reason = "Tauri hands its state over by value")]
-pub(crate) fn stop_impact(
-    app: State<'_, App>,
-    from: String,
-    to: String,
-    reading: Option<ReadingView>,
-) {
+pub(crate) fn stop_impact(app: Front, from: String, to: String, reading: Option<ReadingView>) {
     app.stop_looking(&Looked { from, to, reading: reading.map(Into::into) });
 }

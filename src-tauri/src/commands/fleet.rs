@@ -1,29 +1,31 @@
 //! Frame, Fleet screen and node drawer.
 
 use plumb_app::{
-    App,
+    Palette,
     error::AppError,
     views::{
         fleet::{FleetPage, FleetView, NodeNames},
+        history::HistoryView,
         node::{LogLine, NodeView, RawAnswer},
         shell::ShellView,
     },
 };
-use tauri::State;
+
+use crate::front::Front;
 
 #[tauri::command]
-pub(crate) async fn shell(app: State<'_, App>) -> Result<ShellView, AppError> {
+pub(crate) async fn shell(app: Front) -> Result<ShellView, AppError> {
     app.shell().await
 }
 
 #[tauri::command]
-pub(crate) async fn open_fleet(app: State<'_, App>, name: String) -> Result<ShellView, AppError> {
+pub(crate) async fn open_fleet(app: Front, name: String) -> Result<ShellView, AppError> {
     app.open_fleet(&name).await
 }
 
 #[tauri::command]
 pub(crate) async fn fleet_overview(
-    app: State<'_, App>,
+    app: Front,
     fleet: String,
     page: FleetPage,
 ) -> Result<FleetView, AppError> {
@@ -32,22 +34,18 @@ pub(crate) async fn fleet_overview(
 
 #[tauri::command]
 #[expect(clippy::needless_pass_by_value, reason = "Tauri hands its state over by value")]
-pub(crate) fn node_names(app: State<'_, App>, fleet: String) -> Result<NodeNames, AppError> {
+pub(crate) fn node_names(app: Front, fleet: String) -> Result<NodeNames, AppError> {
     app.node_names(&fleet)
 }
 
 #[tauri::command]
-pub(crate) async fn node(
-    app: State<'_, App>,
-    fleet: String,
-    id: String,
-) -> Result<NodeView, AppError> {
+pub(crate) async fn node(app: Front, fleet: String, id: String) -> Result<NodeView, AppError> {
     app.node(&fleet, &id).await
 }
 
 #[tauri::command]
 pub(crate) async fn node_raw(
-    app: State<'_, App>,
+    app: Front,
     fleet: String,
     id: String,
 ) -> Result<Vec<RawAnswer>, AppError> {
@@ -56,7 +54,7 @@ pub(crate) async fn node_raw(
 
 #[tauri::command]
 pub(crate) async fn node_logs(
-    app: State<'_, App>,
+    app: Front,
     fleet: String,
     id: String,
     filter: String,
@@ -67,13 +65,32 @@ pub(crate) async fn node_logs(
 }
 
 #[tauri::command]
-pub(crate) async fn refresh(app: State<'_, App>, fleet: String) -> Result<(), AppError> {
+pub(crate) async fn history(
+    app: Front,
+    fleet: String,
+    hours: u32,
+) -> Result<HistoryView, AppError> {
+    app.history(&fleet, hours).await
+}
+
+#[tauri::command]
+pub(crate) async fn history_svg(
+    app: Front,
+    fleet: String,
+    chart: String,
+    hours: u32,
+) -> Result<String, AppError> {
+    app.history_svg(&fleet, &chart, hours, &Palette::light()).await
+}
+
+#[tauri::command]
+pub(crate) async fn refresh(app: Front, fleet: String) -> Result<(), AppError> {
     app.refresh(&fleet).await
 }
 
 #[tauri::command]
 pub(crate) async fn chart_svg(
-    app: State<'_, App>,
+    app: Front,
     fleet: String,
     chart: String,
     node: Option<String>,

@@ -1,7 +1,6 @@
 //! From a request to a plan, and from a plan to a run.
 
 use plumb_app::{
-    App,
     error::AppError,
     views::{
         bundles::BundleChoice,
@@ -10,11 +9,12 @@ use plumb_app::{
         run::RunView,
     },
 };
-use tauri::State;
+
+use crate::front::Front;
 
 #[tauri::command]
 pub(crate) async fn bundle_choices(
-    app: State<'_, App>,
+    app: Front,
     fleet: String,
 ) -> Result<Vec<BundleChoice>, AppError> {
     app.bundle_choices(&fleet).await
@@ -22,7 +22,7 @@ pub(crate) async fn bundle_choices(
 
 #[tauri::command]
 pub(crate) async fn prepare_plan(
-    app: State<'_, App>,
+    app: Front,
     fleet: String,
     request: ActionRequest,
 ) -> Result<PlanView, AppError> {
@@ -31,7 +31,7 @@ pub(crate) async fn prepare_plan(
 
 #[tauri::command]
 pub(crate) async fn start_run(
-    app: State<'_, App>,
+    app: Front,
     fleet: String,
     plan_hash: String,
     typed: Option<String>,
@@ -42,7 +42,7 @@ pub(crate) async fn start_run(
 
 #[tauri::command]
 pub(crate) async fn start_run_at_night(
-    app: State<'_, App>,
+    app: Front,
     fleet: String,
     plan_hash: String,
     typed: Option<String>,

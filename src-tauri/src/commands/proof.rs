@@ -1,39 +1,33 @@
 //! What stands beside a plan: its dry run, and what is ready before a change.
 
 use plumb_app::{
-    App,
     error::AppError,
     views::{consent::KeyRequest, dry_run::DryRunView, readiness::ChecklistView},
 };
-use tauri::State;
+
+use crate::front::Front;
 
 #[tauri::command]
-pub(crate) async fn dry_run(
-    app: State<'_, App>,
-    plan_hash: String,
-) -> Result<DryRunView, AppError> {
+pub(crate) async fn dry_run(app: Front, plan_hash: String) -> Result<DryRunView, AppError> {
     app.dry_run(&plan_hash).await
 }
 
 #[tauri::command]
 pub(crate) async fn newest_dry_run(
-    app: State<'_, App>,
+    app: Front,
     plan_hash: String,
 ) -> Result<Option<DryRunView>, AppError> {
     app.newest_dry_run(&plan_hash).await
 }
 
 #[tauri::command]
-pub(crate) async fn readiness(
-    app: State<'_, App>,
-    fleet: String,
-) -> Result<ChecklistView, AppError> {
+pub(crate) async fn readiness(app: Front, fleet: String) -> Result<ChecklistView, AppError> {
     app.readiness_checklist(&fleet).await
 }
 
 #[tauri::command]
 pub(crate) async fn link_readiness(
-    app: State<'_, App>,
+    app: Front,
     fleet: String,
     item: String,
     url: String,
@@ -43,7 +37,7 @@ pub(crate) async fn link_readiness(
 
 #[tauri::command]
 pub(crate) async fn attest_readiness(
-    app: State<'_, App>,
+    app: Front,
     fleet: String,
     item: String,
     seen: String,

@@ -1,23 +1,23 @@
 //! The refused list: signed, signed clean, exchanged as files and pushed to agents.
 
 use plumb_app::{
-    App,
     error::AppError,
     views::{
         consent::KeyRequest,
         refused::{ClearingFileView, ClearingView, RefusedPushView, RefusedView},
     },
 };
-use tauri::State;
+
+use crate::front::Front;
 
 #[tauri::command]
-pub(crate) async fn refused(app: State<'_, App>, fleet: String) -> Result<RefusedView, AppError> {
+pub(crate) async fn refused(app: Front, fleet: String) -> Result<RefusedView, AppError> {
     app.refused(&fleet).await
 }
 
 #[tauri::command]
 pub(crate) async fn refuse(
-    app: State<'_, App>,
+    app: Front,
     fleet: String,
     content: Option<(String, String)>,
     key: Option<KeyRequest>,
@@ -27,7 +27,7 @@ pub(crate) async fn refuse(
 
 #[tauri::command]
 pub(crate) async fn clear_refused(
-    app: State<'_, App>,
+    app: Front,
     fleet: String,
     content: String,
     reason: String,
@@ -39,7 +39,7 @@ pub(crate) async fn clear_refused(
 
 #[tauri::command]
 pub(crate) async fn open_clearing(
-    app: State<'_, App>,
+    app: Front,
     fleet: String,
     path: String,
 ) -> Result<ClearingFileView, AppError> {
@@ -48,7 +48,7 @@ pub(crate) async fn open_clearing(
 
 #[tauri::command]
 pub(crate) async fn sign_clearing(
-    app: State<'_, App>,
+    app: Front,
     fleet: String,
     path: String,
     file: String,
@@ -60,7 +60,7 @@ pub(crate) async fn sign_clearing(
 
 #[tauri::command]
 pub(crate) async fn take_refused(
-    app: State<'_, App>,
+    app: Front,
     fleet: String,
     path: String,
 ) -> Result<RefusedView, AppError> {
@@ -69,7 +69,7 @@ pub(crate) async fn take_refused(
 
 #[tauri::command]
 pub(crate) async fn save_refused(
-    app: State<'_, App>,
+    app: Front,
     fleet: String,
     path: String,
 ) -> Result<RefusedView, AppError> {
@@ -77,9 +77,6 @@ pub(crate) async fn save_refused(
 }
 
 #[tauri::command]
-pub(crate) async fn push_refused(
-    app: State<'_, App>,
-    fleet: String,
-) -> Result<RefusedPushView, AppError> {
+pub(crate) async fn push_refused(app: Front, fleet: String) -> Result<RefusedPushView, AppError> {
     app.push_refused_here(&fleet).await
 }

@@ -1,7 +1,6 @@
 //! Runs under way and past.
 
 use plumb_app::{
-    App,
     error::AppError,
     views::{
         certificate::{CertificateView, RunCertificateView},
@@ -9,42 +8,37 @@ use plumb_app::{
         run::{RunMoment, RunView},
     },
 };
-use tauri::State;
+
+use crate::front::Front;
 
 #[tauri::command]
-pub(crate) async fn run(app: State<'_, App>, id: String) -> Result<RunView, AppError> {
+pub(crate) async fn run(app: Front, id: String) -> Result<RunView, AppError> {
     app.run(&id).await
 }
 
 #[tauri::command]
-pub(crate) async fn runs(app: State<'_, App>, fleet: String) -> Result<Vec<RunView>, AppError> {
+pub(crate) async fn runs(app: Front, fleet: String) -> Result<Vec<RunView>, AppError> {
     app.runs(&fleet).await
 }
 
 #[tauri::command]
-pub(crate) async fn run_moments(
-    app: State<'_, App>,
-    id: String,
-) -> Result<Vec<RunMoment>, AppError> {
+pub(crate) async fn run_moments(app: Front, id: String) -> Result<Vec<RunMoment>, AppError> {
     app.run_moments(&id).await
 }
 
 #[tauri::command]
-pub(crate) async fn live_run(
-    app: State<'_, App>,
-    fleet: String,
-) -> Result<Option<String>, AppError> {
+pub(crate) async fn live_run(app: Front, fleet: String) -> Result<Option<String>, AppError> {
     app.live_run(&fleet).await
 }
 
 #[tauri::command]
-pub(crate) async fn abort_run(app: State<'_, App>, id: String) -> Result<(), AppError> {
+pub(crate) async fn abort_run(app: Front, id: String) -> Result<(), AppError> {
     app.abort_run(&id)
 }
 
 #[tauri::command]
 pub(crate) async fn order_run(
-    app: State<'_, App>,
+    app: Front,
     id: String,
     order: RunOrder,
 ) -> Result<RunView, AppError> {
@@ -52,29 +46,26 @@ pub(crate) async fn order_run(
 }
 
 #[tauri::command]
-pub(crate) async fn resume_run(app: State<'_, App>, id: String) -> Result<RunView, AppError> {
+pub(crate) async fn resume_run(app: Front, id: String) -> Result<RunView, AppError> {
     app.resume_run(&id).await
 }
 
 #[tauri::command]
 pub(crate) async fn run_certificate(
-    app: State<'_, App>,
+    app: Front,
     id: String,
 ) -> Result<RunCertificateView, AppError> {
     app.run_certificate(&id).await
 }
 
 #[tauri::command]
-pub(crate) async fn make_certificate(
-    app: State<'_, App>,
-    id: String,
-) -> Result<CertificateView, AppError> {
+pub(crate) async fn make_certificate(app: Front, id: String) -> Result<CertificateView, AppError> {
     app.certificate(&id, true).await
 }
 
 #[tauri::command]
 pub(crate) async fn save_certificate(
-    app: State<'_, App>,
+    app: Front,
     id: String,
     path: String,
 ) -> Result<CertificateView, AppError> {

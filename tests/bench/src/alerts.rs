@@ -13,7 +13,7 @@ use tempfile::tempdir;
 use tokio::runtime::Runtime;
 
 use crate::{
-    report::{RUNS, Report, best, timed},
+    report::{RUNS, Report, best, slow_but_one_in_twenty, timed},
     runtime,
 };
 
@@ -176,10 +176,4 @@ fn claimed(runtime: &Runtime, inbox: &Inbox) -> Result<f64> {
         took.push(ms);
     }
     Ok(slow_but_one_in_twenty(took))
-}
-
-/// The time that nineteen of twenty stay under.
-fn slow_but_one_in_twenty(mut took: Vec<f64>) -> f64 {
-    took.sort_by(f64::total_cmp);
-    took[took.len() * 19 / 20]
 }

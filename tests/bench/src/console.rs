@@ -8,7 +8,7 @@ use plumb_app::{App, AppOptions, KeyPlace, Passphrase, error::AppError};
 
 /// Opens the console on a folder.
 pub(crate) async fn open(folder: &Path) -> Result<App> {
-    let folder = Utf8Path::from_path(folder).context("the folder's path is not UTF-8")?;
+    let folder = utf8(folder)?;
     // A throw-away key: nobody is asked for a password while times are taken.
     let keys = Utf8Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/keys");
     let console_key = KeyPlace::File {
@@ -17,6 +17,11 @@ pub(crate) async fn open(folder: &Path) -> Result<App> {
     };
     let options = AppOptions { console_key, ..AppOptions::command(folder.to_owned()) };
     App::open(options).await.map_err(told)
+}
+
+/// A path as the console takes it.
+pub(crate) fn utf8(path: &Path) -> Result<&Utf8Path> {
+    Utf8Path::from_path(path).context("a path is not UTF-8")
 }
 
 /// Opens the console on a folder and puts a fleet on its list.

@@ -3,11 +3,12 @@
 //! In memory means that the console's files stand in a file system without a disk, where a sync costs nothing:
 //! the journal is written, chained and signed in the same way, and all that is missing is durability.
 
-use std::path::Path;
+use std::{path::Path, time::Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use plumb_app::{
     App,
+    actions::capture::{CaptureRequest, Sealer},
     views::{
         plan::{ActionKind, ActionRequest, ConfirmationView, NodeSelection},
         run::{RunNodeState, RunPhase, RunView},
@@ -29,6 +30,8 @@ const FLEET: &str = "demo";
 /// Promised: the whole run in milliseconds, and what durability adds to it in percent.
 const RUN_MS: f64 = 5_000.0;
 const ADDS_PERCENT: f64 = 15.0;
+/// Promised: what sealing the evidence of a run adds to it, in percent.
+const SEALING_PERCENT: f64 = 5.0;
 /// A file system without a disk.
 const MEMORY: &str = "/dev/shm";
 
@@ -48,11 +51,15 @@ pub fn run(report: &mut Report) -> Result<()> {
     };
     let [durable, memory] = [open(&consoles[0])?, open(&consoles[1])?];
     let (mut with, mut without, mut events) = (Vec::new(), Vec::new(), 0);
+    let (mut captures, mut seals) = (Vec::new(), Vec::new());
     for _ in 0..RUNS {
         without.push(carried_out(&runtime, &memory, NodeSelection::All)?.0);
         let (took, view) = carried_out(&runtime, &durable, every_agent())?;
         with.push(took);
         events = view.journal_events;
+        let (captured, sealed) = runtime.block_on(evidence(&durable, &view.id))?;
+        captures.push(captured);
+        seals.push(sealed);
     }
     for app in [durable, memory] {
         runtime.block_on(app.close());
@@ -65,7 +72,33 @@ pub fn run(report: &mut Report) -> Result<()> {
     report.shown(&format!("{name}: events of the journal"), f64::from(events), "");
     let adds = (with / without - 1.0) * 100.0;
     report.counted(&format!("{name}: durability adds"), adds.max(0.0), "%", ADDS_PERCENT);
+    report.shown(&format!("{name}: its evidence captured"), best(&captures), "ms");
+    let adds = best(&seals) / with * 100.0;
+    report.counted(&format!("{name}: sealing adds"), adds, "%", SEALING_PERCENT);
     Ok(())
+}
+
+/// How long capturing and sealing the evidence of a run take, in milliseconds.
+async fn evidence(app: &App, run: &str) -> Result<(f64, f64)> {
+    let folder = tempdir().context("a folder for evidence")?;
+    let (draft, file) = (folder.path().join("draft"), folder.path().join("run.zip"));
+    let request = CaptureRequest {
+        fleet: FLEET.to_owned(),
+        run: Some(run.to_owned()),
+        last_s: None,
+        nodes: NodeSelection::All,
+        ask: false,
+        command: vec!["bench".to_owned()],
+        map: None,
+    };
+    let began = Instant::now();
+    let draft = console::utf8(&draft)?;
+    app.capture_evidence(&request, draft).await.map_err(console::told)?;
+    let captured = began.elapsed().as_secs_f64() * 1e3;
+    let began = Instant::now();
+    let sealed = app.seal_evidence(draft, console::utf8(&file)?, &Sealer::Console).await;
+    ensure!(sealed.map_err(console::told)?.entries > 3, "evidence is sealed");
+    Ok((captured, began.elapsed().as_secs_f64() * 1e3))
 }
 
 /// The same nodes as another plan: agents run a plan once, whichever console asks.

@@ -7,12 +7,14 @@ pub mod alerts;
 pub mod approvals;
 pub mod decisions;
 pub mod drift;
+pub mod evidence;
 pub mod execution;
 pub mod fleets;
 pub mod hub;
 pub mod journal;
 pub mod reference;
 pub mod report;
+pub mod runbooks;
 pub mod sweep;
 pub mod verification;
 pub mod window;
@@ -43,6 +45,8 @@ pub const BENCHES: &[Bench] = &[
     Bench { name: "alerts", run: alerts::run },
     Bench { name: "hub", run: hub::run },
     Bench { name: "approvals", run: approvals::run },
+    Bench { name: "runbooks", run: runbooks::run },
+    Bench { name: "evidence", run: evidence::run },
     Bench { name: "window", run: window::run },
 ];
 

@@ -1,8 +1,10 @@
 //! From the start of the window's program to the painted fleet of 10,000 nodes, and its memory.
 //!
-//! The program measures itself (`--measure-start`); the nodes are closed ports, so all it shows is what it knew.
+//! The program measures its start itself (`--measure-start`), and the page how fast a claimed alert is painted;
+//! the nodes are closed ports, so all it shows is what it knew.
 
-mod cached;
+pub(crate) mod cached;
+mod inbox;
 
 use std::{
     env, fs,
@@ -28,6 +30,8 @@ const PROGRAM: &str = "PLUMBLINE_BIN";
 const START_MS: f64 = 800.0;
 const TOTAL_MB: f64 = 340.0;
 const OWN_MB: f64 = 120.0;
+/// From the key that claims an alert to its painted row, in milliseconds, by the clock of the page.
+const CLAIM_MS: f64 = 100.0;
 /// A start that takes longer has hung.
 const START_TIME_MAX: Duration = Duration::from_mins(1);
 
@@ -67,6 +71,9 @@ pub fn run(report: &mut Report) -> Result<()> {
         fs::remove_dir_all(&used).context("the files of a run")?;
     }
     told(&cached, &figures, report);
+    let claim = inbox::measured(&runtime, &ready, &folder.path().join("inbox"))?;
+    let name = format!("window, {} alerts: claim to painted row", inbox::ALERTS);
+    report.timed(&name, claim, "ms", CLAIM_MS);
     Ok(())
 }
 

@@ -54,6 +54,8 @@ pub struct Launch<'a> {
     pub fleet_file: Option<&'a Path>,
     /// Kept between two windows of one story; a fresh one otherwise.
     pub data_dir: Option<&'a Path>,
+    /// An archive that it is started with, and the public key of whoever sealed it.
+    pub evidence: Option<(&'a Path, &'a Path)>,
 }
 
 /// An open window with a private home.
@@ -82,6 +84,10 @@ impl Window {
         let mut arguments = vec!["--data-dir".to_owned(), data.display().to_string()];
         if let Some(file) = launch.fleet_file {
             arguments.extend(["--fleet-file".to_owned(), file.display().to_string()]);
+        }
+        if let Some((archive, key)) = launch.evidence {
+            let path = |path: &Path| path.display().to_string();
+            arguments.extend(["--key".to_owned(), path(key), path(archive)]);
         }
         let binary = program("PLUMBLINE_BIN", "plumbline")?;
         let client = driver.open(&binary.display().to_string(), &arguments).await?;
@@ -132,6 +138,11 @@ impl Window {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         bail!("{text:?} was not shown; the page says: {}", self.text().await)
+    }
+
+    /// What a script of the page tells when it is done: its last argument is the function to tell it with.
+    pub async fn measured(&self, script: &str) -> Result<serde_json::Value> {
+        self.client.execute_async(script, Vec::new()).await.context("measuring in the page")
     }
 
     /// Everything the page shows now.
@@ -213,6 +224,12 @@ impl Window {
     pub async fn screenshot(&self, file: &Path) -> Result<()> {
         let picture = self.client.screenshot().await.context("taking a picture")?;
         std::fs::write(file, picture).with_context(|| format!("writing {}", file.display()))
+    }
+
+    /// Takes a picture where `PLUMB_SCREENSHOTS` names a folder for them.
+    pub async fn picture(&self, name: &str) -> Result<()> {
+        let Some(folder) = std::env::var_os("PLUMB_SCREENSHOTS") else { return Ok(()) };
+        self.screenshot(&Path::new(&folder).join(format!("story-{name}.png"))).await
     }
 
     /// Ends the program as a power cut would.

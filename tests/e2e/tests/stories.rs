@@ -1,13 +1,21 @@
 //! Stories of a person at the built window, ten at most; everything else is tested lower.
 
-use std::{fs, path::Path, time::Duration};
+use std::{
+    fs,
+    path::Path,
+    process::Command,
+    time::{Duration, Instant},
+};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use e2e_tests::{
     Between, Changes, Demo, Desktop, Launch, Window,
     acts::{plan_pinned, plan_rollout, sign_with_file, start_rollout},
+    demo::sealed_job,
+    program::program,
     window::{CONTROL, ENTER, quoted},
 };
+use observability_tests::{MonitorPrograms, Watched, monitors::TOLD_WITHIN};
 use tempfile::TempDir;
 
 /// The demo's node that runs other signed content under the desired version.
@@ -59,7 +67,7 @@ async fn a_rollout_is_asked_for_approved_on_another_profile_and_carried_out() ->
     let demo = Demo::start(state.path())?;
     let path = |name: &str| state.path().join(name).display().to_string();
     let (console, asks) = demo.person("avery")?;
-    let window = Window::open(Launch { fleet_file: None, data_dir: Some(&console) }).await?;
+    let window = Window::open(Launch { data_dir: Some(&console), ..Launch::default() }).await?;
     window.see(demo.approved_fleet()?).await?;
     row_says(&window, DIVERGED, "Diverged").await?;
 
@@ -75,7 +83,7 @@ async fn a_rollout_is_asked_for_approved_on_another_profile_and_carried_out() ->
 
     // Robin approves on a profile of their own, which knows nothing but the roster and the request.
     let (profile, key) = demo.person("robin")?;
-    let other = Window::open(Launch { fleet_file: None, data_dir: Some(&profile) }).await?;
+    let other = Window::open(Launch { data_dir: Some(&profile), ..Launch::default() }).await?;
     other.see("LIVE").await?;
     other.press_outside_fields('3').await?;
     other.click_button("Answer a request…").await?;
@@ -117,7 +125,7 @@ async fn approvals_are_of_the_flips_and_void_when_the_bundle_changes() -> Result
     let state = TempDir::new()?;
     let demo = Demo::start(state.path())?;
     let (console, _) = demo.person("avery")?;
-    let window = Window::open(Launch { fleet_file: None, data_dir: Some(&console) }).await?;
+    let window = Window::open(Launch { data_dir: Some(&console), ..Launch::default() }).await?;
     window.see(demo.approved_fleet()?).await?;
     row_says(&window, DIVERGED, "Diverged").await?;
 
@@ -232,7 +240,8 @@ async fn a_rollout_whose_program_was_killed_is_picked_up_and_certified() -> Resu
     let (state, data) = (TempDir::new()?, TempDir::new()?);
     let demo = Demo::start(state.path())?;
     let (mut between, file) = Between::step_in(&demo.fleet_file, DIVERGED).await?;
-    let launch = || Launch { fleet_file: Some(&file), data_dir: Some(data.path()) };
+    let launch =
+        || Launch { fleet_file: Some(&file), data_dir: Some(data.path()), ..Launch::default() };
     let window = Window::open(launch()).await?;
     row_says(&window, DIVERGED, "Diverged").await?;
     row_says(&window, AHEAD, "Ahead").await?;
@@ -301,7 +310,11 @@ async fn the_last_known_fleet_is_there_with_every_node_dead() -> Result<()> {
     let (state, data) = (TempDir::new()?, TempDir::new()?);
     let file = {
         let demo = Demo::start(state.path())?;
-        let launch = Launch { fleet_file: Some(&demo.fleet_file), data_dir: Some(data.path()) };
+        let launch = Launch {
+            fleet_file: Some(&demo.fleet_file),
+            data_dir: Some(data.path()),
+            ..Launch::default()
+        };
         let window = Window::open(launch).await?;
         window.see("LIVE").await?;
         row_says(&window, DIVERGED, "Diverged").await?;
@@ -309,9 +322,134 @@ async fn the_last_known_fleet_is_there_with_every_node_dead() -> Result<()> {
         demo.fleet_file.clone()
     };
     assert!(Path::new(&file).exists(), "the fleet file outlives the demo");
-    let window = Window::open(Launch { fleet_file: None, data_dir: Some(data.path()) }).await?;
+    let window = Window::open(Launch { data_dir: Some(data.path()), ..Launch::default() }).await?;
     window.see(DIVERGED).await?;
     row_says(&window, DIVERGED, "Unreachable").await?;
     window.find(&format!("{}[contains(., '2.0.0')]", row(DIVERGED))).await?;
     window.quit().await
+}
+
+/// A line of the inbox that says all of these.
+fn told(words: &[&str]) -> String {
+    let says: String =
+        words.iter().map(|word| format!("[contains(., {})]", quoted(word))).collect();
+    format!("//table[@aria-label='Alerts']/tbody/tr{says}")
+}
+
+/// Prometheus scrapes, the Alertmanager tells the hub, and whoever is on call does the rest in the window.
+#[tokio::test]
+async fn an_alert_of_the_monitors_is_claimed_triaged_and_closed_as_an_incident() -> Result<()> {
+    let Some(monitors) = MonitorPrograms::found() else { return Ok(()) };
+    let (state, folder) = (TempDir::new()?, TempDir::new()?);
+    let demo = Demo::start(state.path())?;
+    let _monitors = monitors.watch(&Watched {
+        folder: folder.path(),
+        nodes: demo.urls(),
+        hub: demo.hub()?,
+        token: &demo.monitor_token()?,
+    })?;
+    let file = demo.fleet_file_with_hub()?;
+    let window = Window::open(Launch { fleet_file: Some(&file), ..Launch::default() }).await?;
+    window.see("LIVE").await?;
+    window.press_outside_fields('4').await?;
+    // The console's own sweeps tell of another thing of the same kind, about the fleet.
+    window.see_within("policy-nodes", TOLD_WITHIN).await?;
+    let alert = told(&["policy-nodes", "PolicyVersionMismatch", "New", "nobody"]);
+    window.picture("alert-new").await?;
+    window.click(&alert).await?;
+    window.find("//aside[starts-with(@aria-label, 'Alert ')]").await?;
+    window.see("alertmanager/hub").await?;
+    window.picture("alert-open").await?;
+
+    window.press_outside_fields('c').await?;
+    window.find(&told(&["policy-nodes", "Processing", "you"])).await?;
+    window.picture("alert-claimed").await?;
+
+    window.press_outside_fields('t').await?;
+    window.fill("Note (may be empty)", "two versions at once").await?;
+    window.picture("alert-triage").await?;
+    window.chord(&[CONTROL], ENTER).await?;
+    window.closed().await?;
+    window.click_button("Show the incident").await?;
+    window.find("//article[starts-with(@aria-label, 'Incident ')]").await?;
+    window.see("Triage ran for alrt_").await?;
+    window.see("drift groups").await?;
+    window.picture("incident-open").await?;
+    window.click("//summary[normalize-space()='What was frozen']").await?;
+    // The demo's node that runs other content under the desired version stands among what drifted.
+    window.see(DIVERGED).await?;
+    window.picture("incident-frozen").await?;
+
+    window.click_button("Mitigating").await?;
+    window.see("mitigating").await?;
+    window.click_button("Close…").await?;
+    window.fill("How it ended", "every node was brought to one version").await?;
+    window.chord(&[CONTROL], ENTER).await?;
+    window.closed().await?;
+    window.see("every node was brought to one version").await?;
+    window.picture("incident-closed").await?;
+    window.quit().await
+}
+
+#[tokio::test]
+async fn a_reviewer_opens_sealed_evidence_on_another_profile_and_goes_through_it() -> Result<()> {
+    let state = TempDir::new()?;
+    let (archive, key) = sealed_job(state.path())?;
+    let window =
+        Window::open(Launch { evidence: Some((&archive, &key)), ..Launch::default() }).await?;
+    window.see("EVIDENCE read-only").await?;
+    window.see("as it was captured").await?;
+    window.find("//table[@role='grid']//tr[contains(., 'In sync')]").await?;
+    assert!(!window.shows("//button[starts-with(normalize-space(), 'Plan sync')]").await);
+
+    // Every promise is told with its result.
+    window.press('6').await?;
+    window.see("Every promise holds").await?;
+    window.find("//tr[contains(., 'state after every event') and contains(., 'passed')]").await?;
+
+    // One step before the capture the run had just ended, in the state that was recorded then.
+    window.press(',').await?;
+    window.see("state as recorded").await?;
+    // At its beginning nothing of it is known: what nodes ran was drift.
+    let slider = window.find("//input[@type='range']").await?;
+    window
+        .client
+        .execute(
+            "arguments[0].value = 0; arguments[0].dispatchEvent(new Event('input', { bubbles: true }));",
+            vec![serde_json::to_value(&slider)?],
+        )
+        .await?;
+    window.see("before the first event").await?;
+    window.press('3').await?;
+    assert!(!window.shows("//*[contains(text(), 'nodes arrived')]").await);
+    window.press('5').await?;
+    window.find("//*[@role='slider' and starts-with(@aria-label, 'Moment in what')]").await?;
+    window.quit().await
+}
+
+#[tokio::test]
+async fn evidence_is_painted_where_there_is_no_network_at_all() -> Result<()> {
+    let state = TempDir::new()?;
+    let (archive, key) = sealed_job(state.path())?;
+    let began = Instant::now();
+    // A network of its own, without a route and with its loopback down.
+    let output = Command::new("unshare")
+        .args(["--map-root-user", "--net"])
+        .arg(program("PLUMBLINE_BIN", "plumbline")?)
+        .arg("--data-dir")
+        .arg(state.path().join("offline"))
+        .arg("--measure-start")
+        .arg("--key")
+        .args([&key, &archive])
+        .output()?;
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let figures: serde_json::Value = serde_json::from_str(said.lines().last().unwrap_or_default())
+        .with_context(|| format!("{said}{}", String::from_utf8_lossy(&output.stderr)))?;
+    assert!(figures["start_ms"].is_number(), "{figures}");
+    println!(
+        "painted {} ms after its start, ended {:?} after it",
+        figures["start_ms"],
+        began.elapsed()
+    );
+    Ok(())
 }

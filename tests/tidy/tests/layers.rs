@@ -115,6 +115,7 @@ const TESTS_MAY_USE: &[(&str, &[&str])] = &[
     ("plumb-trust", &["plumb-pki"]),
     // The console's own alerts are held to what the other stores are held to.
     ("plumb-inbox", &["plumb-store"]),
+    ("plumb-evidence", &["plumb-pki"]),
     ("plumb-cli", &["plumb-pki"]),
     ("plumb-agent", &["plumb-hub", "plumb-pki"]),
     ("plumb-clients", &["plumb-agent", "plumb-demo"]),

@@ -3,6 +3,8 @@ import CircleQuestionMark from '@lucide/svelte/icons/circle-question-mark';
 import Clock from '@lucide/svelte/icons/clock';
 import Contrast from '@lucide/svelte/icons/contrast';
 import Diff from '@lucide/svelte/icons/diff';
+import FileCheck from '@lucide/svelte/icons/file-check';
+import HistoryIcon from '@lucide/svelte/icons/history';
 import Keyboard from '@lucide/svelte/icons/keyboard';
 import ListChecks from '@lucide/svelte/icons/list-checks';
 import LayoutGrid from '@lucide/svelte/icons/layout-grid';
@@ -17,7 +19,7 @@ import { plural } from '$lib/domain/words.logic';
 import type { Action } from '$lib/state/commands.svelte';
 import { THEMES, type Theme } from '$lib/state/prefs.svelte';
 import type { Session } from '$lib/state/session';
-import { OF_A_FLEET, SCREEN_WORDS } from './screens';
+import { screensOf } from './screens';
 
 interface Everywhere {
   shared: Session;
@@ -26,14 +28,14 @@ interface Everywhere {
   show: (what: 'palette' | 'line' | 'keys' | 'runs') => void;
 }
 
-const ICONS = { fleet: LayoutGrid, drift: Diff, rollouts: MoveRight, alerts: Bell, settings: Settings, help: CircleQuestionMark };
+const ICONS = { fleet: LayoutGrid, drift: Diff, rollouts: MoveRight, alerts: Bell, history: HistoryIcon, evidence: FileCheck, settings: Settings, help: CircleQuestionMark };
 
 /** Actions that work on every screen. */
 export function everywhere({ shared, shell, open, show }: Everywhere): Action[] {
   const { route, prefs, planner, api } = shared;
   const fleets = shell?.fleets ?? [];
   return [
-    ...SCREEN_WORDS.filter(({ screen }) => !OF_A_FLEET.includes(screen) || shell?.fleet != null).map(
+    ...screensOf(shell?.fleet != null, shell?.evidence != null).map(
       ({ screen, word, key }): Action => ({ id: `go.${screen}`, title: `Go to ${word}`, group: 'Go to', icon: ICONS[screen], keys: screen === 'settings' ? [key, 'Ctrl+,'] : [key], run: () => route.go(screen) }),
     ),
     {

@@ -14,6 +14,8 @@ export const COMMANDS: readonly { word: string; argument: string; about: string 
   { word: 'rollouts', argument: 'run', about: 'plans and runs, one of them if its name follows' },
   { word: 'refused', argument: '', about: 'what no node may take' },
   { word: 'alerts', argument: 'text', about: 'the inbox, filtered if a text follows' },
+  { word: 'history', argument: '', about: 'what nodes ran over time' },
+  { word: 'evidence', argument: '', about: 'open an archive, and what was found in it' },
   { word: 'fleet', argument: 'name', about: 'open another fleet' },
   { word: 'settings', argument: '', about: 'fleets, credentials, appearance' },
   { word: 'help', argument: 'topic', about: 'the help' },
@@ -39,6 +41,9 @@ export function read(line: string): Meaning {
       return { kind: 'go', screen: 'rollouts', params: { refused: 'list' } };
     case 'alerts':
       return { kind: 'go', screen: 'alerts', params: argument === '' ? {} : { text: argument } };
+    case 'history':
+    case 'evidence':
+      return { kind: 'go', screen: word, params: {} };
     case 'settings':
       return { kind: 'go', screen: 'settings', params: {} };
     case 'help':

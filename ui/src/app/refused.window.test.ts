@@ -24,6 +24,42 @@ describe('every state of refused content is accessible', () => {
   });
 });
 
+describe('a run that took content back', () => {
+  const run = () => region('Refused from now on');
+
+  it('says that nobody but this console refuses it, and what is to be done', async () => {
+    await openWindow({ hash: 'rollouts?run=r-0193', refused: true, consent: 'open', runs: 'past', tickMs: 1_000_000 });
+    await expect.element(run().getByText('by this console only: it stands in no signed list')).toBeVisible();
+    await expect.element(run().getByText(/plumb refused add --fleet demo --key FILE, then plumb refused push --fleet demo/)).toBeVisible();
+    await expectAccessible();
+    expect([document.documentElement.scrollWidth, document.documentElement.scrollHeight]).toEqual([1280, 800]);
+  });
+
+  const signed = async () => {
+    await openWindow({ hash: 'rollouts?run=r-0193&refused=list', refused: true, consent: 'open', runs: 'past', tickMs: 1_000_000 });
+    await button('Sign version 5…').click();
+    await apply();
+    await expect.element(region('The signed list').getByText('5', { exact: true })).toBeVisible();
+  };
+
+  it('names the list that was signed, and who was not told of it', async () => {
+    await signed();
+    await userEvent.keyboard('{Escape}');
+    await expect.element(run().getByText(/by version 5 of the signed list, which 0 nodes of this run hold/)).toBeVisible();
+    await expect.element(run().getByText(/Without this list, though they could hold it/)).toBeVisible();
+    await expect.element(run().getByText(/send the list to whoever misses it: plumb refused push --fleet demo/i)).toBeVisible();
+  });
+
+  it('names who holds the list that was pushed, and who cannot enforce it', async () => {
+    await signed();
+    await button(/^Push to every agent/).click();
+    await expect.element(region('Who enforces it').getByText(/^Version 5 was taken by/)).toBeVisible();
+    await userEvent.keyboard('{Escape}');
+    await expect.element(run().getByText(/by version 5 of the signed list, which [1-9]\d* nodes of this run hold/)).toBeVisible();
+    await expect.element(run().getByText(/Cannot enforce a list, so only consoles keep the content from/)).toBeVisible();
+  });
+});
+
 describe('a content', () => {
   it('is refused with a reason, signed for everybody, and pushed to the agents', async () => {
     const { changes } = await openWindow({ hash: 'rollouts', consent: 'open' });

@@ -133,7 +133,7 @@ describe('orders', () => {
     const loud = page.getByText(/goes on past a safeguard: the gate of wave 1 was passed over by mira: INC-7/);
     await expect.element(loud).toBeVisible();
     // As long as the run goes on, on every screen.
-    for (const key of ['1', '2', '5']) {
+    for (const key of ['1', '2', '7']) {
       await userEvent.keyboard(key);
       await expect.element(loud).toBeVisible();
     }

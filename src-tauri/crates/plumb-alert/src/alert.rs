@@ -9,7 +9,7 @@ use crate::{
     ids::{AlertRef, IncidentRef},
     limits::{
         DEDUPE_MINUTES_MAX, DETAILS_BYTES_MAX, KEY_BYTES_MAX, LABELS_MAX, NAME_BYTES_MAX,
-        TEXT_BYTES_MAX, TITLE_BYTES_MAX,
+        TELLS_FOR, TEXT_BYTES_MAX, TITLE_BYTES_MAX,
     },
 };
 
@@ -85,6 +85,8 @@ pub struct Draft {
     pub started_at: Option<Timestamp>,
     /// The condition is over.
     pub resolved: bool,
+    /// Which of several that watch the same thing says it, such as a console of a team; nobody where one watches alone.
+    pub told_by: Option<String>,
 }
 
 /// Why an alert is not accepted.
@@ -134,7 +136,8 @@ impl Draft {
             });
         }
         let names = [("source", &self.source), ("service", &self.service), ("env", &self.env)];
-        for (field, text) in names {
+        let teller = self.told_by.iter().map(|teller| ("told_by", teller));
+        for (field, text) in names.into_iter().chain(teller) {
             one_line(field, text, NAME_BYTES_MAX)?;
         }
         one_line("title", &self.title, TITLE_BYTES_MAX)?;
@@ -251,6 +254,11 @@ pub enum Outcome {
     Dismissed,
 }
 
+/// Whether what was told then still counts.
+pub(crate) fn tells(at: Timestamp, now: Timestamp) -> bool {
+    now.duration_since(at) < TELLS_FOR
+}
+
 /// How often things happened to one alert; sums over all of them are the law of conservation.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
@@ -279,6 +287,9 @@ pub struct Alert {
     pub last_seen_at: Timestamp,
     pub started_at: Option<Timestamp>,
     pub resolved_at: Option<Timestamp>,
+    /// Who says that it lasts, and when they last did; empty where its source alone speaks for it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub told_by: BTreeMap<String, Timestamp>,
     pub incident_ref: Option<IncidentRef>,
     /// Of the newest failure, also after the alert is new again.
     pub last_error: Option<String>,
@@ -317,6 +328,12 @@ impl Alert {
 
     pub fn counts(&self) -> Counts {
         self.life.counts
+    }
+
+    /// Somebody other than `teller` who said a short time ago that it lasts, and when.
+    pub fn lasts_for(&self, teller: &str, now: Timestamp) -> Option<(&str, Timestamp)> {
+        let others = self.told_by.iter().filter(|(by, at)| *by != teller && tells(**at, now));
+        others.max_by_key(|(_, at)| **at).map(|(by, at)| (by.as_str(), *at))
     }
 
     /// From when on a claim may take it: now, after its lease, after its pause, or never.

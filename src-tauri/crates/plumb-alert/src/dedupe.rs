@@ -7,8 +7,9 @@ use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
 use crate::{
-    alert::{Alert, Counts, Draft, Labels, Life, Rejection, State},
+    alert::{Alert, Counts, Draft, Labels, Life, Rejection, State, tells},
     ids::AlertRef,
+    limits::TELLERS_MAX,
     why::{Decided, Why},
 };
 
@@ -70,7 +71,8 @@ fn key(prefix: &str, parts: [&str; 4], labels: &Labels) -> String {
 /// Decides about a report; `newest` is the newest alert with its fingerprint, `fresh` the reference of a new one.
 ///
 /// The window runs from when that alert was first seen, so a condition that lasts is told again after it, also when
-/// somebody dismissed the alert.
+/// somebody dismissed the alert. Where several watch the same thing, it is over when none of them says any more that it
+/// lasts.
 pub fn ingest(
     draft: &Draft,
     newest: Option<&Alert>,
@@ -84,6 +86,16 @@ pub fn ingest(
             return Err(Rejection::NothingToResolve { fingerprint });
         };
         let mut alert = seen_again(alert, now);
+        // Whoever does not see it any more does not speak for those who do.
+        if let Some(teller) = &draft.told_by {
+            alert.told_by.remove(teller);
+            if let Some((by, at)) = alert.lasts_for(teller, now) {
+                let (by, teller) = (by.to_owned(), teller.clone());
+                let why = Why::StillTold { fingerprint, teller, by, at };
+                return Ok(Decided::new(Ingested::Deduplicated(alert), why));
+            }
+        }
+        alert.told_by.clear();
         alert.resolved_at.get_or_insert(now);
         return Ok(Decided::new(
             Ingested::Deduplicated(alert),
@@ -100,6 +112,7 @@ pub fn ingest(
         let mut again = seen_again(known, now);
         again.resolved_at = None;
         again.severity = again.severity.min(draft.severity);
+        told(&mut again.told_by, draft, now);
         let why = Why::WithinWindow { fingerprint, alert, first_at, ttl_minutes };
         return Ok(Decided::new(Ingested::Deduplicated(again), why));
     }
@@ -118,7 +131,23 @@ fn seen_again(alert: &Alert, now: Timestamp) -> Alert {
     again
 }
 
+/// Remembers who says it, and forgets who has not for long.
+fn told(tellers: &mut BTreeMap<String, Timestamp>, draft: &Draft, now: Timestamp) {
+    let Some(teller) = &draft.told_by else { return };
+    tellers.retain(|_, at| tells(*at, now));
+    tellers.insert(teller.clone(), now);
+    while tellers.len() > TELLERS_MAX {
+        let others = tellers.iter().filter(|(by, _)| *by != teller);
+        let Some(oldest) = others.min_by_key(|(_, at)| **at).map(|(by, _)| by.clone()) else {
+            return;
+        };
+        tellers.remove(&oldest);
+    }
+}
+
 fn create(draft: &Draft, fingerprint: String, alert_ref: AlertRef, now: Timestamp) -> Alert {
+    let mut tellers = BTreeMap::new();
+    told(&mut tellers, draft, now);
     let source = if draft.source.is_empty() { UNKNOWN_SOURCE } else { &draft.source };
     Alert {
         alert_ref,
@@ -138,6 +167,7 @@ fn create(draft: &Draft, fingerprint: String, alert_ref: AlertRef, now: Timestam
         last_seen_at: now,
         started_at: draft.started_at,
         resolved_at: None,
+        told_by: tellers,
         incident_ref: None,
         last_error: None,
         life: Life::restore(State::New, Counts::default()),

@@ -50,10 +50,12 @@ pub enum DetectionRule {
     /// Nodes with one content answer one request differently.
     DecisionsDisagree,
     SourceQuiet,
+    /// A fleet that a run of a runbook froze, and that nobody is going to unfreeze.
+    FreezeLeftBehind,
 }
 
 impl DetectionRule {
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::PolicyVersionMismatch,
         Self::StaleDigest,
         Self::LoadAge,
@@ -65,6 +67,7 @@ impl DetectionRule {
         Self::PoisonedDigestSeen,
         Self::DecisionsDisagree,
         Self::SourceQuiet,
+        Self::FreezeLeftBehind,
     ];
 
     /// The kind of its alerts.
@@ -81,6 +84,7 @@ impl DetectionRule {
             Self::PoisonedDigestSeen => "PoisonedDigestSeen",
             Self::DecisionsDisagree => "DecisionsDisagree",
             Self::SourceQuiet => "SourceQuiet",
+            Self::FreezeLeftBehind => "FreezeLeftBehind",
         }
     }
 
@@ -90,7 +94,10 @@ impl DetectionRule {
             | Self::ReloadFailsOften
             | Self::SignatureInvalid
             | Self::PoisonedDigestSeen => Severity::P0,
-            Self::SilentDrift | Self::DecisionsDisagree | Self::SourceQuiet => Severity::P1,
+            Self::SilentDrift
+            | Self::DecisionsDisagree
+            | Self::SourceQuiet
+            | Self::FreezeLeftBehind => Severity::P1,
             Self::PolicyVersionMismatch | Self::StaleDigest | Self::LoadAge => Severity::P2,
             Self::ReloadFailed => Severity::P3,
         }
@@ -109,6 +116,7 @@ impl DetectionRule {
             Self::PoisonedDigestSeen => "nodes run content that was refused",
             Self::DecisionsDisagree => "nodes with the same content answer requests differently",
             Self::SourceQuiet => "a source of alerts has gone quiet",
+            Self::FreezeLeftBehind => "a freeze was left behind",
         }
     }
 }
@@ -125,7 +133,26 @@ pub struct Sweep<'a> {
     pub desired: &'a Desired,
     /// What asking nodes with equal contents the same requests came to, when that was done last.
     pub disagreements: &'a [Disagreement],
+    /// Freezes of the fleet that nobody is going to lift.
+    pub freezes: &'a [LeftFreeze],
+    /// Who looks: several consoles may watch one fleet, each with pins and reach of its own.
+    pub teller: &'a str,
     pub now: Timestamp,
+}
+
+/// A freeze whose run is over, died, or let its lease run out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeftFreeze {
+    pub run: String,
+    /// The step that took it.
+    pub step: String,
+    /// What it was taken for.
+    pub reason: String,
+    pub since: Timestamp,
+    /// By when it should have been lifted.
+    pub until: Timestamp,
+    /// Why nobody lifts it, as a sentence without its beginning: `its run ended at ...`.
+    pub why: String,
 }
 
 /// Nodes that run one content, were asked the same requests, and did not answer them alike.
@@ -151,15 +178,27 @@ pub fn detect(sweep: &Sweep<'_>) -> Vec<Draft> {
         look(sweep, node, seen, &mut found);
     }
     let fleet = sweep.snapshot.fleet.as_str();
-    let mut drafts: Vec<Draft> = found
-        .into_iter()
-        .map(|((rule, labels), nodes)| of_nodes(rule, fleet, labels, &nodes))
-        .collect();
-    drafts.extend(sweep.disagreements.iter().map(|one| disagree(one, fleet)));
-    for draft in &mut drafts {
-        sweep.env.clone_into(&mut draft.env);
-    }
-    drafts
+    let of_nodes =
+        found.into_iter().map(|((rule, labels), nodes)| of_nodes(rule, fleet, labels, &nodes));
+    let of_freezes = sweep.freezes.iter().map(|freeze| of_freeze(fleet, freeze));
+    let told = |draft| Draft {
+        env: sweep.env.to_owned(),
+        told_by: Some(sweep.teller.to_owned()),
+        ..draft
+    };
+    let of_disagreements = sweep.disagreements.iter().map(|one| disagree(one, fleet));
+    of_nodes.chain(of_disagreements).chain(of_freezes).map(told).collect()
+}
+
+fn of_freeze(fleet: &str, freeze: &LeftFreeze) -> Draft {
+    let LeftFreeze { run, step, reason, since, until, why } = freeze;
+    let labels = [("fleet", fleet), ("run", run), ("step", step)];
+    let labels = labels.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let message = format!(
+        "fleet {fleet} is frozen since {since} ({reason}) and was to be free by {until}: {why}. Go on with its \
+         run: plumb runbook resume {run}; or lift it: plumb runbook unfreeze {run}"
+    );
+    Draft { message, ..draft(DetectionRule::FreezeLeftBehind, fleet, labels.into()) }
 }
 
 /// Nodes that answer differently although their digests agree.
@@ -287,7 +326,7 @@ pub fn over(before: &[Draft], now: &[Draft]) -> Vec<Draft> {
 /// Alerts of earlier sweeps that this one does not raise any more, as reports that they are over.
 ///
 /// What was wrong with a node is not over because the node is silent, and content that came silently is not over
-/// because it stays.
+/// because it stays. What somebody else saw a short time ago is theirs to lift.
 pub fn lifted(sweep: &Sweep<'_>, known: &[Alert], now: &[Draft]) -> Vec<Draft> {
     let still: BTreeSet<String> = now.iter().map(Draft::fingerprint).collect();
     // What lasts has an alert for each window, and a report that it is over closes the newest.
@@ -300,6 +339,7 @@ pub fn lifted(sweep: &Sweep<'_>, known: &[Alert], now: &[Draft]) -> Vec<Draft> {
     }
     let over = newest.into_values().filter(|alert| {
         alert.resolved_at.is_none()
+            && alert.lasts_for(sweep.teller, sweep.now).is_none()
             && !still.contains(&alert.fingerprint)
             && !sweep.snapshot.nodes.iter().any(|(node, seen)| {
                 names(alert, node) && (unheard(seen) || stays(sweep, alert, node, seen))
@@ -320,6 +360,7 @@ pub fn lifted(sweep: &Sweep<'_>, known: &[Alert], now: &[Draft]) -> Vec<Draft> {
         dedupe_ttl_minutes: None,
         started_at: alert.started_at,
         resolved: true,
+        told_by: Some(sweep.teller.to_owned()),
     })
     .collect()
 }

@@ -1,5 +1,7 @@
 //! Every limit of an alert, each with its reason.
 
+use jiff::SignedDuration;
+
 /// Name of a service, environment, source, kind, owner or label: it stands in lists and in indexes.
 pub const NAME_BYTES_MAX: usize = 200;
 /// A title is one line.
@@ -18,3 +20,8 @@ pub const KEY_BYTES_MAX: usize = 200;
 pub const WINDOW_S_MAX: i64 = 366 * 24 * 3_600;
 /// Longest dedupe window a sender may ask for, in minutes: a year.
 pub const DEDUPE_MINUTES_MAX: u32 = 366 * 24 * 60;
+/// Whoever said that an alert lasts is believed for so long: consoles say it at each sweep, and one that was closed says
+/// nothing any more.
+pub const TELLS_FOR: SignedDuration = SignedDuration::from_mins(30);
+/// Those who say of one alert that it lasts; the consoles of a large team. The newest are kept.
+pub const TELLERS_MAX: usize = 32;

@@ -3,6 +3,9 @@
 //! A tentative claim holds nobody off: the shared inbox decides. It is settled once, in this order: an alert that is not
 //! there any more is told; a claim older than its lease is over, as a real one would be; what somebody else took or
 //! settled meanwhile is lost; what is ours already is won; everything else is claimed now.
+//!
+//! Two clocks decide, each about what it has seen: how long ago the claim was made is measured by the clock that it was
+//! made by, and who holds an alert until when by that of the shared inbox. So no clock is compared with another one.
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -51,8 +54,8 @@ impl TentativeClaim {
         self.made_at.saturating_add(lease).unwrap_or(Timestamp::MAX)
     }
 
-    /// Settles the claim; `found` is the alert as the shared inbox has it now, and `now` its time.
-    pub fn reconcile(&self, found: Option<&Alert>, now: Timestamp) -> Reconciled {
+    /// Settles the claim; `found` is the alert as the shared inbox has it now, `now` the inbox's time and `here` ours.
+    pub fn reconcile(&self, found: Option<&Alert>, now: Timestamp, here: Timestamp) -> Reconciled {
         let Some(alert) = found else { return Reconciled::Gone };
         let free = alert.is_due(now);
         match alert.state() {
@@ -66,7 +69,7 @@ impl TentativeClaim {
             State::Failed { by, retry_at, .. } if !free => {
                 Reconciled::Waiting { by: by.clone(), retry_at: *retry_at }
             }
-            _ if self.until() <= now => Reconciled::Lapsed { at: self.until() },
+            _ if self.until() <= here => Reconciled::Lapsed { at: self.until() },
             _ => Reconciled::ClaimNow,
         }
     }

@@ -32,6 +32,7 @@ pub enum Why {
     WithinWindow { fingerprint: String, alert: AlertRef, first_at: Timestamp, ttl_minutes: u32 },
     WindowOver { fingerprint: String, alert: AlertRef, first_at: Timestamp, ttl_minutes: u32 },
     ResolvedBySource { fingerprint: String },
+    StillTold { fingerprint: String, teller: String, by: String, at: Timestamp },
     Claimed { owner: String, lock_until: Timestamp },
     ClaimedToSettle { by: String },
     LockExpired { owner: String, lock_until: Timestamp },
@@ -67,6 +68,10 @@ impl fmt::Display for Why {
             Self::ResolvedBySource { fingerprint } => {
                 write!(f, "its source says that what {fingerprint} stands for is over")
             }
+            Self::StillTold { fingerprint, teller, by, at } => write!(
+                f,
+                "{teller} does not see {fingerprint} any more, but {by} told it at {at}: it is over when nobody does"
+            ),
             Self::Claimed { owner, lock_until } => {
                 write!(f, "it was free; {owner} holds it until {lock_until}")
             }

@@ -9,12 +9,12 @@ pub(crate) mod hub;
 pub(crate) mod lines;
 pub(crate) mod mirror;
 
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, RwLock};
 
 use camino::Utf8Path;
 use jiff::Timestamp;
 use plumb_alert::{Alert, RoutingPolicy};
-use plumb_inbox::{AlertQuery, Clock, Inbox, InboxError, LIST_MAX};
+use plumb_inbox::{Clock, Inbox, InboxError, LIST_MAX};
 use plumb_store::Database;
 
 use self::mirror::Mirror;
@@ -27,15 +27,25 @@ use crate::{
 const POLICY_FILE: &str = "alert_routing_policy.yml";
 /// Largest policy file in bytes: some thousand rules.
 const POLICY_BYTES_MAX: u64 = 1 << 20;
+/// Times that the inbox is read anew because it was changed meanwhile.
+const READ_TRIES: usize = 3;
 
 /// The console's own inbox, and what is known of it.
 #[derive(Debug)]
 pub(crate) struct OwnInbox {
     /// Replaced with the record that it is in.
     inbox: RwLock<Inbox>,
-    mirror: Mutex<Option<Arc<Mirror>>>,
+    mirror: Mutex<Held>,
     /// The mirror is read from the store for the first who asks.
     reading: tokio::sync::Mutex<()>,
+}
+
+/// What is known of the store, and how often that was overtaken.
+#[derive(Debug, Default)]
+struct Held {
+    mirror: Option<Arc<Mirror>>,
+    /// One more with each change: what was read before a change is not what is there now.
+    changes: u64,
 }
 
 impl OwnInbox {
@@ -61,11 +71,17 @@ impl OwnInbox {
 
     /// Somebody else changed the store.
     pub(crate) fn forget(&self) {
-        self.mirror.lock().expect("no panic while the mirror is held").take();
+        let mut held = self.lock();
+        held.mirror = None;
+        held.changes += 1;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Held> {
+        self.mirror.lock().expect("no panic while the mirror is held")
     }
 
     fn held(&self) -> Option<Arc<Mirror>> {
-        self.mirror.lock().expect("no panic while the mirror is held").clone()
+        self.lock().mirror.clone()
     }
 
     /// Every alert of the inbox.
@@ -77,17 +93,25 @@ impl OwnInbox {
         if let Some(held) = self.held() {
             return Ok(held);
         }
-        let inbox = self.inbox();
-        let mirror = Arc::new(Mirror::of(everything(&inbox).await?));
-        *self.mirror.lock().expect("no panic while the mirror is held") = Some(mirror.clone());
-        Ok(mirror)
+        for _ in 0..READ_TRIES {
+            let before = self.lock().changes;
+            let mirror = Arc::new(Mirror::of(everything(&self.inbox()).await?));
+            let mut held = self.lock();
+            if held.changes == before {
+                held.mirror = Some(mirror.clone());
+                return Ok(mirror);
+            }
+        }
+        // Somebody changes it without end: what was read now is right for now, and the next who asks reads again.
+        Ok(Arc::new(Mirror::of(everything(&self.inbox()).await?)))
     }
 
     /// Takes over what the store answered about single alerts.
     pub(crate) fn changed(&self, alerts: impl IntoIterator<Item = Alert>) {
-        let mut held = self.mirror.lock().expect("no panic while the mirror is held");
-        if let Some(mirror) = held.as_mut() {
-            *mirror = Arc::new(mirror.with(alerts));
+        let mut held = self.lock();
+        held.changes += 1;
+        if let Some(mirror) = &held.mirror {
+            held.mirror = Some(Arc::new(mirror.with(alerts)));
         }
     }
 }
@@ -98,17 +122,20 @@ fn inbox_in(record: &Database, clock: &WallClock, policy: RoutingPolicy) -> Inbo
     Inbox::new(Arc::new(record.alerts(clock)), policy)
 }
 
-/// Page by page, so that nobody waits for one long look.
+/// Page by page, so that nobody waits for one long look. In the order in which alerts changed: one that changes
+/// meanwhile comes once more, and none falls between two pages.
 async fn everything(inbox: &Inbox) -> Result<Vec<Alert>, AppError> {
-    let mut query = AlertQuery::since(Timestamp::UNIX_EPOCH, LIST_MAX);
+    let mut after = (Timestamp::UNIX_EPOCH, String::new());
     let mut all: Vec<Alert> = Vec::new();
     loop {
-        let page = inbox.list(&query).await.map_err(refused)?;
+        let page = inbox.changed((after.0, &after.1), LIST_MAX).await.map_err(refused)?;
         let full = page.len() == LIST_MAX as usize;
-        all.extend(page);
-        match all.last().filter(|_| full) {
-            Some(last) => query.after = Some((last.last_seen_at, last.alert_ref.clone())),
-            None => return Ok(all),
+        if let Some((at, last)) = page.last() {
+            after = (*at, last.alert_ref.to_string());
+        }
+        all.extend(page.into_iter().map(|(_, alert)| alert));
+        if !full {
+            return Ok(all);
         }
     }
 }
@@ -156,4 +183,84 @@ pub(crate) fn refused(error: InboxError) -> AppError {
         InboxError::Store(_) => (Code::Other, "look at the folder of the file and its disk"),
     };
     AppError::new(code, chain(&error), hint)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{
+        OnceLock,
+        atomic::{AtomicU32, Ordering},
+    };
+
+    use plumb_alert::{Draft, Status};
+    use plumb_inbox::{AlertStore, Durability, MemoryStore, Pending, Rows};
+
+    use super::*;
+
+    /// A store that somebody changes between the look of a reader and its end.
+    #[derive(Debug)]
+    struct Overtaken {
+        before: MemoryStore,
+        after: MemoryStore,
+        looks: AtomicU32,
+        /// Hears of the change, as an act of this program lets it.
+        inbox: OnceLock<(Arc<OwnInbox>, Alert)>,
+    }
+
+    impl AlertStore for Overtaken {
+        fn durability(&self) -> Durability {
+            self.before.durability()
+        }
+
+        fn write(&self) -> Pending<'_, Box<dyn Rows>> {
+            self.after.write()
+        }
+
+        fn read(&self) -> Pending<'_, Box<dyn Rows>> {
+            if self.looks.fetch_add(1, Ordering::SeqCst) > 0 {
+                return self.after.read();
+            }
+            let (inbox, changed) = self.inbox.get().expect("given before the first look");
+            inbox.changed([changed.clone()]);
+            self.before.read()
+        }
+
+        fn close(&self) -> Pending<'_, ()> {
+            self.after.close()
+        }
+    }
+
+    #[tokio::test]
+    async fn what_was_read_before_a_change_is_not_shown_after_it() {
+        let clock = || Clock::new(|| Timestamp::UNIX_EPOCH + jiff::SignedDuration::from_hours(1));
+        let (before, after) = (MemoryStore::new(clock()), MemoryStore::new(clock()));
+        let draft = Draft {
+            service: "eu".to_owned(),
+            kind: "behind".to_owned(),
+            title: "gw-1 is behind".to_owned(),
+            ..Draft::default()
+        };
+        let told =
+            |store: &MemoryStore| Inbox::new(Arc::new(store.clone()), RoutingPolicy::default());
+        let alert = told(&before).ingest(draft).await.expect("taken").value.alert().clone();
+        let mut rows = after.write().await.expect("begins");
+        rows.put_alerts(std::slice::from_ref(&alert)).await.expect("put");
+        rows.commit().await.expect("kept");
+        let claimed = told(&after).claim_one(&alert.alert_ref, "mira", None).await;
+        let claimed = claimed.expect("free").value;
+
+        let store =
+            Arc::new(Overtaken { before, after, looks: AtomicU32::new(0), inbox: OnceLock::new() });
+        let own = Arc::new(OwnInbox {
+            inbox: RwLock::new(Inbox::new(store.clone(), RoutingPolicy::default())),
+            mirror: Mutex::default(),
+            reading: tokio::sync::Mutex::default(),
+        });
+        store.inbox.set((own.clone(), claimed)).expect("set once");
+        let shown = own.mirror().await.expect("read");
+        let status = shown.get(&alert.alert_ref).expect("it is there").status();
+        assert_eq!(status, Status::Processing, "not as it was before");
+        assert_eq!(store.looks.load(Ordering::SeqCst), 2);
+        assert!(own.held().is_some(), "and it is held");
+    }
 }

@@ -33,6 +33,7 @@ use crate::{
     error::{AppError, Code},
     fleets::Print,
     notifications::Heard,
+    opened::Evidence,
     opening::Reopen,
     ports::clock::WallClock,
     tasks::agreement::Agreement,
@@ -115,6 +116,8 @@ pub struct App(pub(crate) Arc<Inner>);
 
 pub(crate) struct Inner {
     pub options: AppOptions,
+    /// The evidence that is shown instead of fleets.
+    pub evidence: Option<Arc<Evidence>>,
     /// Replaced when a check condemns the file.
     pub cache: RwLock<Database>,
     pub record: RwLock<Database>,
@@ -218,6 +221,14 @@ impl fmt::Debug for App {
 impl App {
     /// Opens the two files and every known fleet. Nothing is sent before the first sweep.
     pub async fn open(options: AppOptions) -> Result<Self, AppError> {
+        Self::open_over(options, None).await
+    }
+
+    /// The same, where evidence is shown instead of fleets.
+    pub(crate) async fn open_over(
+        options: AppOptions,
+        evidence: Option<Arc<Evidence>>,
+    ) -> Result<Self, AppError> {
         let mut notices = Vec::new();
         let mut open = async |kind: Kind| {
             let path = options.data_dir.join(kind.file_name());
@@ -232,6 +243,7 @@ impl App {
         let alerts = OwnInbox::open(&record, &options.clock, policy);
         let app = Self(Arc::new(Inner {
             options,
+            evidence,
             cache: RwLock::new(cache),
             record: RwLock::new(record),
             alerts,
@@ -311,6 +323,20 @@ impl App {
 
     pub(crate) fn record(&self) -> Database {
         self.0.record.read().expect("no panic while a file is held").clone()
+    }
+
+    /// Folder of its files.
+    pub(crate) fn data_dir(&self) -> &camino::Utf8Path {
+        &self.0.options.data_dir
+    }
+
+    /// Cancelled when it closes.
+    pub(crate) fn cancelled(&self) -> CancellationToken {
+        self.0.cancel.clone()
+    }
+
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
     }
 
     pub fn subscribe(&self) -> broadcast::Receiver<Vec<Topic>> {
@@ -469,6 +495,7 @@ impl App {
             .await?
         };
         let (snapshot, sweep) = known(&loaded.fleet, stored);
+        let (snapshot, sweep) = self.as_of(snapshot, sweep).await?;
         let desired = Arc::new(self.read_desired(&loaded.fleet).await?);
         let current = Current::of(loaded.fleet.clone(), snapshot, sweep, desired);
         *state.current.lock().expect("no panic while a fleet is held") = Some(current.clone());

@@ -3,6 +3,7 @@
 pub mod actions;
 mod alerts;
 pub mod app;
+pub mod console;
 pub mod console_key;
 mod cores;
 mod current;
@@ -13,6 +14,7 @@ mod fleets;
 mod ids;
 pub mod impact;
 pub mod notifications;
+mod opened;
 mod opening;
 pub mod paths;
 pub mod personal_keys;
@@ -27,6 +29,8 @@ mod wishes;
 pub use app::{App, AppOptions};
 pub use console_key::{KeyPlace, Passphrase};
 pub use current::{Current, Sweep};
+/// Colours of pictures.
+pub use plumb_charts::Palette;
 /// Alerts of others, read for a hub.
 pub use plumb_clients::alert_sources;
 /// The hub of a team, asked for what a console does not keep itself.

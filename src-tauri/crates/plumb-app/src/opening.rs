@@ -14,6 +14,7 @@ use crate::{
     app::{App, FleetState, Loaded},
     error::{AppError, Code, chain},
     fleets::{self, LoadedFleet},
+    opened::no_connections,
     topics::Topic,
 };
 
@@ -55,6 +56,7 @@ impl App {
         for state in states.values().filter(|state| !same(former.get(&state.name), state)) {
             if self.0.options.sweep_on_period && state.loaded.is_ok() {
                 self.0.tasks.spawn(self.clone().sweep_on_period(state.clone()));
+                self.0.tasks.spawn(self.clone().follow_hub(state.clone()));
             }
         }
         self.announce(self.every_topic());
@@ -80,6 +82,14 @@ impl App {
         holds.is_ok_and(|holds| holds).then_some(state)
     }
 
+    fn connections(&self, folder: &Utf8Path) -> HttpPool {
+        let (tokens, folder) = (self.0.options.tokens.clone(), folder.as_std_path());
+        match self.in_evidence() {
+            Some(_) => no_connections(tokens, folder),
+            None => HttpPool::new(tokens, folder),
+        }
+    }
+
     async fn open_state(&self, name: FleetId, file: Utf8PathBuf) -> Arc<FleetState> {
         let loaded = match load(&file).await {
             Ok(loaded) if loaded.fleet.name != name => {
@@ -87,10 +97,7 @@ impl App {
             }
             Ok(LoadedFleet { fleet, keys, print }) => Ok(Loaded {
                 fleet: Arc::new(fleet),
-                pool: HttpPool::new(
-                    self.0.options.tokens.clone(),
-                    fleets::folder_of(&file).as_std_path(),
-                ),
+                pool: self.connections(fleets::folder_of(&file)),
                 keys: Arc::new(keys),
                 print: Arc::new(print),
             }),

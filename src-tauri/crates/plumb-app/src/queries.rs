@@ -9,6 +9,7 @@ pub mod doctor;
 pub mod drift;
 pub mod evidence;
 pub mod fleet;
+pub mod history;
 pub mod incidents;
 pub mod journal;
 pub mod kept;

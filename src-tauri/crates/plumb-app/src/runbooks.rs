@@ -2,16 +2,21 @@
 
 mod artifacts;
 mod command;
+mod consent;
+mod dashboard;
+mod freezes;
 mod handler;
 mod library;
 mod nodes;
 mod rehearse;
 mod run;
 mod shipped;
+mod signature;
 mod start;
 
-pub use library::{RunbookSigned, RunbookText, Shelf};
+pub use library::{RunbookText, Shelf};
 pub use run::RunbookRun;
+pub use signature::RunbookSigned;
 pub use start::{PreparedRunbook, RunbookRequest};
 
 /// What front matter and a step block are read as; their schemas are published.

@@ -2,6 +2,7 @@
 
 pub(crate) mod agreement;
 pub(crate) mod collect;
+mod follow;
 pub(crate) mod notify;
 mod raise;
 pub(crate) mod settle;

@@ -13,6 +13,7 @@ pub mod dry_run;
 pub mod evaluate;
 pub mod evidence;
 pub mod fleet;
+pub mod history;
 pub mod impact;
 pub mod incidents;
 pub mod journal;
@@ -36,8 +37,8 @@ mod tests {
     use ts_rs::{Config, ExportError, TS};
 
     use super::{
-        alerts, approvals, bundles, certificate, consent, drift, dry_run, fleet, impact, incidents,
-        node, plan, readiness, refused, rollout, run, settings, shell,
+        alerts, approvals, bundles, certificate, consent, drift, dry_run, evidence, fleet, history,
+        impact, incidents, node, plan, readiness, refused, rollout, run, settings, shell,
     };
     use crate::{error::AppError, topics::Topic};
 
@@ -93,6 +94,9 @@ mod tests {
             write::<alerts::RetentionView>,
             write::<incidents::IncidentView>,
             write::<incidents::IncidentAct>,
+            write::<evidence::EvidenceOpened>,
+            write::<evidence::EvidenceStep>,
+            write::<history::HistoryView>,
             write::<settings::SettingsView>,
             write::<settings::ImportPreview>,
             write::<settings::ImportFormat>,

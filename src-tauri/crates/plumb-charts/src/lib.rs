@@ -6,12 +6,16 @@
 
 mod canvas;
 mod digest_age;
+mod lanes;
 mod palette;
+mod reload_bars;
 mod reload_strip;
 mod text;
 mod version_bar;
 
 pub use digest_age::{AgePoint, digest_age};
+pub use lanes::{Lane, LaneSpan, Lanes, letter, raster, timeline};
 pub use palette::{Palette, Rgb, glyph};
+pub use reload_bars::{ReloadBar, reload_bars};
 pub use reload_strip::{ReloadMark, reload_strip};
 pub use version_bar::{Share, version_bar};

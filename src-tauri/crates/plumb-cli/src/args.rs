@@ -6,11 +6,11 @@ use plumb_app::views::plan::NodeSelection;
 
 use crate::{
     commands::{
-        agent, alerts, approvals, approve, bundle, bundle_status, certificate, check_subscription,
-        completion, config, credential, demo, deployments, distribute, doctor, drift, evaluate,
-        evidence, fleet, help, hub, impact, incidents, journal, key, logs, man, opa, packs, pin,
-        plan, readiness, refused, requests, resolve_conflict, restart, rollback, roster, run,
-        runbook, runs, status, sync, trust, unpin, verify_bundle, version,
+        agent, alerts, approvals, approve, bundle, bundle_status, certificate, chart,
+        check_subscription, completion, config, credential, demo, deployments, distribute, doctor,
+        drift, evaluate, evidence, fleet, help, hub, impact, incidents, journal, key, logs, man,
+        opa, packs, pin, plan, readiness, refused, requests, resolve_conflict, restart, rollback,
+        roster, run, runbook, runs, status, sync, trust, unpin, verify_bundle, version,
     },
     exit::Failure,
 };
@@ -116,6 +116,8 @@ pub(crate) enum Command {
     /// What is ready before a change of a fleet, and what shows it
     #[command(subcommand)]
     Readiness(readiness::Readiness),
+    /// Pictures of what a fleet ran over time
+    Chart(chart::Chart),
     /// Archives that prove what was done: captured, sealed, verified, compared
     #[command(subcommand)]
     Evidence(evidence::Evidence),

@@ -8,6 +8,7 @@ pub(crate) mod approve;
 pub(crate) mod bundle;
 pub(crate) mod bundle_status;
 pub(crate) mod certificate;
+pub(crate) mod chart;
 pub(crate) mod check_subscription;
 pub(crate) mod completion;
 pub(crate) mod config;
@@ -79,6 +80,7 @@ pub(crate) async fn run(arguments: &Arguments, out: &Output) -> Outcome {
         Command::Journal(journal) => journal.run(session).await,
         Command::Certificate(certificate) => certificate.run(session).await,
         Command::Readiness(readiness) => readiness.run(session).await,
+        Command::Chart(chart) => chart.run(session).await,
         Command::Evidence(evidence) => evidence.run(session).await,
         Command::Approve(approve) => approve.run(session).await,
         Command::Approvals(approvals) => approvals.run(session).await,

@@ -12,6 +12,7 @@ use plumb_app::{
         evidence::{
             CaptureView, EvidenceContentsView, EvidenceDiffView, EvidenceVerdictView, SealedView,
         },
+        history::HistoryView,
         impact::{ImpactView, RecordedView},
         journal::{ConsoleKeyView, JournalExportView, JournalVerdictView},
         plan::PlanView,
@@ -19,7 +20,10 @@ use plumb_app::{
         refused::{ClearingView, RefusedPushView, RefusedView},
         rollout::RolloutRequest,
         run::RunView,
-        runbook::{RehearsalView, RunbookRunView, RunbookView},
+        runbook::{
+            RehearsalView, RunbookConsentView, RunbookRequestView, RunbookRunView,
+            RunbookSignatureView, RunbookView,
+        },
         versions::{MembersView, VersionDiffView, VersionsView},
     },
 };
@@ -39,6 +43,7 @@ use crate::{
         demo::{DemoStarted, HeadlessDocument},
         doctor::ChecksDocument,
         drift::DriftDocument,
+        evidence::StampDocument,
         fleet::{FleetsDocument, ImportDocument},
         help::HelpDocument,
         hub::{HubStarted, MigrationDocument, RetentionDocument},
@@ -61,6 +66,24 @@ fn of<T: JsonSchema>() -> Schema {
 
 /// Names and schemas of all documents.
 pub fn schemas() -> Vec<(&'static str, Schema)> {
+    let mut all = of_commands();
+    all.extend(of_evidence());
+    all.sort_by_key(|(name, _)| *name);
+    all
+}
+
+fn of_evidence() -> Vec<(&'static str, Schema)> {
+    vec![
+        ("evidence", of::<EvidenceVerdictView>()),
+        ("evidence-capture", of::<CaptureView>()),
+        ("evidence-contents", of::<EvidenceContentsView>()),
+        ("evidence-diff", of::<EvidenceDiffView>()),
+        ("evidence-sealed", of::<SealedView>()),
+        ("evidence-stamp", of::<StampDocument>()),
+    ]
+}
+
+fn of_commands() -> Vec<(&'static str, Schema)> {
     vec![
         ("action", of::<ActionDocument>()),
         ("active", of::<ActiveDocument>()),
@@ -88,11 +111,7 @@ pub fn schemas() -> Vec<(&'static str, Schema)> {
         ("dry-run", of::<DryRunView>()),
         ("error", of::<ErrorDocument>()),
         ("evaluation", of::<EvaluationView>()),
-        ("evidence", of::<EvidenceVerdictView>()),
-        ("evidence-capture", of::<CaptureView>()),
-        ("evidence-contents", of::<EvidenceContentsView>()),
-        ("evidence-diff", of::<EvidenceDiffView>()),
-        ("evidence-sealed", of::<SealedView>()),
+        ("history", of::<HistoryView>()),
         ("fleet", of::<MembersView>()),
         ("fleets", of::<FleetsDocument>()),
         ("help", of::<HelpDocument>()),
@@ -119,8 +138,11 @@ pub fn schemas() -> Vec<(&'static str, Schema)> {
         ("rehearsal", of::<RehearsalView>()),
         ("runbook", of::<RunbookView>()),
         ("runbook-check", of::<RunbookCheckDocument>()),
+        ("runbook-consent", of::<RunbookConsentView>()),
+        ("runbook-request", of::<RunbookRequestView>()),
         ("runbook-run", of::<RunbookRunView>()),
         ("runbook-runs", of::<RunbookRunsDocument>()),
+        ("runbook-signature", of::<RunbookSignatureView>()),
         ("runbooks", of::<RunbooksDocument>()),
         ("runs", of::<RunsDocument>()),
         ("subscription", of::<SubscriptionView>()),

@@ -67,6 +67,14 @@ impl HttpPool {
         }
     }
 
+    /// A pool that opens no connection, and says this why.
+    pub fn closed(tokens: TokenSource, folder: impl Into<PathBuf>, why: &'static str) -> Self {
+        let mut pool = Self::new(tokens, folder);
+        let inner = Arc::get_mut(&mut pool.inner).expect("nobody else has it yet");
+        inner.clients = Clients::closed(why);
+        pool
+    }
+
     pub fn tokens(&self) -> &TokenSource {
         &self.inner.tokens
     }

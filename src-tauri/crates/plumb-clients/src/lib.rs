@@ -10,6 +10,7 @@ mod error;
 mod escape;
 #[doc(hidden)]
 pub mod fuzz;
+pub mod grafana;
 pub mod http;
 pub mod hub;
 pub mod limits;

@@ -21,7 +21,7 @@ pub struct PlainRequest {
     pub url: String,
     /// Any of them may hold a secret.
     pub headers: Vec<(String, SecretString)>,
-    pub body: Option<String>,
+    pub body: Option<Vec<u8>>,
     pub deadline: Duration,
 }
 

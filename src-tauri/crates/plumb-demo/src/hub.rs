@@ -55,6 +55,11 @@ impl DemoHub {
         self.folder.join("agent_oncall.token")
     }
 
+    /// File with the token of a monitor, which may tell alerts.
+    pub fn monitor_token(&self) -> PathBuf {
+        self.folder.join("agent_monitor.token")
+    }
+
     pub(crate) async fn shutdown(self) {
         self.hub.shutdown().await;
     }

@@ -20,7 +20,8 @@ holds this file, and go through the steps. Lines that are indented are for the s
 
     sha256sum --check --strict checksums.txt
 
-   It covers every file but itself, manifest.json and manifest.dsse.json.
+   It covers every file but itself, manifest.json, manifest.dsse.json and proofs over the latter
+   (manifest.dsse.tsr, manifest.dsse.sigstore.json), which are made after the seal.
 
 2. The key is the one you expect. Ask whoever signed, by another way than the one this archive
    came by, for the fingerprint of the key. It must be
@@ -53,11 +54,12 @@ holds this file, and go through the steps. Lines that are indented are for the s
         key.verify(signature, signed, ec.ECDSA(hashes.SHA256()))
     assert payload == pathlib.Path("manifest.json").read_bytes(), "manifest.json is another one"
 
+    unlisted = ("manifest.json", "manifest.dsse.json", "manifest.dsse.tsr", "manifest.dsse.sigstore.json")
     listed = {{one["name"]: one["digest"]["sha256"] for one in json.loads(payload)["subject"]}}
     here = {{
         file.as_posix(): hashlib.sha256(file.read_bytes()).hexdigest()
         for file in pathlib.Path(".").rglob("*")
-        if file.is_file() and file.as_posix() not in ("manifest.json", "manifest.dsse.json")
+        if file.is_file() and file.as_posix() not in unlisted
     }}
     assert listed == here, sorted(set(listed.items()) ^ set(here.items()))
     print("the manifest is signed, and its", len(listed), "files are here, unaltered")
@@ -86,6 +88,13 @@ holds this file, and go through the steps. Lines that are indented are for the s
    manifest.json under predicate.missing, with the reason. Words such as
    redacted-0123456789abcdef01234567 stand for secrets and names; the same word stands for the same
    secret in every file of this archive.
+
+6. Where there is a manifest.dsse.tsr, a timestamp authority (RFC 3161) saw the seal; put
+   the certificate of its root, as you got it from whom you trust, beside this folder.
+
+    test ! -e manifest.dsse.tsr || openssl ts -verify -in manifest.dsse.tsr -data manifest.dsse.json -CAfile ../authority.pem
+
+   A manifest.dsse.sigstore.json is a Sigstore bundle over manifest.dsse.json, which cosign verifies.
 "#,
         from = window.from,
         to = window.to,

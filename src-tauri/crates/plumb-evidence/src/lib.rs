@@ -14,6 +14,7 @@ mod instructions;
 pub mod limits;
 pub mod manifest;
 pub mod name;
+pub mod proofs;
 pub mod report;
 pub mod seal;
 pub mod verify;

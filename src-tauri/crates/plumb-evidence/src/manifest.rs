@@ -16,14 +16,20 @@ pub const ENVELOPE: &str = "manifest.dsse.json";
 pub const CHECKSUMS: &str = "checksums.txt";
 pub const INSTRUCTIONS: &str = "instructions.txt";
 pub const SIGNER: &str = "signer.pem";
+/// What others say of the envelope; no list can hold them.
+pub const STAMP: &str = "manifest.dsse.tsr";
+pub const BUNDLE: &str = "manifest.dsse.sigstore.json";
 pub const REPORT: &str = "report.html";
 pub const RECEIPT: &str = "redaction/receipt.json";
 /// Where redacted canaries of each source stand.
 pub const CANARIES: &str = "redaction/canaries";
 pub const ROSTER: &str = "roster/roster.dsse.json";
 
-/// What sealing writes itself.
-pub(crate) const OF_SEALING: [&str; 5] = [MANIFEST, ENVELOPE, CHECKSUMS, INSTRUCTIONS, SIGNER];
+/// What sealing writes itself, and what may be added to it.
+pub(crate) const OF_SEALING: [&str; 7] =
+    [MANIFEST, ENVELOPE, CHECKSUMS, INSTRUCTIONS, SIGNER, STAMP, BUNDLE];
+/// What neither the manifest nor the list of checksums has.
+pub(crate) const UNLISTED: [&str; 4] = [MANIFEST, ENVELOPE, STAMP, BUNDLE];
 
 /// What evidence is about.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -113,6 +119,11 @@ impl Evidence {
         let subject = entries.map(|(name, digest)| Subject::new(name.as_str(), digest)).collect();
         Statement { subject, predicate: self }
     }
+}
+
+/// Where a run stood after each event, one a line, beside its journal.
+pub fn states_of(run: RunId) -> String {
+    format!("{}/states.jsonl", run_folder(run))
 }
 
 /// Folder of a run's entries.

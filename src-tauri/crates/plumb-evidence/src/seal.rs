@@ -309,7 +309,7 @@ impl<W: Seek> Seek for Placed<W> {
     }
 }
 
-fn options(method: CompressionMethod) -> SimpleFileOptions {
+pub(crate) fn options(method: CompressionMethod) -> SimpleFileOptions {
     SimpleFileOptions::default()
         .compression_method(method)
         .last_modified_time(DateTime::default())

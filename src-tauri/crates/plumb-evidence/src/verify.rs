@@ -3,13 +3,18 @@
 mod contents;
 mod hashes;
 mod journal;
+mod proofs;
 mod runs;
 mod signature;
+mod states;
 
-use std::{fs::File, io};
+use std::{fs::File, io, sync::Arc};
 
 use camino::Utf8Path;
+use jiff::Timestamp;
+use plumb_fleet::FleetId;
 use plumb_trust::{
+    Identity, SigstoreRoot,
     dsse::{KeyId, PublicKey},
     roster::{Roster, RosterPin},
 };
@@ -28,6 +33,20 @@ pub struct Trust {
     pub roots: Vec<PublicKey>,
     /// Rosters that this machine accepted.
     pub pins: Vec<RosterPin>,
+    /// Whose word over a seal counts.
+    pub proofs: Vec<Arc<ProofTrust>>,
+}
+
+/// Authorities and identities that may vouch for a seal beside its signer.
+#[derive(Debug)]
+pub struct ProofTrust {
+    /// Only for evidence of this fleet; of any where it is not given.
+    pub fleet: Option<FleetId>,
+    /// Who counts, or why that cannot be read.
+    pub root: Result<Arc<SigstoreRoot>, String>,
+    /// Who may have made a Sigstore bundle.
+    pub identities: Vec<Identity>,
+    pub now: Timestamp,
 }
 
 /// A promise of sealed evidence.
@@ -37,6 +56,10 @@ pub enum CheckName {
     Container,
     /// The manifest was signed with the key in the archive.
     Signature,
+    /// An authority saw the seal, and when.
+    Timestamp,
+    /// Somebody expected vouched for the seal in a public log.
+    Sigstore,
     /// Somebody here knows that key.
     Signer,
     /// The roster gives the key to a person with a say.
@@ -49,6 +72,8 @@ pub enum CheckName {
     Checksums,
     /// Journals are whole chains, up to where the manifest says.
     Journal,
+    /// Folding each journal comes to the states that were recorded, event by event.
+    States,
     /// Plans are those that journals name and approvals bind.
     Plan,
     /// Certificates are about these runs, and were signed.
@@ -58,15 +83,18 @@ pub enum CheckName {
 }
 
 impl CheckName {
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 14] = [
         Self::Container,
         Self::Signature,
+        Self::Timestamp,
+        Self::Sigstore,
         Self::Signer,
         Self::Role,
         Self::Hashes,
         Self::NothingExtra,
         Self::Checksums,
         Self::Journal,
+        Self::States,
         Self::Plan,
         Self::Certificate,
         Self::Redaction,
@@ -77,12 +105,15 @@ impl CheckName {
         match self {
             Self::Container => "container",
             Self::Signature => "signature",
+            Self::Timestamp => "timestamp",
+            Self::Sigstore => "sigstore",
             Self::Signer => "signer",
             Self::Role => "role",
             Self::Hashes => "hashes",
             Self::NothingExtra => "nothing_extra",
             Self::Checksums => "checksums",
             Self::Journal => "journal",
+            Self::States => "states",
             Self::Plan => "plan",
             Self::Certificate => "certificate",
             Self::Redaction => "redaction",
@@ -94,12 +125,15 @@ impl CheckName {
         match self {
             Self::Container => "archive reads in one way",
             Self::Signature => "signature over the manifest",
+            Self::Timestamp => "timestamp over the seal",
+            Self::Sigstore => "Sigstore bundle over the seal",
             Self::Signer => "key of the signer is known",
             Self::Role => "signer's role in the roster",
             Self::Hashes => "hash of every entry",
             Self::NothingExtra => "nothing extra",
             Self::Checksums => "checksums for sha256sum",
             Self::Journal => "chain of every journal",
+            Self::States => "state after every event",
             Self::Plan => "plan equals journal and approvals",
             Self::Certificate => "convergence certificates",
             Self::Redaction => "redaction receipt and self-test",
@@ -189,10 +223,22 @@ pub fn verify(path: &Utf8Path, trust: &Trust) -> Result<Verification, Unreadable
     let wrong = |error| Unreadable { path: path.to_owned(), error };
     let source = FileSource::new(File::open(path).map_err(wrong)?).map_err(wrong)?;
     let bytes = source.bytes();
+    verify_source(source, bytes, trust).map(|(found, _)| found).map_err(wrong)
+}
+
+/// Verifies bytes, and hands the archive over where its structure holds: what is read from it is what was verified.
+pub fn verify_source<S: Source>(
+    source: S,
+    bytes: u64,
+    trust: &Trust,
+) -> Result<(Verification, Option<Archive<S>>), io::Error> {
     match Archive::open(source) {
-        Err(ArchiveError::Read(error)) => Err(wrong(error)),
-        Err(error) => Ok(unreadable(&error, bytes)),
-        Ok(archive) => Ok(verify_archive(&archive, bytes, trust)),
+        Err(ArchiveError::Read(error)) => Err(error),
+        Err(error) => Ok((unreadable(&error, bytes), None)),
+        Ok(archive) => {
+            let found = verify_archive(&archive, bytes, trust);
+            Ok((found, Some(archive)))
+        }
     }
 }
 
@@ -215,7 +261,9 @@ pub fn verify_archive<S: Source>(archive: &Archive<S>, bytes: u64, trust: &Trust
         format!("{} entries, no byte beside them", archive.entries().len()),
     )];
     findings.push(signed.finding.clone());
-    findings.extend(contents::signer(&signed, roster.as_ref(), trust));
+    let (proofs, stamped) = proofs::check(archive, signed.evidence(), trust);
+    findings.extend(proofs);
+    findings.extend(contents::signer(&signed, roster.as_ref(), stamped, trust));
     findings.extend(listed);
     findings.push(contents::checksums(archive, &hashes));
     findings.extend(runs::check(

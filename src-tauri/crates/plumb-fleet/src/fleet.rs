@@ -52,8 +52,12 @@ pub struct Fleet {
     pub bundles: Vec<String>,
     /// Where gates ask for values, reached as a node is.
     pub prometheus: Option<Arc<Node>>,
+    /// Where runs of runbooks show the figures beside their steps, reached as a node is.
+    pub grafana: Option<Arc<Node>>,
     /// What is asked of two contents to see what changes.
     pub decisions: DecisionsEntry,
+    /// Who vouches for sealed evidence beside its signer.
+    pub evidence: EvidenceEntry,
     /// What the team shares, where there is one.
     pub hub: Option<Arc<Hub>>,
     /// Shared with whoever talks to a node.
@@ -86,10 +90,16 @@ pub struct FleetFile {
     pub trust: TrustEntry,
     /// Where gates of rollouts ask for values.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub prometheus: Option<PrometheusEntry>,
+    pub prometheus: Option<ServerEntry>,
+    /// Where a run of a runbook puts a dashboard of the figures beside its steps, and removes it again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grafana: Option<ServerEntry>,
     /// What is asked of two contents to see what changes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decisions: Option<DecisionsEntry>,
+    /// Who vouches for sealed evidence beside its signer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<EvidenceEntry>,
     /// The hub of the team: its lock, mailbox, deployments and inbox are used, and what it says nodes
     /// should run is what OPA follows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -162,10 +172,37 @@ pub struct DecisionsEntry {
     pub ask_nodes_every_s: Option<u32>,
 }
 
-/// A Prometheus, and how it is reached.
+/// Who vouches for sealed evidence beside its signer.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EvidenceEntry {
+    /// Base URL of a timestamp authority (RFC 3161) that is asked whenever evidence is sealed; needs
+    /// `trusted_root`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timestamp_authority: Option<String>,
+    /// File as Sigstore has it (`trusted_root.json`), relative to this file: the authorities and logs
+    /// that count.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trusted_root: Option<String>,
+    /// Who may have made a Sigstore bundle over a seal.
+    #[serde(default, rename = "signer", skip_serializing_if = "Vec::is_empty")]
+    pub signers: Vec<SignerEntry>,
+}
+
+/// Somebody with a certificate of Sigstore.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct PrometheusEntry {
+pub struct SignerEntry {
+    /// The name in the certificate, exactly.
+    pub identity: String,
+    /// URL of whoever vouched for the name.
+    pub issuer: String,
+}
+
+/// A server beside the nodes, and how it is reached.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ServerEntry {
     /// Base URL, `http` or `https`, without user, query or fragment.
     pub url: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -320,7 +357,11 @@ impl FleetFile {
                 return Err(field("trust.keys", format!("the id {:?} stands twice", key.id)));
             }
         }
-        let prometheus = self.prometheus.map(PrometheusEntry::into_node).transpose()?;
+        let server = |entry: Option<ServerEntry>, section| {
+            entry.map(|entry| entry.into_node(section)).transpose()
+        };
+        let prometheus = server(self.prometheus, "prometheus")?;
+        let grafana = server(self.grafana, "grafana")?;
         let hub = self.hub.map(|hub| hub.checked(&self.name)).transpose()?;
         let mut nodes = BTreeMap::new();
         let mut label_sets = BTreeSet::new();
@@ -351,22 +392,40 @@ impl FleetFile {
             trusted_keys: self.trust.keys,
             bundles: self.bundles,
             prometheus: prometheus.map(Arc::new),
+            grafana: grafana.map(Arc::new),
             decisions: self.decisions.unwrap_or_default(),
+            evidence: self.evidence.map(EvidenceEntry::checked).transpose()?.unwrap_or_default(),
             hub: hub.map(Arc::new),
             nodes,
         })
     }
 }
 
-impl PrometheusEntry {
-    fn into_node(self) -> Result<Node, FleetFileError> {
-        let url = checked_url(&self.url).map_err(|message| field("prometheus.url", message))?;
+impl EvidenceEntry {
+    fn checked(self) -> Result<Self, FleetFileError> {
+        if let Some(url) = &self.timestamp_authority {
+            checked_url(url).map_err(|message| field("evidence.timestamp_authority", message))?;
+        }
+        if self.trusted_root.is_none()
+            && (self.timestamp_authority.is_some() || !self.signers.is_empty())
+        {
+            let message = "is needed: only an authority that it lists counts".to_owned();
+            return Err(field("evidence.trusted_root", message));
+        }
+        Ok(self)
+    }
+}
+
+impl ServerEntry {
+    fn into_node(self, section: &str) -> Result<Node, FleetFileError> {
+        let of = |name: &str| format!("{section}.{name}");
+        let url = checked_url(&self.url).map_err(|message| field(&of("url"), message))?;
         if self.tls.as_ref().is_some_and(|tls| tls.certificate.is_some() != tls.key.is_some()) {
             let message = "certificate and key belong together".to_owned();
-            return Err(field("prometheus.tls", message));
+            return Err(field(&of("tls"), message));
         }
         Ok(Node {
-            id: NodeId::new("prometheus").expect("a plain word is a name"),
+            id: NodeId::new(section).expect("a plain word is a name"),
             // It is none of them; what is asked of it does not depend on this.
             api: NodeApi::Opa,
             url,
@@ -529,6 +588,33 @@ labels = { role = "gateway" }
             let error = with(section).expect_err(why).to_string();
             assert!(error.contains(why), "{error}");
         }
+    }
+
+    #[test]
+    fn who_vouches_for_evidence_is_listed_in_a_root() {
+        let with = |section: &str| Fleet::parse(&format!("{FILE}\n[evidence]\n{section}"));
+        let fleet = with(
+            "timestamp_authority = \"https://tsa.example/\"\ntrusted_root = \"trusted_root.json\"\n\
+             [[evidence.signer]]\nidentity = \"ops@example.com\"\nissuer = \"https://id.example.com\"",
+        );
+        let evidence = fleet.expect("valid").evidence;
+        assert_eq!(evidence.signers[0].identity, "ops@example.com");
+        let error = with("timestamp_authority = \"https://tsa.example/\"").expect_err("no root");
+        assert!(error.to_string().contains("evidence.trusted_root: is needed"), "{error}");
+        let error = with("timestamp_authority = \"file:///x\"\ntrusted_root = \"r\"");
+        let error = error.expect_err("no server").to_string();
+        assert!(error.contains("evidence.timestamp_authority: the scheme"), "{error}");
+    }
+
+    #[test]
+    fn a_grafana_is_reached_as_the_file_says() {
+        let with = |section: &str| Fleet::parse(&format!("{FILE}\n[grafana]\n{section}"));
+        let fleet = with("url = \"https://metrics.example/grafana\"").expect("valid");
+        let server = fleet.grafana.expect("it is named");
+        assert_eq!(server.url.as_str(), "https://metrics.example/grafana");
+        assert_eq!(fleet.prometheus, None);
+        let error = with("url = \"file:///x\"").expect_err("no server").to_string();
+        assert!(error.contains("grafana.url: the scheme"), "{error}");
     }
 
     #[test]

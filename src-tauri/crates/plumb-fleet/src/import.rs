@@ -230,7 +230,9 @@ fn changed_fields(was: &NodeEntry, now: &NodeEntry) -> Vec<ChangedField> {
 fn empty(name: FleetId) -> FleetFile {
     FleetFile {
         prometheus: None,
+        grafana: None,
         decisions: None,
+        evidence: None,
         hub: None,
         name,
         environment: String::new(),

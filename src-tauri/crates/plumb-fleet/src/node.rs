@@ -91,6 +91,11 @@ impl Node {
     }
 }
 
+/// Whether a text is an address that a node may have.
+pub fn is_url(text: &str) -> bool {
+    text.parse::<Url>().is_ok_and(|url| matches!(url.scheme(), "http" | "https"))
+}
+
 /// Whether an address is on this machine.
 pub fn is_loopback(url: &Url) -> bool {
     match url.host() {

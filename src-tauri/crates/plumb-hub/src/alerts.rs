@@ -1,6 +1,7 @@
 //! What is done with alerts and incidents, for the tools endpoint and for the plain one: the same functions, the same
 //! answers.
 
+mod changes;
 mod draft;
 
 use plumb_alert::{
@@ -13,6 +14,8 @@ use plumb_wire::alerts::{
     Notification, ToolCall,
 };
 use serde_json::{Value, json};
+
+pub(crate) use changes::changes;
 
 use crate::{access::Caller, folder::chain, hub::Hub, problem::Problem};
 
@@ -32,7 +35,7 @@ const NOTIFIED_MAX: usize = 2_000;
 /// Carries out a call of the tools endpoint.
 pub(crate) async fn execute(hub: &Hub, caller: &Caller, call: ToolCall) -> Result<Value, Problem> {
     match call {
-        ToolCall::Ingest(args) => ingest(hub, caller, args).await,
+        ToolCall::Ingest(args) => ingest(hub, caller, *args).await,
         ToolCall::List(args) => list(hub, caller, &args).await,
         ToolCall::Claim(args) => claim(hub, caller, &args).await,
         ToolCall::Ack(args) => ack(hub, caller, args).await,
@@ -305,6 +308,8 @@ pub(crate) async fn dashboard(
         .collect();
     let durability = hub.inbox.durability();
     Ok(json!({
+        // By which clock claims and pauses end here.
+        "now": hub.inbox.now().await?,
         "counts": by_status,
         "by_status": counts.by_status,
         "stale_processing": counts.stale,

@@ -171,6 +171,14 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     .needs(Entitlement::Read)
     .query::<alerts::DashboardQuery>()
     .gives(Body::Json(anything)),
+    get(
+        "/v1/alerts/changes",
+        "changes",
+        "Alerts that changed since a place; may be held back until there is one",
+    )
+    .needs(Entitlement::Read)
+    .query::<alerts::ChangesQuery>()
+    .gives(Body::Json(anything)),
     get("/v1/alerts/claim", "claim", "Takes alerts that nobody holds")
         .post()
         .needs(Entitlement::Claim)

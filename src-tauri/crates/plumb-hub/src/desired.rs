@@ -63,32 +63,33 @@ async fn change(
     reason: &str,
     (by, lease): (&str, Option<&str>),
 ) -> Result<Desired, Problem> {
-    let now = hub.time().await?;
-    let decide = |lock: Option<Lock>, desired: Option<Desired>| {
-        Lock::permits(lock.as_ref(), lease, now)?;
-        let mut desired = desired.unwrap_or_default();
-        if nodes.is_empty() {
-            desired = Desired { fleet: to.cloned(), ..Desired::default() };
-        }
-        for node in nodes {
-            match to {
-                Some(to) => desired.nodes.insert(node.clone(), to.clone()),
-                None => desired.nodes.remove(node),
-            };
-        }
-        if desired.nodes.len() > NODES_MAX {
-            return Err(Problem::refused(format!("a fleet has {NODES_MAX} nodes at most")));
-        }
-        let entry = DesiredChange {
-            by: by.to_owned(),
-            nodes: nodes.to_vec(),
-            to: to.cloned(),
-            reason: reason.to_owned(),
+    // In turn with whoever takes the lock or holds it longer; what time it is counts from then on.
+    let mut turn = hub.state.turn().await?;
+    let now = turn.now(hub.now()).await?;
+    let (_, lock) = turn.read::<Lock>(LOCK, fleet).await?;
+    Lock::permits(lock.as_ref(), lease, now)?;
+    let (version, desired) = turn.read::<Desired>(DESIRED, fleet).await?;
+    let mut desired = desired.unwrap_or_default();
+    if nodes.is_empty() {
+        desired = Desired { fleet: to.cloned(), ..Desired::default() };
+    }
+    for node in nodes {
+        match to {
+            Some(to) => desired.nodes.insert(node.clone(), to.clone()),
+            None => desired.nodes.remove(node),
         };
-        Ok((desired, Change::default().log(topic::DESIRED, fleet, &entry)))
+    }
+    if desired.nodes.len() > NODES_MAX {
+        return Err(Problem::refused(format!("a fleet has {NODES_MAX} nodes at most")));
+    }
+    let entry = DesiredChange {
+        by: by.to_owned(),
+        nodes: nodes.to_vec(),
+        to: to.cloned(),
+        reason: reason.to_owned(),
     };
-    // In turn with whoever takes the lock or holds it longer.
-    let desired = hub.state.change_under((LOCK, DESIRED), fleet, hub.now(), decide).await?;
+    let change = Change::default().log(topic::DESIRED, fleet, &entry);
+    turn.commit(&change.put(DESIRED, fleet, version, &desired), hub.now()).await?;
     hub.refresh().await;
     Ok(desired)
 }
@@ -179,31 +180,30 @@ pub(crate) async fn take_lock(
     if !(1..=LEASE_S_MAX).contains(&wanted.ttl_s) {
         return Err(Problem::refused(format!("ttl_s must be between 1 and {LEASE_S_MAX}")));
     }
-    let now = hub.time().await?;
+    let mut turn = hub.state.turn().await?;
+    let now = turn.now(hub.now()).await?;
     let ttl = SignedDuration::from_secs(i64::from(wanted.ttl_s));
     let until = now.saturating_add(ttl).unwrap_or(Timestamp::MAX);
-    let fresh = hex::encode(random::<16>());
-    let lock = hub.state.change(LOCK, fleet, now, |known: Option<Lock>| {
-        let again =
-            |lock: &Lock| wanted.again && lock.holder == by && lock.purpose == wanted.purpose;
-        if let Some(problem) = known
-            .as_ref()
-            .filter(|lock| !again(lock))
-            .and_then(|lock| lock.held_by_other(wanted.lease.as_deref(), now))
-        {
-            return Err(problem);
-        }
-        let held = known.filter(|lock| lock.until > now);
-        if wanted.lease.is_some() && held.is_none() {
-            let told = "this lease is over, and what it protected may have changed: take a new one";
-            return Err(Problem::conflict(told));
-        }
-        let lease = held.map_or_else(|| fresh.clone(), |lock| lock.lease);
-        let (holder, purpose) = (by.to_owned(), wanted.purpose.clone());
-        let done = Change::default().done(by, "lock", &format!("lock of {fleet} until {until}"));
-        Ok((Lock { lease, holder, purpose, until }, done))
-    });
-    Ok(lock.await?.view(true, now))
+    let (version, known) = turn.read::<Lock>(LOCK, fleet).await?;
+    let again = |lock: &Lock| wanted.again && lock.holder == by && lock.purpose == wanted.purpose;
+    if let Some(problem) = known
+        .as_ref()
+        .filter(|lock| !again(lock))
+        .and_then(|lock| lock.held_by_other(wanted.lease.as_deref(), now))
+    {
+        return Err(problem);
+    }
+    let held = known.filter(|lock| lock.until > now);
+    if wanted.lease.is_some() && held.is_none() {
+        let told = "this lease is over, and what it protected may have changed: take a new one";
+        return Err(Problem::conflict(told));
+    }
+    let lease = held.map_or_else(|| hex::encode(random::<16>()), |lock| lock.lease);
+    let (holder, purpose) = (by.to_owned(), wanted.purpose.clone());
+    let lock = Lock { lease, holder, purpose, until };
+    let done = Change::default().done(by, "lock", &format!("lock of {fleet} until {until}"));
+    turn.commit(&done.put(LOCK, fleet, version, &lock), now).await?;
+    Ok(lock.view(true, now))
 }
 
 /// Gives the lock back.
@@ -213,16 +213,17 @@ pub(crate) async fn release_lock(
     lease: &str,
     by: &str,
 ) -> Result<LockView, Problem> {
-    let now = hub.time().await?;
-    let lock = hub.state.change(LOCK, fleet, now, |known: Option<Lock>| {
-        let mut lock = known.ok_or_else(|| Problem::not_found("nobody holds this lock"))?;
-        if let Some(problem) = lock.held_by_other(Some(lease), now) {
-            return Err(problem);
-        }
-        lock.until = lock.until.min(now);
-        Ok((lock, Change::default().done(by, "lock", &format!("lock of {fleet} given back"))))
-    });
-    Ok(lock.await?.view(false, now))
+    let mut turn = hub.state.turn().await?;
+    let now = turn.now(hub.now()).await?;
+    let (version, known) = turn.read::<Lock>(LOCK, fleet).await?;
+    let mut lock = known.ok_or_else(|| Problem::not_found("nobody holds this lock"))?;
+    if let Some(problem) = lock.held_by_other(Some(lease), now) {
+        return Err(problem);
+    }
+    lock.until = lock.until.min(now);
+    let done = Change::default().done(by, "lock", &format!("lock of {fleet} given back"));
+    turn.commit(&done.put(LOCK, fleet, version, &lock), now).await?;
+    Ok(lock.view(false, now))
 }
 
 /// Who holds it.

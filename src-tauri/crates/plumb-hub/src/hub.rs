@@ -11,10 +11,10 @@ use std::{
 use axum::{Router, middleware::from_fn_with_state};
 use jiff::Timestamp;
 use plumb_alert::{ReleaseGates, RoleMatrix, SloPolicy};
-use plumb_inbox::{AlertStore, Durability, Inbox, PostgresSettings, Settings, SqliteStore};
+use plumb_inbox::{AlertStore, Durability, Inbox, PostgresSettings, Settings, SqliteStore, Tip};
 use plumb_serve::{TlsConfig, serve};
 use secrecy::{ExposeSecret as _, SecretString};
-use tokio::time::interval;
+use tokio::{sync::watch, time::interval};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
@@ -22,7 +22,7 @@ use crate::{
     error::HubError,
     folder::chain,
     identity, limits,
-    limits::{BOOTSTRAP_CHARS_MIN, LOOK_EVERY, SOURCES_EVERY},
+    limits::{BOOTSTRAP_CHARS_MIN, LOOK_EVERY, SOURCES_EVERY, TIP_EVERY},
     packs::Packs,
     policies::Policies,
     rates::{Rate, Rates},
@@ -119,6 +119,8 @@ pub(crate) struct Inner {
     pub(crate) blobs: Blobs,
     pub(crate) shop: Shop,
     pub(crate) inbox: Inbox,
+    /// What was kept last in the inbox, also by other hubs; looked at while somebody waits.
+    pub(crate) tips: watch::Sender<Tip>,
     pub(crate) slo: SloPolicy,
     pub(crate) gates: ReleaseGates,
     pub(crate) stop: CancellationToken,
@@ -221,6 +223,7 @@ pub async fn serve_team(options: TeamOptions) -> Result<TeamHub, HubError> {
     let alerts = options.alerts.or_else(|| options.database.map(Settings::Postgres));
     let store = open_alerts(alerts, &options.data, &options.clock).await?;
     let inbox = Inbox::new(store, options.policies.routing);
+    let tips = watch::Sender::new(Tip::default());
     let hub = Hub(Arc::new(Inner {
         state: state.clone(),
         roles: Arc::new(options.policies.roles),
@@ -230,6 +233,7 @@ pub async fn serve_team(options: TeamOptions) -> Result<TeamHub, HubError> {
         blobs,
         shop,
         inbox: inbox.clone(),
+        tips: tips.clone(),
         slo: options.policies.slo,
         gates: options.policies.gates,
         stop: stop.clone(),
@@ -241,6 +245,7 @@ pub async fn serve_team(options: TeamOptions) -> Result<TeamHub, HubError> {
     tracker.spawn(serve(serving, stop.clone()));
     tracker.spawn(look(state.clone(), stop.clone()));
     tracker.spawn(watch(inbox.clone(), options.sources_every, stop.clone()));
+    tracker.spawn(tell_tips(inbox.clone(), tips, stop.clone()));
     tracker.spawn(follow(hub, stop.clone()));
     Ok(TeamHub { address, encrypted, state, inbox, stop, tracker })
 }
@@ -294,6 +299,31 @@ async fn watch(inbox: Inbox, every: Duration, stop: CancellationToken) {
                 }
             }
             Err(error) => tracing::warn!(error = %chain(&error), "sources cannot be looked at"),
+        }
+    }
+}
+
+/// Wakes whoever follows the inbox. One look serves all of them, and nobody looks while nobody follows.
+async fn tell_tips(inbox: Inbox, tips: watch::Sender<Tip>, stop: CancellationToken) {
+    let mut every = interval(TIP_EVERY);
+    every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            _ = every.tick() => {}
+            () = stop.cancelled() => return,
+        }
+        if tips.receiver_count() == 0 {
+            continue;
+        }
+        match inbox.tip().await {
+            Ok(tip) => {
+                tips.send_if_modified(|known| {
+                    let moved = *known != tip;
+                    *known = tip;
+                    moved
+                });
+            }
+            Err(error) => tracing::warn!(error = %chain(&error), "changes cannot be looked at"),
         }
     }
 }

@@ -321,6 +321,8 @@ fn examine(bytes: &[u8]) -> Result<PackFormat, ArchiveError> {
 impl From<StorageError> for Problem {
     fn from(error: StorageError) -> Self {
         tracing::error!(error = %chain(&error), "pack storage");
-        Self::not_now("the storage of packs does not answer: try again")
+        Self::not_now(
+            "the storage of packs neither took nor gave these bytes: look at `plumb policy bundle storage-status`, then try again",
+        )
     }
 }

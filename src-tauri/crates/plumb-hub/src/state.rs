@@ -193,8 +193,16 @@ enum Store {
     Postgres(Postgres),
 }
 
-/// Somebody's turn to change one of them. Others wait; what is dropped without [`Turn::commit`] changes nothing.
-enum Turn<'a> {
+/// Somebody's turn to change the state: others wait, in this process and in others. What is dropped without
+/// [`Turn::commit`] changes nothing.
+#[derive(Debug)]
+pub(crate) struct Turn<'a> {
+    state: &'a State,
+    store: StoreTurn<'a>,
+}
+
+#[derive(Debug)]
+enum StoreTurn<'a> {
     Sqlite(sqlite::Turn<'a>),
     Postgres(postgres::Turn<'a>),
 }
@@ -271,7 +279,7 @@ impl State {
 
     /// Makes a change durable, and wakes whoever waits for one.
     pub(crate) async fn commit(&self, change: &Change, now: Timestamp) -> Result<(), StateError> {
-        self.turn().await?.commit(self, change, now).await
+        self.turn().await?.commit(change, now).await
     }
 
     /// Changes one document by what is read of it. Whoever decides too is waited for, and nobody comes in between.
@@ -287,39 +295,19 @@ impl State {
         E: From<StateError>,
     {
         let mut turn = self.turn().await?;
-        let (version, body) = parts(turn.get::<T>(collection, key).await?);
+        let (version, body) = turn.read::<T>(collection, key).await?;
         let (body, change) = decide(body)?;
-        turn.commit(self, &change.put(collection, key, version, &body), now).await?;
-        Ok(body)
-    }
-
-    /// Changes one document by what is read of it and of another one with the same key, which is left as it is.
-    pub(crate) async fn change_under<U, T, E>(
-        &self,
-        (under, collection): (&'static str, &'static str),
-        key: &str,
-        now: Timestamp,
-        decide: impl FnOnce(Option<U>, Option<T>) -> Result<(T, Change), E>,
-    ) -> Result<T, E>
-    where
-        U: DeserializeOwned,
-        T: Serialize + DeserializeOwned,
-        E: From<StateError>,
-    {
-        let mut turn = self.turn().await?;
-        let (_, rests_on) = parts(turn.get::<U>(under, key).await?);
-        let (version, body) = parts(turn.get::<T>(collection, key).await?);
-        let (body, change) = decide(rests_on, body)?;
-        turn.commit(self, &change.put(collection, key, version, &body), now).await?;
+        turn.commit(&change.put(collection, key, version, &body), now).await?;
         Ok(body)
     }
 
     /// Waits for the turn to change something.
-    async fn turn(&self) -> Result<Turn<'_>, StateError> {
-        Ok(match &self.0.store {
-            Store::Sqlite(store) => Turn::Sqlite(store.turn().await?),
-            Store::Postgres(store) => Turn::Postgres(store.turn().await?),
-        })
+    pub(crate) async fn turn(&self) -> Result<Turn<'_>, StateError> {
+        let store = match &self.0.store {
+            Store::Sqlite(store) => StoreTurn::Sqlite(store.turn().await?),
+            Store::Postgres(store) => StoreTurn::Postgres(store.turn().await?),
+        };
+        Ok(Turn { state: self, store })
     }
 
     /// How many entries are older, and removes them where asked to.
@@ -367,36 +355,39 @@ impl State {
 }
 
 impl Turn<'_> {
-    async fn get<T: DeserializeOwned>(
+    /// The time that decides, now that nobody else can change anything: that of the database hubs share, else that of
+    /// this machine.
+    pub(crate) async fn now(&mut self, here: Timestamp) -> Result<Timestamp, StateError> {
+        match &mut self.store {
+            StoreTurn::Sqlite(_) => Ok(here),
+            StoreTurn::Postgres(turn) => turn.now().await,
+        }
+    }
+
+    /// A document and its version, where there is one.
+    pub(crate) async fn read<T: DeserializeOwned>(
         &mut self,
         collection: &'static str,
         key: &str,
-    ) -> Result<Option<Document<T>>, StateError> {
-        let found = match self {
-            Self::Sqlite(turn) => turn.get(collection, key).await,
-            Self::Postgres(turn) => turn.get(collection, key).await,
+    ) -> Result<(Option<i64>, Option<T>), StateError> {
+        let found = match &mut self.store {
+            StoreTurn::Sqlite(turn) => turn.get(collection, key).await,
+            StoreTurn::Postgres(turn) => turn.get(collection, key).await,
         };
-        found?.map(|document| read(collection, document)).transpose()
+        let Some(document) = found? else { return Ok((None, None)) };
+        let document = read(collection, document)?;
+        Ok((Some(document.version), Some(document.body)))
     }
 
     /// Makes a change durable, ends the turn, and wakes whoever waits for one.
-    async fn commit(
-        self,
-        state: &State,
-        change: &Change,
-        now: Timestamp,
-    ) -> Result<(), StateError> {
-        let revision = match self {
-            Self::Sqlite(turn) => turn.commit(change, now).await?,
-            Self::Postgres(turn) => turn.commit(change, now).await?,
+    pub(crate) async fn commit(self, change: &Change, now: Timestamp) -> Result<(), StateError> {
+        let revision = match self.store {
+            StoreTurn::Sqlite(turn) => turn.commit(change, now).await?,
+            StoreTurn::Postgres(turn) => turn.commit(change, now).await?,
         };
-        state.tell(revision);
+        self.state.tell(revision);
         Ok(())
     }
-}
-
-fn parts<T>(known: Option<Document<T>>) -> (Option<i64>, Option<T>) {
-    known.map_or((None, None), |document| (Some(document.version), Some(document.body)))
 }
 
 fn read<T: DeserializeOwned>(

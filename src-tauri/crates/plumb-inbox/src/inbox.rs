@@ -21,7 +21,7 @@ use reports::Reports;
 
 use crate::{
     error::{InboxError, StoreFailure},
-    store::{AlertQuery, AlertStore, Dashboard, Durability, Expiring, Rows},
+    store::{AlertQuery, AlertStore, Dashboard, Durability, Expiring, Rows, Tip},
 };
 
 /// Alerts in one answer.
@@ -110,6 +110,22 @@ impl Inbox {
     pub async fn list(&self, query: &AlertQuery) -> Result<Vec<Alert>, InboxError> {
         in_range("limit", query.limit.into(), 1, LIST_MAX.into())?;
         Ok(self.store.read().await?.alerts(query).await?)
+    }
+
+    /// Alerts that were kept after a place, the longest ago first, each with when that was. An alert that moves on
+    /// meanwhile comes once more, later; none is missed.
+    pub async fn changed(
+        &self,
+        after: (Timestamp, &str),
+        limit: u32,
+    ) -> Result<Vec<(Timestamp, Alert)>, InboxError> {
+        in_range("limit", limit.into(), 1, LIST_MAX.into())?;
+        Ok(self.store.read().await?.changed(after, limit).await?)
+    }
+
+    /// What was kept last.
+    pub async fn tip(&self) -> Result<Tip, StoreFailure> {
+        self.store.read().await?.tip().await
     }
 
     /// Since when something must have been seen, to be within so many minutes; everything without them.

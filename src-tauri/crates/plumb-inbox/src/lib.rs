@@ -23,8 +23,9 @@ pub use postgres::{
     PostgresSettings, PostgresStore, commit_failure as postgres_commit_failure,
     failure as postgres_failure, migrate as migrate_postgres,
 };
+pub use sql::within;
 pub use sqlite::SqliteStore;
 pub use store::{
     AlertQuery, AlertStore, Clock, Dashboard, Durability, Expiring, IncidentQuery, Pending, Rows,
-    SignatureCount, SourceSeen, StatusCount,
+    SignatureCount, SourceSeen, StatusCount, Tip,
 };

@@ -17,7 +17,7 @@ use crate::{
     error::{StoreFailure, Trouble},
     store::{
         AlertQuery, AlertStore, Clock, Dashboard, Durability, Expiring, IncidentQuery, Pending,
-        Rows, SignatureCount, SourceSeen, StatusCount,
+        Rows, SignatureCount, SourceSeen, StatusCount, Tip,
     },
 };
 
@@ -28,6 +28,8 @@ const SIGNATURES_SHOWN: usize = 10;
 #[derive(Debug, Default)]
 struct Tables {
     alerts: BTreeMap<AlertRef, Alert>,
+    /// When each alert was put last; a change that was taken back counts as one.
+    changed: BTreeMap<AlertRef, Timestamp>,
     incidents: BTreeMap<IncidentRef, Incident>,
     timelines: BTreeMap<IncidentRef, Vec<TimelineEntry>>,
     signatures: BTreeMap<String, SignatureState>,
@@ -151,12 +153,21 @@ impl MemoryRows {
         unsettled.filter(|alert| wanted(alert)).cloned().collect()
     }
 
+    fn in_order_of_change(&self) -> Vec<(Timestamp, &Alert)> {
+        let changed = self.tables.changed.iter();
+        let known = changed.filter_map(|(key, at)| Some((*at, self.tables.alerts.get(key)?)));
+        let mut known: Vec<_> = known.collect();
+        known.sort_by(|a, b| (a.0, &a.1.alert_ref).cmp(&(b.0, &b.1.alert_ref)));
+        known
+    }
+
     fn put_alert(&mut self, alert: &Alert) -> Result<(), StoreFailure> {
         let tables = &mut *self.tables;
         if tables.alerts.len() >= ALERTS_MAX && !tables.alerts.contains_key(&alert.alert_ref) {
             let place = "memory of this program".into();
             return Err(StoreFailure::new(Trouble::Full, "keeping alerts", &place));
         }
+        tables.changed.insert(alert.alert_ref.clone(), self.clock.now());
         let former = tables.replace(&alert.alert_ref, Some(alert.clone()));
         self.undo.push(Undo::Alert(alert.alert_ref.clone(), former.map(Box::new)));
         let age = |alert: &Alert| (alert.created_at, alert.alert_ref.clone());
@@ -308,6 +319,23 @@ impl Rows for MemoryRows {
         ready(alerts)
     }
 
+    fn changed<'a>(
+        &'a mut self,
+        after: (Timestamp, &'a str),
+        limit: u32,
+    ) -> Pending<'a, Vec<(Timestamp, Alert)>> {
+        let mut changed = self.in_order_of_change();
+        changed.retain(|(at, alert)| (*at, alert.alert_ref.as_str()) > after);
+        changed.truncate(limit as usize);
+        ready(changed.into_iter().map(|(at, alert)| (at, alert.clone())).collect())
+    }
+
+    fn tip(&mut self) -> Pending<'_, Tip> {
+        let last = self.in_order_of_change().pop();
+        let alert = last.map(|(at, alert)| (at, alert.alert_ref.to_string()));
+        ready(Tip { alert, entries: self.tables.incidents.values().map(|it| it.entries).sum() })
+    }
+
     fn incident<'a>(&'a mut self, incident: &'a IncidentRef) -> Pending<'a, Option<Incident>> {
         ready(self.tables.incidents.get(incident).cloned())
     }
@@ -331,7 +359,11 @@ impl Rows for MemoryRows {
         incidents.sort_by(|a, b| {
             let (newest_a, newest_b) =
                 ((a.opened_at, &a.incident_ref), (b.opened_at, &b.incident_ref));
-            a.severity.cmp(&b.severity).then(newest_b.cmp(&newest_a))
+            let rests = |incident: &Incident| {
+                !matches!(incident.state, IncidentState::Open | IncidentState::Mitigating)
+            };
+            let worse = (rests(a), a.severity).cmp(&(rests(b), b.severity));
+            worse.then(newest_b.cmp(&newest_a))
         });
         incidents.truncate(query.limit as usize);
         ready(incidents)

@@ -12,7 +12,8 @@ use serde::Deserialize;
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
-pub(crate) use door::{Bind, Door, Server, within};
+pub use door::within;
+pub(crate) use door::{Bind, Door, Server};
 use row::{AlertRow, EventRow, IncidentRow, Moment, SignatureRow};
 use statements as s;
 
@@ -20,7 +21,7 @@ use crate::{
     error::StoreFailure,
     store::{
         AlertQuery, Clock, Dashboard, Expiring, IncidentQuery, Pending, Rows, SignatureCount,
-        SourceSeen, StatusCount, whole_ms,
+        SourceSeen, StatusCount, Tip, whole_ms,
     },
 };
 
@@ -118,7 +119,9 @@ impl Rows for SqlRows {
     fn put_alerts<'a>(&'a mut self, alerts: &'a [Alert]) -> Pending<'a, ()> {
         Box::pin(async move {
             let server = self.door.server();
-            let rows: Vec<AlertRow> = alerts.iter().map(|it| AlertRow::of(it, server)).collect();
+            let now = (server == Server::Sqlite).then(|| self.clock.now());
+            let rows: Vec<AlertRow> =
+                alerts.iter().map(|it| AlertRow::of(it, server, now)).collect();
             self.door.put("keeping alerts", &s::ALERT_PUT, &rows).await
         })
     }
@@ -139,6 +142,36 @@ impl Rows for SqlRows {
             Bind::Int(query.limit.into()),
         ];
         Box::pin(self.alerts_of("listing alerts", &s::ALERT_LIST, binds))
+    }
+
+    fn changed<'a>(
+        &'a mut self,
+        (at, alert): (Timestamp, &'a str),
+        limit: u32,
+    ) -> Pending<'a, Vec<(Timestamp, Alert)>> {
+        let binds = vec![Bind::At(Some(at)), Bind::text(alert), Bind::Int(limit.into())];
+        Box::pin(async move {
+            let doing = "reading what changed";
+            let rows: Vec<AlertRow> = self.door.documents(doing, &s::ALERT_CHANGED, binds).await?;
+            let changed = rows.into_iter().map(AlertRow::into_changed).collect::<Result<_, _>>();
+            changed.map_err(|error| self.door.unreadable(doing, error))
+        })
+    }
+
+    fn tip(&mut self) -> Pending<'_, Tip> {
+        Box::pin(async move {
+            let doing = "asking what changed last";
+            let rows: Vec<TipRow> = self.door.documents(doing, &s::TIP, Vec::new()).await?;
+            let Some(row) = rows.into_iter().next() else { return Ok(Tip::default()) };
+            let alert = match (row.changed_at, row.alert_ref) {
+                (Some(at), Some(alert)) => {
+                    let at = at.at().map_err(|error| self.door.unreadable(doing, error))?;
+                    Some((at, alert))
+                }
+                _ => None,
+            };
+            Ok(Tip { alert, entries: row.entries })
+        })
     }
 
     fn incident<'a>(&'a mut self, incident: &'a IncidentRef) -> Pending<'a, Option<Incident>> {
@@ -268,6 +301,13 @@ fn number(name: &str) -> String {
 #[derive(Deserialize)]
 struct NowRow {
     now: Moment,
+}
+
+#[derive(Deserialize)]
+struct TipRow {
+    changed_at: Option<Moment>,
+    alert_ref: Option<String>,
+    entries: u64,
 }
 
 #[derive(Deserialize)]

@@ -52,6 +52,16 @@ pub trait Rows: Send {
     /// Keeps alerts, whether they are known or not.
     fn put_alerts<'a>(&'a mut self, alerts: &'a [Alert]) -> Pending<'a, ()>;
 
+    /// Alerts that were kept after a place, the longest ago first, each with when that was. None is locked.
+    fn changed<'a>(
+        &'a mut self,
+        after: (Timestamp, &'a str),
+        limit: u32,
+    ) -> Pending<'a, Vec<(Timestamp, Alert)>>;
+
+    /// Where somebody stands who has read everything.
+    fn tip(&mut self) -> Pending<'_, Tip>;
+
     /// Alerts for a person, those seen last first. None is locked.
     fn alerts<'a>(&'a mut self, query: &'a AlertQuery) -> Pending<'a, Vec<Alert>>;
 
@@ -60,7 +70,7 @@ pub trait Rows: Send {
     /// The newest incident of a signature that is not closed.
     fn open_incident<'a>(&'a mut self, signature: &'a str) -> Pending<'a, Option<Incident>>;
 
-    /// Incidents for a person, the worst and then the newest first. None is locked.
+    /// Incidents for a person: those that are worked on before the others, the worst and then the newest first. None is locked.
     fn incidents<'a>(&'a mut self, query: &'a IncidentQuery) -> Pending<'a, Vec<Incident>>;
 
     /// Keeps incidents and adds to their timelines; an entry that is there already is an error.
@@ -164,6 +174,14 @@ impl AlertQuery {
             limit,
         }
     }
+}
+
+/// What was kept last: an alert with when that was, and as many entries as all timelines have together, for whatever
+/// becomes of an incident adds one.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Tip {
+    pub alert: Option<(Timestamp, String)>,
+    pub entries: u64,
 }
 
 /// Which incidents; those that are closed only when asked for.

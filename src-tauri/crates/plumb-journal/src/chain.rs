@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use plumb_fleet::{Digest, FleetId, PlanHash, RunId};
 use serde::{Deserialize, Serialize};
 
-use crate::{event::Event, signed_head::JournalHead};
+use crate::{event::Event, signed_head::JournalHead, step_event::StepEvent};
 
 /// An event in its place: hash over its canonical JSON (RFC 8785) with the former hash inside.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -73,6 +73,8 @@ pub struct Link {
 enum Turn {
     Starts(PlanHash, FleetId),
     Ends,
+    /// May also stand behind the end: what a run left behind is cleared away.
+    Clears,
     Goes,
 }
 
@@ -102,6 +104,7 @@ impl Link {
         let turn = match &body.event {
             Event::RunStarted { plan, fleet, .. } => Turn::Starts(*plan, fleet.clone()),
             Event::RunEnded { .. } => Turn::Ends,
+            Event::Step { happened: StepEvent::Lifted { .. }, .. } => Turn::Clears,
             _ => Turn::Goes,
         };
         let Body { run, seq, at, previous, .. } = *body;
@@ -149,7 +152,7 @@ impl Chain {
             "has the wrong number"
         } else if link.previous != self.head.hash {
             "does not follow the entry before"
-        } else if self.ended {
+        } else if self.ended && link.turn != Turn::Clears {
             "follows the end of the run"
         } else {
             match &link.turn {
@@ -157,7 +160,7 @@ impl Chain {
                     self.started.get_or_insert_with(|| (*plan, fleet.clone()));
                 }
                 Turn::Ends => self.ended = true,
-                Turn::Goes => {}
+                Turn::Clears | Turn::Goes => {}
             }
             self.head = Head { run: link.run, seq: link.seq + 1, hash: link.hash };
             self.last_at = Some(link.at);

@@ -9,6 +9,7 @@ pub mod freeze_lease;
 pub mod portable;
 pub mod runbook_consent;
 pub mod signed_head;
+pub mod state_hash;
 pub mod step_event;
 
 pub use certificate::{Certificate, Target};
@@ -22,4 +23,5 @@ pub use fold::{
 pub use freeze_lease::FreezeLease;
 pub use runbook_consent::RunbookConsent;
 pub use signed_head::{JournalHead, is_signed_after};
+pub use state_hash::{StateHashes, StateMark};
 pub use step_event::{StepEvent, StepOutcome};

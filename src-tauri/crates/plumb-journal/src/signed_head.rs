@@ -60,6 +60,7 @@ pub const fn is_signed_after(event: &Event) -> bool {
                     | StepEvent::Approved { .. }
                     | StepEvent::Confirmed { .. }
                     | StepEvent::Frozen { .. }
+                    | StepEvent::Lifted { .. }
                     | StepEvent::Settled { .. },
                 ..
             }

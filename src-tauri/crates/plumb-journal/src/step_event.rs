@@ -34,6 +34,11 @@ pub enum StepEvent {
         until: Timestamp,
     },
     Unfrozen,
+    /// Somebody lifted the freeze by hand: its run was over, or nobody carried it out any more.
+    Lifted {
+        by: String,
+        reason: String,
+    },
     /// The freeze should have been lifted by now.
     Overdue,
     /// The action came to this plan, and waits to be confirmed.

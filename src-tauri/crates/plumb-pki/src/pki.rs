@@ -69,6 +69,11 @@ impl Pki {
         self.listed(&self.stamps, None)
     }
 
+    /// What the timestamp authority answers to a request (RFC 3161) at a time.
+    pub fn timestamp(&self, request: &[u8], at: Timestamp) -> Result<Vec<u8>, PkiError> {
+        self.stamps.answer(request, at)
+    }
+
     /// Issues a bundle.
     pub fn issue(&self, recipe: &Recipe) -> Result<Issued, PkiError> {
         let own;

@@ -59,6 +59,14 @@ struct Response {
     token: Any,
 }
 
+/// What is asked of it (RFC 3161, 2.4.1), without a policy and a nonce.
+#[derive(Debug, Clone, Sequence)]
+struct Request {
+    version: u8,
+    imprint: Imprint,
+    certificates: bool,
+}
+
 /// A timestamp authority: a root and the certificate that signs.
 #[derive(Debug)]
 pub(crate) struct StampAuthority {
@@ -116,13 +124,28 @@ impl StampAuthority {
             Some(Fault::StampOfAnotherSignature) => b"another signature",
             _ => signature,
         };
+        self.stamp_digest(&Sha256::digest(stamped), at, fault)
+    }
+
+    /// Answers a request, as an authority gets it.
+    pub(crate) fn answer(&self, request: &[u8], at: Timestamp) -> Result<Vec<u8>, PkiError> {
+        let Request { imprint, .. } = Request::from_der(request)?;
+        self.stamp_digest(imprint.hashed.as_bytes(), at, None)
+    }
+
+    fn stamp_digest(
+        &self,
+        sha256: &[u8],
+        at: Timestamp,
+        fault: Option<Fault>,
+    ) -> Result<Vec<u8>, PkiError> {
         let seconds = u64::try_from(at.as_second()).map_err(|_| PkiError::Time { time: at })?;
         let stamp = Stamp {
             version: 1,
             policy: POLICY,
             imprint: Imprint {
                 algorithm: AlgorithmIdentifierOwned { oid: SHA256, parameters: None },
-                hashed: OctetString::new(Sha256::digest(stamped).to_vec())?,
+                hashed: OctetString::new(sha256)?,
             },
             serial: Int::new(&[1])?,
             at: GeneralizedTime::from_unix_duration(std::time::Duration::from_secs(seconds))?,

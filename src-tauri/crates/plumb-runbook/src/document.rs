@@ -5,6 +5,7 @@
 
 mod at;
 mod check;
+mod dashboard;
 mod effect;
 mod error;
 mod expression;
@@ -18,6 +19,7 @@ mod template;
 mod yaml;
 
 pub use at::At;
+pub use dashboard::{DASHBOARD_TAG, DashboardOf, dashboard_uid, expires_at};
 pub use effect::StepEffect;
 pub use error::DocumentError;
 pub use expression::{Expression, ExpressionError, Scope};

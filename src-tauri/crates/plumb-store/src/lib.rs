@@ -19,6 +19,8 @@ pub mod dry_runs;
 pub mod error;
 pub mod fleets;
 pub mod heads;
+pub mod history;
+pub mod horizon;
 pub mod imported_certificates;
 pub mod journal;
 pub mod plans;
@@ -39,6 +41,7 @@ mod value;
 
 pub use db::{Database, Kind, Notice, Opened, ReadTransaction, WriteTransaction};
 pub use error::StoreError;
+pub use horizon::Horizon;
 pub use journal::JournalRow;
 pub use snapshots::SweepMeta;
 pub use sqlx::SqliteConnection;

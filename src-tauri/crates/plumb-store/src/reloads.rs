@@ -6,6 +6,7 @@ use plumb_fleet::{
     FleetId, NodeId, NodeReport, ReloadEntry, ReloadTrigger, Snapshot, Version,
     health::HISTORY_RING,
 };
+use serde::{Deserialize, Serialize};
 use sqlx::SqliteConnection;
 
 use crate::{
@@ -18,7 +19,8 @@ use crate::{
 const ENTRIES_PER_STATEMENT: usize = 2_000;
 
 /// A reload, and whether entries before it may be missing.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct KeptReload {
     pub entry: ReloadEntry,
     /// The node's ring was replaced, or the node restarted, between two sweeps.

@@ -17,12 +17,14 @@ use plumb_fleet::{
     Assessment, ContentDigest, DriftState, FailureKind, FleetId, NodeFailure, NodeId,
     NodeObservation, NodeReport, PolicyRef, Snapshot, SnapshotId, Version,
 };
+use serde::{Deserialize, Serialize};
 use sqlx::SqliteConnection;
 
 use crate::{
     error::{StoreError, attempt},
     intern, reloads,
     report::{Moving, Own, restore, same_shape, shape},
+    sweeps::DigestAges,
     value::{
         failure_name, from_json, from_ms, rows, to_content, to_failure, to_json, to_ms, to_state,
         to_version,
@@ -153,6 +155,8 @@ async fn insert_sweep(
     let taken_at_ms = to_ms(snapshot.taken_at);
     let (started_at_ms, finished_at_ms) = (to_ms(sweep.started_at), to_ms(sweep.finished_at));
     let (nodes, answered) = (rows(snapshot.nodes.len()), rows(snapshot.answered()));
+    let ages = DigestAges::of(snapshot);
+    let (median_s, highest_s) = (ages.map(|ages| ages.median_s), ages.map(|ages| ages.highest_s));
     let done = sqlx::query_file!(
         "queries/sweep/insert.sql",
         fleet,
@@ -161,7 +165,9 @@ async fn insert_sweep(
         started_at_ms,
         finished_at_ms,
         nodes,
-        answered
+        answered,
+        median_s,
+        highest_s
     )
     .execute(&mut *conn)
     .await;
@@ -453,7 +459,8 @@ fn observation(
 }
 
 /// One line of the log of a node.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct NodeChange {
     pub at: Timestamp,
     pub version: Option<Version>,

@@ -1,7 +1,8 @@
 //! The sweeps that took place: one small row each.
 
 use jiff::Timestamp;
-use plumb_fleet::{FleetId, SnapshotId};
+use plumb_fleet::{FleetId, Snapshot, SnapshotId};
+use serde::{Deserialize, Serialize};
 use sqlx::SqliteConnection;
 
 use crate::{
@@ -9,6 +10,27 @@ use crate::{
     snapshots::SweepMeta,
     value::{from_ms, rows},
 };
+
+/// How long ago sources had confirmed what nodes run, in seconds, over the nodes that can tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DigestAges {
+    pub median_s: i64,
+    pub highest_s: i64,
+}
+
+impl DigestAges {
+    /// As of the moment of a snapshot; nothing where no node can tell. A clock ahead of ours makes no age below zero.
+    pub(crate) fn of(snapshot: &Snapshot) -> Option<Self> {
+        let reports = snapshot.nodes.values().filter_map(|seen| seen.report.as_deref());
+        let confirmed = reports.filter_map(|report| Some(report.confirmed_at.as_ref()?.value));
+        let mut ages: Vec<i64> = confirmed
+            .map(|at| snapshot.taken_at.as_second().saturating_sub(at.as_second()).max(0))
+            .collect();
+        ages.sort_unstable();
+        Some(Self { median_s: *ages.get(ages.len() / 2)?, highest_s: *ages.last()? })
+    }
+}
 
 /// One sweep, as the settings and the bench show it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +40,8 @@ pub struct Sweep {
     pub meta: SweepMeta,
     pub nodes: u32,
     pub answered: u32,
+    /// Nothing where no node could tell, and of sweeps before this was kept.
+    pub ages: Option<DigestAges>,
 }
 
 /// The newest sweeps of a fleet, newest first.
@@ -47,6 +71,10 @@ pub async fn list(
                 },
                 nodes: count(row.nodes)?,
                 answered: count(row.answered)?,
+                ages: row
+                    .age_median_s
+                    .zip(row.age_highest_s)
+                    .map(|(median_s, highest_s)| DigestAges { median_s, highest_s }),
             })
         })
         .collect()

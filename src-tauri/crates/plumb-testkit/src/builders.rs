@@ -185,7 +185,9 @@ impl World {
             assessment: assess(&snapshot, &desired, start()),
             fleet: Fleet {
                 prometheus: None,
+                grafana: None,
                 decisions: plumb_fleet::fleet::DecisionsEntry::default(),
+                evidence: plumb_fleet::fleet::EvidenceEntry::default(),
                 hub: None,
                 name,
                 environment: "staging".to_owned(),

@@ -12,6 +12,7 @@ pub mod refused;
 pub mod roster;
 pub mod schemes;
 pub mod signing;
+pub mod timestamp;
 pub mod verdict;
 
 pub use expiry::{Expired, check_expiry, verify_signed_json_at};

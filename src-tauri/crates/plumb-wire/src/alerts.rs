@@ -5,8 +5,9 @@ mod plain;
 
 pub use alertmanager::{GettableAlert, Notification, NotifiedAlert, PrometheusAlerts};
 pub use plain::{
-    AckBody, AlertsQuery, ClaimBody, ConvertBody, DashboardQuery, FailBody, IncidentsQuery,
-    MoveBody, NoteBody, OpenQuery, ReasonBody, ReleaseCheck, ResolutionBody, ToolBody, TriageBody,
+    AckBody, AlertsQuery, ChangesQuery, ClaimBody, ConvertBody, DashboardQuery, FailBody,
+    IncidentsQuery, MoveBody, NoteBody, OpenQuery, ReasonBody, ReleaseCheck, ResolutionBody,
+    ToolBody, TriageBody,
 };
 
 use std::collections::BTreeMap;
@@ -22,7 +23,7 @@ pub const ONCALL_TOOL: &str = "oncall_tool";
 /// One call, by tool and action.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ToolCall {
-    Ingest(Ingest),
+    Ingest(Box<Ingest>),
     List(List),
     Claim(Claim),
     Ack(Ack),
@@ -115,6 +116,8 @@ pub struct Ingest {
     pub dedupe_ttl_minutes: Option<u32>,
     pub started_at: Option<Timestamp>,
     pub resolved: bool,
+    /// Which of several that watch the same thing says it: it is over when none of them says any more that it lasts.
+    pub told_by: Option<String>,
     #[serde(flatten)]
     pub details: BTreeMap<String, Value>,
 }

@@ -9,8 +9,8 @@ pub use fleet::{
     DecisionEntry, Decisions, DecisionsTaken, DeploymentEntry, DeploymentQuery, DeploymentReport,
     DeploymentStatus, Deployments, Desired, DesiredChange, DesiredHistory, DesiredHistoryEntry,
     DesiredVersion, LiftDesired, LockView, MailView, Mailbox, NodeBundle, NodeStatus, NodeStatuses,
-    PackFormat, PackList, PackVersion, PackView, PublishQuery, ReleaseLock, SetDesired,
-    StorageStatus, TakeLock, WhichVersion,
+    PackFormat, PackList, PackVersion, PackView, PublishQuery, RefuseQuery, ReleaseLock,
+    SetDesired, StorageStatus, TakeLock, WhichVersion,
 };
 
 use jiff::Timestamp;

@@ -79,10 +79,10 @@ async fn album(folder: &Path, theme: &str, (width, height): (u32, u32)) -> Resul
     window.press_outside_fields('4').await?;
     window.find("//*[@role='grid' and @aria-label='Alerts']").await?;
     camera.take(&window, "alerts").await?;
-    window.press_outside_fields('5').await?;
+    window.press_outside_fields('7').await?;
     window.see("Credentials").await?;
     camera.take(&window, "settings").await?;
-    window.press_outside_fields('6').await?;
+    window.press_outside_fields('8').await?;
     window.see("Drift states").await?;
     camera.take(&window, "help").await?;
     window.press_outside_fields('1').await?;
@@ -127,7 +127,7 @@ async fn approvals(folder: &Path, theme: &str, (width, height): (u32, u32)) -> R
     let path = |name: &str| state.path().join(name).display().to_string();
     let (console, asks) = demo.person("avery")?;
     let (asks, passphrase) = (asks.display().to_string(), demo.passphrase()?);
-    let window = Window::open(Launch { fleet_file: None, data_dir: Some(&console) }).await?;
+    let window = Window::open(Launch { data_dir: Some(&console), ..Launch::default() }).await?;
     camera.prepare(&window).await?;
     window.see(demo.approved_fleet()?).await?;
     window.see("Diverged").await?;
@@ -143,7 +143,7 @@ async fn approvals(folder: &Path, theme: &str, (width, height): (u32, u32)) -> R
     camera.take(&window, "approvals-asked").await?;
 
     let (profile, key) = demo.person("robin")?;
-    let other = Window::open(Launch { fleet_file: None, data_dir: Some(&profile) }).await?;
+    let other = Window::open(Launch { data_dir: Some(&profile), ..Launch::default() }).await?;
     camera.prepare(&other).await?;
     other.see("LIVE").await?;
     other.press_outside_fields('3').await?;
@@ -193,7 +193,7 @@ async fn refused(camera: &Camera<'_>, window: &Window) -> Result<()> {
 
 /// Who may approve, and how a newer list of them is taken.
 async fn roster(camera: &Camera<'_>, window: &Window) -> Result<()> {
-    window.press_outside_fields('5').await?;
+    window.press_outside_fields('7').await?;
     window.find("//section[starts-with(@aria-label, 'Approver roster of')]").await?;
     camera.take(window, "roster").await?;
     window.find("//section[@aria-label='My signing keys']").await?;

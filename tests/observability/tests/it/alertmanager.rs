@@ -1,8 +1,7 @@
 //! The example routes: who hears of what.
 
+use observability_tests::programs::{packaging, program, succeeds};
 use plumb_agent::AlertRule;
-
-use crate::programs::{packaging, program, succeeds};
 
 const CONFIG: &str = "alertmanager.example.yml";
 

@@ -2,14 +2,12 @@
 
 use std::{collections::BTreeSet, fs};
 
+use observability_tests::programs::{packaging, program, succeeds, text, yaml};
 use serde::Deserialize;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::{
-    programs::{packaging, program, succeeds, text, yaml},
-    queries::{asked, known},
-};
+use crate::queries::{asked, known};
 
 /// Grafana's dashboard document as far as ours uses it. A field it does not know would be dropped at
 /// the import without a word, so unknown ones are refused here.

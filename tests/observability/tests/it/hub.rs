@@ -1,103 +1,17 @@
 //! From a scrape to an incident: the real Prometheus and the real Alertmanager tell the hub of the demo that nodes differ,
 //! and it is claimed, triaged and worked on there. Every program runs in a process of its own.
 
-use std::{
-    fs,
-    net::TcpListener,
-    path::Path,
-    process::Stdio,
-    time::{Duration, Instant},
-};
+use std::time::Instant;
 
-use plumb_demo::{DemoFleet, DemoOptions, RunningDemo};
+use observability_tests::{
+    MonitorPrograms, Watched,
+    monitors::{ALERT, TOLD_WITHIN},
+    programs::text,
+};
+use plumb_demo::{DemoFleet, DemoOptions};
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::process::{Child, Command};
-
-use crate::programs::{packaging, program, text, yaml};
-
-/// Scrapes, an evaluation and the Alertmanager's own waiting, one second each, on a machine that has other things to do.
-const TOLD_WITHIN: Duration = Duration::from_mins(3);
-const ALERT: &str = "PolicyVersionMismatch";
-
-fn free_address() -> String {
-    let port = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr());
-    port.expect("a free port").to_string()
-}
-
-/// The rules as they are shipped, but that nobody waits a quarter of an hour.
-fn hasty_rules(folder: &Path) -> Vec<String> {
-    let write = |name: &str| {
-        let mut rules = yaml(&text(&packaging().join("observability").join(name)));
-        for group in rules["groups"].as_array_mut().expect("groups") {
-            group["interval"] = json!("1s");
-            for rule in group["rules"].as_array_mut().expect("rules") {
-                if rule["alert"] == ALERT {
-                    rule["for"] = json!("2s");
-                }
-            }
-        }
-        let path = folder.join(name);
-        // JSON is YAML.
-        fs::write(&path, rules.to_string()).expect("writable");
-        path.display().to_string()
-    };
-    ["recording.rules.yml", "alerting.rules.yml"].map(write).into()
-}
-
-fn alertmanager(program: std::process::Command, folder: &Path, hub: &str) -> (Child, String) {
-    let address = free_address();
-    let token = folder.join("fleet/hub/agent_monitor.token");
-    let config = json!({
-        "route": {
-            "receiver": "nobody", "group_by": ["alertname", "job"],
-            "group_wait": "1s", "group_interval": "1s", "repeat_interval": "5s",
-            "routes": [{ "matchers": [format!("alertname = {ALERT}")], "receiver": "hub" }],
-        },
-        "receivers": [{ "name": "nobody" }, { "name": "hub", "webhook_configs": [{
-            "url": format!("{hub}/v1/alertmanager/webhook"),
-            "send_resolved": true,
-            "http_config": { "authorization": { "credentials_file": token } },
-        }] }],
-    });
-    fs::write(folder.join("alertmanager.yml"), config.to_string()).expect("writable");
-    let mut command = Command::from(program);
-    command
-        .args(["--config.file=alertmanager.yml", "--storage.path=told", "--log.level=error"])
-        .args(["--cluster.listen-address=", &format!("--web.listen-address={address}")])
-        .current_dir(folder)
-        .stdout(Stdio::null())
-        .kill_on_drop(true);
-    (command.spawn().expect("the Alertmanager starts"), address)
-}
-
-fn prometheus(
-    program: std::process::Command,
-    folder: &Path,
-    fleet: &RunningDemo,
-    alertmanager: &str,
-) -> Child {
-    let targets = fleet.nodes.iter().filter_map(|node| node.url.strip_prefix("http://"));
-    let config = json!({
-        "global": { "scrape_interval": "1s", "evaluation_interval": "1s" },
-        "rule_files": hasty_rules(folder),
-        "alerting": { "alertmanagers": [{ "static_configs": [{ "targets": [alertmanager] }] }] },
-        "scrape_configs": [{
-            "job_name": "policy-nodes",
-            "static_configs": [{ "targets": targets.collect::<Vec<_>>() }],
-        }],
-    });
-    fs::write(folder.join("prometheus.yml"), config.to_string()).expect("writable");
-    let mut command = Command::from(program);
-    command
-        .args(["--config.file=prometheus.yml", "--storage.tsdb.path=data", "--log.level=error"])
-        .arg(format!("--web.listen-address={}", free_address()))
-        .current_dir(folder)
-        .stdout(Stdio::null())
-        .kill_on_drop(true);
-    command.spawn().expect("Prometheus starts")
-}
 
 /// Somebody on call, with the token that the demo made for them.
 struct OnCall {
@@ -132,15 +46,17 @@ impl OnCall {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_fleet_with_two_versions_becomes_an_incident() {
-    let (Some(monitors), Some(tells)) = (program("prometheus"), program("prometheus-alertmanager"))
-    else {
-        return;
-    };
+    let Some(programs) = MonitorPrograms::found() else { return };
     let folder = TempDir::new().expect("a folder");
     let fleet = DemoFleet::start(DemoOptions::new(folder.path().join("fleet"))).await;
     let fleet = fleet.expect("the fleet starts");
-    let (_alertmanager, address) = alertmanager(tells, folder.path(), &fleet.hub.url());
-    let _prometheus = prometheus(monitors, folder.path(), &fleet, &address);
+    let monitors = programs.watch(&Watched {
+        folder: folder.path(),
+        nodes: fleet.nodes.iter().map(|node| node.url.as_str()).collect(),
+        hub: &fleet.hub.url(),
+        token: &fleet.hub.monitor_token(),
+    });
+    let _monitors = monitors.expect("both start");
     let token = text(&fleet.hub.oncall_token()).trim().to_owned();
     let client = Client::builder().no_proxy().timeout(Duration::from_secs(10)).build();
     let oncall = OnCall { client: client.expect("a client"), hub: fleet.hub.url(), token };

@@ -8,14 +8,13 @@ use std::{
     time::{Duration, Instant},
 };
 
+use observability_tests::programs::{packaging, program, text};
 use plumb_demo::{DemoFleet, DemoOptions, RunningDemo};
 use plumb_fleet::{DriftState, NodeApi};
 use reqwest::{Client, Url};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
-
-use crate::programs::{packaging, program, text};
 
 /// Some scrapes and evaluations, one a second, on a machine that has other things to do.
 const FOUND_WITHIN: Duration = Duration::from_mins(3);

@@ -5,7 +5,6 @@ mod dashboard;
 mod hub;
 mod live;
 mod manifests;
-mod programs;
 mod queries;
 mod rules;
 mod scrape;

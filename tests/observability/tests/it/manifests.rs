@@ -2,10 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use observability_tests::programs::{packaging, text};
 use serde::Deserialize;
 use serde_json::Value;
-
-use crate::programs::{packaging, text};
 
 type Labels = BTreeMap<String, String>;
 

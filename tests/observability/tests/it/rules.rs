@@ -2,14 +2,12 @@
 
 use std::{collections::BTreeMap, fs, path::Path};
 
+use observability_tests::programs::{outcome, packaging, program, succeeds, text, yaml};
 use plumb_agent::AlertRule;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::{
-    programs::{outcome, packaging, program, succeeds, text, yaml},
-    queries::{asked, known},
-};
+use crate::queries::{asked, known};
 
 const FILES: [&str; 2] = ["recording.rules.yml", "alerting.rules.yml"];
 /// The first takes a second, the others what takes days.

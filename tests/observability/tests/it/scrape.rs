@@ -3,9 +3,8 @@
 use std::{io::Write as _, path::Path, process::Stdio};
 
 use axum::body::{Body, to_bytes};
+use observability_tests::programs::program;
 use plumb_agent::{Agent, AgentConfig, Kind, TrustKey, metrics};
-
-use crate::programs::program;
 
 async fn scrape() -> String {
     let bundles = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/bundles");

@@ -2,9 +2,8 @@
 
 use std::{collections::BTreeMap, fs};
 
+use observability_tests::programs::{packaging, program, succeeds, text};
 use tempfile::TempDir;
-
-use crate::programs::{packaging, program, succeeds, text};
 
 /// Tenths of systemd's figure between 0 (sealed) and 10 (open); 12 is what a network service that
 /// keeps a state folder comes to.

@@ -63,7 +63,7 @@ export function moving(of: Moving): Action[] {
     moveKey('alerts.mark', 'Mark the line', ['Space'], () => of.mark(false), 'mark'),
     moveKey('alerts.range', 'Mark from the last mark to here', ['Ctrl+Space'], () => of.mark(true)),
     { id: 'alerts.filter', title: 'Filter alerts', word: 'filter', group: GROUP, icon: ListFilter, keys: ['/'], run: of.filter },
-    { id: 'alerts.refresh', title: 'Sweep the fleet now, which tells the inbox', word: 'refresh', group: GROUP, icon: RefreshCw, keys: ['r'], run: of.refresh },
+    { id: 'alerts.refresh', title: 'Sweep the fleet now, which tells the inbox', word: 'refresh', group: GROUP, icon: RefreshCw, keys: ['r'], live: true, run: of.refresh },
     ...(of.opened
       ? [
           moveKey('alerts.next', 'Next alert, what is open stays open', [']'], () => of.moveTo(of.at + 1), 'next alert'),

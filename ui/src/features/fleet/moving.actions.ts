@@ -35,7 +35,7 @@ export function moving(of: Moving): Action[] {
     moveKey('fleet.mark', 'Mark the row', ['Space'], () => of.mark(false), 'mark'),
     moveKey('fleet.range', 'Mark from the last mark to here', ['Ctrl+Space'], () => of.mark(true)),
     { id: 'fleet.filter', title: 'Filter nodes', word: 'filter', group: 'Fleet', icon: ListFilter, keys: ['/'], run: () => of.filter() },
-    { id: 'fleet.refresh', title: 'Sweep the fleet now', word: 'refresh', group: 'Fleet', icon: RefreshCw, keys: ['r'], run: of.refresh },
+    { id: 'fleet.refresh', title: 'Sweep the fleet now', word: 'refresh', group: 'Fleet', icon: RefreshCw, keys: ['r'], live: true, run: of.refresh },
     ...(of.opened === null
       ? []
       : [

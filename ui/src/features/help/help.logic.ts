@@ -6,7 +6,7 @@ export interface Topic {
   text: string;
 }
 
-const ORDER = ['getting-started', 'keys', 'drift-states', 'decisions', 'actions', 'rollouts', 'runbooks', 'approvals', 'journal', 'evidence', 'fleet-file', 'credentials', 'command-line', 'agent', 'policy-packs', 'opa-sidecar', 'hub', 'metrics', 'troubleshooting'];
+const ORDER = ['getting-started', 'keys', 'drift-states', 'decisions', 'actions', 'rollouts', 'runbooks', 'approvals', 'journal', 'history', 'evidence', 'fleet-file', 'credentials', 'command-line', 'agent', 'policy-packs', 'opa-sidecar', 'hub', 'metrics', 'troubleshooting'];
 
 const rank = (key: string): number => (ORDER.indexOf(key) + ORDER.length + 1) % (ORDER.length + 1);
 

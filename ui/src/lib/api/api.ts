@@ -15,8 +15,11 @@ import type {
   ClearingView,
   DriftView,
   DryRunView,
+  EvidenceOpened,
+  EvidenceStep,
   FleetPage,
   FleetView,
+  HistoryView,
   ImpactView,
   ReadingView,
   ImportFormat,
@@ -61,6 +64,7 @@ import type {
 
 export type * from './bindings';
 
+export type HistoryChart = 'timeline' | 'raster' | 'reloads' | 'age';
 export type Chart = 'versions' | 'reloads';
 
 /** Two contents by digest, and how their conditions are read; null where that is left to the fleet. */
@@ -181,6 +185,9 @@ export interface Api {
   alertRetention(fleet: string, ackedDays: number): Promise<RetentionView>;
   /** Removes what a preview counted, by its moment, and tells how many. */
   retainAlerts(fleet: string, beforeMs: number): Promise<number>;
+  /** What nodes ran, how they reloaded and how old digests were, so many hours back. */
+  history(fleet: string, hours: number): Promise<HistoryView>;
+  historySvg(fleet: string, chart: HistoryChart, hours: number): Promise<string>;
   refresh(fleet: string): Promise<void>;
   settings(): Promise<SettingsView>;
   addFleet(path: string): Promise<ShellView>;
@@ -201,6 +208,16 @@ export interface Api {
   /** Tells the desktop about a fleet, or nothing of it from now on. */
   setQuiet(fleet: string, quiet: boolean): Promise<SettingsView>;
   startDemo(): Promise<ShellView>;
+  chooseEvidence(): Promise<string | null>;
+  /** Verifies an archive, and shows it in the place of the fleets unless a promise of it is broken; `key` is a file with the signer's public key. */
+  openEvidence(path: string, key: string | null): Promise<EvidenceOpened>;
+  /** What was found in the archive that was opened last; nothing where none was. */
+  openedEvidence(): Promise<EvidenceOpened | null>;
+  /** Goes back to the fleets. */
+  closeEvidence(): Promise<ShellView>;
+  /** Every moment of the evidence that is open. */
+  evidenceSteps(): Promise<EvidenceStep[]>;
+  showEvidenceStep(step: number): Promise<ShellView>;
   chartSvg(fleet: string, chart: Chart, node: string | null): Promise<string>;
   painted(ms: number): Promise<void>;
   /** Whether somebody can see the window: sweeps are slower where nobody can. */
@@ -208,6 +225,8 @@ export interface Api {
   quit(): Promise<void>;
   /** Hears what changed; the promise resolves to the way to stop listening. */
   onTopics(heard: (topics: Topic[]) => void): Promise<() => void>;
+  /** Hears which file somebody dropped onto the window. */
+  onDropped(heard: (path: string) => void): Promise<() => void>;
   /** Hears which notification of the desktop somebody clicked. */
   onClicked(heard: (about: AboutView) => void): Promise<() => void>;
 }

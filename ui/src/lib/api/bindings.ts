@@ -634,6 +634,80 @@ freeze: Array<string>,
 readiness: Array<string>, };
 
 /**
+ * What evidence is about.
+ */
+export type EvidenceAbout = { fleet: string, environment: string, by: string, selection: string, from_ms: number, to_ms: number, made_at_ms: number, runs: Array<EvidenceRun>, missing: Array<MissingLine>, };
+
+/**
+ * One check.
+ */
+export type EvidenceCheck = { name: string, title: string, result: EvidenceResult, detail: string, 
+/**
+ * The entry at fault.
+ */
+entry: string | null, };
+
+/**
+ * What became of a file that somebody wants to open.
+ */
+export type EvidenceOpened = { verdict: EvidenceVerdictView, 
+/**
+ * Why it is not shown as a fleet, and what to do; nothing where it is.
+ */
+refused: string | null, };
+
+export type EvidenceResult = "passed" | "failed" | "absent" | "open";
+
+export type EvidenceRun = { run: string, plan: string, outcome: string | null, 
+/**
+ * Nothing where the journal is left out.
+ */
+events: number | null, };
+
+/**
+ * The state of a run after an event.
+ */
+export type EvidenceState = { 
+/**
+ * SHA-256, in hex; nothing where the evidence does not tell it.
+ */
+recorded: string | null, found: string, same: boolean, };
+
+/**
+ * A moment of opened evidence.
+ */
+export type EvidenceStep = { at_ms: number, what: string, 
+/**
+ * Run and number of the event, from 1.
+ */
+run: string | null, event: number | null, 
+/**
+ * Somebody decided, or something went wrong: worth stopping at.
+ */
+loud: boolean, };
+
+/**
+ * What a check of an archive found.
+ */
+export type EvidenceVerdictView = { file: string, 
+/**
+ * No promise is broken.
+ */
+holds: boolean, 
+/**
+ * The first entry that breaks one.
+ */
+broken: string | null, checks: Array<EvidenceCheck>, 
+/**
+ * What a reader should know that breaks nothing.
+ */
+notes: Array<string>, signed_by: string | null, entries: number, bytes: number, unpacked_bytes: number, 
+/**
+ * What the manifest says; to be believed only where everything holds.
+ */
+evidence: EvidenceAbout | null, };
+
+/**
  * A check that failed on some nodes of a group.
  */
 export type FailedCheck = { name: string, nodes: number, };
@@ -814,6 +888,66 @@ export type GuideView = { title: string,
 heading: string, };
 
 /**
+ * How long ago sources had confirmed digests, over the nodes of a sweep that can tell.
+ */
+export type HistoryAges = { at_ms: number, median_s: number, highest_s: number, };
+
+export type HistoryKind = { 
+/**
+ * `A` for the first.
+ */
+letter: string, version: string | null, content: string | null, 
+/**
+ * What the fleet should run now.
+ */
+wanted: boolean, };
+
+export type HistoryLane = { nodes: Array<string>, spans: Array<HistorySpan>, };
+
+/**
+ * Reloads of some time.
+ */
+export type HistoryReloads = { at_ms: number, to_ms: number, succeeded: number, failed: number, 
+/**
+ * Of those that succeeded.
+ */
+median_ms: number | null, slowest_ms: number | null, };
+
+/**
+ * From its beginning to that of the next one, or to the end.
+ */
+export type HistorySpan = { at_ms: number, 
+/**
+ * Index into `kinds`; nothing where it is not known.
+ */
+kind: number | null, 
+/**
+ * The node did not answer: it may have run something else.
+ */
+answers: boolean, };
+
+/**
+ * The history of a fleet between two moments, in columns: a large fleet has many spans.
+ */
+export type HistoryView = { fleet: string, from_ms: number, to_ms: number, 
+/**
+ * Versions and contents that occur: the wanted one first, then by how long nodes ran them.
+ */
+kinds: Array<HistoryKind>, 
+/**
+ * Nodes of a lane ran the same at the same time; the lane that most nodes are in stands first.
+ */
+lanes: Array<HistoryLane>, reloads: Array<HistoryReloads>, ages: Array<HistoryAges>, 
+/**
+ * A digest is stale above this age.
+ */
+age_limit_s: number, 
+/**
+ * There is more than is read at once: the oldest part is missing.
+ */
+cut: boolean, };
+
+/**
  * One version.
  */
 export type ImpactSide = { 
@@ -988,7 +1122,9 @@ cells: string,
  */
 matched: string, };
 
-export type Mode = "live" | "cache";
+export type MissingLine = { what: string, why: string, };
+
+export type Mode = "live" | "cache" | "evidence";
 
 /**
  * A moment from which nodes ran another content than before.
@@ -1135,6 +1271,31 @@ export type NotEvaluatedView = {
 before: string | null, after: string | null, requests: number, example: string, };
 
 export type NotTakenView = { node: string, reason: string, };
+
+/**
+ * Evidence that is shown as if it were its fleet.
+ */
+export type OpenEvidence = { file: string, 
+/**
+ * Fingerprint of the key that sealed it.
+ */
+signed_by: string | null, 
+/**
+ * Nobody here knows that key.
+ */
+signer_unknown: boolean, by: string, selection: string, made_at_ms: number, 
+/**
+ * How many moments can be looked at: one before the first event, one for each event, and the capture itself.
+ */
+steps: number, 
+/**
+ * The one that is shown, from 0.
+ */
+step: number, shown: EvidenceStep, 
+/**
+ * What the state of the run came to when it was recorded, and what it comes to here; nothing beside an event.
+ */
+state: EvidenceState | null, };
 
 /**
  * One answer.
@@ -1761,7 +1922,11 @@ export type ShellView = { version: string, fleets: Array<FleetSummary>,
 /**
  * Name of the open fleet; nothing on first run.
  */
-fleet: string | null, mode: Mode, sweep: SweepView | null, 
+fleet: string | null, mode: Mode, 
+/**
+ * The evidence that is open, and the moment of it that is shown.
+ */
+evidence: OpenEvidence | null, sweep: SweepView | null, 
 /**
  * Sentences a person must read, for example that a damaged file was set aside.
  */

@@ -3,6 +3,8 @@
 import type { Api, FleetSummary, SettingsView, ShellView, Topic } from './api';
 import { FLEET_NAMES, START_MS, fleetNamed, forgetFleets, type FakeFleet } from './fake/fleets';
 import { FakeAlerts, alertCalls } from './fake/alerts';
+import { FakeEvidence } from './fake/evidence';
+import { historyOf } from './fake/history';
 import { FakeConsent, SIGNERS, certificateOf } from './fake/consent';
 import { fromAddress, type FakeOptions } from './fake/options';
 import { impactBetween } from './fake/impact';
@@ -18,6 +20,8 @@ import { bundleChoices, driftView, fleetView, momentsView, nodeNames, nodeView }
 
 export type { FakeOptions };
 
+/** The fleet of the archive. */
+const CAPTURED = 'auditors-view';
 const SHOWN = ['demo', 'payments-eu', 'edge-world', 'auditors-view', 'broken-file'];
 
 export function createFake(options: FakeOptions): Api {
@@ -40,11 +44,12 @@ export function createFake(options: FakeOptions): Api {
     announce([{ topic: 'fleet', fleet }]);
     return value;
   };
-  let open = options.fleet;
+  const evidence = new FakeEvidence(options.evidence ?? null);
+  let open = options.evidence === 'open' || options.evidence === 'stranger' ? CAPTURED : options.fleet;
   const first = open === null ? undefined : fleetNamed(open);
   if (options.runs && first) runs.seed(first, options.runs === 'past' ? null : options.runs);
   if (options.forced && first) consent.of(runs.remember(planFor(first, { kind: 'sync', nodes: { select: 'all' }, force: true })));
-  let names = open === null ? [] : [...new Set([...SHOWN, open])];
+  let names = open === null ? [] : evidence.view() ? [CAPTURED] : [...new Set([...SHOWN, open])];
   const credentials = CREDENTIALS.map((credential) => ({ ...credential }));
 
   async function answer<T>(value: () => T): Promise<T> {
@@ -71,7 +76,8 @@ export function createFake(options: FakeOptions): Api {
       version: '0.1.0',
       fleets: summaries(),
       fleet: open,
-      mode: fleet?.cached ? 'cache' : 'live',
+      mode: evidence.view() ? 'evidence' : fleet?.cached ? 'cache' : 'live',
+      evidence: evidence.view(),
       sweep: fleet && fleet.nodes.length > 0 ? { started_at_ms: fleet.sweptAtMs - 900, finished_at_ms: fleet.sweptAtMs, answered: fleet.nodes.length - dead, total: fleet.nodes.length, running: false } : null,
       notices: options.notices ?? [],
       demo_available: true,
@@ -176,7 +182,11 @@ export function createFake(options: FakeOptions): Api {
     }),
     makeCertificate: (id) => answer(() => certificateOf(runs.get(id), runs.planOf(id))),
     saveCertificate: (id, path) => answer(() => ({ ...certificateOf(runs.get(id), runs.planOf(id)), file: path })),
-    run: (id) => answer(() => runs.get(id)),
+    run: (id) => answer(() => {
+      const run = runs.get(id);
+      const found = fleetNamed(run.fleet);
+      return { ...run, refused: found ? refused.by(run, found) : null };
+    }),
     runs: (fleet) => ask(fleet, () => runs.list(fleet)),
     runMoments: (id) => answer(() => momentsOf(runs.get(id))),
     liveRun: (fleet) => answer(() => runs.live(fleet)),
@@ -184,6 +194,27 @@ export function createFake(options: FakeOptions): Api {
     orderRun: (id, order) => answer(() => runs.order(id, order, named)),
     resumeRun: (id) => answer(() => runs.resume(id, named)),
     ...alertCalls(alerts, ask),
+    history: (fleet, hours) => ask(fleet, (found) => historyOf(found, hours, evidence.view()?.shown.at_ms ?? now())),
+    historySvg: (_fleet, name) => answer(() => chart(name === 'reloads' ? 'reloads' : 'versions')),
+    chooseEvidence: () => answer(() => '/home/ops/rollout.zip'),
+    openEvidence: (path, key) => answer(() => {
+      const opened = evidence.open(path, key);
+      if (evidence.view()) [names, open] = [[CAPTURED], CAPTURED];
+      return opened;
+    }),
+    openedEvidence: () => answer(() => evidence.opened),
+    closeEvidence: () => answer(() => {
+      evidence.close();
+      open = options.fleet;
+      names = open === null ? [] : [...new Set([...SHOWN, open])];
+      return shell();
+    }),
+    evidenceSteps: () => answer(() => evidence.steps),
+    showEvidenceStep: (step) => answer(() => {
+      evidence.show(step);
+      announce([{ topic: 'shell' }, { topic: 'fleet', fleet: CAPTURED }]);
+      return shell();
+    }),
     refresh: (fleet) => answer(() => {
       const found = named(fleet);
       found.sweptAtMs = now();
@@ -243,6 +274,7 @@ export function createFake(options: FakeOptions): Api {
       heard.add(listener);
       return Promise.resolve(() => heard.delete(listener));
     },
+    onDropped: () => Promise.resolve(() => undefined),
     onClicked: () => Promise.resolve(() => undefined),
   };
 }

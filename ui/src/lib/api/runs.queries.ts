@@ -6,7 +6,8 @@ export const runQuery = (api: Api, id: string) =>
   queryOptions({
     queryKey: ['run', id],
     queryFn: () => api.run(id),
-    meta: { topics: [{ topic: 'run', id }] satisfies Subscription[] },
+    // Who refuses what it took back is told by nodes.
+    meta: { topics: [{ topic: 'run', id }, { topic: 'fleet' }] satisfies Subscription[] },
   });
 
 /** What happened in a run, newest first. */

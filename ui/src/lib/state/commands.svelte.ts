@@ -21,6 +21,8 @@ export interface Action {
   word?: string;
   /** Only a key, not a line of the palette (moving about). */
   keyOnly?: boolean;
+  /** It asks or changes nodes: there is no such action where evidence is shown. */
+  live?: boolean;
   /** Why it cannot be done now, and what to do instead. */
   disabled?: string | undefined;
   argument?: { name: string; choices: (typed: string) => Choice[] | Promise<Choice[]> };
@@ -39,30 +41,37 @@ interface Provider {
 }
 
 const isField = (target: EventTarget | null): boolean =>
-  target instanceof HTMLElement && (target.isContentEditable || target.matches('input:not([type=checkbox],[type=radio],[type=button]), textarea, select'));
+  target instanceof HTMLElement && (target.isContentEditable || target.matches('input:not([type=checkbox],[type=radio],[type=button],[type=range]), textarea, select'));
 
 /** Keys a focused control needs for itself. */
 function belongsToControl(target: EventTarget | null, word: string): boolean {
   if (!(target instanceof HTMLElement)) return false;
   if (word === 'Enter' || word === 'Space') return target.closest('button, a, summary, [role=menuitem], [role=option], [role=tab]') !== null;
-  return word.startsWith('Arrow') && target.closest('[role=menu], [role=tablist], [role=radiogroup], [role=listbox], [role=tree]') !== null;
+  return word.startsWith('Arrow') && target.closest('input[type=range], [role=slider], [role=menu], [role=tablist], [role=radiogroup], [role=listbox], [role=tree]') !== null;
 }
 
 export class Commands {
   #providers = $state.raw<readonly Provider[]>([]);
+  /** Evidence is shown in the place of fleets. */
+  evidence = $state(false);
   readonly #visible = $derived.by(() => {
     const modal = this.#providers.some((provider) => provider.layer === LAYER.modal);
     return this.#providers.filter((provider) => !modal || provider.layer === LAYER.modal).toSorted((a, b) => b.layer - a.layer);
   });
   /** Actions that can be asked for now, the nearest first. */
-  readonly all = $derived(this.#visible.flatMap((provider) => provider.actions()));
+  readonly all = $derived(this.#visible.flatMap((provider) => provider.actions()).filter((action) => this.#there(action)));
   /** Every action of the screen, also while a dialog is open: what the palette offers. */
   readonly everywhere = $derived(
     this.#providers
       .filter((provider) => provider.layer !== LAYER.modal)
       .toSorted((a, b) => b.layer - a.layer)
-      .flatMap((provider) => provider.actions()),
+      .flatMap((provider) => provider.actions())
+      .filter((action) => this.#there(action)),
   );
+
+  #there(action: Action): boolean {
+    return !(this.evidence && action.live);
+  }
 
   provide(layer: number, actions: () => readonly Action[]): () => void {
     const provider = { layer, actions };

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use plumb_alert::{
-    DetectionRule, Disagreement, Draft, ExpectedSource, RoutingPolicy, Sweep, detect, lifted, over,
-    quiet_sources,
+    DetectionRule, Disagreement, Draft, ExpectedSource, LeftFreeze, RoutingPolicy, Severity, Sweep,
+    detect, lifted, over, quiet_sources,
 };
 use plumb_fleet::{NodeApi, NodeReport, ReloadEntry, SignatureReport};
 use plumb_testkit::{
@@ -22,8 +22,37 @@ fn sweep<'a>(world: &'a World, earlier: Option<&'a World>) -> Sweep<'a> {
         assessment: &world.assessment,
         desired: &world.desired,
         disagreements: &[],
+        freezes: &[],
+        teller: "mira@laptop",
         now: world.now,
     }
+}
+
+#[test]
+fn a_freeze_that_nobody_lifts_is_an_alert_until_somebody_does() {
+    let world = World::new("prod-eu");
+    let left = [LeftFreeze {
+        run: "0192b3".to_owned(),
+        step: "freeze".to_owned(),
+        reason: "supersedes backfill".to_owned(),
+        since: at(0),
+        until: at(14_400),
+        why: "its run ended at 03:00 (aborted) and did not lift it".to_owned(),
+    }];
+    let frozen = Sweep { freezes: &left, ..sweep(&world, None) };
+    let found = detect(&frozen);
+    let [draft] = found.as_slice() else { panic!("one alert: {found:?}") };
+    draft.check(None).expect("our own alerts are acceptable");
+    assert_eq!((draft.kind.as_str(), draft.severity), ("FreezeLeftBehind", Severity::P1));
+    assert!(draft.message.contains("plumb runbook unfreeze 0192b3"), "{}", draft.message);
+    // Another run that leaves one is another thing that is wrong.
+    let other = [LeftFreeze { run: "0192b4".to_owned(), ..left[0].clone() }];
+    let twin = &detect(&Sweep { freezes: &other, ..sweep(&world, None) })[0];
+    assert_ne!(twin.fingerprint(), draft.fingerprint());
+    let known = taken(draft, None, 1, 0).value.alert().clone();
+    assert!(lifted(&frozen, std::slice::from_ref(&known), &found).is_empty());
+    let over = lifted(&sweep(&world, None), &[known], &[]);
+    assert!(matches!(over.as_slice(), [over] if over.resolved), "{over:?}");
 }
 
 fn drafts(world: &World, earlier: Option<&World>) -> Vec<Draft> {
@@ -61,6 +90,7 @@ fn a_fleet_in_order_raises_nothing() {
     assert_eq!(check(&world, Some(&world)), Vec::<String>::new());
 }
 
+/// R008, R042.
 #[test]
 fn nodes_on_another_version_are_one_alert_for_each_version() {
     let world = fleet()

@@ -16,7 +16,7 @@ fn held_by(owner: &str, seconds: i64) -> Alert {
 
 /// The claim was made at 100 s and is settled at 200 s.
 fn check(found: Option<&Alert>) -> Reconciled {
-    claimed_at(100).reconcile(found, at(200))
+    claimed_at(100).reconcile(found, at(200), at(200))
 }
 
 #[test]
@@ -48,22 +48,40 @@ fn a_claim_is_lost_to_whoever_was_there_first() {
     let failed = held_by("sofiia", 50).fail(&failure, at(60)).expect("held").value;
     let waiting = Reconciled::Waiting { by: "sofiia".to_owned(), retry_at: at(360) };
     assert_eq!(check(Some(&failed)), waiting);
-    assert_eq!(claimed_at(100).reconcile(Some(&failed), at(360)), Reconciled::ClaimNow);
+    assert_eq!(claimed_at(100).reconcile(Some(&failed), at(360), at(360)), Reconciled::ClaimNow);
 }
 
 #[test]
 fn an_alert_that_is_gone_is_told() {
     assert_eq!(check(None), Reconciled::Gone);
-    assert_eq!(claimed_at(100).reconcile(None, at(9_000)), Reconciled::Gone);
+    assert_eq!(claimed_at(100).reconcile(None, at(9_000), at(9_000)), Reconciled::Gone);
 }
 
 #[test]
 fn a_claim_ends_with_its_lease_also_offline() {
     let late = claimed_at(100);
-    assert_eq!(late.reconcile(Some(&alert(1)), at(699)), Reconciled::ClaimNow);
+    assert_eq!(late.reconcile(Some(&alert(1)), at(699), at(699)), Reconciled::ClaimNow);
     let lapsed = Reconciled::Lapsed { at: at(700) };
-    assert_eq!(late.reconcile(Some(&alert(1)), at(700)), lapsed);
+    assert_eq!(late.reconcile(Some(&alert(1)), at(700), at(700)), lapsed);
     let ours = held_by("mira@laptop", 300);
     let won = Reconciled::Won { lock_until: at(900) };
-    assert_eq!(late.reconcile(Some(&ours), at(800)), won, "what the inbox says comes first");
+    assert_eq!(
+        late.reconcile(Some(&ours), at(800), at(800)),
+        won,
+        "what the inbox says comes first"
+    );
+}
+
+/// The console's clock is hours off: it says how long ago the claim was made, and nothing about leases of others.
+#[test]
+fn the_clock_of_the_console_decides_about_its_own_claim_only() {
+    let ahead = |seconds: i64| at(seconds + 36_000);
+    let made_ahead = TentativeClaim { made_at: ahead(100), ..claimed_at(100) };
+    let free = alert(1);
+    assert_eq!(made_ahead.reconcile(Some(&free), at(200), ahead(200)), Reconciled::ClaimNow);
+    let held = Reconciled::Held { owner: "sofiia".to_owned(), lock_until: at(650) };
+    let of_sofiia = held_by("sofiia", 50);
+    assert_eq!(made_ahead.reconcile(Some(&of_sofiia), at(200), ahead(200)), held);
+    let lapsed = Reconciled::Lapsed { at: ahead(700) };
+    assert_eq!(made_ahead.reconcile(Some(&free), at(800), ahead(800)), lapsed);
 }

@@ -1,6 +1,7 @@
 //! Evidence of a run, or of a fleet now: collected, redacted before a byte is kept, and sealed.
 
 mod gather;
+pub(crate) mod history;
 mod nodes;
 mod page;
 
@@ -129,12 +130,15 @@ impl App {
                 manifest: sealed.manifest.to_string(),
                 signed_by: sealed.signed_by.to_string(),
                 planted: count(planted as u64),
+                stamp: None,
+                not_stamped: None,
                 missing: draft.missing().iter().cloned().map(missing_line).collect(),
             })
         });
-        let view = work
+        let mut view = work
             .await
             .map_err(|error| AppError::new(Code::Other, chain(&error), "try again"))??;
+        self.stamp_sealed(&mut view).await;
         info!(fleet = %view.fleet, file = %view.file, "evidence sealed");
         Ok(view)
     }

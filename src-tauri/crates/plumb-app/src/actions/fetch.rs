@@ -22,6 +22,9 @@ impl App {
     pub async fn node_raw(&self, fleet: &str, id: &str) -> Result<Vec<RawAnswer>, AppError> {
         let (_, loaded) = self.loaded(fleet)?;
         let node = loaded.node(id)?;
+        if let Some(evidence) = self.in_evidence() {
+            return evidence.answers(&node.id).await;
+        }
         let deadline = Duration::from_secs(u64::from(loaded.fleet.deadline_s));
         let answers = operations::raw(&loaded.pool, node, deadline, &self.wall()).await;
         Ok(answers

@@ -35,7 +35,6 @@ impl App {
     }
 
     async fn tell(&self, hub: &FleetHub, loaded: &Loaded) -> Result<(), AppError> {
-        let known = hub.deployments(LAST_MINUTES).await?;
         let mut runs = {
             let mut conn = self.record().read().await?;
             plumb_store::runs::list(&mut conn, &loaded.fleet.name, RUNS_MAX).await?
@@ -43,6 +42,8 @@ impl App {
         let age = jiff::SignedDuration::from_mins(i64::from(LAST_MINUTES));
         let since = self.now().checked_sub(age).unwrap_or(jiff::Timestamp::MIN);
         runs.retain(|run| run.started_at > since);
+        let ids: Vec<String> = runs.iter().map(|run| run.id.to_string()).collect();
+        let known = hub.deployments(&ids, LAST_MINUTES).await?;
         // The oldest first, as it happened.
         for run in runs.into_iter().rev() {
             let (id, status) = (run.id.to_string(), status(&run));
@@ -134,7 +135,7 @@ impl App {
     }
 }
 
-pub(super) fn no_hub(fleet: &str) -> AppError {
+pub(crate) fn no_hub(fleet: &str) -> AppError {
     let message = format!("the fleet file of {fleet} names no hub");
     AppError::new(Code::Invalid, message, "add [hub] with its url to it: plumb help fleet-file")
 }

@@ -9,7 +9,10 @@ use serde_json::{Value, json};
 
 use crate::{
     actions::alerts::Prepared,
-    alerts::hub::{self, Changed, HubInbox, away},
+    alerts::hub::{
+        HubInbox,
+        asking::{self, Changed, away},
+    },
     app::App,
     error::{AppError, Code},
     views::{
@@ -43,78 +46,87 @@ impl App {
         refs: &[AlertRef],
         act: &Prepared,
     ) -> Result<ActedView, AppError> {
-        let (mut done, mut refused) = (Vec::new(), Vec::new());
-        for alert in refs {
-            match self.one_at_hub(at, alert, act).await {
-                Ok(acted) => done.push(acted),
-                Err(error) if error.code == Code::Unreachable && done.is_empty() => {
-                    return Err(error);
+        let me = self.me();
+        let mut acted = ActedView { done: Vec::new(), refused: Vec::new() };
+        for (index, alert) in refs.iter().enumerate() {
+            let answer = match &at.client {
+                Ok(client) => asked(client, alert, act, &me).await,
+                Err(error) => return self.without_hub(at, refs, act, error, acted).await,
+            };
+            match answer {
+                Ok(changed) => {
+                    let incident = changed.alert.incident_ref.as_ref().map(ToString::to_string);
+                    at.inbox.changed(changed.alert);
+                    let (alert, why) = (alert.to_string(), changed.why);
+                    acted.done.push(ActedAlert { alert, incident, tentative: false, why });
+                }
+                // One such answer stands for all that are left: each would be waited for as long. This one may have
+                // arrived, and what comes of it is settled like any claim made offline.
+                Err(error) if away(&error) => {
+                    return self.without_hub(at, &refs[index..], act, &error, acted).await;
                 }
                 Err(error) => {
-                    refused.push(RefusedAlert { alert: alert.to_string(), why: error.message });
+                    let (alert, why) = (alert.to_string(), AppError::from(error).message);
+                    acted.refused.push(RefusedAlert { alert, why });
                 }
             }
         }
-        Ok(ActedView { done, refused })
+        Ok(acted)
     }
 
-    async fn one_at_hub(
-        &self,
-        at: &AtHub,
-        alert: &AlertRef,
-        act: &Prepared,
-    ) -> Result<ActedAlert, AppError> {
-        let me = self.me();
-        let answer = match &at.client {
-            Ok(client) => asked(client, alert, act, &me).await,
-            Err(error) => return self.without_hub(at, alert, act, error).await,
-        };
-        let changed = match answer {
-            Ok(changed) => changed,
-            // It may have arrived: what comes of it is settled like any claim made offline.
-            Err(error) if away(&error) => return self.without_hub(at, alert, act, &error).await,
-            Err(error) => return Err(error.into()),
-        };
-        let incident = changed.alert.incident_ref.as_ref().map(ToString::to_string);
-        at.inbox.changed(changed.alert);
-        Ok(ActedAlert { alert: alert.to_string(), incident, tentative: false, why: changed.why })
-    }
-
-    /// Keeps a claim for when the hub answers; anything else has to wait for it.
+    /// Keeps claims for when the hub answers; anything else has to wait for it.
     async fn without_hub(
         &self,
         at: &AtHub,
-        alert: &AlertRef,
+        refs: &[AlertRef],
         act: &Prepared,
         error: &HubError,
-    ) -> Result<ActedAlert, AppError> {
+        mut acted: ActedView,
+    ) -> Result<ActedView, AppError> {
         at.inbox.lost(error);
         if !matches!(act, Prepared::Claim) {
-            return Err(AppError::new(
-                Code::Unreachable,
-                format!("{error}; only claims can be made meanwhile"),
-                "wait until it answers, or claim the alert, which the hub decides about then",
-            ));
+            let why = format!("{error}; only claims can be made meanwhile");
+            if acted.done.is_empty() {
+                return Err(AppError::new(
+                    Code::Unreachable,
+                    why,
+                    "wait until it answers, or claim the alert, which the hub decides about then",
+                ));
+            }
+            let refused = refs.iter().map(|alert| (alert.to_string(), why.clone()));
+            acted.refused.extend(refused.map(|(alert, why)| RefusedAlert { alert, why }));
+            return Ok(acted);
         }
         let seen = at.inbox.seen();
         let now = self.now();
-        if let Some(held) = seen.mirror.get(alert).filter(|known| !known.is_due(now)) {
-            return Err(AppError::new(
-                Code::Invalid,
-                format!("{alert} was {} when the hub answered last", held.status()),
-                "wait until the hub answers",
-            ));
+        // Leases of others end by the clock of the hub.
+        let there = now.saturating_add(seen.ahead).unwrap_or(now);
+        let held = |alert: &AlertRef| seen.mirror.get(alert).filter(|known| !known.is_due(there));
+        let (mut claims, mut done) = (Vec::new(), Vec::new());
+        for alert in refs {
+            if let Some(held) = held(alert) {
+                let why = format!("{alert} was {} when the hub answered last", held.status());
+                acted.refused.push(RefusedAlert { alert: alert.to_string(), why });
+                continue;
+            }
+            claims.push(TentativeClaim {
+                alert: alert.clone(),
+                owner: self.me(),
+                made_at: now,
+                lease_s: seen.policy.defaults.lock_ttl_seconds,
+            });
+            done.push(ActedAlert {
+                alert: alert.to_string(),
+                incident: None,
+                tentative: true,
+                why: vec!["the hub does not answer: it decides when it does".to_owned()],
+            });
         }
-        let lease_s = seen.policy.defaults.lock_ttl_seconds;
-        let claim =
-            TentativeClaim { alert: alert.clone(), owner: self.me(), made_at: now, lease_s };
-        at.inbox.claim_offline(claim).await?;
-        Ok(ActedAlert {
-            alert: alert.to_string(),
-            incident: None,
-            tentative: true,
-            why: vec!["the hub does not answer: it decides when it does".to_owned()],
-        })
+        if !claims.is_empty() {
+            at.inbox.claim_offline(claims).await?;
+        }
+        acted.done.extend(done);
+        Ok(acted)
     }
 
     pub(crate) async fn act_on_incident_at_hub(
@@ -150,7 +162,7 @@ impl App {
                 at.inbox.lost(error);
             }
         })?;
-        at.inbox.changed_incident(hub::incident(client, incident).await?);
+        at.inbox.changed_incident(asking::incident(client, incident).await?);
         Ok(())
     }
 }
@@ -162,13 +174,13 @@ async fn asked(
     me: &str,
 ) -> Result<Changed, HubError> {
     match act {
-        Prepared::Claim => hub::claim(client, alert, me, None).await,
+        Prepared::Claim => asking::claim(client, alert, me, None).await,
         Prepared::Ack { note } => {
-            hub::settled(client, alert, me, "ack", &json!({ "note": note })).await
+            asking::settled(client, alert, me, "ack", &json!({ "note": note })).await
         }
         Prepared::Fail { error, retry_after_s } => {
             let body = json!({ "error": error, "retry_after_seconds": retry_after_s });
-            hub::settled(client, alert, me, "fail", &body).await
+            asking::settled(client, alert, me, "fail", &body).await
         }
         Prepared::Convert { cap, window } => {
             let body = ConvertBody {
@@ -185,7 +197,7 @@ async fn asked(
         Prepared::Triage { note, frozen } => {
             let mut body = serde_json::to_value(frozen).expect("JSON values always serialise");
             body["note"] = json!(note);
-            hub::settled(client, alert, me, "triage", &body).await
+            asking::settled(client, alert, me, "triage", &body).await
         }
     }
 }

@@ -59,6 +59,10 @@ impl App {
 
     /// Whether some process carries a run out now.
     pub(crate) fn owns_run(&self, run: RunId) -> bool {
+        if let Some(evidence) = self.in_evidence() {
+            // Somebody carried it out then, if its journal goes on.
+            return evidence.goes_on(run);
+        }
         if self.0.runs.lock().expect("no panic while runs are held").contains_key(&run) {
             return true;
         }

@@ -46,6 +46,9 @@ impl App {
 
     /// The inbox that a fleet uses.
     pub(crate) async fn desk(&self, fleet: &str) -> Result<Desk, AppError> {
+        if let Some(evidence) = self.in_evidence() {
+            return Ok(evidence.desk(self.now()));
+        }
         match self.hub_of(fleet)? {
             Some(hub) => Ok(of_hub(hub)),
             None => self.own_desk().await,
@@ -110,7 +113,7 @@ fn of_hub(hub: Arc<HubInbox>) -> Desk {
         source: InboxSource {
             hub: Some(hub.url().to_owned()),
             backend: seen.backend,
-            place: seen.place,
+            place: seen.kept_in,
             survives_restart: seen.survives_restart,
             as_of_ms: seen.as_of.map(ms),
             offline: seen.offline,

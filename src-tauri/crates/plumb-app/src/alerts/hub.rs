@@ -3,6 +3,8 @@
 //! What is seen is kept in one file for each fleet, so that a start without the network shows it; a claim made offline
 //! is in that file before anybody is told that it was made.
 
+pub(crate) mod asking;
+
 use std::{
     collections::BTreeSet,
     sync::{Arc, Mutex},
@@ -11,31 +13,19 @@ use std::{
 use camino::{Utf8Path, Utf8PathBuf};
 use jiff::{SignedDuration, Timestamp};
 use plumb_alert::{
-    Alert, AlertRef, Draft, Incident, IncidentRef, Reconciled, RoutingPolicy, TentativeClaim,
-    TimelineEntry,
+    Alert, AlertRef, Draft, Incident, Reconciled, RoutingPolicy, TentativeClaim, TimelineEntry,
 };
-use plumb_clients::hub::{HubClient, HubError, path_part};
-use plumb_wire::alerts::{ClaimBody, Ingest};
+use plumb_clients::hub::{HubClient, HubError};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 use tracing::warn;
 
+use self::asking::{Board, Place};
 use super::mirror::Mirror;
 use crate::{
     actions::files::write_durably,
     error::{AppError, Code, chain},
 };
 
-/// Alerts in one answer of the hub.
-const PAGE: u32 = 1_000;
-/// Pages that are asked for: the newest 20,000 alerts.
-const PAGES_MAX: usize = 20;
-/// Incidents whose timelines are kept, the worst first.
-const INCIDENTS_MAX: u32 = 100;
-/// Refusals that say nothing about the next try: a renewed token, somebody at the same moment, too many requests.
-const BRIEFLY: [u16; 3] = [401, 409, 429];
-/// What became of a claim is shown for so long.
-const SETTLED_SHOWN: SignedDuration = SignedDuration::from_hours(1);
 /// Where nothing else changed, the moment of the last look is written down so often.
 const SAVED_EVERY: SignedDuration = SignedDuration::from_mins(5);
 
@@ -65,6 +55,9 @@ struct Kept {
     place: String,
     survives_restart: bool,
     policy: RoutingPolicy,
+    /// By how much the clock of the hub is ahead of ours.
+    #[serde(default)]
+    ahead_ms: i64,
     alerts: Vec<Alert>,
     incidents: Vec<KeptIncident>,
     claims: Vec<KeptClaim>,
@@ -75,12 +68,19 @@ struct Kept {
 pub(crate) struct Seen {
     pub as_of: Option<Timestamp>,
     pub backend: String,
-    pub place: String,
+    /// Where the hub keeps them.
+    pub kept_in: String,
     pub survives_restart: bool,
     pub policy: Arc<RoutingPolicy>,
+    /// By how much the clock of the hub is ahead of ours: leases of others end by it.
+    pub ahead: SignedDuration,
     pub mirror: Arc<Mirror>,
     pub incidents: Arc<Vec<KeptIncident>>,
     pub claims: Vec<KeptClaim>,
+    /// Up to where changes were heard; nothing where everything has to be read.
+    pub place: Option<Place>,
+    /// Changes were heard that are not in the file yet.
+    pub unsaved: bool,
     /// Why the hub cannot be asked.
     pub offline: Option<String>,
     /// Why it is not told what sweeps see.
@@ -98,29 +98,32 @@ pub(crate) struct HubInbox {
 }
 
 impl HubInbox {
-    /// Reads what was kept. A file that cannot be read is put aside, for the hub has it all but claims made offline.
+    /// Reads what was kept. A file that cannot be read is put aside, so that nothing is written over claims made offline
+    /// that somebody may still read out of it. Claims stay also where the fleet file names another hub by now: one that
+    /// does not know the alert says so.
     pub(crate) fn open(folder: &Utf8Path, fleet: &str, url: &str) -> Self {
         let file = folder.join(format!("{fleet}.json"));
         let kept = match std::fs::read(&file) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Kept::default(),
             Err(error) => unread(&file, &error),
-            Ok(bytes) => serde_json::from_slice(&bytes).unwrap_or_else(|error| {
-                let aside = file.with_extension("json.damaged");
-                let moved = std::fs::rename(&file, &aside);
-                warn!(%file, %aside, moved = moved.is_ok(), "a kept inbox does not read back");
-                unread(&file, &error)
-            }),
+            Ok(bytes) => {
+                serde_json::from_slice(&bytes).unwrap_or_else(|error| unread(&file, &error))
+            }
         };
-        let kept = if kept.url == url { kept } else { Kept::default() };
+        let kept =
+            if kept.url == url { kept } else { Kept { claims: kept.claims, ..Kept::default() } };
         let seen = Seen {
             as_of: kept.as_of,
             backend: kept.backend,
-            place: kept.place,
+            kept_in: kept.place,
             survives_restart: kept.survives_restart,
             policy: Arc::new(kept.policy),
+            ahead: SignedDuration::from_millis(kept.ahead_ms),
             mirror: Arc::new(Mirror::of(kept.alerts)),
             incidents: Arc::new(kept.incidents),
             claims: kept.claims,
+            place: None,
+            unsaved: false,
             offline: None,
             not_told: None,
         };
@@ -166,41 +169,89 @@ impl HubInbox {
         waiting.map(|kept| kept.claim.alert).collect()
     }
 
-    /// Claims an alert while the hub cannot be asked. It is written down before this answers.
-    pub(crate) async fn claim_offline(&self, claim: TentativeClaim) -> Result<(), AppError> {
+    /// Claims alerts while the hub cannot be asked. They are written down before this answers; where they cannot be,
+    /// nothing is claimed.
+    pub(crate) async fn claim_offline(&self, claims: Vec<TentativeClaim>) -> Result<(), AppError> {
         let mut saved = self.working.lock().await;
-        let title = {
-            let seen = self.seen();
-            let known = seen.mirror.get(&claim.alert);
-            known.map(|alert| alert.title.clone()).unwrap_or_default()
-        };
+        let before = self.seen().claims;
         self.change(|seen| {
-            seen.claims.retain(|kept| kept.claim.alert != claim.alert);
-            seen.claims.push(KeptClaim { claim, title, settled: None });
+            for claim in claims {
+                let known = seen.mirror.get(&claim.alert);
+                let title = known.map(|alert| alert.title.clone()).unwrap_or_default();
+                seen.claims.retain(|kept| kept.claim.alert != claim.alert);
+                seen.claims.push(KeptClaim { claim, title, settled: None });
+            }
         });
-        self.save(&mut saved).await
+        let kept = self.save(&mut saved).await;
+        if kept.is_err() {
+            self.change(|seen| seen.claims = before);
+        }
+        kept
     }
 
     /// Tells the hub what a sweep shows, settles claims that were made offline, and reads the inbox again.
     pub(crate) async fn follow(&self, hub: &HubClient, drafts: Vec<Draft>, now: Timestamp) {
+        if let Err(error) = self.read_all(hub, drafts, now).await {
+            self.lost(&error);
+        }
+    }
+
+    /// Waits until something changes at the hub, and takes it over. Says whether anything did.
+    pub(crate) async fn hear(
+        &self,
+        hub: &HubClient,
+        now: impl Fn() -> Timestamp,
+    ) -> Result<bool, HubError> {
+        let seen = self.seen();
+        let waiting = seen.claims.iter().any(|kept| kept.settled.is_none());
+        let Some(place) = seen.place.filter(|_| seen.offline.is_none() && !waiting) else {
+            self.read_all(hub, Vec::new(), now()).await?;
+            return Ok(true);
+        };
+        let changes = asking::changes(hub, &place).await?;
+        let moved = changes.entries != place.entries;
+        let incidents =
+            if moved { Some(asking::incidents(hub, &seen.incidents).await?) } else { None };
+        let heard = moved || !changes.alerts.is_empty();
+        let at = now();
+        self.change(|seen| {
+            (seen.as_of, seen.ahead) = (Some(at), changes.now.duration_since(at));
+            seen.place = Some(Place { after: changes.next, entries: changes.entries });
+            if heard {
+                seen.unsaved = true;
+                seen.mirror = Arc::new(seen.mirror.with(changes.alerts));
+            }
+            if let Some(incidents) = incidents {
+                seen.incidents = Arc::new(incidents);
+            }
+        });
+        Ok(heard)
+    }
+
+    async fn read_all(
+        &self,
+        hub: &HubClient,
+        drafts: Vec<Draft>,
+        now: Timestamp,
+    ) -> Result<(), HubError> {
         let mut saved = self.working.lock().await;
         let before = self.seen();
-        match self.look(hub, drafts, &before, now).await {
-            Ok(fresh) => {
-                let moved = fresh.mirror != before.mirror
-                    || fresh.incidents != before.incidents
-                    || fresh.claims != before.claims
-                    || fresh.policy != before.policy;
-                let old = saved.is_none_or(|at| now.duration_since(at) >= SAVED_EVERY);
-                self.change(|seen| *seen = fresh);
-                if (moved || old)
-                    && let Err(error) = self.save(&mut saved).await
-                {
-                    warn!(error = %error.message, "the inbox of the hub was not kept");
-                }
-            }
-            Err(error) => self.lost(&error),
+        let fresh = self.look(hub, drafts, &before, now).await?;
+        let moved = before.unsaved
+            || fresh.mirror != before.mirror
+            || fresh.incidents != before.incidents
+            || fresh.claims != before.claims
+            || fresh.policy != before.policy;
+        let old = saved.is_none_or(|at| now.duration_since(at) >= SAVED_EVERY);
+        self.change(|seen| *seen = fresh);
+        if (moved || old)
+            && let Err(error) = self.save(&mut saved).await
+        {
+            // It is tried again with the next look; until then it is known here.
+            self.change(|seen| seen.unsaved = true);
+            warn!(error = %error.message, "the inbox of the hub was not kept");
         }
+        Ok(())
     }
 
     async fn look(
@@ -210,21 +261,31 @@ impl HubInbox {
         before: &Seen,
         now: Timestamp,
     ) -> Result<Seen, HubError> {
-        // First of all: whoever claimed should hold it before anybody else looks.
-        let claims = settle(hub, before.claims.clone(), now).await?;
-        let not_told = tell(hub, drafts).await?;
         let board: Board = hub.get("/v1/alerts/dashboard").await?;
-        let mirror = Arc::new(Mirror::of(everything(hub).await?));
-        let incidents = Arc::new(incidents(hub, &before.incidents).await?);
+        let there = board.now.unwrap_or(now);
+        // Before anything is told or read: whoever claimed should hold it before anybody else looks.
+        let claims = asking::settle(hub, before.claims.clone(), there, now).await?;
+        let not_told = if drafts.is_empty() {
+            before.not_told.clone()
+        } else {
+            asking::tell(hub, drafts).await?
+        };
+        let listed = Mirror::of(asking::everything(hub).await?);
+        // What moved while the pages were read may stand on none of them.
+        let (moved, place) = asking::changes_since(hub, there).await?;
+        let incidents = Arc::new(asking::incidents(hub, &before.incidents).await?);
         Ok(Seen {
             as_of: Some(now),
             backend: board.durability.backend,
-            place: board.durability.place,
+            kept_in: board.durability.place,
             survives_restart: board.durability.survives_restart,
             policy: Arc::new(board.policy),
-            mirror,
+            ahead: there.duration_since(now),
+            mirror: Arc::new(listed.with(moved)),
             incidents,
             claims,
+            place,
+            unsaved: false,
             offline: None,
             not_told,
         })
@@ -236,9 +297,10 @@ impl HubInbox {
             url: self.url.clone(),
             as_of: seen.as_of,
             backend: seen.backend,
-            place: seen.place,
+            place: seen.kept_in,
             survives_restart: seen.survives_restart,
             policy: seen.policy.as_ref().clone(),
+            ahead_ms: i64::try_from(seen.ahead.as_millis()).unwrap_or_default(),
             alerts: seen.mirror.iter().map(|alert| alert.as_ref().clone()).collect(),
             incidents: seen.incidents.as_ref().clone(),
             claims: seen.claims,
@@ -260,8 +322,11 @@ impl HubInbox {
     }
 }
 
+/// Puts a file aside that does not read.
 fn unread(file: &Utf8Path, error: &dyn std::error::Error) -> Kept {
-    warn!(%file, error = %chain(error), "the kept inbox of a hub cannot be read");
+    let aside = file.with_extension("json.damaged");
+    let moved = std::fs::rename(file, &aside).is_ok();
+    warn!(%file, %aside, moved, error = %chain(error), "the kept inbox of a hub does not read back");
     Kept::default()
 }
 
@@ -271,207 +336,4 @@ fn write(file: &Utf8Path, kept: &Kept) -> std::io::Result<()> {
         std::fs::create_dir_all(folder)?;
     }
     write_durably(file, &serde_json::to_string(kept)?)
-}
-
-#[derive(Deserialize)]
-struct Board {
-    durability: Kind,
-    #[serde(default)]
-    policy: RoutingPolicy,
-}
-
-#[derive(Deserialize)]
-struct Kind {
-    backend: String,
-    place: String,
-    survives_restart: bool,
-}
-
-#[derive(Deserialize)]
-struct Page {
-    alerts: Vec<Alert>,
-    next: Option<String>,
-}
-
-/// An alert with the reasons for what was done with it.
-#[derive(Deserialize)]
-pub(crate) struct Changed {
-    pub alert: Alert,
-    #[serde(default)]
-    pub why: Vec<String>,
-}
-
-async fn everything(hub: &HubClient) -> Result<Vec<Alert>, HubError> {
-    let (mut all, mut after) = (Vec::new(), String::new());
-    for _ in 0..PAGES_MAX {
-        let page: Page = hub.get(&format!("/v1/alerts?limit={PAGE}{after}")).await?;
-        all.extend(page.alerts);
-        match page.next {
-            Some(next) => after = format!("&after={}", path_part(&next)),
-            None => break,
-        }
-    }
-    Ok(all)
-}
-
-/// Incidents, and the timelines of those that moved.
-async fn incidents(hub: &HubClient, known: &[KeptIncident]) -> Result<Vec<KeptIncident>, HubError> {
-    #[derive(Deserialize)]
-    struct List {
-        incidents: Vec<Incident>,
-    }
-    let list: List =
-        hub.get(&format!("/v1/incidents?with_closed=true&limit={INCIDENTS_MAX}")).await?;
-    let mut kept = Vec::with_capacity(list.incidents.len());
-    for incident in list.incidents {
-        let same = known.iter().find(|one| one.incident == incident);
-        kept.push(match same {
-            Some(same) => same.clone(),
-            None => self::incident(hub, &incident.incident_ref).await?,
-        });
-    }
-    Ok(kept)
-}
-
-/// One incident with its timeline.
-pub(crate) async fn incident(
-    hub: &HubClient,
-    incident: &IncidentRef,
-) -> Result<KeptIncident, HubError> {
-    hub.get(&format!("/v1/incidents/{incident}")).await
-}
-
-/// One alert; nothing where the hub does not have it any more.
-pub(crate) async fn alert(hub: &HubClient, alert: &AlertRef) -> Result<Option<Alert>, HubError> {
-    match hub.get(&format!("/v1/alerts/{alert}")).await {
-        Ok(found) => Ok(Some(found)),
-        Err(HubError::Refused { status: 404, .. }) => Ok(None),
-        Err(error) => Err(error),
-    }
-}
-
-/// Takes one alert.
-pub(crate) async fn claim(
-    hub: &HubClient,
-    alert: &AlertRef,
-    owner: &str,
-    lock_ttl_seconds: Option<i64>,
-) -> Result<Changed, HubError> {
-    let body = ClaimBody { owner: owner.to_owned(), lock_ttl_seconds };
-    hub.call("POST", &format!("/v1/alerts/{alert}/claim"), &body).await
-}
-
-/// Settles every claim that was made offline.
-async fn settle(
-    hub: &HubClient,
-    claims: Vec<KeptClaim>,
-    now: Timestamp,
-) -> Result<Vec<KeptClaim>, HubError> {
-    let mut kept = Vec::with_capacity(claims.len());
-    for mut one in claims {
-        match &one.settled {
-            Some((at, _)) if now.duration_since(*at) >= SETTLED_SHOWN => continue,
-            Some(_) => {}
-            None => match settle_one(hub, &one.claim, now).await {
-                Ok(verdict) => one.settled = Some((now, verdict)),
-                Err(error) if away(&error) => return Err(error),
-                Err(error @ HubError::Refused { status, .. }) if !BRIEFLY.contains(&status) => {
-                    one.settled = Some((now, Reconciled::Refused { why: error.to_string() }));
-                }
-                // One claim keeps nobody from the inbox: it waits for the next look.
-                Err(error) => warn!(error = %chain(&error), "a claim is not settled yet"),
-            },
-        }
-        kept.push(one);
-    }
-    Ok(kept)
-}
-
-/// Whether nobody answers there; a hub that refuses has decided.
-pub(crate) fn away(error: &HubError) -> bool {
-    matches!(error, HubError::Unreachable { .. } | HubError::Refused { status: 500.., .. })
-}
-
-async fn settle_one(
-    hub: &HubClient,
-    tentative: &TentativeClaim,
-    now: Timestamp,
-) -> Result<Reconciled, HubError> {
-    let found = alert(hub, &tentative.alert).await?;
-    let verdict = tentative.reconcile(found.as_ref(), now);
-    if verdict != Reconciled::ClaimNow {
-        return Ok(verdict);
-    }
-    let refused = match claim(hub, &tentative.alert, &tentative.owner, None).await {
-        Ok(taken) => return Ok(tentative.reconcile(Some(&taken.alert), now)),
-        Err(error @ HubError::Refused { status: 409, .. }) => error,
-        Err(error) => return Err(error),
-    };
-    // Somebody was faster in between: who it was stands in the inbox.
-    let found = alert(hub, &tentative.alert).await?;
-    match tentative.reconcile(found.as_ref(), now) {
-        Reconciled::ClaimNow => Err(refused),
-        verdict => Ok(verdict),
-    }
-}
-
-/// Tells the hub what a sweep shows; why it does not want to hear it, where our role may not tell.
-async fn tell(hub: &HubClient, drafts: Vec<Draft>) -> Result<Option<String>, HubError> {
-    for draft in drafts {
-        let answer: Result<Value, HubError> = hub.call("POST", "/v1/alerts", &report(draft)).await;
-        match answer {
-            Ok(_) => {}
-            Err(error @ HubError::Refused { status: 403, .. }) => {
-                return Ok(Some(error.to_string()));
-            }
-            // What is over was never told there, or is gone.
-            Err(HubError::Refused { status: 422, detail }) => {
-                warn!(detail, "an alert of a sweep was not taken");
-            }
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(None)
-}
-
-fn report(draft: Draft) -> Ingest {
-    let (fingerprint, signature) = (draft.fingerprint(), draft.signature());
-    Ingest {
-        source: Some(draft.source),
-        service: Some(draft.service),
-        env: Some(draft.env),
-        kind: Some(draft.kind),
-        title: Some(draft.title),
-        message: Some(draft.message),
-        severity: Some(draft.severity.to_string()),
-        fingerprint: Some(fingerprint),
-        incident_signature: Some(signature),
-        labels: draft.labels,
-        dedupe_ttl_minutes: draft.dedupe_ttl_minutes,
-        started_at: draft.started_at,
-        resolved: draft.resolved,
-        details: draft.details,
-    }
-}
-
-/// Acts on one alert at the hub, held by `me` first where the act needs that nobody else holds it.
-pub(crate) async fn settled(
-    hub: &HubClient,
-    alert: &AlertRef,
-    me: &str,
-    act: &str,
-    body: &Value,
-) -> Result<Changed, HubError> {
-    let mine = |found: &Alert| matches!(found.state(), plumb_alert::State::Processing { owner, .. } if owner == me);
-    let found: Alert = hub.get(&format!("/v1/alerts/{alert}")).await?;
-    // What is over is settled as well, and the hub says so; whoever else holds it is named.
-    if act != "fail" && !mine(&found) && !matches!(found.state(), plumb_alert::State::Acked { .. })
-    {
-        claim(hub, alert, me, None).await?;
-    }
-    let mut body = body.clone();
-    if act != "triage" {
-        body["owner"] = json!(me);
-    }
-    hub.call("POST", &format!("/v1/alerts/{alert}/{act}"), &body).await
 }

@@ -16,8 +16,6 @@ use crate::{
 
 /// How long a hub may take for an answer while a run waits for it: a third of a lease.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
-/// Runs of one fleet that are compared with the log.
-const DEPLOYMENTS_MAX: u32 = 200;
 /// Decisions that are read at once: as many as a hub gives.
 const DECISIONS_MAX: u32 = 5_000;
 
@@ -25,7 +23,10 @@ const DECISIONS_MAX: u32 = 5_000;
 #[derive(Debug, Clone)]
 pub(crate) struct FleetHub {
     client: HubClient,
+    /// What the hub calls the fleet.
     fleet: String,
+    /// What we call it.
+    name: String,
 }
 
 impl App {
@@ -33,7 +34,8 @@ impl App {
     pub(crate) async fn hub(&self, loaded: &Loaded) -> Result<Option<FleetHub>, HubError> {
         let Some(hub) = &loaded.fleet.hub else { return Ok(None) };
         let client = HubClient::of(&loaded.pool, hub, self.now()).await?.within(ANSWER_WITHIN);
-        Ok(Some(FleetHub { client, fleet: hub.fleet.to_string() }))
+        let (fleet, name) = (hub.fleet.to_string(), loaded.fleet.name.to_string());
+        Ok(Some(FleetHub { client, fleet, name }))
     }
 }
 
@@ -116,14 +118,17 @@ impl FleetHub {
         self.client.call("POST", "/v1/hub/deployments", &report).await
     }
 
-    /// What the hub knows of the last runs of this fleet.
+    /// What the hub knows of these runs: others may have told it of any number since.
     pub(crate) async fn deployments(
         &self,
+        runs: &[String],
         last_minutes: u32,
     ) -> Result<Vec<DeploymentEntry>, HubError> {
         let path = format!(
-            "/v1/hub/deployments?fleet={}&last_minutes={last_minutes}&limit={DEPLOYMENTS_MAX}",
-            path_part(&self.fleet)
+            "/v1/hub/deployments?fleet={}&last_minutes={last_minutes}&limit={}&runs={}",
+            path_part(&self.fleet),
+            runs.len().max(1),
+            path_part(&runs.join(","))
         );
         let known: Deployments = self.client.get(&path).await?;
         Ok(known.deployments)
@@ -139,7 +144,11 @@ impl FleetHub {
     }
 
     pub(crate) async fn put_refused(&self, list: Vec<u8>) -> Result<(), HubError> {
-        self.client.send_bytes("PUT", &self.of_fleet("refused"), list).await.map(drop)
+        let mut path = self.of_fleet("refused");
+        if self.name != self.fleet {
+            path = format!("{path}?list_of={}", path_part(&self.name));
+        }
+        self.client.send_bytes("PUT", &path, list).await.map(drop)
     }
 
     /// Puts a signed document into the mailbox of a plan.

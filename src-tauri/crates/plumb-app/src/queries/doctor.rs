@@ -4,6 +4,7 @@ mod findings;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use plumb_alert::LeftFreeze;
 use plumb_fleet::{Assessment, DriftState, Group, NodeId, Version};
 
 use self::findings::{Known, finding};
@@ -46,10 +47,11 @@ pub enum Check {
     Reachability,
     ClockSkew,
     UnauthenticatedReload,
+    FreezeLeftBehind,
 }
 
 impl Check {
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::VersionConsistency,
         Self::ContentConsistency,
         Self::DigestAge,
@@ -67,6 +69,7 @@ impl Check {
         Self::Reachability,
         Self::ClockSkew,
         Self::UnauthenticatedReload,
+        Self::FreezeLeftBehind,
     ];
 
     /// The name runbooks link to (R006).
@@ -89,6 +92,7 @@ impl Check {
             Self::Reachability => "check.policy.reachability",
             Self::ClockSkew => "check.policy.clock-skew",
             Self::UnauthenticatedReload => "check.policy.unauthenticated-reload",
+            Self::FreezeLeftBehind => "check.policy.freeze-left-behind",
         }
     }
 
@@ -115,6 +119,7 @@ impl Check {
             Self::Reachability => "Nodes answer",
             Self::ClockSkew => "Clocks agree",
             Self::UnauthenticatedReload => "Reloads ask for a credential",
+            Self::FreezeLeftBehind => "Whoever froze the fleet lifts the freeze",
         }
     }
 
@@ -132,7 +137,8 @@ impl Check {
             | Self::RollbackReadiness
             | Self::VersionConsistency
             | Self::ContentConsistency
-            | Self::Reachability => CheckSeverity::Warning,
+            | Self::Reachability
+            | Self::FreezeLeftBehind => CheckSeverity::Warning,
             Self::ReloadFailuresConsecutive
             | Self::ReloadFailureRate
             | Self::ReloadErrors
@@ -205,6 +211,9 @@ impl Check {
             Self::UnauthenticatedReload => {
                 "put a gateway with authentication or mutual TLS before the node, or start its agent with a token"
             }
+            Self::FreezeLeftBehind => {
+                "go on with its run, which lifts it: plumb runbook resume RUN; or lift it by hand, with a reason: plumb runbook unfreeze RUN"
+            }
         }
     }
 }
@@ -225,7 +234,13 @@ impl App {
         } else {
             OurReloads::default()
         };
-        let known = Known { current: &current, earlier: &earlier, ours: &ours, now };
+        let freezes = if wanted.contains(&Check::FreezeLeftBehind) {
+            self.freezes_left(&current.fleet.name).await?
+        } else {
+            Vec::new()
+        };
+        let known =
+            Known { current: &current, earlier: &earlier, ours: &ours, freezes: &freezes, now };
         let checks = examine(known, &wanted);
         Ok(DoctorView {
             fleet: current.fleet.name.to_string(),
@@ -265,7 +280,7 @@ fn examine(known: Known<'_>, checks: &[Check]) -> Vec<CheckView> {
     checks
         .iter()
         .map(|check| {
-            if !told && *check != Check::Reachability {
+            if !told && !matches!(check, Check::Reachability | Check::FreezeLeftBehind) {
                 return view(
                     *check,
                     CheckResult::NotKnown,
@@ -277,6 +292,7 @@ fn examine(known: Known<'_>, checks: &[Check]) -> Vec<CheckView> {
                 Check::VersionConsistency => version_consistency(&bundles, &assessment),
                 Check::ContentConsistency => content_consistency(current, &bundles, &assessment),
                 Check::Reachability => reachability(current, &assessment),
+                Check::FreezeLeftBehind => freezes_left(known.freezes),
                 _ => per_node(*check, known, &assessment),
             };
             let result = if evidence.is_empty() { CheckResult::Passed } else { check.found() };
@@ -389,6 +405,22 @@ fn reachability(current: &Current, assessment: &Assessment) -> (String, Vec<Evid
         format!("{silent} of {total} nodes gave no answer that can be used")
     };
     (summary, evidence)
+}
+
+fn freezes_left(freezes: &[LeftFreeze]) -> (String, Vec<EvidenceLine>) {
+    let line = |freeze: &LeftFreeze| {
+        let LeftFreeze { run, reason, since, until, why, .. } = freeze;
+        let detail = format!("{reason}: since {since}, to be lifted by {until}; {why}: {run}");
+        EvidenceLine { node: None, detail }
+    };
+    let summary = match freezes.len() {
+        0 => "nobody left a freeze behind".to_owned(),
+        1 => "a freeze keeps everybody from changing the fleet, and nobody lifts it".to_owned(),
+        many => {
+            format!("{many} freezes keep everybody from changing the fleet, and nobody lifts them")
+        }
+    };
+    (summary, freezes.iter().map(line).collect())
 }
 
 fn per_node(

@@ -1,6 +1,6 @@
 //! Archives of evidence, checked and looked into; no node is asked, and no record is needed.
 
-use std::fs::File;
+use std::{fs::File, sync::Arc};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use plumb_evidence::{
@@ -8,7 +8,7 @@ use plumb_evidence::{
     diff::{DIFFERENCES_MAX, Facts, diff, evidence, facts},
     manifest::REPORT,
     verify,
-    verify::Unreadable,
+    verify::{ProofTrust, Unreadable},
 };
 use plumb_trust::roster::RosterPin;
 
@@ -42,13 +42,18 @@ impl App {
                 pins.extend(serde_json::from_str::<RosterPin>(&kept.pin).ok());
             }
         }
-        Ok(Trust { keys, pins, roots: Vec::new() })
+        Ok(Trust { keys, pins, proofs: self.evidence_proofs().await, ..Trust::default() })
     }
 }
 
-/// What somebody trusts who names keys: those of signers, and root keys of rosters, as PEM.
-pub fn evidence_trust_of(keys: &[String], roots: &[String]) -> Result<Trust, AppError> {
-    Ok(Trust { keys: public_keys(keys)?, roots: public_keys(roots)?, pins: Vec::new() })
+/// What somebody trusts who names keys: those of signers, and root keys of rosters, as PEM. `proofs` are those that
+/// count over the seal.
+pub fn evidence_trust_of(
+    keys: &[String],
+    roots: &[String],
+    proofs: Vec<Arc<ProofTrust>>,
+) -> Result<Trust, AppError> {
+    Ok(Trust { keys: public_keys(keys)?, roots: public_keys(roots)?, proofs, ..Trust::default() })
 }
 
 /// Checks an archive.
@@ -154,7 +159,7 @@ pub async fn verify_draft(folder: &Utf8Path) -> Result<EvidenceVerdictView, AppE
     .await
 }
 
-async fn blocking<T: Send + 'static>(
+pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, AppError> + Send + 'static,
 ) -> Result<T, AppError> {
     tokio::task::spawn_blocking(work)
@@ -213,7 +218,7 @@ fn about_view(evidence: Evidence) -> EvidenceAbout {
     }
 }
 
-fn verdict(file: &Utf8PathBuf, found: Verification) -> EvidenceVerdictView {
+pub(crate) fn verdict(file: &Utf8PathBuf, found: Verification) -> EvidenceVerdictView {
     let holds = found.holds();
     EvidenceVerdictView {
         file: file.to_string(),

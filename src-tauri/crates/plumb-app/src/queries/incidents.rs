@@ -1,6 +1,6 @@
 //! Incidents of an inbox, and the timeline of one.
 
-use std::cmp::Reverse;
+use std::{cmp::Reverse, sync::Arc};
 
 use plumb_alert::{
     Incident, IncidentEvent, IncidentRef, IncidentState, Refusal, TimelineEntry, Why,
@@ -28,13 +28,12 @@ impl App {
         fleet: &str,
         with_closed: bool,
     ) -> Result<Vec<IncidentRow>, AppError> {
-        if let Some(hub) = self.hub_of(fleet)? {
-            let seen = hub.seen();
+        if let Some(kept) = self.kept_incidents(fleet)? {
             let open = |one: &&KeptIncident| {
                 let state = one.incident.state;
                 with_closed || matches!(state, IncidentState::Open | IncidentState::Mitigating)
             };
-            let mut found: Vec<&KeptIncident> = seen.incidents.iter().filter(open).collect();
+            let mut found: Vec<&KeptIncident> = kept.iter().filter(open).collect();
             found.sort_by_key(|one| (one.incident.severity, Reverse(one.incident.opened_at)));
             return Ok(found.into_iter().map(|one| incident_row(&one.incident)).collect());
         }
@@ -63,16 +62,27 @@ impl App {
         })
     }
 
+    /// Incidents that are held whole: those of opened evidence, and those of a hub; nothing where the console's own
+    /// inbox has them.
+    pub(crate) fn kept_incidents(
+        &self,
+        fleet: &str,
+    ) -> Result<Option<Arc<Vec<KeptIncident>>>, AppError> {
+        if let Some(evidence) = self.in_evidence() {
+            return Ok(Some(evidence.incidents()));
+        }
+        Ok(self.hub_of(fleet)?.map(|hub| hub.seen().incidents))
+    }
+
     async fn with_timeline(
         &self,
         fleet: &str,
         incident: &IncidentRef,
     ) -> Result<(Incident, Vec<TimelineEntry>), AppError> {
-        let Some(hub) = self.hub_of(fleet)? else {
+        let Some(kept) = self.kept_incidents(fleet)? else {
             return self.0.alerts.inbox().timeline(incident).await.map_err(refused);
         };
-        let seen = hub.seen();
-        let kept = seen.incidents.iter().find(|one| one.incident.incident_ref == *incident);
+        let kept = kept.iter().find(|one| one.incident.incident_ref == *incident);
         let gone = || refused(Refusal::NoIncident { incident: incident.clone() }.into());
         kept.map(|one| (one.incident.clone(), one.timeline.clone())).ok_or_else(gone)
     }

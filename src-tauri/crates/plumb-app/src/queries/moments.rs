@@ -34,6 +34,39 @@ fn moment(body: &Body) -> Option<RunMoment> {
     Some(RunMoment { seq, at_ms: ms(body.at), what, loud })
 }
 
+/// What an event says, also of a single node, and whether it went wrong or past a safeguard.
+pub(crate) fn sentence(event: &Event) -> (String, bool) {
+    words(event).unwrap_or_else(|| of_a_node(event))
+}
+
+fn of_a_node(event: &Event) -> (String, bool) {
+    match event {
+        Event::DesiredStarted { version, .. } => {
+            (format!("the desired version is about to become {version}"), false)
+        }
+        Event::PinsStarted { .. } => ("pins of the console are about to change".to_owned(), false),
+        Event::EffectStarted { node, effect, .. } => {
+            (format!("{node}: {} was begun", effect.sentence()), false)
+        }
+        Event::EffectFinished { node, outcome, .. } => {
+            (format!("{node}: {}", outcome.message()), !outcome.is_accepted())
+        }
+        Event::EffectSkipped { node, reason, .. } => {
+            (format!("{node} was left out: {reason}"), true)
+        }
+        Event::EffectSettled { node, detail, happened, .. } => {
+            (format!("{node} was looked at: {detail}"), !happened)
+        }
+        Event::NodeProven { node, arrived, detail, .. } => (format!("{node}: {detail}"), !arrived),
+        Event::GateEvaluated { wave, .. } => {
+            (format!("the gate of wave {} was looked at", wave.saturating_add(1)), false)
+        }
+        Event::RunbookTrusted { runbook, .. } => (format!("the runbook {runbook} may run"), false),
+        Event::Step { step, .. } => (format!("step {step}"), false),
+        other => (format!("{other:?}"), false),
+    }
+}
+
 /// A sentence, and whether it went wrong or past a safeguard; nothing for what stands with single nodes.
 fn words(event: &Event) -> Option<(String, bool)> {
     let number = |wave: &u32| wave.saturating_add(1);

@@ -59,6 +59,9 @@ impl App {
 
     /// The newest run of a fleet that some process carries out now, this one or another.
     pub async fn live_run(&self, fleet: &str) -> Result<Option<String>, AppError> {
+        if self.in_evidence().is_some() {
+            return Ok(None);
+        }
         let state = self.state(fleet)?;
         let mut conn = self.record().read().await?;
         let open = plumb_store::runs::unfinished(&mut conn).await?;

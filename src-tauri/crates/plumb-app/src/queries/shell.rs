@@ -29,10 +29,15 @@ impl App {
         Ok(ShellView {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             fleet: open.map(|state| state.name.to_string()),
-            mode: if live { Mode::Live } else { Mode::Cache },
+            mode: match (self.in_evidence(), live) {
+                (Some(_), _) => Mode::Evidence,
+                (None, true) => Mode::Live,
+                (None, false) => Mode::Cache,
+            },
+            evidence: self.in_evidence().map(|evidence| evidence.view()),
             sweep,
             notices: self.0.notices.lock().expect("no panic while notices are held").clone(),
-            demo_available: crate::demo::program().is_some(),
+            demo_available: self.in_evidence().is_none() && crate::demo::program().is_some(),
             now_ms: ms(self.now()),
             fleets: states.iter().map(|state| summary(state)).collect(),
         })

@@ -7,10 +7,10 @@ use camino::Utf8PathBuf;
 use jiff::SignedDuration;
 use plumb_clients::{PlainError, PlainRequest, query_prometheus, send_plain};
 use plumb_exec::{Answer, Came, Clock as _, Errand, StepHandler, Task};
-use plumb_fleet::{CredentialRef, PlanHash, RunId};
+use plumb_fleet::{CredentialRef, RunId};
 use plumb_journal::{FreezeLease, StepOutcome};
 use plumb_runbook::document::{
-    StepEffect, Values,
+    Compiled, StepEffect, Values,
     steps::{
         capture::CaptureFrom,
         query::{QueryStep, Source},
@@ -44,8 +44,7 @@ pub(super) struct World {
     pub run: RunId,
     pub fleet: String,
     pub loaded: Loaded,
-    pub title: String,
-    pub plan: PlanHash,
+    pub compiled: Compiled,
     /// Folder in which commands run.
     pub folder: Utf8PathBuf,
     pub artifacts: Utf8PathBuf,
@@ -76,7 +75,11 @@ impl StepHandler for World {
                 let of = self.action(action, nodes, waves.as_ref());
                 self.app.carry_step(of, *plan, stop).await
             }
-            Task::Do(effect) => self.effect(errand, effect, stop).await,
+            Task::Do(effect) => {
+                let (came, ()) =
+                    tokio::join!(self.effect(errand, effect, stop), self.show_figures(errand.at));
+                came
+            }
         }
     }
 
@@ -86,13 +89,21 @@ impl StepHandler for World {
 }
 
 impl World {
+    /// Where figures are looked at beside a step, others may look at them, too.
+    async fn show_figures(&self, at: usize) {
+        if !self.compiled.steps[at].step.monitors.is_empty() {
+            self.app.put_dashboard(&self.loaded, self.run, &self.compiled).await;
+        }
+    }
+
     fn action<'a>(
         &'a self,
         action: &'a plumb_runbook::Action,
         nodes: &'a str,
         waves: Option<&'a plumb_runbook::document::steps::action::Waves>,
     ) -> ActionOf<'a> {
-        ActionOf { run: self.run, fleet: &self.fleet, action, nodes, waves, reason: &self.title }
+        let reason = &self.compiled.front.title.value;
+        ActionOf { run: self.run, fleet: &self.fleet, action, nodes, waves, reason }
     }
 
     async fn effect(&self, errand: &Errand, effect: &StepEffect, stop: &CancellationToken) -> Came {
@@ -169,8 +180,27 @@ impl World {
                     .map_err(|error| error.to_string())
             }
             Source::Nodes => self.of_nodes(query).await.map_err(|error| error.message),
-            Source::Hub => Err("figures of a hub cannot be asked for here yet".to_owned()),
+            Source::Hub => self.of_hub(query).await,
         }
+    }
+
+    /// Figures of the hub that the fleet file names: alerts by their status, and claims nobody holds any more.
+    async fn of_hub(&self, query: &str) -> Result<f64, String> {
+        let asked = match query {
+            "new" | "processing" | "failed" | "acked" => format!("/counts/{query}"),
+            "stale" => "/stale_processing".to_owned(),
+            other => {
+                return Err(format!(
+                    "{other:?} is no figure of a hub: ask for new, processing, failed, acked or stale"
+                ));
+            }
+        };
+        let hub = self.app.hub(&self.loaded).await.map_err(|error| chain(&error))?;
+        let hub = hub.ok_or_else(|| "the fleet file names no hub: add [hub] to it".to_owned())?;
+        let board: Value =
+            hub.client().get("/v1/alerts/dashboard").await.map_err(|error| chain(&error))?;
+        let figure = board.pointer(&asked).and_then(Value::as_f64);
+        figure.ok_or_else(|| format!("the hub does not tell {query}"))
     }
 
     /// Figures over the nodes of the fleet, from a look at them now.
@@ -246,7 +276,7 @@ impl World {
             method: method.name(),
             url: url.clone(),
             headers: filled,
-            body: body.clone(),
+            body: body.clone().map(String::into_bytes),
             deadline: Duration::from_secs(u64::from(*timeout_s)),
         };
         match send_plain(request, self.folder.as_std_path()).await {
@@ -363,7 +393,7 @@ impl World {
         let (run, reason) = (self.run, reason.to_owned());
         let lease = FreezeLease { fleet: fleet.clone(), reason: reason.clone(), run, since, until };
         let key = self.app.signer(run).await;
-        let statement = lease.statement(self.plan);
+        let statement = lease.statement(self.compiled.hash);
         let envelope = key.as_deref().and_then(|key| Envelope::sign(&statement, &[key]).ok());
         let envelope = envelope.and_then(|envelope| String::from_utf8(envelope.to_bytes()).ok());
         let kept = KeptFreeze { run, step: step.to_owned(), reason, since, until };

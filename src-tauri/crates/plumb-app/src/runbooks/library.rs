@@ -9,7 +9,10 @@ use plumb_runbook::document::{
 };
 use plumb_trust::dsse::Envelope;
 
-use super::shipped::SHIPPED;
+use super::{
+    shipped::SHIPPED,
+    signature::{RunbookSigned, signature_path},
+};
 use crate::{
     app::App,
     error::{AppError, Code},
@@ -244,7 +247,7 @@ impl App {
             return Ok(None);
         };
         let Some(roster) = self.roster_of(fleet).await? else { return Ok(None) };
-        let beside = Utf8PathBuf::from(format!("{path}.sig.json"));
+        let beside = signature_path(&path);
         let Ok(bytes) = crate::actions::consent::read(beside, SIGNATURE_BYTES_MAX).await else {
             return Ok(None);
         };
@@ -259,18 +262,6 @@ impl App {
         }
         Ok(None)
     }
-}
-
-/// What a signature over a runbook says: that exactly these bytes may run.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RunbookSigned {
-    pub file: String,
-    pub sha256: Digest,
-}
-
-impl plumb_trust::dsse::Predicate for RunbookSigned {
-    const TYPE: &'static str = "https://plumbline.invalid/runbook/v1";
 }
 
 /// SHA-256 over the documents, as rehearsals and confirmations name them.

@@ -5,11 +5,12 @@ use std::{collections::BTreeSet, time::Duration};
 use plumb_exec::{Answer, Came};
 use plumb_fleet::{PlanHash, RunId};
 use plumb_journal::StepOutcome;
-use plumb_runbook::{Action, document::steps::action::Waves};
+use plumb_runbook::{Action, LeftOutReason, document::steps::action::Waves};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    actions::prepare::select,
     app::App,
     error::{AppError, Code},
     views::{
@@ -92,7 +93,7 @@ impl ActionOf<'_> {
     }
 }
 
-fn rollout(waves: &Waves) -> RolloutRequest {
+pub(super) fn rollout(waves: &Waves) -> RolloutRequest {
     let shape = match waves.clone() {
         Waves::OneByOne => ShapeRequest::OneByOne,
         Waves::Canary { first, percent } => ShapeRequest::Shares { canary: first, percent },
@@ -104,6 +105,12 @@ fn rollout(waves: &Waves) -> RolloutRequest {
 fn failed(detail: impl Into<String>) -> Came {
     let (detail, result) = (detail.into(), json!({ "ok": false }));
     Came::Answer(Answer { outcome: StepOutcome::Failed, detail, result })
+}
+
+fn nothing_to_do() -> Came {
+    let detail = "nothing has to be done".to_owned();
+    let result = json!({ "ok": true, "nodes": 0 });
+    Came::Answer(Answer { outcome: StepOutcome::Succeeded, detail, result })
 }
 
 fn told(error: &AppError) -> String {
@@ -118,12 +125,34 @@ impl App {
             Err(error) => return failed(error),
         };
         let planning = async {
-            self.sweep(of.fleet).await?;
-            self.prepare_plan(of.fleet, &request).await
+            let current = self.sweep(of.fleet).await?;
+            let assessment = current.assess(self.now());
+            let selected = select(&current, &assessment, &request.nodes)?;
+            // Nobody drifted: there is nothing to bring back.
+            if selected.is_some_and(|nodes| nodes.is_empty()) {
+                return Ok(None);
+            }
+            self.prepare_plan(of.fleet, &request).await.map(Some)
         };
         match OF_RUNBOOK.scope(of.run, planning).await {
-            Ok(plan) => planned(&plan),
+            Ok(Some(plan)) if plan.empty => self.without_effect(&plan),
+            Ok(Some(plan)) => planned(&plan),
+            Ok(None) => nothing_to_do(),
             Err(error) => failed(told(&error)),
+        }
+    }
+
+    /// A plan that changes nothing: fine where nodes are as wanted, and a failure where none is and none can be.
+    fn without_effect(&self, plan: &PlanView) -> Came {
+        let prepared = crate::ids::plan_hash(&plan.hash).and_then(|hash| self.prepared(hash));
+        let left_out = match prepared {
+            Ok(prepared) => prepared.plan.left_out,
+            Err(error) => return failed(told(&error)),
+        };
+        let as_wanted = left_out.iter().any(|left| left.reason == LeftOutReason::AsWanted);
+        match left_out.first().filter(|_| !as_wanted) {
+            Some(left) => failed(format!("nothing can be done: {}: {}", left.node, left.detail)),
+            None => nothing_to_do(),
         }
     }
 
@@ -227,9 +256,7 @@ fn phrase(plan: &PlanView) -> Option<String> {
 
 fn planned(plan: &PlanView) -> Came {
     if plan.empty {
-        let detail = "nothing has to be done".to_owned();
-        let result = json!({ "ok": true, "nodes": 0 });
-        return Came::Answer(Answer { outcome: StepOutcome::Succeeded, detail, result });
+        return nothing_to_do();
     }
     if !plan.startable {
         let fatal = plan.findings.iter().find(|finding| finding.severity == SeverityView::Fatal);

@@ -14,16 +14,23 @@ use plumb_runbook::{
     Effect, NodePlan, PinTo, Plan,
     document::{
         Compiled, StepEffect,
-        steps::query::{Decimal, QueryStep},
+        steps::{
+            action::Waves,
+            query::{Decimal, QueryStep},
+        },
     },
-    plan,
+    plan, roll_out,
 };
 use plumb_store::runbooks::KeptRehearsal;
 use serde_json::{Map, Value, json};
 
-use super::{library::digest_of, nodes::selection, start::PreparedRunbook};
+use super::{
+    library::digest_of,
+    nodes::{rollout, selection},
+    start::PreparedRunbook,
+};
 use crate::{
-    actions::prepare::select,
+    actions::{prepare::select, rollout::policy},
     app::App,
     current::Current,
     error::{AppError, Code, chain},
@@ -154,7 +161,7 @@ impl SimulatedWorld for Copy<'_> {
 
     fn perform(&mut self, errand: &Errand) -> Came {
         match &errand.task {
-            Task::Plan { action, nodes, .. } => self.plan(action, nodes),
+            Task::Plan { action, nodes, waves } => self.plan(action, nodes, waves.as_ref()),
             Task::Carry { plan, .. } => {
                 let Some(plan) = self.plans.remove(plan) else {
                     return badly("the plan is gone".to_owned());
@@ -169,7 +176,7 @@ impl SimulatedWorld for Copy<'_> {
 }
 
 impl Copy<'_> {
-    fn plan(&mut self, action: &plumb_runbook::Action, nodes: &str) -> Came {
+    fn plan(&mut self, action: &plumb_runbook::Action, nodes: &str, waves: Option<&Waves>) -> Came {
         let selection = selection(nodes);
         let assessment = self.current.assess(self.now);
         let selected = match select(&self.current, &assessment, &selection) {
@@ -180,7 +187,16 @@ impl Copy<'_> {
         if selected.as_ref().is_some_and(std::collections::BTreeSet::is_empty) {
             return well(json!({ "ok": true, "nodes": 0 }));
         }
-        let planned = plan(action, selected.as_ref(), self.current.plan_input(&assessment));
+        let policy = match waves.map(|waves| policy(&rollout(waves))).transpose() {
+            Ok(policy) => policy,
+            Err(error) => return badly(error.message),
+        };
+        let input = self.current.plan_input(&assessment);
+        let planned = plan(action, selected.as_ref(), input).and_then(|plan| match &policy {
+            // Waves over a fleet that does not split so are found here, and not in production.
+            Some(policy) if !plan.is_empty() => roll_out(plan, policy, input),
+            _ => Ok(plan),
+        });
         match planned {
             Ok(plan) if plan.is_empty() => well(json!({ "ok": true, "nodes": 0 })),
             Ok(plan) => {

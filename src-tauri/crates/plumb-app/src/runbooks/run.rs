@@ -37,6 +37,7 @@ pub struct RunbookRun {
     pub(super) plan: RunbookPlan,
     pub(super) compiled: Compiled,
     pub(super) artifacts: String,
+    pub(super) dashboard: Option<String>,
     /// Nothing once nobody is there to be asked.
     pub(super) desk: Option<StepDesk>,
     pub(super) told: watch::Receiver<StepsState>,
@@ -52,7 +53,11 @@ impl RunbookRun {
     /// How it stands.
     pub fn view(&self) -> RunbookRunView {
         let state = self.told.borrow().clone();
-        view(self.run, (&self.plan, &self.compiled), &state, &self.artifacts, true)
+        let parts = (&self.plan, &self.compiled);
+        RunbookRunView {
+            dashboard: self.dashboard.clone(),
+            ..view(self.run, parts, &state, &self.artifacts, true)
+        }
     }
 
     /// Waits until something changes; false when it has ended or was left.
@@ -146,12 +151,13 @@ impl RunbookRun {
             matches!(left, Left::Open) != state.outcome.is_some(),
             "it ended or it did not"
         );
-        Ok(view(self.run, parts, &state, &self.artifacts, under_way))
+        let view = view(self.run, parts, &state, &self.artifacts, under_way);
+        Ok(RunbookRunView { dashboard: self.dashboard, ..view })
     }
 }
 
 /// The groups of a person: those of the roster where one rules the fleet, else those that were named.
-fn groups_of(roster: Option<&Roster>, by: &str, named: &[String]) -> BTreeSet<String> {
+pub(super) fn groups_of(roster: Option<&Roster>, by: &str, named: &[String]) -> BTreeSet<String> {
     let Some(roster) = roster else { return named.iter().cloned().collect() };
     let person = PersonId::new(by).ok().and_then(|id| roster.person(&id));
     person.map(|person| person.groups.iter().map(ToString::to_string).collect()).unwrap_or_default()
@@ -182,7 +188,7 @@ fn wish(word: RunbookWord) -> Result<StepWish, AppError> {
     })
 }
 
-fn unwanted(error: &StepOrderError) -> AppError {
+pub(super) fn unwanted(error: &StepOrderError) -> AppError {
     let code = match error {
         StepOrderError::Phrase { .. } | StepOrderError::OtherPlan => Code::Confirmation,
         _ => Code::Invalid,
@@ -235,12 +241,13 @@ pub(super) fn view(
         steps: compiled.steps.iter().map(step).collect(),
         waiting,
         artifacts: artifacts.to_owned(),
+        dashboard: None,
         plan_hash: compiled.hash.to_string(),
         journal_events: 0,
     }
 }
 
-fn trusted(trusted: &Trusted) -> String {
+pub(super) fn trusted(trusted: &Trusted) -> String {
     match trusted {
         Trusted::Shipped => "it came with the program".to_owned(),
         Trusted::Signed { by } => format!("signed by {by}"),

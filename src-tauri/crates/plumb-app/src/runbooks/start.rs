@@ -5,8 +5,10 @@ use std::{collections::BTreeSet, sync::Mutex};
 use camino::Utf8PathBuf;
 use plumb_exec::{Left, StepOrders, StepSetting, StepsState, fold_steps, perform_steps, step_desk};
 use plumb_fleet::{FleetId, PlanHash, RunId};
-use plumb_journal::{Body, Entry, Event};
-use plumb_runbook::document::{Compiled, RunbookPlan, RunbookPlanError, Trusted, Values};
+use plumb_journal::{Body, Entry, Event, Outcome};
+use plumb_runbook::document::{
+    Compiled, PlannedStep, RunbookPlan, RunbookPlanError, StepKind, Trusted, Values,
+};
 use plumb_store::runbooks::OfRunbook;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -115,6 +117,7 @@ impl App {
             let message = format!("fleet {} is read-only", plan.fleet);
             return Err(AppError::new(Code::Invalid, message, "rehearse it instead"));
         }
+        let operator = self.runner(&plan.fleet, &compiled).await?;
         let run = new_id(self.now());
         let name = compiled.front.artifacts.as_ref().map_or_else(
             || plan.runbook.trim_end_matches(".md").to_owned(),
@@ -136,8 +139,20 @@ impl App {
             folder: folder.to_string(),
             artifacts: artifacts.to_string(),
         };
-        self.keep_runbook_run(run, &plan, &of).await?;
-        self.perform_runbook(run, (plan, compiled), of, Vec::new()).await
+        self.keep_runbook_run(run, &plan, &of, &operator).await?;
+        self.perform_runbook(run, (plan, compiled), of, Vec::new(), operator).await
+    }
+
+    /// Who runs it. Where a roster rules the fleet and somebody has to approve, that is a person of the roster:
+    /// by another name nobody could tell that one person does both.
+    async fn runner(&self, fleet: &FleetId, compiled: &Compiled) -> Result<String, AppError> {
+        let approved = |step: &PlannedStep| matches!(step.step.kind, StepKind::Approval(_));
+        if compiled.steps.iter().any(approved)
+            && let Some(roster) = self.roster_of(fleet).await?
+        {
+            return Ok(self.requester(&roster)?.to_string());
+        }
+        Ok(self.me())
     }
 
     async fn keep_runbook_run(
@@ -145,13 +160,13 @@ impl App {
         run: RunId,
         plan: &RunbookPlan,
         of: &OfRunbook,
+        operator: &str,
     ) -> Result<(), AppError> {
         let (hash, now) = (plan.hash(), self.now());
         let document = String::from_utf8(plan.canonical_bytes()).expect("a plan is JSON");
-        let operator = self.me();
         let mut record = self.record().write().await?;
         plumb_store::plans::insert(&mut record, hash, &plan.fleet, now, &document).await?;
-        plumb_store::runs::insert(&mut record, run, hash, &plan.fleet, &operator, now).await?;
+        plumb_store::runs::insert(&mut record, run, hash, &plan.fleet, operator, now).await?;
         plumb_store::runbooks::insert(&mut record, run, of).await?;
         record.commit().await?;
         Ok(())
@@ -162,11 +177,12 @@ impl App {
         let run = run_id(run)?;
         let (plan, of, entries) = self.runbook_record(run).await?;
         let compiled = plan.compile().map_err(|error| unplanned(&error))?;
-        if fold_steps(&entries).outcome.is_some() {
+        if let Some(outcome) = fold_steps(&entries).outcome {
+            self.cleared_up(run, &compiled, outcome).await?;
             let message = format!("run {run} has ended");
             return Err(AppError::new(Code::Invalid, message, "start the runbook anew"));
         }
-        self.perform_runbook(run, (plan, compiled), of, entries).await
+        self.perform_runbook(run, (plan, compiled), of, entries, self.me()).await
     }
 
     async fn perform_runbook(
@@ -175,6 +191,7 @@ impl App {
         (plan, compiled): (RunbookPlan, Compiled),
         of: OfRunbook,
         entries: Vec<Entry>,
+        operator: String,
     ) -> Result<RunbookRun, AppError> {
         let lock = self.own_run(run).ok_or_else(|| {
             let message = format!("run {run} is carried out elsewhere");
@@ -190,18 +207,18 @@ impl App {
         let mut stands = fold_steps(&entries);
         if stands.started_at.is_some() {
             // As it will be once it goes on: nobody is asked about what another program left.
-            let by = self.me();
+            let by = operator.clone();
             stands.apply(&Event::RunResumed { by }, self.now());
         }
         let (tell, told) = watch::channel(stands);
         let cancel = CancellationToken::new();
+        let dashboard = Self::dashboard_url(&loaded, run, &compiled);
         let world = World {
             app: self.clone(),
             run,
             fleet: plan.fleet.to_string(),
             loaded,
-            title: compiled.front.title.value.clone(),
-            plan: compiled.hash,
+            compiled: compiled.clone(),
             folder: Utf8PathBuf::from(&of.folder),
             artifacts: Utf8PathBuf::from(&of.artifacts),
             outputs,
@@ -210,10 +227,11 @@ impl App {
         };
         let (journal, writer) = StoreJournal::new(self.clone(), run, &entries, key);
         let writer = self.0.tasks.spawn(writer);
+        let (app, at) = (self.clone(), world.loaded.clone());
+        self.0.tasks.spawn(async move { app.remove_expired_dashboards(&at).await });
         let (app, ending) = (self.clone(), cancel.clone());
         let parts = (plan.clone(), compiled.clone());
         let task = self.0.tasks.spawn(async move {
-            let operator = app.me();
             let setting = Performing { world, journal, orders, tell, entries, operator };
             let left = app.carry_out_runbook(run, &parts, setting, &ending).await;
             if let Err(error) = writer.await {
@@ -224,7 +242,7 @@ impl App {
             left
         });
         let (app, artifacts, desk) = (self.clone(), of.artifacts, Some(desk));
-        Ok(RunbookRun { app, run, plan, compiled, artifacts, desk, told, cancel, task })
+        Ok(RunbookRun { app, run, plan, compiled, artifacts, dashboard, desk, told, cancel, task })
     }
 
     async fn carry_out_runbook(
@@ -251,9 +269,25 @@ impl App {
             AppError::new(Code::Other, chain(&error), "look at the disk, then resume the run")
         })?;
         if let Left::Ended(outcome) = left {
-            self.end_run(run, outcome).await?;
+            self.cleared_up(run, compiled, outcome).await?;
         }
         Ok(left)
+    }
+
+    /// What is left to do once the journal of a run has its end; doing it again changes nothing.
+    async fn cleared_up(
+        &self,
+        run: RunId,
+        compiled: &Compiled,
+        outcome: Outcome,
+    ) -> Result<(), AppError> {
+        self.end_run(run, outcome).await?;
+        let fleet = self.kept_run(run).await?.fleet;
+        // A fleet that was taken off the list leaves its dashboards to expire.
+        if let Ok((_, loaded)) = self.loaded(fleet.as_str()) {
+            self.remove_dashboard(&loaded, run, compiled).await;
+        }
+        Ok(())
     }
 
     /// The plan, the folders and the journal of a run of a runbook.
@@ -314,6 +348,9 @@ impl App {
         let state: StepsState = fold_steps(&entries);
         let alive = self.owns_run(run);
         let mut view = view(run, (&plan, &compiled), &state, &of.artifacts, alive);
+        if let Ok((_, loaded)) = self.loaded(plan.fleet.as_str()) {
+            view.dashboard = Self::dashboard_url(&loaded, run, &compiled);
+        }
         view.journal_events = u32::try_from(entries.len()).unwrap_or(u32::MAX);
         Ok(view)
     }

@@ -59,6 +59,7 @@ struct Look {
 impl App {
     /// Asks for a sweep now; with tasks running it starts at once in the background.
     pub async fn refresh(&self, fleet: &str) -> Result<(), AppError> {
+        self.only_live()?;
         let (state, _) = self.loaded(fleet)?;
         if self.0.options.sweep_on_period {
             state.wake.notify_one();
@@ -71,6 +72,7 @@ impl App {
     /// Sweeps a fleet and stores the result.
     #[instrument(skip_all, fields(fleet))]
     pub async fn sweep(&self, fleet: &str) -> Result<Current, AppError> {
+        self.only_live()?;
         let (state, loaded) = self.loaded(fleet)?;
         if !self.0.options.sweep_on_period {
             self.bundles_known(&state).await?;
@@ -110,6 +112,7 @@ impl App {
         fleet: &str,
         nodes: &[NodeId],
     ) -> Result<Arc<Snapshot>, AppError> {
+        self.only_live()?;
         let (state, loaded) = self.loaded(fleet)?;
         // What is stored stands on a sweep: before the first one a look at some is a look at all.
         if !self.was_swept(&loaded).await? {

@@ -36,6 +36,7 @@ impl App {
         let now = self.now();
         let assessment = current.assess(now);
         let disagreements = self.disagreements(loaded.fleet.name.as_str());
+        let freezes = self.freezes_left(&loaded.fleet.name).await?;
         let sweep = Sweep {
             env: &loaded.fleet.environment,
             snapshot: &current.snapshot,
@@ -43,6 +44,8 @@ impl App {
             assessment: &assessment,
             desired: &current.desired,
             disagreements: &disagreements,
+            freezes: &freezes,
+            teller: &self.0.options.operator,
             now,
         };
         let mut drafts = detect(&sweep);

@@ -2,6 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::Serialize;
+use ts_rs::TS;
 
 /// A capture that came to its end.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
@@ -27,7 +28,8 @@ pub struct RuleLine {
     pub replaced: u64,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS, JsonSchema)]
+#[ts(export_to = "bindings.ts")]
 pub struct MissingLine {
     pub what: String,
     pub why: String,
@@ -47,11 +49,25 @@ pub struct SealedView {
     pub signed_by: String,
     /// Secrets that were planted, and searched for in the archive.
     pub planted: u32,
+    /// The timestamp over the seal, where the fleet names an authority.
+    pub stamp: Option<StampView>,
+    /// Why there is none, although the fleet names one.
+    pub not_stamped: Option<String>,
     pub missing: Vec<MissingLine>,
 }
 
-/// What a check of an archive found.
+/// A timestamp over a seal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct StampView {
+    /// Address of the authority.
+    pub by: String,
+    /// When it saw the seal (RFC 3339).
+    pub at: String,
+}
+
+/// What a check of an archive found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS, JsonSchema)]
+#[ts(export_to = "bindings.ts")]
 pub struct EvidenceVerdictView {
     pub file: String,
     /// No promise is broken.
@@ -70,7 +86,8 @@ pub struct EvidenceVerdictView {
 }
 
 /// One check.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS, JsonSchema)]
+#[ts(export_to = "bindings.ts")]
 pub struct EvidenceCheck {
     pub name: String,
     pub title: String,
@@ -80,7 +97,8 @@ pub struct EvidenceCheck {
     pub entry: Option<String>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, TS, JsonSchema)]
+#[ts(export_to = "bindings.ts")]
 #[serde(rename_all = "snake_case")]
 pub enum EvidenceResult {
     Passed,
@@ -92,7 +110,8 @@ pub enum EvidenceResult {
 }
 
 /// What evidence is about.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS, JsonSchema)]
+#[ts(export_to = "bindings.ts")]
 pub struct EvidenceAbout {
     pub fleet: String,
     pub environment: String,
@@ -105,7 +124,8 @@ pub struct EvidenceAbout {
     pub missing: Vec<MissingLine>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS, JsonSchema)]
+#[ts(export_to = "bindings.ts")]
 pub struct EvidenceRun {
     pub run: String,
     pub plan: String,
@@ -145,4 +165,57 @@ pub struct EvidenceDifference {
     pub what: String,
     pub left: Option<String>,
     pub right: Option<String>,
+}
+
+/// Evidence that is shown as if it were its fleet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS, JsonSchema)]
+#[ts(export_to = "bindings.ts")]
+pub struct OpenEvidence {
+    pub file: String,
+    /// Fingerprint of the key that sealed it.
+    pub signed_by: Option<String>,
+    /// Nobody here knows that key.
+    pub signer_unknown: bool,
+    pub by: String,
+    pub selection: String,
+    pub made_at_ms: i64,
+    /// How many moments can be looked at: one before the first event, one for each event, and the capture itself.
+    pub steps: u32,
+    /// The one that is shown, from 0.
+    pub step: u32,
+    pub shown: EvidenceStep,
+    /// What the state of the run came to when it was recorded, and what it comes to here; nothing beside an event.
+    pub state: Option<EvidenceState>,
+}
+
+/// A moment of opened evidence.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS, JsonSchema)]
+#[ts(export_to = "bindings.ts")]
+pub struct EvidenceStep {
+    pub at_ms: i64,
+    pub what: String,
+    /// Run and number of the event, from 1.
+    pub run: Option<String>,
+    pub event: Option<u32>,
+    /// Somebody decided, or something went wrong: worth stopping at.
+    pub loud: bool,
+}
+
+/// The state of a run after an event.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS, JsonSchema)]
+#[ts(export_to = "bindings.ts")]
+pub struct EvidenceState {
+    /// SHA-256, in hex; nothing where the evidence does not tell it.
+    pub recorded: Option<String>,
+    pub found: String,
+    pub same: bool,
+}
+
+/// What became of a file that somebody wants to open.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS, JsonSchema)]
+#[ts(export_to = "bindings.ts")]
+pub struct EvidenceOpened {
+    pub verdict: EvidenceVerdictView,
+    /// Why it is not shown as a fleet, and what to do; nothing where it is.
+    pub refused: Option<String>,
 }

@@ -96,6 +96,8 @@ pub struct RunbookRunView {
     pub waiting: Vec<WaitingView>,
     /// Folder of its evidence.
     pub artifacts: String,
+    /// Where a Grafana shows the figures beside its steps from the first such step until its end.
+    pub dashboard: Option<String>,
     pub plan_hash: String,
     pub journal_events: u32,
 }
@@ -244,4 +246,49 @@ pub struct RehearsedView {
     pub came_to: String,
     /// What is wrong with how it went.
     pub problem: Option<String>,
+}
+
+/// What somebody elsewhere is asked to consent to: a step of a run of a runbook.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct RunbookRequestView {
+    pub title: String,
+    pub fleet: String,
+    pub run: String,
+    /// Who runs it.
+    pub operator: String,
+    pub step: String,
+    /// What is approved.
+    pub what: String,
+    /// Groups that have to.
+    pub groups: Vec<String>,
+    pub parameters: BTreeMap<String, String>,
+    /// Why its documents may run, in a sentence.
+    pub trusted: String,
+    /// Hash of the plan, which holds the texts of its documents.
+    pub plan: String,
+    /// One line each; `!` marks those that change something.
+    pub steps: Vec<String>,
+}
+
+/// Consent to a step of a run, as it was signed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct RunbookConsentView {
+    pub run: String,
+    pub step: String,
+    pub group: String,
+    pub person: String,
+    /// The file that it was written to.
+    pub file: Option<String>,
+}
+
+/// A signature over a runbook, as it was made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct RunbookSignatureView {
+    pub file: String,
+    /// SHA-256 of its bytes.
+    pub sha256: String,
+    /// Fingerprint of the key.
+    pub key: String,
+    /// The file that it was written to.
+    pub signature: String,
 }

@@ -4,6 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
+use super::evidence::OpenEvidence;
+
 /// The frame: fleets, the open one, its mode and its newest sweep.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, TS, JsonSchema)]
 #[ts(export_to = "bindings.ts")]
@@ -13,6 +15,8 @@ pub struct ShellView {
     /// Name of the open fleet; nothing on first run.
     pub fleet: Option<String>,
     pub mode: Mode,
+    /// The evidence that is open, and the moment of it that is shown.
+    pub evidence: Option<OpenEvidence>,
     pub sweep: Option<SweepView>,
     /// Sentences a person must read, for example that a damaged file was set aside.
     pub notices: Vec<String>,
@@ -50,6 +54,8 @@ pub enum Mode {
     Live,
     /// Nothing of this session yet: what is shown is the last known fleet.
     Cache,
+    /// Evidence is shown as if it were its fleet; no node is asked, and nothing can be changed.
+    Evidence,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, TS, JsonSchema)]

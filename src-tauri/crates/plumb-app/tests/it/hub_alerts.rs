@@ -1,6 +1,14 @@
 //! The inbox of a real hub on loopback: two consoles share it, and it goes away and comes back.
 
-use std::{fs, net::SocketAddr};
+use std::{
+    fs,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use jiff::Timestamp;
 use plumb_app::{
@@ -14,6 +22,8 @@ use plumb_app::{
     },
 };
 use plumb_hub::{RoleMatrix, TeamHub, TeamOptions, admin, serve_team, wire::NewIdentity};
+
+use tokio::io::AsyncWriteExt as _;
 
 use crate::world::World;
 
@@ -76,6 +86,19 @@ impl Team {
 
     async fn console(&self, person: &str) -> App {
         self.console_in(person, person).await
+    }
+
+    /// A window: it sweeps by itself, and hears what changes at the hub.
+    async fn window(&self, person: &str) -> App {
+        let options = AppOptions {
+            data_dir: self.world.path(person),
+            operator: format!("{person}@laptop"),
+            sweep_on_period: true,
+            ..self.world.options()
+        };
+        let app = App::open(options).await.expect("the files open");
+        app.add_fleet(self.world.path("fleet.toml").as_str()).await.expect("the fleet opens");
+        app
     }
 
     async fn console_in(&self, folder: &str, person: &str) -> App {
@@ -245,4 +268,160 @@ async fn a_role_that_may_not_tell_is_told() {
     assert!(shown.lines.is_empty() && shown.source.offline.is_none());
     app.close().await;
     team.stop().await;
+}
+
+/// Waits until a window shows something, which it announces.
+async fn until(app: &App, what: &str, mut shown: impl FnMut(&InboxView) -> bool) {
+    let mut heard = app.subscribe();
+    let waiting = async {
+        while !shown(&inbox(app).await) {
+            // An announcement that was missed is as good as one that was heard.
+            let _ = heard.recv().await;
+        }
+    };
+    let waited = tokio::time::timeout(Duration::from_secs(20), waiting).await;
+    assert!(waited.is_ok(), "{what}: {:?}", inbox(app).await);
+}
+
+fn owner_is(view: &InboxView, owner: Option<&str>) -> bool {
+    view.lines.iter().any(|line| {
+        matches!(line, AlertLine::Alert(row) if row.kind == "PolicyVersionMismatch" && row.owner.as_deref() == owner)
+    })
+}
+
+/// What others do at the hub is shown although the next sweep is an hour away.
+#[tokio::test]
+async fn a_window_hears_at_once_what_others_do_at_the_hub() {
+    let mut team = Team::start("agent_oncall").await;
+    let file = team.world.path("fleet.toml");
+    let text = fs::read_to_string(&file).expect("a fleet file");
+    fs::write(&file, text.replace("deadline_s", "sweep_interval_s = 3600\ndeadline_s"))
+        .expect("written");
+    let window = team.window("mira").await;
+    window.first_paint_done();
+    until(&window, "the alert is told", |view| owner_is(view, None)).await;
+    let jo = team.console("jo").await;
+    let alert = mismatch(&jo).await.alert;
+    assert_eq!(act(&jo, &alert, AlertAct::Claim).await.done.len(), 1);
+    until(&window, "jo has it", |view| owner_is(view, Some("jo@laptop"))).await;
+    let triage = AlertAct::Triage { note: "looking".to_owned() };
+    let incident = act(&jo, &alert, triage).await.done.remove(0).incident.expect("an incident");
+    until(&window, "it is settled", |view| view.counts.acked > 0).await;
+    let note = IncidentAct::Note { text: "a disk is full".to_owned() };
+    jo.act_on_incident("eu", &incident, &note).await.expect("a note");
+    let mut heard = window.subscribe();
+    let noted = async {
+        loop {
+            let view = window.incident("eu", &incident).await;
+            if view
+                .is_ok_and(|view| view.timeline.iter().any(|it| it.what.contains("a disk is full")))
+            {
+                return;
+            }
+            let _ = heard.recv().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), noted).await.expect("the note is heard");
+    window.close().await;
+    jo.close().await;
+    team.stop().await;
+}
+
+/// A console whose pins say otherwise does not speak for the others.
+#[tokio::test]
+async fn what_one_console_does_not_see_is_not_over_for_the_others() {
+    let mut team = Team::start("agent_oncall").await;
+    let mira = team.console("mira").await;
+    let alert = mismatch(&mira).await.alert;
+    // In the eyes of jo the node runs what it should.
+    let file = team.world.path("fleet.toml");
+    let text = fs::read_to_string(&file).expect("a fleet file");
+    let (old, new) = (team.world.content("v1.signed.json"), team.world.content("v2.signed.json"));
+    fs::write(
+        &file,
+        text.replace("version = \"2.0.0\"", "version = \"1.0.0\"").replace(&new, &old),
+    )
+    .expect("written");
+    let jo = team.console("jo").await;
+    jo.sweep("eu").await.expect("a sweep");
+    let row = mismatch(&jo).await;
+    assert_eq!((row.alert.as_str(), row.resolved), (alert.as_str(), false), "mira sees it");
+    fs::write(&file, text).expect("written");
+    mira.sweep("eu").await.expect("a sweep");
+    assert!(!mismatch(&mira).await.resolved);
+    mira.close().await;
+    jo.close().await;
+    team.stop().await;
+}
+
+#[tokio::test]
+async fn a_claim_made_offline_outlives_a_new_address_of_the_hub() {
+    let mut team = Team::start("agent_oncall").await;
+    let mira = team.console("mira").await;
+    let alert = mismatch(&mira).await.alert;
+    team.stop().await;
+    assert!(act(&mira, &alert, AlertAct::Claim).await.done[0].tentative);
+    mira.close().await;
+    let former = team.address;
+    team.address = SocketAddr::from(([127, 0, 0, 1], 0));
+    team.start_again().await;
+    team.address = team.hub.as_ref().expect("it runs").address();
+    let file = team.world.path("fleet.toml");
+    let text = fs::read_to_string(&file).expect("a fleet file");
+    let moved = text.replace(&former.to_string(), &team.address.to_string());
+    fs::write(&file, moved).expect("written");
+    let mira = team.console("mira").await;
+    let told = inbox(&mira).await.tentative;
+    assert_eq!(told[0].outcome, TentativeOutcome::Won, "{told:?}");
+    mira.close().await;
+    team.stop().await;
+}
+
+#[tokio::test]
+async fn a_claim_that_cannot_be_written_down_is_not_made() {
+    let mut team = Team::start("agent_oncall").await;
+    let mira = team.console("mira").await;
+    let alert = mismatch(&mira).await.alert;
+    team.stop().await;
+    let folder = team.world.path("mira/inboxes");
+    let aside = team.world.path("mira/aside");
+    fs::rename(&folder, &aside).expect("moved");
+    fs::write(&folder, "a file where the folder was").expect("written");
+    let refused = mira.act_on_alerts("eu", std::slice::from_ref(&alert), &AlertAct::Claim).await;
+    assert!(refused.expect_err("it is not kept").message.contains("could not be written"));
+    assert!(inbox(&mira).await.tentative.is_empty(), "what was refused is not there");
+    fs::remove_file(&folder).expect("removed");
+    fs::rename(&aside, &folder).expect("moved");
+    assert!(act(&mira, &alert, AlertAct::Claim).await.done[0].tentative);
+    assert_eq!(inbox(&mira).await.tentative.len(), 1);
+    mira.close().await;
+}
+
+/// A hub that is away is waited for once, not once for each alert.
+#[tokio::test]
+async fn many_claims_ask_a_hub_that_is_away_once() {
+    let mut team = Team::start("agent_oncall").await;
+    let mira = team.console("mira").await;
+    let alert = mismatch(&mira).await.alert;
+    team.stop().await;
+    let asked = Arc::new(AtomicUsize::new(0));
+    let listener = tokio::net::TcpListener::bind(team.address).await.expect("the address is free");
+    let counting = asked.clone();
+    let away = tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.expect("a connection");
+            counting.fetch_add(1, Ordering::SeqCst);
+            let answer = b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+            let _ = stream.write_all(answer).await;
+        }
+    });
+    let others = (0..30).map(|number| format!("alrt_20260303_120000_{number:06x}"));
+    let all: Vec<String> = std::iter::once(alert).chain(others).collect();
+    let claimed = mira.act_on_alerts("eu", &all, &AlertAct::Claim).await.expect("an answer");
+    assert_eq!((claimed.done.len(), claimed.refused.len()), (31, 0), "{claimed:?}");
+    assert!(claimed.done.iter().all(|one| one.tentative));
+    assert_eq!(asked.load(Ordering::SeqCst), 1);
+    assert_eq!(inbox(&mira).await.tentative.len(), 31);
+    away.abort();
+    mira.close().await;
 }

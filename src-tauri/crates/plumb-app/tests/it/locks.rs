@@ -28,6 +28,7 @@ async fn other_console(world: &World) -> App {
     app
 }
 
+/// R041: concurrent updates are kept apart.
 #[tokio::test]
 async fn a_second_console_is_told_who_deploys_and_gets_its_turn_afterwards() {
     let world = World::start(&FOUR).await;

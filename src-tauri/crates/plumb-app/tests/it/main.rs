@@ -16,6 +16,7 @@ mod keys;
 mod locks;
 mod notifications;
 mod offline;
+mod opened;
 mod proof;
 mod refused;
 mod rollouts;

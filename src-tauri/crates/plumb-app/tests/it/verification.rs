@@ -91,6 +91,7 @@ async fn a_bundle_that_was_changed_on_disk_fails_its_check_by_name() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reload_that_no_run_caused_is_not_started_here() {
+    // R281
     let world = World::start(&[("gw-1", "v1.signed.json")]).await;
     let app = world.app().await;
     app.sweep("eu").await.expect("a sweep");

@@ -16,6 +16,7 @@ fn a_sound_bundle_draws_no_advice() {
 
 #[test]
 fn size_names_reach_and_ignored_fields_draw_advice() {
+    // R271
     let policies = r#"[{"id":"a","effect":"allow","priority":1},{"id":"a.b","effect":"deny","enabled":false},
         {"id":"c","effect":"deny","conditions":{"x":1}},{"id":"c","effect":"allow"}]"#;
     let named = |rule, id: &str| (rule, Some(id.to_owned()));

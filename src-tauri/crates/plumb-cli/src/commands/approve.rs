@@ -8,14 +8,14 @@ use plumb_app::{
         approve::{Answer, Answering},
         files::write_chosen,
     },
-    views::approvals::ApprovalRequestView,
+    views::{approvals::ApprovalRequestView, runbook::RunbookRequestView},
 };
 
 use crate::{
     args::Speaking,
     commands::fleet::read_text,
     confirm::agree,
-    exit::{Exit, Outcome},
+    exit::{Exit, Failure, Outcome},
     output::Output,
     session::Session,
     text::escape::printable,
@@ -26,7 +26,7 @@ pub(crate) const REQUEST_BYTES_MAX: u64 = 32 << 20;
 
 #[derive(Debug, Args)]
 pub(crate) struct Approve {
-    /// The request, as whoever asks wrote it with --request
+    /// The request, as whoever asks wrote it with --request or with `runbook request`
     #[arg(long, value_name = "FILE", required_unless_present = "from_hub")]
     request: Option<String>,
     /// Take the request for this plan from the mailbox of the hub that the fleet file names
@@ -75,6 +75,9 @@ impl Approve {
     }
 
     async fn answer(&self, session: Session<'_>, app: &App, request: &[u8]) -> Outcome {
+        if let Some(shown) = app.look_at_runbook_request(request)? {
+            return self.answer_runbook(session, app, request, &shown).await;
+        }
         let shown = app.look_at_request(request).await?;
         show(session.out, &shown);
         agree(session.out, self.yes)?;
@@ -107,6 +110,62 @@ impl Approve {
             out.say(out.style.faint(&hint));
         });
         Ok(Exit::Fine)
+    }
+}
+
+impl Approve {
+    /// The same for a run of a runbook, which asks at one of its steps.
+    async fn answer_runbook(
+        &self,
+        session: Session<'_>,
+        app: &App,
+        request: &[u8],
+        shown: &RunbookRequestView,
+    ) -> Outcome {
+        if self.refuse || self.valid.is_some() {
+            let hint = "leave it unsigned, and tell whoever runs it why; consent is for one run and its time limit";
+            let message = "a run of a runbook takes consent only, without --refuse and --valid";
+            return Err(Failure::usage(message, hint));
+        }
+        show_runbook(session.out, shown);
+        agree(session.out, self.yes)?;
+        let (role, key) = (self.by.role.as_deref(), self.by.key.choice(app)?);
+        let (bytes, mut signed) = app.answer_runbook_request(request, role, &key).await?;
+        if let Some(output) = &self.output {
+            let text = String::from_utf8_lossy(&bytes).into_owned();
+            write_chosen(output.clone(), text).await?;
+            signed.file = Some(output.to_string());
+        }
+        session.out.show(&signed, |out| {
+            out.say(printable(&format!("approved by {} for {}", signed.person, signed.group)));
+            let with = self.output.as_ref().map(|output| format!(" --approval {output}"));
+            let with = with.unwrap_or_default();
+            let hint = format!("whoever runs it: plumb runbook resume {}{with}", signed.run);
+            out.say(out.style.faint(&printable(&hint)));
+        });
+        Ok(Exit::Fine)
+    }
+}
+
+fn show_runbook(out: &Output, request: &RunbookRequestView) {
+    out.say(out.style.bold(&printable(&request.title)));
+    for step in &request.steps {
+        out.say(format!("  {}", printable(step)));
+    }
+    for (name, value) in &request.parameters {
+        out.say(printable(&format!("  {name:<12}{value}")));
+    }
+    let lines = [
+        ("fleet", request.fleet.clone()),
+        ("run by", request.operator.clone()),
+        ("run", request.run.clone()),
+        ("may run", request.trusted.clone()),
+        ("plan", request.plan.clone()),
+        ("approve", request.what.clone()),
+        ("asked are", request.groups.join(" and ")),
+    ];
+    for (name, value) in lines {
+        out.say(format!("  {name:<12}{}", printable(&value)));
     }
 }
 

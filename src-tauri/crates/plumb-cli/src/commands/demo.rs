@@ -55,6 +55,17 @@ pub(crate) struct DemoStarted {
     pub(crate) desired: String,
     pub(crate) urls: Vec<String>,
     pub(crate) approvals: ApprovalsOffer,
+    pub(crate) hub: HubOffer,
+}
+
+/// The hub of the demo, and files with tokens for it.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct HubOffer {
+    pub(crate) url: String,
+    /// Of somebody who may work on alerts and incidents.
+    pub(crate) oncall_token_file: String,
+    /// Of a monitor, which may tell alerts.
+    pub(crate) monitor_token_file: String,
 }
 
 impl Demo {
@@ -109,6 +120,11 @@ fn announce(out: &Output, demo: &RunningDemo, offer: ApprovalsOffer) {
             desired: demo.desired.to_string(),
             urls: demo.nodes.iter().map(|node| node.url.clone()).collect(),
             approvals: offer,
+            hub: HubOffer {
+                url: demo.hub.url(),
+                oncall_token_file: demo.hub.oncall_token().display().to_string(),
+                monitor_token_file: demo.hub.monitor_token().display().to_string(),
+            },
         });
         return;
     }

@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use clap::{Args, Subcommand};
+use jiff::Timestamp;
 use plumb_app::{
     App,
     actions::{
         capture::{CaptureRequest, Sealer, unmask},
         files::write_chosen,
+        stamp::{Authority, attach_bundle, named_proofs, stamp_evidence, trusted_root},
     },
     queries::evidence::{
         diff_evidence, evidence_report, evidence_trust_of, inspect_evidence, verify_draft,
@@ -17,11 +19,13 @@ use plumb_app::{
     views::{
         evidence::{
             CaptureView, EvidenceContentsView, EvidenceDiffView, EvidenceResult,
-            EvidenceVerdictView, MissingLine, SealedView,
+            EvidenceVerdictView, MissingLine, SealedView, StampView,
         },
         plan::NodeSelection,
     },
 };
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use crate::{
     args::KeyArgs,
@@ -47,11 +51,18 @@ pub(crate) enum Evidence {
     /// Collect a run, or a fleet as it stands, without secrets, and seal it
     #[command(
         after_help = "What cannot be collected is listed with the reason, and the rest is sealed.\n\
-        Exit codes: 0 sealed, 5 a planted secret got through, or nothing could be written."
+        Exit codes: 0 sealed, 1 sealed without the timestamp that the fleet asks for, 5 a planted secret got through, or \
+        nothing could be written."
     )]
     Capture(Capture),
     /// Seal a folder that `evidence capture --draft` filled
     Seal(SealArgs),
+    /// Put a timestamp, or a Sigstore bundle, over the seal into a sealed archive
+    #[command(
+        after_help = "Without --authority the one that the fleet file names is asked. A Sigstore bundle is made of the \
+        envelope of the manifest: unzip -p FILE manifest.dsse.json > seal && cosign sign-blob --bundle OUT seal."
+    )]
+    Stamp(Stamp),
     /// Verify an archive, then show what it tells; no node is asked
     Open(Verify),
     /// Check every promise of an archive, or of a folder that is not sealed
@@ -143,6 +154,41 @@ pub(crate) struct Verify {
     /// Root key of the roster, as PEM; may be repeated
     #[arg(long = "root", value_name = "PEM")]
     roots: Vec<String>,
+    /// Whose timestamps and Sigstore bundles over the seal count (trusted_root.json)
+    #[arg(long, value_name = "FILE")]
+    trusted_root: Option<Utf8PathBuf>,
+    /// Who is expected to have made the Sigstore bundle
+    #[arg(long, value_name = "NAME", requires_all = ["certificate_oidc_issuer", "trusted_root"])]
+    certificate_identity: Option<String>,
+    /// Who must have vouched for that name
+    #[arg(long, value_name = "URL", requires = "certificate_identity")]
+    certificate_oidc_issuer: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Stamp {
+    #[arg(value_name = "FILE")]
+    file: Utf8PathBuf,
+    /// URL of a timestamp authority (RFC 3161)
+    #[arg(long, value_name = "URL", requires = "trusted_root")]
+    authority: Option<String>,
+    /// The trusted root that lists it
+    #[arg(long, value_name = "FILE", requires = "authority")]
+    trusted_root: Option<Utf8PathBuf>,
+    /// Attach this Sigstore bundle instead
+    #[arg(long, value_name = "FILE", conflicts_with = "authority")]
+    sigstore_bundle: Option<Utf8PathBuf>,
+    /// Put it in the place of one that is there
+    #[arg(long)]
+    replace: bool,
+}
+
+/// What was put into an archive: a timestamp, or a Sigstore bundle.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct StampDocument {
+    file: String,
+    /// The timestamp; none where a bundle was attached.
+    stamp: Option<StampView>,
 }
 
 impl Evidence {
@@ -150,6 +196,7 @@ impl Evidence {
         match self {
             Self::Capture(capture) => capture.run(session).await,
             Self::Seal(seal) => seal.run(session).await,
+            Self::Stamp(stamp) => stamp.run(session).await,
             Self::Open(verify) => verify.open(session).await,
             Self::Verify(verify) => {
                 let view = verify.verdict(session).await?;
@@ -202,7 +249,7 @@ impl Capture {
                     let sealed = app.seal_evidence(&folder, path, &sealer).await?;
                     removed(&folder)?;
                     session.out.show(&sealed, |out| told(out, &sealed, Some(&captured)));
-                    return Ok(Exit::Fine);
+                    return Ok(Exit::fine_if(sealed.not_stamped.is_none()));
                 }
                 if self.preview {
                     removed(&folder)?;
@@ -229,7 +276,7 @@ impl SealArgs {
                 let sealer = sealer(&self.key, app)?;
                 let sealed = app.seal_evidence(&self.folder, &self.output, &sealer).await?;
                 session.out.show(&sealed, |out| told(out, &sealed, None));
-                Ok(Exit::Fine)
+                Ok(Exit::fine_if(sealed.not_stamped.is_none()))
             })
             .await
     }
@@ -244,14 +291,24 @@ impl Verify {
             files.iter().map(|file| read_text(file, PEM_BYTES_MAX)).collect()
         };
         let (keys, roots) = (read(&self.keys)?, read(&self.roots)?);
+        let proofs = match &self.trusted_root {
+            Some(root) => {
+                let issuer = self.certificate_oidc_issuer.as_deref();
+                let signer = self.certificate_identity.as_deref().zip(issuer);
+                vec![named_proofs(root, signer, Timestamp::now()).await?]
+            }
+            None => Vec::new(),
+        };
         // Whoever names keys means these, and needs no record.
         if !keys.is_empty() || !roots.is_empty() {
-            return Ok(verify_evidence(&self.file, evidence_trust_of(&keys, &roots)?).await?);
+            let trust = evidence_trust_of(&keys, &roots, proofs)?;
+            return Ok(verify_evidence(&self.file, trust).await?);
         }
         let mut view = None;
         session
             .with_app(async |app| {
-                let trust = app.evidence_trust().await?;
+                let mut trust = app.evidence_trust().await?;
+                trust.proofs.extend(proofs);
                 view = Some(verify_evidence(&self.file, trust).await?);
                 Ok(Exit::Fine)
             })
@@ -272,6 +329,43 @@ impl Verify {
             out.say("");
             contents(out, &inside);
         });
+        Ok(Exit::Fine)
+    }
+}
+
+impl Stamp {
+    async fn run(&self, session: Session<'_>) -> Outcome {
+        if let Some(bundle) = &self.sigstore_bundle {
+            attach_bundle(&self.file, bundle, self.replace).await?;
+            let done = StampDocument { file: self.file.to_string(), stamp: None };
+            session.out.show(&done, |out| {
+                out.say(format!("{} has the bundle; `plumb evidence verify` judges it", done.file));
+            });
+            return Ok(Exit::Fine);
+        }
+        if let (Some(url), Some(root)) = (&self.authority, &self.trusted_root) {
+            let by = Authority { url: url.clone(), trusted_root: trusted_root(root).await? };
+            return self.stamped(session.out, &by).await;
+        }
+        session
+            .with_app(async |app| {
+                let fleet = inspect_evidence(&self.file).await?.about.fleet;
+                let by = app.evidence_authority(&fleet).await?.ok_or_else(|| {
+                    Failure::usage(
+                        format!("{fleet} names no timestamp authority"),
+                        "name one with --authority and --trusted-root, or in [evidence] of the fleet file",
+                    )
+                })?;
+                self.stamped(session.out, &by).await
+            })
+            .await
+    }
+
+    async fn stamped(&self, out: &Output, by: &Authority) -> Outcome {
+        let StampView { by, at } = stamp_evidence(&self.file, by, self.replace).await?;
+        let said = format!("{}: sealed at {at} at the latest, says {by}", self.file);
+        let done = StampDocument { file: self.file.to_string(), stamp: Some(StampView { by, at }) };
+        out.show(&done, |out| out.say(said));
         Ok(Exit::Fine)
     }
 }
@@ -413,6 +507,12 @@ fn told(out: &Output, sealed: &SealedView, captured: Option<&CaptureView>) {
         sealed.planted,
         short(Some(&sealed.signed_by))
     ));
+    if let Some(stamp) = &sealed.stamp {
+        out.say(format!("stamped at {} by {}", stamp.at, stamp.by));
+    }
+    if let Some(why) = &sealed.not_stamped {
+        out.say(out.style.paint(Hue::Vermilion, &format!("not stamped: {}", printable(why))));
+    }
     missing(out, &sealed.missing);
     out.say(out.style.faint(&format!("evidence {}", sealed.manifest)));
 }

@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// Help texts, the same as in the window, by topic.
-const TOPICS: [(&str, &str); 19] = [
+const TOPICS: [(&str, &str); 20] = [
     ("actions", include_str!("../../../../../assets/help/actions.md")),
     ("agent", include_str!("../../../../../assets/help/agent.md")),
     ("approvals", include_str!("../../../../../assets/help/approvals.md")),
@@ -22,6 +22,7 @@ const TOPICS: [(&str, &str); 19] = [
     ("evidence", include_str!("../../../../../assets/help/evidence.md")),
     ("fleet-file", include_str!("../../../../../assets/help/fleet-file.md")),
     ("getting-started", include_str!("../../../../../assets/help/getting-started.md")),
+    ("history", include_str!("../../../../../assets/help/history.md")),
     ("hub", include_str!("../../../../../assets/help/hub.md")),
     ("journal", include_str!("../../../../../assets/help/journal.md")),
     ("keys", include_str!("../../../../../assets/help/keys.md")),

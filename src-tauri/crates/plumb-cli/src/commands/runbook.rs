@@ -2,6 +2,9 @@
 
 mod answers;
 mod drive;
+mod request;
+mod sign;
+mod unfreeze;
 
 use std::collections::BTreeMap;
 
@@ -20,6 +23,9 @@ use serde::Serialize;
 use self::{
     answers::Answers,
     drive::{Asker, drive, transcript},
+    request::Request,
+    sign::Sign,
+    unfreeze::Unfreeze,
 };
 use crate::{
     args::KeyArgs,
@@ -44,6 +50,12 @@ pub(crate) enum Runbook {
     Rehearse(Rehearse),
     /// Go on with a run that was left, with a decision where it waits for one
     Resume(Resume),
+    /// Write the request for the approval that a run waits for, to be signed on other machines
+    Request(Request),
+    /// Sign a runbook with your key, into the file beside it that ends in .sig.json
+    Sign(Sign),
+    /// Lift the freeze that a run left behind, with a reason that stands in its journal
+    Unfreeze(Unfreeze),
 }
 
 #[derive(Debug, Args)]
@@ -79,6 +91,9 @@ pub(crate) struct Asked {
     /// A group whoever answers belongs to, where no signed roster says so; may be repeated
     #[arg(long, value_name = "GROUP")]
     group: Vec<String>,
+    /// Consent that somebody signed on another machine with `plumb approve`; may be repeated
+    #[arg(long, value_name = "FILE")]
+    approval: Vec<String>,
     /// Ask nobody: leave the run open where it waits for a person
     #[arg(long)]
     no_input: bool,
@@ -197,6 +212,9 @@ impl Runbook {
             Self::Run(run) => run.run(session).await,
             Self::Rehearse(rehearse) => rehearse.run(session).await,
             Self::Resume(resume) => resume.run(session).await,
+            Self::Request(request) => request.run(session).await,
+            Self::Sign(sign) => sign.run(session).await,
+            Self::Unfreeze(unfreeze) => unfreeze.run(session).await,
         }
     }
 }
@@ -314,7 +332,7 @@ pub(super) fn state_word(view: &RunbookRunView) -> String {
 }
 
 /// How a run stands, in a few lines.
-fn ended(out: &Output, view: &RunbookRunView) {
+pub(super) fn ended(out: &Output, view: &RunbookRunView) {
     let word = state_word(view);
     let reason = view.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
     out.say(printable(&format!("{word}{reason}")));
@@ -335,6 +353,9 @@ fn ended(out: &Output, view: &RunbookRunView) {
         out.say(out.style.bad(&format!("the fleet is frozen; to be lifted by {at}")));
     }
     out.say(format!("evidence: {}", printable(&view.artifacts)));
+    if let Some(dashboard) = view.dashboard.as_ref().filter(|_| view.ended_at_ms.is_none()) {
+        out.say(format!("figures: {}", printable(dashboard)));
+    }
     if view.ended_at_ms.is_none() {
         out.say(out.style.faint(&format!("go on with: plumb runbook resume {}", view.id)));
     }
@@ -536,6 +557,7 @@ impl Asked {
             by,
             groups: &self.group,
             key,
+            approvals: &self.approval,
             interactive: confirm::is_interactive() && !self.no_input,
         })
     }

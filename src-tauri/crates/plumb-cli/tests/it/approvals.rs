@@ -67,7 +67,7 @@ pub(crate) fn text(value: &Value) -> &str {
 }
 
 /// A second machine of somebody who approves: nothing but the roster, and a key.
-fn second_machine(world: &World, fleet: &str, name: &str) -> World {
+pub(crate) fn second_machine(world: &World, fleet: &str, name: &str) -> World {
     let other = World::empty();
     for file in ["roster.json", "vault.pub", &format!("{name}.key")] {
         fs::copy(world.path().join(file), other.path().join(file)).expect("copies");
@@ -77,7 +77,7 @@ fn second_machine(world: &World, fleet: &str, name: &str) -> World {
     other
 }
 
-fn carry(from: &World, to: &World, file: &str) {
+pub(crate) fn carry(from: &World, to: &World, file: &str) {
     fs::copy(from.path().join(file), to.path().join(file)).expect("copies");
 }
 

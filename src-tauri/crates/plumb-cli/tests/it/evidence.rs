@@ -210,3 +210,47 @@ fn the_demo_job_ends_with_sealed_evidence() {
     assert_eq!(verdict["holds"], true);
     assert!(checks(&verdict).contains(&("journal".to_owned(), "passed".to_owned())));
 }
+
+#[test]
+fn a_chart_is_drawn_from_what_was_noted() {
+    let (world, _) = run();
+    for what in ["timeline", "raster", "reloads", "age"] {
+        let svg = world.check(&format!("chart {what} --no-sweep"), 0).stdout;
+        assert!(svg.starts_with("<svg") && svg.contains("<title>"), "{svg}");
+    }
+    world.check("chart timeline --output timeline.svg", 0);
+    assert!(world.path().join("timeline.svg").exists());
+    let view = world.document("chart timeline", 0, "history");
+    assert!(!view["lanes"].as_array().expect("lanes").is_empty());
+    let refused = world.check("chart age --last 60d", 2).stderr;
+    assert!(refused.contains("30 days"), "{refused}");
+}
+
+#[test]
+fn evidence_is_verified_and_told_where_there_is_no_network_at_all() {
+    let (world, run) = run();
+    signing(&world, &format!("evidence capture --run {run} --no-ask --output run.zip"), 0);
+    for words in [
+        "verify run.zip --key console.pem",
+        "open run.zip --key console.pem",
+        "inspect run.zip",
+        "report run.zip",
+        "diff run.zip run.zip",
+    ] {
+        let plumb = world.command();
+        let mut command = std::process::Command::new("unshare");
+        // A network of its own, without a route and with its loopback down.
+        command.args(["--map-root-user", "--net"]).arg(plumb.get_program());
+        for (name, value) in plumb.get_envs() {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        if let Some(folder) = plumb.get_current_dir() {
+            command.current_dir(folder);
+        }
+        command.args(plumb.get_args()).arg("evidence").args(words.split_whitespace());
+        world.check_command(&mut assert_cmd::Command::from_std(command), words, 0);
+    }
+}

@@ -23,7 +23,7 @@ fn start(world: &World) -> Served {
 }
 
 /// A token made in the data folder, and the file it stands in.
-fn token(world: &World, role: &str) -> (String, String) {
+pub(crate) fn token(world: &World, role: &str) -> (String, String) {
     let made = world.check(&format!("hub token create --data hub --role {role} --expires 1d"), 0);
     assert!(made.stderr.contains("it is shown this once"), "{}", made.stderr);
     let token = made.stdout.trim().to_owned();
@@ -230,26 +230,25 @@ fn count(address: &str, token: &str) -> u64 {
     answer.ok().and_then(|(_, board)| board["counts"]["new"].as_u64()).unwrap_or_default()
 }
 
-/// The program of others that reads an OpenAPI document and asks everything that it allows, and what it does not; or
-/// nothing, said loudly. `cargo xtask setup` installs it from PyPI.
-fn schemathesis() -> Option<PathBuf> {
+/// A program of PyPI, or nothing, said loudly. `cargo xtask setup` installs it.
+pub(crate) fn from_pypi(name: &str, program: &str, named_by: &str) -> Option<PathBuf> {
     let folders = env::var_os("PATH").unwrap_or_default();
-    let on_path = env::split_paths(&folders).map(|folder| folder.join("schemathesis"));
-    let named = env::var_os("PLUMB_SCHEMATHESIS").map(PathBuf::from);
+    let on_path = env::split_paths(&folders).map(|folder| folder.join(program));
+    let named = env::var_os(named_by).map(PathBuf::from);
     let tree = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../..");
-    let ours = tree.join("target/tools/schemathesis/bin/schemathesis");
+    let ours = tree.join("target/tools").join(name).join("bin").join(program);
     let found = named.into_iter().chain(on_path).chain([ours]).find(|program| program.is_file());
     if found.is_none() {
-        eprintln!(
-            "!!!! NOT CHECKED: schemathesis is not there; install it with `cargo xtask setup`"
-        );
+        eprintln!("!!!! NOT CHECKED: {name} is not there; install it with `cargo xtask setup`");
     }
     found
 }
 
 #[test]
 fn schemathesis_finds_no_error_of_the_server() {
-    let Some(program) = schemathesis() else { return };
+    let Some(program) = from_pypi("schemathesis", "schemathesis", "PLUMB_SCHEMATHESIS") else {
+        return;
+    };
     let world = World::empty();
     let (admin, _) = token(&world, "admin");
     let hub = start(&world);

@@ -2,27 +2,34 @@
 
 mod acting;
 mod approvals;
+mod backfill_kills;
 mod bundles;
 mod certificates;
 mod contract;
 mod crashes;
+mod dashboards;
 mod durability;
 mod evaluation_process;
 mod evidence;
 mod examples;
 mod fleets;
+mod freezes;
 #[cfg(target_os = "linux")]
 mod hostile;
 mod hub;
 mod impact;
 mod journals;
 mod looks;
+mod object_storage;
 mod reading;
 mod recorded;
 mod rollouts;
+mod runbook_consent;
+mod runbook_transcripts;
 mod runbooks;
 mod schema;
 mod serving;
+mod stamping;
 mod strict;
 mod trusting;
 mod world;

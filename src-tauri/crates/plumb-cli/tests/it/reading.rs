@@ -79,7 +79,7 @@ fn checks_have_evidence_and_a_remedy() {
     let one = world.check("doctor --check check.policy.version-consistency", 1).stdout;
     assert!(one.contains("2.0.0") && one.contains("resolve-conflict"), "{one}");
     let all = world.document("doctor", 1, "doctor");
-    assert_eq!(all["checks"].as_array().map(Vec::len), Some(17));
+    assert_eq!(all["checks"].as_array().map(Vec::len), Some(18));
     let said = world.check("doctor --check check.policy.weather", 2).stderr;
     assert!(said.contains("check.policy.signature"), "{said}");
     world.document("doctor --list", 0, "checks");

@@ -16,24 +16,24 @@ use crate::world::World;
 
 /// What its answers are and what it printed, for a run that is expected to end so.
 #[track_caller]
-fn run(world: &World, words: &str, answers: &str, exit: i32) -> Value {
+pub(crate) fn run(world: &World, words: &str, answers: &str, exit: i32) -> Value {
     let file = world.file("answers.toml", answers);
     world.document(&format!("runbook run {words} --answers {file} --no-input"), exit, "runbook-run")
 }
 
-fn states(view: &Value) -> Vec<String> {
+pub(crate) fn states(view: &Value) -> Vec<String> {
     let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let steps = view["steps"].as_array().expect("steps");
     steps.iter().map(|step| format!("{} {}", word(&step["id"]), word(&step["state"]))).collect()
 }
 
-fn state_of(view: &Value, id: &str) -> String {
+pub(crate) fn state_of(view: &Value, id: &str) -> String {
     let steps = view["steps"].as_array().expect("steps");
     let step = steps.iter().find(|step| step["id"] == id).expect("the step");
     step["state"].as_str().expect("a state").to_owned()
 }
 
-fn files(folder: &Path) -> Vec<String> {
+pub(crate) fn files(folder: &Path) -> Vec<String> {
     let mut names: Vec<String> = fs::read_dir(folder)
         .expect("the folder of evidence")
         .map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned())
@@ -79,7 +79,7 @@ fn errors_of_a_document_have_a_line_and_a_column() {
 const NODE: &str = "eu-gw-002";
 
 /// The content that the demo desires: two bundles share its version.
-fn desired_content(world: &World) -> String {
+pub(crate) fn desired_content(world: &World) -> String {
     let active = world.document("policy active", 0, "active");
     let content = active["desired"]["content"].as_str();
     content.unwrap_or_else(|| panic!("no content in {active}")).to_owned()
@@ -119,6 +119,39 @@ fn a_version_conflict_is_led_to_its_verified_end() {
     assert!(of_plans["runs"].as_array().expect("runs").iter().all(|run| run["id"] != view["id"]));
 }
 
+/// R007-R011: each symptom of a conflict is seen by the console, and leads to its runbook.
+#[test]
+fn every_symptom_of_a_conflict_is_recognised() {
+    let world = World::demo(5);
+    let view = world.document("runbook show policy-version-conflicts", 0, "runbook");
+    let symptoms = view["symptoms"].to_string();
+    for words in ["unexpected results", "policy version conflict", "bundle version mismatch"] {
+        assert!(symptoms.contains(words), "{symptoms}");
+    }
+    assert_eq!(view["runbook"]["alerts"], serde_json::json!(["PolicyVersionMismatch"]));
+    let doctor = world.document("doctor --check check.policy.version-consistency", 1, "doctor");
+    assert_eq!(doctor["checks"][0]["result"], "failed");
+    assert!(doctor["checks"][0]["evidence"].as_array().is_some_and(|lines| lines.len() > 1));
+    // The same requests on every node, and not everywhere the same decision.
+    let asked = world.check("policy evaluate --test --all-nodes", 1).stdout;
+    assert!(asked.contains(NODE), "{asked}");
+    let said = Command::new("sqlite3")
+        .arg(world.path().join("data/record.sqlite"))
+        .arg("SELECT count(*) FROM alerts WHERE kind = 'PolicyVersionMismatch'")
+        .output()
+        .expect("sqlite3 is there");
+    assert_ne!(String::from_utf8_lossy(&said.stdout).trim(), "0", "the alert fires");
+    // What nodes log is found by its text, as the errors of a conflict are.
+    let logs = world.document("policy logs --filter reload --last 30m", 0, "logs");
+    let lines = logs["nodes"]
+        .as_array()
+        .expect("nodes")
+        .iter()
+        .flat_map(|node| node["lines"].as_array().cloned().unwrap_or_default());
+    let lines: Vec<String> = lines.map(|line| line.to_string().to_lowercase()).collect();
+    assert!(!lines.is_empty() && lines.iter().all(|line| line.contains("reload")), "{lines:?}");
+}
+
 #[test]
 fn a_run_that_waits_is_left_open_and_resumed_with_what_was_missing() {
     let world = World::demo(5);
@@ -154,7 +187,10 @@ fn every_shipped_runbook_rehearses_green_with_a_fault_at_every_step() {
         ),
         (
             "policy-gradual-reload",
-            format!("--set version=2.0.0 --set content={content} --set canary={NODE}"),
+            format!(
+                "--set version=2.0.0 --set content={content} --set canary={NODE} \
+                 --set label=region --set first=eu"
+            ),
         ),
         ("policy-manual-rollback", String::new()),
         ("policy-stale-bundle", format!("--set node={NODE}")),
@@ -197,7 +233,7 @@ fn a_runbook_that_cannot_reach_its_end_does_not_rehearse_green() {
 }
 
 /// A Prometheus as far as runbooks ask it: one series for every query, and a lag that can be set.
-fn prometheus(lag: &'static str) -> String {
+pub(crate) fn prometheus(lag: &'static str) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("an address");
     thread::spawn(move || {
@@ -217,13 +253,19 @@ fn prometheus(lag: &'static str) -> String {
 }
 
 /// A fleet with a Prometheus, and the folder of the job.
-fn backfill_world(lag: &'static str) -> (World, PathBuf) {
+pub(crate) fn backfill_world(lag: &'static str) -> (World, PathBuf) {
     let world = World::demo(1);
     let file = world.fleet_file();
     let text = fs::read_to_string(&file).expect("the fleet file");
     let text = format!("{text}\n[prometheus]\nurl = \"{}\"\n", prometheus(lag));
     fs::write(&file, text).expect("writable");
     let folder = world.path().join("work");
+    job_in(&folder);
+    (world, folder)
+}
+
+/// Puts the job, its script and its bundle into a folder; its database is made by its first call.
+pub(crate) fn job_in(folder: &Path) {
     let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../tests/fixtures/backfill");
     let scripts = "ops/devops/scripts";
     fs::create_dir_all(folder.join(scripts)).expect("a folder");
@@ -231,10 +273,9 @@ fn backfill_world(lag: &'static str) -> (World, PathBuf) {
         fs::copy(from.join(name), folder.join(name)).expect("the job can be copied");
     }
     fs::write(folder.join("backfill-bundle.tgz"), "the bundle").expect("writable");
-    (world, folder)
 }
 
-const BACKFILL: &str = "
+pub(crate) const BACKFILL: &str = "
 [parameters]
 expected = \"1200\"
 index_log = \"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08\"
@@ -261,7 +302,7 @@ group = \"Platform Security\"
 by = \"kim\"
 ";
 
-fn backfill_words(folder: &Path, artifacts: &Path) -> String {
+pub(crate) fn backfill_words(folder: &Path, artifacts: &Path) -> String {
     format!(
         "supersedes-backfill --folder {} --artifacts {} --pass-freeze rehearsed",
         folder.display(),
@@ -269,7 +310,7 @@ fn backfill_words(folder: &Path, artifacts: &Path) -> String {
     )
 }
 
-fn edges(folder: &Path) -> String {
+pub(crate) fn edges(folder: &Path) -> String {
     let said = Command::new("sqlite3")
         .arg(folder.join("advisories.sqlite"))
         .arg("SELECT count(*) FROM supersedes")
@@ -394,7 +435,7 @@ fn a_program_killed_in_the_middle_of_the_job_sends_it_never_again() {
 }
 
 /// A guide of one's own with these steps.
-fn own(steps: &str) -> String {
+pub(crate) fn own(steps: &str) -> String {
     format!(
         "---\ntitle: Own\ncomponent: It\nseverity: low\non_call_scope: Us\nowners: {{run: Us}}\n\
          last_updated: 2026-03-02\nparameters:\n  - {{name: word, type: text, ask: Which?, default: x}}\n\

@@ -24,10 +24,21 @@ pub(crate) struct Served {
 
 impl Served {
     pub(crate) fn start(world: &World, words: &[&str], schema: &str) -> Self {
+        Self::start_with(world, words, schema, &[])
+    }
+
+    /// The same with more in its environment.
+    pub(crate) fn start_with(
+        world: &World,
+        words: &[&str],
+        schema: &str,
+        variables: &[(&str, String)],
+    ) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_plumb"));
         command.args(words).arg("--json").current_dir(world.path()).stdin(Stdio::null());
         command.env("PLUMBLINE_DATA_DIR", world.path().join("data"));
         command.env("PLUMB_AGENT_TOKEN", crate::world::CANARY);
+        command.envs(variables.iter().map(|(name, value)| (name, value)));
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the program starts");
         let mut rest = BufReader::new(child.stdout.take().expect("piped"));

@@ -41,11 +41,25 @@ struct ClientKey {
 #[derive(Debug)]
 pub(crate) struct Clients {
     made: Once<ClientKey, Result<Client, NodeFailure>>,
+    /// Why none is given out.
+    closed: Option<&'static str>,
 }
 
 impl Clients {
     pub(crate) fn new() -> Self {
-        Self { made: Once::new() }
+        Self { made: Once::new(), closed: None }
+    }
+
+    pub(crate) fn closed(why: &'static str) -> Self {
+        Self { closed: Some(why), ..Self::new() }
+    }
+
+    /// Whether clients are given out at all.
+    pub(crate) fn open(&self) -> Result<(), NodeFailure> {
+        match self.closed {
+            Some(why) => Err(failure(FailureKind::Policy, why)),
+            None => Ok(()),
+        }
     }
 
     /// The client for a node, with its tunnel running.
@@ -55,6 +69,7 @@ impl Clients {
         node: &Node,
         lane: Lane,
     ) -> Result<Client, NodeFailure> {
+        self.open()?;
         let proxy = match &node.route {
             Route::Direct => None,
             Route::Proxy(url) => Some(url.clone()),
@@ -76,6 +91,7 @@ impl Clients {
         encrypted: bool,
         tls: Option<Arc<TlsFiles>>,
     ) -> Result<Client, NodeFailure> {
+        self.open()?;
         let key = ClientKey { tls, proxy: None, encrypted, lane: Lane::Warm };
         self.shared(key, pool.folder()).await
     }

@@ -114,6 +114,8 @@ impl<'a> Session<'a> {
     ) -> Result<Self, NodeFailure> {
         let deadline = Instant::now() + allowed;
         let ready = async {
+            // A closed pool asks no keyring either.
+            pool.clients().open()?;
             let token = token(pool, node, now).await?;
             let client = pool.clients().get(pool, node, lane).await?;
             Ok((token, client))

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use plumb_fleet::Digest;
 use plumb_redact::{Encoding, Receipt};
 use plumb_trust::{
@@ -12,7 +13,7 @@ use plumb_trust::{
 use super::{CheckName, Finding, KnownRoster, Outcome, Trust, hashes::Hashes, signature::Signed};
 use crate::{
     archive::{Archive, Source},
-    manifest::{CANARIES, CHECKSUMS, ENVELOPE, Evidence, MANIFEST, RECEIPT, ROSTER},
+    manifest::{CANARIES, CHECKSUMS, Evidence, RECEIPT, ROSTER, UNLISTED},
 };
 
 /// The roster in the archive, if its own root keys signed it.
@@ -35,7 +36,12 @@ pub(super) fn roster<S: Source>(archive: &Archive<S>, trust: &Trust) -> Option<K
 }
 
 /// Whether the signer is known, and with which role.
-pub(super) fn signer(signed: &Signed, roster: Option<&KnownRoster>, trust: &Trust) -> [Finding; 2] {
+pub(super) fn signer(
+    signed: &Signed,
+    roster: Option<&KnownRoster>,
+    stamped: Option<Timestamp>,
+    trust: &Trust,
+) -> [Finding; 2] {
     let (Some(key), Some(evidence)) = (signed.key.as_ref().map(PublicKey::id), signed.evidence())
     else {
         let why = "not looked at, because the signature is not good";
@@ -58,7 +64,7 @@ pub(super) fn signer(signed: &Signed, roster: Option<&KnownRoster>, trust: &Trus
             None,
         )
     };
-    [known, role(key, evidence, roster, owner)]
+    [known, role(key, (evidence.made_at, stamped), roster, owner)]
 }
 
 fn owner(roster: &Roster, key: KeyId) -> Option<&PersonId> {
@@ -67,7 +73,7 @@ fn owner(roster: &Roster, key: KeyId) -> Option<&PersonId> {
 
 fn role(
     key: KeyId,
-    evidence: &Evidence,
+    (at, stamped): (Timestamp, Option<Timestamp>),
     roster: Option<&KnownRoster>,
     owner: Option<&PersonId>,
 ) -> Finding {
@@ -82,11 +88,20 @@ fn role(
             format!("roster {version} gives the key to nobody: it is a console's, not a person's"),
         );
     };
-    let at = evidence.made_at;
-    let counts = known.roster.keys().any(|(_, one)| one.key.id() == key && one.counts(at));
-    if !counts {
+    let counts = |at| known.roster.keys().any(|(_, one)| one.key.id() == key && one.counts(at));
+    if !counts(at) {
         let detail = format!("the key of {person} did not count at {at}, when this was sealed");
         return Finding::failed(CheckName::Role, detail, Some(ROSTER));
+    }
+    // The time of the seal is what its signer says.
+    if let Some(seen) = stamped.filter(|seen| !counts(*seen)) {
+        return of(
+            Outcome::Open,
+            format!(
+                "the key of {person} counted at {at}, when this was sealed by its own word, and no longer at \
+                 {seen}, when somebody else first saw the seal"
+            ),
+        );
     }
     let groups = known.roster.person(person).map(|person| &person.groups);
     let groups: Vec<&str> =
@@ -121,8 +136,8 @@ pub(super) fn checksums<S: Source>(archive: &Archive<S>, hashes: &Hashes) -> Fin
             }
         }
     }
-    let own = [CHECKSUMS, MANIFEST, ENVELOPE];
-    for (name, digest) in hashes.iter().filter(|(name, _)| !own.contains(&name.as_str())) {
+    let own = |name: &str| name == CHECKSUMS || UNLISTED.contains(&name);
+    for (name, digest) in hashes.iter().filter(|(name, _)| !own(name)) {
         match (listed.remove(name.as_str()), digest) {
             (Some(listed), Ok(found)) if listed == *found => {}
             (_, Err(why)) => return failed(why.clone(), name),

@@ -16,7 +16,7 @@ use super::{CheckName, Finding, Outcome, signature::Signed};
 use crate::{
     archive::{Archive, ArchiveError, Entry, Source},
     limits::PIECE_BYTES,
-    manifest::{ENVELOPE, MANIFEST},
+    manifest::{MANIFEST, UNLISTED},
 };
 
 /// Most threads: beyond these the disk is the limit.
@@ -76,7 +76,7 @@ pub(super) fn check<S: Source>(
         return [CheckName::Hashes, CheckName::NothingExtra]
             .map(|check| Finding::failed(check, why, Some(MANIFEST)));
     }
-    let own = [MANIFEST, ENVELOPE];
+    let own = UNLISTED;
     let altered = signed.listed.iter().find_map(|subject| {
         let name = subject.name.as_str();
         let why = match hashes.get(name) {
@@ -90,7 +90,7 @@ pub(super) fn check<S: Source>(
         };
         Some((format!("{name} {why}"), name))
     });
-    // The two that no list can hold have to unpack as well.
+    // Those that no list can hold have to unpack as well.
     let damaged = own.into_iter().find_map(|name| match hashes.get(name) {
         Some(Err(why)) => Some((why.clone(), name)),
         _ => None,
@@ -115,7 +115,7 @@ pub(super) fn check<S: Source>(
         None => Finding::new(
             CheckName::NothingExtra,
             Outcome::Passed,
-            "the manifest lists every entry but itself and its envelope",
+            "the manifest lists every entry but itself, its envelope and proofs over that",
         ),
     };
     [hashes, extra]

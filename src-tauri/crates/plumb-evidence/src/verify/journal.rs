@@ -58,7 +58,7 @@ pub(super) fn follow(mut file: impl BufRead, keys: &[PublicKey]) -> Result<Follo
 }
 
 /// Reads the next line without its end; false where none follows.
-fn next(file: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<bool> {
+pub(super) fn next(file: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<bool> {
     line.clear();
     // One byte more than allowed, so that a longer line is refused by whoever reads it.
     file.take(LINE_BYTES_MAX as u64 + 2).read_until(b'\n', line)?;

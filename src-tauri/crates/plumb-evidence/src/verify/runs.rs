@@ -15,6 +15,7 @@ use super::{
     CheckName, Finding, Outcome, Trust,
     journal::{NoJournal, follow},
     signature::Signed,
+    states::states,
 };
 use crate::{
     archive::{Archive, Entry, Source},
@@ -30,10 +31,10 @@ pub(super) fn check<S: Source>(
     signed: &Signed,
     roster: Option<&Roster>,
     trust: &Trust,
-) -> [Finding; 3] {
+) -> [Finding; 4] {
     let Some(evidence) = signed.evidence() else {
         let why = "not looked at, because nothing says which runs belong here";
-        return [CheckName::Journal, CheckName::Plan, CheckName::Certificate]
+        return [CheckName::Journal, CheckName::States, CheckName::Plan, CheckName::Certificate]
             .map(|check| Finding::new(check, Outcome::Open, why));
     };
     let reader = Reader { archive, evidence, roster, keys: keys(archive, signed, trust) };
@@ -52,6 +53,7 @@ pub(super) fn check<S: Source>(
     };
     [
         over(CheckName::Journal, &|run| reader.journal(run)),
+        over(CheckName::States, &|run| states(archive, run)),
         over(CheckName::Plan, &|run| reader.plan(run)),
         over(CheckName::Certificate, &|run| reader.certificate(run)),
     ]

@@ -1,7 +1,8 @@
 //! The instructions in an archive do what they say, with programs that are not ours.
 
-use std::process::Command;
+use std::process::{Command, Output};
 
+use camino::Utf8Path;
 use plumb_trust::dsse::{Algorithm, NewKey};
 
 use crate::support::{Folder, Inside, console, sealed};
@@ -23,12 +24,16 @@ fn commands(instructions: &str) -> String {
 }
 
 /// Unpacks evidence, changes something, and goes through the instructions.
-fn by_hand(key: &plumb_trust::dsse::SigningKey, change: &str) -> std::process::Output {
+fn by_hand(key: &plumb_trust::dsse::SigningKey, change: &str) -> Output {
     let folder = Folder::new();
     let sealed = sealed(&folder, &Inside::default(), key);
+    gone_through(&sealed.path, &folder, change)
+}
+
+/// Unpacks an archive beside what else is in a folder, changes something, and goes through the instructions.
+pub(crate) fn gone_through(path: &Utf8Path, folder: &Folder, change: &str) -> Output {
     let unpacked = folder.join("unpacked");
-    let done =
-        Command::new("unzip").args(["-q", sealed.path.as_str(), "-d", unpacked.as_str()]).status();
+    let done = Command::new("unzip").args(["-q", path.as_str(), "-d", unpacked.as_str()]).status();
     assert!(done.expect("unzip is there").success());
     let text = std::fs::read_to_string(unpacked.join("instructions.txt")).expect("they are there");
     let script = format!(

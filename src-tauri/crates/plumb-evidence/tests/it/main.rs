@@ -6,6 +6,7 @@ mod flips;
 mod fuzzing;
 mod hostile;
 mod leaks;
+mod proofs;
 mod sealing;
 mod support;
 mod verifying;

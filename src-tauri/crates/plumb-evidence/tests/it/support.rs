@@ -10,13 +10,13 @@ use camino::{Utf8Path, Utf8PathBuf};
 use plumb_evidence::{
     About, Archive, Capture, Seal, Sealed, Trust, Verification, Window,
     capture::Captured,
-    manifest::{ROSTER, RunPart, run_folder},
+    manifest::{ROSTER, RunPart, run_folder, states_of},
     seal,
     verify::verify_archive,
 };
 use plumb_fleet::{NodeApi, RunId};
 use plumb_journal::{
-    Certificate, Event, Head, Outcome,
+    Certificate, Event, Head, Outcome, StateHashes,
     certificate::JournalRef,
     certificate::Seen,
     fold,
@@ -140,6 +140,8 @@ pub(crate) struct Inside<'a> {
     pub(crate) company: Option<&'a Company>,
     /// What nodes said when they arrived.
     pub(crate) detail: Option<&'a str>,
+    /// The states that are recorded are those of a run in which this was said; else of the run itself.
+    pub(crate) states_of_detail: Option<&'a str>,
     /// Rules that find secrets; else those of every fleet.
     pub(crate) rules: Option<RuleSpec>,
 }
@@ -155,6 +157,13 @@ pub(crate) fn captured(folder: &Utf8Path, inside: &Inside<'_>) -> Captured {
     let file = folder.join("journal");
     std::fs::write(&file, text).expect("written");
     let is_in = capture.bound_lines("journal", &of_run("journal.jsonl"), &file).expect("captured");
+    let (_, _, told) = journal(inside.states_of_detail.or(inside.detail).unwrap_or("runs 2.0.0"));
+    let mut hashes = StateHashes::default();
+    let marks = told.iter().map(|entry| {
+        let mark = hashes.take(entry);
+        serde_json::to_vec(&mark).expect("digests always serialise")
+    });
+    capture.take_lines("states", &states_of(run()), marks).expect("captured");
     capture
         .bound("plan", Form::Json, &of_run("plan.json"), &sync().canonical_bytes())
         .expect("captured");

@@ -30,6 +30,20 @@ fn everything_holds_and_each_promise_is_told() {
 }
 
 #[test]
+fn a_state_that_its_events_do_not_come_to_is_named() {
+    let folder = Folder::new();
+    let inside = Inside { states_of_detail: Some("runs 3.0.0"), ..Inside::default() };
+    let sealed = sealed(&folder, &inside, console());
+    let bytes = std::fs::read(sealed.path).expect("it is there");
+    let verification = verified(&bytes, &trust());
+    let states = format!("runs/{}/states.jsonl", crate::support::run());
+    assert_eq!(verification.broken.as_deref(), Some(states.as_str()), "{}", said(&verification));
+    let finding = verification.finding(CheckName::States);
+    assert_eq!(finding.outcome, Outcome::Failed);
+    assert!(finding.detail.contains("event 2 comes to another state"), "{}", finding.detail);
+}
+
+#[test]
 fn a_console_is_trusted_by_its_key() {
     let verification = verified(&plain(), &trust());
     assert!(verification.holds(), "{}", said(&verification));

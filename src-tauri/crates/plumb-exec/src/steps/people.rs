@@ -267,9 +267,15 @@ const fn by_person(by: String, detail: String, result: serde_json::Value) -> Ste
     StepEvent::Finished { outcome: StepOutcome::Succeeded, detail, result, by: Some(by) }
 }
 
+/// Whether groups hold one that a runbook names: by that name, or by the one that a roster writes it with,
+/// in small letters with hyphens (`Platform Security` is `platform-security`).
+pub fn belongs(groups: &BTreeSet<String>, group: &str) -> bool {
+    groups.contains(group) || groups.contains(&group.to_lowercase().replace(' ', "-"))
+}
+
 fn of_group(order: &StepOrder, group: Option<&str>) -> Result<(), StepOrderError> {
     match group {
-        Some(group) if !order.groups.contains(group) => {
+        Some(group) if !belongs(&order.groups, group) => {
             Err(StepOrderError::NotOfGroup { group: group.to_owned() })
         }
         _ => Ok(()),

@@ -275,6 +275,10 @@ impl StepRun {
                 self.ended_at = Some(at);
             }
             StepEvent::Again { .. } => (self.phase, self.tries) = (StepPhase::Waiting, 0),
+            StepEvent::Lifted { by, reason } => {
+                self.frozen.iter_mut().for_each(|frozen| frozen.lifted = true);
+                self.detail = format!("lifted by {by}: {reason}");
+            }
             StepEvent::Unfrozen => {}
         }
     }

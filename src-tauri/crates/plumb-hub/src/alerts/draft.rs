@@ -23,5 +23,6 @@ pub(super) fn of(report: Ingest, caller: &str) -> Result<Draft, Rejection> {
         dedupe_ttl_minutes: report.dedupe_ttl_minutes,
         started_at: report.started_at,
         resolved: report.resolved,
+        told_by: report.told_by.filter(|teller| !teller.is_empty()),
     })
 }

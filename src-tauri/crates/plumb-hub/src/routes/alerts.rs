@@ -12,9 +12,10 @@ use plumb_alert::{
 };
 use plumb_inbox::Gate;
 use plumb_wire::alerts::{
-    Ack, AckBody, AlertToIncident, AlertsQuery, Claim, ClaimBody, ConvertBody, DashboardQuery,
-    Fail, FailBody, IncidentAppendEvent, IncidentClose, IncidentsQuery, Ingest, List, MoveBody,
-    NoteBody, Notification, OpenQuery, ReleaseCheck, ResolutionBody, ToolCall, TriageBody,
+    Ack, AckBody, AlertToIncident, AlertsQuery, ChangesQuery, Claim, ClaimBody, ConvertBody,
+    DashboardQuery, Fail, FailBody, IncidentAppendEvent, IncidentClose, IncidentsQuery, Ingest,
+    List, MoveBody, NoteBody, Notification, OpenQuery, ReleaseCheck, ResolutionBody, ToolCall,
+    TriageBody,
 };
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -36,6 +37,7 @@ pub(super) fn routes() -> Router<Hub> {
         .route("/v1/alertmanager/webhook", post(webhook))
         .route("/v1/alerts", get(list).post(ingest))
         .route("/v1/alerts/dashboard", get(dashboard))
+        .route("/v1/alerts/changes", get(changes))
         .route("/v1/alerts/claim", post(claim))
         .route("/v1/alerts/{alert}", get(one))
         .route("/v1/alerts/{alert}/claim", post(claim_one))
@@ -94,6 +96,14 @@ async fn list(
         limit: query.limit,
     };
     alerts::list_after(&hub, &caller, &wanted, query.after.as_deref()).await.map(Json)
+}
+
+async fn changes(
+    State(hub): State<Hub>,
+    caller: Caller,
+    Params(query): Params<ChangesQuery>,
+) -> Answer {
+    alerts::changes(&hub, &caller, &query).await.map(Json)
 }
 
 async fn one(State(hub): State<Hub>, caller: Caller, Path(alert): Path<String>) -> Answer {

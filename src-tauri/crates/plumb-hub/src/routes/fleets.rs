@@ -14,7 +14,7 @@ use plumb_trust::refused::{LIST_BYTES_MAX, RefusedList};
 use plumb_wire::hub::{
     DeploymentEntry, DeploymentQuery, DeploymentReport, Deployments, Desired, DesiredChange,
     DesiredHistory, DesiredHistoryEntry, LiftDesired, LockView, LogQuery, MailView, Mailbox,
-    ReleaseLock, SetDesired, TakeLock,
+    RefuseQuery, ReleaseLock, SetDesired, TakeLock,
 };
 use serde::{Deserialize, Serialize};
 
@@ -153,7 +153,11 @@ async fn deployments(
     let newest = found
         .into_iter()
         .filter(|entry| known.insert((entry.subject.clone(), entry.body.report.id.clone())));
+    let runs = query.runs.as_deref().map(|runs| runs.split(',').collect::<HashSet<_>>());
     let wanted = newest
+        .filter(|entry| {
+            runs.as_ref().is_none_or(|runs| runs.contains(entry.body.report.id.as_str()))
+        })
         .filter(|entry| query.status.is_none_or(|status| entry.body.report.status == status))
         .take(limit);
     let deployments = wanted.map(|entry| DeploymentEntry {
@@ -216,6 +220,7 @@ async fn refuse(
     State(hub): State<Hub>,
     caller: Caller,
     Path(fleet): Path<String>,
+    Params(query): Params<RefuseQuery>,
     request: Request,
 ) -> Result<StatusCode, Problem> {
     check_name("fleet", &fleet)?;
@@ -228,6 +233,9 @@ async fn refuse(
             return Ok(StatusCode::NO_CONTENT);
         }
         follows(&former, &list)?;
+    } else {
+        let expected = query.list_of.as_deref().unwrap_or(&fleet);
+        names_fleet(&list, expected)?;
     }
     let version = known.map(|known| known.version);
     let done = format!("list of what {fleet} refuses, version {}", list.version());
@@ -241,6 +249,17 @@ fn read_list(letter: &Letter) -> Result<RefusedList, Problem> {
         let told = chain(&error);
         Problem::refused(format!("{told}: sign one with `plumb refused add`"))
     })
+}
+
+/// Whether the first list of a fleet is its own. Where a console calls the fleet otherwise than the hub does, it says so.
+fn names_fleet(list: &RefusedList, expected: &str) -> Result<(), Problem> {
+    let named = &list.document().fleet;
+    if named.as_str() == expected {
+        return Ok(());
+    }
+    Err(Problem::refused(format!(
+        "it is for fleet {named}, not for {expected}: put it where that fleet is, or say list_of={named} where both are the same fleet"
+    )))
 }
 
 /// Whether a list may take the place of another.

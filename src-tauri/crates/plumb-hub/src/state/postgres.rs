@@ -1,9 +1,9 @@
 //! The state in a PostgreSQL database that hubs share, so that none of them keeps anything itself.
 
-use std::{sync::Arc, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
-use plumb_inbox::{PostgresSettings, Step, StoreFailure, Trouble, migrate_postgres};
+use plumb_inbox::{PostgresSettings, Step, StoreFailure, Trouble, migrate_postgres, within};
 use sqlx::{PgExecutor, PgPool, Postgres as Server, Transaction, migrate::Migrator};
 use tokio::sync::{Mutex, MutexGuard};
 
@@ -16,24 +16,26 @@ const TABLE: &str = "hub_migrations";
 /// other, as in one file, and entries become visible in the order of their numbers.
 const WRITER: i64 = 0x706c_756d_6268_7562;
 
-const GET: &str = "SELECT key, version, body FROM hub_document WHERE collection = $1 AND key = $2";
-const LIST: &str = "SELECT key, version, body FROM hub_document \
-    WHERE collection = $1 AND key >= $2 AND key < $3 ORDER BY key LIMIT $4";
-const INSERT: &str = "INSERT INTO hub_document (collection, key, version, body, changed_at_ms) \
-    VALUES ($1, $2, 1, $3, $4) ON CONFLICT (collection, key) DO NOTHING";
-const UPDATE: &str = "UPDATE hub_document SET version = version + 1, body = $3, changed_at_ms = $4 \
-    WHERE collection = $1 AND key = $2 AND version = $5";
-const APPEND: &str = "INSERT INTO hub_entry (topic, subject, at_ms, body) VALUES ($1, $2, $3, $4)";
-const ENTRIES: &str = "SELECT seq, at_ms, subject, body FROM hub_entry \
-    WHERE topic = $1 AND at_ms >= $2 AND seq < $3 AND ($4 = '' OR subject = $4) \
-    ORDER BY seq DESC LIMIT $5";
-const COUNT_BEFORE: &str = "SELECT COUNT(*) FROM hub_entry WHERE topic = $1 AND at_ms < $2";
-const REMOVE_BEFORE: &str = "DELETE FROM hub_entry WHERE topic = $1 AND at_ms < $2";
-const KEEP_NEWEST: &str = "DELETE FROM hub_entry WHERE topic = $1 AND seq <= \
-    (SELECT seq FROM hub_entry WHERE topic = $1 ORDER BY seq DESC LIMIT 1 OFFSET $2)";
-const REVISION: &str = "SELECT number FROM hub_revision WHERE one = 1";
-const GROW: &str = "UPDATE hub_revision SET number = number + 1 WHERE one = 1";
-const NOW: &str = "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint";
+/// A statement of this server; those of SQLite stand beside it.
+macro_rules! statement {
+    ($file:literal) => {
+        include_str!(concat!("../../queries/", $file, ".postgres.sql"))
+    };
+}
+
+const GET: &str = statement!("document/get");
+const LIST: &str = statement!("document/list");
+const INSERT: &str = statement!("document/insert");
+const UPDATE: &str = statement!("document/update");
+const APPEND: &str = statement!("entry/append");
+const ENTRIES: &str = statement!("entry/list");
+const COUNT_BEFORE: &str = statement!("entry/count_before");
+const REMOVE_BEFORE: &str = statement!("entry/remove_before");
+const KEEP_NEWEST: &str = statement!("entry/keep_newest");
+const REVISION: &str = statement!("revision/get");
+const GROW: &str = statement!("revision/grow");
+const LOCK: &str = statement!("lock");
+const NOW: &str = statement!("now");
 
 fn migrator() -> Migrator {
     sqlx::migrate!("migrations/state_postgres")
@@ -136,9 +138,13 @@ impl Postgres {
         let failed = |error| self.failed("writing", error);
         let first = tokio::time::timeout(self.deadline, self.first.lock()).await;
         let first = first.map_err(|_| failed(sqlx::Error::PoolTimedOut))?;
-        let mut begun = self.pool.begin().await.map_err(failed)?;
-        let lock = sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(WRITER);
-        lock.execute(&mut *begun).await.map_err(failed)?;
+        // The server has limits of its own, which do not help once it cannot be reached.
+        let begun = within(self.deadline * 2, async {
+            let mut begun = self.pool.begin().await?;
+            sqlx::query(LOCK).bind(WRITER).execute(&mut *begun).await?;
+            Ok(begun)
+        });
+        let begun = begun.await.map_err(failed)?;
         Ok(Turn { begun, store: self, _first: first })
     }
 
@@ -182,6 +188,16 @@ impl Postgres {
         self.pool.close().await;
     }
 
+    /// Part of a turn, which keeps others waiting: given up where the database is silent.
+    async fn in_time<T>(
+        &self,
+        doing: &'static str,
+        work: impl Future<Output = Result<T, StateError>>,
+    ) -> Result<T, StateError> {
+        let silent = |_| self.failed(doing, sqlx::Error::Io(io::ErrorKind::TimedOut.into()));
+        tokio::time::timeout(self.deadline * 2, work).await.map_err(silent)?
+    }
+
     fn failed(&self, doing: &'static str, error: sqlx::Error) -> StateError {
         StateError::Server(plumb_inbox::postgres_failure(doing, &self.place, error))
     }
@@ -201,15 +217,27 @@ impl Turn<'_> {
         collection: &str,
         key: &str,
     ) -> Result<Option<Document<String>>, StateError> {
-        self.store.document(collection, key, &mut *self.begun).await
+        let found = self.store.document(collection, key, &mut *self.begun);
+        self.store.in_time("reading", found).await
+    }
+
+    /// By the clock of the database, while nobody else changes anything.
+    pub(super) async fn now(&mut self) -> Result<Timestamp, StateError> {
+        let asked = async {
+            let ms: Result<i64, _> = sqlx::query_scalar(NOW).fetch_one(&mut *self.begun).await;
+            ms.map_err(|error| self.store.failed("reading", error))
+        };
+        let ms = self.store.in_time("reading", asked).await?;
+        Ok(Timestamp::from_millisecond(ms).unwrap_or(Timestamp::UNIX_EPOCH))
     }
 
     /// Answers with the revision after it.
-    pub(super) async fn commit(
-        mut self,
-        change: &Change,
-        now: Timestamp,
-    ) -> Result<i64, StateError> {
+    pub(super) async fn commit(self, change: &Change, now: Timestamp) -> Result<i64, StateError> {
+        let store = self.store;
+        store.in_time("writing", self.written(change, now)).await
+    }
+
+    async fn written(mut self, change: &Change, now: Timestamp) -> Result<i64, StateError> {
         let failed = |error| self.store.failed("writing", error);
         let (conn, at) = (&mut *self.begun, now.as_millisecond());
         for (collection, key, write) in &change.writes {

@@ -125,11 +125,11 @@ async fn decided(state: &State) {
         Err::<(i32, Change), _>(StateError::Conflict { collection: LOCK, key: "no".to_owned() });
     let refused = state.change(LOCK, "eu", at(3), |_: Option<i32>| no).await;
     assert!(matches!(&refused, Err(StateError::Conflict { key, .. }) if key == "no"));
-    let beside = state.change_under((LOCK, DESIRED), "eu", at(3), |under, known| {
-        assert_eq!((under, known), (Some(2), None::<i32>));
-        Ok::<_, StateError>((5, Change::default().log(DEPLOYMENT, "eu", &5)))
-    });
-    assert_eq!(beside.await.expect("decided"), 5);
+    let mut turn = state.turn().await.expect("a turn");
+    assert_eq!(turn.read::<i32>(LOCK, "eu").await.expect("read"), (Some(2), Some(2)));
+    assert_eq!(turn.read::<i32>(DESIRED, "eu").await.expect("read"), (None, None));
+    let beside = Change::default().put(DESIRED, "eu", None, &5).log(DEPLOYMENT, "eu", &5);
+    turn.commit(&beside, at(3)).await.expect("decided");
     assert_eq!(body(state, LOCK, "eu").await, Some((2, json!(2))), "left as it was");
     assert_eq!(body(state, DESIRED, "eu").await, Some((1, json!(5))));
 }
@@ -212,13 +212,13 @@ async fn two_at_once(place: &Place) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
 async fn two_programs_on_one_file_lose_nothing() {
-    two_at_once(&Place::sqlite()).await;
+    Box::pin(two_at_once(&Place::sqlite())).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
 async fn two_hubs_on_one_database_lose_nothing() {
     let Some(place) = Place::postgres("two hubs with one state").await else { return };
-    two_at_once(&place).await;
+    Box::pin(two_at_once(&place)).await;
 }
 
 /// The database's time is nobody's own.

@@ -30,7 +30,8 @@ SELECT json_object(
     'settled_at', a.settled_at,
     'note', a.note,
     'outcome', a.outcome,
-    'retry_at', a.retry_at
+    'retry_at', a.retry_at,
+    'told_by', a.told_by
 )
 FROM alerts a
 WHERE a.last_seen_at >= $1

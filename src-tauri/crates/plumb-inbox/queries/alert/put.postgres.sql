@@ -3,13 +3,14 @@ INSERT INTO alerts (
     alert_ref, source, service, env, kind, title, message, severity, fingerprint, signature, labels,
     details, occurrences, created_at, last_seen_at, started_at, resolved_at, incident_ref,
     last_error, claims, failures, requeues, status, owner, claimed_at, processing_lock_until,
-    settled_by, settled_at, note, outcome, retry_at
+    settled_by, settled_at, note, outcome, retry_at, told_by, changed_at
 )
 SELECT
     alert_ref, source, service, env, kind, title, message, severity, fingerprint, signature, labels,
     details, occurrences, created_at, last_seen_at, started_at, resolved_at, incident_ref,
     last_error, claims, failures, requeues, status, owner, claimed_at, processing_lock_until,
-    settled_by, settled_at, note, outcome, retry_at
+    settled_by, settled_at, note, outcome, retry_at, told_by,
+    date_trunc('milliseconds', clock_timestamp())
 FROM json_populate_recordset(NULL::alerts, $1::json)
 ON CONFLICT (alert_ref) DO UPDATE SET
     severity = excluded.severity,
@@ -29,4 +30,6 @@ ON CONFLICT (alert_ref) DO UPDATE SET
     settled_at = excluded.settled_at,
     note = excluded.note,
     outcome = excluded.outcome,
-    retry_at = excluded.retry_at
+    retry_at = excluded.retry_at,
+    told_by = excluded.told_by,
+    changed_at = excluded.changed_at

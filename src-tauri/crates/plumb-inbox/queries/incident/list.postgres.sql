@@ -1,7 +1,7 @@
--- queries/incident/list.postgres.sql: incidents for a person, the worst first
+-- queries/incident/list.postgres.sql: incidents for a person: those that are worked on before the others, the worst first
 SELECT row_to_json(i)::text
 FROM incidents i
 WHERE ($1 IS NULL OR i.service = $1)
     AND (i.state IN ('open', 'mitigating') OR $2 = 1)
-ORDER BY i.severity, i.opened_at DESC, i.incident_ref DESC
+ORDER BY i.state NOT IN ('open', 'mitigating'), i.severity, i.opened_at DESC, i.incident_ref DESC
 LIMIT $3

@@ -1,4 +1,4 @@
--- queries/incident/list.sqlite.sql: incidents for a person, the worst first
+-- queries/incident/list.sqlite.sql: incidents for a person: those that are worked on before the others, the worst first
 SELECT json_object(
     'incident_ref', i.incident_ref,
     'signature', i.signature,
@@ -18,5 +18,5 @@ SELECT json_object(
 FROM incidents i
 WHERE ($1 IS NULL OR i.service = $1)
     AND (i.state IN ('open', 'mitigating') OR $2 = 1)
-ORDER BY i.severity, i.opened_at DESC, i.incident_ref DESC
+ORDER BY i.state NOT IN ('open', 'mitigating'), i.severity, i.opened_at DESC, i.incident_ref DESC
 LIMIT $3

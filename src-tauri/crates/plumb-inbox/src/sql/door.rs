@@ -197,7 +197,7 @@ impl Door {
 }
 
 /// No answer in time counts as none.
-pub(crate) async fn within<T>(
+pub async fn within<T>(
     deadline: Duration,
     work: impl Future<Output = Result<T, sqlx::Error>>,
 ) -> Result<T, sqlx::Error> {

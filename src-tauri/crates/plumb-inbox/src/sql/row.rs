@@ -78,6 +78,10 @@ pub(super) struct AlertRow {
     status: Status,
     #[serde(flatten)]
     of_state: OfState,
+    told_by: String,
+    /// Of PostgreSQL its own clock tells it.
+    #[serde(default)]
+    changed_at: Option<Moment>,
 }
 
 /// The columns that belong to one state or another.
@@ -146,7 +150,8 @@ impl OfState {
 }
 
 impl AlertRow {
-    pub(super) fn of(alert: &Alert, server: Server) -> Self {
+    /// `now` where the server has no clock of its own.
+    pub(super) fn of(alert: &Alert, server: Server, now: Option<Timestamp>) -> Self {
         let counts = alert.counts();
         Self {
             alert_ref: alert.alert_ref.to_string(),
@@ -173,7 +178,14 @@ impl AlertRow {
             requeues: counts.requeues,
             status: alert.status(),
             of_state: OfState::of(alert.state(), server),
+            told_by: text(&alert.told_by),
+            changed_at: now.map(|at| Moment::of(at, server)),
         }
+    }
+
+    /// An alert, and when it was kept.
+    pub(super) fn into_changed(self) -> Result<(Timestamp, Alert), &'static str> {
+        Ok((required(self.changed_at)?, self.into_alert()?))
     }
 
     pub(super) fn into_alert(self) -> Result<Alert, &'static str> {
@@ -198,6 +210,7 @@ impl AlertRow {
             last_seen_at: self.last_seen_at.at()?,
             started_at: self.started_at,
             resolved_at: at(self.resolved_at)?,
+            told_by: json(&self.told_by)?,
             incident_ref: incident_ref(self.incident_ref)?,
             last_error: self.last_error,
             life: Life::restore(state, counts),

@@ -29,6 +29,8 @@ statements! {
     ALERT_UNCLAIMED = "alert/unclaimed", "FOR UPDATE SKIP LOCKED";
     ALERT_PUT = "alert/put";
     ALERT_LIST = "alert/list";
+    ALERT_CHANGED = "alert/changed";
+    TIP = "tip";
     BY_STATUS = "alert/by_status";
     STALE = "alert/stale";
     BY_SIGNATURE = "alert/by_signature";

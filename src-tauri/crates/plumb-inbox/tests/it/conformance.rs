@@ -28,6 +28,9 @@ async fn conforms(of: Of) {
     leases_and_pauses_end(&world, &inbox).await;
     a_lost_claim_settles_nothing(&world, &inbox).await;
     alerts_become_incidents(&world, &inbox).await;
+    what_is_worked_on_stands_before_what_is_closed(&inbox).await;
+    whoever_follows_sees_every_change(&world, &inbox).await;
+    several_tellers_speak_for_themselves(&world, &inbox).await;
     a_triage_runs_once_in_its_cooldown(&world, &inbox).await;
     a_bypass_stands_in_the_timeline(&inbox).await;
     what_is_not_committed_never_was(&inbox).await;
@@ -335,6 +338,86 @@ async fn alerts_become_incidents(world: &World, inbox: &Inbox) {
     assert_eq!(next.value.linked, Linked::Opened, "a closed incident takes nothing");
     assert!(next.why.iter().any(|why| matches!(why, Why::RouteDefault { .. })));
     inbox.ack(&first.alert_ref, &ack("oncall")).await.expect("free");
+    world.wait(3_601).await;
+}
+
+async fn what_is_worked_on_stands_before_what_is_closed(inbox: &Inbox) {
+    let mut opened = Vec::new();
+    for (title, severity) in
+        [("first", Severity::P0), ("second", Severity::P0), ("mild", Severity::P3)]
+    {
+        let signature = Some(format!("order-{title}"));
+        let wanted = Draft { severity, signature, ..draft("order", title) };
+        let alert = taken(inbox, wanted).await.alert_ref;
+        let incident = inbox.to_incident(&alert, None, "oncall").await.expect("ok").value;
+        opened.push(incident.appended.incident.incident_ref);
+    }
+    for done in &opened[..2] {
+        inbox.close_incident(done, "oncall", "done").await.expect("open");
+    }
+    let query = IncidentQuery { service: Some("order".into()), with_closed: true, limit: 1 };
+    let first = inbox.incidents(&query).await.expect("a list");
+    assert_eq!(first[0].incident_ref, opened[2], "an open one is not hidden by closed ones");
+}
+
+async fn whoever_follows_sees_every_change(world: &World, inbox: &Inbox) {
+    let (place, entries) = {
+        let tip = inbox.tip().await.expect("a tip");
+        (tip.alert.expect("there are alerts"), tip.entries)
+    };
+    let after = |place: &(jiff::Timestamp, String)| (place.0, place.1.clone());
+    let mut at = after(&place);
+    let none = inbox.changed((at.0, &at.1), 10).await.expect("a page");
+    assert!(none.is_empty(), "the tip is the end");
+    let mut names = Vec::new();
+    for title in ["one", "two", "three"] {
+        world.wait(1).await;
+        names.push(taken(inbox, draft("followed", title)).await.alert_ref);
+    }
+    let mut seen = Vec::new();
+    let mut page = inbox.changed((at.0, &at.1), 2).await.expect("a page");
+    // What moves between two pages comes again at their end.
+    world.wait(1).await;
+    inbox.claim_one(&names[0], "mira", None).await.expect("free");
+    while let Some((changed_at, alert)) = page.last() {
+        at = (*changed_at, alert.alert_ref.to_string());
+        seen.extend(page.iter().map(|(_, alert)| (alert.alert_ref.clone(), alert.status())));
+        page = inbox.changed((at.0, &at.1), 2).await.expect("a page");
+    }
+    let expected = [(0, Status::New), (1, Status::New), (2, Status::New), (0, Status::Processing)];
+    assert_eq!(seen, expected.map(|(one, status)| (names[one].clone(), status)));
+    assert_eq!(inbox.tip().await.expect("a tip").alert.map(|it| it.1), Some(names[0].to_string()));
+    inbox.to_incident(&names[1], None, "oncall").await.expect("ok");
+    let tip = inbox.tip().await.expect("a tip");
+    assert!(tip.entries > entries, "an incident has a timeline");
+    for name in &names {
+        inbox.ack(name, &ack("mira")).await.expect("held or free");
+    }
+}
+
+async fn several_tellers_speak_for_themselves(world: &World, inbox: &Inbox) {
+    let told = async |teller: &str, resolved: bool| {
+        let told_by = Some(teller.to_owned());
+        let report = Draft { told_by, resolved, ..draft("tellers", "nodes are behind") };
+        inbox.ingest(report).await.expect("accepted")
+    };
+    told("mira@laptop", false).await;
+    told("jo@desk", false).await;
+    let over = told("mira@laptop", true).await;
+    assert_eq!(over.value.alert().resolved_at, None, "jo sees it still");
+    assert!(matches!(&over.why[..], [Why::StillTold { by, .. }] if by == "jo@desk"), "{over:?}");
+    let kept = inbox.alert(&over.value.alert().alert_ref).await.expect("there");
+    assert_eq!(kept.told_by.keys().collect::<Vec<_>>(), ["jo@desk"]);
+    assert!(told("jo@desk", true).await.value.alert().resolved_at.is_some());
+    // A console that was closed holds nothing up for ever.
+    told("jo@desk", false).await;
+    world.wait(29 * 60).await;
+    told("mira@laptop", false).await;
+    assert_eq!(told("mira@laptop", true).await.value.alert().resolved_at, None);
+    world.wait(60).await;
+    let over = told("mira@laptop", true).await;
+    assert!(over.value.alert().resolved_at.is_some(), "{over:?}");
+    inbox.ack(&over.value.alert().alert_ref, &ack("oncall")).await.expect("free");
     world.wait(3_601).await;
 }
 

@@ -7,7 +7,7 @@ use plumb_alert::{
     Alert, AlertRef, Appended, Incident, IncidentRef, SignatureState, TimelineEntry,
 };
 use plumb_inbox::{
-    AlertQuery, AlertStore, Dashboard, Durability, Expiring, IncidentQuery, Pending, Rows,
+    AlertQuery, AlertStore, Dashboard, Durability, Expiring, IncidentQuery, Pending, Rows, Tip,
 };
 use tokio::sync::{
     Mutex,
@@ -93,6 +93,8 @@ impl Rows for GatedRows {
         Read due<'a>(now: Timestamp, limit: u32) -> Vec<Alert>;
         Read unclaimed<'a>(since: Timestamp, limit: u32) -> Vec<Alert>;
         Put put_alerts<'a>(alerts: &'a [Alert]) -> ();
+        Read changed<'a>(after: (Timestamp, &'a str), limit: u32) -> Vec<(Timestamp, Alert)>;
+        Read tip<'a>() -> Tip;
         Read alerts<'a>(query: &'a AlertQuery) -> Vec<Alert>;
         Read incident<'a>(incident: &'a IncidentRef) -> Option<Incident>;
         Read open_incident<'a>(signature: &'a str) -> Option<Incident>;

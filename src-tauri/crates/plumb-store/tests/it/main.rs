@@ -3,6 +3,7 @@
 mod approvals;
 mod contents;
 mod heads;
+mod horizon;
 mod journal;
 mod limits;
 mod opening;

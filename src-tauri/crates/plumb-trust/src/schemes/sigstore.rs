@@ -41,7 +41,7 @@ pub use report::{
     TimeUse,
 };
 pub use root::{RootError, RootPart, SigstoreRoot};
-use timestamp::StampError;
+pub(crate) use timestamp::{StampError, verify as verify_stamp};
 pub use wire::ATTESTATION_BYTES_MAX;
 use wire::WireError;
 

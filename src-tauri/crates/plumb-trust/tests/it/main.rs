@@ -9,6 +9,7 @@ mod refused;
 mod roster;
 mod rsa_pss;
 mod sigstore;
+mod timestamp;
 
 use std::sync::LazyLock;
 

@@ -29,6 +29,18 @@ document! {
     }
 }
 document! {
+    /// What changed since a place; the answer is held back until something did.
+    ChangesQuery {
+        /// The `next` of the answer before; from the beginning where it is left out.
+        after: Option<String>,
+        /// The `entries` of the answer before: another number says that an incident moved on.
+        entries: Option<u64>,
+        /// How long the answer may be held back, in seconds.
+        wait_s: Option<u64>,
+        limit: Option<u32>,
+    }
+}
+document! {
     /// Who takes it; the lease is by the policy where it is left out.
     ClaimBody { owner: String, lock_ttl_seconds: Option<i64>, }
 }

@@ -214,6 +214,16 @@ pub struct DeploymentQuery {
     pub status: Option<DeploymentStatus>,
     pub last_minutes: Option<u32>,
     pub limit: Option<u32>,
+    /// Only these runs, by their ids with commas between.
+    pub runs: Option<String>,
+}
+
+/// What is said beside a refused list.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RefuseQuery {
+    /// What the list calls the fleet, where that is not what the hub calls it.
+    pub list_of: Option<String>,
 }
 
 /// Asks for the lock of a fleet, or for more time with the lease that is held.

@@ -1,5 +1,6 @@
 //! What a fake shows: for tests by hand, for pictures and previews from the address of the page.
 import type { Inboxed } from './alerts';
+import type { Captured } from './evidence';
 import type { Consenting } from './consent';
 import type { Seeded } from './runs';
 
@@ -27,6 +28,8 @@ export interface FakeOptions {
   clicks?: boolean | null;
   /** A review of a rollback without approvals is due. */
   reviews?: boolean;
+  /** An archive is open: `open`, of a `stranger`, or `broken`. */
+  evidence?: Captured | null;
   /** How the inbox stands. */
   alerts?: Inboxed | null;
 }
@@ -48,6 +51,7 @@ export function fromAddress(): FakeOptions {
     forced: given.has('forced'),
     clicks: given.has('clicks') ? given.get('clicks') === 'yes' : null,
     ...(given.has('impact') ? { impactMs: Number(given.get('impact')) } : {}),
+    evidence: given.get('evidence') as Captured | null,
     refused: given.has('refused'),
     keyless: given.has('keyless'),
     alerts: given.get('alerts') as Inboxed | null,

@@ -1,6 +1,6 @@
 //! The refused list of the fake: two people must sign content clean, one of storage and one of platform-security.
 //! Files have well-known names: `/clearing-sam.json` was begun by sam, `/refused-5.json` is a newer list, `/refused-1.json` an older one.
-import type { AppError, ClearingFileView, ClearingView, KeyRequest, RefusedContentView, RefusedPushView, RefusedView } from '../api';
+import type { AppError, ClearingFileView, ClearingView, KeyRequest, RefusedContentView, RefusedPushView, RefusedView, RunRefused, RunView } from '../api';
 import { GROUPS, personOf } from './consent';
 import { START_MS, type FakeFleet } from './fleets';
 import { DIVERGED, TAMPERED, V43 } from './policies';
@@ -46,6 +46,20 @@ export class FakeRefused {
       fleet: fleet.summary.name, version: this.#version, digest: this.#version === null ? null : digest(`refused ${this.#version}`), issued_at: this.#issuedAt, signed_by: this.#signedBy,
       refused: [...this.#refused], cleared: [...this.#cleared], enforcing: agents.length - late.length, behind: late.map((node) => node.id), cannot: fleet.nodes.filter((node) => node.api !== 'agent').map((node) => node.id),
     };
+  }
+
+  /** How what a run took back is refused; nothing where it took nothing back. */
+  by(run: RunView, fleet: FakeFleet): RunRefused | null {
+    const taken = this.#refused.filter((one) => one.run === run.id);
+    if (taken.length === 0) return null;
+    const nodes = new Set(run.nodes.map((node) => node.node));
+    const view = this.of(fleet);
+    const version = taken.every((one) => one.signed) ? view.version : null;
+    const contents = taken.map((one) => one.content);
+    const push = `plumb refused push --fleet ${run.fleet}`;
+    if (version === null) return { contents, list_version: null, holding: 0, behind: [], cannot: [], to_do: `only this console refuses it: plumb refused add --fleet ${run.fleet} --key FILE, then ${push}` };
+    const [behind, cannot] = [view.behind, view.cannot].map((of) => of.filter((node) => nodes.has(node))) as [string[], string[]];
+    return { contents, list_version: version, holding: nodes.size - behind.length - cannot.length, behind, cannot, to_do: behind.length === 0 ? null : `send the list to whoever misses it: ${push}` };
   }
 
   #signed(person: string): void {

@@ -3,11 +3,11 @@
 use plumb_evidence::{
     Capture, CaptureError, RunPart,
     capture::Captured,
-    manifest::{ROSTER, run_folder},
+    manifest::{ROSTER, run_folder, states_of},
     name::safe_part,
 };
 use plumb_fleet::RunId;
-use plumb_journal::{certificate::JournalRef, fold};
+use plumb_journal::{StateHashes, certificate::JournalRef, fold};
 use plumb_redact::Form;
 use serde::Serialize;
 
@@ -38,7 +38,10 @@ impl App {
         if let Some(run) = scope.run {
             self.run_evidence(&mut capture, run).await?;
         }
-        self.fleet_evidence(&mut capture, request, scope).await?;
+        self.fleet_evidence(&mut capture, scope).await?;
+        self.view_evidence(&mut capture, request).await?;
+        self.history_evidence(&mut capture, scope).await?;
+        self.alert_evidence(&mut capture, request, scope).await?;
         let mut capture = self.node_evidence(capture, request, scope).await?;
         let page = page::page(self, &mut capture, request, scope).await?;
         capture.composed(plumb_evidence::manifest::REPORT, page.as_bytes()).map_err(wrong)?;
@@ -76,6 +79,13 @@ impl App {
         std::fs::remove_file(&file).map_err(|error| {
             AppError::new(Code::Other, format!("{file}: {error}"), "look at the folder's rights")
         })?;
+        if is_in {
+            let mut hashes = StateHashes::default();
+            let marks = entries.iter().map(|entry| {
+                serde_json::to_vec(&hashes.take(entry)).expect("digests always serialise")
+            });
+            capture.take_lines("states", &states_of(run), marks).map_err(wrong)?;
+        }
         let bytes = plan.canonical_bytes();
         capture.bound("plan", Form::Json, &of_run("plan.json"), &bytes).map_err(wrong)?;
         let (approvals, asked, certificate, dry_run) = {
@@ -126,13 +136,8 @@ impl App {
         capture.run(RunPart { journal, outcome, plan: plan.hash(), run }).map_err(wrong)
     }
 
-    /// The fleet as the store knows it: nodes, desired versions, contents, sweeps, checks, pictures.
-    async fn fleet_evidence(
-        &self,
-        capture: &mut Capture,
-        request: &CaptureRequest,
-        scope: &Scope,
-    ) -> Result<(), AppError> {
+    /// The fleet as the store knows it: nodes, desired versions, sweeps.
+    async fn fleet_evidence(&self, capture: &mut Capture, scope: &Scope) -> Result<(), AppError> {
         let folder = capture.draft().folder().to_owned();
         let wrong = |error: CaptureError| not_captured(&folder, &error);
         let current = &scope.current;
@@ -158,6 +163,9 @@ impl App {
             "environment": current.fleet.environment,
             "snapshot": current.snapshot.id,
             "taken_at": current.snapshot.taken_at,
+            "thresholds": current.fleet.thresholds,
+            "desired": current.fleet.desired,
+            "desired_by_node": current.fleet.desired_by_node,
             "nodes": nodes,
         });
         take(capture, "fleet", "fleet/fleet.json", &fleet).map_err(wrong)?;
@@ -182,11 +190,22 @@ impl App {
             let line = serde_json::json!({
                 "snapshot": sweep.snapshot, "taken_at": sweep.taken_at,
                 "started_at": sweep.meta.started_at, "finished_at": sweep.meta.finished_at,
-                "nodes": sweep.nodes, "answered": sweep.answered,
+                "nodes": sweep.nodes, "answered": sweep.answered, "ages": sweep.ages,
             });
             line.to_string().into_bytes()
         });
         capture.take_lines("sweeps", "fleet/sweeps.jsonl", sweeps).map_err(wrong)?;
+        Ok(())
+    }
+
+    /// What the doctor says, and the picture of versions.
+    async fn view_evidence(
+        &self,
+        capture: &mut Capture,
+        request: &CaptureRequest,
+    ) -> Result<(), AppError> {
+        let folder = capture.draft().folder().to_owned();
+        let wrong = |error: CaptureError| not_captured(&folder, &error);
         match self.doctor(&request.fleet, &[]).await {
             Ok(view) => {
                 take(capture, "doctor", "doctor/doctor.json", &view).map_err(wrong)?;

@@ -1,6 +1,7 @@
 //! What each check finds about one node.
 
 use jiff::Timestamp;
+use plumb_alert::LeftFreeze;
 use plumb_fleet::{Caution, NodeApi, NodeId, NodeReport, ReloadEntry, SignatureReport, cautions};
 
 use super::Check;
@@ -30,6 +31,7 @@ pub(super) struct Known<'a> {
     /// The same with what reload nodes ran before.
     pub(super) earlier: &'a Current,
     pub(super) ours: &'a OurReloads,
+    pub(super) freezes: &'a [LeftFreeze],
     pub(super) now: Timestamp,
 }
 
@@ -71,7 +73,10 @@ pub(super) fn finding(check: Check, known: Known<'_>, report: &NodeReport) -> Op
         Check::Verification => unverified(report),
         Check::Fallback => fallback(report, known.now),
         Check::RollbackReadiness => not_ready(&report.node, known),
-        Check::VersionConsistency | Check::ContentConsistency | Check::Reachability => None,
+        Check::VersionConsistency
+        | Check::ContentConsistency
+        | Check::Reachability
+        | Check::FreezeLeftBehind => None,
     }
 }
 

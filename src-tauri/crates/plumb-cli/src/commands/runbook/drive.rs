@@ -15,7 +15,10 @@ use plumb_app::{
 use tokio::time::timeout;
 
 use super::answers::Answers;
-use crate::{exit::Failure, output::Output, session::Session, text::escape::printable};
+use crate::{
+    args::ENVELOPE_BYTES_MAX, commands::fleet::read_text, exit::Failure, output::Output,
+    session::Session, text::escape::printable,
+};
 
 /// How long nothing has to happen before what nobody answers is left: what was just said may still be on
 /// its way.
@@ -32,6 +35,8 @@ pub(super) struct Asker<'a> {
     pub(super) groups: &'a [String],
     /// Approvals are signed with it.
     pub(super) key: Option<KeyChoice>,
+    /// Files of approvals that were signed elsewhere.
+    pub(super) approvals: &'a [String],
     pub(super) interactive: bool,
 }
 
@@ -110,6 +115,31 @@ impl Asker<'_> {
             WaitingKind::Decision | WaitingKind::Settlement => self.decision(view, waiting),
             WaitingKind::Pause | WaitingKind::Time => None,
         }
+    }
+
+    /// Takes approvals that were signed elsewhere, from files and from the mailbox at the hub. Gives whether
+    /// any was taken.
+    async fn signed_elsewhere(&self, run: &RunbookRun) -> Result<bool, Failure> {
+        let (mut taken, mut refused) = (Vec::new(), Vec::new());
+        for file in self.approvals {
+            let text = read_text(file, ENVELOPE_BYTES_MAX)?;
+            match run.add_approval(text.as_bytes()).await {
+                Ok(group) => taken.extend(group),
+                Err(error) => refused.push(format!("{file}: {}", error.message)),
+            }
+        }
+        match run.collect_approvals().await {
+            Ok((of_hub, not)) => {
+                taken.extend(of_hub);
+                refused.extend(not);
+            }
+            Err(error) => refused.push(format!("the mailbox of the hub: {}", error.message)),
+        }
+        for why in refused {
+            let line = format!("not taken: {}", printable(&why));
+            self.out.note(self.out.style.bad(&line));
+        }
+        Ok(!taken.is_empty())
     }
 
     fn approval(&self, view: &RunbookRunView, waiting: &WaitingView) -> Option<Said> {
@@ -198,6 +228,10 @@ pub(super) async fn drive(
                 continue;
             }
             tried.insert(key);
+            if waiting.what == WaitingKind::Approval && asker.signed_elsewhere(&run).await? {
+                // What is still missing is asked for anew.
+                continue;
+            }
             let Some((by, groups, word)) = asker.word(&view, waiting) else {
                 unheard = true;
                 continue;

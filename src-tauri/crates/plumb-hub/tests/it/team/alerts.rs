@@ -375,3 +375,53 @@ async fn a_monitor_that_tells_nothing_is_an_alert_of_its_own_until_it_talks() {
     let over = timeout(DEADLINE, quiet(true)).await.expect("it talks again");
     assert_eq!(over["alert_ref"], alert["alert_ref"]);
 }
+
+/// Whoever follows the inbox is answered as soon as something changes, whoever changed it, and misses nothing.
+#[tokio::test]
+async fn whoever_follows_the_inbox_is_told_of_changes_at_once() {
+    let team = Team::start().await;
+    let first = ingested(&team, "p95 is high").await;
+    let changes = async |query: String| {
+        let path = format!("/v1/alerts/changes?{query}");
+        timeout(DEADLINE, team.get(&path, BOOTSTRAP)).await.expect("in time").fine()
+    };
+    let refs = |told: &Value| {
+        let alerts = told["alerts"].as_array().expect("a list").clone();
+        let name = |alert: &Value| alert["alert_ref"].as_str().expect("a reference").to_owned();
+        alerts.iter().map(name).collect::<Vec<_>>()
+    };
+    let all = changes("limit=10".to_owned()).await;
+    assert_eq!((refs(&all), all["more"].as_bool()), (vec![first.clone()], Some(false)));
+    let place = |told: &Value| {
+        let next = told["next"].as_str().expect("a place").replace('+', "%2B");
+        format!("after={next}&entries={}", told["entries"])
+    };
+    // Nothing to tell: it is held back for as long as was asked for, and then the place is the same.
+    let none = changes(format!("{}&wait_s=1", place(&all))).await;
+    assert_eq!((refs(&none), &none["next"]), (vec![], &all["next"]));
+    team.pass(1);
+    let (told, ()) = tokio::join!(changes(format!("{}&wait_s=50", place(&none))), async {
+        let claim = json!({ "owner": "mira" });
+        team.post(&format!("/v1/alerts/{first}/claim"), BOOTSTRAP, &claim).await.fine();
+    });
+    assert_eq!(refs(&told), [first.as_str()]);
+    assert_eq!(
+        (&told["alerts"][0]["status"], &told["alerts"][0]["owner"]),
+        (&json!("processing"), &json!("mira"))
+    );
+    // An incident that moves on wakes as well, though no alert changed.
+    team.pass(10);
+    let convert = format!("/v1/alerts/{first}/incident");
+    let incident = team.post(&convert, BOOTSTRAP, &json!({})).await.fine();
+    let known = changes(format!("{}&wait_s=50", place(&told))).await;
+    team.pass(10);
+    let (told, ()) = tokio::join!(changes(format!("{}&wait_s=50", place(&known))), async {
+        let incident = incident["incident_ref"].as_str().expect("a reference");
+        let note = json!({ "note": "looking" });
+        team.post(&format!("/v1/incidents/{incident}/events"), BOOTSTRAP, &note).await.fine();
+    });
+    assert!(refs(&told).is_empty() && told["entries"] != known["entries"], "{told}");
+    let viewer = team.token(BOOTSTRAP, "agent_node").await;
+    team.get("/v1/alerts/changes", &viewer).await.problem(403);
+    team.get("/v1/alerts/changes?after=yesterday", BOOTSTRAP).await.problem(422);
+}

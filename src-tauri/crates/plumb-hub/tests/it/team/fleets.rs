@@ -147,6 +147,11 @@ async fn failed_deployments_of_the_last_day_are_listed() {
     assert_eq!(ids("?status=failed&last_minutes=1440").await, ["r3", "r1"]);
     assert_eq!(ids("?status=failed&fleet=prod").await, ["r1", "r0"]);
     assert_eq!(ids("?last_minutes=60&limit=2").await, ["r3", "r2"]);
+    // A console asks for its own, however many others there are by now.
+    for run in 0..220 {
+        told(&format!("other-{run}"), "prod", "succeeded").await;
+    }
+    assert_eq!(ids("?fleet=prod&limit=2&runs=r0,r1,unknown").await, ["r1", "r0"]);
     team.get(&format!("{path}?status=broken"), BOOTSTRAP).await.problem(400);
 }
 
@@ -173,6 +178,13 @@ async fn a_refused_list_is_followed_by_newer_ones_that_forget_nothing() {
     let path = "/v1/hub/fleets/prod/refused";
     team.get(path, &node).await.problem(404);
     let first = list(&key, 1, &["a", "b"], &[]);
+    // Also the first one is held to its fleet, unless it is said that both names mean the same.
+    let elsewhere = "/v1/hub/fleets/stage/refused";
+    let told = team.ask("PUT", elsewhere, BOOTSTRAP, first.clone()).await.problem(422);
+    assert!(told.contains("it is for fleet prod, not for stage"), "{told}");
+    team.get(elsewhere, &node).await.problem(404);
+    let called = format!("{elsewhere}?list_of=prod");
+    assert_eq!(team.ask("PUT", &called, BOOTSTRAP, first.clone()).await.status, 204);
     assert_eq!(team.ask("PUT", path, BOOTSTRAP, first.clone()).await.status, 204);
     assert_eq!(team.ask("PUT", path, BOOTSTRAP, first.clone()).await.status, 204, "once more");
     let read = team.get(path, &node).await;

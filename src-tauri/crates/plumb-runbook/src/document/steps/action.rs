@@ -70,7 +70,13 @@ impl Kind for ActionStep {
 
     fn words(&self) -> Vec<&str> {
         let given = [&self.version, &self.content, &self.key, &self.value];
-        given.into_iter().flatten().chain([&self.nodes]).map(String::as_str).collect()
+        let of_waves: Vec<&String> = match &self.waves {
+            Some(Waves::Canary { first, .. }) => first.iter().collect(),
+            Some(Waves::BlueGreen { label, first }) => vec![label, first],
+            Some(Waves::OneByOne) | None => Vec::new(),
+        };
+        let given = given.into_iter().flatten().chain([&self.nodes]).chain(of_waves);
+        given.map(String::as_str).collect()
     }
 
     fn wrong(&self) -> Option<String> {
@@ -97,7 +103,24 @@ impl Kind for ActionStep {
         Ok(StepEffect::Act {
             action,
             nodes: substitute(&self.nodes, values)?,
-            waves: self.waves.clone(),
+            waves: self.waves.as_ref().map(|waves| waves.filled(values)).transpose()?,
+        })
+    }
+}
+
+impl Waves {
+    /// The same with the values of a run.
+    fn filled(&self, values: &Values) -> Result<Self, String> {
+        Ok(match self {
+            Self::OneByOne => Self::OneByOne,
+            Self::Canary { first, percent } => Self::Canary {
+                first: first.as_deref().map(|first| substitute(first, values)).transpose()?,
+                percent: percent.clone(),
+            },
+            Self::BlueGreen { label, first } => Self::BlueGreen {
+                label: substitute(label, values)?,
+                first: substitute(first, values)?,
+            },
         })
     }
 }

@@ -16,7 +16,7 @@ const TST_INFO: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.
 
 /// Why a timestamp does not count.
 #[derive(Debug)]
-pub(super) enum StampError {
+pub(crate) enum StampError {
     /// No trusted authority made it.
     Unverified(String),
     /// One did, at a time at which it was not trusted.
@@ -36,7 +36,7 @@ struct Status {
 }
 
 /// Verifies a token over a signature: when it was stamped, and by whom.
-pub(super) fn verify(
+pub(crate) fn verify(
     token: &TimestampToken,
     signature: &SignatureBytes,
     root: &SigstoreRoot,

@@ -1,0 +1,326 @@
+//! Evidence opened as if it were its fleet: the same queries, over files that are made of an archive.
+//!
+//! An opened archive is an application of its own: its record and cache lie in a scratch folder, are filled once
+//! (`fill.rs`) and closed off, so that every query reads up to a horizon (`plumb-store/src/horizon.rs`). Moving through
+//! time moves the horizon and the clock together. What no file holds (alerts, answers of nodes) comes from [`Evidence`],
+//! at the few places where a query would go elsewhere for it. So a view that changes changes in one place. The fleet
+//! file is read-only, and its connections refuse before anything is sent.
+
+mod fill;
+mod moment;
+mod read;
+mod steps;
+
+use std::{
+    fs::File,
+    sync::{Arc, Mutex},
+};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use jiff::Timestamp;
+use plumb_alert::RoutingPolicy;
+use plumb_clients::{HttpPool, TokenSource};
+use plumb_evidence::{Archive, FileSource, Outcome, Source as _, Trust, verify::CheckName};
+use plumb_fleet::{NodeId, RunId, Snapshot};
+use plumb_journal::StateHashes;
+use plumb_store::{Horizon, Kind, SweepMeta, history, horizon};
+
+use self::{read::Contents, steps::Step};
+use crate::{
+    alerts::{desk::Desk, hub::KeptIncident, mirror::Mirror},
+    app::{App, AppOptions},
+    error::{AppError, Code, chain},
+    ports::clock::WallClock,
+    queries::evidence::verdict,
+    views::{
+        alerts::InboxSource,
+        convert::ms,
+        evidence::{EvidenceOpened, EvidenceState, EvidenceStep, OpenEvidence},
+        node::RawAnswer,
+        shell::ShellView,
+    },
+};
+
+/// An archive that is open, and the moment of it that is looked at.
+#[derive(Debug)]
+pub(crate) struct Evidence {
+    archive: Archive<FileSource>,
+    contents: Contents,
+    steps: Vec<Step>,
+    signed_by: Option<String>,
+    signer_unknown: bool,
+    file: Utf8PathBuf,
+    at: Mutex<At>,
+}
+
+#[derive(Debug, Clone)]
+struct At {
+    step: usize,
+    state: Option<EvidenceState>,
+}
+
+impl Evidence {
+    fn step(&self) -> &Step {
+        let at = self.at.lock().expect("no panic while a moment is held").step;
+        &self.steps[at]
+    }
+
+    fn now(&self) -> Timestamp {
+        self.step().at
+    }
+
+    /// Whether a run was under way at the moment that is shown.
+    pub(crate) fn goes_on(&self, run: RunId) -> bool {
+        let shown = self.now();
+        let mut of_run = self.steps.iter().filter(|step| step.run == Some(run));
+        of_run.next_back().is_some_and(|last| last.at > shown || self.before(last))
+    }
+
+    fn before(&self, last: &Step) -> bool {
+        let step = self.step();
+        step.run == last.run && step.seq < last.seq
+    }
+
+    pub(crate) fn incidents(&self) -> Arc<Vec<KeptIncident>> {
+        let now = self.now();
+        let known = self.contents.incidents.iter().filter(|one| one.incident.opened_at <= now);
+        Arc::new(
+            known
+                .map(|one| KeptIncident {
+                    incident: one.incident.clone(),
+                    timeline: one.timeline.iter().filter(|line| line.at <= now).cloned().collect(),
+                })
+                .collect(),
+        )
+    }
+
+    /// The inbox as the evidence has it.
+    pub(crate) fn desk(&self, now: Timestamp) -> Desk {
+        let known = self.contents.alerts.iter().filter(|alert| alert.created_at <= now);
+        Desk {
+            mirror: Arc::new(Mirror::of(known.cloned().collect())),
+            policy: Arc::new(RoutingPolicy::default()),
+            source: InboxSource {
+                hub: None,
+                backend: "evidence".to_owned(),
+                place: self.file.to_string(),
+                survives_restart: true,
+                as_of_ms: Some(ms(self.contents.evidence.about.window.to)),
+                offline: None,
+                not_told: None,
+            },
+            claims: Vec::new(),
+            tentative: std::collections::BTreeSet::new(),
+            hub: None,
+        }
+    }
+
+    /// What a node answered, as it was captured.
+    pub(crate) async fn answers(
+        self: &Arc<Self>,
+        node: &NodeId,
+    ) -> Result<Vec<RawAnswer>, AppError> {
+        let (evidence, node) = (self.clone(), node.clone());
+        let work = tokio::task::spawn_blocking(move || read::answers(&evidence.archive, &node));
+        work.await.map_err(|error| AppError::new(Code::Other, chain(&error), "try again"))?
+    }
+
+    pub(crate) fn view(&self) -> OpenEvidence {
+        let At { step, state } = self.at.lock().expect("no panic while a moment is held").clone();
+        let about = &self.contents.evidence.about;
+        let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        OpenEvidence {
+            file: self.file.to_string(),
+            signed_by: self.signed_by.clone(),
+            signer_unknown: self.signer_unknown,
+            by: about.by.clone(),
+            selection: about.selection.clone(),
+            made_at_ms: ms(self.contents.evidence.made_at),
+            steps: count(self.steps.len()),
+            step: count(step),
+            shown: self.steps[step].view(),
+            state,
+        }
+    }
+}
+
+impl App {
+    /// The evidence that this application shows; nothing where it shows fleets.
+    pub(crate) fn in_evidence(&self) -> Option<&Arc<Evidence>> {
+        self.0.evidence.as_ref()
+    }
+
+    /// Refuses what asks or changes a node where evidence is shown.
+    pub(crate) fn only_live(&self) -> Result<(), AppError> {
+        match self.in_evidence() {
+            None => Ok(()),
+            Some(evidence) => Err(AppError::new(
+                Code::Invalid,
+                format!("{} is evidence: no node is asked, and nothing is changed", evidence.file),
+                "go back to the fleets",
+            )),
+        }
+    }
+
+    /// Every moment of the opened evidence, the first one first.
+    pub fn evidence_steps(&self) -> Vec<EvidenceStep> {
+        self.in_evidence().map(|all| all.steps.iter().map(Step::view).collect()).unwrap_or_default()
+    }
+
+    /// Shows another moment of the opened evidence.
+    pub async fn show_evidence_step(&self, step: u32) -> Result<ShellView, AppError> {
+        let evidence = self.in_evidence().ok_or_else(|| {
+            AppError::new(Code::Invalid, "no evidence is open", "open an archive first")
+        })?;
+        let wanted = usize::try_from(step).unwrap_or(usize::MAX);
+        if wanted >= evidence.steps.len() {
+            let message = format!("the evidence has {} moments", evidence.steps.len());
+            return Err(AppError::new(Code::Invalid, message, "choose one of them"));
+        }
+        self.look_to(evidence, wanted).await?;
+        self.shell().await
+    }
+
+    async fn look_to(&self, evidence: &Arc<Evidence>, wanted: usize) -> Result<(), AppError> {
+        let step = &evidence.steps[wanted];
+        let horizon = Horizon { at: step.at, event: step.run.zip(step.seq) };
+        for database in [self.record(), self.cache()] {
+            let mut conn = database.write().await?;
+            horizon::look_to(&mut conn, &horizon).await?;
+            conn.commit().await?;
+        }
+        evidence.at.lock().expect("no panic while a moment is held").step = wanted;
+        let state = self.state_at(evidence, step).await?;
+        evidence.at.lock().expect("no panic while a moment is held").state = state;
+        for fleet in self.fleet_states() {
+            *fleet.current.lock().expect("no panic while a fleet is held") = None;
+        }
+        self.announce(self.every_topic());
+        Ok(())
+    }
+
+    /// The newest snapshot as it is; of opened evidence as of the moment that is shown.
+    pub(crate) async fn as_of(
+        &self,
+        snapshot: Snapshot,
+        sweep: Option<SweepMeta>,
+    ) -> Result<(Snapshot, Option<SweepMeta>), AppError> {
+        let Some(evidence) = self.in_evidence() else { return Ok((snapshot, sweep)) };
+        let now = evidence.now();
+        let mut conn = self.cache().read().await?;
+        let standing = history::standing(&mut conn, &snapshot.fleet, now).await?;
+        let sweeps = &evidence.contents.sweeps;
+        let sweep = sweep
+            .filter(|sweep| sweep.finished_at <= now)
+            .or_else(|| sweeps.iter().rev().copied().find(|sweep| sweep.finished_at <= now));
+        Ok((moment::as_of(snapshot, &standing, now), sweep))
+    }
+
+    /// The state that the events up to a step come to, beside the one that was recorded with them.
+    async fn state_at(
+        &self,
+        evidence: &Evidence,
+        step: &Step,
+    ) -> Result<Option<EvidenceState>, AppError> {
+        let (Some(run), Some(seq)) = (step.run, step.seq) else { return Ok(None) };
+        let (_, entries) = self.run_record(run).await?;
+        let mut hashes = StateHashes::default();
+        let Some(found) = entries.iter().map(|entry| hashes.take(entry)).last() else {
+            return Ok(None);
+        };
+        let recorded = evidence.contents.states.get(&run);
+        let at = usize::try_from(seq).unwrap_or(usize::MAX);
+        let recorded = recorded.and_then(|marks| marks.get(at)).map(|mark| mark.state);
+        Ok(Some(EvidenceState {
+            same: recorded == Some(found.state),
+            recorded: recorded.map(|state| state.to_string()),
+            found: found.state.to_string(),
+        }))
+    }
+}
+
+/// Verifies an archive and opens it in an empty scratch folder. What is altered is not opened; a signer whom nobody
+/// knows here is told, because whoever reads it decides whom to believe.
+pub(crate) async fn open_archive(
+    path: &Utf8Path,
+    trust: Trust,
+    scratch: &Utf8Path,
+) -> Result<(EvidenceOpened, Option<App>), AppError> {
+    let (file, folder) = (path.to_owned(), scratch.to_owned());
+    let work = tokio::task::spawn_blocking(move || prepare(&file, &trust, &folder));
+    let prepared =
+        work.await.map_err(|error| AppError::new(Code::Other, chain(&error), "try again"))??;
+    let Prepared { opened, evidence } = prepared;
+    let Some(evidence) = evidence else { return Ok((opened, None)) };
+    let evidence = Arc::new(evidence);
+    let shown = evidence.clone();
+    let options = AppOptions {
+        clock: WallClock::new(move || shown.now()),
+        tokens: TokenSource::system(),
+        ..AppOptions::command(scratch.to_owned())
+    };
+    let app = App::open_over(options, Some(evidence.clone())).await?;
+    app.fill_record(&evidence.archive, &evidence.contents).await?;
+    app.add_fleet(scratch.join(read::FLEET_FILE).as_str()).await?;
+    app.fill_cache(&evidence.contents).await?;
+    for (database, kind) in [(app.record(), Kind::Record), (app.cache(), Kind::Cache)] {
+        let mut conn = database.write().await?;
+        horizon::close_off(&mut conn, kind).await?;
+        conn.commit().await?;
+    }
+    app.look_to(&evidence, evidence.steps.len() - 1).await?;
+    Ok((opened, Some(app)))
+}
+
+struct Prepared {
+    opened: EvidenceOpened,
+    evidence: Option<Evidence>,
+}
+
+/// Blocking.
+fn prepare(file: &Utf8Path, trust: &Trust, scratch: &Utf8Path) -> Result<Prepared, AppError> {
+    let unread = |error: &dyn std::error::Error| {
+        let message = format!("{file} cannot be read: {}", chain(error));
+        AppError::new(Code::Invalid, message, "choose an archive of evidence")
+    };
+    let source = File::open(file).and_then(FileSource::new).map_err(|error| unread(&error))?;
+    let bytes = source.bytes();
+    // One handle for both, so that what is shown is what was verified.
+    let (found, archive) = plumb_evidence::verify::verify_source(source, bytes, trust)
+        .map_err(|error| unread(&error))?;
+    let failed = |check: CheckName| found.finding(check).outcome == Outcome::Failed;
+    let signer_unknown = failed(CheckName::Signer);
+    let broken =
+        CheckName::ALL.into_iter().find(|check| *check != CheckName::Signer && failed(*check));
+    let signed_by = found.signer.map(|key| key.to_string());
+    let view = verdict(&file.to_owned(), found);
+    if let (None, Some(archive)) = (broken, archive) {
+        return Ok(match Contents::read(&archive, scratch) {
+            Ok(contents) => Prepared {
+                opened: EvidenceOpened { verdict: view, refused: None },
+                evidence: Some(Evidence {
+                    steps: steps::all(&contents),
+                    archive,
+                    contents,
+                    signed_by,
+                    signer_unknown,
+                    file: file.to_owned(),
+                    at: Mutex::new(At { step: 0, state: None }),
+                }),
+            },
+            Err(error) => Prepared {
+                opened: EvidenceOpened { verdict: view, refused: Some(error.message) },
+                evidence: None,
+            },
+        });
+    }
+    let why = broken.map_or("it is no archive", CheckName::title);
+    let refused = format!("it is not shown as a fleet, because a promise is broken: {why}");
+    let opened = EvidenceOpened { verdict: view, refused: Some(refused) };
+    Ok(Prepared { opened, evidence: None })
+}
+
+/// Connections of an opened archive: they refuse before anything is sent.
+pub(crate) fn no_connections(tokens: TokenSource, folder: &std::path::Path) -> HttpPool {
+    HttpPool::closed(tokens, folder, "this is evidence: nothing is sent to anybody")
+}

@@ -1,0 +1,187 @@
+//! From an archive to the files that queries read.
+
+use jiff::Timestamp;
+use plumb_evidence::{
+    Archive, FileSource,
+    manifest::{ROSTER, run_folder},
+};
+use plumb_fleet::{FleetId, assess};
+use plumb_journal::{Certificate, Event};
+use plumb_store::{
+    SqliteConnection, SweepMeta, approvals::KeptApproval, certificates::KeptCertificate,
+    heads::KeyRow, rosters::KeptRoster,
+};
+use plumb_trust::{
+    approval::signed_by_a_person,
+    dsse::{Envelope, PublicKey, Statement},
+    roster::Roster,
+};
+
+use super::read::{CapturedRun, Contents, bytes, unread};
+use crate::{app::App, error::AppError};
+
+impl App {
+    /// Plans, runs, journals and what was signed.
+    pub(super) async fn fill_record(
+        &self,
+        archive: &Archive<FileSource>,
+        contents: &Contents,
+    ) -> Result<(), AppError> {
+        let fleet = &contents.snapshot.fleet;
+        let mut record = self.record().write().await?;
+        let keys = keys(&mut record, contents).await?;
+        let roster = roster(&mut record, contents).await?;
+        for entry in &contents.catalogue {
+            plumb_store::catalogue::upsert(&mut record, fleet, entry).await?;
+        }
+        for wish in &contents.desired {
+            let (node, desired) = (wish.node.as_ref(), wish.desired.as_ref());
+            plumb_store::desired::set(&mut record, fleet, node, desired, wish.at).await?;
+        }
+        for run in &contents.runs {
+            self::run(&mut record, fleet, run).await?;
+            certificate(&mut record, archive, fleet, run, &keys).await?;
+            if let Some(roster) = &roster {
+                let made_at = contents.evidence.made_at;
+                approvals(&mut record, archive, fleet, run, (roster, made_at)).await?;
+            }
+        }
+        record.commit().await?;
+        Ok(())
+    }
+
+    /// What nodes run, ran and loaded.
+    pub(super) async fn fill_cache(&self, contents: &Contents) -> Result<(), AppError> {
+        let fleet = &contents.snapshot.fleet;
+        let (_, loaded) = self.loaded(fleet.as_str())?;
+        let desired = self.read_desired(&loaded.fleet).await?;
+        let assessment = assess(&contents.snapshot, &desired, contents.captured_at);
+        let at = contents.snapshot.taken_at;
+        let newest = contents.sweeps.iter().rev().find(|sweep| sweep.finished_at <= at);
+        let sweep = newest.copied().unwrap_or(SweepMeta { started_at: at, finished_at: at });
+        let mut cache = self.cache().write().await?;
+        for content in &contents.policies {
+            plumb_store::contents::insert(&mut cache, content, at).await?;
+        }
+        // The log of the archive, and not a second one that begins with the capture.
+        plumb_store::history::add_reloads(&mut cache, fleet, &contents.reloads).await?;
+        plumb_store::snapshots::insert(&mut cache, &contents.snapshot, &assessment, None, sweep)
+            .await?;
+        plumb_store::history::replace_changes(&mut cache, fleet, &contents.changes).await?;
+        cache.commit().await?;
+        Ok(())
+    }
+}
+
+async fn keys(
+    record: &mut SqliteConnection,
+    contents: &Contents,
+) -> Result<Vec<PublicKey>, AppError> {
+    let mut keys = Vec::new();
+    for (name, pem) in &contents.keys {
+        let key = PublicKey::from_pem(pem).map_err(|error| unread(name.as_str(), &error))?;
+        let first_used_at = contents.evidence.about.window.from;
+        let row = KeyRow { fingerprint: key.id().0, pem: pem.clone(), first_used_at };
+        plumb_store::heads::keep_key(record, &row).await?;
+        keys.push(key);
+    }
+    Ok(keys)
+}
+
+async fn roster(
+    record: &mut SqliteConnection,
+    contents: &Contents,
+) -> Result<Option<Roster>, AppError> {
+    let Some(envelope) = &contents.roster else { return Ok(None) };
+    let (document, _) = Roster::look(envelope).map_err(|error| unread(ROSTER, &error))?;
+    // Whether its root keys are to be trusted is told by verification.
+    let roots: Vec<PublicKey> = document.roots.keys.into_iter().map(|root| root.key).collect();
+    let roster = Roster::enrol(envelope, &roots).map_err(|error| unread(ROSTER, &error))?;
+    let kept = KeptRoster {
+        version: roster.reference().version,
+        digest: roster.reference().digest,
+        envelope: envelope.clone(),
+        pin: serde_json::to_string(&roster.pin()).expect("a pin always serialises"),
+        accepted_at: contents.evidence.about.window.from,
+    };
+    plumb_store::rosters::add(record, &contents.snapshot.fleet, &kept).await?;
+    Ok(Some(roster))
+}
+
+async fn run(
+    record: &mut SqliteConnection,
+    fleet: &FleetId,
+    run: &CapturedRun,
+) -> Result<(), AppError> {
+    let (Some(first), Some(last)) = (run.bodies.first(), run.bodies.last()) else { return Ok(()) };
+    let operator = match &first.event {
+        Event::RunStarted { operator, .. } => operator.as_str(),
+        _ => "",
+    };
+    let (id, plan) = (run.part.run, run.part.plan);
+    plumb_store::plans::insert(record, plan, fleet, first.at, &run.plan).await?;
+    plumb_store::runs::insert(record, id, plan, fleet, operator, first.at).await?;
+    plumb_store::journal::append(record, id, &run.rows).await?;
+    for head in &run.heads {
+        plumb_store::heads::add(record, id, head).await?;
+    }
+    if let (Event::RunEnded { .. }, Some(outcome)) = (&last.event, &run.part.outcome) {
+        plumb_store::runs::finish(record, id, last.at, outcome).await?;
+    }
+    Ok(())
+}
+
+async fn certificate(
+    record: &mut SqliteConnection,
+    archive: &Archive<FileSource>,
+    fleet: &FleetId,
+    run: &CapturedRun,
+    keys: &[PublicKey],
+) -> Result<(), AppError> {
+    let name = format!("{}/certificate.dsse.json", run_folder(run.part.run));
+    if run.bodies.is_empty() || archive.find(&name).is_none() {
+        return Ok(());
+    }
+    let text = bytes(archive, &name)?;
+    let envelope = Envelope::read(&text).map_err(|error| unread(&name, &error))?;
+    let verified = envelope.verify(keys).map_err(|error| unread(&name, &error))?;
+    let statement: Statement<Certificate> =
+        verified.statement().map_err(|error| unread(&name, &error))?;
+    let kept = KeptCertificate {
+        run: run.part.run,
+        fleet: fleet.clone(),
+        observed_at: statement.predicate.observed_at,
+        green: statement.predicate.is_green(),
+        statement: String::from_utf8_lossy(&statement.canonical_bytes()).into_owned(),
+        envelope: Some(String::from_utf8_lossy(&text).into_owned()),
+    };
+    plumb_store::certificates::add(record, &kept).await?;
+    Ok(())
+}
+
+async fn approvals(
+    record: &mut SqliteConnection,
+    archive: &Archive<FileSource>,
+    fleet: &FleetId,
+    run: &CapturedRun,
+    (roster, made_at): (&Roster, Timestamp),
+) -> Result<(), AppError> {
+    let folder = format!("{}/approvals/", run_folder(run.part.run));
+    let entries = archive.entries().iter().map(|entry| entry.name.as_str());
+    for name in entries.filter(|name| name.starts_with(&folder)) {
+        let envelope = bytes(archive, name)?;
+        let approval = signed_by_a_person(&envelope, roster, made_at)
+            .map_err(|refusal| unread(name, &refusal))?;
+        let kept = KeptApproval {
+            payload: approval.payload(),
+            plan: run.part.plan,
+            fleet: fleet.clone(),
+            person: approval.person().to_string(),
+            act: approval.act().name().to_owned(),
+            envelope,
+            added_at: approval.document().issued_at,
+        };
+        plumb_store::approvals::add(record, &kept).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,247 @@
+//! Consent to a run of a runbook from another machine: asked for with a file, signed there, taken here.
+
+use std::collections::BTreeSet;
+
+use plumb_exec::{
+    StepOrder, StepWish, fold_steps,
+    steps::{StepPhase, belongs},
+};
+use plumb_fleet::RunId;
+use plumb_journal::RunbookConsent;
+use plumb_runbook::document::{Compiled, RunbookPlan, StepEffect, Values};
+use plumb_trust::{dsse::Envelope, roster::PersonId};
+use serde::{Deserialize, Serialize};
+
+use super::run::{RunbookRun, groups_of, unwanted};
+use crate::{
+    actions::{approve::owner_of, hub::no_hub},
+    app::App,
+    error::{AppError, Code, chain},
+    ids::run_id,
+    personal_keys::KeyChoice,
+    views::runbook::{RunbookConsentView, RunbookRequestView},
+};
+
+/// What the file says that it is.
+const FORMAT: &str = "plumbline-runbook-request/v1";
+
+/// What somebody elsewhere is asked to consent to: the whole plan of the run, so that nothing has to be
+/// believed but the hash of what they read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ConsentRequest {
+    request: String,
+    run: RunId,
+    /// Who runs it, and so does not approve it.
+    operator: String,
+    step: String,
+    plan: RunbookPlan,
+}
+
+impl ConsentRequest {
+    /// Nothing where it is another kind of file.
+    fn read(file: &[u8]) -> Option<Self> {
+        serde_json::from_slice(file).ok().filter(|request: &Self| request.request == FORMAT)
+    }
+
+    /// What is approved, and which groups have to.
+    fn asked(&self) -> Result<(Compiled, String, Vec<String>), AppError> {
+        let odd = |why: String| {
+            AppError::new(Code::Invalid, why, "ask whoever runs it for the file again")
+        };
+        let compiled = self.plan.compile().map_err(|error| odd(error.to_string()))?;
+        let at = compiled.place(&self.step);
+        let at = at.ok_or_else(|| odd(format!("its runbook has no step {}", self.step)))?;
+        match compiled.effect(at, &Values::new()).map_err(odd)? {
+            StepEffect::Approve { what, groups, .. } => Ok((compiled, what, groups)),
+            _ => Err(odd(format!("step {} is no approval", self.step))),
+        }
+    }
+
+    fn view(&self) -> Result<RunbookRequestView, AppError> {
+        let (compiled, what, groups) = self.asked()?;
+        let step = |planned: &plumb_runbook::document::PlannedStep| {
+            let mark = if planned.step.kind.mutates() { "! " } else { "  " };
+            format!("{mark}{}: {}", planned.id, planned.step.title)
+        };
+        Ok(RunbookRequestView {
+            title: compiled.front.title.value.clone(),
+            fleet: self.plan.fleet.to_string(),
+            run: self.run.to_string(),
+            operator: self.operator.clone(),
+            step: self.step.clone(),
+            what,
+            groups,
+            parameters: self.plan.parameters.clone(),
+            trusted: super::run::trusted(&self.plan.trusted),
+            plan: compiled.hash.to_string(),
+            steps: compiled.steps.iter().map(step).collect(),
+        })
+    }
+}
+
+impl App {
+    /// The request for the approval that a run waits for, for those who sign elsewhere. Where the fleet has a
+    /// hub it lies in the mailbox of the plan, too.
+    pub async fn runbook_request(
+        &self,
+        run: &str,
+    ) -> Result<(Vec<u8>, RunbookRequestView), AppError> {
+        let run = run_id(run)?;
+        let (plan, _, entries) = self.runbook_record(run).await?;
+        let state = fold_steps(&entries);
+        let waits = |(_, step): &(&String, &plumb_exec::steps::StepRun)| {
+            let approval = matches!(step.effect, Some(StepEffect::Approve { .. }));
+            approval && step.phase == StepPhase::Running
+        };
+        let Some((step, _)) = state.steps.iter().find(waits).filter(|_| state.outcome.is_none())
+        else {
+            let message = format!("run {run} waits for no approval");
+            return Err(AppError::new(
+                Code::Invalid,
+                message,
+                format!("see how it stands: plumb runbook show {run}"),
+            ));
+        };
+        let (operator, step) = (state.operator.clone(), step.clone());
+        let request = ConsentRequest { request: FORMAT.to_owned(), run, operator, step, plan };
+        let view = request.view()?;
+        let bytes = serde_json::to_vec_pretty(&request).expect("a request serialises");
+        self.deliver(request.plan.fleet.as_str(), request.plan.hash(), &bytes).await;
+        Ok((bytes, view))
+    }
+
+    /// A request for consent to a run of a runbook as a person reads it; nothing where the file is another.
+    pub fn look_at_runbook_request(
+        &self,
+        file: &[u8],
+    ) -> Result<Option<RunbookRequestView>, AppError> {
+        ConsentRequest::read(file).map(|request| request.view()).transpose()
+    }
+
+    /// Signs consent to the run that a request names, for a group of whoever owns the key. Gives the envelope.
+    pub async fn answer_runbook_request(
+        &self,
+        file: &[u8],
+        role: Option<&str>,
+        key: &KeyChoice,
+    ) -> Result<(Vec<u8>, RunbookConsentView), AppError> {
+        let Some(request) = ConsentRequest::read(file) else {
+            let message = "this is no request for consent to a run of a runbook";
+            return Err(AppError::new(Code::Invalid, message, "ask whoever runs it for the file"));
+        };
+        let (compiled, _, asked) = request.asked()?;
+        let fleet = &request.plan.fleet;
+        let roster = self.ruling_roster(fleet).await?;
+        let key = self.personal_key(key).await?;
+        let person = owner_of(&roster, key.public())?.to_string();
+        if person == request.operator {
+            let message = format!("{person} runs it, and whoever runs it does not approve it");
+            return Err(AppError::new(Code::Invalid, message, "somebody else has to"));
+        }
+        let own = groups_of(Some(&roster), &person, &[]);
+        let named = |group: &&String| {
+            role.is_none_or(|role| belongs(&BTreeSet::from([role.to_owned()]), group))
+        };
+        let able: Vec<&String> =
+            asked.iter().filter(|group| belongs(&own, group)).filter(named).collect();
+        let [group] = able.as_slice() else {
+            let message = format!(
+                "{person} is in {}; asked are {}",
+                own.iter().cloned().collect::<Vec<_>>().join(", "),
+                asked.join(" and ")
+            );
+            return Err(AppError::new(Code::Invalid, message, "say for which: --role GROUP"));
+        };
+        let consent = RunbookConsent {
+            fleet: fleet.clone(),
+            group: (*group).clone(),
+            run: request.run,
+            step: request.step.clone(),
+        };
+        let signed = Envelope::sign(&consent.statement(compiled.hash), &[&key]);
+        let envelope = signed
+            .map_err(|error| AppError::new(Code::Other, chain(&error), "try another key"))?
+            .to_bytes();
+        if self.state(fleet.as_str()).is_ok() {
+            self.deliver(fleet.as_str(), compiled.hash, &envelope).await;
+        }
+        let view = RunbookConsentView {
+            run: request.run.to_string(),
+            step: request.step,
+            group: (*group).clone(),
+            person,
+            file: None,
+        };
+        Ok((envelope, view))
+    }
+}
+
+impl RunbookRun {
+    /// Takes consent that somebody signed elsewhere; durable in the journal, with the signature, when this
+    /// returns. Gives the group, or nothing where the journal has its consent already.
+    pub async fn add_approval(&self, envelope: &[u8]) -> Result<Option<String>, AppError> {
+        let refused = |why: String| {
+            let hint = "it is signed for one step of one run: plumb runbook request RUN makes the file to sign";
+            AppError::new(Code::Invalid, format!("the approval does not count: {why}"), hint)
+        };
+        let roster = self.app.ruling_roster(&self.plan.fleet).await?;
+        let read = Envelope::read(envelope).map_err(|error| refused(chain(&error)))?;
+        let now = self.app.now();
+        let keys: Vec<_> = roster.keys().filter(|(_, key)| key.counts(now)).collect();
+        let by_key = keys.iter().find_map(|(person, key)| {
+            Some((PersonId::clone(person), read.verify_first(&[&key.key]).ok()?))
+        });
+        let Some((person, verified)) = by_key else {
+            return Err(refused("no key of the roster that counts now signed it".to_owned()));
+        };
+        let said =
+            verified.statement::<RunbookConsent>().map_err(|error| refused(chain(&error)))?;
+        let consent = said.predicate.clone();
+        let expected = RunbookConsent {
+            fleet: self.plan.fleet.clone(),
+            group: consent.group.clone(),
+            run: self.run,
+            step: consent.step.clone(),
+        };
+        if said != expected.statement(self.compiled.hash) {
+            return Err(refused("it is for another run, or for another plan".to_owned()));
+        }
+        let RunbookConsent { group, step, .. } = consent;
+        if self.told.borrow().step(&step).is_some_and(|run| run.approvals.contains_key(&group)) {
+            return Ok(None);
+        }
+        let by = person.to_string();
+        let groups = groups_of(Some(&roster), &by, &[]);
+        let envelope = String::from_utf8(envelope.to_vec()).ok();
+        let what = StepWish::Approve { step, group: group.clone(), envelope };
+        let Some(desk) = &self.desk else { return Err(refused("the run has ended".to_owned())) };
+        desk.give(StepOrder { by, groups, what }).await.map_err(|error| unwanted(&error))?;
+        Ok(Some(group))
+    }
+
+    /// Takes what lies in the mailbox of the run's plan at the hub of its fleet; nothing where it has none.
+    /// Gives the groups whose consent was taken, and why some of it does not count.
+    pub async fn collect_approvals(&self) -> Result<(Vec<String>, Vec<String>), AppError> {
+        let (_, loaded) = self.app.loaded(self.plan.fleet.as_str())?;
+        if loaded.fleet.hub.is_none() {
+            return Ok((Vec::new(), Vec::new()));
+        }
+        let hub = self.app.hub(&loaded).await?;
+        let hub = hub.ok_or_else(|| no_hub(self.plan.fleet.as_str()))?;
+        let (mut taken, mut refused) = (Vec::new(), Vec::new());
+        for mail in hub.mailbox(self.compiled.hash).await?.files {
+            let letter: Vec<u8> = hub.letter(self.compiled.hash, &mail.id).await?;
+            if ConsentRequest::read(&letter).is_some() {
+                continue;
+            }
+            match self.add_approval(&letter).await {
+                Ok(group) => taken.extend(group),
+                Err(error) => {
+                    refused.push(format!("{} from {}: {}", mail.id, mail.by, error.message));
+                }
+            }
+        }
+        Ok((taken, refused))
+    }
+}

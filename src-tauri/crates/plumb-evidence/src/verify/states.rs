@@ -1,0 +1,73 @@
+//! The states that were recorded while a journal was captured, beside those that its events come to here.
+
+use std::io::BufReader;
+
+use plumb_journal::{
+    Body, Entry, StateHashes, StateMark,
+    portable::{Line, read_line},
+};
+
+use super::journal::next;
+use crate::{
+    archive::{Archive, Source},
+    limits::PIECE_BYTES,
+    manifest::{RunPart, run_folder, states_of},
+};
+
+/// What a comparison found: how many states are the same, or what is wrong and where.
+pub(super) fn states<S: Source>(
+    archive: &Archive<S>,
+    run: &RunPart,
+) -> Result<Option<String>, (String, String)> {
+    let (name, journal) = (states_of(run.run), format!("{}/journal.jsonl", run_folder(run.run)));
+    let (Some(recorded), Some(events)) = (archive.find(&name), archive.find(&journal)) else {
+        return Ok(None);
+    };
+    let wrong = |why: String| (format!("{name}: {why}"), name.clone());
+    let unread = |error: std::io::Error| wrong(error.to_string());
+    let mut recorded = BufReader::with_capacity(PIECE_BYTES, archive.read(recorded));
+    let mut events = BufReader::with_capacity(PIECE_BYTES, archive.read(events));
+    let (mut line, mut mark) = (Vec::new(), Vec::new());
+    let mut hashes = StateHashes::default();
+    let mut same: u64 = 0;
+    // The header of the journal stands first.
+    next(&mut events, &mut line).map_err(unread)?;
+    while next(&mut events, &mut line).map_err(unread)? {
+        let Some(entry) = entry(&line) else { continue };
+        let found = hashes.take(&entry);
+        let more = next(&mut recorded, &mut mark).map_err(unread)?;
+        let told = if more { serde_json::from_slice::<StateMark>(&mark).ok() } else { None };
+        match told {
+            Some(told) if told == found => same += 1,
+            Some(_) => {
+                return Err(wrong(format!(
+                    "event {} comes to another state than was recorded",
+                    found.seq + 1
+                )));
+            }
+            None => {
+                return Err(wrong(format!("no state was recorded for event {}", found.seq + 1)));
+            }
+        }
+    }
+    if next(&mut recorded, &mut mark).map_err(unread)? {
+        return Err(wrong("states were recorded of events that are not there".to_owned()));
+    }
+    Ok(Some(format!("run {}: {same} states come out as recorded", run.run)))
+}
+
+/// An event of a journal; nothing for a signed head. Whether it fits is told by the check of the chain.
+fn entry(line: &[u8]) -> Option<Entry> {
+    #[derive(serde::Deserialize)]
+    struct Read {
+        body: Body,
+        hash: plumb_fleet::Digest,
+    }
+    match read_line(line) {
+        Line::Head(_) | Line::Entry(Err(_)) => None,
+        Line::Entry(Ok(_)) => {
+            let Read { body, hash } = serde_json::from_slice(line).ok()?;
+            Some(Entry { body, hash })
+        }
+    }
+}

@@ -1,0 +1,34 @@
+//! What a check of evidence says, and where the slider leads.
+import type { EvidenceCheck, EvidenceResult, EvidenceStep, EvidenceVerdictView } from '$lib/api/api';
+import { plural } from '$lib/domain/words.logic';
+
+export const RESULT_WORDS: Record<EvidenceResult, string> = { passed: 'passed', failed: 'failed', absent: 'none', open: 'open' };
+
+/** The check of whose signer nobody here knows the key: the only failure with which evidence is still shown. */
+const SIGNER = 'signer';
+
+/** How an archive stands, in a headline. */
+export function headline(verdict: EvidenceVerdictView): { kind: 'holds' | 'stranger' | 'broken'; title: string; text: string } {
+  const failed = verdict.checks.filter((check) => check.result === 'failed');
+  if (failed.length === 0) return { kind: 'holds', title: 'Every promise holds', text: `${plural(verdict.entries, 'entry', 'entries')} as they were sealed, by a key that is known here.` };
+  if (failed.every((check) => check.name === SIGNER)) {
+    return { kind: 'stranger', title: 'Nothing was altered, and nobody here knows who sealed it', text: 'Compare the fingerprint with whoever sent it, by another way than the file came.' };
+  }
+  const where = verdict.broken === null ? '' : ` The first broken entry is ${verdict.broken}.`;
+  return { kind: 'broken', title: `${plural(failed.length, 'promise')} broken`, text: `It is not shown as a fleet, because what it tells cannot be believed.${where}` };
+}
+
+/** Failures first, otherwise in the order in which they were made. */
+export const failuresFirst = (checks: readonly EvidenceCheck[]): EvidenceCheck[] => checks.toSorted((a, b) => Number(b.result === 'failed') - Number(a.result === 'failed'));
+
+/** The next moment at which somebody decided or something went wrong, from a step on; the end where none follows. */
+export function nextLoud(steps: readonly EvidenceStep[], from: number, by: 1 | -1): number {
+  for (let at = from + by; at >= 0 && at < steps.length; at += by) if (steps[at]?.loud) return at;
+  return by === 1 ? steps.length - 1 : 0;
+}
+
+/** Where marks of loud moments stand, in percent of the slider's way; at most one a percent. */
+export function marks(steps: readonly EvidenceStep[]): number[] {
+  const last = Math.max(1, steps.length - 1);
+  return [...new Set(steps.flatMap((step, at) => (step.loud ? [Math.round((at / last) * 100)] : [])))];
+}
