@@ -2,9 +2,10 @@
 
 use plumb_app::{
     error::AppError,
+    impact::Looked,
     views::{
         drift::{Baseline, DriftView, MomentsView, TextDiffView},
-        impact::ImpactView,
+        impact::{ImpactView, ReadingView},
     },
 };
 use tauri::ipc::Channel;
@@ -47,15 +48,16 @@ pub(crate) async fn impact(
     fleet: String,
     from: String,
     to: String,
+    reading: Option<ReadingView>,
     so_far: Channel<ImpactView>,
 ) -> Result<ImpactView, AppError> {
     // A window that is closing no longer listens.
     let told = |view: &ImpactView| drop(so_far.send(view.clone()));
-    app.impact_of(&fleet, (&from, &to), told).await
+    app.impact_of(&fleet, &Looked { from, to, reading: reading.map(Into::into) }, told).await
 }
 
 #[tauri::command]
 #[expect(clippy::needless_pass_by_value, reason = "Tauri hands its state over by value")]
-pub(crate) fn stop_impact(app: Front, from: String, to: String) {
-    app.stop_looking(&from, &to);
+pub(crate) fn stop_impact(app: Front, from: String, to: String, reading: Option<ReadingView>) {
+    app.stop_looking(&Looked { from, to, reading: reading.map(Into::into) });
 }

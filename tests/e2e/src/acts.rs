@@ -14,6 +14,23 @@ pub async fn plan_rollout(window: &Window) -> Result<()> {
     Ok(())
 }
 
+/// Plans a rollout that pins these nodes to a version, and waits for its review.
+pub async fn plan_pinned(window: &Window, nodes: &[&str], version: &str) -> Result<()> {
+    for node in nodes {
+        let mark = quoted(&format!("Mark {node}"));
+        window.click(&format!("//*[@role='checkbox' and @aria-label={mark}]")).await?;
+    }
+    window.click_button("In waves…").await?;
+    window.click("//label[normalize-space()='Pin to a version and sync']").await?;
+    window.click("//button[@aria-haspopup='menu' and @aria-label='Version']").await?;
+    let item = format!("//*[@role='menuitemradio'][contains(., {})]", quoted(version));
+    window.click(&item).await?;
+    window.fill("Soak", "0").await?;
+    window.chord(&[CONTROL], ENTER).await?;
+    window.find("//*[@role='region' or self::section][@aria-label='Waves in order']").await?;
+    Ok(())
+}
+
 /// Types the phrase that the review asks for, where it asks for one, and starts.
 pub async fn start_rollout(window: &Window) -> Result<()> {
     let field = "//input[starts-with(@aria-label, 'Type ')]";

@@ -10,7 +10,9 @@ use std::{
 use anyhow::{Context as _, Result};
 use e2e_tests::{
     Between, Changes, Demo, Desktop, Launch, Window,
-    acts::{confirm_step, plan_rollout, sign_with_file, start_conflict, start_rollout},
+    acts::{
+        confirm_step, plan_pinned, plan_rollout, sign_with_file, start_conflict, start_rollout,
+    },
     demo::sealed_job,
     program::program,
     window::{CONTROL, ENTER, quoted},
@@ -112,6 +114,57 @@ async fn a_rollout_is_asked_for_approved_on_another_profile_and_carried_out() ->
     start_rollout(&window).await?;
     window.see("nodes arrived").await?;
     window.find("//*[@aria-label='Convergence certificate']").await?;
+    window.quit().await
+}
+
+/// An agent that runs what is desired.
+const IN_SYNC: &str = "eu-gw-001";
+/// A release of the demo that sorts the rules of the desired one by name and changes nothing else.
+const SORTED: &str = "2.0.1";
+
+#[tokio::test]
+async fn approvals_are_of_the_flips_and_void_when_the_bundle_changes() -> Result<()> {
+    let state = TempDir::new()?;
+    let demo = Demo::start(state.path())?;
+    let (console, _) = demo.person("avery")?;
+    let window = Window::open(Launch { data_dir: Some(&console), ..Launch::default() }).await?;
+    window.see(demo.approved_fleet()?).await?;
+    row_says(&window, DIVERGED, "Diverged").await?;
+
+    plan_pinned(&window, &[IN_SYNC, DIVERGED], SORTED).await?;
+    let flips = "//section[@aria-label='What is answered differently']";
+    let wider = format!("{flips}//section[@aria-label='Lets more through']");
+    window.find(&format!("{wider}//li[contains(., 'by cards.pan.read')]")).await?;
+    window.find(&format!("{wider}//*[contains(., 'asked 214 times')]")).await?;
+
+    window.click_button("Request approval…").await?;
+    let request = state.path().join("request.json").display().to_string();
+    window.fill("Save the request as", &request).await?;
+    window.fill("Passphrase", demo.passphrase()?).await?;
+    window.chord(&[CONTROL], ENTER).await?;
+    window.closed().await?;
+    // What is shown is what is signed for.
+    window.find(&format!("{flips}//*[contains(., 'approvals bind it')]")).await?;
+    for who in ["robin", "sam"] {
+        let (_, key) = demo.person(who)?;
+        window.click_button("Sign…").await?;
+        sign_with_file(&window, &key.display().to_string(), demo.passphrase()?).await?;
+        window.closed().await?;
+    }
+    window.see("Everybody who must consent has consented.").await?;
+
+    // Somebody puts another signed bundle in the place of the one that was signed for.
+    let bundles = demo.fleet_file.with_file_name("bundles");
+    let sorted = bundles.join("payments-2.0.1.signed.json");
+    fs::copy(bundles.join("payments-2.1.0-rc1.signed.json"), &sorted)?;
+    start_rollout(&window).await?;
+    window.see("The dry run finds something else than was signed").await?;
+    for who in ["robin", "sam"] {
+        let void =
+            format!("//ul[@aria-label='Answers that do not count']//li[contains(., '{who}')]");
+        window.find(&format!("{void}[contains(., 'it does not count')]")).await?;
+    }
+    window.find("//button[contains(., 'Start the rollout') and @aria-disabled]").await?;
     window.quit().await
 }
 

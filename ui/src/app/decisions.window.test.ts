@@ -1,7 +1,7 @@
 //! Which requests are answered differently: beside the text in Drift, and in the review of a plan.
 import { describe, expect, it } from 'vitest';
 import { page, userEvent } from 'vitest/browser';
-import type { Api } from '$lib/api/api';
+import type { Api, DryRunView } from '$lib/api/api';
 import { createFake } from '$lib/api/fake';
 import { impactBetween } from '$lib/api/fake/impact';
 import { expectAccessible, openWindow } from './window.kit';
@@ -32,13 +32,13 @@ describe('the tab Decisions of Drift', () => {
     const fake = createFake({ fleet: 'demo' });
     const stopped: string[] = [];
     let finish: () => void = () => undefined;
-    const impact: Api['impact'] = async (_fleet, from, to, soFar) => {
-      const [first, whole] = impactBetween(from, to);
+    const impact: Api['impact'] = async (_fleet, { from, to, reading }, soFar) => {
+      const [first, whole] = impactBetween(from, to, reading);
       soFar(first);
       await new Promise<void>((resolve) => (finish = resolve));
       return whole;
     };
-    await openWindow({ api: { ...fake, impact, stopImpact: (from) => { stopped.push(from.slice(0, 12)); return Promise.resolve(); } }, hash: 'drift?baseline=majority&tab=decisions', theme: 'light' });
+    await openWindow({ api: { ...fake, impact, stopImpact: ({ from }) => { stopped.push(from.slice(0, 12)); return Promise.resolve(); } }, hash: 'drift?baseline=majority&tab=decisions', theme: 'light' });
     await group(new RegExp(V41)).first().click();
     await expect.element(page.getByText('96 of 184 requests asked so far: 3 answers change.')).toBeVisible();
     await expect.element(region('Lets more through').getByRole('listitem')).toHaveTextContent(/3 requests/);
@@ -78,12 +78,33 @@ describe('the review of a plan', () => {
     await apply();
     const card = region('What is answered differently');
     await expect.element(card.getByText('10 of 184 requests are answered differently.')).toBeVisible();
+    await expect.element(card.getByText(/^No dry run was made of this plan yet/)).toBeVisible();
     await expect.element(card.getByRole('region', { name: 'Lets less through' }).getByText('by card.token.reveal').first()).toBeVisible();
     await expectAccessible();
     await card.getByRole('button', { name: /^Change of content/ }).click();
-    await page.getByRole('menuitemradio', { name: /v43-rc1/ }).click();
+    await page.getByRole('menuitemradio', { name: /v43-rc1/ }).first().click();
     await expect.element(card.getByText(/6 of 184 requests could not be evaluated/)).toBeVisible();
     await expectAccessible();
     expect([document.documentElement.scrollWidth, document.documentElement.scrollHeight]).toEqual([1280, 800]);
+  });
+
+  it('says whether the report is the one that approvals bind, and shows that one where it is not', async () => {
+    const fake = createFake({ fleet: 'payments-eu', consent: 'open' });
+    let bound: string | null = null;
+    const told = (found: DryRunView): DryRunView => (bound === null ? found : { ...found, decisions: found.decisions.map((change) => ({ ...change, report: bound })) });
+    const dryRun: Api['dryRun'] = async (plan) => told(await fake.dryRun(plan));
+    const newestDryRun: Api['newestDryRun'] = (plan) => fake.newestDryRun(plan).then((found) => (found === null ? null : told(found)));
+    await openWindow({ api: { ...fake, dryRun, newestDryRun }, fleet: 'payments-eu', hash: 'rollouts?step=new', consent: 'open' });
+    await apply();
+    const card = region('What is answered differently');
+    const again = page.getByRole('region', { name: 'Dry run' }).getByRole('button', { name: /^(Dry run|Ask again)/ });
+    await again.click();
+    await expect.element(card.getByText(/found exactly this report, and approvals bind it/)).toBeVisible();
+    await expectAccessible();
+    bound = 'ab'.repeat(32);
+    await again.click();
+    await expect.element(card.getByText('Approvals bind another report than the one below.')).toBeVisible();
+    await expect.element(card.getByRole('list', { name: 'Answers that change by the report that approvals bind' }).getByText(/by card\.token\.reveal/).first()).toBeVisible();
+    await expectAccessible();
   });
 });

@@ -21,6 +21,7 @@ use crate::{
     list_source::ListSource,
     load::BundleShare,
     packs::PackEngine,
+    recorded::Recording,
 };
 
 /// Port the field's service listens on (R232).
@@ -65,6 +66,8 @@ pub struct AgentConfig {
     pub governance: Option<Governance>,
     /// Where the refused list of the fleet is asked for; nothing means that it is handed in only.
     pub refused_list: Option<ListSource>,
+    /// What is kept of requests, for whoever asks what another version would answer; nothing means nothing.
+    pub recording: Option<Recording>,
 }
 
 /// Whose signatures count for this node.
@@ -113,6 +116,7 @@ impl AgentConfig {
             packs: None,
             governance: None,
             refused_list: None,
+            recording: None,
         }
     }
 
@@ -140,6 +144,13 @@ impl AgentConfig {
             let message =
                 "an agent that answers as the field's service takes no packs: leave one of \
                            the two out"
+                    .to_owned();
+            return Err(AgentError::Setting { message });
+        }
+        if self.recording.is_some() && self.field_compatible {
+            let message =
+                "an agent that answers as the field's service has no API that requests are \
+                           read by: leave one of the two out"
                     .to_owned();
             return Err(AgentError::Setting { message });
         }

@@ -34,6 +34,7 @@ use crate::{
     metrics::{PackMetrics, Traffic},
     packs::{EmbeddedEngine, Told, Trials},
     plans::Plans,
+    recorded::Recorder,
     replay::Replays,
     roots::{BundlePath, Roots},
     rules::Rules,
@@ -58,6 +59,8 @@ pub(crate) struct Core {
     pub(crate) logs: LogRing,
     pub(crate) requests: RequestCounts,
     pub(crate) traffic: Traffic,
+    /// What was asked, sampled and masked.
+    pub(crate) recorded: Recorder,
     pub(crate) pack: PackMetrics,
     pub(crate) alerts: Alerts,
     pub(crate) replays: Replays,
@@ -235,6 +238,7 @@ pub(crate) struct Parts {
 impl Core {
     pub(crate) fn new(config: AgentConfig, parts: Parts) -> Arc<Self> {
         let started_us = config.clock.now().as_microsecond();
+        let recorded = Recorder::new(config.recording.clone(), config.clock.now());
         let book = Book {
             durable: parts.durable,
             history: parts.history,
@@ -255,6 +259,7 @@ impl Core {
             logs: LogRing::default(),
             requests: RequestCounts::default(),
             traffic: Traffic::default(),
+            recorded,
             pack: PackMetrics::default(),
             alerts: Alerts::default(),
             replays: Replays::default(),

@@ -32,8 +32,12 @@ pub(crate) async fn decide(
             NoBundle::Deny => Err(Fault::no_bundle()),
         };
     };
-    let input = json!({ "capability_id": request.capability_id, "context": request.context });
-    decision(ask(core, policy, entrypoint(core)?, input).await?)
+    decision(ask(core, policy, entrypoint(core)?, input_of(request)).await?)
+}
+
+/// A request of the field as Rego sees it.
+pub(crate) fn input_of(request: &Request) -> Value {
+    json!({ "capability_id": request.capability_id, "context": request.context })
 }
 
 /// The modules that answer here; nothing without a bundle.

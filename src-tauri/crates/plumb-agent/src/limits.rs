@@ -75,6 +75,13 @@ pub(crate) const POLL_DELAY_S_MAX: u64 = 86_400;
 /// Longest capability id answered.
 pub(crate) const CAPABILITY_BYTES_MAX: usize = 1_024;
 
+/// Largest request that is recorded, as JSON; a thousand of them are 8 MB.
+pub(crate) const RECORDED_BYTES_MAX: usize = 8 << 10;
+/// Longest text that is recorded: what is longer is no word that a policy compares with, but somebody's.
+pub(crate) const RECORDED_TEXT_MAX: usize = 256;
+/// Members that may be named for masking.
+pub(crate) const MASKED_MAX: usize = 100;
+
 /// Stack of a thread that evaluates: accepted bracket depths need a quarter of it unoptimised.
 pub(crate) const ENGINE_STACK_BYTES: usize = 32 << 20;
 /// Threads that evaluate; more than an agent beside a service is given cores.

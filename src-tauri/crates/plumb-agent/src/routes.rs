@@ -43,7 +43,10 @@ pub(crate) fn router(core: Arc<Core>) -> Router {
     } else {
         let large = DefaultBodyLimit::max(LARGE_BODY_BYTES_MAX);
         let ask = post(documents::ask).layer(large);
-        router = router.merge(v1_reading()).route("/v1/data/{*path}", ask);
+        // Read, but not by everybody: these are the words of those who asked.
+        let private = Router::new().route(path::REQUESTS, get(v1::requests));
+        let private = private.layer(from_fn_with_state(Arc::clone(&core), credential));
+        router = router.merge(v1_reading()).merge(private).route("/v1/data/{*path}", ask);
         mutating = mutating
             .merge(v1_mutating())
             .route("/rules", post(field::refuse_rules))

@@ -10,8 +10,8 @@ use std::{
 
 use jiff::{SignedDuration, Timestamp};
 use plumb_fleet::{
-    Assessment, Caution, Desired, DriftState, NodeId, NodeObservation, NodeReport, SignatureReport,
-    Snapshot, cautions,
+    Assessment, Caution, ContentDigest, Desired, DriftState, NodeId, NodeObservation, NodeReport,
+    SignatureReport, Snapshot, cautions,
 };
 use serde_json::json;
 
@@ -47,13 +47,15 @@ pub enum DetectionRule {
     /// The same version with other content.
     SilentDrift,
     PoisonedDigestSeen,
+    /// Nodes with one content answer one request differently.
+    DecisionsDisagree,
     SourceQuiet,
     /// A fleet that a run of a runbook froze, and that nobody is going to unfreeze.
     FreezeLeftBehind,
 }
 
 impl DetectionRule {
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::PolicyVersionMismatch,
         Self::StaleDigest,
         Self::LoadAge,
@@ -63,6 +65,7 @@ impl DetectionRule {
         Self::SignatureInvalid,
         Self::SilentDrift,
         Self::PoisonedDigestSeen,
+        Self::DecisionsDisagree,
         Self::SourceQuiet,
         Self::FreezeLeftBehind,
     ];
@@ -79,6 +82,7 @@ impl DetectionRule {
             Self::SignatureInvalid => "SignatureInvalid",
             Self::SilentDrift => "SilentDrift",
             Self::PoisonedDigestSeen => "PoisonedDigestSeen",
+            Self::DecisionsDisagree => "DecisionsDisagree",
             Self::SourceQuiet => "SourceQuiet",
             Self::FreezeLeftBehind => "FreezeLeftBehind",
         }
@@ -90,7 +94,10 @@ impl DetectionRule {
             | Self::ReloadFailsOften
             | Self::SignatureInvalid
             | Self::PoisonedDigestSeen => Severity::P0,
-            Self::SilentDrift | Self::SourceQuiet | Self::FreezeLeftBehind => Severity::P1,
+            Self::SilentDrift
+            | Self::DecisionsDisagree
+            | Self::SourceQuiet
+            | Self::FreezeLeftBehind => Severity::P1,
             Self::PolicyVersionMismatch | Self::StaleDigest | Self::LoadAge => Severity::P2,
             Self::ReloadFailed => Severity::P3,
         }
@@ -107,6 +114,7 @@ impl DetectionRule {
             Self::SignatureInvalid => "what nodes run has no valid signature",
             Self::SilentDrift => "nodes run other content under a version that stayed the same",
             Self::PoisonedDigestSeen => "nodes run content that was refused",
+            Self::DecisionsDisagree => "nodes with the same content answer requests differently",
             Self::SourceQuiet => "a source of alerts has gone quiet",
             Self::FreezeLeftBehind => "a freeze was left behind",
         }
@@ -123,6 +131,8 @@ pub struct Sweep<'a> {
     pub earlier: Option<&'a Snapshot>,
     pub assessment: &'a Assessment,
     pub desired: &'a Desired,
+    /// What asking nodes with equal contents the same requests came to, when that was done last.
+    pub disagreements: &'a [Disagreement],
     /// Freezes of the fleet that nobody is going to lift.
     pub freezes: &'a [LeftFreeze],
     /// Who looks: several consoles may watch one fleet, each with pins and reach of its own.
@@ -145,6 +155,19 @@ pub struct LeftFreeze {
     pub why: String,
 }
 
+/// Nodes that run one content, were asked the same requests, and did not answer them alike.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Disagreement {
+    pub content: ContentDigest,
+    /// Those that are in the minority; all of them where there is none.
+    pub nodes: Vec<NodeId>,
+    /// How many nodes with this content were asked.
+    pub asked: usize,
+    /// How many requests are answered differently, and what one of them asks for.
+    pub requests: usize,
+    pub example: String,
+}
+
 /// Nodes by what is wrong and what tells one such thing from another.
 type Found<'a> = BTreeMap<(DetectionRule, Labels), Vec<&'a NodeId>>;
 
@@ -163,7 +186,8 @@ pub fn detect(sweep: &Sweep<'_>) -> Vec<Draft> {
         told_by: Some(sweep.teller.to_owned()),
         ..draft
     };
-    of_nodes.chain(of_freezes).map(told).collect()
+    let of_disagreements = sweep.disagreements.iter().map(|one| disagree(one, fleet));
+    of_nodes.chain(of_disagreements).chain(of_freezes).map(told).collect()
 }
 
 fn of_freeze(fleet: &str, freeze: &LeftFreeze) -> Draft {
@@ -175,6 +199,22 @@ fn of_freeze(fleet: &str, freeze: &LeftFreeze) -> Draft {
          run: plumb runbook resume {run}; or lift it: plumb runbook unfreeze {run}"
     );
     Draft { message, ..draft(DetectionRule::FreezeLeftBehind, fleet, labels.into()) }
+}
+
+/// Nodes that answer differently although their digests agree.
+fn disagree(one: &Disagreement, fleet: &str) -> Draft {
+    let labels = Labels::from([("content".to_owned(), one.content.to_string())]);
+    let nodes: Vec<&NodeId> = one.nodes.iter().collect();
+    let mut draft = of_nodes(DetectionRule::DecisionsDisagree, fleet, labels, &nodes);
+    let Disagreement { asked, requests, example, .. } = one;
+    let _ = write!(
+        draft.message,
+        "; {asked} nodes with this content were asked, and {requests} requests are answered differently, \
+         for example {example}"
+    );
+    draft.details.insert("requests".to_owned(), json!(requests));
+    draft.details.insert("example".to_owned(), json!(example));
+    draft
 }
 
 fn look<'a>(sweep: &Sweep<'a>, node: &'a NodeId, seen: &'a NodeObservation, found: &mut Found<'a>) {

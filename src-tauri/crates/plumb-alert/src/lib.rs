@@ -25,7 +25,9 @@ mod why;
 pub use alert::{Alert, Counts, Draft, Labels, Life, Outcome, Rejection, Severity, State, Status};
 pub use conversion::{ConversionTerms, Converted, Linked, convert};
 pub use dedupe::{Ingested, Spread, ingest, spread};
-pub use detect::{DetectionRule, LeftFreeze, SWEEPS, Sweep, detect, lifted, over, quiet_sources};
+pub use detect::{
+    DetectionRule, Disagreement, LeftFreeze, SWEEPS, Sweep, detect, lifted, over, quiet_sources,
+};
 pub use explain::{Explained, explain};
 pub use ids::{AlertRef, IncidentRef, RefError};
 pub use incident::{

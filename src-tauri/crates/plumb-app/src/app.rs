@@ -37,6 +37,7 @@ use crate::{
     opening::Reopen,
     ports::clock::WallClock,
     runbooks::RunbookRun,
+    tasks::agreement::Agreement,
     topics::{ANNOUNCE_EVERY, Announcer, Topic},
     wishes::known,
 };
@@ -183,6 +184,8 @@ pub(crate) struct FleetState {
     pub reading: tokio::sync::Mutex<()>,
     /// Snapshots are stored one at a time, each over the one before.
     pub storing: tokio::sync::Mutex<()>,
+    /// Whether nodes with equal contents answered alike.
+    pub agreement: Mutex<Agreement>,
     pub sweeping: AtomicBool,
     /// A sweep of this process has finished.
     pub swept: AtomicBool,

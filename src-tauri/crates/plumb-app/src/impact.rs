@@ -3,27 +3,39 @@
 mod compare;
 mod expected;
 mod policy;
+mod recorded;
 pub mod requests;
 mod semantics;
 
-use std::{collections::BTreeSet, sync::OnceLock};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, OnceLock},
+};
 
+use jiff::Timestamp;
 pub use plumb_decide::Reading;
 use plumb_decide::{Case, Entrypoint, FlipReport, case::merged};
-use plumb_fleet::{NodeApi, Version};
+use plumb_fleet::{Capability, ContentDigest, NodeApi, Version, capabilities};
+use plumb_runbook::ReadAs;
 use plumb_worker::{PoolOptions, ProcessLimits, Program, WorkerPool};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    actions::decisions,
     app::App,
     error::{AppError, Code, chain},
     views::impact::{CoverageView, FlipView, ImpactSide, ImpactView, NotEvaluatedView, Requests},
 };
 use compare::compare;
 pub(crate) use expected::{Expected, expected};
-use policy::LocalPolicy;
+use policy::Policy;
+pub use recorded::RequestSource;
 pub use requests::RecordedRequest;
+use semantics::Remote;
+pub(crate) use semantics::asked_of_nodes;
 
+/// Requests that a node is asked in one comparison: a node of the field answers one in about a millisecond.
+const ASKED_OF_A_NODE_MAX: usize = 2_000;
 /// Seed of generated requests unless another is asked for: the same comparison gives the same report.
 pub const SEED: u64 = 1;
 
@@ -34,11 +46,46 @@ pub struct NamedBundle {
     pub bytes: Vec<u8>,
 }
 
+/// One side of a comparison.
+#[derive(Debug, Clone)]
+pub enum Side {
+    Bundle(NamedBundle),
+    /// A node as it runs.
+    Node(AskedNode),
+}
+
+/// A node that is asked itself; [`App::asked_node`] makes one.
+#[derive(Debug, Clone)]
+pub struct AskedNode {
+    label: String,
+    reading: Reading,
+    remote: Remote,
+    /// What it was last seen to run, and the bundle of that, where it is at hand.
+    content: Option<ContentDigest>,
+    runs: Option<NamedBundle>,
+}
+
+impl AskedNode {
+    /// How the node itself reads conditions of first-match rules.
+    pub const fn reading(&self) -> Reading {
+        self.reading
+    }
+}
+
+impl Side {
+    fn label(&self) -> &str {
+        match self {
+            Self::Bundle(bundle) => &bundle.label,
+            Self::Node(asked) => &asked.label,
+        }
+    }
+}
+
 /// What to compare.
 #[derive(Debug, Clone)]
 pub struct ImpactRequest {
-    pub from: NamedBundle,
-    pub to: NamedBundle,
+    pub from: Side,
+    pub to: Side,
     /// Requests beside the generated ones.
     pub requests: Vec<RecordedRequest>,
     /// The rule that is asked of Rego; found where only one of the policies' rules can be meant.
@@ -46,6 +93,14 @@ pub struct ImpactRequest {
     /// How conditions of first-match rules are read.
     pub reading: Reading,
     pub seed: u64,
+}
+
+/// Two contents by their digests, and how they are read; nothing where that is left to the fleet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Looked {
+    pub from: String,
+    pub to: String,
+    pub reading: Option<Reading>,
 }
 
 /// The processes that evaluate policies of others during one comparison, started with the first that
@@ -97,21 +152,41 @@ impl Evaluators {
 
 /// Both sides of a comparison, read, and what they are asked.
 struct Sides {
-    from: LocalPolicy,
-    to: LocalPolicy,
+    from: Policy,
+    to: Policy,
     entrypoint: Entrypoint,
     cases: Vec<Case>,
 }
 
 impl Sides {
     async fn read(evaluators: &Evaluators, request: &ImpactRequest) -> Result<Self, AppError> {
-        let from = LocalPolicy::read(evaluators, &request.from, request.reading).await?;
-        let to = LocalPolicy::read(evaluators, &request.to, request.reading).await?;
+        let from = Policy::of(evaluators, &request.from, request.reading).await?;
+        let to = Policy::of(evaluators, &request.to, request.reading).await?;
         let entrypoint = policy::entrypoint(&from, &to, request.entrypoint.as_deref())?;
-        let mut cases = LocalPolicy::generate(&from, &to, request.seed)?;
+        let mut cases = Policy::generate(&from, &to, request.seed)?;
         let by_time = from.asks_time() || to.asks_time();
         cases.extend(request.requests.iter().map(|request| request.case(by_time)));
-        Ok(Self { from, to, entrypoint, cases: merged(cases) })
+        let mut sides = Self { from, to, entrypoint, cases: merged(cases) };
+        if let Some(now) = sides.from.answers_at().or(sides.to.answers_at()) {
+            sides.ask_now(now).await;
+        }
+        Ok(sides)
+    }
+
+    /// A node answers by its own clock: everything is asked as of now, and what is answered otherwise a few
+    /// minutes earlier or later is left out. Of too many requests those that somebody asked are kept.
+    async fn ask_now(&mut self, now: Timestamp) {
+        let cases = std::mem::take(&mut self.cases);
+        let mut cases = merged(cases.into_iter().map(|case| Case { now, ..case }).collect());
+        cases.sort_by_key(|case| case.origin);
+        cases.truncate(ASKED_OF_A_NODE_MAX);
+        let cases = merged(cases);
+        let before = self.from.steady(&self.entrypoint, &cases, now).await;
+        let after = self.to.steady(&self.entrypoint, &cases, now).await;
+        let steady = before.into_iter().zip(after).map(|(before, after)| before && after);
+        let kept =
+            cases.into_iter().zip(steady).filter_map(|(case, steady)| steady.then_some(case));
+        self.cases = kept.collect();
     }
 }
 
@@ -136,8 +211,8 @@ pub(crate) async fn compared(
     let view = |asked: usize, report: &FlipReport| ImpactView {
         from: side(&request.from, &from),
         to: side(&request.to, &to),
-        entrypoint: from.is_rego().then(|| entrypoint.to_string()),
-        requests: Requests::of(&cases),
+        entrypoint: (from.is_rego() || to.is_rego()).then(|| entrypoint.to_string()),
+        requests: Requests::of(&cases, &request.requests),
         asked: u32::try_from(asked).unwrap_or(u32::MAX),
         seed: request.seed,
         flips: FlipView::all(report),
@@ -148,7 +223,7 @@ pub(crate) async fn compared(
         compare(&*before, &*after, &cases, |asked, so_far| told(&view(asked, so_far))).await;
     let mut view = view(cases.len(), &compared.report);
     view.digest = Some(compared.report.digest().to_string());
-    let covered = |policy: &LocalPolicy, side: usize| {
+    let covered = |policy: &Policy, side: usize| {
         policy.cover(&cases, &compared.held[side]).map(CoverageView::of)
     };
     view.from.coverage = covered(&from, 0);
@@ -156,10 +231,10 @@ pub(crate) async fn compared(
     Ok((view, compared.report))
 }
 
-fn side(bundle: &NamedBundle, policy: &LocalPolicy) -> ImpactSide {
+fn side(side: &Side, policy: &Policy) -> ImpactSide {
     ImpactSide {
-        label: bundle.label.clone(),
-        content: policy.content().to_string(),
+        label: side.label().to_owned(),
+        content: policy.content().map(|content| content.to_string()).unwrap_or_default(),
         format: policy.format().to_owned(),
         coverage: None,
     }
@@ -205,6 +280,31 @@ impl App {
             return Err(AppError::new(Code::NotFound, message, hint));
         };
         read_bundle(version, &path).await
+    }
+
+    /// A node of a fleet, to be asked itself, as it was last seen.
+    pub async fn asked_node(&self, fleet: &str, id: &str) -> Result<AskedNode, AppError> {
+        let (_, loaded) = self.loaded(fleet)?;
+        let node = Arc::clone(loaded.node(id)?);
+        if let Some(reason) = capabilities(node.api).cannot.get(&Capability::Evaluate) {
+            let message = format!("{id} cannot be asked: {reason}");
+            return Err(AppError::new(
+                Code::Invalid,
+                message,
+                "compare the bundles of both versions",
+            ));
+        }
+        let current = self.current(fleet).await?;
+        let seen = current.snapshot.nodes.get(&node.id).and_then(|seen| seen.report.as_ref());
+        let content = seen.and_then(|report| report.content.as_ref()).map(|content| content.value);
+        let runs = match content {
+            Some(content) => decisions::bundle(&current.desired.catalogue, content).await.ok(),
+            None => None,
+        };
+        let (pool, now) = (loaded.pool.clone(), self.wall());
+        let reading = decisions::reading(ReadAs::by(node.api));
+        let remote = Remote { pool, node, now };
+        Ok(AskedNode { label: format!("node {id}"), reading, remote, content, runs })
     }
 
     /// How the fleet's own nodes read conditions: as the field's program does where one of them is of

@@ -111,6 +111,7 @@ impl App {
             current: Mutex::default(),
             reading: tokio::sync::Mutex::default(),
             storing: tokio::sync::Mutex::default(),
+            agreement: Mutex::default(),
             sweeping: AtomicBool::new(false),
             swept: AtomicBool::new(false),
             wake: Notify::new(),

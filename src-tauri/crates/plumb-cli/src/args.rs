@@ -9,8 +9,8 @@ use crate::{
         agent, alerts, approvals, approve, bundle, bundle_status, certificate, chart,
         check_subscription, completion, config, credential, demo, deployments, distribute, doctor,
         drift, evaluate, evidence, fleet, help, hub, impact, incidents, journal, key, logs, man,
-        opa, packs, pin, plan, readiness, refused, resolve_conflict, restart, rollback, roster,
-        run, runbook, runs, status, sync, trust, unpin, verify_bundle, version,
+        opa, packs, pin, plan, readiness, refused, requests, resolve_conflict, restart, rollback,
+        roster, run, runbook, runs, status, sync, trust, unpin, verify_bundle, version,
     },
     exit::Failure,
 };
@@ -218,6 +218,8 @@ pub(crate) enum Policy {
     Evaluate(evaluate::Evaluate),
     /// Requests that two versions answer differently, before anything is activated
     Impact(impact::Impact),
+    /// Requests that were really asked, as agents and the hub recorded them
+    Requests(requests::Requests),
     /// Log lines of agents
     Logs(logs::Logs),
 }

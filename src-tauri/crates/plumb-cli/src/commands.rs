@@ -36,6 +36,7 @@ pub(crate) mod pin;
 pub(crate) mod plan;
 pub(crate) mod readiness;
 pub(crate) mod refused;
+pub(crate) mod requests;
 pub(crate) mod resolve_conflict;
 pub(crate) mod restart;
 pub(crate) mod rollback;
@@ -114,6 +115,7 @@ async fn policy(session: Session<'_>, policy: &Policy) -> Outcome {
         Policy::Config(config) => config.run(session).await,
         Policy::Evaluate(evaluate) => evaluate.run(session).await,
         Policy::Impact(impact) => impact.run(session).await,
+        Policy::Requests(requests) => requests.run(session).await,
         Policy::Logs(logs) => logs.run(session).await,
     }
 }

@@ -260,6 +260,23 @@ pub async fn logs(
     Ok(logs)
 }
 
+/// Requests that an agent sampled as they were asked, masked as it masks them.
+pub async fn recorded_requests(
+    pool: &HttpPool,
+    node: &Node,
+    deadline: Duration,
+    now: &Now,
+) -> Result<v1::RecordedRequests, NodeFailure> {
+    if node.api != NodeApi::Agent {
+        return Err(cannot(node, "show what it was asked"));
+    }
+    let session = Session::open(pool, node, Lane::Warm, deadline, now).await?;
+    let answer = session.get(v1::path::REQUESTS, POLICIES_BYTES_MAX).await?;
+    let mut recorded: v1::RecordedRequests = json(v1::path::REQUESTS, &answer.body)?;
+    recorded.requests.truncate(v1::RECORDED_REQUESTS_MAX);
+    Ok(recorded)
+}
+
 /// What a node decides on test requests, in their order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decisions {

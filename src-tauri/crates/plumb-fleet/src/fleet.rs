@@ -29,6 +29,8 @@ pub const NODES_MAX: usize = 20_000;
 pub const FLEET_FILE_BYTES_MAX: usize = 16 << 20;
 /// Shortest sweep interval: a faster one is load, not knowledge.
 pub const SWEEP_INTERVAL_S_MIN: u32 = 2;
+/// Nodes are there for those who ask them in earnest.
+pub const ASK_NODES_EVERY_S_MIN: u32 = 60;
 
 /// A named set of nodes with one trust policy, checked and with groups expanded.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -163,6 +165,11 @@ pub struct DecisionsEntry {
     /// Rule to ask of Rego, as `data.package.rule`; found by itself where only one is called `allow`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub entrypoint: Option<String>,
+    /// Ask nodes that run the same content the same requests so often, in seconds, and raise an alert where
+    /// their answers differ. Never unless given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 60))]
+    pub ask_nodes_every_s: Option<u32>,
 }
 
 /// Who vouches for sealed evidence beside its signer.
@@ -332,6 +339,11 @@ impl FleetFile {
         }
         if self.deadline_s == 0 {
             return Err(field("deadline_s", "must be at least 1".to_owned()));
+        }
+        let asks = self.decisions.as_ref().and_then(|decisions| decisions.ask_nodes_every_s);
+        if asks.is_some_and(|seconds| seconds < ASK_NODES_EVERY_S_MIN) {
+            let message = format!("must be at least {ASK_NODES_EVERY_S_MIN}");
+            return Err(field("decisions.ask_nodes_every_s", message));
         }
         let mut groups: BTreeMap<String, CommonEntry> = BTreeMap::new();
         for group in self.groups {

@@ -3,7 +3,7 @@
 
 use std::{cmp::Reverse, collections::BTreeMap, fmt};
 
-use plumb_fleet::{ContentDigest, Digest};
+use plumb_fleet::{ContentDigest, Digest, NodeApi, NodeId};
 use serde::{Deserialize, Serialize};
 
 use crate::plan::{Plan, Running};
@@ -11,14 +11,37 @@ use crate::plan::{Plan, Running};
 /// Kinds of flips that are told one by one.
 pub const KINDS_MAX: usize = 8;
 
-/// One content that some nodes exchange for another. Contents tell changes apart; versions are what
-/// people call them.
+/// One content that some nodes exchange for another. Contents and who reads them tell changes apart;
+/// versions are what people call them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ContentChange {
     pub from: Running,
     pub to: Running,
+    /// How these nodes read both; reports from before this was told apart do not say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub read: Option<ReadAs>,
     pub compared: Compared,
+}
+
+/// Which text is right about conditions of first-match rules for a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReadAs {
+    /// The field's manual.
+    Documented,
+    /// What the field's program does.
+    Field,
+}
+
+impl ReadAs {
+    /// How nodes that speak a dialect read rules.
+    pub const fn by(api: NodeApi) -> Self {
+        match api {
+            NodeApi::Reload => Self::Field,
+            NodeApi::Agent | NodeApi::Opa => Self::Documented,
+        }
+    }
 }
 
 /// Whether the two were compared, and what came out.
@@ -94,11 +117,15 @@ impl ContentChange {
     }
 
     fn title(&self) -> String {
-        format!("{} to {}", self.from, self.to)
+        let read = match self.read {
+            Some(ReadAs::Field) => " as the field's service reads them",
+            Some(ReadAs::Documented) | None => "",
+        };
+        format!("{} to {}{read}", self.from, self.to)
     }
 
-    fn contents(&self) -> (Option<ContentDigest>, Option<ContentDigest>) {
-        (self.from.content, self.to.content)
+    fn identity(&self) -> (Option<ContentDigest>, Option<ContentDigest>, Option<ReadAs>) {
+        (self.from.content, self.to.content, self.read)
     }
 }
 
@@ -142,19 +169,20 @@ impl fmt::Display for FlipCounts {
     }
 }
 
-/// The changes of content that a plan makes, those of most nodes first; also those of nodes of which it
-/// is not known what they run.
-pub fn changes(plan: &Plan) -> Vec<(Running, Running)> {
+/// The changes of content that a plan makes, once for each way in which its nodes read them, those of
+/// most nodes first; also those of nodes of which it is not known what they run.
+pub fn changes(plan: &Plan, read: impl Fn(&NodeId) -> ReadAs) -> Vec<(Running, Running, ReadAs)> {
     let mut counts = BTreeMap::<_, (usize, &Running, &Running)>::new();
     for target in plan.targets() {
         let (from, to) = (target.before.content, target.after.content);
         if to.is_some() && from != to {
-            counts.entry((from, to)).or_insert((0, &target.before, &target.after)).0 += 1;
+            let alike = (from, to, read(&target.node));
+            counts.entry(alike).or_insert((0, &target.before, &target.after)).0 += 1;
         }
     }
     let mut all: Vec<_> = counts.into_iter().collect();
-    all.sort_by_key(|(contents, (nodes, ..))| (Reverse(*nodes), *contents));
-    all.into_iter().map(|(_, (_, from, to))| (from.clone(), to.clone())).collect()
+    all.sort_by_key(|(alike, (nodes, ..))| (Reverse(*nodes), *alike));
+    all.into_iter().map(|((_, _, read), (_, from, to))| (from.clone(), to.clone(), read)).collect()
 }
 
 /// SHA-256 of the canonical bytes (RFC 8785); nothing where no content changes.
@@ -168,7 +196,7 @@ pub(crate) fn digest(changes: &[ContentChange]) -> Option<Digest> {
 /// Every change about which the later report says something else, in one line.
 pub(crate) fn differences(before: &[ContentChange], now: &[ContentChange]) -> Vec<String> {
     let of = |all: &[ContentChange], change: &ContentChange| {
-        all.iter().find(|one| one.contents() == change.contents()).map(|one| one.compared.clone())
+        all.iter().find(|one| one.identity() == change.identity()).map(|one| one.compared.clone())
     };
     let mut found = Vec::new();
     for change in now {
@@ -196,7 +224,8 @@ mod tests {
             let content = Some(ContentDigest(Digest::of(text.as_bytes())));
             Running { version: None, content }
         };
-        ContentChange { from: running("old"), to: running("new"), compared }
+        let read = Some(ReadAs::Documented);
+        ContentChange { from: running("old"), to: running("new"), read, compared }
     }
 
     fn flips(wider: u64, report: &str) -> Compared {
@@ -223,5 +252,8 @@ mod tests {
         }
         assert!(differences(&before, &[])[0].ends_with("no such change any more"));
         assert!(differences(&[], &before)[0].ends_with("(before: no such change)"));
+        let field = [ContentChange { read: Some(ReadAs::Field), ..change(flips(2, "a")) }];
+        let told = differences(&before, &field);
+        assert!(told[0].contains("as the field's service reads them"), "another change: {told:?}");
     }
 }

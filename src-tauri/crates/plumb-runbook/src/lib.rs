@@ -31,7 +31,7 @@ pub use approval::{
 };
 pub use back::Branch;
 pub use consent::{Approvals, ConsentTerms, Evidence};
-pub use decisions::{Compared, ContentChange, FlipCounts, FlipKind};
+pub use decisions::{Compared, ContentChange, FlipCounts, FlipKind, ReadAs};
 pub use dry_run::{DryRun, DryRunNode, Precondition, Readiness, VerifyAnswer};
 pub use effect::Effect;
 pub use finding::{Finding, FindingCode, Probe, Severity, bundle_of, findings, findings_around};

@@ -14,8 +14,9 @@ pub use answers::{
     Authentication, BundleStatus, BundlesFound, CheckSeen, Config, ConfigKey, ConfigSetting,
     ConfigValue, Decision, DecisionTotals, Evaluated, Evaluation, Fallback, FoundBundle, FoundPack,
     History, LastKnownGood, LogLevel, LogLine, Logs, Mode, NoBundle, Ordering, Origin, PackRole,
-    Pin, Pinned, Policies, PolicyRef, PolicyStanding, PolicyText, Problem, ReloadRecord, Reloaded,
-    Reloads, Restarted, SignatureCheck, SignatureStatus, SignatureVerdict, Status, Trigger,
+    Pin, Pinned, Policies, PolicyRef, PolicyStanding, PolicyText, Problem, RecordedRequest,
+    RecordedRequests, ReloadRecord, Reloaded, Reloads, Restarted, SignatureCheck, SignatureStatus,
+    SignatureVerdict, Status, Trigger,
 };
 pub use guards::{
     GovernedBy, Guards, LockAnswer, LockHeld, LockRequest, LockState, PlanAccepted, PlanSubmission,
@@ -51,6 +52,9 @@ pub const REQUEST_ID: &str = "x-request-id";
 /// Media type of every error below `/v1` (RFC 9457).
 pub const PROBLEM_JSON: &str = "application/problem+json";
 
+/// Different requests that an agent remembers where it samples them, those not asked for longest forgotten
+/// first.
+pub const RECORDED_REQUESTS_MAX: usize = 1_000;
 /// Test requests in one `evaluate`.
 pub const EVALUATE_REQUESTS_MAX: usize = 1_000;
 /// Lines in one answer of `logs`.
@@ -90,6 +94,8 @@ pub mod path {
     pub const LOCK: &str = "/v1/agent/lock";
     /// `GET` -> `BundlesFound`.
     pub const BUNDLES: &str = "/v1/agent/bundles";
+    /// `GET` -> `RecordedRequests`. Needs the credential that changes need: people ask in these words.
+    pub const REQUESTS: &str = "/v1/agent/requests";
 }
 
 /// Kinds of [`Problem`], as its `type`.
@@ -163,6 +169,7 @@ pub struct Answers {
     pub evaluated: Evaluated,
     pub history: History,
     pub bundles: BundlesFound,
+    pub recorded: RecordedRequests,
     pub refused: RefusedHeld,
     pub roster: RosterHeld,
     pub plan: PlanAccepted,

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, anyhow, ensure};
-use plumb_app::impact::{self, Evaluators, ImpactRequest, NamedBundle, Reading, SEED};
+use plumb_app::impact::{self, Evaluators, ImpactRequest, NamedBundle, Reading, SEED, Side};
 use plumb_bundle::formats::{archive::Members, opa_archive};
 
 use super::{QUESTIONS, RULES, SERIES_MS_MAX, question, source};
@@ -50,8 +50,8 @@ fn request() -> Result<ImpactRequest> {
     });
     let requests = impact::requests::read("requests", &lines.collect::<String>()).map_err(told)?;
     Ok(ImpactRequest {
-        from: bundle("1", 0)?,
-        to: bundle("2", SALT)?,
+        from: Side::Bundle(bundle("1", 0)?),
+        to: Side::Bundle(bundle("2", SALT)?),
         requests,
         entrypoint: Some("data.a.allow".to_owned()),
         reading: Reading::Documented,

@@ -3,13 +3,15 @@
 use std::{
     env,
     path::{Path, PathBuf},
+    process::{Command, Stdio},
     time::Duration,
 };
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use e2e_tests::{
     Demo, Launch, Window,
     acts::{plan_rollout, sign_with_file, start_conflict},
+    program::program,
     window::{CONTROL, ENTER},
 };
 use fantoccini::Locator;
@@ -70,6 +72,7 @@ async fn album(folder: &Path, theme: &str, (width, height): (u32, u32)) -> Resul
     window.click("//*[@role='tab' and normalize-space()='Decisions']").await?;
     window.find("//section[@aria-label='What the requests reached']").await?;
     camera.take(&window, "decisions").await?;
+    harm(&camera, &window, &demo.fleet_file).await?;
     window.press_outside_fields('3').await?;
     window.see("Rollouts").await?;
     camera.take(&window, "rollouts").await?;
@@ -102,6 +105,33 @@ async fn runbooks(camera: &Camera<'_>, window: &Window) -> Result<()> {
     window.click("//button[starts-with(normalize-space(), 'Abort')]").await?;
     window.chord(&[CONTROL], ENTER).await?;
     window.closed().await
+}
+
+/// A release whose text only has its lines moved, on one node: the text beside the decisions.
+async fn harm(camera: &Camera<'_>, window: &Window, fleet_file: &Path) -> Result<()> {
+    let data = TempDir::new()?;
+    let mut pin = Command::new(program("PLUMB_BIN", "plumb")?);
+    pin.arg("--data-dir").arg(data.path()).arg("--fleet-file").arg(fleet_file).args([
+        "policy",
+        "pin",
+        "--version",
+        "2.0.1",
+        "--sync",
+        "--node",
+        "eu-ledger-001",
+        "--yes",
+    ]);
+    let pinned = pin.stdout(Stdio::null()).status().context("pinning one node")?;
+    ensure!(pinned.success(), "the node was not brought to 2.0.1: {pinned}");
+    window.click("//button[contains(., '2.0.1') and contains(., '1 node')]").await?;
+    window.click("//*[@role='tab' and normalize-space()='Text']").await?;
+    window.click("//*[@role='option'][contains(., 'cards.pan.read')]").await?;
+    camera.take(window, "harm-text").await?;
+    window.click("//*[@role='tab' and normalize-space()='Decisions']").await?;
+    window.find("//section[@aria-label='What the requests reached']").await?;
+    // Looking for it brings it into view, and the verdict stands first.
+    window.find("//*[@role='status'][contains(., 'answered differently')]").await?;
+    camera.take(window, "harm-decisions").await
 }
 
 /// A rollout that others must consent to, on the profiles of those who ask and approve.

@@ -1,5 +1,5 @@
 //! What the Rollouts screen says of a run, without drawing it.
-import type { PlanTarget, RunCheckVerdict, RunNode, RunNodeState, RunView, RunWave, RunWaveState } from '$lib/api/api';
+import type { ContentChangeView, DryRunView, PlanTarget, ReadingView, RunCheckVerdict, RunNode, RunNodeState, RunView, RunWave, RunWaveState } from '$lib/api/api';
 import { count, plural } from '$lib/domain/words.logic';
 
 interface Look {
@@ -122,6 +122,8 @@ export function changes(targets: readonly PlanTarget[]): Change[] {
 
 export interface Exchange {
   key: string;
+  /** How the nodes that make it read conditions. */
+  reading: ReadingView;
   from: string;
   fromContent: string;
   to: string;
@@ -129,16 +131,33 @@ export interface Exchange {
   nodes: number;
 }
 
-/** Contents that are exchanged for others, where both are known; most nodes first. */
+/** Contents that are exchanged for others, where both are known, once for each way to read them; most nodes first. */
 export function exchanges(targets: readonly PlanTarget[]): Exchange[] {
   const found = new Map<string, Exchange>();
-  for (const { from, fromContent, to, toContent, nodes } of changes(targets)) {
-    if (fromContent === null || toContent === null || fromContent === toContent) continue;
-    const key = `${fromContent} ${toContent}`;
-    const known = found.get(key);
-    found.set(key, known ? { ...known, nodes: known.nodes + nodes } : { key, from, fromContent, to, toContent, nodes });
+  for (const reading of ['documented', 'field'] as const) {
+    for (const { from, fromContent, to, toContent, nodes } of changes(targets.filter((target) => target.reading === reading))) {
+      if (fromContent === null || toContent === null || fromContent === toContent) continue;
+      const key = `${fromContent} ${toContent} ${reading}`;
+      const known = found.get(key);
+      found.set(key, known ? { ...known, nodes: known.nodes + nodes } : { key, reading, from, fromContent, to, toContent, nodes });
+    }
   }
   return [...found.values()].sort((a, b) => b.nodes - a.nodes);
+}
+
+/** What the newest dry run found of an exchange: what an approval binds. */
+export const boundChange = (report: DryRunView | null, { fromContent, toContent, reading }: Exchange): ContentChangeView | null =>
+  report?.decisions.find((one) => one.from_content === fromContent && one.to_content === toContent && (one.reading === null || one.reading === reading)) ?? null;
+
+/**
+ * How the report of now stands to the one that approvals bind: `none` bound yet, still `asking`, the `same`, or an `other` one.
+ * A comparison that could not be made now or then is never the same.
+ */
+export function boundState(report: DryRunView | null, found: ContentChangeView | null, now: string | null): 'none' | 'asking' | 'same' | 'other' {
+  if (report === null) return 'none';
+  if (found?.report == null) return 'other';
+  if (now === null) return 'asking';
+  return found.report === now ? 'same' : 'other';
 }
 
 /** The ways back and how many nodes have each; most nodes first. */

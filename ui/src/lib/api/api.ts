@@ -22,6 +22,7 @@ import type {
   FleetView,
   HistoryView,
   ImpactView,
+  ReadingView,
   ImportFormat,
   InboxView,
   IncidentAct,
@@ -78,6 +79,13 @@ export type * from './bindings';
 export type HistoryChart = 'timeline' | 'raster' | 'reloads' | 'age';
 export type Chart = 'versions' | 'reloads';
 
+/** Two contents by digest, and how their conditions are read; null where that is left to the fleet. */
+export interface ComparedContents {
+  from: string;
+  to: string;
+  reading: ReadingView | null;
+}
+
 export interface Api {
   shell(): Promise<ShellView>;
   openFleet(name: string): Promise<ShellView>;
@@ -95,8 +103,8 @@ export interface Api {
    * Which requests another content answers differently; both bundles have to be at hand. `soFar` hears what is known while it goes on.
    * Another question, or [`stopImpact`], ends it.
    */
-  impact(fleet: string, from: string, to: string, soFar: (view: ImpactView) => void): Promise<ImpactView>;
-  stopImpact(from: string, to: string): Promise<void>;
+  impact(fleet: string, compared: ComparedContents, soFar: (view: ImpactView) => void): Promise<ImpactView>;
+  stopImpact(compared: ComparedContents): Promise<void>;
   /** What nodes can be brought to, with the signed bundle that holds it. */
   bundleChoices(fleet: string): Promise<BundleChoice[]>;
   preparePlan(fleet: string, request: ActionRequest): Promise<PlanView>;

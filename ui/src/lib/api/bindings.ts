@@ -501,7 +501,11 @@ kinds: Array<string>,
 /**
  * SHA-256 of the whole report; none where they were not compared.
  */
-report: string | null, from_version: string | null, to_version: string | null, 
+report: string | null, from_content: string | null, to_content: string | null, 
+/**
+ * How the nodes that make this change read conditions; none in old reports.
+ */
+reading: ReadingView | null, from_version: string | null, to_version: string | null, 
 /**
  * Why they were not compared.
  */
@@ -1482,6 +1486,10 @@ night: NightView | null, };
 
 export type PlanTarget = { node: string, state: DriftStateView, from_version: string | null, from_content: string | null, to_version: string | null, to_content: string | null, 
 /**
+ * How it reads conditions of first-match rules.
+ */
+reading: ReadingView, 
+/**
  * Effects in order, one sentence each.
  */
 effects: Array<string>, 
@@ -1616,6 +1624,11 @@ source: string | null,
  * Why it is not ready.
  */
 problem: string | null, };
+
+/**
+ * How conditions of first-match rules are read.
+ */
+export type ReadingView = "documented" | "field";
 
 /**
  * A runbook made of what was done.
@@ -1764,7 +1777,12 @@ export type RequestFileView = { request: ApprovalRequestView, roles: Array<strin
 /**
  * How many requests were asked, by where they come from.
  */
-export type Requests = { recorded: number, given: number, generated: number, };
+export type Requests = { recorded: number, given: number, generated: number, 
+/**
+ * Of the recorded and given ones: those that something was taken out of before they were kept, so that
+ * what was really asked may be answered otherwise.
+ */
+masked: number, };
 
 /**
  * What retention would remove.

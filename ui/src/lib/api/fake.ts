@@ -119,7 +119,7 @@ export function createFake(options: FakeOptions): Api {
     drift: (fleet, baseline, group) => ask(fleet, (found) => driftView(found, baseline, group)),
     moments: (fleet, part) => ask(fleet, (found) => momentsView(found, part)),
     policyTextDiff: (fleet, from, to, policy) => ask(fleet, () => textDiff(from, to, policy)),
-    impact: (fleet, from, to, soFar) => ask(fleet, () => impactBetween(from, to)).then(async ([first, whole]) => {
+    impact: (fleet, { from, to, reading }, soFar) => ask(fleet, () => impactBetween(from, to, reading)).then(async ([first, whole]) => {
       if (options.impactMs !== undefined) {
         soFar(first);
         await new Promise((resolve) => setTimeout(resolve, options.impactMs));

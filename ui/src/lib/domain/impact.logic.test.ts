@@ -5,7 +5,7 @@ import { coverageWords, flipGroups, originWords, outcomeWords, readable, verdict
 const outcome = (effect: string, value: string | null = null): OutcomeView => ({ effect, reason: null, rule: null, value });
 const flip = (change: string, requests: number): FlipView => ({ change, before: outcome('deny'), after: outcome('allow'), requests, weight: requests, example: '{"a":1}', example_at: '2026-01-01T00:00:00Z' });
 const side = { label: 'v1', content: '', format: 'rego', coverage: null };
-const view = (given: Partial<ImpactView>): ImpactView => ({ from: side, to: side, entrypoint: null, requests: { generated: 180, recorded: 4, given: 0 }, asked: 184, seed: 1, flips: [], not_evaluated: [], digest: 'abc', ...given });
+const view = (given: Partial<ImpactView>): ImpactView => ({ from: side, to: side, entrypoint: null, requests: { generated: 180, recorded: 4, given: 0, masked: 0 }, asked: 184, seed: 1, flips: [], not_evaluated: [], digest: 'abc', ...given });
 const missed = { before: null, after: 'too deep', requests: 2, example: '{}' };
 
 describe('flips', () => {

@@ -45,10 +45,11 @@ export const asked = (view: ImpactView): number => view.requests.recorded + view
 export const flipped = (view: ImpactView): number => view.flips.reduce((sum, flip) => sum + flip.requests, 0);
 export const unanswered = (view: ImpactView): number => view.not_evaluated.reduce((sum, group) => sum + group.requests, 0);
 
-/** Where requests come from: `172 generated, 12 recorded`. */
+/** Where requests come from: `172 generated, 12 recorded`; what was masked may really have been answered otherwise. */
 export function originWords(view: ImpactView): string {
-  const { generated, recorded, given } = view.requests;
-  return ([[generated, 'generated'], [recorded, 'recorded'], [given, 'given']] as const).filter(([amount]) => amount > 0).map(([amount, word]) => `${count(amount)} ${word}`).join(', ');
+  const { generated, recorded, given, masked } = view.requests;
+  const partly = masked === 0 ? '' : ` (${count(masked)} of them masked when they were recorded)`;
+  return ([[generated, 'generated'], [recorded, 'recorded'], [given, 'given']] as const).filter(([amount]) => amount > 0).map(([amount, word]) => `${count(amount)} ${word}`).join(', ') + partly;
 }
 
 /** What came of it, in a sentence; what is still being asked says so. */

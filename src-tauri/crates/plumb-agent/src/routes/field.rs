@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     core::{Answering, Core, InForce, RequestCounts},
-    decisions::{count, decide},
+    decisions::{count, decide, input_of},
     limits::CAPABILITY_BYTES_MAX,
     load::{Loaded, Policies},
     metrics::{self, CheckSeen, PackOrigin, seconds_between},
@@ -337,6 +337,7 @@ pub(super) async fn evaluate(
         return Err(Fault::bad_request(text));
     }
     let request = Request::new(body.capability_id).with_context(Value::Object(body.context));
+    core.recorded.record(core.now(), || input_of(&request));
     let answering = core.answering();
     let decision = decide(&core, &answering, &request).await;
     let policy_version = version_of(answering.in_force());

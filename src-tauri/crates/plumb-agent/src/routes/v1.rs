@@ -13,8 +13,8 @@ use plumb_wire::v1::{
     BundleStatus, BundlesFound, CheckSeen, Config, ConfigChange, ConfigKey, ConfigSetting,
     ConfigValue, Decision, DecisionTotals, EVALUATE_REQUESTS_MAX, EvaluateCase, EvaluateRequest,
     Evaluated, Evaluation, GovernedBy, Guards, HISTORY_ENTRIES_MAX, History, HistoryQuery, Logs,
-    LogsQuery, Mode, Ordering, Origin, PinRequest, Pinned, PolicyRef, PolicyStanding, Reloaded,
-    Restarted, RollbackRequest, Status, StatusQuery, SyncRequest,
+    LogsQuery, Mode, Ordering, Origin, PinRequest, Pinned, PolicyRef, PolicyStanding,
+    RecordedRequests, Reloaded, Restarted, RollbackRequest, Status, StatusQuery, SyncRequest,
 };
 use plumb_wire::v1::{LogLevel, Policies, PolicyText};
 use serde_json::Value;
@@ -204,6 +204,11 @@ fn settings(core: &Core) -> Config {
         ConfigSetting { key: key.name().to_owned(), value, default, description }
     };
     Config { settings: ConfigKey::ALL.into_iter().map(setting).collect() }
+}
+
+/// `GET requests`.
+pub(super) async fn requests(State(core): State<Arc<Core>>) -> Json<RecordedRequests> {
+    Json(core.recorded.read())
 }
 
 /// `PUT config`.

@@ -16,5 +16,6 @@ mod metrics;
 mod own_api;
 mod packs;
 mod plans;
+mod recorded;
 mod sidecar;
 mod world;

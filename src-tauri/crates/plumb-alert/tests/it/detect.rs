@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use plumb_alert::{
-    Alert, DetectionRule, Draft, ExpectedSource, LeftFreeze, RoutingPolicy, Severity, Sweep,
-    detect, lifted, over, quiet_sources,
+    Alert, DetectionRule, Disagreement, Draft, ExpectedSource, LeftFreeze, RoutingPolicy, Severity,
+    Sweep, detect, lifted, over, quiet_sources,
 };
 use plumb_fleet::{NodeApi, NodeReport, ReloadEntry, SignatureReport};
 use plumb_testkit::{
@@ -21,6 +21,7 @@ fn sweep<'a>(world: &'a World, earlier: Option<&'a World>) -> Sweep<'a> {
         earlier: earlier.map(|earlier| &earlier.snapshot),
         assessment: &world.assessment,
         desired: &world.desired,
+        disagreements: &[],
         freezes: &[],
         teller: "mira@laptop",
         now: world.now,
@@ -300,6 +301,34 @@ fn a_quiet_source_is_an_alert_until_it_talks() {
     {
         assert!(RoutingPolicy::from_yaml(bad).is_err(), "{bad}");
     }
+}
+
+#[test]
+fn nodes_with_one_content_that_answer_differently_are_told_until_they_agree() {
+    let world = fleet().runs("gw-1", NodeApi::Agent, "2026.11.3", "new").runs(
+        "gw-2",
+        NodeApi::Agent,
+        "2026.11.3",
+        "new",
+    );
+    let found = [Disagreement {
+        content: content("new"),
+        nodes: vec![node_id("gw-2")],
+        asked: 2,
+        requests: 3,
+        example: "db.read".to_owned(),
+    }];
+    let disagreeing = Sweep { disagreements: &found, ..sweep(&world, None) };
+    let told = detect(&disagreeing);
+    assert_eq!(told.len(), 1, "{told:?}");
+    told[0].check(None).expect("our own alerts are acceptable");
+    assert_eq!(
+        (told[0].kind.as_str(), told[0].severity.to_string().as_str()),
+        ("DecisionsDisagree", "P1")
+    );
+    assert!(told[0].message.contains("1 node of fleet payments-eu: gw-2; 2 nodes"), "{told:?}");
+    let agreeing = detect(&sweep(&world, None));
+    assert!(over(&told, &agreeing)[0].resolved, "it is over once they agree");
 }
 
 #[test]

@@ -4,15 +4,22 @@
 use std::{collections::BTreeMap, sync::PoisonError};
 
 use plumb_decide::{Change, FlipReport, Outcome};
-use plumb_fleet::{Catalogue, ContentDigest, Digest, FleetId, fleet::DecisionsEntry};
-use plumb_runbook::{Compared, ContentChange, FlipCounts, FlipKind, Plan, Running, decisions};
+use plumb_fleet::{
+    BundleDigest, Catalogue, ContentDigest, Digest, FleetId, NodeApi, NodeId, fleet::DecisionsEntry,
+};
+use plumb_runbook::{
+    Compared, ContentChange, FlipCounts, FlipKind, Plan, ReadAs, Running, decisions,
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     actions::files::read_text,
     app::App,
     error::{AppError, Code},
-    impact::{self, Evaluators, Expected, ImpactRequest, NamedBundle, Reading, RecordedRequest},
+    impact::{
+        self, Evaluators, Expected, ImpactRequest, Looked, NamedBundle, Reading, RecordedRequest,
+        Side,
+    },
     views::impact::ImpactView,
 };
 
@@ -21,12 +28,15 @@ const CHANGES_MAX: usize = 8;
 /// Comparisons that are remembered.
 const REMEMBERED_MAX: usize = 64;
 
+/// Two contents, how they are read, and the digest of what both were asked.
+type Asked = (ContentDigest, ContentDigest, ReadAs, Digest);
+
 /// What comparisons came to, by what was asked of which contents: the same question has the same answer.
 #[derive(Debug, Default)]
-pub(crate) struct Comparisons(BTreeMap<(ContentDigest, ContentDigest, Digest), Compared>);
+pub(crate) struct Comparisons(BTreeMap<Asked, Compared>);
 
 impl Comparisons {
-    fn keep(&mut self, asked: (ContentDigest, ContentDigest, Digest), compared: Compared) {
+    fn keep(&mut self, asked: Asked, compared: Compared) {
         if self.0.len() >= REMEMBERED_MAX {
             self.0.pop_first();
         }
@@ -36,22 +46,21 @@ impl Comparisons {
 
 /// The comparison that somebody looks at, by its contents, and what ends it: one at a time.
 #[derive(Debug, Default)]
-pub(crate) struct Looking(Option<(String, String, CancellationToken)>);
+pub(crate) struct Looking(Option<(Looked, CancellationToken)>);
 
 impl Looking {
     /// Ends the comparison that was looked at, and gives what ends this one.
-    fn at(&mut self, from: &str, to: &str, parent: &CancellationToken) -> CancellationToken {
+    fn at(&mut self, looked: &Looked, parent: &CancellationToken) -> CancellationToken {
         let ends = parent.child_token();
-        let next = (from.to_owned(), to.to_owned(), ends.clone());
-        if let Some((_, _, before)) = self.0.replace(next) {
+        if let Some((_, before)) = self.0.replace((looked.clone(), ends.clone())) {
             before.cancel();
         }
         ends
     }
 
     /// Ends the comparison of two contents, where that is the one that goes on.
-    fn stop(&mut self, from: &str, to: &str) {
-        if let Some((_, _, ends)) = self.0.take_if(|one| one.0 == from && one.1 == to) {
+    fn stop(&mut self, looked: &Looked) {
+        if let Some((_, ends)) = self.0.take_if(|(one, _)| one == looked) {
             ends.cancel();
         }
     }
@@ -61,19 +70,18 @@ impl Looking {
 struct Questions {
     requests: Vec<RecordedRequest>,
     entrypoint: Option<String>,
-    reading: Reading,
     /// Of everything above.
     digest: Digest,
 }
 
 impl Questions {
-    fn about(&self, from: NamedBundle, to: NamedBundle) -> ImpactRequest {
+    fn about(&self, from: NamedBundle, to: NamedBundle, reading: Reading) -> ImpactRequest {
         ImpactRequest {
-            from,
-            to,
+            from: Side::Bundle(from),
+            to: Side::Bundle(to),
             requests: self.requests.clone(),
             entrypoint: self.entrypoint.clone(),
-            reading: self.reading,
+            reading,
             seed: impact::SEED,
         }
     }
@@ -87,7 +95,7 @@ impl App {
         plan: &Plan,
         catalogue: &Catalogue,
     ) -> Vec<ContentChange> {
-        let changes = decisions::changes(plan);
+        let changes = decisions::changes(plan, |node| self.reads(&plan.fleet, node));
         if changes.is_empty() {
             return Vec::new();
         }
@@ -95,23 +103,35 @@ impl App {
             Ok(questions) => questions,
             Err(error) => {
                 let compared = Compared::No { reason: error.message };
-                let untold = |(from, to)| ContentChange { from, to, compared: compared.clone() };
+                let untold = |(from, to, read)| {
+                    let (read, compared) = (Some(read), compared.clone());
+                    ContentChange { from, to, read, compared }
+                };
                 return changes.into_iter().map(untold).collect();
             }
         };
         let evaluators = self.evaluators();
         let mut found = Vec::new();
-        for (number, (from, to)) in changes.into_iter().enumerate() {
+        for (number, (from, to, read)) in changes.into_iter().enumerate() {
             let compared = if number < CHANGES_MAX {
-                self.compared(&evaluators, catalogue, (&from, &to), &questions).await
+                self.compared(&evaluators, catalogue, (&from, &to, read), &questions).await
             } else {
                 let reason = format!("only the {CHANGES_MAX} changes of most nodes are");
                 Compared::No { reason }
             };
-            found.push(ContentChange { from, to, compared });
+            found.push(ContentChange { from, to, read: Some(read), compared });
         }
         evaluators.close().await;
         found
+    }
+
+    /// How a node of a fleet reads rules; one that is gone from the fleet file as documented.
+    fn reads(&self, fleet: &FleetId, node: &NodeId) -> ReadAs {
+        let api = self.loaded(fleet.as_str()).ok().and_then(|(_, loaded)| {
+            let node = loaded.fleet.nodes.get(node)?;
+            Some(node.api)
+        });
+        ReadAs::by(api.unwrap_or(NodeApi::Agent))
     }
 
     /// What a node must answer once it exchanged a content for another, as of now.
@@ -130,7 +150,7 @@ impl App {
             None => after.clone(),
         };
         let questions = self.questions(fleet.as_str()).await?;
-        let request = ImpactRequest { reading, ..questions.about(before, after) };
+        let request = questions.about(before, after, reading);
         let evaluators = self.evaluators();
         let expected = impact::expected(&evaluators, &request, self.now()).await;
         evaluators.close().await;
@@ -142,10 +162,14 @@ impl App {
     pub async fn impact_of(
         &self,
         fleet: &str,
-        (from, to): (&str, &str),
+        looked: &Looked,
         told: impl FnMut(&ImpactView) + Send,
     ) -> Result<ImpactView, AppError> {
-        let ended = self.looking().at(from, to, &self.0.cancel);
+        let ended = self.looking().at(looked, &self.0.cancel);
+        let reading = match looked.reading {
+            Some(reading) => reading,
+            None => self.reading_of(fleet)?,
+        };
         let current = self.current(fleet).await?;
         let questions = self.questions(fleet).await?;
         let read = async |content: &str| {
@@ -154,8 +178,8 @@ impl App {
             })?;
             bundle(&current.desired.catalogue, content).await
         };
-        let (from, to) = (read(from).await?, read(to).await?);
-        let request = questions.about(from, to);
+        let (from, to) = (read(&looked.from).await?, read(&looked.to).await?);
+        let request = questions.about(from, to, reading);
         let evaluators = self.evaluators();
         let view = tokio::select! {
             view = Box::pin(impact::impact(&evaluators, &request, told)) => view,
@@ -169,8 +193,8 @@ impl App {
     }
 
     /// Ends the comparison of two contents, where that is the one that goes on.
-    pub fn stop_looking(&self, from: &str, to: &str) {
-        self.looking().stop(from, to);
+    pub fn stop_looking(&self, looked: &Looked) {
+        self.looking().stop(looked);
     }
 
     fn looking(&self) -> std::sync::MutexGuard<'_, Looking> {
@@ -185,19 +209,21 @@ impl App {
         &self,
         evaluators: &Evaluators,
         catalogue: &Catalogue,
-        (from, to): (&Running, &Running),
+        (from, to, read): (&Running, &Running, ReadAs),
         questions: &Questions,
     ) -> Compared {
         let (Some(before), Some(after)) = (from.content, to.content) else {
             return Compared::No { reason: "it is not known what runs".to_owned() };
         };
-        let asked = (before, after, questions.digest);
-        if let Some(known) = self.comparisons().0.get(&asked) {
-            return known.clone();
-        }
+        let asked = (before, after, read, questions.digest);
         let compared = async {
+            // Read each time: what is remembered is of bundles that are still there.
             let (from, to) = (bundle(catalogue, before).await?, bundle(catalogue, after).await?);
-            let request = questions.about(from, to);
+            let known = self.comparisons().0.get(&asked).cloned();
+            if let Some(known) = known {
+                return Ok(known);
+            }
+            let request = questions.about(from, to, reading(read));
             let (view, report) = Box::pin(impact::compared(evaluators, &request, |_| {})).await?;
             told(&view, &report, (before, after))
         };
@@ -229,21 +255,30 @@ impl App {
 
     async fn questions(&self, fleet: &str) -> Result<Questions, AppError> {
         let (state, loaded) = self.loaded(fleet)?;
-        let DecisionsEntry { requests, entrypoint } = loaded.fleet.decisions.clone();
+        let DecisionsEntry { requests, entrypoint, .. } = loaded.fleet.decisions.clone();
         let (mut text, mut read) = (String::new(), Vec::new());
         if let Some(name) = requests {
             let path = state.file.parent().map_or_else(|| name.clone().into(), |at| at.join(&name));
             text = read_text(path, impact::requests::BYTES_MAX).await?;
             read = impact::requests::read(&name, &text)?;
         }
-        let reading = self.reading_of(fleet)?;
-        let asked = format!("{reading:?}\n{}\n{text}", entrypoint.as_deref().unwrap_or_default());
-        Ok(Questions { requests: read, entrypoint, reading, digest: Digest::of(asked.as_bytes()) })
+        let asked = format!("{}\n{text}", entrypoint.as_deref().unwrap_or_default());
+        Ok(Questions { requests: read, entrypoint, digest: Digest::of(asked.as_bytes()) })
+    }
+}
+
+pub(crate) const fn reading(read: ReadAs) -> Reading {
+    match read {
+        ReadAs::Documented => Reading::Documented,
+        ReadAs::Field => Reading::Field,
     }
 }
 
 /// The bundle with a content, from the files of the fleet.
-async fn bundle(catalogue: &Catalogue, content: ContentDigest) -> Result<NamedBundle, AppError> {
+pub(crate) async fn bundle(
+    catalogue: &Catalogue,
+    content: ContentDigest,
+) -> Result<NamedBundle, AppError> {
     let entries = catalogue.entries.iter().filter(|entry| entry.content == content);
     let at_hand = entries.filter_map(|entry| entry.local_path.as_ref().map(|path| (entry, path)));
     let Some((entry, path)) = at_hand.min_by_key(|(entry, _)| entry.digest) else {
@@ -251,7 +286,12 @@ async fn bundle(catalogue: &Catalogue, content: ContentDigest) -> Result<NamedBu
         let hint = "put the signed bundle where the fleet file looks for bundles";
         return Err(AppError::new(Code::NotFound, message, hint));
     };
-    impact::read_bundle(entry.version.as_str(), path).await
+    let bundle = impact::read_bundle(entry.version.as_str(), path).await?;
+    if BundleDigest(Digest::of(&bundle.bytes)) != entry.digest {
+        let message = format!("the file of version {} is another bundle now", bundle.label);
+        return Err(AppError::new(Code::Outdated, message, "sweep, and compare again"));
+    }
+    Ok(bundle)
 }
 
 /// What a comparison came to, if it was one of these two contents.
@@ -307,14 +347,21 @@ mod tests {
     #[test]
     fn one_comparison_is_looked_at_and_only_that_is_ended() {
         let (app, mut looking) = (CancellationToken::new(), Looking::default());
-        let first = looking.at("a", "b", &app);
-        let second = looking.at("b", "c", &app);
+        let looked = |from: &str, to: &str, reading| Looked {
+            from: from.to_owned(),
+            to: to.to_owned(),
+            reading,
+        };
+        let (ab, bc) = (looked("a", "b", None), looked("b", "c", None));
+        let first = looking.at(&ab, &app);
+        let second = looking.at(&bc, &app);
         assert!(first.is_cancelled() && !second.is_cancelled(), "somebody looks at the second now");
-        looking.stop("a", "b");
-        assert!(!second.is_cancelled(), "that one is over");
-        looking.stop("b", "c");
+        looking.stop(&ab);
+        looking.stop(&looked("b", "c", Some(Reading::Field)));
+        assert!(!second.is_cancelled(), "those are over");
+        looking.stop(&bc);
         assert!(second.is_cancelled());
-        let third = looking.at("b", "c", &app);
+        let third = looking.at(&bc, &app);
         app.cancel();
         assert!(third.is_cancelled(), "the program closes");
     }

@@ -27,9 +27,9 @@ use crate::{
 /// Requests in one comparison: a node of the field answers one at a time, in about a millisecond.
 pub const REQUESTS_MAX: usize = 200;
 /// Nodes asked at the same time.
-const NODES_AT_ONCE: usize = 32;
+pub(crate) const NODES_AT_ONCE: usize = 32;
 /// How long one node may take for all requests.
-const DEADLINE: Duration = Duration::from_secs(20);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
 /// A capability for which nobody writes a policy: what nodes say where none matches.
 const UNMATCHED: &str = "plumbline.test.unmatched";
 
@@ -98,7 +98,10 @@ impl App {
 
     /// One request for each policy of any content known for the fleet, with the classification its
     /// conditions name, and one that no policy is for.
-    async fn built_in_requests(&self, fleet: &str) -> Result<Vec<TestRequest>, AppError> {
+    pub(crate) async fn built_in_requests(
+        &self,
+        fleet: &str,
+    ) -> Result<Vec<TestRequest>, AppError> {
         let current = self.current(fleet).await?;
         let assessment = current.assess(self.now());
         let contents: BTreeSet<ContentDigest> = assessment

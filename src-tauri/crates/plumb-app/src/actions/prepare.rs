@@ -10,12 +10,12 @@ use plumb_clients::{
     Attempt, HttpPool, Now, Operation, Outcome, hub::HubError, operations::curl, perform,
 };
 use plumb_fleet::{
-    Assessment, BundleDigest, Capability, DriftState, Fleet, FleetId, Node, NodeId, Version,
-    capabilities, filter::Filter,
+    Assessment, BundleDigest, Capability, DriftState, Fleet, FleetId, Node, NodeApi, NodeId,
+    Version, capabilities, filter::Filter,
 };
 use plumb_journal::{NodePhase, fold};
 use plumb_runbook::{
-    Action, Effect, Finding, NodePlan, PinChange, Plan, Probe, Rung, Severity, blast_lines,
+    Action, Effect, Finding, NodePlan, PinChange, Plan, Probe, ReadAs, Rung, Severity, blast_lines,
     findings_around, plan, roll_out, rung,
 };
 
@@ -31,9 +31,12 @@ use crate::{
     ids::run_id,
     ports::hub::FleetHub,
     queries::{fleet::subject, rollouts::of_plan},
-    views::plan::{
-        ActionKind, ActionRequest, BlastRadius, ConfirmationView, FindingView, LeftOut,
-        NodeSelection, PlanTarget, PlanView, SeverityView,
+    views::{
+        impact::ReadingView,
+        plan::{
+            ActionKind, ActionRequest, BlastRadius, ConfirmationView, FindingView, LeftOut,
+            NodeSelection, PlanTarget, PlanView, SeverityView,
+        },
     },
 };
 
@@ -413,7 +416,7 @@ pub(crate) fn plan_view(
     let plan = &prepared.plan;
     let fatal = prepared.findings.iter().any(|finding| finding.severity == Severity::Fatal);
     let targets: Vec<PlanTarget> =
-        plan.targets().map(|target| plan_target(target, assessment)).collect();
+        plan.targets().map(|target| plan_target(target, &current.fleet, assessment)).collect();
     PlanView {
         hash: plan.hash().to_string(),
         title: plan.action.title(),
@@ -466,9 +469,10 @@ fn pin_lines(plan: &Plan) -> Vec<String> {
     desired.chain(plan.pins.iter().flat_map(PinChange::lines)).collect()
 }
 
-fn plan_target(target: &NodePlan, assessment: &Assessment) -> PlanTarget {
+fn plan_target(target: &NodePlan, fleet: &Fleet, assessment: &Assessment) -> PlanTarget {
     let state =
         assessment.nodes.get(&target.node).map_or(DriftState::Unknown, |verdict| verdict.state);
+    let api = fleet.nodes.get(&target.node).map(|node| node.api);
     let version = |runs: &plumb_runbook::Running| runs.version.as_ref().map(ToString::to_string);
     let content = |runs: &plumb_runbook::Running| runs.content.map(|content| content.to_string());
     PlanTarget {
@@ -478,6 +482,7 @@ fn plan_target(target: &NodePlan, assessment: &Assessment) -> PlanTarget {
         from_content: content(&target.before),
         to_version: version(&target.after),
         to_content: content(&target.after),
+        reading: ReadingView::of(ReadAs::by(api.unwrap_or(NodeApi::Agent))),
         effects: target.effects.iter().map(Effect::sentence).collect(),
         undo: target.undo.to_string(),
     }

@@ -1,7 +1,8 @@
-//! One side of a comparison, read from the bytes of a bundle.
+//! One side of a comparison: read from the bytes of a bundle, or a node.
 
 use std::collections::BTreeSet;
 
+use jiff::Timestamp;
 use plumb_bundle::{Bundle, Format, OpaArchive, PolicyPack, SignedJson};
 use plumb_decide::{
     Case, Coverage, Entrypoint, Outline, PreparedRules, Reading, Reason, RegoSource,
@@ -11,29 +12,87 @@ use plumb_fleet::ContentDigest;
 use plumb_worker::WorkerPool;
 
 use super::{
-    Evaluators, NamedBundle,
-    semantics::{FirstMatch, Rego, Semantics},
+    Evaluators, NamedBundle, Side,
+    semantics::{FirstMatch, Rego, Remote, Semantics, steady},
 };
 use crate::error::{AppError, Code, chain};
 
 /// Candidates named when no entry point was given and several are possible.
 const NAMED_MAX: usize = 10;
 
-/// A policy that can be asked here.
-pub(super) struct LocalPolicy {
-    content: ContentDigest,
+/// Whoever can be asked.
+pub(super) struct Policy {
+    /// Nothing where it is not known what a node runs.
+    content: Option<ContentDigest>,
     kind: Kind,
 }
 
 enum Kind {
     Rules(PreparedRules),
-    Rego { pool: WorkerPool, source: RegoSource, read: Option<(Outline, RegoSource)> },
+    Rego {
+        pool: WorkerPool,
+        source: RegoSource,
+        read: Option<(Outline, RegoSource)>,
+    },
+    /// A node, and what it runs where the bundle of that is at hand: requests are made from it.
+    Node {
+        remote: Remote,
+        runs: Option<Box<Policy>>,
+    },
 }
 
-impl LocalPolicy {
+impl Policy {
+    pub(super) async fn of(
+        evaluators: &Evaluators,
+        side: &Side,
+        reading: Reading,
+    ) -> Result<Self, AppError> {
+        let asked = match side {
+            Side::Bundle(bundle) => return Self::read(evaluators, bundle, reading).await,
+            Side::Node(asked) => asked,
+        };
+        let runs = match &asked.runs {
+            Some(bundle) => {
+                Some(Box::new(Box::pin(Self::read(evaluators, bundle, reading)).await?))
+            }
+            None => None,
+        };
+        Ok(Self { content: asked.content, kind: Kind::Node { remote: asked.remote.clone(), runs } })
+    }
+
+    /// What of it is read here.
+    fn local(&self) -> Option<&Self> {
+        match &self.kind {
+            Kind::Node { runs, .. } => runs.as_deref(),
+            Kind::Rules(_) | Kind::Rego { .. } => Some(self),
+        }
+    }
+
+    /// The time by which a node answers, where this is one: nobody can ask it about another.
+    pub(super) fn answers_at(&self) -> Option<Timestamp> {
+        match &self.kind {
+            Kind::Node { remote, .. } => Some((remote.now)()),
+            Kind::Rules(_) | Kind::Rego { .. } => None,
+        }
+    }
+
+    /// Which of the cases it answers alike a few minutes earlier and later. Of a node that is told by what it
+    /// runs, where that is known.
+    pub(super) async fn steady(
+        &self,
+        entrypoint: &Entrypoint,
+        cases: &[Case],
+        now: Timestamp,
+    ) -> Vec<bool> {
+        match self.local().filter(|local| local.asks_time()) {
+            Some(local) => steady(&*local.semantics(entrypoint), cases, now).await,
+            None => vec![true; cases.len()],
+        }
+    }
+
     /// Reads a bundle of any format. Rego that the evaluator cannot read is asked all the same: every
     /// answer then says why there is none.
-    pub(super) async fn read(
+    async fn read(
         evaluators: &Evaluators,
         bundle: &NamedBundle,
         reading: Reading,
@@ -48,7 +107,7 @@ impl LocalPolicy {
                 let read = SignedJson::read(&bundle.bytes).map_err(|error| wrong(&error))?;
                 let rules = PreparedRules::of_signed_json(&read, reading);
                 let rules = rules.map_err(|error| wrong(&error))?;
-                return Ok(Self { content: known.content, kind: Kind::Rules(rules) });
+                return Ok(Self { content: Some(known.content), kind: Kind::Rules(rules) });
             }
             Format::OpaArchive => {
                 let read = OpaArchive::read(&bundle.bytes).map_err(|error| wrong(&error))?;
@@ -65,19 +124,23 @@ impl LocalPolicy {
             AppError::new(Code::Other, message, "compare with plumb policy impact")
         })?;
         let read = outline(&pool, &source).await;
-        Ok(Self { content: known.content, kind: Kind::Rego { pool, source, read } })
+        Ok(Self { content: Some(known.content), kind: Kind::Rego { pool, source, read } })
     }
 
-    pub(super) fn content(&self) -> ContentDigest {
+    pub(super) fn content(&self) -> Option<ContentDigest> {
         self.content
     }
 
     pub(super) fn is_rego(&self) -> bool {
-        matches!(self.kind, Kind::Rego { .. })
+        self.local().is_some_and(|local| matches!(local.kind, Kind::Rego { .. }))
     }
 
     pub(super) fn format(&self) -> &'static str {
-        if self.is_rego() { "rego" } else { "first_match" }
+        match self.kind {
+            Kind::Rules(_) => "first_match",
+            Kind::Rego { .. } => "rego",
+            Kind::Node { .. } => "node",
+        }
     }
 
     /// Whether an answer may depend on the time. Unread Rego may do anything.
@@ -85,19 +148,29 @@ impl LocalPolicy {
         match &self.kind {
             Kind::Rules(rules) => rules.asks_time(),
             Kind::Rego { read, .. } => read.as_ref().is_none_or(|(outline, _)| outline.asks_time),
+            Kind::Node { runs, .. } => runs.as_ref().is_none_or(|runs| runs.asks_time()),
         }
     }
 
     /// Requests for both, made from their conditions.
     pub(super) fn generate(from: &Self, to: &Self, seed: u64) -> Result<Vec<Case>, AppError> {
-        match (&from.kind, &to.kind) {
-            (Kind::Rules(from), Kind::Rules(to)) => Ok(cases_of_rules(&[from, to], seed)),
-            (Kind::Rego { read: from, .. }, Kind::Rego { read: to, .. }) => {
-                let read: Vec<&Outline> =
-                    [from, to].into_iter().flatten().map(|(outline, _)| outline).collect();
-                Ok(cases_of_outlines(&read, seed))
+        let (mut rules, mut outlines, mut rego) = (Vec::new(), Vec::new(), false);
+        for local in [from, to].into_iter().filter_map(Self::local) {
+            match &local.kind {
+                Kind::Rules(prepared) => rules.push(prepared),
+                Kind::Rego { read, .. } => {
+                    rego = true;
+                    outlines.extend(read.as_ref().map(|(outline, _)| outline));
+                }
+                Kind::Node { .. } => {}
             }
-            _ => Err(AppError::new(
+        }
+        match (rules.is_empty(), rego) {
+            (false, false) => Ok(cases_of_rules(&rules, seed)),
+            (true, true) => Ok(cases_of_outlines(&outlines, seed)),
+            // Two nodes of which nobody here knows what they run are asked what was given.
+            (true, false) => Ok(Vec::new()),
+            (false, true) => Err(AppError::new(
                 Code::Invalid,
                 "one bundle is a list of rules and the other is Rego, which nobody asks alike",
                 "compare bundles of one kind",
@@ -109,6 +182,7 @@ impl LocalPolicy {
     pub(super) fn semantics<'p>(&'p self, entrypoint: &'p Entrypoint) -> Box<dyn Semantics + 'p> {
         match &self.kind {
             Kind::Rules(rules) => Box::new(FirstMatch(rules)),
+            Kind::Node { remote, .. } => Box::new(remote.clone()),
             Kind::Rego { pool, source, read } => {
                 let telling = read.as_ref().map(|(outline, telling)| (outline, telling));
                 Box::new(Rego { pool, source, telling, entrypoint })
@@ -116,17 +190,20 @@ impl LocalPolicy {
         }
     }
 
-    /// What the cases reached; nothing where the policy could not be read.
+    /// What the cases reached; nothing where the policy could not be read, and of nodes.
     pub(super) fn cover(&self, cases: &[Case], held: &[BTreeSet<usize>]) -> Option<Coverage> {
         match &self.kind {
             Kind::Rules(rules) => Some(rules.cover(cases)),
+            Kind::Node { .. } => None,
             Kind::Rego { read, .. } => read.as_ref().map(|(outline, _)| outline.cover(cases, held)),
         }
     }
 
     /// Whether it is known that nothing is defined at or below an entry point.
     fn lacks(&self, entrypoint: &Entrypoint) -> bool {
-        let Kind::Rego { read: Some((outline, _)), .. } = &self.kind else { return false };
+        // What a node runs may be anything.
+        let Some(local) = self.local() else { return true };
+        let Kind::Rego { read: Some((outline, _)), .. } = &local.kind else { return false };
         let wanted = entrypoint.to_string();
         let defines = |rule: &str| {
             let rest = format!("data.{rule}");
@@ -137,7 +214,8 @@ impl LocalPolicy {
 
     /// Rules that may be meant where none is named.
     fn candidates(&self) -> BTreeSet<&str> {
-        let Kind::Rego { read: Some((outline, _)), .. } = &self.kind else {
+        let Some(Kind::Rego { read: Some((outline, _)), .. }) = self.local().map(|one| &one.kind)
+        else {
             return BTreeSet::new();
         };
         let rules = outline.definitions.iter().map(|definition| definition.rule.as_str());
@@ -158,8 +236,8 @@ async fn outline(pool: &WorkerPool, source: &RegoSource) -> Option<(Outline, Reg
 /// The rule to ask: the one that was named, or the only one called `allow`. First-match rules have
 /// none, and anything will do.
 pub(super) fn entrypoint(
-    from: &LocalPolicy,
-    to: &LocalPolicy,
+    from: &Policy,
+    to: &Policy,
     named: Option<&str>,
 ) -> Result<Entrypoint, AppError> {
     let parsed = |text: &str| {
@@ -176,7 +254,7 @@ pub(super) fn entrypoint(
         }
         return Ok(entrypoint);
     }
-    if !from.is_rego() {
+    if !from.is_rego() && !to.is_rego() {
         return parsed("data.rules");
     }
     let candidates: BTreeSet<&str> = from.candidates().into_iter().chain(to.candidates()).collect();

@@ -24,6 +24,9 @@ pub struct RecordedRequest {
     pub at: Option<Timestamp>,
     pub origin: Origin,
     pub count: u64,
+    /// Members that were taken out of it before anybody kept it, as JSON pointers into the input. What was
+    /// asked may have been answered otherwise.
+    pub masked: Vec<String>,
 }
 
 /// The forms of one request: the field's, a bare input, an entry of OPA's decision log.
@@ -35,10 +38,17 @@ struct Entry {
     timestamp: Option<Timestamp>,
     decision_id: Option<Value>,
     count: Option<u64>,
+    /// As this program writes down what others recorded.
+    recorded: Option<bool>,
+    /// As OPA names what its mask rules took out or replaced: `/input/user`.
+    #[serde(default)]
+    erased: Vec<String>,
+    #[serde(default)]
+    masked: Vec<String>,
 }
 
 /// Reads a JSON list, one JSON object, or JSON Lines: requests `{"capability_id", "context"}`, inputs
-/// `{"input", "timestamp"?, "count"?}`, or entries of OPA's decision log
+/// `{"input", "timestamp"?, "count"?, "recorded"?, "erased"?}`, or entries of OPA's decision log
 /// (<https://www.openpolicyagent.org/docs/management-decision-logs>), which count as recorded.
 pub fn read(name: &str, text: &str) -> Result<Vec<RecordedRequest>, AppError> {
     let wrong = |place: &str, problem: &str| {
@@ -76,7 +86,7 @@ pub fn read(name: &str, text: &str) -> Result<Vec<RecordedRequest>, AppError> {
 
 fn request(value: &Value) -> Result<RecordedRequest, String> {
     let entry = Entry::deserialize(value).map_err(|error| error.to_string())?;
-    let logged = entry.decision_id.is_some();
+    let logged = entry.decision_id.is_some() || entry.recorded == Some(true);
     let input = match (entry.input, entry.capability_id) {
         (Some(input), None) => input,
         // A decision without input was asked without one.
@@ -93,7 +103,37 @@ fn request(value: &Value) -> Result<RecordedRequest, String> {
     if count == 0 {
         return Err("count must be at least 1".to_owned());
     }
-    Ok(RecordedRequest { input, at: entry.timestamp, origin, count })
+    let of_input = |pointer: String| pointer.strip_prefix("/input").map(str::to_owned);
+    let masked = entry.erased.into_iter().chain(entry.masked).filter_map(of_input).collect();
+    Ok(RecordedRequest { input, at: entry.timestamp, origin, count, masked })
+}
+
+/// Writes requests as lines that [`read`] reads back as they are, for a file that a fleet file names.
+pub fn write(requests: &[RecordedRequest]) -> String {
+    let line = |request: &RecordedRequest| {
+        let RecordedRequest { input, at, origin, count, masked } = request;
+        let mut line = serde_json::json!({ "input": input });
+        let mut put = |name: &str, value: Value| line[name] = value;
+        if let Some(at) = at {
+            put("timestamp", at.to_string().into());
+        }
+        if *count > 1 {
+            put("count", (*count).into());
+        }
+        if *origin == Origin::Recorded {
+            put("recorded", true.into());
+        }
+        if !masked.is_empty() {
+            put("erased", masked.iter().map(|pointer| format!("/input{pointer}")).collect());
+        }
+        format!("{line}\n")
+    };
+    requests.iter().map(line).collect()
+}
+
+/// One entry of a decision log that somebody else keeps.
+pub(super) fn of_event(event: &Value) -> Option<RecordedRequest> {
+    request(event).ok().filter(|request| request.origin == Origin::Recorded)
 }
 
 impl RecordedRequest {
@@ -124,6 +164,19 @@ mod tests {
         assert_eq!(read[0].case(false).now, ANY_TIME.parse::<Timestamp>().unwrap());
         assert_eq!(read[1].input["capability_id"], "db.read");
         assert_eq!((read[2].origin, read[2].case(false).weight), (Origin::Given, 3));
+    }
+
+    #[test]
+    fn what_was_masked_is_told_and_everything_is_read_back_as_it_was_written() {
+        let lines = r#"
+            {"decision_id": "1", "timestamp": "2026-05-01T10:00:00Z", "input": {"user": null}, "erased": ["/input/card", "/result/x"], "masked": ["/input/user"]}
+            {"input": {"a": 1}, "count": 7, "recorded": true}
+            {"capability_id": "db.read"}
+        "#;
+        let read_once = read("log", lines).unwrap();
+        assert_eq!(read_once[0].masked, ["/card", "/user"]);
+        assert_eq!((read_once[1].origin, read_once[1].count), (Origin::Recorded, 7));
+        assert_eq!(read("log", &write(&read_once)).unwrap(), read_once);
     }
 
     #[test]

@@ -5,8 +5,8 @@ use std::time::Duration;
 use plumb_clients::hub::{HubClient, HubError, path_part};
 use plumb_fleet::{BundleDigest, NodeId, PlanHash};
 use plumb_wire::hub::{
-    DeploymentEntry, DeploymentReport, Deployments, Desired, LockView, MailView, Mailbox, PackList,
-    ReleaseLock, SetDesired, TakeLock,
+    DecisionEntry, Decisions, DeploymentEntry, DeploymentReport, Deployments, Desired, LockView,
+    MailView, Mailbox, PackList, ReleaseLock, SetDesired, TakeLock,
 };
 
 use crate::{
@@ -16,6 +16,8 @@ use crate::{
 
 /// How long a hub may take for an answer while a run waits for it: a third of a lease.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+/// Decisions that are read at once: as many as a hub gives.
+const DECISIONS_MAX: u32 = 5_000;
 
 /// The hub of one fleet, ready to be asked.
 #[derive(Debug, Clone)]
@@ -41,6 +43,11 @@ impl FleetHub {
     /// Whatever else is asked of it.
     pub(crate) fn client(&self) -> &HubClient {
         &self.client
+    }
+
+    /// The name of the fleet at the hub.
+    pub(crate) fn fleet(&self) -> &str {
+        &self.fleet
     }
 
     fn of_fleet(&self, what: &str) -> String {
@@ -97,6 +104,13 @@ impl FleetHub {
     /// Digests of everything that was published.
     pub(crate) async fn published(&self) -> Result<PackList, HubError> {
         self.client.get("/v1/hub/packs").await
+    }
+
+    /// The newest decisions that OPAs pushed, of every fleet.
+    pub(crate) async fn decisions(&self) -> Result<Vec<DecisionEntry>, HubError> {
+        let path = format!("/v1/hub/decisions?limit={DECISIONS_MAX}");
+        let found: Decisions = self.client.get(&path).await?;
+        Ok(found.decisions)
     }
 
     pub(crate) async fn report(&self, report: &DeploymentReport) -> Result<(), HubError> {

@@ -128,6 +128,7 @@ const fn check_of(rule: DetectionRule) -> Option<&'static str> {
         DetectionRule::SignatureInvalid => Some("check.policy.signature"),
         DetectionRule::PoisonedDigestSeen
         | DetectionRule::SourceQuiet
+        | DetectionRule::DecisionsDisagree
         | DetectionRule::FreezeLeftBehind => None,
     }
 }

@@ -102,6 +102,7 @@ impl App {
         self.learn_contents(loaded, &current.snapshot).await?;
         self.settle_interrupted(loaded, &current.snapshot).await?;
         self.raise(loaded, &earlier, &current).await;
+        self.ask_for_agreement(loaded);
         Ok(current)
     }
 

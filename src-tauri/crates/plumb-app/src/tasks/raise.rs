@@ -35,6 +35,7 @@ impl App {
     ) -> Result<usize, AppError> {
         let now = self.now();
         let assessment = current.assess(now);
+        let disagreements = self.disagreements(loaded.fleet.name.as_str());
         let freezes = self.freezes_left(&loaded.fleet.name).await?;
         let sweep = Sweep {
             env: &loaded.fleet.environment,
@@ -42,6 +43,7 @@ impl App {
             earlier: Some(earlier),
             assessment: &assessment,
             desired: &current.desired,
+            disagreements: &disagreements,
             freezes: &freezes,
             teller: &self.0.options.operator,
             now,

@@ -5,6 +5,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use ts_rs::TS;
 
+use super::impact::ReadingView;
+
 /// The answers of every node of a plan. Nothing was changed for them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, TS, JsonSchema)]
 #[ts(export_to = "bindings.ts")]
@@ -37,6 +39,10 @@ pub struct ContentChangeView {
     pub kinds: Vec<String>,
     /// SHA-256 of the whole report; none where they were not compared.
     pub report: Option<String>,
+    pub from_content: Option<String>,
+    pub to_content: Option<String>,
+    /// How the nodes that make this change read conditions; none in old reports.
+    pub reading: Option<ReadingView>,
     pub from_version: Option<String>,
     pub to_version: Option<String>,
     /// Why they were not compared.
@@ -54,6 +60,7 @@ pub struct ContentChangeView {
 impl ContentChangeView {
     pub(crate) fn of(change: &ContentChange) -> Self {
         let version = |running: &Running| running.version.as_ref().map(ToString::to_string);
+        let content = |running: &Running| running.content.map(|content| content.to_string());
         let (requests, flips, not_compared) = match &change.compared {
             Compared::Yes { requests, flips, .. } => (*requests, *flips, None),
             Compared::No { reason } => (0, FlipCounts::default(), Some(reason.clone())),
@@ -66,6 +73,9 @@ impl ContentChangeView {
                 Compared::Yes { report, .. } => Some(report.to_string()),
                 Compared::No { .. } => None,
             },
+            from_content: content(&change.from),
+            to_content: content(&change.to),
+            reading: change.read.map(ReadingView::of),
             from_version: version(&change.from),
             to_version: version(&change.to),
             not_compared,

@@ -1,9 +1,12 @@
 //! What another version answers differently.
 
-use plumb_decide::{Case, Coverage, FlipReport, Origin, Outcome};
+use plumb_decide::{Case, Coverage, FlipReport, Origin, Outcome, Reading};
+use plumb_runbook::ReadAs;
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use ts_rs::TS;
+
+use crate::impact::RecordedRequest;
 
 /// Requests that two versions answer differently, the gravest change first.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema, TS)]
@@ -23,6 +26,35 @@ pub struct ImpactView {
     pub not_evaluated: Vec<NotEvaluatedView>,
     /// Identifies this report; none while it is not complete.
     pub digest: Option<String>,
+}
+
+/// How conditions of first-match rules are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema, TS)]
+#[ts(export_to = "bindings.ts")]
+#[serde(rename_all = "snake_case")]
+pub enum ReadingView {
+    /// As the field's manual says.
+    Documented,
+    /// As the field's program does it.
+    Field,
+}
+
+impl ReadingView {
+    pub(crate) const fn of(read: ReadAs) -> Self {
+        match read {
+            ReadAs::Documented => Self::Documented,
+            ReadAs::Field => Self::Field,
+        }
+    }
+}
+
+impl From<ReadingView> for Reading {
+    fn from(reading: ReadingView) -> Self {
+        match reading {
+            ReadingView::Documented => Self::Documented,
+            ReadingView::Field => Self::Field,
+        }
+    }
 }
 
 /// One version.
@@ -57,6 +89,46 @@ pub struct Requests {
     pub recorded: u32,
     pub given: u32,
     pub generated: u32,
+    /// Of the recorded and given ones: those that something was taken out of before they were kept, so that
+    /// what was really asked may be answered otherwise.
+    pub masked: u32,
+}
+
+/// What was recorded, and by whom.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct RecordedView {
+    pub fleet: String,
+    pub sources: Vec<SourceView>,
+    /// Different requests, and how often all of them were asked.
+    pub requests: u32,
+    pub asked: u64,
+    pub masked: u32,
+}
+
+/// One that was asked for what it recorded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct SourceView {
+    /// A node, or `hub`.
+    pub source: String,
+    pub requests: u32,
+    /// What it keeps, or why there is nothing.
+    pub detail: String,
+}
+
+impl RecordedView {
+    pub(crate) fn of(fleet: &str, requests: &[RecordedRequest], sources: Vec<SourceView>) -> Self {
+        Self {
+            fleet: fleet.to_owned(),
+            sources,
+            requests: count(requests.len()),
+            asked: requests.iter().fold(0, |sum, one| sum.saturating_add(one.count)),
+            masked: masked(requests),
+        }
+    }
+}
+
+fn masked(requests: &[RecordedRequest]) -> u32 {
+    count(requests.iter().filter(|request| !request.masked.is_empty()).count())
 }
 
 /// Requests that flip alike.
@@ -101,12 +173,13 @@ pub struct NotEvaluatedView {
 }
 
 impl Requests {
-    pub(crate) fn of(cases: &[Case]) -> Self {
+    pub(crate) fn of(cases: &[Case], given: &[RecordedRequest]) -> Self {
         let count = |origin| count(cases.iter().filter(|case| case.origin == origin).count());
         Self {
             recorded: count(Origin::Recorded),
             given: count(Origin::Given),
             generated: count(Origin::Generated),
+            masked: masked(given),
         }
     }
 }

@@ -139,6 +139,8 @@ pub struct PlanTarget {
     pub from_content: Option<String>,
     pub to_version: Option<String>,
     pub to_content: Option<String>,
+    /// How it reads conditions of first-match rules.
+    pub reading: super::impact::ReadingView,
     /// Effects in order, one sentence each.
     pub effects: Vec<String>,
     /// How it is undone, or why it cannot be.

@@ -6,6 +6,7 @@ use std::fs;
 use plumb_app::{
     App,
     error::Code,
+    impact::Looked,
     views::{
         dry_run::ContentChangeView,
         impact::ImpactView,
@@ -28,6 +29,10 @@ async fn world_that_asks(requests: &str) -> World {
     fs::write(world.path("requests.json"), requests).expect("written");
     world.write_fleet("decisions = { requests = \"requests.json\" }");
     world
+}
+
+fn looked(from: &str, to: &str) -> Looked {
+    Looked { from: from.to_owned(), to: to.to_owned(), reading: None }
 }
 
 async fn planned(app: &App) -> PlanView {
@@ -72,16 +77,16 @@ async fn two_contents_are_compared_for_whoever_looks_at_them() {
     let (v1, v2) = (world.content("v1.signed.json"), world.content("v2.signed.json"));
     let mut told = Vec::new();
     let hear = |so_far: &ImpactView| told.push((so_far.asked, so_far.flips.len()));
-    let view = app.impact_of("eu", (&v1, &v2), hear).await.expect("both are at hand");
+    let view = app.impact_of("eu", &looked(&v1, &v2), hear).await.expect("both are at hand");
     assert!(view.digest.is_some() && view.flips.iter().all(|flip| flip.change == "stricter"));
     assert_eq!((&view.from.content, &view.to.content), (&v1, &v2));
     assert_eq!(told.last(), Some(&(view.asked, view.flips.len())), "{told:?}");
     assert!(view.requests.generated > 0 && view.from.coverage.is_some(), "{view:?}");
-    let back = app.impact_of("eu", (&v2, &v1), |_| {}).await.expect("the other way round");
+    let back = app.impact_of("eu", &looked(&v2, &v1), |_| {}).await.expect("the other way round");
     assert!(back.flips.iter().all(|flip| flip.change == "wider"), "{back:?}");
-    let gone = app.impact_of("eu", (&v1, &"0a".repeat(32)), |_| {}).await;
+    let gone = app.impact_of("eu", &looked(&v1, &"0a".repeat(32)), |_| {}).await;
     assert_eq!(gone.expect_err("no such bundle").code, Code::NotFound);
-    let short = app.impact_of("eu", (&v1, "0a0a"), |_| {}).await;
+    let short = app.impact_of("eu", &looked(&v1, "0a0a"), |_| {}).await;
     assert_eq!(short.expect_err("not a whole digest").code, Code::Invalid);
     app.close().await;
 }
@@ -121,6 +126,24 @@ async fn approvals_are_of_the_decisions_that_change_and_void_when_others_do() {
     let run = app.start_run("eu", &plan, None).await.expect("everybody consented again");
     let run = app.finished(&run.id).await.expect("a run");
     assert_eq!(run.arrived, 2, "{run:?}");
+    app.close().await;
+}
+
+#[tokio::test]
+async fn a_bundle_that_is_exchanged_after_consent_voids_it() {
+    let world = world_that_asks(READ).await;
+    let app = console_of_rick(&world).await;
+    let company = Company::found(&world, &app, |_| {}).await;
+    let plan = planned(&app).await.hash;
+    company.agree(&app, &plan).await;
+    assert!(app.approvals_of(&plan).await.expect("they stand somehow").consented);
+    let bundles = world.path("bundles");
+    fs::copy(bundles.join("v1.signed.json"), bundles.join("v2.signed.json")).expect("copied");
+    let error = app.start_run("eu", &plan, None).await.expect_err("nobody signed for that");
+    assert_eq!(error.code, Code::Outdated, "{error:?}");
+    assert!(error.message.contains("is another bundle now"), "{error:?}");
+    let standing = app.approvals_of(&plan).await.expect("they stand somehow");
+    assert!(!standing.consented && standing.void.len() == 3, "{standing:?}");
     app.close().await;
 }
 

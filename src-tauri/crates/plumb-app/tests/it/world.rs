@@ -4,7 +4,7 @@ use std::{fmt::Write as _, fs, path::Path};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use jiff::Timestamp;
-use plumb_agent::{Agent, AgentConfig, Governance, RunningAgent, TrustKey};
+use plumb_agent::{Agent, AgentConfig, Governance, Recording, RunningAgent, TrustKey};
 use plumb_app::{
     App, AppOptions, KeyPlace, Passphrase,
     views::{
@@ -178,6 +178,7 @@ async fn start_agent(
         state_dir: Some(folder.join("state").join(name)),
         watch: false,
         governance,
+        recording: Some(Recording::new(1.0, &["/context/user".to_owned()]).expect("a recording")),
         ..AgentConfig::new(folder.join("bundles").join(bundle), trust)
     };
     Agent::start(config).await.expect("the agent starts")

@@ -3,6 +3,7 @@
 mod governance;
 mod opa;
 mod packs;
+mod recording;
 mod supervise;
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc};
@@ -20,6 +21,7 @@ use serde::Serialize;
 use governance::GovernanceFlags;
 use opa::OpaFlags;
 use packs::PackFlags;
+use recording::RecordingFlags;
 
 use crate::{
     args::LogFormat,
@@ -112,6 +114,8 @@ pub(crate) struct Serve {
     /// Name of this node in alerts; its address without it
     #[arg(long, value_name = "NAME", env = "PLUMB_AGENT_ALERT_NODE", requires = "alert_url")]
     alert_node: Option<String>,
+    #[command(flatten)]
+    recording: RecordingFlags,
     #[command(flatten)]
     governance: GovernanceFlags,
     #[command(flatten)]
@@ -256,6 +260,7 @@ impl Serve {
         });
         config.watch = !self.no_watch;
         config.alerts = self.alerts()?;
+        config.recording = self.recording.recording()?;
         config.governance = self.governance.governance()?;
         config.refused_list = self.governance.refused_list()?;
         let mut opa = None;

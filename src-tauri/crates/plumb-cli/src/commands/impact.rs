@@ -5,12 +5,18 @@ use std::path::Path;
 use clap::{Args, ValueEnum};
 use plumb_app::{
     App,
-    impact::{self, Evaluators, ImpactRequest, NamedBundle, Reading, RecordedRequest},
+    impact::{
+        self, Evaluators, ImpactRequest, NamedBundle, Reading, RecordedRequest, RequestSource, Side,
+    },
     views::impact::{CoverageView, FlipView, ImpactSide, ImpactView, OutcomeView},
 };
 
 use crate::{
-    commands::{bundle, fleet::read_text},
+    commands::{
+        bundle,
+        fleet::read_text,
+        requests::{SOURCES, source},
+    },
     exit::{Exit, Failure, Outcome},
     output::Output,
     session::Session,
@@ -23,19 +29,23 @@ const NOT_REACHED_SHOWN: usize = 5;
 #[derive(Debug, Args)]
 #[command(after_long_help = "Examples:
   plumb policy impact --from 1.4.0 --to 1.5.0
+  plumb policy impact --from node:gw-1 --to 1.5.0 --requests-from node:gw-1
   plumb policy impact --from old.tar.gz --to new.tar.gz --entrypoint data.app.allow \\
       --requests decisions.jsonl")]
 pub(crate) struct Impact {
-    /// Version of the fleet, or a bundle file
-    #[arg(long, value_name = "VERSION|FILE")]
+    /// Version of the fleet, a bundle file, or a node that is asked itself
+    #[arg(long, value_name = "VERSION|FILE|node:ID")]
     from: String,
-    /// Version of the fleet, or a bundle file
-    #[arg(long, value_name = "VERSION|FILE")]
+    /// Version of the fleet, a bundle file, or a node that is asked itself
+    #[arg(long, value_name = "VERSION|FILE|node:ID")]
     to: String,
     /// Requests to ask beside the generated ones: a JSON list, JSON lines, or a decision log of OPA;
     /// those that the fleet file names unless given
     #[arg(long, value_name = "FILE")]
     requests: Option<String>,
+    /// Ask what was really asked: of every agent that records it, of one, or of the hub
+    #[arg(long, value_name = SOURCES, value_parser = source, conflicts_with = "requests")]
+    requests_from: Option<RequestSource>,
     /// Rule to ask of Rego; found by itself where only one is called allow
     #[arg(long, value_name = "data.PACKAGE.RULE")]
     entrypoint: Option<String>,
@@ -64,24 +74,29 @@ impl Impact {
             None => Vec::new(),
         };
         let entrypoint = self.entrypoint.clone();
-        if is_file(&self.from) && is_file(&self.to) {
+        if is_file(&self.from) && is_file(&self.to) && self.requests_from.is_none() {
             let (from, to) = (of_file(&self.from)?, of_file(&self.to)?);
             let reading = self.reading.unwrap_or(ReadingChoice::Documented);
-            return self.compare(session, (from, to), (requests, entrypoint), reading).await;
+            let sides = (Side::Bundle(from), Side::Bundle(to));
+            return self.compare(session, sides, (requests, entrypoint), reading).await;
         }
         session
             .with_fleet(async |app, fleet| {
-                let from = named(app, fleet, &self.from).await?;
-                let to = named(app, fleet, &self.to).await?;
-                let reading = match self.reading {
-                    Some(reading) => reading,
-                    None => match app.reading_of(fleet)? {
-                        Reading::Field => ReadingChoice::Field,
-                        Reading::Documented => ReadingChoice::Documented,
-                    },
+                let from = self.named(session, app, fleet, &self.from).await?;
+                let to = self.named(session, app, fleet, &self.to).await?;
+                let by_node = [&from, &to].into_iter().find_map(|side| match side {
+                    Side::Node(asked) => Some(asked.reading()),
+                    Side::Bundle(_) => None,
+                });
+                let reading = match (self.reading, by_node) {
+                    (Some(reading), _) => reading,
+                    (None, Some(reading)) => ReadingChoice::of(reading),
+                    (None, None) => ReadingChoice::of(app.reading_of(fleet)?),
                 };
                 let (of_fleet, its_entrypoint) = app.asked_of_contents(fleet).await?;
-                if self.requests.is_none() {
+                if let Some(source) = &self.requests_from {
+                    requests = app.recorded(fleet, source).await?.0;
+                } else if self.requests.is_none() {
                     requests = of_fleet;
                 }
                 let entrypoint = entrypoint.or(its_entrypoint);
@@ -90,10 +105,28 @@ impl Impact {
             .await
     }
 
+    async fn named(
+        &self,
+        session: Session<'_>,
+        app: &App,
+        fleet: &str,
+        name: &str,
+    ) -> Result<Side, Failure> {
+        if is_file(name) {
+            return Ok(Side::Bundle(of_file(name)?));
+        }
+        let Some(node) = name.strip_prefix("node:") else {
+            return Ok(Side::Bundle(app.bundle_of_version(fleet, name).await?));
+        };
+        // What it runs decides which requests are made.
+        session.look(app, fleet, Some(&[node.to_owned()])).await?;
+        Ok(Side::Node(app.asked_node(fleet, node).await?))
+    }
+
     async fn compare(
         &self,
         session: Session<'_>,
-        (from, to): (NamedBundle, NamedBundle),
+        (from, to): (Side, Side),
         (requests, entrypoint): (Vec<RecordedRequest>, Option<String>),
         reading: ReadingChoice,
     ) -> Outcome {
@@ -111,12 +144,17 @@ impl Impact {
     }
 }
 
-fn is_file(name: &str) -> bool {
-    Path::new(name).is_file()
+impl ReadingChoice {
+    const fn of(reading: Reading) -> Self {
+        match reading {
+            Reading::Documented => Self::Documented,
+            Reading::Field => Self::Field,
+        }
+    }
 }
 
-async fn named(app: &App, fleet: &str, name: &str) -> Result<NamedBundle, Failure> {
-    if is_file(name) { of_file(name) } else { Ok(app.bundle_of_version(fleet, name).await?) }
+fn is_file(name: &str) -> bool {
+    Path::new(name).is_file()
 }
 
 fn of_file(path: &str) -> Result<NamedBundle, Failure> {
@@ -135,6 +173,12 @@ fn show(out: &Output, view: &ImpactView) {
         requests.recorded,
         requests.given,
     ));
+    if requests.masked > 0 {
+        out.say(format!(
+            "{} of them were masked when they were recorded, and may have been answered otherwise",
+            requests.masked
+        ));
+    }
     if let Some(entrypoint) = &view.entrypoint {
         out.say(format!("rule {entrypoint}"));
     }

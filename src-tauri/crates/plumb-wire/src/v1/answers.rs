@@ -396,6 +396,31 @@ pub struct Decision {
     pub risk_level: Option<String>,
 }
 
+/// Requests that were sampled as they were asked, most often asked first, with what was masked taken out.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct RecordedRequests {
+    /// The share of requests that is looked at, above 0 and at most 1; nothing where none is.
+    pub share: Option<f64>,
+    /// Since when.
+    pub since: Option<Timestamp>,
+    pub requests: Vec<RecordedRequest>,
+    /// Sampled requests of which nothing is kept any more, or that were too large to keep.
+    pub dropped: u64,
+}
+
+/// One request, and how often it was seen.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct RecordedRequest {
+    /// What decided saw as its input, without what was masked.
+    pub input: serde_json::Value,
+    /// What was masked, as JSON pointers into `input`; nobody has it any more.
+    pub erased: Vec<String>,
+    /// When it was sampled last.
+    pub at: Timestamp,
+    /// How often it was sampled.
+    pub count: u64,
+}
+
 /// Every attempt on record, newest first.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct History {

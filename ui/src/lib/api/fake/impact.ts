@@ -1,5 +1,5 @@
 //! Comparisons of the fake: what the contents of its bundles answer differently, first in part and then whole.
-import type { AppError, FlipView, ImpactView, OutcomeView } from '../api';
+import type { AppError, FlipView, ImpactView, OutcomeView, ReadingView } from '../api';
 import { CONTENTS, TAMPERED, V41 } from './policies';
 import { digest } from './seed';
 
@@ -25,7 +25,7 @@ const turned = (one: FlipView): FlipView => ({ ...one, change: one.change === 'w
 const SIDE = { format: 'first_match', coverage: { rules: 24, reached: 24, conditions: 52, both_ways: 49, not_reached: [] } };
 
 /** The first part and the whole of a comparison. A content that no bundle holds is not at hand. */
-export function impactBetween(from: string, to: string): [first: ImpactView, whole: ImpactView] {
+export function impactBetween(from: string, to: string, reading: ReadingView | null): [first: ImpactView, whole: ImpactView] {
   const [before, after] = [from, to].map((content) => CONTENTS.find((one) => one.signed && one.digest === content) ?? refuse('not_found', `no bundle with the content ${content.slice(0, 12)} is at hand`, 'put the signed bundle where the fleet file looks for bundles'));
   if (!before || !after) throw new Error('two contents are looked up');
   const old = [V41, TAMPERED].map((one) => one.digest);
@@ -34,7 +34,7 @@ export function impactBetween(from: string, to: string): [first: ImpactView, who
   const view = (asked: number, some: FlipView[], whole: boolean): ImpactView => ({
     from: { ...SIDE, label: before.version, content: before.digest, coverage: whole ? { ...SIDE.coverage, reached: 23, not_reached: ['audit.log.read'] } : null },
     to: { ...SIDE, label: after.version, content: after.digest, coverage: whole ? SIDE.coverage : null },
-    entrypoint: null, requests: { generated: 172, recorded: 12, given: 0 }, asked, seed: 1, flips: some, not_evaluated: whole ? missed : [], digest: whole ? digest(`impact ${from} ${to}`) : null,
+    entrypoint: null, requests: { generated: 172, recorded: 12, given: 0, masked: 0 }, asked, seed: 1, flips: some, not_evaluated: whole ? missed : [], digest: whole ? digest(`impact ${from} ${to} ${reading ?? 'field'}`) : null,
   });
   return [view(96, flips.slice(0, 1), false), view(184, flips, true)];
 }

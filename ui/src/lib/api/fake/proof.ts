@@ -1,5 +1,6 @@
 //! Dry runs and readiness of the fake: every node answers as planned, unless it is called unreachable.
-import type { AppError, ContentChangeView, DryRunView, PlanView, ChecklistItemView, ChecklistView } from '../api';
+import { appError, type AppError, type ContentChangeView, type DryRunView, type PlanView, type ChecklistItemView, type ChecklistView, type ReadingView } from '../api';
+import { impactBetween } from './impact';
 import { digest } from './seed';
 
 const ITEMS: readonly [string, string][] = [
@@ -18,18 +19,37 @@ const refuse = (code: AppError['code'], message: string, hint: string): never =>
   throw { code, message, hint } satisfies AppError;
 };
 
-/** One change of content for each pair of versions; the newer version lets a few more requests through. */
+type Compared = Omit<ContentChangeView, 'from_version' | 'to_version' | 'from_content' | 'to_content' | 'reading'>;
+
+/** What the comparison of the page comes to, in the words of a dry run. */
+function compared(title: string, from: string, to: string, reading: ReadingView): Compared {
+  try {
+    const [, whole] = impactBetween(from, to, reading);
+    const of = (change: string): number => whole.flips.filter((flip) => flip.change === change).reduce((sum, flip) => sum + flip.requests, 0);
+    const flips = whole.flips.reduce((sum, flip) => sum + flip.requests, 0);
+    const not_evaluated = whole.not_evaluated.reduce((sum, group) => sum + group.requests, 0);
+    const parts = [[of('wider'), 'let more through'], [of('stricter'), 'let less through'], [of('reason_only'), 'are answered with another reason'], [not_evaluated, 'were not evaluated']] as const;
+    const said = parts.filter(([count]) => count > 0).map(([count, what]) => `${count} ${what}`);
+    return {
+      sentence: `${title}: of 184 requests ${said.length === 0 ? 'none changes' : said.join(', ')}`,
+      kinds: whole.flips.map((flip) => `${flip.before.effect} by ${flip.before.rule ?? 'no rule'} becomes ${flip.after.effect} by ${flip.after.rule ?? 'no rule'}: ${flip.requests} requests, for example ${flip.example}`),
+      report: whole.digest, not_compared: null, wider: of('wider'), stricter: of('stricter'), flips, not_evaluated, requests: 184,
+    };
+  } catch (thrown) {
+    const { message } = appError(thrown);
+    return { sentence: `${title}: not compared, ${message}`, kinds: [], report: null, not_compared: message, wider: 0, stricter: 0, flips: 0, not_evaluated: 0, requests: 0 };
+  }
+}
+
+/** One change of content for each pair of versions, and each way in which nodes read them. */
 function changes(plan: PlanView): ContentChangeView[] {
   const pairs = new Map<string, ContentChangeView>();
   for (const target of plan.targets) {
     const [from, to] = [target.from_content, target.to_content];
     if (from === null || to === null || from === to) continue;
-    const title = `${target.from_version ?? 'unknown'} ${from.slice(0, 8)} to ${target.to_version ?? 'unknown'} ${to.slice(0, 8)}`;
-    pairs.set(title, {
-      sentence: `${title}: of 184 requests 3 let more through, 5 let less through`, from_version: target.from_version, to_version: target.to_version,
-      kinds: ['deny by cards.pan.read becomes allow by cards: 3 requests, asked 212 times, for example {"capability_id":"cards.pan.read","context":{}}'], report: digest(`flips ${title}`),
-      not_compared: null, wider: 3, stricter: 5, flips: 8, not_evaluated: 0, requests: 184,
-    });
+    const { reading } = target;
+    const title = `${target.from_version ?? 'unknown'} ${from.slice(0, 8)} to ${target.to_version ?? 'unknown'} ${to.slice(0, 8)}${reading === 'field' ? " as the field's service reads them" : ''}`;
+    pairs.set(title, { from_version: target.from_version, to_version: target.to_version, from_content: from, to_content: to, reading, ...compared(title, from, to, reading) });
   }
   return [...pairs.values()];
 }

@@ -65,6 +65,7 @@ export function planFor(fleet: FakeFleet, request: ActionRequest): PlanView {
       from_content: node.content,
       to_version: to?.version ?? node.version,
       to_content: to?.digest ?? node.content,
+      reading: node.api === 'reload' ? 'field' : 'documented',
       effects: effects(request, node, to),
       undo: request.kind === 'restart' ? 'cannot be undone' : `reload ${node.version ?? 'nothing'} again`,
     };

@@ -88,16 +88,25 @@ impl App {
         }
         let bytes = plan.canonical_bytes();
         capture.bound("plan", Form::Json, &of_run("plan.json"), &bytes).map_err(wrong)?;
-        let (approvals, asked, certificate) = {
+        let (approvals, asked, certificate, dry_run) = {
             let mut conn = self.record().read().await?;
+            let dry_run = plumb_store::dry_runs::newest(&mut conn, plan.hash(), self.now()).await?;
             let approvals = plumb_store::approvals::of_plan(&mut conn, plan.hash()).await?;
             let asked = plumb_store::approvals::request(&mut conn, plan.hash()).await?;
-            (approvals, asked, plumb_store::certificates::newest(&mut conn, run).await?)
+            let certificate = plumb_store::certificates::newest(&mut conn, run).await?;
+            (approvals, asked, certificate, dry_run)
         };
         for (at, approval) in approvals.iter().take(APPROVALS_MAX).enumerate() {
             let (person, act) = (safe_part(&approval.person), safe_part(&approval.act));
             let name = of_run(&format!("approvals/{:03}-{act}-{person}.dsse.json", at + 1));
             capture.bound("approval", Form::Json, &name, &approval.envelope).map_err(wrong)?;
+        }
+        // What nodes answered, and which requests were found to be answered differently: approvals bind both.
+        if let Some(found) = dry_run {
+            let name = of_run("dry-run.json");
+            capture
+                .bound("dry run", Form::Json, &name, found.document.as_bytes())
+                .map_err(wrong)?;
         }
         if let Some(asked) = asked {
             let name = of_run("request.json");

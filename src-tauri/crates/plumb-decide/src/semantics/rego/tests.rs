@@ -238,3 +238,67 @@ fn a_policy_is_shared_between_threads() {
     fn shared<T: Send + Sync>() {}
     shared::<RegoPolicy>();
 }
+
+/// What OPA answers by its documentation, feature by feature.
+#[derive(serde::Deserialize)]
+struct Language {
+    cases: Vec<Feature>,
+}
+
+#[derive(serde::Deserialize)]
+struct Feature {
+    feature: String,
+    rego: String,
+    #[serde(default)]
+    input: Value,
+    expect: Expected,
+}
+
+#[derive(serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Expected {
+    Value(Value),
+    Undefined(bool),
+    Error(bool),
+    /// OPA answers, and this evaluator says that it cannot.
+    NotEvaluated(bool),
+}
+
+#[test]
+fn the_language_is_answered_as_opa_documents_it() {
+    let file = include_str!("../../../../../../tests/fixtures/rego/opa-language.json");
+    let language: Language = serde_json::from_str(file).unwrap();
+    let mut otherwise = Vec::new();
+    for Feature { feature, rego, input, expect } in language.cases {
+        let answer = ask_for(&format!("package a\n{rego}"), "data.a.v", input);
+        let alike = match (&answer, &expect) {
+            (Answer::Allow, Expected::Value(value)) => *value == json!(true),
+            (Answer::Deny, Expected::Value(value)) => *value == json!(false),
+            (Answer::Value { value: answered }, Expected::Value(value)) => answered == value,
+            (Answer::Undefined, Expected::Undefined(_))
+            | (Answer::Error { .. }, Expected::Error(_))
+            | (Answer::NotEvaluated { .. }, Expected::NotEvaluated(_)) => true,
+            _ => false,
+        };
+        if !alike {
+            otherwise.push(format!("{feature}: {answer:?}"));
+        }
+    }
+    assert_eq!(otherwise, Vec::<String>::new());
+}
+
+#[test]
+fn the_help_names_everything_that_is_not_evaluated() {
+    let help = include_str!("../../../../../../assets/help/decisions.md");
+    let (_, section) = help.split_once("has not of OPA 1.x:").unwrap();
+    let (section, _) = section.split_once("\n## ").unwrap();
+    let named: Vec<&str> = section.split('`').skip(1).step_by(2).collect();
+    let told = |name: &str| {
+        named
+            .iter()
+            .any(|one| *one == name || one.strip_suffix('*').is_some_and(|of| name.starts_with(of)))
+    };
+    let untold: Vec<_> =
+        super::builtins::refused().map(|one| one.name).filter(|name| !told(name)).collect();
+    assert_eq!(untold, Vec::<&str>::new());
+}
