@@ -400,6 +400,9 @@ impl World {
         let mut record = self.app.record().write().await?;
         let until =
             plumb_store::runbooks::freeze(&mut record, &fleet, &kept, envelope.as_deref()).await?;
+        let Some(until) = until else {
+            return Ok(failed("it was frozen, and the freeze was lifted by hand: end this run"));
+        };
         record.commit().await?;
         let detail = format!("frozen, to be lifted by {until}");
         let result = json!({ "ok": true, "signed": envelope.is_some() });

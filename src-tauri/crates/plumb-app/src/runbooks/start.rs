@@ -237,7 +237,10 @@ impl App {
             if let Err(error) = writer.await {
                 error!(%run, error = %chain(&error), "the writer of the journal ended badly");
             }
-            drop(lock);
+            // A run that could not be carried on stays one that a program left.
+            if left.is_ok() {
+                lock.done();
+            }
             app.announce([Topic::run(run), Topic::fleet(&parts.0.fleet)]);
             left
         });
