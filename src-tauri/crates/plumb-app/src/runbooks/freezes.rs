@@ -74,9 +74,10 @@ impl App {
         let Some(lock) = self.own_run(run) else { return Err(carried_out(run)) };
         // Read again now that nobody else lifts them.
         let (fleet, held) = self.freezes_of(run).await?;
+        let by = self.lifter(&fleet).await?;
         let lifted = |held: &KeptFreeze| Event::Step {
             step: held.step.clone(),
-            happened: StepEvent::Lifted { by: self.me(), reason: reason.to_owned() },
+            happened: StepEvent::Lifted { by: by.clone(), reason: reason.to_owned() },
         };
         self.journal_again(run, held.iter().map(lifted).collect()).await?;
         let mut record = self.record().write().await?;
@@ -92,6 +93,15 @@ impl App {
     /// The fleet of a run whose freezes may be lifted by hand: all of them were left behind.
     async fn may_lift(&self, run: RunId) -> Result<FleetId, AppError> {
         let (fleet, held) = self.freezes_of(run).await?;
+        if self.loaded(fleet.as_str()).is_ok_and(|(_, loaded)| loaded.fleet.read_only) {
+            let message = format!("fleet {fleet} is read-only");
+            return Err(AppError::new(
+                Code::Invalid,
+                message,
+                "lift it where the fleet may be changed",
+            ));
+        }
+        self.lifter(&fleet).await?;
         if self.owns_run(run) {
             return Err(carried_out(run));
         }
@@ -107,6 +117,14 @@ impl App {
             }
         }
         Ok(fleet)
+    }
+
+    /// Who lifts by hand: a person of the roster, where one rules the fleet.
+    async fn lifter(&self, fleet: &FleetId) -> Result<String, AppError> {
+        match self.roster_of(fleet).await? {
+            Some(roster) => Ok(self.requester(&roster)?.to_string()),
+            None => Ok(self.me()),
+        }
     }
 
     /// The freezes of a run that hold, and its fleet.
