@@ -223,6 +223,7 @@ impl App {
             artifacts: Utf8PathBuf::from(&of.artifacts),
             outputs,
             secrets: Mutex::default(),
+            puts: Mutex::default(),
             keeping: tokio::sync::Mutex::default(),
         };
         let (journal, writer) = StoreJournal::new(self.clone(), run, &entries, key);
@@ -268,6 +269,7 @@ impl App {
         };
         let left = perform_steps(run, (plan, compiled), setting).await;
         drop(journal);
+        world.figures_shown().await;
         let left = left.map_err(|error| {
             AppError::new(Code::Other, chain(&error), "look at the disk, then resume the run")
         })?;
