@@ -226,6 +226,7 @@ impl App {
             artifacts: Utf8PathBuf::from(&of.artifacts),
             outputs,
             secrets: Mutex::default(),
+            puts: Mutex::default(),
             keeping: tokio::sync::Mutex::default(),
         };
         let (journal, writer) = StoreJournal::new(self.clone(), run, &entries, key);
@@ -240,7 +241,10 @@ impl App {
             if let Err(error) = writer.await {
                 error!(%run, error = %chain(&error), "the writer of the journal ended badly");
             }
-            drop(lock);
+            // A run that could not be carried on stays one that a program left.
+            if left.is_ok() {
+                lock.done();
+            }
             app.announce([Topic::run(run), Topic::fleet(&parts.0.fleet)]);
             left
         });
@@ -280,6 +284,7 @@ impl App {
         };
         let left = perform_steps(run, (plan, compiled), setting).await;
         drop(journal);
+        world.figures_shown().await;
         let left = left.map_err(|error| {
             AppError::new(Code::Other, chain(&error), "look at the disk, then resume the run")
         })?;

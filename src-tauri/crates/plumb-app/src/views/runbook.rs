@@ -455,6 +455,7 @@ pub struct RecordedView {
 pub struct RunbookRequestView {
     pub title: String,
     pub fleet: String,
+    pub environment: String,
     pub run: String,
     /// Who runs it.
     pub operator: String,
@@ -464,11 +465,13 @@ pub struct RunbookRequestView {
     /// Groups that have to.
     pub groups: Vec<String>,
     pub parameters: BTreeMap<String, String>,
-    /// Why its documents may run, in a sentence.
+    /// Hosts that its requests may go to.
+    pub hosts: Vec<String>,
+    /// Why its documents may run, in a sentence; a claim where that cannot be told here.
     pub trusted: String,
     /// Hash of the plan, which holds the texts of its documents.
     pub plan: String,
-    /// One line each; `!` marks those that change something.
+    /// A line for each, `!` where it changes something, and lines below it of what exactly it does.
     pub steps: Vec<String>,
 }
 

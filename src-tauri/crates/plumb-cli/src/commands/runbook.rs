@@ -30,7 +30,8 @@ use self::{
     unfreeze::Unfreeze,
 };
 use crate::{
-    args::KeyArgs,
+    args::{ENVELOPE_BYTES_MAX, KeyArgs},
+    commands::fleet::read_text,
     confirm,
     exit::{Exit, Failure, Outcome},
     output::Output,
@@ -556,13 +557,16 @@ impl Asked {
         let by = self.by.clone();
         let signs = self.key.file.is_some() || self.key.name.is_some();
         let key = signs.then(|| self.key.choice(app)).transpose()?;
+        // All of them, before anything is done: a path that is mistyped is found here.
+        let read = |file: &String| Ok((file.clone(), read_text(file, ENVELOPE_BYTES_MAX)?));
+        let approvals: Result<_, Failure> = self.approval.iter().map(read).collect();
         Ok(Asker {
             out: session.out,
             answers,
             by,
             groups: &self.group,
             key,
-            approvals: &self.approval,
+            approvals: approvals?,
             interactive: confirm::is_interactive() && !self.no_input,
         })
     }
