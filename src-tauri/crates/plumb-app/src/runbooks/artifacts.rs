@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use plumb_fleet::Digest;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
+use tracing::warn;
 
 use crate::{actions::files::written_durably, views::runbook::EvidenceFileView};
 
@@ -60,6 +61,16 @@ pub(super) fn keep(folder: &Utf8Path, name: &str, from: impl Read) -> io::Result
     file.finish()?;
     listed(folder, name, sha256)?;
     Ok(json!({ "file": name, "sha256": sha256.to_string(), "bytes": bytes }))
+}
+
+/// Removes what a program that was killed while it wrote left behind. For whoever owns the run: nobody else writes there.
+pub(super) fn swept(folder: &Utf8Path) {
+    let entries = folder.read_dir_utf8().into_iter().flatten().flatten();
+    for left in entries.filter(|entry| entry.file_name().starts_with(".tmp")) {
+        if let Err(error) = fs::remove_file(left.path()) {
+            warn!(path = %left.path(), %error, "a file that was not finished is left behind");
+        }
+    }
 }
 
 /// Lists the digest of a file that is not kept itself.

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, sync::Mutex};
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use plumb_exec::{Left, StepOrders, StepSetting, StepsState, fold_steps, perform_steps, step_desk};
 use plumb_fleet::{FleetId, PlanHash, RunId};
 use plumb_journal::{Body, Entry, Event, Outcome};
@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::error;
 
 use super::{
-    artifacts::new_folder,
+    artifacts::{new_folder, swept},
     command::end_left_behind,
     figures::Figures,
     handler::World,
@@ -202,6 +202,7 @@ impl App {
         let entries = if entries.is_empty() { entries } else { self.runbook_record(run).await?.2 };
         let outputs = self.0.options.data_dir.join("runbook-runs").join(run.to_string());
         end_left_behind(&outputs);
+        swept(Utf8Path::new(&of.artifacts));
         let (_, loaded) = self.loaded(plan.fleet.as_str())?;
         let key = self.signer_again(run).await?;
         let (desk, orders) = step_desk();

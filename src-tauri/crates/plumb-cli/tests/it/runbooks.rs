@@ -194,7 +194,7 @@ fn every_shipped_runbook_rehearses_green_with_a_fault_at_every_step() {
         ),
         ("policy-manual-rollback", String::new()),
         ("policy-stale-bundle", format!("--set node={NODE}")),
-        ("policy-opa-crash", format!("--set node={NODE}")),
+        ("policy-opa-crash", "--set node=eu-gw-001".to_owned()),
         ("policy-storage-unavailable", String::new()),
         ("alert-triage", "--set hub=https://hub.example --set owner=avery".to_owned()),
         ("supersedes-backfill", format!("--set expected=1200 --set index_log={digest}")),
