@@ -67,7 +67,7 @@ impl App {
                 match app.look_for_disagreement(&name).await {
                     Ok(found) => debug!(found, "asked nodes with equal contents"),
                     Err(error) => {
-                        warn!(error = %error.message, "nodes were not asked whether they agree")
+                        warn!(error = %error.message, "nodes were not asked whether they agree");
                     }
                 }
             };
