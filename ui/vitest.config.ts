@@ -15,7 +15,8 @@ export default mergeConfig(
           ? [
               {
                 extends: true as const,
-                optimizeDeps: { include: ['axe-core', 'fast-check', 'markdown-it', 'dompurify', '@lucide/svelte/icons/search-x'] },
+                // What screens that are read late import: found late, it would reload a test.
+                optimizeDeps: { include: ['axe-core', 'fast-check', 'markdown-it', 'dompurify', ...['activity', 'book-x', 'monitor-up', 'package-check', 'search-x', 'stethoscope'].map((icon) => `@lucide/svelte/icons/${icon}`)] },
                 test: {
                   name: 'window',
                   include: ['src/**/*.window.test.ts'],

@@ -10,6 +10,7 @@ pub(crate) mod keys;
 pub(crate) mod plans;
 pub(crate) mod proof;
 pub(crate) mod refused;
+pub(crate) mod runbooks;
 pub(crate) mod runs;
 pub(crate) mod settings;
 pub(crate) mod window;

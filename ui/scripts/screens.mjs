@@ -27,6 +27,8 @@ const steps = (...all) => async (page) => {
     await page.waitForTimeout(250);
   }
 };
+/** Screens that are read late take no key before they are there. */
+const shown = async (page) => page.locator('article, .list').first().waitFor();
 const type = (text) => async (page) => page.keyboard.type(text);
 
 const SCENES = [
@@ -157,6 +159,25 @@ const SCENES = [
   ['alerts-fail', '?fleet=demo', '#/alerts?mine=yes', press('f')],
   ['alerts-triage', '?fleet=demo', '#/alerts', press('t')],
   ['alerts-retention', '?fleet=demo&alerts=settled', '#/alerts', steps(button('Retention…'), async (page) => page.getByRole('spinbutton').fill('0'))],
+  ['runbooks', '?fleet=demo&runbook=question', '#/runbooks?file=policy-version-conflicts.md', null],
+  ['runbooks-steps', '?fleet=demo', '#/runbooks?file=supersedes-backfill.md&tab=steps', null],
+  ['runbooks-unknown', '?fleet=demo', '#/runbooks?file=drain-one-region.md', null],
+  ['runbooks-broken', '?fleet=demo', '#/runbooks?file=half-written.md', null],
+  ['runbooks-start', '?fleet=demo', '#/runbooks?file=policy-version-conflicts.md', steps(shown, press('s'))],
+  ['runbooks-rehearsed', '?fleet=demo', '#/runbooks?file=policy-manual-rollback.md', steps(shown, press('t'), press('Control+Enter'))],
+  ['runbooks-doctor', '?fleet=demo', '#/runbooks', steps(shown, press('D'))],
+  ['runbooks-record', '?fleet=payments-eu&runs=past', '#/rollouts', button('Record as a runbook')],
+  ['runbook-confirm', '?fleet=demo&runbook=confirm', '#/runbooks?run=019b2f10-7c1e-7a60-9d1c-000000000001', null],
+  ['runbook-confirm-ask', '?fleet=demo&runbook=confirm', '#/runbooks?run=019b2f10-7c1e-7a60-9d1c-000000000001', steps(shown, press('n'))],
+  ['runbook-question', '?fleet=demo&runbook=question', '#/runbooks?run=019b2f10-7c1e-7a60-9d1c-000000000001', steps(shown, press('n'))],
+  ['runbook-halted', '?fleet=demo&runbook=halted', '#/runbooks?run=019b2f10-7c1e-7a60-9d1c-000000000001', steps(shown, press('j'))],
+  ['runbook-decide', '?fleet=demo&runbook=halted', '#/runbooks?run=019b2f10-7c1e-7a60-9d1c-000000000001', steps(shown, press('n'))],
+  ['runbook-running', '?fleet=payments-eu&runbook=running', '#/runbooks?run=019b2f10-7c1e-7a60-9d1c-000000000001', null],
+  ['runbook-approval', '?fleet=payments-eu&runbook=approval', '#/runbooks?run=019b2f10-7c1e-7a60-9d1c-000000000001', steps(shown, press('n'))],
+  ['runbook-back', '?fleet=payments-eu&runbook=back', '#/runbooks?run=019b2f10-7c1e-7a60-9d1c-000000000001', null],
+  ['runbook-left', '?fleet=demo&runbook=left', '#/runbooks?run=019b2f10-7c1e-7a60-9d1c-000000000001', null],
+  ['runbook-ended', '?fleet=demo&runbook=ended', '#/runbooks?run=019b2f10-7c1e-7a60-9d1c-000000000001', null],
+  ['runbook-help', '?fleet=demo', '#/help?topic=runbooks', null],
   ['incidents', '?fleet=demo', '#/alerts?tab=incidents', null],
   ['incidents-frozen', '?fleet=demo', '#/alerts?tab=incidents', async (page) => page.getByText('What was frozen').click()],
   ['incidents-none', '?fleet=demo&alerts=none', '#/alerts?tab=incidents', null],

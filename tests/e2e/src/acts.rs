@@ -51,3 +51,32 @@ pub async fn sign_with_file(window: &Window, key: &str, passphrase: &str) -> Res
     window.fill("Passphrase", passphrase).await?;
     window.chord(&[CONTROL], ENTER).await
 }
+
+/// Starts the runbook of version conflicts from the alert that tells of one, with what the alert names.
+pub async fn start_conflict(window: &Window) -> Result<()> {
+    window.press_outside_fields('4').await?;
+    let alert = quoted("nodes run another policy version than the desired one");
+    window
+        .click(&format!("//table[@role='grid' and @aria-label='Alerts']//tr[contains(., {alert})]"))
+        .await?;
+    window.click_button("Start: Policy Engine - Policy Version Conflicts").await?;
+    window.see("Filled in from what you looked at: content, node, version").await?;
+    window.chord(&[CONTROL], ENTER).await?;
+    window.closed().await?;
+    window.find("//article[starts-with(@aria-label, 'Run ')]").await.map(drop)
+}
+
+/// Gives what a run of a runbook waits for: the phrase of its plan where it asks for one.
+pub async fn confirm_step(window: &Window, says: &str) -> Result<()> {
+    window.see(says).await?;
+    window.press_outside_fields('n').await?;
+    window.find("//dialog[@open]").await?;
+    let field = "//dialog//input[@id='word-text']";
+    if window.shows(field).await {
+        let label = window.find("//dialog//label[@for='word-text']").await?.text().await?;
+        let phrase = label.trim_start_matches("Type ").trim_end_matches(" to carry it out");
+        window.find(field).await?.send_keys(phrase).await?;
+    }
+    window.chord(&[CONTROL], ENTER).await?;
+    window.closed().await
+}

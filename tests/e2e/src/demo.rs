@@ -74,7 +74,7 @@ impl Demo {
 
     /// The fleet file of somebody on call, which names the hub.
     pub fn fleet_file_with_hub(&self) -> Result<PathBuf> {
-        let token = self.token("oncall_token_file")?;
+        let token = self.token("oncall_token_file")?.display().to_string();
         let hub = format!(
             "\n[hub]\nurl = {:?}\ncredential = {{ command = [\"cat\", {token:?}] }}\n",
             self.hub()?

@@ -1,4 +1,5 @@
 import Bell from '@lucide/svelte/icons/bell';
+import BookOpenCheck from '@lucide/svelte/icons/book-open-check';
 import CircleQuestionMark from '@lucide/svelte/icons/circle-question-mark';
 import Clock from '@lucide/svelte/icons/clock';
 import Contrast from '@lucide/svelte/icons/contrast';
@@ -28,7 +29,7 @@ interface Everywhere {
   show: (what: 'palette' | 'line' | 'keys' | 'runs') => void;
 }
 
-const ICONS = { fleet: LayoutGrid, drift: Diff, rollouts: MoveRight, alerts: Bell, history: HistoryIcon, evidence: FileCheck, settings: Settings, help: CircleQuestionMark };
+const ICONS = { fleet: LayoutGrid, drift: Diff, rollouts: MoveRight, alerts: Bell, runbooks: BookOpenCheck, history: HistoryIcon, evidence: FileCheck, settings: Settings, help: CircleQuestionMark };
 
 /** Actions that work on every screen. */
 export function everywhere({ shared, shell, open, show }: Everywhere): Action[] {

@@ -1,4 +1,4 @@
-//! What a typed command means: `:nodes`, `:drift`, `:rollouts`, `:refused`, `:alerts`, `:node x`, `:settings`, `:fleet x`, `:help x`, `:q`.
+//! What a typed command means: `:nodes`, `:drift`, `:rollouts`, `:refused`, `:alerts`, `:runbook x`, `:node x`, `:settings`, `:fleet x`, `:help x`, `:q`.
 import type { Screen } from '$lib/state/route.svelte';
 
 export type Meaning =
@@ -14,6 +14,7 @@ export const COMMANDS: readonly { word: string; argument: string; about: string 
   { word: 'rollouts', argument: 'run', about: 'plans and runs, one of them if its name follows' },
   { word: 'refused', argument: '', about: 'what no node may take' },
   { word: 'alerts', argument: 'text', about: 'the inbox, filtered if a text follows' },
+  { word: 'runbook', argument: 'text', about: 'the library, filtered if a text follows' },
   { word: 'history', argument: '', about: 'what nodes ran over time' },
   { word: 'evidence', argument: '', about: 'open an archive, and what was found in it' },
   { word: 'fleet', argument: 'name', about: 'open another fleet' },
@@ -22,7 +23,7 @@ export const COMMANDS: readonly { word: string; argument: string; about: string 
   { word: 'quit', argument: '', about: 'close the window' },
 ];
 
-const ALIASES: Record<string, string> = { n: 'nodes', q: 'quit', h: 'help', d: 'drift', r: 'rollouts', a: 'alerts', set: 'settings' };
+const ALIASES: Record<string, string> = { n: 'nodes', q: 'quit', h: 'help', d: 'drift', r: 'rollouts', a: 'alerts', b: 'runbook', runbooks: 'runbook', set: 'settings' };
 
 export function read(line: string): Meaning {
   const [first = '', ...rest] = line.trim().replace(/^:/, '').split(/\s+/);
@@ -41,6 +42,8 @@ export function read(line: string): Meaning {
       return { kind: 'go', screen: 'rollouts', params: { refused: 'list' } };
     case 'alerts':
       return { kind: 'go', screen: 'alerts', params: argument === '' ? {} : { text: argument } };
+    case 'runbook':
+      return { kind: 'go', screen: 'runbooks', params: argument === '' ? {} : { filter: argument } };
     case 'history':
     case 'evidence':
       return { kind: 'go', screen: word, params: {} };

@@ -69,7 +69,7 @@ describe('the frame', () => {
     await expect.element(page.getByRole('grid', { name: 'Nodes' })).toBeVisible();
     const links = page.getByRole('navigation', { name: 'Screens' }).getByRole('link').elements();
     // Some count beside their word.
-    expect(links.map((link) => /^\s*([A-Z][a-z]+)/.exec(link.textContent ?? '')?.[1])).toEqual(['Fleet', 'Drift', 'Rollouts', 'Alerts', 'History', 'Evidence', 'Settings', 'Help']);
+    expect(links.map((link) => /^\s*([A-Z][a-z]+)/.exec(link.textContent ?? '')?.[1])).toEqual(['Fleet', 'Drift', 'Rollouts', 'Alerts', 'Runbooks', 'History', 'Evidence', 'Settings', 'Help']);
   });
 
   it('opens screens by digits, and nothing while somebody types', async () => {

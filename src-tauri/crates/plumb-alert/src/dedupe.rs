@@ -85,16 +85,16 @@ pub fn ingest(
         let Some(alert) = newest else {
             return Err(Rejection::NothingToResolve { fingerprint });
         };
-        let mut alert = seen_again(alert, now);
-        // Whoever does not see it any more does not speak for those who do.
-        if let Some(teller) = &draft.told_by {
+        // Whoever does not see it any more does not speak for those who do, and has not seen it once more.
+        if let Some(teller) = &draft.told_by
+            && let Some((by, at)) = alert.lasts_for(teller, now)
+        {
+            let why = Why::StillTold { fingerprint, teller: teller.clone(), by: by.to_owned(), at };
+            let mut alert = alert.clone();
             alert.told_by.remove(teller);
-            if let Some((by, at)) = alert.lasts_for(teller, now) {
-                let (by, teller) = (by.to_owned(), teller.clone());
-                let why = Why::StillTold { fingerprint, teller, by, at };
-                return Ok(Decided::new(Ingested::Deduplicated(alert), why));
-            }
+            return Ok(Decided::new(Ingested::Deduplicated(alert), why));
         }
+        let mut alert = seen_again(alert, now);
         alert.told_by.clear();
         alert.resolved_at.get_or_insert(now);
         return Ok(Decided::new(

@@ -326,7 +326,7 @@ pub fn over(before: &[Draft], now: &[Draft]) -> Vec<Draft> {
 /// Alerts of earlier sweeps that this one does not raise any more, as reports that they are over.
 ///
 /// What was wrong with a node is not over because the node is silent, and content that came silently is not over
-/// because it stays. What somebody else saw a short time ago is theirs to lift.
+/// because it stays. Whoever said that it is so takes that back; what only others said a short time ago is theirs to lift.
 pub fn lifted(sweep: &Sweep<'_>, known: &[Alert], now: &[Draft]) -> Vec<Draft> {
     let still: BTreeSet<String> = now.iter().map(Draft::fingerprint).collect();
     // What lasts has an alert for each window, and a report that it is over closes the newest.
@@ -339,7 +339,8 @@ pub fn lifted(sweep: &Sweep<'_>, known: &[Alert], now: &[Draft]) -> Vec<Draft> {
     }
     let over = newest.into_values().filter(|alert| {
         alert.resolved_at.is_none()
-            && alert.lasts_for(sweep.teller, sweep.now).is_none()
+            && (alert.told_by.contains_key(sweep.teller)
+                || alert.lasts_for(sweep.teller, sweep.now).is_none())
             && !still.contains(&alert.fingerprint)
             && !sweep.snapshot.nodes.iter().any(|(node, seen)| {
                 names(alert, node) && (unheard(seen) || stays(sweep, alert, node, seen))

@@ -36,6 +36,7 @@ use crate::{
     opened::Evidence,
     opening::Reopen,
     ports::clock::WallClock,
+    runbooks::RunbookRun,
     tasks::agreement::Agreement,
     topics::{ANNOUNCE_EVERY, Announcer, Topic},
     wishes::known,
@@ -136,6 +137,8 @@ pub(crate) struct Inner {
     pub painted: CancellationToken,
     pub prepared: Mutex<VecDeque<Prepared>>,
     pub runs: Mutex<BTreeMap<RunId, ActiveRun>>,
+    /// Runs of runbooks that people look at here.
+    pub runbook_runs: Mutex<BTreeMap<RunId, Arc<RunbookRun>>>,
     /// The newest run of this process that had no key to sign with, and why.
     pub unsigned: Mutex<Option<(RunId, String)>>,
     /// The newest run of this process whose refused content is not refused everywhere, and why.
@@ -258,6 +261,7 @@ impl App {
             painted: CancellationToken::new(),
             prepared: Mutex::default(),
             runs: Mutex::default(),
+            runbook_runs: Mutex::default(),
             unsigned: Mutex::default(),
             unspread: Mutex::default(),
             asked: Mutex::default(),
@@ -277,6 +281,7 @@ impl App {
     /// Ends background tasks, waits for what must finish, and closes the files.
     pub async fn close(&self) {
         self.0.cancel.cancel();
+        self.let_runbooks_go();
         self.let_runs_go().await;
         self.0.tasks.close();
         self.0.tasks.wait().await;

@@ -51,6 +51,7 @@ pub(crate) struct Evidence {
     signer_unknown: bool,
     file: Utf8PathBuf,
     at: Mutex<At>,
+    moving: tokio::sync::Mutex<()>,
 }
 
 #[derive(Debug, Clone)]
@@ -151,7 +152,7 @@ impl App {
     }
 
     /// Refuses what asks or changes a node where evidence is shown.
-    pub(crate) fn only_live(&self) -> Result<(), AppError> {
+    pub fn only_live(&self) -> Result<(), AppError> {
         match self.in_evidence() {
             None => Ok(()),
             Some(evidence) => Err(AppError::new(
@@ -182,6 +183,13 @@ impl App {
     }
 
     async fn look_to(&self, evidence: &Arc<Evidence>, wanted: usize) -> Result<(), AppError> {
+        // Whoever reads a fleet meanwhile is waited for, and whoever comes later reads the new moment.
+        let _one_at_a_time = evidence.moving.lock().await;
+        let fleets = self.fleet_states();
+        let mut reading = Vec::with_capacity(fleets.len());
+        for fleet in &fleets {
+            reading.push(fleet.reading.lock().await);
+        }
         let step = &evidence.steps[wanted];
         let horizon = Horizon { at: step.at, event: step.run.zip(step.seq) };
         for database in [self.record(), self.cache()] {
@@ -189,14 +197,26 @@ impl App {
             horizon::look_to(&mut conn, &horizon).await?;
             conn.commit().await?;
         }
-        evidence.at.lock().expect("no panic while a moment is held").step = wanted;
         let state = self.state_at(evidence, step).await?;
-        evidence.at.lock().expect("no panic while a moment is held").state = state;
-        for fleet in self.fleet_states() {
+        *evidence.at.lock().expect("no panic while a moment is held") = At { step: wanted, state };
+        for fleet in &fleets {
             *fleet.current.lock().expect("no panic while a fleet is held") = None;
         }
         self.announce(self.every_topic());
         Ok(())
+    }
+
+    /// Makes the files of an archive, closes them off, and looks at its last moment.
+    async fn filled(&self, evidence: &Arc<Evidence>, scratch: &Utf8Path) -> Result<(), AppError> {
+        self.fill_record(&evidence.archive, &evidence.contents).await?;
+        self.add_fleet(scratch.join(read::FLEET_FILE).as_str()).await?;
+        self.fill_cache(&evidence.contents).await?;
+        for (database, kind) in [(self.record(), Kind::Record), (self.cache(), Kind::Cache)] {
+            let mut conn = database.write().await?;
+            horizon::close_off(&mut conn, kind).await?;
+            conn.commit().await?;
+        }
+        self.look_to(evidence, evidence.steps.len() - 1).await
     }
 
     /// The newest snapshot as it is; of opened evidence as of the moment that is shown.
@@ -260,16 +280,14 @@ pub(crate) async fn open_archive(
         ..AppOptions::command(scratch.to_owned())
     };
     let app = App::open_over(options, Some(evidence.clone())).await?;
-    app.fill_record(&evidence.archive, &evidence.contents).await?;
-    app.add_fleet(scratch.join(read::FLEET_FILE).as_str()).await?;
-    app.fill_cache(&evidence.contents).await?;
-    for (database, kind) in [(app.record(), Kind::Record), (app.cache(), Kind::Cache)] {
-        let mut conn = database.write().await?;
-        horizon::close_off(&mut conn, kind).await?;
-        conn.commit().await?;
+    match Box::pin(app.filled(&evidence, scratch)).await {
+        Ok(()) => Ok((opened, Some(app))),
+        Err(error) => {
+            // What was found stays to be read, also where it cannot be shown as a fleet.
+            app.close().await;
+            Ok((EvidenceOpened { refused: Some(error.message), ..opened }, None))
+        }
     }
-    app.look_to(&evidence, evidence.steps.len() - 1).await?;
-    Ok((opened, Some(app)))
 }
 
 struct Prepared {
@@ -285,7 +303,8 @@ fn prepare(file: &Utf8Path, trust: &Trust, scratch: &Utf8Path) -> Result<Prepare
     };
     let source = File::open(file).and_then(FileSource::new).map_err(|error| unread(&error))?;
     let bytes = source.bytes();
-    // One handle for both, so that what is shown is what was verified.
+    // One handle for both: another file in its place is not read. Whoever writes into this one while it is open can
+    // still change what is read later.
     let (found, archive) = plumb_evidence::verify::verify_source(source, bytes, trust)
         .map_err(|error| unread(&error))?;
     let failed = |check: CheckName| found.finding(check).outcome == Outcome::Failed;
@@ -306,6 +325,7 @@ fn prepare(file: &Utf8Path, trust: &Trust, scratch: &Utf8Path) -> Result<Prepare
                     signer_unknown,
                     file: file.to_owned(),
                     at: Mutex::new(At { step: 0, state: None }),
+                    moving: tokio::sync::Mutex::default(),
                 }),
             },
             Err(error) => Prepared {

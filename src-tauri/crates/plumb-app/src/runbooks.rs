@@ -4,10 +4,14 @@ mod artifacts;
 mod command;
 mod consent;
 mod dashboard;
+mod figures;
 mod freezes;
 mod handler;
+mod held;
 mod library;
 mod nodes;
+mod occasions;
+mod record;
 mod rehearse;
 mod run;
 mod shipped;
@@ -22,4 +26,6 @@ pub use start::{PreparedRunbook, RunbookRequest};
 /// What front matter and a step block are read as; their schemas are published.
 pub use plumb_runbook::document::{FrontMatter, Step};
 
+pub(crate) use consent::ConsentRequest;
 pub(crate) use nodes::in_runbook;
+pub(crate) use record::{as_steps, asking_step, steps_of};

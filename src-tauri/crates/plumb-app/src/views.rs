@@ -37,75 +37,88 @@ mod tests {
     use ts_rs::{Config, ExportError, TS};
 
     use super::{
-        alerts, approvals, bundles, certificate, consent, drift, dry_run, evidence, fleet, history,
-        impact, incidents, node, plan, readiness, refused, rollout, run, settings, shell,
+        alerts, approvals, bundles, certificate, consent, doctor, drift, dry_run, evidence, fleet,
+        history, impact, incidents, node, plan, readiness, refused, rollout, run, runbook,
+        settings, shell,
     };
     use crate::{error::AppError, topics::Topic};
 
-    /// Writes every type that crosses IPC, with what it is made of, into one file. One test, since
-    /// two processes that add to one file would spoil it.
+    type Write = fn(&Config) -> Result<(), ExportError>;
+
+    /// Every type that crosses IPC; what it is made of comes along.
+    const CROSSING: &[Write] = &[
+        write::<shell::ShellView>,
+        write::<shell::AboutView>,
+        write::<fleet::FleetView>,
+        write::<fleet::FleetPage>,
+        write::<fleet::NodeNames>,
+        write::<node::NodeView>,
+        write::<node::RawAnswer>,
+        write::<node::LogLine>,
+        write::<drift::Baseline>,
+        write::<drift::DriftView>,
+        write::<drift::TextDiffView>,
+        write::<drift::MomentsView>,
+        write::<bundles::BundleChoice>,
+        write::<impact::ImpactView>,
+        write::<plan::ActionRequest>,
+        write::<plan::PlanView>,
+        write::<dry_run::DryRunView>,
+        write::<readiness::ChecklistView>,
+        write::<rollout::RunOrder>,
+        write::<run::RunView>,
+        write::<run::RunMoment>,
+        write::<consent::PlanConsentView>,
+        write::<consent::RequestFileView>,
+        write::<consent::WaitingPlanView>,
+        write::<consent::KeyRequest>,
+        write::<consent::NewKeyRequest>,
+        write::<consent::OwnKeysView>,
+        write::<consent::SignRequest>,
+        write::<approvals::SignedView>,
+        write::<approvals::ReviewView>,
+        write::<approvals::RosterFileView>,
+        write::<certificate::RunCertificateView>,
+        write::<refused::RefusedView>,
+        write::<refused::ClearingFileView>,
+        write::<refused::RefusedPushView>,
+        write::<alerts::AlertsPage>,
+        write::<alerts::InboxView>,
+        write::<alerts::AlertView>,
+        write::<alerts::AlertAct>,
+        write::<alerts::ActedView>,
+        write::<alerts::RetentionView>,
+        write::<incidents::IncidentView>,
+        write::<incidents::IncidentAct>,
+        write::<doctor::DoctorView>,
+        write::<runbook::LibraryRow>,
+        write::<runbook::RunbookPage>,
+        write::<runbook::RunbookAsked>,
+        write::<runbook::RunbookBegun>,
+        write::<runbook::RunbookRunPage>,
+        write::<runbook::RunbookWord>,
+        write::<runbook::RunbookOccasion>,
+        write::<runbook::RunbookOffer>,
+        write::<runbook::RecordedView>,
+        write::<evidence::EvidenceOpened>,
+        write::<evidence::EvidenceStep>,
+        write::<history::HistoryView>,
+        write::<settings::SettingsView>,
+        write::<settings::ImportPreview>,
+        write::<settings::ImportFormat>,
+        write::<settings::ChosenText>,
+        write::<AppError>,
+        write::<Topic>,
+    ];
+
+    fn write<T: TS + 'static>(config: &Config) -> Result<(), ExportError> {
+        T::export_all(config)
+    }
+
+    /// Writes them into one file. One test, since two processes that add to one file would spoil it.
     #[test]
     fn export_bindings() -> Result<(), ExportError> {
-        fn write<T: TS + 'static>(config: &Config) -> Result<(), ExportError> {
-            T::export_all(config)
-        }
         let config = Config::from_env();
-        for write in [
-            write::<shell::ShellView>,
-            write::<shell::AboutView>,
-            write::<fleet::FleetView>,
-            write::<fleet::FleetPage>,
-            write::<fleet::NodeNames>,
-            write::<node::NodeView>,
-            write::<node::RawAnswer>,
-            write::<node::LogLine>,
-            write::<drift::Baseline>,
-            write::<drift::DriftView>,
-            write::<drift::TextDiffView>,
-            write::<drift::MomentsView>,
-            write::<bundles::BundleChoice>,
-            write::<impact::ImpactView>,
-            write::<plan::ActionRequest>,
-            write::<plan::PlanView>,
-            write::<dry_run::DryRunView>,
-            write::<readiness::ChecklistView>,
-            write::<rollout::RunOrder>,
-            write::<run::RunView>,
-            write::<run::RunMoment>,
-            write::<consent::PlanConsentView>,
-            write::<consent::RequestFileView>,
-            write::<consent::WaitingPlanView>,
-            write::<consent::KeyRequest>,
-            write::<consent::NewKeyRequest>,
-            write::<consent::OwnKeysView>,
-            write::<consent::SignRequest>,
-            write::<approvals::SignedView>,
-            write::<approvals::ReviewView>,
-            write::<approvals::RosterFileView>,
-            write::<certificate::RunCertificateView>,
-            write::<refused::RefusedView>,
-            write::<refused::ClearingFileView>,
-            write::<refused::RefusedPushView>,
-            write::<alerts::AlertsPage>,
-            write::<alerts::InboxView>,
-            write::<alerts::AlertView>,
-            write::<alerts::AlertAct>,
-            write::<alerts::ActedView>,
-            write::<alerts::RetentionView>,
-            write::<incidents::IncidentView>,
-            write::<incidents::IncidentAct>,
-            write::<evidence::EvidenceOpened>,
-            write::<evidence::EvidenceStep>,
-            write::<history::HistoryView>,
-            write::<settings::SettingsView>,
-            write::<settings::ImportPreview>,
-            write::<settings::ImportFormat>,
-            write::<settings::ChosenText>,
-            write::<AppError>,
-            write::<Topic>,
-        ] {
-            write(&config)?;
-        }
-        Ok(())
+        CROSSING.iter().try_for_each(|write| write(&config))
     }
 }

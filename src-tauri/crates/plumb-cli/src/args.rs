@@ -287,8 +287,8 @@ pub(crate) struct Targets {
     /// Every node of the fleet
     #[arg(long)]
     pub(crate) all_nodes: bool,
-    /// A node, by its name in the fleet file; may be repeated
-    #[arg(long, value_name = "ID")]
+    /// A node, by its name in the fleet file; may be repeated, or several with commas between them
+    #[arg(long, value_name = "ID", value_delimiter = ',')]
     pub(crate) node: Vec<String>,
     /// Every node that has drifted
     #[arg(long)]
@@ -304,6 +304,9 @@ pub(crate) struct Confirm {
     /// Show what would happen, and stop
     #[arg(long, conflicts_with = "request")]
     pub(crate) dry_run: bool,
+    /// Print the same as a step of a runbook, and stop
+    #[arg(long, conflicts_with_all = ["request", "dry_run"])]
+    pub(crate) as_step: bool,
     /// Apply without asking, where a yes is enough
     #[arg(long, conflicts_with = "request")]
     pub(crate) yes: bool,

@@ -266,12 +266,7 @@ pub fn verify_archive<S: Source>(archive: &Archive<S>, bytes: u64, trust: &Trust
     findings.extend(contents::signer(&signed, roster.as_ref(), stamped, trust));
     findings.extend(listed);
     findings.push(contents::checksums(archive, &hashes));
-    findings.extend(runs::check(
-        archive,
-        &signed,
-        roster.as_ref().map(|known| &known.roster),
-        trust,
-    ));
+    findings.extend(runs::check(archive, &signed, roster.as_ref(), trust));
     findings.push(contents::redaction(archive, signed.evidence()));
     let mut failed = findings.iter().filter(|finding| finding.outcome == Outcome::Failed);
     let broken = failed.find_map(|finding| finding.entry.clone());

@@ -137,7 +137,9 @@ mod tests {
             assert!(all[..at].iter().all(|earlier| earlier.state != mark.state));
         }
         let mut hashes = StateHashes::default();
-        entries.iter().for_each(|entry| drop(hashes.take(entry)));
+        for entry in &entries {
+            hashes.take(entry);
+        }
         assert_eq!(*hashes.state(), fold(&entries));
     }
 

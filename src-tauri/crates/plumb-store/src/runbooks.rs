@@ -119,13 +119,14 @@ pub struct KeptFreeze {
     pub until: Timestamp,
 }
 
-/// Takes a freeze; one that the step took already stands as it is. Tells until when it is due.
+/// Takes a freeze; one that the step took already stands as it is. Tells until when it is due; nothing where
+/// the step took it before and it was lifted since.
 pub async fn freeze(
     conn: &mut SqliteConnection,
     fleet: &FleetId,
     freeze: &KeptFreeze,
     envelope: Option<&str>,
-) -> Result<Timestamp, StoreError> {
+) -> Result<Option<Timestamp>, StoreError> {
     let KeptFreeze { run, step, reason, since, until } = freeze;
     let id = run.as_bytes().as_slice();
     let (fleet, since_ms, until_ms) = (fleet.as_str(), to_ms(*since), to_ms(*until));
@@ -143,7 +144,8 @@ pub async fn freeze(
     .await;
     attempt(conn, "taking a freeze", done).await?;
     let row = sqlx::query_file!("queries/freeze/get.sql", id, step).fetch_one(&mut *conn).await;
-    from_ms(attempt(conn, "reading a freeze", row).await?.until_ms)
+    let row = attempt(conn, "reading a freeze", row).await?;
+    row.lifted_at_ms.is_none().then(|| from_ms(row.until_ms)).transpose()
 }
 
 /// Lifts a freeze; one that is lifted stays so.

@@ -10,7 +10,7 @@ use std::{
 use anyhow::{Context as _, Result, ensure};
 use e2e_tests::{
     Demo, Launch, Window,
-    acts::{plan_rollout, sign_with_file},
+    acts::{plan_rollout, sign_with_file, start_conflict},
     program::program,
     window::{CONTROL, ENTER},
 };
@@ -79,10 +79,11 @@ async fn album(folder: &Path, theme: &str, (width, height): (u32, u32)) -> Resul
     window.press_outside_fields('4').await?;
     window.find("//*[@role='grid' and @aria-label='Alerts']").await?;
     camera.take(&window, "alerts").await?;
-    window.press_outside_fields('7').await?;
+    runbooks(&camera, &window).await?;
+    window.press_outside_fields('8').await?;
     window.see("Credentials").await?;
     camera.take(&window, "settings").await?;
-    window.press_outside_fields('8').await?;
+    window.press_outside_fields('9').await?;
     window.see("Drift states").await?;
     camera.take(&window, "help").await?;
     window.press_outside_fields('1').await?;
@@ -90,6 +91,20 @@ async fn album(folder: &Path, theme: &str, (width, height): (u32, u32)) -> Resul
     window.find("//*[@role='combobox']").await?;
     camera.take(&window, "palette").await?;
     window.quit().await
+}
+
+/// A runbook, and a run of it that waits for whoever runs it.
+async fn runbooks(camera: &Camera<'_>, window: &Window) -> Result<()> {
+    window.press_outside_fields('5').await?;
+    window.click("//*[@aria-label='Runbooks']//button[contains(., 'Version Conflicts')]").await?;
+    window.find("//article[contains(@aria-label, 'Version Conflicts')]").await?;
+    camera.take(window, "runbooks").await?;
+    start_conflict(window).await?;
+    window.see("Waits for whoever runs it to confirm the plan").await?;
+    camera.take(window, "runbook-run").await?;
+    window.click("//button[starts-with(normalize-space(), 'Abort')]").await?;
+    window.chord(&[CONTROL], ENTER).await?;
+    window.closed().await
 }
 
 /// A release whose text only has its lines moved, on one node: the text beside the decisions.
@@ -193,7 +208,7 @@ async fn refused(camera: &Camera<'_>, window: &Window) -> Result<()> {
 
 /// Who may approve, and how a newer list of them is taken.
 async fn roster(camera: &Camera<'_>, window: &Window) -> Result<()> {
-    window.press_outside_fields('7').await?;
+    window.press_outside_fields('8').await?;
     window.find("//section[starts-with(@aria-label, 'Approver roster of')]").await?;
     camera.take(window, "roster").await?;
     window.find("//section[@aria-label='My signing keys']").await?;

@@ -1,7 +1,7 @@
 //! From a scrape to an incident: the real Prometheus and the real Alertmanager tell the hub of the demo that nodes differ,
 //! and it is claimed, triaged and worked on there. Every program runs in a process of its own.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use observability_tests::{
     MonitorPrograms, Watched,

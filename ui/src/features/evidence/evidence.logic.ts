@@ -12,7 +12,7 @@ export function headline(verdict: EvidenceVerdictView): { kind: 'holds' | 'stran
   const failed = verdict.checks.filter((check) => check.result === 'failed');
   if (failed.length === 0) return { kind: 'holds', title: 'Every promise holds', text: `${plural(verdict.entries, 'entry', 'entries')} as they were sealed, by a key that is known here.` };
   if (failed.every((check) => check.name === SIGNER)) {
-    return { kind: 'stranger', title: 'Nothing was altered, and nobody here knows who sealed it', text: 'Compare the fingerprint with whoever sent it, by another way than the file came.' };
+    return { kind: 'stranger', title: 'Unverified: nobody here knows who sealed it', text: 'It agrees with itself, which anybody can make. Compare the fingerprint with whoever sent it, by another way than the file came.' };
   }
   const where = verdict.broken === null ? '' : ` The first broken entry is ${verdict.broken}.`;
   return { kind: 'broken', title: `${plural(failed.length, 'promise')} broken`, text: `It is not shown as a fleet, because what it tells cannot be believed.${where}` };

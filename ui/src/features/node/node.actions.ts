@@ -47,6 +47,7 @@ export function nodeActions(shared: Session, view: NodeView, readOnly: boolean):
     { id: 'node.baseline', title: 'Compare the fleet with this node', group: id, icon: Diff, disabled: view.row.content === null ? 'The node has not told what it runs.' : undefined, run: () => route.go('drift', { baseline: `node ${id}` }) },
     ...view.actions.filter((action) => !readOnly || !isChanging(action.kind)).flatMap((action): Action[] => [
       { id: `node.cli-${action.kind}`, title: `Copy as CLI: ${actionWord(action.kind).replace('…', '')}`, group: id, icon: Copy, run: () => void shared.copy(action.cli, 'the command line') },
+      ...(action.step === null ? [] : [{ id: `node.step-${action.kind}`, title: `Copy as runbook step: ${actionWord(action.kind).replace('…', '')}`, group: id, icon: Copy, run: () => void shared.copy(action.step ?? '', 'the step') }]),
       ...(action.curl.length === 0 ? [] : [{ id: `node.curl-${action.kind}`, title: `Copy as curl: ${actionWord(action.kind).replace('…', '')}`, group: id, icon: Copy, run: () => void shared.copy(action.curl.join('\n'), 'curl') }]),
     ]),
   ];

@@ -13,6 +13,7 @@ import type {
   ChosenText,
   ClearingFileView,
   ClearingView,
+  DoctorView,
   DriftView,
   DryRunView,
   EvidenceOpened,
@@ -30,6 +31,7 @@ import type {
   ImportPreview,
   KeyFileRequest,
   KeyRequest,
+  LibraryRow,
   LogLine,
   MomentsView,
   NewKeyRequest,
@@ -40,14 +42,24 @@ import type {
   PlanConsentView,
   PlanView,
   RawAnswer,
+  RecordedView,
   RefusedPushView,
   RefusedView,
   ChecklistView,
+  RehearsalView,
   RequestFileView,
   RetentionView,
   ReviewView,
   RosterFileView,
   RosterView,
+  RunbookAsked,
+  RunbookBegun,
+  RunbookOccasion,
+  RunbookOffer,
+  RunbookPage,
+  RunbookRunPage,
+  RunbookRunView,
+  RunbookWord,
   RunCertificateView,
   RunMoment,
   RunOrder,
@@ -185,6 +197,29 @@ export interface Api {
   alertRetention(fleet: string, ackedDays: number): Promise<RetentionView>;
   /** Removes what a preview counted, by its moment, and tells how many. */
   retainAlerts(fleet: string, beforeMs: number): Promise<number>;
+  /** The library, each runbook with who vouches for it. */
+  runbooks(fleet: string): Promise<LibraryRow[]>;
+  /** A runbook, opened; nothing of it is run. */
+  runbook(fleet: string, file: string): Promise<RunbookPage>;
+  /** Starts a runbook, or tells what has to be typed first. */
+  beginRunbook(fleet: string, asked: RunbookAsked): Promise<RunbookBegun>;
+  /** Runs it against a simulated copy of the fleet, with a fault at every step in turn. */
+  rehearseRunbook(fleet: string, asked: RunbookAsked): Promise<RehearsalView>;
+  /** Runs of runbooks, newest first. */
+  runbookRuns(fleet: string): Promise<RunbookRunView[]>;
+  runbookRun(id: string): Promise<RunbookRunPage>;
+  /** Tells a run that goes on here a person's word; without a name it is whoever uses this program. Durable when it answers. */
+  tellRunbook(id: string, by: string | null, groups: string[], word: RunbookWord): Promise<RunbookRunPage>;
+  /** Signs consent for a group. */
+  signRunbook(id: string, step: string, group: string, key: KeyRequest): Promise<RunbookRunPage>;
+  /** Goes on with a run that another program left. */
+  pickUpRunbook(id: string): Promise<RunbookRunPage>;
+  /** Runbooks that fit what somebody looks at, with what is known of their parameters. */
+  runbooksFor(fleet: string, occasion: RunbookOccasion): Promise<RunbookOffer[]>;
+  /** Every check of a fleet, over what the store knows. */
+  doctor(fleet: string): Promise<DoctorView>;
+  /** A runbook made of runs in the record, in this order. */
+  recordRunbook(fleet: string, runs: string[], title: string | null): Promise<RecordedView>;
   /** What nodes ran, how they reloaded and how old digests were, so many hours back. */
   history(fleet: string, hours: number): Promise<HistoryView>;
   historySvg(fleet: string, chart: HistoryChart, hours: number): Promise<string>;

@@ -349,6 +349,31 @@ summary: string, };
 
 export type CheckLine = { name: string, outcome: CheckWord, detail: string | null, };
 
+export type CheckResult = "passed" | "warning" | "failed" | "not_known";
+
+export type CheckSeverity = "info" | "warning" | "page";
+
+/**
+ * One check.
+ */
+export type CheckView = { 
+/**
+ * For example `check.policy.version-consistency`.
+ */
+name: string, title: string, 
+/**
+ * How urgent it is where it did not pass (conflict C2).
+ */
+severity: CheckSeverity, result: CheckResult, 
+/**
+ * One sentence.
+ */
+summary: string, evidence: Array<EvidenceLine>, 
+/**
+ * What to do, where it did not pass.
+ */
+remedy: string | null, };
+
 export type CheckWord = "passed" | "failed" | "not_made";
 
 export type ChecklistItemView = { 
@@ -552,6 +577,15 @@ export type DiffSide = { number: number,
 pieces: Array<DiffPiece>, };
 
 /**
+ * What the checks found.
+ */
+export type DoctorView = { fleet: string, now_ms: number, sweep: SweepView | null, 
+/**
+ * No check failed.
+ */
+passed: boolean, checks: Array<CheckView>, };
+
+/**
  * Drift states with one meaning only; order is worst first.
  */
 export type DriftStateView = "tampered" | "poisoned" | "diverged" | "behind" | "ahead" | "stale" | "unreachable" | "unknown" | "converging" | "in_sync";
@@ -648,6 +682,25 @@ export type EvidenceCheck = { name: string, title: string, result: EvidenceResul
 entry: string | null, };
 
 /**
+ * Something a run kept.
+ */
+export type EvidenceFileView = { name: string, 
+/**
+ * 64 hex digits.
+ */
+sha256: string, 
+/**
+ * Nothing where only its digest was kept.
+ */
+bytes: number | null, };
+
+export type EvidenceLine = { 
+/**
+ * The node it is about; nothing when it is about several.
+ */
+node: string | null, detail: string, };
+
+/**
  * What became of a file that somebody wants to open.
  */
 export type EvidenceOpened = { verdict: EvidenceVerdictView, 
@@ -716,6 +769,8 @@ export type FailedCheck = { name: string, nodes: number, };
  * A figure with its source and age.
  */
 export type Figure = { name: string, value: string, source: string, at_ms: number, caution: string | null, };
+
+export type FigureView = { at_ms: number, value: number, };
 
 export type FindingView = { severity: SeverityView, 
 /**
@@ -1105,6 +1160,11 @@ export type LabelView = { name: string, value: string, };
 export type LeftOut = { node: string, reason: string, };
 
 /**
+ * A line of the library.
+ */
+export type LibraryRow = { runbook: RunbookListed, standing: RunbookStanding, };
+
+/**
  * One log line of an agent.
  */
 export type LogLine = { at_ms: number, level: string, message: string, };
@@ -1153,6 +1213,31 @@ export type MomentsView = { moments: Array<MomentView>,
 cut: boolean, };
 
 /**
+ * A figure beside a step, as this program saw it.
+ */
+export type MonitorView = { step: string, title: string, 
+/**
+ * `nodes`, `prometheus` or `hub`.
+ */
+source: string, query: string, min: number | null, max: number | null, every_s: number, 
+/**
+ * The step it belongs to goes on.
+ */
+watching: boolean, 
+/**
+ * What stopped the step.
+ */
+breached: string | null, 
+/**
+ * Why it could not be told when it was asked for last.
+ */
+problem: string | null, 
+/**
+ * Oldest first.
+ */
+figures: Array<FigureView>, };
+
+/**
  * A key to be made.
  */
 export type NewKeyRequest = { name: string, algorithm: KeyAlgorithm, 
@@ -1193,7 +1278,11 @@ cli: string,
 /**
  * The same as curl, with `$PLUMB_TOKEN` for the token; empty where no single request does it.
  */
-curl: Array<string>, };
+curl: Array<string>, 
+/**
+ * The same as a step of a runbook; nothing where no step says it.
+ */
+step: string | null, };
 
 /**
  * Ids of all nodes in the order of the matrix. Its own question: with 10,000 nodes it is most of the bytes,
@@ -1327,6 +1416,12 @@ asks_as: string | null,
  */
 unknown: string | null, };
 
+export type ParameterView = { name: string, kind: string, 
+/**
+ * The question that asks for it.
+ */
+ask: string, choices: Array<string>, default: string | null, };
+
 export type PersonKeyView = { fingerprint: string, algorithm: string, 
 /**
  * It counts now.
@@ -1438,7 +1533,11 @@ cli: string,
 /**
  * The same as curl, first nodes first, with `$PLUMB_TOKEN` for tokens.
  */
-curl: Array<string>, confirmation: ConfirmationView, 
+curl: Array<string>, 
+/**
+ * The same as steps of a runbook; nothing where no step says it.
+ */
+steps: string | null, confirmation: ConfirmationView, 
 /**
  * The plan does nothing: everything selected already is as wanted.
  */
@@ -1531,6 +1630,19 @@ problem: string | null, };
  */
 export type ReadingView = "documented" | "field";
 
+/**
+ * A runbook made of what was done.
+ */
+export type RecordedView = { 
+/**
+ * A name for its file.
+ */
+name: string, title: string, text: string, 
+/**
+ * What of the runs no step can say, one sentence each.
+ */
+left_out: Array<string>, };
+
 export type RefusedAlert = { alert: string, why: string, };
 
 export type RefusedContentView = { 
@@ -1596,6 +1708,44 @@ behind: Array<string>,
  * Nodes that cannot enforce a list: only this console keeps refused content from them.
  */
 cannot: Array<string>, };
+
+/**
+ * What a rehearsal of a runbook came to.
+ */
+export type RehearsalView = { runbook: string, title: string, fleet: string, 
+/**
+ * When the fleet was seen that the simulation is a copy of.
+ */
+seen_at_ms: number | null, rehearsed_at_ms: number, 
+/**
+ * Every run went as it should, and every step was reached.
+ */
+green: boolean, 
+/**
+ * Steps that no run reached.
+ */
+never_reached: Array<string>, runs: Array<RehearsedView>, };
+
+/**
+ * One run of a rehearsal.
+ */
+export type RehearsedView = { 
+/**
+ * Answers that were not the first choice, by step.
+ */
+answers: { [key in string]: string }, 
+/**
+ * What went wrong, and where: `STEP: what`.
+ */
+faults: Array<string>, 
+/**
+ * `succeeded`, `rolled_back`, `aborted` or `stands still`.
+ */
+came_to: string, 
+/**
+ * What is wrong with how it went.
+ */
+problem: string | null, };
 
 /**
  * Who started a reload (R281).
@@ -1874,6 +2024,170 @@ attested: string | null, };
 
 export type RunWaveState = "waiting" | "acting" | "halted" | "gate" | "passed" | "failed";
 
+/**
+ * What somebody wants to run.
+ */
+export type RunbookAsked = { 
+/**
+ * The name of its file.
+ */
+runbook: string, parameters: { [key in string]: string }, 
+/**
+ * Hosts that its requests may go to.
+ */
+hosts: Array<string>, 
+/**
+ * The folder in which its commands run; one beside the record where none is named.
+ */
+folder: string | null, 
+/**
+ * The phrase that lets documents run that nobody vouches for.
+ */
+accept: string | null, };
+
+/**
+ * What became of it.
+ */
+export type RunbookBegun = { "begun": "started", run: string, } | { "begun": "phrase", phrase: string, };
+
+/**
+ * Which program carries a run out.
+ */
+export type RunbookCarried = "here" | "elsewhere" | "nobody";
+
+/**
+ * A runbook as the list shows it.
+ */
+export type RunbookListed = { file: string, origin: RunbookOrigin, title: string, component: string, severity: string, on_call_scope: string, 
+/**
+ * The group that runs it.
+ */
+owner: string, 
+/**
+ * Groups that all have to approve.
+ */
+approvals: Array<string>, last_updated: string, doctor_check: string | null, alerts: Array<string>, 
+/**
+ * Why it cannot be read; then nothing else is known of it.
+ */
+problem: string | null, };
+
+/**
+ * What somebody looks at when they want a runbook.
+ */
+export type RunbookOccasion = { "about": "alert", alert: string, } | { "about": "check", check: string, } | { "about": "drift", nodes: Array<string>, };
+
+/**
+ * A runbook that fits, with what is known of its parameters.
+ */
+export type RunbookOffer = { file: string, title: string, 
+/**
+ * Why it fits, in a sentence.
+ */
+why: string, parameters: { [key in string]: string }, };
+
+export type RunbookOrigin = "shipped" | "own";
+
+/**
+ * A runbook, opened: nothing of it was run.
+ */
+export type RunbookPage = { runbook: RunbookView, standing: RunbookStanding, 
+/**
+ * Hosts that its requests, and those of runbooks it runs, would go to.
+ */
+hosts: Array<string>, 
+/**
+ * The folder in which its commands run where nobody names another.
+ */
+folder: string, 
+/**
+ * The newest rehearsal in this fleet.
+ */
+rehearsal: RehearsalView | null, 
+/**
+ * The documents changed since that rehearsal.
+ */
+rehearsal_outdated: boolean, 
+/**
+ * Production asks for a green rehearsal of so lately, in hours.
+ */
+rehearsed_within_h: number | null, };
+
+/**
+ * A run with what stands around it.
+ */
+export type RunbookRunPage = { run: RunbookRunView, carried: RunbookCarried, 
+/**
+ * Who answers here.
+ */
+me: string, 
+/**
+ * A signed roster rules the fleet: who approves signs.
+ */
+ruled: boolean, monitors: Array<MonitorView>, evidence: Array<EvidenceFileView>, };
+
+export type RunbookRunState = "running" | "waiting" | "paused" | "halted" | "rolling_back" | "succeeded" | "rolled_back" | "aborted" | "left";
+
+/**
+ * A run of a runbook.
+ */
+export type RunbookRunView = { id: string, runbook: string, title: string, fleet: string, operator: string, 
+/**
+ * Why its documents may run, in a sentence.
+ */
+trusted: string, started_at_ms: number, ended_at_ms: number | null, state: RunbookRunState, 
+/**
+ * Why it stands still, or goes back.
+ */
+reason: string | null, 
+/**
+ * Safeguards that were passed over, one sentence each.
+ */
+bypassed: Array<string>, 
+/**
+ * The freeze of the run that nobody lifted, and by when it has to be.
+ */
+frozen_until_ms: number | null, 
+/**
+ * Something was done that can be taken back.
+ */
+can_roll_back: boolean, steps: Array<StepRunView>, 
+/**
+ * What it waits for, and for whom.
+ */
+waiting: Array<WaitingView>, 
+/**
+ * Folder of its evidence.
+ */
+artifacts: string, 
+/**
+ * Where a Grafana shows the figures beside its steps from the first such step until its end.
+ */
+dashboard: string | null, plan_hash: string, journal_events: number, };
+
+/**
+ * Why a document may run.
+ */
+export type RunbookStanding = { "standing": "shipped" } | { "standing": "signed", by: string, } | { "standing": "unknown" };
+
+/**
+ * A runbook with its steps.
+ */
+export type RunbookView = { runbook: RunbookListed, 
+/**
+ * SHA-256 of the document, 64 hex digits.
+ */
+sha256: string, scope: string | null, symptoms: Array<string>, impact: { [key in string]: string }, related: Array<string>, references: Array<string>, parameters: Array<ParameterView>, steps: Array<StepListed>, 
+/**
+ * The document below its front matter, as written.
+ */
+body: string, };
+
+/**
+ * A person's word to a run.
+ */
+export type RunbookWord = { "word": "answer", step: string, answer: string, } | { "word": "attest", step: string, note: string, } | { "word": "approve", step: string, group: string, } | { "word": "confirm", step: string, plan: string, typed: string | null, } | { "word": "skip", step: string, reason: string, } | { "word": "again", step: string, } | { "word": "settle", step: string, happened: boolean, note: string, } | { "word": "pause" } | { "word": "resume" } | { "word": "abort" } | { "word": "roll_back", reason: string, } | { "word": "pass_freeze", reason: string, };
+
 export type SettingsView = { fleets: Array<FleetSummary>, credentials: Array<CredentialView>, 
 /**
  * Why the keyring cannot be used, and the way without it.
@@ -2012,6 +2326,50 @@ roles: Array<string>, };
 
 export type StateCount = { state: DriftStateView, count: number, };
 
+export type StepListed = { id: string, title: string, 
+/**
+ * For example `command`.
+ */
+kind: string, phase: string | null, 
+/**
+ * It changes something outside the run.
+ */
+mutates: boolean, 
+/**
+ * May be left out, with a reason.
+ */
+may_skip: boolean, };
+
+export type StepRunView = { id: string, title: string, kind: string, phase: string | null, 
+/**
+ * The step that leads to it: an arm, a group, or another runbook.
+ */
+within: string | null, 
+/**
+ * The title of the arm it belongs to.
+ */
+arm: string | null, 
+/**
+ * It takes back another step, and is done only then.
+ */
+way_back: boolean, 
+/**
+ * It changes something outside the run.
+ */
+mutates: boolean, 
+/**
+ * May be left out, with a reason.
+ */
+may_skip: boolean, 
+/**
+ * `waiting`, `running`, `in_doubt`, `succeeded`, `failed` or `skipped`.
+ */
+state: string, attempt: number, 
+/**
+ * What it asks for, in a sentence.
+ */
+asks: string | null, detail: string, by: string | null, started_at_ms: number | null, ended_at_ms: number | null, };
+
 /**
  * Many alerts of one signature.
  */
@@ -2140,6 +2498,8 @@ reason: string,
  */
 changes: Array<string>, payload: string, };
 
+export type WaitingKind = "answer" | "attestation" | "announcement" | "approval" | "confirmation" | "decision" | "settlement" | "time" | "pause";
+
 /**
  * A plan that approval was asked for, and that has not run.
  */
@@ -2148,6 +2508,31 @@ export type WaitingPlanView = { plan: string, title: string, requester: string, 
  * In a sentence, with who is missing.
  */
 standing: string, };
+
+/**
+ * Something a run waits for.
+ */
+export type WaitingView = { step: string, title: string, what: WaitingKind, 
+/**
+ * The question, what is attested or approved, or what went wrong.
+ */
+text: string, 
+/**
+ * Answers to choose from; for a decision what may be done.
+ */
+choices: Array<string>, 
+/**
+ * Groups that may give it.
+ */
+groups: Array<string>, 
+/**
+ * The phrase that has to be typed.
+ */
+phrase: string | null, 
+/**
+ * Hash of the plan to confirm.
+ */
+plan: string | null, until_ms: number | null, };
 
 /**
  * One wave of a plan.

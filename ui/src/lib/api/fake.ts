@@ -14,6 +14,7 @@ import { FakeRefused } from './fake/refused';
 import { textDiff } from './fake/policies';
 import { FakeRosters } from './fake/roster';
 import { momentsOf } from './fake/moments';
+import { FakeRunbooks, runbookCalls } from './fake/runbooks';
 import { FakeRuns, fail, planFor } from './fake/runs';
 import { CREDENTIALS, chart, importPreview, logLines, rawAnswers } from './fake/settings';
 import { bundleChoices, driftView, fleetView, momentsView, nodeNames, nodeView } from './fake/views';
@@ -39,6 +40,7 @@ export function createFake(options: FakeOptions): Api {
   const refused = new FakeRefused(now, options.refused ?? false, options.consent != null);
   const keys = new FakeKeys(options.consent != null, options.keyless !== true, options.keyringProblem ?? null);
   const alerts = new FakeAlerts(now, () => announce([{ topic: 'alerts' }]), options.alerts ?? 'some', options.fleet ?? 'demo');
+  const runbooks = new FakeRunbooks(now, (id) => announce([{ topic: 'run', id }]), options.runbook ?? 'none', options.fleet ?? 'demo');
   const quiet = new Set<string>();
   const changed = <T>(fleet: string, value: T): T => {
     announce([{ topic: 'fleet', fleet }]);
@@ -194,6 +196,7 @@ export function createFake(options: FakeOptions): Api {
     orderRun: (id, order) => answer(() => runs.order(id, order, named)),
     resumeRun: (id) => answer(() => runs.resume(id, named)),
     ...alertCalls(alerts, ask),
+    ...runbookCalls(runbooks, ask, answer, (alert) => alerts.kindOf(alert), options.consent != null, now),
     history: (fleet, hours) => ask(fleet, (found) => historyOf(found, hours, evidence.view()?.shown.at_ms ?? now())),
     historySvg: (_fleet, name) => answer(() => chart(name === 'reloads' ? 'reloads' : 'versions')),
     chooseEvidence: () => answer(() => '/home/ops/rollout.zip'),

@@ -88,6 +88,9 @@ export function blocked(plan: PlanView, typed: string, reason = ''): string | un
   return bypassOf(plan) !== null && reason.trim() === '' ? 'Write why it is loaded by force first.' : undefined;
 }
 
+/** What the first step of a runbook does, out of its block: enough to know it again. */
+export const doLine = (steps: string): string => /^do: (.*)$/m.exec(steps)?.[1] ?? steps;
+
 export const RUN_LOOKS: Record<RunNodeState, { word: string; glyph: string; token: string }> = {
   waiting: { word: 'Waiting', glyph: 'M3.9 8h.2M7.9 8h.2M11.9 8h.2', token: '--state-unreachable' },
   acting: { word: 'Acting', glyph: 'M4 8h8M8.5 4.5L12 8l-3.5 3.5', token: '--state-converging' },

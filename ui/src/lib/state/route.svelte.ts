@@ -1,4 +1,4 @@
-export const SCREENS = ['fleet', 'drift', 'rollouts', 'alerts', 'history', 'evidence', 'settings', 'help'] as const;
+export const SCREENS = ['fleet', 'drift', 'rollouts', 'alerts', 'runbooks', 'history', 'evidence', 'settings', 'help'] as const;
 export type Screen = (typeof SCREENS)[number];
 
 function read(): { screen: Screen; params: Record<string, string> } {

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use plumb_alert::{
-    DetectionRule, Disagreement, Draft, ExpectedSource, LeftFreeze, RoutingPolicy, Severity, Sweep,
-    detect, lifted, over, quiet_sources,
+    Alert, DetectionRule, Disagreement, Draft, ExpectedSource, LeftFreeze, RoutingPolicy, Severity,
+    Sweep, detect, lifted, over, quiet_sources,
 };
 use plumb_fleet::{NodeApi, NodeReport, ReloadEntry, SignatureReport};
 use plumb_testkit::{
@@ -202,6 +202,30 @@ fn an_alert_is_lifted_by_a_sweep_that_does_not_raise_it_but_not_by_silence() {
     let mut of_others = alert.clone();
     of_others.source = "monitor@node1".to_owned();
     assert!(lifted(&sweep(&fleet(), None), &[done, of_others], &[]).is_empty());
+}
+
+/// Where two see that it is over, each takes back what it said, and the second one closes it.
+#[test]
+fn what_two_said_is_over_once_neither_says_it_any_more() {
+    let behind = drafts(&fleet().runs("gw-1", NodeApi::Agent, "2026.11.2", "old"), None);
+    let by = |teller: &str| Draft { told_by: Some(teller.to_owned()), ..behind[0].clone() };
+    let first = taken(&by("mira@laptop"), None, 1, 0).value.alert().clone();
+    let both = taken(&by("jo@laptop"), Some(&first), 2, 60).value.alert().clone();
+    let fine = fleet().runs("gw-1", NodeApi::Agent, "2026.11.3", "new");
+    let of = |teller: &'static str, alert: &Alert| {
+        let sweep = Sweep { teller, now: at(90), ..sweep(&fine, None) };
+        lifted(&sweep, std::slice::from_ref(alert), &[])
+    };
+    assert!(of("eve@laptop", &both).is_empty(), "who said nothing takes nothing back");
+    let taken_back = of("mira@laptop", &both);
+    let left = taken(&taken_back[0], Some(&both), 3, 90).value.alert().clone();
+    assert_eq!(left.resolved_at, None);
+    let seen = |alert: &Alert| (alert.occurrences, alert.last_seen_at);
+    assert_eq!(seen(&left), seen(&both), "it was not seen once more");
+    assert!(of("mira@laptop", &left).is_empty(), "it was taken back already");
+    let taken_back = of("jo@laptop", &left);
+    let over = taken(&taken_back[0], Some(&left), 4, 120).value.alert().clone();
+    assert_eq!(over.resolved_at, Some(at(120)));
 }
 
 /// What lasts longer than a window has several alerts; it is over once.

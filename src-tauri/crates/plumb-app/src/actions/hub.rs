@@ -11,6 +11,7 @@ use crate::{
     error::{AppError, Code},
     ids,
     ports::hub::FleetHub,
+    runbooks::ConsentRequest,
     topics::Topic,
 };
 
@@ -91,12 +92,17 @@ impl App {
         let mailbox = hub.mailbox(plan).await?;
         let (mut taken, mut refused) = (0, Vec::new());
         for mail in mailbox.files {
-            let letter = hub.letter(plan, &mail.id).await?;
-            if ApprovalRequest::read(&letter).is_ok() {
-                continue;
-            }
-            match self.add_approval(fleet, &letter).await {
-                Ok(_) => taken += 1,
+            let added = async {
+                let letter = hub.letter(plan, &mail.id).await?;
+                if ApprovalRequest::read(&letter).is_ok() {
+                    return Ok(0);
+                }
+                self.add_approval(fleet, &letter).await.map(|_| 1)
+            };
+            // One that cannot be loaded or does not count keeps none of the others back.
+            let added: Result<usize, AppError> = added.await;
+            match added {
+                Ok(one) => taken += one,
                 Err(error) => {
                     refused.push(format!("{} from {}: {}", mail.id, mail.by, error.message));
                 }
@@ -112,13 +118,22 @@ impl App {
         let Some(hub) = self.hub(&loaded).await? else { return Err(no_hub(fleet)) };
         let mut files = hub.mailbox(plan).await?.files;
         files.sort_by_key(|file| std::cmp::Reverse(file.at));
+        let mut unread = Vec::new();
         for file in files {
-            let letter = hub.letter(plan, &file.id).await?;
-            if ApprovalRequest::read(&letter).is_ok_and(|request| request.hash() == plan) {
-                return Ok(letter);
+            match hub.letter(plan, &file.id).await {
+                Ok(letter) if is_request_for(&letter, plan) => return Ok(letter),
+                Ok(_) => {}
+                Err(error) => {
+                    unread.push(format!("{}: {}", file.id, AppError::from(error).message));
+                }
             }
         }
-        let message = format!("the mailbox of plan {} holds no request", plan.short());
+        let not = if unread.is_empty() {
+            String::new()
+        } else {
+            format!("; not read were {}", unread.join(", "))
+        };
+        let message = format!("the mailbox of plan {} holds no request{not}", plan.short());
         Err(AppError::new(Code::NotFound, message, "ask for the file of the request"))
     }
 
@@ -133,6 +148,12 @@ impl App {
             Err(error) => warn!(error = %error.message, "the mailbox of the hub was not looked at"),
         }
     }
+}
+
+/// Whether a letter asks for consent to exactly this plan: of nodes, or of a run of a runbook.
+fn is_request_for(letter: &[u8], plan: PlanHash) -> bool {
+    ApprovalRequest::read(letter).is_ok_and(|request| request.hash() == plan)
+        || ConsentRequest::read(letter).is_some_and(|request| request.hash() == plan)
 }
 
 pub(crate) fn no_hub(fleet: &str) -> AppError {

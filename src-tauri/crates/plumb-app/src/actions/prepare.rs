@@ -442,6 +442,7 @@ pub(crate) fn plan_view(
         },
         cli: command_lines(plan),
         curl: curl_lines(plan, &current.fleet),
+        steps: crate::runbooks::as_steps(plan),
         confirmation: match rung(plan) {
             Rung::Undo => ConfirmationView::Undo,
             Rung::Dialog => ConfirmationView::Dialog,

@@ -47,8 +47,9 @@ impl App {
     }
 
     /// Takes the lock that says which process carries a run out; nothing when another one does.
+    /// Where another program was killed over it, that stays to be seen until [`RunLock::done`].
     pub(crate) fn own_run(&self, run: RunId) -> Option<RunLock> {
-        RunLock::take(self.lock_path(run), After::Removed).ok()
+        RunLock::take_over(self.lock_path(run))
     }
 
     /// Whether a run was one of this console, and the program that carried it out was killed.
@@ -108,6 +109,17 @@ impl RunLock {
             Ok(file) => Ok(Self { path, after, _file: file }),
             Err(error) => Err((path, error)),
         }
+    }
+
+    /// Takes the lock of a run. Its file stays where a killed program left it, unless the lock is done with.
+    fn take_over(path: Utf8PathBuf) -> Option<Self> {
+        let after = if path.exists() { After::Kept } else { After::Removed };
+        Self::take(path, after).ok()
+    }
+
+    /// What it was taken for is done, and its file is removed.
+    pub(crate) fn done(mut self) {
+        self.after = After::Removed;
     }
 }
 
@@ -169,6 +181,19 @@ mod tests {
         late.try_lock().expect("nobody has the old one");
         assert!(!stands_under(&late, &path).expect("readable"));
         assert!(stands_under(&next, &path).expect("readable"));
+    }
+
+    #[test]
+    fn what_a_killed_program_left_stays_until_it_is_done_with() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = Utf8Path::from_path(folder.path()).expect("UTF-8").join("run.lock");
+        drop(RunLock::take_over(path.clone()).expect("nobody has it"));
+        assert!(!path.exists(), "nobody was killed");
+        File::create(&path).expect("writable");
+        drop(RunLock::take_over(path.clone()).expect("nobody has it"));
+        assert!(path.exists(), "what it was taken for failed");
+        RunLock::take_over(path.clone()).expect("nobody has it").done();
+        assert!(!path.exists());
     }
 
     #[test]

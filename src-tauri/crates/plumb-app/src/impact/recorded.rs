@@ -14,7 +14,7 @@ use super::requests::{RecordedRequest, of_event};
 use crate::{
     app::App,
     error::{AppError, Code},
-    views::impact::{RecordedView, SourceView},
+    views::impact::{RecordedRequestsView, SourceView},
 };
 
 /// Nodes asked at the same time.
@@ -38,7 +38,7 @@ impl App {
         &self,
         fleet: &str,
         source: &RequestSource,
-    ) -> Result<(Vec<RecordedRequest>, RecordedView), AppError> {
+    ) -> Result<(Vec<RecordedRequest>, RecordedRequestsView), AppError> {
         let (requests, sources) = match source {
             RequestSource::Nodes(nodes) => self.recorded_by_nodes(fleet, nodes.as_deref()).await?,
             RequestSource::Hub => self.recorded_at_hub(fleet).await?,
@@ -52,7 +52,7 @@ impl App {
                 "start agents with --record-share, or have OPAs push their decisions to the hub";
             return Err(AppError::new(Code::NotFound, message, hint));
         }
-        let view = RecordedView::of(fleet, &requests, sources);
+        let view = RecordedRequestsView::of(fleet, &requests, sources);
         Ok((requests, view))
     }
 

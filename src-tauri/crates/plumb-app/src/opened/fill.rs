@@ -174,7 +174,7 @@ async fn approvals(
             .map_err(|refusal| unread(name, &refusal))?;
         let kept = KeptApproval {
             payload: approval.payload(),
-            plan: run.part.plan,
+            plan: approval.document().plan(),
             fleet: fleet.clone(),
             person: approval.person().to_string(),
             act: approval.act().name().to_owned(),

@@ -66,6 +66,11 @@ fn report(last: &NodeReport, then: &NodeChange, at: Timestamp) -> NodeReport {
     report.content = then.content.map(|content| Observed::new(content, SOURCE, told(then.at)));
     report.at = told(report.at);
     report.history.retain(|reload| reload.at <= at);
+    // What hangs on the moment and not on the content, and was read later, is not known of then.
+    report.last_known_good = report.last_known_good.filter(|known| known.at <= at);
+    report.pinned = report.pinned.filter(|pinned| pinned.at <= at);
+    report.standing = report.standing.filter(|standing| standing.at <= at);
+    report.ready = report.ready.filter(|ready| ready.at <= at);
     // A source that confirmed it later had not yet.
     report.confirmed_at = report.confirmed_at.filter(|confirmed| confirmed.value <= at);
     report.loaded_at = report.loaded_at.filter(|loaded| loaded.value <= at);

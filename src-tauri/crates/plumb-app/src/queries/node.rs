@@ -17,6 +17,7 @@ use crate::{
         reloads::{OurReloads, judge},
         verification::{readiness, verification_view},
     },
+    runbooks::{asking_step, steps_of},
     views::{
         convert::{duration_words, ms, node_row, reload, signature},
         fleet::ReloadView,
@@ -183,43 +184,59 @@ fn neighbours(current: &Current, id: &NodeId) -> (Option<String>, Option<String>
     (before, after.map(|(id, _)| id.to_string()))
 }
 
+/// What an entry of the node's actions stands for.
+enum Asks {
+    Does(Option<Action>),
+    Reads(&'static [&'static str]),
+}
+
 fn actions(current: &Current, node: &Node) -> Vec<NodeAction> {
     let abilities = current.fleet.capabilities(node.api);
     let fleet = &current.fleet.name;
     let wanted = current.desired.of(&node.id).map(|want| want.version.clone());
-    let line = |action: &Action| {
-        action.command_lines(fleet.as_str(), Some(std::slice::from_ref(&node.id))).join(" && ")
+    let pin = wanted.map(|version| Action::Pin { version, content: None, sync: false });
+    let cli = |asks: &Asks| match asks {
+        Asks::Does(action) => action.as_ref().map_or_else(String::new, |action| {
+            action.command_lines(fleet.as_str(), Some(std::slice::from_ref(&node.id))).join(" && ")
+        }),
+        Asks::Reads(words) => {
+            format!("plumb --fleet {fleet} {} --node {}", words.join(" "), node.id)
+        }
     };
-    let reads = |words: &str| format!("plumb --fleet {fleet} {words} --node {}", node.id);
+    let step = |asks: &Asks| match asks {
+        Asks::Does(action) => steps_of(action.as_ref()?, node.id.as_str(), None),
+        Asks::Reads(words) => {
+            let mut argv = words.to_vec();
+            argv.extend(["--node", node.id.as_str(), "--json"]);
+            let name = words.get(1).copied().unwrap_or_default();
+            Some(asking_step(name, &format!("plumb {}", words.join(" ")), &argv))
+        }
+    };
+    let does = |action| Asks::Does(Some(action));
     [
         (
             Capability::Sync,
-            line(&Action::Sync { force: false }),
+            does(Action::Sync { force: false }),
             Some(Operation::Sync { force: false }),
         ),
-        (
-            Capability::Pin,
-            wanted.map_or_else(String::new, |version| {
-                line(&Action::Pin { version, content: None, sync: false })
-            }),
-            None,
-        ),
+        (Capability::Pin, Asks::Does(pin), None),
         (
             Capability::Rollback,
-            line(&Action::Rollback { to: None }),
+            does(Action::Rollback { to: None }),
             Some(Operation::Rollback { to: None }),
         ),
-        (Capability::Restart, line(&Action::Restart), Some(Operation::Restart)),
-        (Capability::Logs, reads("policy logs"), None),
-        (Capability::Config, reads("policy opa config show"), None),
-        (Capability::Evaluate, reads("policy evaluate --test"), None),
+        (Capability::Restart, does(Action::Restart), Some(Operation::Restart)),
+        (Capability::Logs, Asks::Reads(&["policy", "logs"]), None),
+        (Capability::Config, Asks::Reads(&["policy", "opa", "config", "show"]), None),
+        (Capability::Evaluate, Asks::Reads(&["policy", "evaluate", "--test"]), None),
     ]
     .into_iter()
-    .map(|(capability, cli, operation)| NodeAction {
+    .map(|(capability, asks, operation)| NodeAction {
         kind: capability_name(capability).to_owned(),
         disabled: abilities.cannot.get(&capability).cloned(),
-        cli,
+        cli: cli(&asks),
         curl: operation.map(|operation| curl(node, &operation)).unwrap_or_default(),
+        step: step(&asks),
     })
     .collect()
 }

@@ -11,7 +11,7 @@ use plumb_fleet::Digest;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use crate::actions::files::written_durably;
+use crate::{actions::files::written_durably, views::runbook::EvidenceFileView};
 
 /// The list of digests, as `sha256sum -c` reads it.
 const SUMS: &str = "SHA256SUMS";
@@ -67,6 +67,17 @@ pub(super) fn note(folder: &Utf8Path, name: &str, from: impl Read) -> io::Result
     let (sha256, bytes) = copied(from, &mut io::sink())?;
     listed(folder, name, sha256)?;
     Ok(json!({ "sha256": sha256.to_string(), "bytes": bytes }))
+}
+
+/// What is in the list of digests; an empty one where there is none yet.
+pub(super) fn kept(folder: &Utf8Path) -> Vec<EvidenceFileView> {
+    let text = fs::read_to_string(folder.join(SUMS)).unwrap_or_default();
+    let line = |line: &str| {
+        let (sha256, name) = line.split_once("  ")?;
+        let bytes = fs::metadata(folder.join(name)).ok().map(|file| file.len());
+        Some(EvidenceFileView { name: name.to_owned(), sha256: sha256.to_owned(), bytes })
+    };
+    text.lines().filter_map(line).collect()
 }
 
 fn copied(from: impl Read, to: &mut impl Write) -> io::Result<(Digest, u64)> {
@@ -126,6 +137,9 @@ mod tests {
         let kept = keep(&root, "a/report.json", &b"{}"[..]).expect("it is kept");
         assert_eq!(kept["bytes"], 2);
         note(&root, "bundle", &b"abc"[..]).expect("it is listed");
+        let listed = super::kept(&root);
+        let names: Vec<_> = listed.iter().map(|file| (file.name.as_str(), file.bytes)).collect();
+        assert_eq!(names, [("a/report.json", Some(2)), ("bundle", None)]);
         let sums = fs::read_to_string(root.join(SUMS)).expect("the list");
         assert_eq!(sums.lines().count(), 2, "{sums}");
         assert!(

@@ -6,9 +6,9 @@ use plumb_exec::{
     StepOrder, StepWish, fold_steps,
     steps::{StepPhase, belongs},
 };
-use plumb_fleet::RunId;
+use plumb_fleet::{PlanHash, RunId};
 use plumb_journal::RunbookConsent;
-use plumb_runbook::document::{Compiled, RunbookPlan, StepEffect, Values};
+use plumb_runbook::document::{Compiled, OF_RUN, RunbookPlan, StepEffect, Values};
 use plumb_trust::{dsse::Envelope, roster::PersonId};
 use serde::{Deserialize, Serialize};
 
@@ -29,7 +29,7 @@ const FORMAT: &str = "plumbline-runbook-request/v1";
 /// believed but the hash of what they read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct ConsentRequest {
+pub(crate) struct ConsentRequest {
     request: String,
     run: RunId,
     /// Who runs it, and so does not approve it.
@@ -40,8 +40,13 @@ struct ConsentRequest {
 
 impl ConsentRequest {
     /// Nothing where it is another kind of file.
-    fn read(file: &[u8]) -> Option<Self> {
+    pub(crate) fn read(file: &[u8]) -> Option<Self> {
         serde_json::from_slice(file).ok().filter(|request: &Self| request.request == FORMAT)
+    }
+
+    /// Of the plan that it brings along.
+    pub(crate) fn hash(&self) -> PlanHash {
+        self.plan.hash()
     }
 
     /// What is approved, and which groups have to.
@@ -58,25 +63,62 @@ impl ConsentRequest {
         }
     }
 
-    fn view(&self) -> Result<RunbookRequestView, AppError> {
+    /// `trusted` says why its documents may run.
+    fn view(&self, trusted: String) -> Result<RunbookRequestView, AppError> {
         let (compiled, what, groups) = self.asked()?;
-        let step = |planned: &plumb_runbook::document::PlannedStep| {
-            let mark = if planned.step.kind.mutates() { "! " } else { "  " };
-            format!("{mark}{}: {}", planned.id, planned.step.title)
-        };
         Ok(RunbookRequestView {
             title: compiled.front.title.value.clone(),
             fleet: self.plan.fleet.to_string(),
+            environment: self.plan.environment.clone(),
             run: self.run.to_string(),
             operator: self.operator.clone(),
             step: self.step.clone(),
             what,
             groups,
             parameters: self.plan.parameters.clone(),
-            trusted: super::run::trusted(&self.plan.trusted),
+            hosts: self.plan.hosts.iter().cloned().collect(),
+            trusted,
             plan: compiled.hash.to_string(),
-            steps: compiled.steps.iter().map(step).collect(),
+            steps: (0..compiled.steps.len()).flat_map(|at| told(&compiled, at)).collect(),
         })
+    }
+}
+
+/// What a step is and does, in lines; `!` marks one that changes something.
+fn told(compiled: &Compiled, at: usize) -> Vec<String> {
+    let planned = &compiled.steps[at];
+    let mark = if planned.step.kind.mutates() { "! " } else { "  " };
+    let mut lines = vec![format!("{mark}{}: {}", planned.id, planned.step.title)];
+    // What only the run knows stands by its name.
+    let of_run: Values =
+        OF_RUN.iter().map(|name| ((*name).to_owned(), format!("${{{name}}}"))).collect();
+    match compiled.effect(at, &of_run) {
+        Ok(StepEffect::Steps) => {}
+        Ok(effect) => {
+            lines.push(format!("      {}", effect.sentence()));
+            lines.extend(given_to(&effect).into_iter().map(|given| format!("      {given}")));
+        }
+        Err(error) => lines.push(format!("      it cannot be told what it does: {error}")),
+    }
+    if let Some(back) = planned.rollback {
+        lines.push(format!("      taken back by {}", compiled.steps[back].id));
+    }
+    lines
+}
+
+/// What a command or a request is given beside its words.
+fn given_to(effect: &StepEffect) -> Vec<String> {
+    match effect {
+        StepEffect::Run { environment, folder, .. } => {
+            let folder = folder.iter().map(|folder| format!("in {folder}"));
+            let named = environment.iter().map(|(name, value)| format!("with {name}={value}"));
+            folder.chain(named).collect()
+        }
+        StepEffect::Http { headers, body, .. } => {
+            let named = headers.iter().map(|(name, value)| format!("with {name}: {value}"));
+            named.chain(body.iter().map(|body| format!("sends {body}"))).collect()
+        }
+        _ => Vec::new(),
     }
 }
 
@@ -105,18 +147,27 @@ impl App {
         };
         let (operator, step) = (state.operator.clone(), step.clone());
         let request = ConsentRequest { request: FORMAT.to_owned(), run, operator, step, plan };
-        let view = request.view()?;
+        let view = request.view(super::run::trusted(&request.plan.trusted))?;
         let bytes = serde_json::to_vec_pretty(&request).expect("a request serialises");
         self.deliver(request.plan.fleet.as_str(), request.plan.hash(), &bytes).await;
         Ok((bytes, view))
     }
 
     /// A request for consent to a run of a runbook as a person reads it; nothing where the file is another.
-    pub fn look_at_runbook_request(
+    /// Why its documents may run is found out here; what cannot be is told as what it is, a claim.
+    pub async fn look_at_runbook_request(
         &self,
         file: &[u8],
     ) -> Result<Option<RunbookRequestView>, AppError> {
-        ConsentRequest::read(file).map(|request| request.view()).transpose()
+        let Some(request) = ConsentRequest::read(file) else { return Ok(None) };
+        let plan = &request.plan;
+        let sentence = super::run::trusted(&plan.trusted);
+        let found = self.trusted(&plan.fleet, &self.runbooks().await?, &plan.documents).await?;
+        let trusted = match found {
+            Ok(found) if found == plan.trusted => sentence,
+            _ => format!("claimed, and not to be told here: {sentence}"),
+        };
+        request.view(trusted).map(Some)
     }
 
     /// Signs consent to the run that a request names, for a group of whoever owns the key. Gives the envelope.
@@ -231,11 +282,15 @@ impl RunbookRun {
         let hub = hub.ok_or_else(|| no_hub(self.plan.fleet.as_str()))?;
         let (mut taken, mut refused) = (Vec::new(), Vec::new());
         for mail in hub.mailbox(self.compiled.hash).await?.files {
-            let letter: Vec<u8> = hub.letter(self.compiled.hash, &mail.id).await?;
-            if ConsentRequest::read(&letter).is_some() {
-                continue;
-            }
-            match self.add_approval(&letter).await {
+            let added = async {
+                let letter: Vec<u8> = hub.letter(self.compiled.hash, &mail.id).await?;
+                match ConsentRequest::read(&letter) {
+                    Some(_) => Ok(None),
+                    None => self.add_approval(&letter).await,
+                }
+            };
+            // One that cannot be loaded or does not count keeps none of the others back.
+            match added.await {
                 Ok(group) => taken.extend(group),
                 Err(error) => {
                     refused.push(format!("{} from {}: {}", mail.id, mail.by, error.message));

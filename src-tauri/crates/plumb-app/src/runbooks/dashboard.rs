@@ -13,7 +13,7 @@ use crate::{
     topics::Topic,
 };
 
-/// How long a Grafana may take; a step does not wait for it to begin, but its end does.
+/// How long a Grafana may take; no step waits for it, but the end of a run does.
 const DEADLINE: Duration = Duration::from_secs(5);
 /// How long a dashboard stands that nobody removed.
 const STANDS_H: i64 = 48;

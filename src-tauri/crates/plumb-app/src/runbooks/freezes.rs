@@ -1,7 +1,7 @@
 //! Freezes that were left behind: found, told, and lifted by hand.
 
 use plumb_alert::LeftFreeze;
-use plumb_exec::{Journal as _, fold_steps};
+use plumb_exec::Journal as _;
 use plumb_fleet::{FleetId, RunId};
 use plumb_journal::{Event, StepEvent};
 use plumb_store::runbooks::KeptFreeze;
@@ -47,8 +47,8 @@ impl App {
     /// The phrase that lifts the freezes of a run by hand; an error says why they are not lifted so.
     pub async fn unfreeze_phrase(&self, run: &str) -> Result<String, AppError> {
         let run = run_id(run)?;
-        let (fleet, _) = self.freezes_of(run).await?;
-        if self.owns_run(run) { Err(carried_out(run)) } else { Ok(format!("unfreeze {fleet}")) }
+        let fleet = self.may_lift(run).await?;
+        Ok(format!("unfreeze {fleet}"))
     }
 
     /// Lifts the freezes that a run left behind. Who did and why stands in the journal of the run.
@@ -59,7 +59,7 @@ impl App {
         reason: &str,
     ) -> Result<RunbookRunView, AppError> {
         let run = run_id(run)?;
-        let (fleet, _) = self.freezes_of(run).await?;
+        let fleet = self.may_lift(run).await?;
         let phrase = format!("unfreeze {fleet}");
         if typed != phrase {
             let message = format!("the phrase {phrase:?} must be typed");
@@ -74,9 +74,10 @@ impl App {
         let Some(lock) = self.own_run(run) else { return Err(carried_out(run)) };
         // Read again now that nobody else lifts them.
         let (fleet, held) = self.freezes_of(run).await?;
+        let by = self.lifter(&fleet).await?;
         let lifted = |held: &KeptFreeze| Event::Step {
             step: held.step.clone(),
-            happened: StepEvent::Lifted { by: self.me(), reason: reason.to_owned() },
+            happened: StepEvent::Lifted { by: by.clone(), reason: reason.to_owned() },
         };
         self.journal_again(run, held.iter().map(lifted).collect()).await?;
         let mut record = self.record().write().await?;
@@ -84,9 +85,46 @@ impl App {
             plumb_store::runbooks::lift(&mut record, run, &held.step, self.now()).await?;
         }
         record.commit().await?;
-        drop(lock);
+        lock.done();
         self.announce([Topic::run(run), Topic::fleet(&fleet)]);
         self.runbook_run(&run.to_string()).await
+    }
+
+    /// The fleet of a run whose freezes may be lifted by hand: all of them were left behind.
+    async fn may_lift(&self, run: RunId) -> Result<FleetId, AppError> {
+        let (fleet, held) = self.freezes_of(run).await?;
+        if self.loaded(fleet.as_str()).is_ok_and(|(_, loaded)| loaded.fleet.read_only) {
+            let message = format!("fleet {fleet} is read-only");
+            return Err(AppError::new(
+                Code::Invalid,
+                message,
+                "lift it where the fleet may be changed",
+            ));
+        }
+        self.lifter(&fleet).await?;
+        if self.owns_run(run) {
+            return Err(carried_out(run));
+        }
+        for held in &held {
+            if self.why_left(held).await?.is_none() {
+                let message = format!(
+                    "run {run} waits for people within its lease, which ends at {}: nobody left its freeze behind",
+                    held.until
+                );
+                let hint =
+                    format!("roll it back or give it up: plumb runbook resume {run} --abort");
+                return Err(AppError::new(Code::Invalid, message, hint));
+            }
+        }
+        Ok(fleet)
+    }
+
+    /// Who lifts by hand: a person of the roster, where one rules the fleet.
+    async fn lifter(&self, fleet: &FleetId) -> Result<String, AppError> {
+        match self.roster_of(fleet).await? {
+            Some(roster) => Ok(self.requester(&roster)?.to_string()),
+            None => Ok(self.me()),
+        }
     }
 
     /// The freezes of a run that hold, and its fleet.
@@ -108,10 +146,15 @@ impl App {
     /// Adds events to the journal of a run that nobody carries out.
     async fn journal_again(&self, run: RunId, events: Vec<Event>) -> Result<(), AppError> {
         let (_, _, entries) = self.runbook_record(run).await?;
-        // What the journal tells already is not told twice: the program may have died before the row was written.
-        let told = fold_steps(&entries);
+        // The program may have died before the row was written: what is told already is not told twice. That the
+        // journal does not tell of the freeze hinders nothing, since it may have died before that, too.
+        let told = |step: &str| {
+            entries.iter().any(|entry| {
+                matches!(&entry.body.event, Event::Step { step: of, happened: StepEvent::Lifted { .. } } if of == step)
+            })
+        };
         let open = |event: &Event| match event {
-            Event::Step { step, .. } => told.frozen().any(|(id, _)| id == step),
+            Event::Step { step, .. } => !told(step),
             _ => true,
         };
         let events: Vec<Event> = events.into_iter().filter(open).collect();

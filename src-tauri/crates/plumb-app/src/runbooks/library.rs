@@ -218,8 +218,7 @@ impl App {
         }
         let mut signers = Vec::new();
         for (file, text) in documents {
-            let is_shipped = SHIPPED.iter().any(|(_, shipped)| shipped == text);
-            if is_shipped {
+            if is_shipped(text) {
                 continue;
             }
             match self.signer_of(fleet, shelf, file, text).await? {
@@ -236,7 +235,7 @@ impl App {
     }
 
     /// Who of the roster signed a document, in the file beside it that ends in `.sig.json`.
-    async fn signer_of(
+    pub(super) async fn signer_of(
         &self,
         fleet: &FleetId,
         shelf: &Shelf,
@@ -264,6 +263,11 @@ impl App {
     }
 }
 
+/// Whether a document is one that came with the program, byte by byte.
+pub(super) fn is_shipped(text: &str) -> bool {
+    SHIPPED.iter().any(|(_, shipped)| *shipped == text)
+}
+
 /// SHA-256 over the documents, as rehearsals and confirmations name them.
 pub(super) fn digest_of(documents: &BTreeMap<String, String>) -> Digest {
     let line =
@@ -287,6 +291,7 @@ impl RunbookView {
             kind: step.kind.name().to_owned(),
             phase: step.phase.map(|phase| phase.name().to_owned()),
             mutates: step.kind.mutates(),
+            may_skip: step.may_skip,
         };
         let parameter =
             |of: &plumb_runbook::document::Parameter| crate::views::runbook::ParameterView {

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, time::Duration};
 use plumb_exec::{Answer, Came};
 use plumb_fleet::{PlanHash, RunId};
 use plumb_journal::StepOutcome;
-use plumb_runbook::{Action, LeftOutReason, document::steps::action::Waves};
+use plumb_runbook::{Action, LeftOut, LeftOutReason, document::steps::action::Waves};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
@@ -49,12 +49,14 @@ pub(super) struct ActionOf<'a> {
     pub reason: &'a str,
 }
 
-/// The nodes that a runbook means: `all`, `drifted`, or one by its name.
+/// The nodes that a runbook means: `all`, `drifted`, or some by their names, with commas between them.
 pub(super) fn selection(nodes: &str) -> NodeSelection {
     match nodes {
         "all" => NodeSelection::All,
         "drifted" => NodeSelection::Drifted,
-        name => NodeSelection::Nodes { ids: vec![name.to_owned()] },
+        names => NodeSelection::Nodes {
+            ids: names.split(',').map(|name| name.trim().to_owned()).collect(),
+        },
     }
 }
 
@@ -142,16 +144,15 @@ impl App {
         }
     }
 
-    /// A plan that changes nothing: fine where nodes are as wanted, and a failure where none is and none can be.
+    /// A plan that changes nothing: fine where every node is as wanted already, and a failure where one is not.
     fn without_effect(&self, plan: &PlanView) -> Came {
         let prepared = crate::ids::plan_hash(&plan.hash).and_then(|hash| self.prepared(hash));
         let left_out = match prepared {
             Ok(prepared) => prepared.plan.left_out,
             Err(error) => return failed(told(&error)),
         };
-        let as_wanted = left_out.iter().any(|left| left.reason == LeftOutReason::AsWanted);
-        match left_out.first().filter(|_| !as_wanted) {
-            Some(left) => failed(format!("nothing can be done: {}: {}", left.node, left.detail)),
+        match undone(&left_out) {
+            Some(why) => failed(why),
             None => nothing_to_do(),
         }
     }
@@ -191,7 +192,8 @@ impl App {
         // A program that goes on with the run has not the plan at hand; made again it is the same, or new.
         let view = self.prepare_plan(of.fleet, &request).await?;
         if view.hash != hash.to_string() {
-            return Ok(Err(planned(&view)));
+            let changed = if view.empty { self.without_effect(&view) } else { planned(&view) };
+            return Ok(Err(changed));
         }
         let phrase = phrase(&view);
         let started = if view.action.force {
@@ -247,6 +249,15 @@ impl App {
     }
 }
 
+/// Why a plan that changes nothing does not do what is wanted; nothing where all its nodes are as wanted.
+pub(super) fn undone(left_out: &[LeftOut]) -> Option<String> {
+    let is_undone = |left: &&LeftOut| left.reason != LeftOutReason::AsWanted;
+    let first = left_out.iter().find(is_undone)?;
+    let count = left_out.iter().filter(is_undone).count();
+    let others = if count > 1 { format!(", and {} more", count - 1) } else { String::new() };
+    Some(format!("nothing can be done: {}: {}{others}", first.node, first.detail))
+}
+
 fn phrase(plan: &PlanView) -> Option<String> {
     match &plan.confirmation {
         ConfirmationView::Typed { phrase } => Some(phrase.clone()),
@@ -255,9 +266,6 @@ fn phrase(plan: &PlanView) -> Option<String> {
 }
 
 fn planned(plan: &PlanView) -> Came {
-    if plan.empty {
-        return nothing_to_do();
-    }
     if !plan.startable {
         let fatal = plan.findings.iter().find(|finding| finding.severity == SeverityView::Fatal);
         let what = fatal.map_or_else(
@@ -296,4 +304,33 @@ fn ended(run: &RunView) -> Came {
         "failed": run.failed,
     });
     Came::Answer(Answer { outcome, detail: run.summary.clone(), result })
+}
+
+#[cfg(test)]
+mod tests {
+    use plumb_fleet::NodeId;
+
+    use super::*;
+
+    fn left(node: &str, reason: LeftOutReason, detail: &str) -> LeftOut {
+        LeftOut { node: NodeId::new(node).expect("a name"), reason, detail: detail.to_owned() }
+    }
+
+    #[test]
+    fn a_step_is_done_only_where_every_node_is_as_wanted() {
+        let wanted = left("gw-1", LeftOutReason::AsWanted, "runs 2.0.0");
+        assert_eq!(undone(std::slice::from_ref(&wanted)), None);
+        for reason in [
+            LeftOutReason::NoAnswer,
+            LeftOutReason::CannotDo,
+            LeftOutReason::NotKnown,
+            LeftOutReason::Refused,
+        ] {
+            let why = undone(&[wanted.clone(), left("gw-2", reason, "it is silent")]);
+            assert_eq!(why.as_deref(), Some("nothing can be done: gw-2: it is silent"));
+        }
+        let silent = |node| left(node, LeftOutReason::NoAnswer, "it is silent");
+        let why = undone(&[silent("gw-2"), wanted, silent("gw-3")]).expect("two are not");
+        assert_eq!(why, "nothing can be done: gw-2: it is silent, and 1 more");
+    }
 }

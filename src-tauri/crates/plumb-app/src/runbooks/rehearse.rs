@@ -26,7 +26,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     library::digest_of,
-    nodes::{rollout, selection},
+    nodes::{rollout, selection, undone},
     start::PreparedRunbook,
 };
 use crate::{
@@ -198,7 +198,10 @@ impl Copy<'_> {
             _ => Ok(plan),
         });
         match planned {
-            Ok(plan) if plan.is_empty() => well(json!({ "ok": true, "nodes": 0 })),
+            Ok(plan) if plan.is_empty() => match undone(&plan.left_out) {
+                Some(why) => badly(why),
+                None => well(json!({ "ok": true, "nodes": 0 })),
+            },
             Ok(plan) => {
                 let hash = plan.hash();
                 let summary = plan.action.title();

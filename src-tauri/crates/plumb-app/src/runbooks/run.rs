@@ -1,14 +1,15 @@
 //! A run of a runbook that this process carries out: what is seen of it, and people's words to it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use plumb_exec::{
-    Left, StepDesk, StepOrder, StepOrderError, StepWish, StepsState, WaitingFor, steps::StepPhase,
+    Left, StepDesk, StepOrder, StepOrderError, StepWish, StepsState, WaitingFor,
+    steps::{StepPhase, has_way_back},
     waiting,
 };
 use plumb_fleet::RunId;
 use plumb_journal::{Outcome, RunbookConsent};
-use plumb_runbook::document::{Compiled, RunbookPlan, Trusted};
+use plumb_runbook::document::{Compiled, RunbookPlan, StepKind, Trusted};
 use plumb_trust::{
     dsse::Envelope,
     roster::{PersonId, Roster},
@@ -16,6 +17,7 @@ use plumb_trust::{
 use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
+use super::figures::Figures;
 use crate::{
     app::App,
     error::{AppError, Code, chain},
@@ -37,6 +39,7 @@ pub struct RunbookRun {
     pub(super) plan: RunbookPlan,
     pub(super) compiled: Compiled,
     pub(super) artifacts: String,
+    pub(super) figures: Figures,
     pub(super) dashboard: Option<String>,
     /// Nothing once nobody is there to be asked.
     pub(super) desk: Option<StepDesk>,
@@ -207,9 +210,16 @@ pub(super) fn view(
     let waiting: Vec<WaitingView> = waiting(compiled, state).iter().map(waiting_view).collect();
     let rolled = state.rollback.as_ref().map(|rollback| rollback.reason.clone());
     let halted = state.halted.as_ref().map(|halt| halt.reason.clone());
-    let step = |planned: &plumb_runbook::document::PlannedStep| {
+    let owners = owners(compiled);
+    let step = |(at, planned): (usize, &plumb_runbook::document::PlannedStep)| {
         let run = state.step(&planned.id);
+        let owner = owners.get(&at);
         StepRunView {
+            within: owner.map(|(owner, _)| compiled.steps[*owner].id.clone()),
+            arm: owner.and_then(|(_, arm)| arm.clone()),
+            way_back: compiled.is_way_back(at),
+            mutates: planned.step.kind.mutates(),
+            may_skip: planned.step.may_skip,
             id: planned.id.clone(),
             title: planned.step.title.clone(),
             kind: planned.step.kind.name().to_owned(),
@@ -238,13 +248,31 @@ pub(super) fn view(
         reason: halted.or(rolled),
         bypassed: state.bypasses.iter().map(ToString::to_string).collect(),
         frozen_until_ms: state.frozen().map(|(_, frozen)| ms(frozen.until)).max(),
-        steps: compiled.steps.iter().map(step).collect(),
+        can_roll_back: state.outcome.is_none()
+            && state.rollback.is_none()
+            && has_way_back(compiled, state),
+        steps: compiled.steps.iter().enumerate().map(step).collect(),
         waiting,
         artifacts: artifacts.to_owned(),
         dashboard: None,
         plan_hash: compiled.hash.to_string(),
         journal_events: 0,
     }
+}
+
+/// The step that leads to each other one, and by which of its arms.
+fn owners(compiled: &Compiled) -> BTreeMap<usize, (usize, Option<String>)> {
+    let mut owners = BTreeMap::new();
+    for (at, planned) in compiled.steps.iter().enumerate() {
+        for (arm, children) in planned.children.iter().enumerate() {
+            let title = match &planned.step.kind {
+                StepKind::Branch(branch) => branch.arms.get(arm).map(|arm| arm.title.clone()),
+                _ => None,
+            };
+            owners.extend(children.iter().map(|child| (*child, (at, title.clone()))));
+        }
+    }
+    owners
 }
 
 pub(super) fn trusted(trusted: &Trusted) -> String {

@@ -17,6 +17,7 @@ use tracing::error;
 use super::{
     artifacts::new_folder,
     command::end_left_behind,
+    figures::Figures,
     handler::World,
     library::Shelf,
     run::{RunbookRun, view},
@@ -212,9 +213,11 @@ impl App {
         }
         let (tell, told) = watch::channel(stands);
         let cancel = CancellationToken::new();
+        let figures = Figures::default();
         let dashboard = Self::dashboard_url(&loaded, run, &compiled);
         let world = World {
             app: self.clone(),
+            figures: figures.clone(),
             run,
             fleet: plan.fleet.to_string(),
             loaded,
@@ -223,6 +226,7 @@ impl App {
             artifacts: Utf8PathBuf::from(&of.artifacts),
             outputs,
             secrets: Mutex::default(),
+            puts: Mutex::default(),
             keeping: tokio::sync::Mutex::default(),
         };
         let (journal, writer) = StoreJournal::new(self.clone(), run, &entries, key);
@@ -237,12 +241,27 @@ impl App {
             if let Err(error) = writer.await {
                 error!(%run, error = %chain(&error), "the writer of the journal ended badly");
             }
-            drop(lock);
+            // A run that could not be carried on stays one that a program left.
+            if left.is_ok() {
+                lock.done();
+            }
             app.announce([Topic::run(run), Topic::fleet(&parts.0.fleet)]);
             left
         });
         let (app, artifacts, desk) = (self.clone(), of.artifacts, Some(desk));
-        Ok(RunbookRun { app, run, plan, compiled, artifacts, dashboard, desk, told, cancel, task })
+        Ok(RunbookRun {
+            app,
+            run,
+            plan,
+            compiled,
+            artifacts,
+            figures,
+            dashboard,
+            desk,
+            told,
+            cancel,
+            task,
+        })
     }
 
     async fn carry_out_runbook(
@@ -265,6 +284,7 @@ impl App {
         };
         let left = perform_steps(run, (plan, compiled), setting).await;
         drop(journal);
+        world.figures_shown().await;
         let left = left.map_err(|error| {
             AppError::new(Code::Other, chain(&error), "look at the disk, then resume the run")
         })?;
@@ -281,8 +301,11 @@ impl App {
         compiled: &Compiled,
         outcome: Outcome,
     ) -> Result<(), AppError> {
-        self.end_run(run, outcome).await?;
-        let fleet = self.kept_run(run).await?.fleet;
+        let kept = self.kept_run(run).await?;
+        if kept.end.is_none() {
+            self.end_run(run, outcome).await?;
+        }
+        let fleet = kept.fleet;
         // A fleet that was taken off the list leaves its dashboards to expire.
         if let Ok((_, loaded)) = self.loaded(fleet.as_str()) {
             self.remove_dashboard(&loaded, run, compiled).await;

@@ -22,9 +22,10 @@ impl App {
     ) -> Result<(), AppError> {
         for run in self.unfinished_runs(&loaded.fleet.name).await? {
             // Whoever holds the lock carries it out; whoever takes it here settles it alone.
-            let Some(_lock) = self.own_run(run) else { continue };
-            if let Err(error) = self.settle(run, loaded, snapshot).await {
-                warn!(%run, error = %error.message, "interrupted run not settled");
+            let Some(lock) = self.own_run(run) else { continue };
+            match self.settle(run, loaded, snapshot).await {
+                Ok(()) => lock.done(),
+                Err(error) => warn!(%run, error = %error.message, "interrupted run not settled"),
             }
         }
         Ok(())

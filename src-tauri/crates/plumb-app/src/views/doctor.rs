@@ -2,11 +2,13 @@
 
 use schemars::JsonSchema;
 use serde::Serialize;
+use ts_rs::TS;
 
 use super::shell::SweepView;
 
 /// What the checks found.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS, JsonSchema)]
+#[ts(export_to = "bindings.ts")]
 pub struct DoctorView {
     pub fleet: String,
     pub now_ms: i64,
@@ -17,7 +19,8 @@ pub struct DoctorView {
 }
 
 /// One check.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS, JsonSchema)]
+#[ts(export_to = "bindings.ts")]
 pub struct CheckView {
     /// For example `check.policy.version-consistency`.
     pub name: String,
@@ -32,7 +35,8 @@ pub struct CheckView {
     pub remedy: Option<String>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, TS, JsonSchema)]
+#[ts(export_to = "bindings.ts")]
 #[serde(rename_all = "snake_case")]
 pub enum CheckResult {
     Passed,
@@ -43,7 +47,8 @@ pub enum CheckResult {
     NotKnown,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, TS, JsonSchema)]
+#[ts(export_to = "bindings.ts")]
 #[serde(rename_all = "snake_case")]
 pub enum CheckSeverity {
     Info,
@@ -52,7 +57,8 @@ pub enum CheckSeverity {
     Page,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS, JsonSchema)]
+#[ts(export_to = "bindings.ts")]
 pub struct EvidenceLine {
     /// The node it is about; nothing when it is about several.
     pub node: Option<String>,

@@ -96,7 +96,7 @@ pub struct Requests {
 
 /// What was recorded, and by whom.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct RecordedView {
+pub struct RecordedRequestsView {
     pub fleet: String,
     pub sources: Vec<SourceView>,
     /// Different requests, and how often all of them were asked.
@@ -115,7 +115,7 @@ pub struct SourceView {
     pub detail: String,
 }
 
-impl RecordedView {
+impl RecordedRequestsView {
     pub(crate) fn of(fleet: &str, requests: &[RecordedRequest], sources: Vec<SourceView>) -> Self {
         Self {
             fleet: fleet.to_owned(),

@@ -56,6 +56,8 @@ pub struct NodeAction {
     pub cli: String,
     /// The same as curl, with `$PLUMB_TOKEN` for the token; empty where no single request does it.
     pub curl: Vec<String>,
+    /// The same as a step of a runbook; nothing where no step says it.
+    pub step: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, TS, JsonSchema)]

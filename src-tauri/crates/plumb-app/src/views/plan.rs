@@ -121,6 +121,8 @@ pub struct PlanView {
     pub cli: String,
     /// The same as curl, first nodes first, with `$PLUMB_TOKEN` for tokens.
     pub curl: Vec<String>,
+    /// The same as steps of a runbook; nothing where no step says it.
+    pub steps: Option<String>,
     pub confirmation: ConfirmationView,
     /// The plan does nothing: everything selected already is as wanted.
     pub empty: bool,

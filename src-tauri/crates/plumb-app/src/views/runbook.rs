@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use ts_rs::TS;
 
 /// A runbook as the list shows it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS, JsonSchema)]
+#[ts(export_to = "bindings.ts")]
 pub struct RunbookListed {
     pub file: String,
     pub origin: RunbookOrigin,
@@ -25,7 +27,8 @@ pub struct RunbookListed {
     pub problem: Option<String>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, TS, JsonSchema)]
+#[ts(export_to = "bindings.ts")]
 #[serde(rename_all = "snake_case")]
 pub enum RunbookOrigin {
     /// It came with the program.
@@ -35,7 +38,8 @@ pub enum RunbookOrigin {
 }
 
 /// A runbook with its steps.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS, JsonSchema)]
+#[ts(export_to = "bindings.ts")]
 pub struct RunbookView {
     pub runbook: RunbookListed,
     /// SHA-256 of the document, 64 hex digits.
@@ -51,7 +55,8 @@ pub struct RunbookView {
     pub body: String,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS, JsonSchema)]
+#[ts(export_to = "bindings.ts")]
 pub struct ParameterView {
     pub name: String,
     pub kind: String,
@@ -61,7 +66,8 @@ pub struct ParameterView {
     pub default: Option<String>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS, JsonSchema)]
+#[ts(export_to = "bindings.ts")]
 pub struct StepListed {
     pub id: String,
     pub title: String,
@@ -70,10 +76,13 @@ pub struct StepListed {
     pub phase: Option<String>,
     /// It changes something outside the run.
     pub mutates: bool,
+    /// May be left out, with a reason.
+    pub may_skip: bool,
 }
 
 /// A run of a runbook.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS, JsonSchema)]
+#[ts(export_to = "bindings.ts")]
 pub struct RunbookRunView {
     pub id: String,
     pub runbook: String,
@@ -91,6 +100,8 @@ pub struct RunbookRunView {
     pub bypassed: Vec<String>,
     /// The freeze of the run that nobody lifted, and by when it has to be.
     pub frozen_until_ms: Option<i64>,
+    /// Something was done that can be taken back.
+    pub can_roll_back: bool,
     pub steps: Vec<StepRunView>,
     /// What it waits for, and for whom.
     pub waiting: Vec<WaitingView>,
@@ -102,7 +113,8 @@ pub struct RunbookRunView {
     pub journal_events: u32,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, TS, JsonSchema)]
+#[ts(export_to = "bindings.ts")]
 #[serde(rename_all = "snake_case")]
 pub enum RunbookRunState {
     Running,
@@ -119,12 +131,23 @@ pub enum RunbookRunState {
     Left,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS, JsonSchema)]
+#[ts(export_to = "bindings.ts")]
 pub struct StepRunView {
     pub id: String,
     pub title: String,
     pub kind: String,
     pub phase: Option<String>,
+    /// The step that leads to it: an arm, a group, or another runbook.
+    pub within: Option<String>,
+    /// The title of the arm it belongs to.
+    pub arm: Option<String>,
+    /// It takes back another step, and is done only then.
+    pub way_back: bool,
+    /// It changes something outside the run.
+    pub mutates: bool,
+    /// May be left out, with a reason.
+    pub may_skip: bool,
     /// `waiting`, `running`, `in_doubt`, `succeeded`, `failed` or `skipped`.
     pub state: String,
     pub attempt: u32,
@@ -137,7 +160,8 @@ pub struct StepRunView {
 }
 
 /// Something a run waits for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS, JsonSchema)]
+#[ts(export_to = "bindings.ts")]
 pub struct WaitingView {
     pub step: String,
     pub title: String,
@@ -155,7 +179,8 @@ pub struct WaitingView {
     pub until_ms: Option<i64>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, TS, JsonSchema)]
+#[ts(export_to = "bindings.ts")]
 #[serde(rename_all = "snake_case")]
 pub enum WaitingKind {
     Answer,
@@ -172,7 +197,8 @@ pub enum WaitingKind {
 }
 
 /// A person's word to a run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, JsonSchema)]
+#[ts(export_to = "bindings.ts")]
 #[serde(tag = "word", rename_all = "snake_case", deny_unknown_fields)]
 pub enum RunbookWord {
     Answer {
@@ -220,7 +246,8 @@ pub enum RunbookWord {
 }
 
 /// What a rehearsal of a runbook came to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, JsonSchema)]
+#[ts(export_to = "bindings.ts")]
 pub struct RehearsalView {
     pub runbook: String,
     pub title: String,
@@ -236,7 +263,8 @@ pub struct RehearsalView {
 }
 
 /// One run of a rehearsal.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, JsonSchema)]
+#[ts(export_to = "bindings.ts")]
 pub struct RehearsedView {
     /// Answers that were not the first choice, by step.
     pub answers: BTreeMap<String, String>,
@@ -248,11 +276,186 @@ pub struct RehearsedView {
     pub problem: Option<String>,
 }
 
+/// Why a document may run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
+#[ts(export_to = "bindings.ts")]
+#[serde(tag = "standing", rename_all = "snake_case")]
+pub enum RunbookStanding {
+    /// Its bytes came with the program.
+    Shipped,
+    /// Somebody of the roster signed its bytes.
+    Signed { by: String },
+    /// Nobody vouches for it: it runs only once somebody read it and typed its digest.
+    Unknown,
+}
+
+/// A line of the library.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
+#[ts(export_to = "bindings.ts")]
+pub struct LibraryRow {
+    pub runbook: RunbookListed,
+    pub standing: RunbookStanding,
+}
+
+/// A runbook, opened: nothing of it was run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
+#[ts(export_to = "bindings.ts")]
+pub struct RunbookPage {
+    pub runbook: RunbookView,
+    pub standing: RunbookStanding,
+    /// Hosts that its requests, and those of runbooks it runs, would go to.
+    pub hosts: Vec<String>,
+    /// The folder in which its commands run where nobody names another.
+    pub folder: String,
+    /// The newest rehearsal in this fleet.
+    pub rehearsal: Option<RehearsalView>,
+    /// The documents changed since that rehearsal.
+    pub rehearsal_outdated: bool,
+    /// Production asks for a green rehearsal of so lately, in hours.
+    pub rehearsed_within_h: Option<u32>,
+}
+
+/// What somebody wants to run.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, TS)]
+#[ts(export_to = "bindings.ts")]
+#[serde(deny_unknown_fields)]
+pub struct RunbookAsked {
+    /// The name of its file.
+    pub runbook: String,
+    pub parameters: BTreeMap<String, String>,
+    /// Hosts that its requests may go to.
+    pub hosts: Vec<String>,
+    /// The folder in which its commands run; one beside the record where none is named.
+    pub folder: Option<String>,
+    /// The phrase that lets documents run that nobody vouches for.
+    pub accept: Option<String>,
+}
+
+/// What became of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
+#[ts(export_to = "bindings.ts")]
+#[serde(tag = "begun", rename_all = "snake_case")]
+pub enum RunbookBegun {
+    Started {
+        run: String,
+    },
+    /// Nobody vouches for the documents: this has to be typed first.
+    Phrase {
+        phrase: String,
+    },
+}
+
+/// A run with what stands around it.
+#[derive(Debug, Clone, PartialEq, Serialize, TS)]
+#[ts(export_to = "bindings.ts")]
+pub struct RunbookRunPage {
+    pub run: RunbookRunView,
+    pub carried: RunbookCarried,
+    /// Who answers here.
+    pub me: String,
+    /// A signed roster rules the fleet: who approves signs.
+    pub ruled: bool,
+    pub monitors: Vec<MonitorView>,
+    pub evidence: Vec<EvidenceFileView>,
+}
+
+/// Which program carries a run out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, TS)]
+#[ts(export_to = "bindings.ts")]
+#[serde(rename_all = "snake_case")]
+pub enum RunbookCarried {
+    Here,
+    Elsewhere,
+    Nobody,
+}
+
+/// A figure beside a step, as this program saw it.
+#[derive(Debug, Clone, PartialEq, Serialize, TS)]
+#[ts(export_to = "bindings.ts")]
+pub struct MonitorView {
+    pub step: String,
+    pub title: String,
+    /// `nodes`, `prometheus` or `hub`.
+    pub source: String,
+    pub query: String,
+    pub min: Option<f64>,
+    pub max: Option<f64>,
+    pub every_s: u32,
+    /// The step it belongs to goes on.
+    pub watching: bool,
+    /// What stopped the step.
+    pub breached: Option<String>,
+    /// Why it could not be told when it was asked for last.
+    pub problem: Option<String>,
+    /// Oldest first.
+    pub figures: Vec<FigureView>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, TS)]
+#[ts(export_to = "bindings.ts")]
+pub struct FigureView {
+    pub at_ms: i64,
+    pub value: f64,
+}
+
+/// Something a run kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
+#[ts(export_to = "bindings.ts")]
+pub struct EvidenceFileView {
+    pub name: String,
+    /// 64 hex digits.
+    pub sha256: String,
+    /// Nothing where only its digest was kept.
+    pub bytes: Option<u64>,
+}
+
+/// What somebody looks at when they want a runbook.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, TS)]
+#[ts(export_to = "bindings.ts")]
+#[serde(tag = "about", rename_all = "snake_case", deny_unknown_fields)]
+pub enum RunbookOccasion {
+    Alert {
+        alert: String,
+    },
+    /// A finding of the doctor.
+    Check {
+        check: String,
+    },
+    /// Nodes that run something else than they should.
+    Drift {
+        nodes: Vec<String>,
+    },
+}
+
+/// A runbook that fits, with what is known of its parameters.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
+#[ts(export_to = "bindings.ts")]
+pub struct RunbookOffer {
+    pub file: String,
+    pub title: String,
+    /// Why it fits, in a sentence.
+    pub why: String,
+    pub parameters: BTreeMap<String, String>,
+}
+
+/// A runbook made of what was done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS, JsonSchema)]
+#[ts(export_to = "bindings.ts")]
+pub struct RecordedView {
+    /// A name for its file.
+    pub name: String,
+    pub title: String,
+    pub text: String,
+    /// What of the runs no step can say, one sentence each.
+    pub left_out: Vec<String>,
+}
+
 /// What somebody elsewhere is asked to consent to: a step of a run of a runbook.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct RunbookRequestView {
     pub title: String,
     pub fleet: String,
+    pub environment: String,
     pub run: String,
     /// Who runs it.
     pub operator: String,
@@ -262,11 +465,13 @@ pub struct RunbookRequestView {
     /// Groups that have to.
     pub groups: Vec<String>,
     pub parameters: BTreeMap<String, String>,
-    /// Why its documents may run, in a sentence.
+    /// Hosts that its requests may go to.
+    pub hosts: Vec<String>,
+    /// Why its documents may run, in a sentence; a claim where that cannot be told here.
     pub trusted: String,
     /// Hash of the plan, which holds the texts of its documents.
     pub plan: String,
-    /// One line each; `!` marks those that change something.
+    /// A line for each, `!` where it changes something, and lines below it of what exactly it does.
     pub steps: Vec<String>,
 }
 

@@ -21,6 +21,7 @@ mod proof;
 mod refused;
 mod rollouts;
 mod rosters;
+mod runbooks;
 mod runs;
 mod sharing;
 mod strict;

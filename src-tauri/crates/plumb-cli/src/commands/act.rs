@@ -64,6 +64,9 @@ pub(crate) async fn act(session: Session<'_>, request: ActionRequest, given: &Co
         .with_fleet(async |app, fleet| {
             let look = session.look(app, fleet, None).await?;
             let plan = app.prepare_plan(fleet, &request).await?;
+            if given.as_step {
+                return as_step(session, plan);
+            }
             preview(session.out, &plan);
             let dry_run = if given.dry_run && !plan.empty {
                 Some(app.dry_run(&plan.hash).await?)
@@ -88,6 +91,21 @@ pub(crate) async fn act(session: Session<'_>, request: ActionRequest, given: &Co
             Ok(if look.reached_nobody() { Exit::Unreachable } else { exit })
         })
         .await
+}
+
+/// Prints what a plan does as a runbook writes it.
+fn as_step(session: Session<'_>, plan: PlanView) -> Outcome {
+    let Some(steps) = plan.steps.clone() else {
+        return Err(Failure::usage(
+            "no step of a runbook says this",
+            "an undo, waves by a label and more than 200 named nodes have to be written by hand",
+        ));
+    };
+    let document = ActionDocument { plan, run: None, undo: None, dry_run: None };
+    session.out.show(&document, |out| {
+        steps.trim_end().lines().for_each(|line| out.say(printable(line)));
+    });
+    Ok(Exit::Fine)
 }
 
 /// Starts a plan where it can be started and was confirmed.

@@ -75,7 +75,7 @@ impl Approve {
     }
 
     async fn answer(&self, session: Session<'_>, app: &App, request: &[u8]) -> Outcome {
-        if let Some(shown) = app.look_at_runbook_request(request)? {
+        if let Some(shown) = app.look_at_runbook_request(request).await? {
             return self.answer_runbook(session, app, request, &shown).await;
         }
         let shown = app.look_at_request(request).await?;
@@ -155,8 +155,14 @@ fn show_runbook(out: &Output, request: &RunbookRequestView) {
     for (name, value) in &request.parameters {
         out.say(printable(&format!("  {name:<12}{value}")));
     }
+    let hosts = match request.hosts.as_slice() {
+        [] => "no host beside those of the fleet".to_owned(),
+        hosts => hosts.join(", "),
+    };
     let lines = [
         ("fleet", request.fleet.clone()),
+        ("environment", request.environment.clone()),
+        ("may ask", hosts),
         ("run by", request.operator.clone()),
         ("run", request.run.clone()),
         ("may run", request.trusted.clone()),

@@ -5,7 +5,7 @@ use std::fs;
 use clap::Args;
 use plumb_app::{
     impact::{self, RequestSource},
-    views::impact::RecordedView,
+    views::impact::RecordedRequestsView,
 };
 
 use crate::{
@@ -66,7 +66,7 @@ impl Requests {
     }
 }
 
-fn show(out: &Output, view: &RecordedView) {
+fn show(out: &Output, view: &RecordedRequestsView) {
     let mut table = Table::new(&["source", "requests", "detail"]);
     for source in &view.sources {
         table.row([

@@ -2,6 +2,7 @@
 
 mod answers;
 mod drive;
+mod record;
 mod request;
 mod sign;
 mod unfreeze;
@@ -23,12 +24,14 @@ use serde::Serialize;
 use self::{
     answers::Answers,
     drive::{Asker, drive, transcript},
+    record::Record,
     request::Request,
     sign::Sign,
     unfreeze::Unfreeze,
 };
 use crate::{
-    args::KeyArgs,
+    args::{ENVELOPE_BYTES_MAX, KeyArgs},
+    commands::fleet::read_text,
     confirm,
     exit::{Exit, Failure, Outcome},
     output::Output,
@@ -50,6 +53,8 @@ pub(crate) enum Runbook {
     Rehearse(Rehearse),
     /// Go on with a run that was left, with a decision where it waits for one
     Resume(Resume),
+    /// Make a runbook of what was done: with parameters, dry runs and ways back
+    Record(Record),
     /// Write the request for the approval that a run waits for, to be signed on other machines
     Request(Request),
     /// Sign a runbook with your key, into the file beside it that ends in .sig.json
@@ -212,6 +217,7 @@ impl Runbook {
             Self::Run(run) => run.run(session).await,
             Self::Rehearse(rehearse) => rehearse.run(session).await,
             Self::Resume(resume) => resume.run(session).await,
+            Self::Record(record) => record.run(session).await,
             Self::Request(request) => request.run(session).await,
             Self::Sign(sign) => sign.run(session).await,
             Self::Unfreeze(unfreeze) => unfreeze.run(session).await,
@@ -551,13 +557,16 @@ impl Asked {
         let by = self.by.clone();
         let signs = self.key.file.is_some() || self.key.name.is_some();
         let key = signs.then(|| self.key.choice(app)).transpose()?;
+        // All of them, before anything is done: a path that is mistyped is found here.
+        let read = |file: &String| Ok((file.clone(), read_text(file, ENVELOPE_BYTES_MAX)?));
+        let approvals: Result<_, Failure> = self.approval.iter().map(read).collect();
         Ok(Asker {
             out: session.out,
             answers,
             by,
             groups: &self.group,
             key,
-            approvals: &self.approval,
+            approvals: approvals?,
             interactive: confirm::is_interactive() && !self.no_input,
         })
     }

@@ -48,6 +48,8 @@ fn a_freeze_of_a_run_that_was_given_up_is_found_told_and_lifted_by_hand() {
     let id = view["id"].as_str().expect("an id").to_owned();
     // It waits within its lease, for somebody who is expected: that is no finding.
     assert_eq!(doctor(&world, 0).0, "passed");
+    let early = world.check(&format!("runbook unfreeze {id} --reason INC-1"), 2).stderr;
+    assert!(early.contains("nobody left its freeze behind"), "{early}");
     let aborted =
         world.document(&format!("runbook resume {id} --no-input --abort"), 1, "runbook-run");
     assert_eq!(aborted["state"], "aborted");
@@ -127,4 +129,75 @@ fn a_freeze_of_a_killed_program_is_found_at_once_and_not_lifted_over_one_that_li
     );
     assert_eq!(view["state"], "rolled_back");
     assert_eq!(doctor(&world, 0).0, "passed");
+}
+
+/// Lifts the freeze of a run by hand, as the phrase asks for.
+fn lifted(world: &World, id: &str) -> Value {
+    let mut command = world.command();
+    command.args(["runbook", "unfreeze", id, "--reason", "the guild is done", "--json"]);
+    command.args(["--confirm", "unfreeze demo"]);
+    let said = world.check_command(&mut command, "unfreeze", 0);
+    serde_json::from_str(&said.stdout).expect("a document")
+}
+
+fn detail_of(view: &Value, id: &str) -> String {
+    let step = view["steps"].as_array().expect("steps").iter().find(|step| step["id"] == id);
+    step.expect("the step")["detail"].as_str().expect("text").to_owned()
+}
+
+/// A run that waits at a step because its answer is missing, and whose program was killed there.
+fn killed_waiting(world: &World, folder: &std::path::Path, missing: &str) -> String {
+    let root = world.path().join("artifacts");
+    let answers: String = BACKFILL
+        .lines()
+        .filter(|line| !line.starts_with(&format!("{missing} ")))
+        .flat_map(|line| [line, "\n"])
+        .collect();
+    let view = run(world, &backfill_words(folder, &root), &answers, 1);
+    let id = view["id"].as_str().expect("an id").to_owned();
+    fs::write(world.path().join(format!("data/runs/{id}.lock")), "").expect("writable");
+    id
+}
+
+#[test]
+fn a_run_whose_freeze_was_lifted_by_hand_changes_nothing_more() {
+    let (world, folder) = backfill_world("1");
+    let id = killed_waiting(&world, &folder, "stop_outbox");
+    assert_eq!(lifted(&world, &id)["frozen_until_ms"], Value::Null);
+    let answers = world.file("answers.toml", BACKFILL);
+    let resume = format!("runbook resume {id} --answers {answers} --no-input");
+    let view = world.document(&resume, 1, "runbook-run");
+    assert_eq!(view["state"], "halted");
+    let refused = detail_of(&view, "backfill");
+    assert!(refused.contains("was lifted by hand"), "{refused}");
+    assert_eq!(edges(&folder), "0", "nothing was written unfrozen");
+}
+
+#[test]
+fn a_freeze_that_the_journal_does_not_tell_of_is_lifted_with_its_reason_and_not_taken_again() {
+    let (world, folder) = backfill_world("1");
+    let id = killed_waiting(&world, &folder, "announce");
+    // Its program was killed between the freeze and the word of it.
+    let taken = Command::new("sqlite3")
+        .arg(world.path().join("data/record.sqlite"))
+        .arg(
+            "INSERT INTO freeze (run_id, step, fleet, reason, since_ms, until_ms) \
+             SELECT id, 'freeze', fleet, 'supersedes backfill', 0, 32503680000000 FROM run",
+        )
+        .status()
+        .expect("sqlite3 is there");
+    assert!(taken.success());
+    let detail = detail_of(&lifted(&world, &id), "freeze");
+    assert!(detail.ends_with(": the guild is done"), "{detail}");
+    let journal = world.path().join("journal.jsonl");
+    world.check(&format!("journal export {id} -o {}", journal.display()), 0);
+    assert!(fs::read_to_string(&journal).expect("the journal").contains("the guild is done"));
+
+    let answers = world.file("answers.toml", BACKFILL);
+    let resume = format!("runbook resume {id} --answers {answers} --no-input");
+    let view = world.document(&resume, 1, "runbook-run");
+    assert_eq!(view["state"], "halted");
+    let refused = detail_of(&view, "freeze");
+    assert!(refused.contains("was lifted by hand"), "{refused}");
+    assert!(!folder.join("advisories.sqlite").exists(), "nothing was even counted");
 }

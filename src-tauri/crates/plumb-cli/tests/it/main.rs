@@ -23,6 +23,7 @@ mod looks;
 mod object_storage;
 mod reading;
 mod recorded;
+mod recorder;
 mod rollouts;
 mod runbook_consent;
 mod runbook_transcripts;

@@ -69,13 +69,52 @@ fn both_groups_consent_on_machines_of_their_own_and_nobody_else_can() {
     let told = fs::read_to_string(&journal).expect("the journal");
     assert_eq!(told.matches("payloadType").count(), 2, "both signatures stand in it");
 
-    // What was signed for one run says nothing about the next.
-    let next = document(
-        &world,
-        &format!("runbook|run|{path}|--no-input|--person|rick|--approval|mara.json"),
-        1,
-    );
+    // What was signed for one run says nothing about the next, and a path that is mistyped starts none.
+    let start = format!("runbook|run|{path}|--no-input|--person|rick");
+    let said = signing(&world, &format!("{start}|--approval|mara.json|--json"), 1);
+    let next: Value = serde_json::from_str(&said.stdout).expect("a document");
     assert_eq!(next["waiting"][0]["groups"], json!(["Storage", "Platform Security"]));
+    assert!(said.stderr.contains("not used: the approval in mara.json"), "{}", said.stderr);
+    let runs = || document(&world, "runbook|list|--runs", 0)["runs"].as_array().map(Vec::len);
+    let before = runs();
+    signing(&world, &format!("{start}|--approval|mara.json|--approval|no-such.json"), 2);
+    assert_eq!(runs(), before);
+}
+
+#[test]
+fn the_mailbox_of_the_hub_carries_the_request_and_the_answers() {
+    let (world, _) = ruled();
+    let words = ["hub", "serve", "--listen", "127.0.0.1:0", "--data", "hub"];
+    let (_, token) = crate::hub::token(&world, "admin");
+    let hub = crate::serving::Served::start(&world, &words, "hub-started");
+    let file = world.fleet_file();
+    let whole = fs::read_to_string(&file).expect("the fleet file");
+    let section = format!(
+        "{whole}\n[hub]\nurl = \"{}\"\ncredential = {{ command = [\"cat\", \"{token}\"] }}\n",
+        hub.url()
+    );
+    fs::write(&file, section).expect("writable");
+    world.file("careful.md", APPROVED);
+    world.file("answers.toml", "[attest]\nlook = \"it is\"\n");
+    let path = world.path().join("careful.md").display().to_string();
+    let left = document(&world, &format!("runbook|run|{path}|--no-input|--person|rick"), 1);
+    let id = text(&left["id"]).to_owned();
+    let asked = document(&world, &format!("runbook|request|{id}|-o|request.json"), 0);
+    fs::remove_file(world.path().join("request.json")).expect("it was written");
+
+    let plan = text(&asked["plan"]);
+    for name in ["mara", "piet"] {
+        let words = format!("approve|--from-hub|{plan}|--key|{name}.key|--yes");
+        let signed = document(&world, &words, 0);
+        assert_eq!((&signed["person"], &signed["run"]), (&json!(name), &json!(id)));
+    }
+    let resume = format!("runbook|resume|{id}|--no-input|--answers|answers.toml");
+    let both = document(&world, &resume, 0);
+    assert_eq!(both["state"], "succeeded", "{:?}", states(&both));
+    let other = "0".repeat(64);
+    let none = signing(&world, &format!("approve|--from-hub|{other}|--key|mara.key|--yes"), 2);
+    assert!(none.stderr.contains("holds no request"), "{}", none.stderr);
+    hub.stop();
 }
 
 #[test]

@@ -83,9 +83,12 @@ fn role(
     };
     let version = known.roster.document().version;
     let Some(person) = owner else {
+        let whose = if known.trusted { "" } else { ", and nobody here knows its root keys" };
         return of(
             Outcome::Open,
-            format!("roster {version} gives the key to nobody: it is a console's, not a person's"),
+            format!(
+                "roster {version} gives the key to nobody: it is a console's, not a person's{whose}"
+            ),
         );
     };
     let counts = |at| known.roster.keys().any(|(_, one)| one.key.id() == key && one.counts(at));

@@ -12,7 +12,7 @@ use plumb_trust::{
 };
 
 use super::{
-    CheckName, Finding, Outcome, Trust,
+    CheckName, Finding, KnownRoster, Outcome, Trust,
     journal::{NoJournal, follow},
     signature::Signed,
     states::states,
@@ -29,7 +29,7 @@ type Told = Result<Option<String>, (String, String)>;
 pub(super) fn check<S: Source>(
     archive: &Archive<S>,
     signed: &Signed,
-    roster: Option<&Roster>,
+    roster: Option<&KnownRoster>,
     trust: &Trust,
 ) -> [Finding; 4] {
     let Some(evidence) = signed.evidence() else {
@@ -37,7 +37,8 @@ pub(super) fn check<S: Source>(
         return [CheckName::Journal, CheckName::States, CheckName::Plan, CheckName::Certificate]
             .map(|check| Finding::new(check, Outcome::Open, why));
     };
-    let reader = Reader { archive, evidence, roster, keys: keys(archive, signed, trust) };
+    let keys = keys(archive, signed, trust);
+    let reader = Reader { archive, evidence, roster: roster.map(|known| &known.roster), keys };
     let over = |check: CheckName, look: &dyn Fn(&RunPart) -> Told| {
         let mut said = Vec::new();
         for run in &evidence.runs {
@@ -51,10 +52,17 @@ pub(super) fn check<S: Source>(
         }
         Finding::passed(check, said.join("; "))
     };
+    let mut plan = over(CheckName::Plan, &|run| reader.plan(run));
+    // Whoever makes a roster up makes up who approved.
+    if plan.outcome == Outcome::Passed && roster.is_some_and(|known| !known.trusted) {
+        plan.outcome = Outcome::Open;
+        plan.detail
+            .push_str(", by a roster whose root keys nobody here knows; give them to make sure");
+    }
     [
         over(CheckName::Journal, &|run| reader.journal(run)),
         over(CheckName::States, &|run| states(archive, run)),
-        over(CheckName::Plan, &|run| reader.plan(run)),
+        plan,
         over(CheckName::Certificate, &|run| reader.certificate(run)),
     ]
 }
@@ -161,9 +169,14 @@ impl<S: Source> Reader<'_, S> {
     /// Who signed something about the plan of a run.
     fn approvals(&self, folder: &str, run: &RunPart) -> Result<Vec<String>, (String, String)> {
         let entries = self.archive.entries().iter();
-        let entries = entries.filter(|entry| entry.name.as_str().starts_with(folder));
+        let entries: Vec<&Entry> =
+            entries.filter(|entry| entry.name.as_str().starts_with(folder)).collect();
+        if let Some(beyond) = entries.get(APPROVALS_MAX) {
+            let name = beyond.name.to_string();
+            return Err((format!("{name}: more than {APPROVALS_MAX} approvals of one run"), name));
+        }
         let mut people = Vec::new();
-        for entry in entries.take(APPROVALS_MAX) {
+        for entry in entries {
             let name = entry.name.to_string();
             let wrong = |why: String| (format!("{name}: {why}"), name.clone());
             let envelope =

@@ -25,6 +25,9 @@ const SILENT_LOOKS_MAX: u32 = 3;
 /// How long somebody may take to announce something, in seconds: a day.
 const ANNOUNCED_WITHIN_S: u32 = 24 * 60 * 60;
 
+/// Why a change is refused.
+const UNPROTECTED: &str = "refused: the freeze of this run was lifted by hand";
+
 /// What the loop does now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Move {
@@ -274,6 +277,9 @@ impl<'a> Walk<'a> {
             Ok(effect)
         });
         match effect {
+            Ok(effect) if self.is_unprotected(&effect) => {
+                self.finished(at, StepOutcome::Failed, UNPROTECTED);
+            }
             Ok(effect) => {
                 let attempt = self.run(at).map_or(0, |run| run.attempt) + 1;
                 self.tell(at, StepEvent::Started { attempt, effect });
@@ -372,10 +378,32 @@ impl<'a> Walk<'a> {
         })
     }
 
+    /// Whether it would change something that a freeze was to protect, and no longer does. What leads back
+    /// still does.
+    fn is_unprotected(&self, effect: &StepEffect) -> bool {
+        let changes = match effect {
+            StepEffect::Act { .. } => true,
+            StepEffect::Run { .. } | StepEffect::Http { .. } => effect.mutates(),
+            _ => false,
+        };
+        changes && self.state.rollback.is_none() && self.state.lifted_by_hand()
+    }
+
+    /// What was under way when its freeze was lifted does not begin again; nobody knows how far it came.
+    fn unprotected(&mut self, at: usize, run: &StepRun) {
+        let planned = matches!(run.effect, Some(StepEffect::Act { .. }))
+            && run.planned.as_ref().is_none_or(|planned| planned.confirmed_by.is_none());
+        let outcome = if planned { StepOutcome::Failed } else { StepOutcome::InDoubt };
+        self.finished(at, outcome, UNPROTECTED);
+    }
+
     /// Looks after a step under way.
     fn tend(&mut self, at: usize) {
         let Some(run) = self.run(at) else { return };
         let Some(effect) = &run.effect else { return };
+        if self.is_unprotected(effect) && !self.noted.in_flight.contains(&at) {
+            return self.unprotected(at, run);
+        }
         if let Some(breached) = &run.breached {
             if self.noted.in_flight.contains(&at) {
                 if !self.noted.stopped.contains(&at) {

@@ -379,7 +379,7 @@ impl WaitingFor {
 }
 
 /// Whether there is something to take back: a step that was started, or a freeze that holds.
-fn has_way_back(plan: &Compiled, state: &StepsState) -> bool {
+pub fn has_way_back(plan: &Compiled, state: &StepsState) -> bool {
     let changed = |id: &String| plan.place(id).is_some_and(|at| plan.steps[at].rollback.is_some());
     state.started.iter().any(changed) || state.frozen().next().is_some()
 }

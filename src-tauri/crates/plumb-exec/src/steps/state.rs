@@ -86,6 +86,8 @@ pub struct Frozen {
     pub since: Timestamp,
     pub until: Timestamp,
     pub lifted: bool,
+    /// Somebody lifted it before the run did: what it was to protect goes on without it, or not at all.
+    pub by_hand: bool,
     pub overdue: bool,
 }
 
@@ -135,6 +137,11 @@ impl StepsState {
         })
     }
 
+    /// A freeze of this run was lifted by hand, and not by the run itself since.
+    pub fn lifted_by_hand(&self) -> bool {
+        self.steps.values().filter_map(|step| step.frozen.as_ref()).any(|frozen| frozen.by_hand)
+    }
+
     /// Takes in the next event.
     pub fn apply(&mut self, event: &Event, at: Timestamp) {
         match event {
@@ -170,7 +177,7 @@ impl StepsState {
         if let StepEvent::Unfrozen = happened {
             // Told by the step that lifts it, about every freeze of the run.
             let frozen = self.steps.values_mut().filter_map(|step| step.frozen.as_mut());
-            frozen.for_each(|frozen| frozen.lifted = true);
+            frozen.for_each(|frozen| (frozen.lifted, frozen.by_hand) = (true, false));
         }
         if matches!(
             happened,
@@ -241,8 +248,9 @@ impl StepRun {
             }
             StepEvent::Announced { until } => self.announced = Some(*until),
             StepEvent::Frozen { until } => {
-                let (lifted, overdue) = (false, false);
-                self.frozen = Some(Frozen { since: at, until: *until, lifted, overdue });
+                let (lifted, by_hand, overdue) = (false, false, false);
+                let until = *until;
+                self.frozen = Some(Frozen { since: at, until, lifted, by_hand, overdue });
             }
             StepEvent::Overdue => {
                 self.frozen.iter_mut().for_each(|frozen| frozen.overdue = true);
@@ -276,7 +284,11 @@ impl StepRun {
             }
             StepEvent::Again { .. } => (self.phase, self.tries) = (StepPhase::Waiting, 0),
             StepEvent::Lifted { by, reason } => {
-                self.frozen.iter_mut().for_each(|frozen| frozen.lifted = true);
+                // The program may have died between the freeze and the word of it.
+                let (lifted, by_hand, overdue) = (true, true, false);
+                let untold = Frozen { since: at, until: at, lifted, by_hand, overdue };
+                let frozen = self.frozen.get_or_insert(untold);
+                (frozen.lifted, frozen.by_hand) = (true, true);
                 self.detail = format!("lifted by {by}: {reason}");
             }
             StepEvent::Unfrozen => {}

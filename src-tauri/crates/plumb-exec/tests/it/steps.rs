@@ -130,6 +130,66 @@ async fn a_mutating_command_in_doubt_is_taken_back_and_never_sent_again() {
     assert_eq!(world.performed().iter().filter(|step| *step == "job").count(), 1);
 }
 
+/// A journal of a rollout up to an event, after which somebody lifted its freeze by hand.
+async fn lifted_after(
+    plan: &(RunbookPlan, Compiled),
+    is_last: impl Fn(&str, &StepEvent) -> bool,
+) -> Vec<plumb_journal::Entry> {
+    let (_, whole) = run_on(plan, &good(), &[], &BTreeMap::new()).await;
+    let last = whole.iter().position(|entry| {
+        matches!(&entry.body.event, Event::Step { step, happened } if is_last(step, happened))
+    });
+    let mut entries = whole[..=last.expect("it comes to that")].to_vec();
+    let (by, reason) = ("sam".to_owned(), "the guild is done".to_owned());
+    let event =
+        Event::Step { step: "freeze".to_owned(), happened: StepEvent::Lifted { by, reason } };
+    let at = entries.last().expect("it is not the first").body.at;
+    let mut head = plumb_journal::head(SeededIds::new("steps").run(), &entries);
+    entries.push(head.append(at, event));
+    entries
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_changed_once_the_freeze_was_lifted_by_hand() {
+    let plan = plan_of(&backfill(), &[]);
+    let before =
+        lifted_after(&plan, |step, is| step == "count" && matches!(is, StepEvent::Finished { .. }))
+            .await;
+    assert!(fold_steps(&before).lifted_by_hand());
+    let world = good();
+    let (left, entries) = run_on(&plan, &world, &before, &BTreeMap::new()).await;
+    assert_eq!(left, Left::Open, "{}", phases(&plan.1, &entries));
+    assert_eq!(world.performed(), Vec::<String>::new());
+    let halted = fold_steps(&entries).halted.expect("it halted");
+    assert!(halted.reason.contains("was lifted by hand"), "{halted:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_leads_back_goes_on_once_the_freeze_was_lifted_by_hand() {
+    let plan = plan_of(&backfill(), &[]);
+    let before =
+        lifted_after(&plan, |step, is| step == "job" && matches!(is, StepEvent::Finished { .. }))
+            .await;
+    // The check only reads; what leads back is never refused.
+    let mut world = good();
+    world.fails.insert("check".to_owned());
+    let (left, entries) = run_on(&plan, &world, &before, &BTreeMap::new()).await;
+    assert_eq!(left, Left::Ended(Outcome::RolledBack), "{}", phases(&plan.1, &entries));
+    assert_eq!(world.performed(), ["check", "remove", "unfreeze"]);
+    assert!(!fold_steps(&entries).lifted_by_hand(), "the run lifted it as well");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_freeze_that_the_journal_does_not_tell_of_can_be_lifted() {
+    let plan = plan_of(&backfill(), &[]);
+    let before = lifted_after(&plan, |step, is| {
+        step == "freeze" && matches!(is, StepEvent::Started { .. } | StepEvent::Announced { .. })
+    })
+    .await;
+    let state = fold_steps(&before);
+    assert!(state.lifted_by_hand() && state.frozen().next().is_none());
+}
+
 /// Runs to the end, then again from every prefix of the journal: as after a crash at that event.
 async fn every_prefix(plan: &(RunbookPlan, Compiled), world: &World) {
     let (_, whole) = run_on(plan, world, &[], &BTreeMap::new()).await;

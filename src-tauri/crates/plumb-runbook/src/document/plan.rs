@@ -296,6 +296,15 @@ impl Document {
         self.steps.iter().position(|step| step.id.value == id)
     }
 
+    /// Hosts that its requests would go to, each as it has to be allowed.
+    pub fn hosts(&self) -> Vec<String> {
+        let host = |step: &Step| match &step.kind {
+            StepKind::Http(request) => Some(request.host().to_owned()),
+            _ => None,
+        };
+        self.steps.iter().filter_map(host).collect()
+    }
+
     /// Whether running it can do anything that its prose does not tell: such a document has to be
     /// trusted first.
     pub fn is_harmless(&self) -> bool {

@@ -63,6 +63,10 @@ export class FakeAlerts {
     if (how === 'offline') this.#offline();
   }
 
+  kindOf(alert: string): string {
+    return this.#alerts.find((one) => one.alert === alert)?.kind ?? '';
+  }
+
   #ref(prefix: string): string {
     this.#made += 1;
     return `${prefix}0198f2c4a1b27e0${String(this.#made).padStart(17, '0')}`;

@@ -2,6 +2,7 @@
 import type { Inboxed } from './alerts';
 import type { Captured } from './evidence';
 import type { Consenting } from './consent';
+import type { Runbooked } from './runbooks';
 import type { Seeded } from './runs';
 
 export interface FakeOptions {
@@ -32,6 +33,8 @@ export interface FakeOptions {
   evidence?: Captured | null;
   /** How the inbox stands. */
   alerts?: Inboxed | null;
+  /** How the newest run of a runbook stands; there is none without it. */
+  runbook?: Runbooked | null;
 }
 
 /** What a browser preview shows; its page address says which fleet: `?fleet=demo`, `?fleet=` for a first run. */
@@ -55,5 +58,6 @@ export function fromAddress(): FakeOptions {
     refused: given.has('refused'),
     keyless: given.has('keyless'),
     alerts: given.get('alerts') as Inboxed | null,
+    runbook: given.get('runbook') as Runbooked | null,
   };
 }

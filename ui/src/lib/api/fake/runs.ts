@@ -101,6 +101,7 @@ export function planFor(fleet: FakeFleet, request: ActionRequest): PlanView {
     blast: { nodes: targets.length, of: fleet.nodes.length, lines: [...from.entries()].map(([key, count]) => `${count} of ${key}`) },
     cli: `plumb --fleet ${fleet.summary.name} policy ${request.kind.replaceAll('_', '-')} ${flags}${request.version ? ` --version ${request.version}` : ''}`,
     curl: going.slice(0, 5).map((node) => `curl -fsS -X POST -H "Authorization: Bearer $PLUMB_TOKEN" https://${node.id}.ops.example:8443/reload -d '{"bundle_path":"/var/lib/policies/v42.signed.json"}'`),
+    steps: request.kind === 'undo' ? null : `\`\`\`step\nid: ${request.kind}\ntitle: '${VERB[request.kind]}'\ndo: {action: {verb: ${request.kind}, nodes: '${going.map((node) => node.id).join(',')}'}}\n\`\`\`\n`,
     confirmation,
     empty: targets.length === 0,
     rollout: request.rollout && going.length > 0 ? rolloutView(request.rollout, going) : null,

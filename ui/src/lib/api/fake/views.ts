@@ -97,7 +97,9 @@ function actions(node: FakeNode): NodeAction[] {
   const token = `-H "Authorization: Bearer $PLUMB_TOKEN"`;
   const url = `https://${node.id}.ops.example:8443`;
   const post = (path: string): string[] => [`curl -fsS -X POST ${token} ${url}${path}`];
-  return [
+  const does: Record<string, string> = { sync: 'sync', pin: "pin, version: 'v42'", rollback: 'rollback', restart: 'restart' };
+  const step = (kind: string): string => `\`\`\`step\nid: ${kind}\ntitle: '${kind}'\ndo: ${kind in does ? `{action: {verb: ${does[kind] ?? ''}, nodes: '${node.id}'}}` : `{command: {argv: [plumb, policy, ${kind}, --node, '${node.id}', --json], reads_only: true}}`}\n\`\`\`\n`;
+  const actions: Omit<NodeAction, 'step'>[] = [
     { kind: 'sync', disabled: opa, cli: `plumb policy sync --node ${node.id}`, curl: opa ? [] : post('/reload') },
     { kind: 'pin', disabled: opa, cli: `plumb policy pin --version v42 --node ${node.id}`, curl: [] },
     { kind: 'rollback', disabled: opa ?? (node.state === 'unreachable' ? 'The node does not answer.' : null), cli: `plumb policy rollback --node ${node.id}`, curl: node.api === 'agent' ? post('/v1/agent/rollback') : post('/reload') },
@@ -107,6 +109,7 @@ function actions(node: FakeNode): NodeAction[] {
     { kind: 'evaluate', disabled: null, cli: `plumb policy evaluate --test --node ${node.id}`, curl: post('/evaluate') },
     { kind: 'verify', disabled: opa, cli: `plumb policy bundle verify --node ${node.id}`, curl: post('/bundle/verify') },
   ];
+  return actions.map((action) => ({ ...action, step: step(action.kind) }));
 }
 
 export function nodeView(fleet: FakeFleet, id: string): NodeView | null {

@@ -7,6 +7,7 @@ use std::{
 };
 
 use plumb_app::{
+    error::AppError,
     personal_keys::KeyChoice,
     runbooks::RunbookRun,
     views::runbook::{RunbookRunView, RunbookView, RunbookWord, WaitingKind, WaitingView},
@@ -15,10 +16,7 @@ use plumb_app::{
 use tokio::time::timeout;
 
 use super::answers::Answers;
-use crate::{
-    args::ENVELOPE_BYTES_MAX, commands::fleet::read_text, exit::Failure, output::Output,
-    session::Session, text::escape::printable,
-};
+use crate::{exit::Failure, output::Output, session::Session, text::escape::printable};
 
 /// How long nothing has to happen before what nobody answers is left: what was just said may still be on
 /// its way.
@@ -35,8 +33,8 @@ pub(super) struct Asker<'a> {
     pub(super) groups: &'a [String],
     /// Approvals are signed with it.
     pub(super) key: Option<KeyChoice>,
-    /// Files of approvals that were signed elsewhere.
-    pub(super) approvals: &'a [String],
+    /// Approvals that were signed elsewhere, by the files they were read from.
+    pub(super) approvals: BTreeMap<String, String>,
     pub(super) interactive: bool,
 }
 
@@ -119,12 +117,14 @@ impl Asker<'_> {
 
     /// Takes approvals that were signed elsewhere, from files and from the mailbox at the hub. Gives whether
     /// any was taken.
-    async fn signed_elsewhere(&self, run: &RunbookRun) -> Result<bool, Failure> {
+    async fn signed_elsewhere(&self, run: &RunbookRun, used: &mut BTreeSet<String>) -> bool {
         let (mut taken, mut refused) = (Vec::new(), Vec::new());
-        for file in self.approvals {
-            let text = read_text(file, ENVELOPE_BYTES_MAX)?;
+        for (file, text) in &self.approvals {
             match run.add_approval(text.as_bytes()).await {
-                Ok(group) => taken.extend(group),
+                Ok(group) => {
+                    used.insert(file.clone());
+                    taken.extend(group);
+                }
                 Err(error) => refused.push(format!("{file}: {}", error.message)),
             }
         }
@@ -139,7 +139,25 @@ impl Asker<'_> {
             let line = format!("not taken: {}", printable(&why));
             self.out.note(self.out.style.bad(&line));
         }
-        Ok(!taken.is_empty())
+        !taken.is_empty()
+    }
+
+    /// Tells a run a word; consent is signed where there is a key.
+    async fn say(&self, run: &RunbookRun, (by, groups, word): Said) -> Result<(), AppError> {
+        match (&self.key, &word) {
+            (Some(key), RunbookWord::Approve { step, group }) => {
+                run.approve(step, group, key).await
+            }
+            _ => run.say(&by, &groups, word).await,
+        }
+    }
+
+    /// Says which files did not count in this run.
+    fn say_unused(&self, used: &BTreeSet<String>) {
+        for file in self.approvals.keys().filter(|file| !used.contains(*file)) {
+            let line = format!("not used: the approval in {}", printable(file));
+            self.out.note(self.out.style.bad(&line));
+        }
     }
 
     fn approval(&self, view: &RunbookRunView, waiting: &WaitingView) -> Option<Said> {
@@ -205,7 +223,7 @@ pub(super) async fn drive(
 ) -> Result<RunbookRunView, Failure> {
     session.out.note(format!("run {}", run.id()));
     let mut shown = BTreeMap::new();
-    let mut tried = BTreeSet::new();
+    let (mut tried, mut used) = (BTreeSet::new(), BTreeSet::new());
     if let Some(word) = first {
         // Who runs it stands in its first event.
         while run.view().operator.is_empty() && run.changed().await {}
@@ -228,21 +246,17 @@ pub(super) async fn drive(
                 continue;
             }
             tried.insert(key);
-            if waiting.what == WaitingKind::Approval && asker.signed_elsewhere(&run).await? {
+            if waiting.what == WaitingKind::Approval
+                && asker.signed_elsewhere(&run, &mut used).await
+            {
                 // What is still missing is asked for anew.
                 continue;
             }
-            let Some((by, groups, word)) = asker.word(&view, waiting) else {
+            let Some(said) = asker.word(&view, waiting) else {
                 unheard = true;
                 continue;
             };
-            let said = match (&asker.key, &word) {
-                (Some(key), RunbookWord::Approve { step, group }) => {
-                    run.approve(step, group, key).await
-                }
-                _ => run.say(&by, &groups, word).await,
-            };
-            if let Err(error) = said {
+            if let Err(error) = asker.say(&run, said).await {
                 session.out.note(session.out.style.bad(&printable(&error.message)));
                 unheard = true;
             }
@@ -264,6 +278,7 @@ pub(super) async fn drive(
     }
     let view = run.finished().await?;
     transcript(session.out, &view, &mut shown, false);
+    asker.say_unused(&used);
     Ok(view)
 }
 

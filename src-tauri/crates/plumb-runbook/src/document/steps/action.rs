@@ -26,7 +26,7 @@ pub struct ActionStep {
     /// Also nodes that already run what is wanted; sync only.
     #[serde(default)]
     pub force: bool,
-    /// `all`, `drifted`, or the name of a node.
+    /// `all`, `drifted`, or names of nodes with commas between them.
     pub nodes: String,
     /// In waves, each proven before the next; without it all nodes are changed together.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -1,0 +1,257 @@
+//! Runbooks as a window has them: opened without running, held while people say their word, picked up,
+//! offered where something was seen, and recorded.
+
+use std::{fs, time::Duration};
+
+use plumb_app::{
+    App,
+    error::Code,
+    views::{
+        plan::{ActionKind, ActionRequest, NodeSelection},
+        runbook::{
+            RunbookAsked, RunbookBegun, RunbookCarried, RunbookOccasion, RunbookRunPage,
+            RunbookRunState, RunbookStanding, RunbookWord, WaitingKind,
+        },
+    },
+};
+use tokio::time::timeout;
+
+use crate::world::{World, sync_drifted};
+
+const FLEET: &str = "eu";
+/// How long a run may take to get somewhere.
+const SOON: Duration = Duration::from_secs(30);
+
+const FRONT: &str = "---\ntitle: Odd answers\ncomponent: Policy Engine\nseverity: low\n\
+    on_call_scope: Edge\nowners: {run: Edge}\nlast_updated: 2026-11-01\nalerts: [Odd]\n\
+    doctor_check: check.policy.version-consistency\n";
+const GUIDE: &str = "parameters:\n  - {name: node, type: node, ask: Which node?}\n\
+    \x20 - {name: version, type: version, ask: Which version?}\n---\n# Odd\n\n\
+    ```step\nid: seen\ntitle: What is seen\ndo: {question: {ask: What?, choices: [odd, even]}}\n```\n\n\
+    ```step\nid: told\ntitle: Told\ndo: {attest: {what: 'the owner of ${node} was told', who: Edge}}\nmay_skip: true\n```\n";
+const ACTING: &str = "---\n# Odd\n\n```step\nid: sync\ntitle: Sync\n\
+    do: {action: {verb: sync, nodes: all}}\n```\n";
+
+fn asked(runbook: &str) -> RunbookAsked {
+    let values = [("node", "gw-1"), ("version", "2.0.0")];
+    let parameters = values.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+    RunbookAsked { runbook: runbook.to_owned(), parameters, ..RunbookAsked::default() }
+}
+
+async fn world() -> (World, App) {
+    let world = World::start(&[("gw-1", "v1.signed.json"), ("gw-2", "v2.signed.json")]).await;
+    let folder = world.path("data").join("runbooks");
+    fs::create_dir_all(&folder).expect("a folder");
+    fs::write(folder.join("odd.md"), format!("{FRONT}{GUIDE}")).expect("written");
+    fs::write(folder.join("acting.md"), format!("{FRONT}{ACTING}")).expect("written");
+    fs::write(folder.join("broken.md"), "---\ntitle: Broken\ncolour: red\n---\n").expect("written");
+    let app = world.app().await;
+    app.sweep(FLEET).await.expect("a sweep");
+    (world, app)
+}
+
+/// The run once this holds, as whoever listens for topics sees it.
+async fn until(app: &App, run: &str, holds: impl Fn(&RunbookRunPage) -> bool) -> RunbookRunPage {
+    let mut topics = app.subscribe();
+    let waiting = async {
+        loop {
+            let page = app.runbook_run_page(run).await.expect("the run");
+            if holds(&page) {
+                return page;
+            }
+            topics.recv().await.expect("topics are announced");
+        }
+    };
+    timeout(SOON, waiting).await.expect("it gets there")
+}
+
+fn waits_at(step: &str) -> impl Fn(&RunbookRunPage) -> bool + '_ {
+    move |page| page.run.waiting.iter().any(|waiting| waiting.step == step)
+}
+
+async fn begun(app: &App, asked: &RunbookAsked) -> String {
+    match app.begin_runbook(FLEET, asked).await.expect("it begins") {
+        RunbookBegun::Started { run } => run,
+        RunbookBegun::Phrase { phrase } => panic!("{phrase} has to be typed"),
+    }
+}
+
+#[tokio::test]
+async fn opening_tells_who_vouches_for_it_and_runs_nothing() {
+    let (_world, app) = world().await;
+    let rows = app.library(FLEET).await.expect("the library");
+    let standing = |file: &str| {
+        let row = rows.iter().find(|row| row.runbook.file == file).expect("the runbook");
+        row.standing.clone()
+    };
+    assert_eq!(standing("policy-version-conflicts.md"), RunbookStanding::Shipped);
+    assert_eq!(standing("odd.md"), RunbookStanding::Unknown);
+    let broken = rows.iter().find(|row| row.runbook.file == "broken.md").expect("the runbook");
+    assert!(broken.runbook.problem.as_ref().is_some_and(|problem| problem.starts_with("3:1: ")));
+    assert_eq!(app.open_runbook(FLEET, "broken.md").await.expect_err("it is").code, Code::Invalid);
+    let page = app.open_runbook(FLEET, "odd.md").await.expect("it opens");
+    assert_eq!((page.runbook.steps.len(), page.hosts.len()), (2, 0));
+    assert!(page.runbook.steps[1].may_skip && page.rehearsal.is_none());
+    assert_eq!(app.runbook_runs(FLEET).await.expect("runs").len(), 0);
+}
+
+#[tokio::test]
+async fn a_run_is_held_until_its_end_and_hears_what_people_say() {
+    let (world, app) = world().await;
+    let run = begun(&app, &asked("odd.md")).await;
+    let page = until(&app, &run, waits_at("seen")).await;
+    assert_eq!(page.carried, RunbookCarried::Here);
+    assert_eq!(page.run.waiting[0].choices, ["odd", "even"]);
+    // Another program sees it, and says nothing to it.
+    let other = App::open(world.options()).await.expect("it opens");
+    other.add_fleet(world.path("fleet.toml").as_str()).await.expect("the fleet opens");
+    let seen = other.runbook_run_page(&run).await.expect("the run");
+    assert_eq!(seen.carried, RunbookCarried::Elsewhere);
+    let answer = |answer: &str| RunbookWord::Answer { step: "seen".into(), answer: answer.into() };
+    let refused = other.tell_runbook(&run, None, &[], answer("odd")).await.expect_err("elsewhere");
+    assert_eq!(refused.code, Code::NotFound);
+    assert_eq!(other.pick_up_runbook(&run).await.expect_err("elsewhere").code, Code::Busy);
+    other.close().await;
+
+    let wrong = app.tell_runbook(&run, None, &[], answer("green")).await.expect_err("no choice");
+    assert!(wrong.message.contains("none of the answers"), "{wrong:?}");
+    app.tell_runbook(&run, None, &[], answer("odd")).await.expect("it is heard");
+    until(&app, &run, waits_at("told")).await;
+    let attest = RunbookWord::Attest { step: "told".into(), note: "by phone".into() };
+    let not_edge = app.tell_runbook(&run, Some("jo"), &[], attest.clone()).await;
+    assert!(not_edge.expect_err("not of Edge").message.contains("Edge"));
+    app.tell_runbook(&run, Some("jo"), &["Edge".to_owned()], attest).await.expect("it is heard");
+    let page = until(&app, &run, |page| page.carried == RunbookCarried::Nobody).await;
+    assert_eq!(page.run.state, RunbookRunState::Succeeded);
+    assert_eq!(page.run.steps[1].by.as_deref(), Some("jo"));
+    assert!(page.run.journal_events > 4);
+}
+
+#[tokio::test]
+async fn a_run_that_was_left_is_picked_up_and_goes_on() {
+    let (world, app) = world().await;
+    let run = begun(&app, &asked("odd.md")).await;
+    until(&app, &run, waits_at("seen")).await;
+    app.close().await;
+    let app = world.app().await;
+    let page = app.runbook_run_page(&run).await.expect("the run");
+    assert_eq!(page.carried, RunbookCarried::Nobody);
+    assert_eq!(app.pick_up_runbook(&run).await.expect("picked up").carried, RunbookCarried::Here);
+    until(&app, &run, waits_at("seen")).await;
+    let answer = RunbookWord::Answer { step: "seen".into(), answer: "even".into() };
+    app.tell_runbook(&run, None, &[], answer).await.expect("it is heard");
+    until(&app, &run, waits_at("told")).await;
+    let skip = RunbookWord::Skip { step: "told".into(), reason: "nobody is there".into() };
+    app.tell_runbook(&run, None, &[], skip).await.expect("the runbook allows it");
+    until(&app, &run, |page| page.run.state == RunbookRunState::Succeeded).await;
+}
+
+#[tokio::test]
+async fn a_document_that_nobody_vouches_for_runs_once_its_digest_is_typed() {
+    let (_world, app) = world().await;
+    let mut request = RunbookAsked { parameters: [].into(), ..asked("acting.md") };
+    let RunbookBegun::Phrase { phrase } =
+        app.begin_runbook(FLEET, &request).await.expect("it is read")
+    else {
+        panic!("nobody vouches for it");
+    };
+    request.accept = Some("run it".to_owned());
+    let again = app.begin_runbook(FLEET, &request).await.expect("it is read");
+    assert_eq!(again, RunbookBegun::Phrase { phrase: phrase.clone() });
+    assert_eq!(app.runbook_runs(FLEET).await.expect("runs").len(), 0);
+    request.accept = Some(phrase);
+    let run = begun(&app, &request).await;
+    let page = until(&app, &run, waits_at("sync")).await;
+    assert_eq!(page.run.waiting[0].what, WaitingKind::Confirmation);
+    app.tell_runbook(&run, None, &[], RunbookWord::Abort).await.expect("it is heard");
+    until(&app, &run, |page| page.run.state == RunbookRunState::Aborted).await;
+}
+
+#[tokio::test]
+async fn a_rehearsal_is_kept_until_the_document_changes() {
+    let (world, app) = world().await;
+    let report = app.rehearse_asked(FLEET, &asked("odd.md")).await.expect("it is rehearsed");
+    assert!(report.green, "{report:?}");
+    let page = app.open_runbook(FLEET, "odd.md").await.expect("it opens");
+    assert_eq!((page.rehearsal, page.rehearsal_outdated), (Some(report), false));
+    let file = world.path("data").join("runbooks/odd.md");
+    fs::write(file, format!("{FRONT}{GUIDE}\nMore.\n")).expect("written");
+    assert!(app.open_runbook(FLEET, "odd.md").await.expect("it opens").rehearsal_outdated);
+}
+
+#[tokio::test]
+async fn runbooks_are_offered_with_what_is_known() {
+    let (_world, app) = world().await;
+    let drift = RunbookOccasion::Drift { nodes: vec!["gw-1".to_owned()] };
+    let offers = app.runbooks_for(FLEET, &drift).await.expect("offers");
+    let files: Vec<&str> = offers.iter().map(|offer| offer.file.as_str()).collect();
+    assert_eq!(files, ["acting.md", "odd.md", "policy-version-conflicts.md"]);
+    assert_eq!(offers[1].parameters["node"], "gw-1");
+    assert_eq!(offers[1].parameters["version"], "2.0.0");
+    let check = RunbookOccasion::Check { check: "check.policy.version-consistency".to_owned() };
+    let offers = app.runbooks_for(FLEET, &check).await.expect("offers");
+    assert_eq!(offers[1].why, "it makes check.policy.version-consistency pass");
+    let none = RunbookOccasion::Check { check: "check.policy.clock-skew".to_owned() };
+    assert_eq!(app.runbooks_for(FLEET, &none).await.expect("offers"), []);
+}
+
+#[tokio::test]
+async fn what_was_done_is_recorded_as_a_sound_runbook() {
+    let (_world, app) = world().await;
+    assert_eq!(app.record_runbook(FLEET, &[], None).await.expect_err("no run").code, Code::Invalid);
+    let mut runs = Vec::new();
+    for request in [
+        sync_drifted(),
+        ActionRequest {
+            version: Some("1.0.0".to_owned()),
+            ..ActionRequest::new(ActionKind::Pin, NodeSelection::All)
+        },
+    ] {
+        let plan = app.prepare_plan(FLEET, &request).await.expect("a plan");
+        assert!(plan.steps.as_ref().is_some_and(|steps| steps.starts_with("```step\n")));
+        let typed = match &plan.confirmation {
+            plumb_app::views::plan::ConfirmationView::Typed { phrase } => Some(phrase.clone()),
+            _ => None,
+        };
+        let run = app.start_run(FLEET, &plan.hash, typed.as_deref()).await.expect("it starts");
+        app.finished(&run.id).await.expect("it ends");
+        runs.push(run.id);
+        app.sweep(FLEET).await.expect("a sweep");
+    }
+    let made = app.record_runbook(FLEET, &runs, Some("It's back: #1")).await.expect("a runbook");
+    assert_eq!(made.name, "it-s-back-1.md");
+    let document = plumb_runbook::document::parse(&made.text).expect("it is sound");
+    let ids: Vec<&str> = document.steps.iter().map(|step| step.id.value.as_str()).collect();
+    assert_eq!(
+        ids,
+        [
+            "before",
+            "keep_before",
+            "dry_sync",
+            "sync",
+            "dry_pin_2",
+            "pin_2",
+            "after",
+            "keep_after",
+            "back_sync",
+            "back_pin_2"
+        ]
+    );
+    assert_eq!(document.front.title.value, "It's back: #1");
+    let names: Vec<&str> =
+        document.front.parameters.iter().map(|parameter| parameter.name.value.as_str()).collect();
+    assert_eq!(names, ["nodes", "version_2"]);
+    assert_eq!(
+        document.front.parameters[0].default.as_ref().map(|d| d.value.as_str()),
+        Some("gw-1")
+    );
+}
+
+#[test]
+fn the_runbook_that_the_help_shows_is_sound() {
+    let help = include_str!("../../../../../assets/help/runbooks.md");
+    let shown = help.split("````\n").nth(1).expect("a whole runbook");
+    let document = plumb_runbook::document::parse(shown).expect("it is sound");
+    assert_eq!(document.steps.len(), 5);
+    assert!(help.contains("](runbook-run.png)"), "it shows a picture of a run");
+}
