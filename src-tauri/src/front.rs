@@ -17,6 +17,7 @@ const OF_EVIDENCE: &[&str] = &[
     "chart_svg",
     "drift",
     "enrolled_roster",
+    "evidence_steps",
     "fleet_overview",
     "history",
     "history_svg",
@@ -43,6 +44,7 @@ const OF_EVIDENCE: &[&str] = &[
     "runs",
     "save_certificate",
     "shell",
+    "show_evidence_step",
     "stop_impact",
     "waiting_plans",
 ];

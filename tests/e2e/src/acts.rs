@@ -69,6 +69,7 @@ pub async fn start_conflict(window: &Window) -> Result<()> {
 /// Gives what a run of a runbook waits for: the phrase of its plan where it asks for one.
 pub async fn confirm_step(window: &Window, says: &str) -> Result<()> {
     window.see(says).await?;
+    window.see("Waits for whoever runs it to confirm the plan").await?;
     window.press_outside_fields('n').await?;
     window.find("//dialog[@open]").await?;
     let field = "//dialog//input[@id='word-text']";

@@ -274,7 +274,8 @@ async fn a_rollout_whose_program_was_killed_is_picked_up_and_certified() -> Resu
 }
 
 #[tokio::test]
-async fn a_version_conflict_is_led_from_its_alert_to_its_verified_end() -> Result<()> {
+async fn a_version_conflict_is_led_from_its_alert_to_one_version_and_to_what_is_left() -> Result<()>
+{
     let state = TempDir::new()?;
     let demo = Demo::start(state.path())?;
     let window =
@@ -295,13 +296,17 @@ async fn a_version_conflict_is_led_from_its_alert_to_its_verified_end() -> Resul
     window.chord(&[CONTROL], ENTER).await?;
     window.closed().await?;
     // Services of the demo decide some requests their own way; the runbook lets that be left out.
-    window.see("Failed: waits for whoever runs it to decide").await?;
+    window.see("Halted: All nodes give the same answers").await?;
     window.press_outside_fields('x').await?;
     window.fill("Why", "the reload services know no safety context").await?;
     window.chord(&[CONTROL], ENTER).await?;
     window.closed().await?;
-    window.find("//section[@aria-label='Evidence']//*[.='answers-after.json']").await?;
-    window.see("Succeeded.").await?;
+    // A node of the demo is dead, which no runbook calls healthy and nobody may leave out.
+    window.see("Halted: The bundles are healthy").await?;
+    window.click("//button[starts-with(normalize-space(), 'Abort')]").await?;
+    window.chord(&[CONTROL], ENTER).await?;
+    window.closed().await?;
+    window.see("Aborted").await?;
     window.press_outside_fields('1').await?;
     row_says(&window, DIVERGED, "In sync").await?;
     window.quit().await
@@ -439,12 +444,12 @@ async fn a_reviewer_opens_sealed_evidence_on_another_profile_and_goes_through_it
     assert!(!window.shows("//button[starts-with(normalize-space(), 'Plan sync')]").await);
 
     // Every promise is told with its result.
-    window.press('6').await?;
+    window.press('7').await?;
     window.see("Every promise holds").await?;
     window.find("//tr[contains(., 'state after every event') and contains(., 'passed')]").await?;
 
     // One step before the capture the run had just ended, in the state that was recorded then.
-    window.press(',').await?;
+    window.click("//button[@aria-label='Event before']").await?;
     window.see("state as recorded").await?;
     // At its beginning nothing of it is known: what nodes ran was drift.
     let slider = window.find("//input[@type='range']").await?;
@@ -458,7 +463,7 @@ async fn a_reviewer_opens_sealed_evidence_on_another_profile_and_goes_through_it
     window.see("before the first event").await?;
     window.press('3').await?;
     assert!(!window.shows("//*[contains(text(), 'nodes arrived')]").await);
-    window.press('5').await?;
+    window.press('6').await?;
     window.find("//*[@role='slider' and starts-with(@aria-label, 'Moment in what')]").await?;
     window.quit().await
 }

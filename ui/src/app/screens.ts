@@ -16,6 +16,9 @@ export const SCREEN_WORDS: readonly { screen: Screen; word: string; key: string 
 /** Screens that show a fleet, and nothing where none is open. */
 export const OF_A_FLEET: readonly Screen[] = ['drift', 'rollouts', 'alerts', 'runbooks', 'history'];
 
+/** Screens about this machine and what is run from it: evidence has neither. */
+const LIVE_ONLY: readonly Screen[] = ['runbooks', 'settings'];
+
 /** The screens there are: those of a fleet where one is open, and those of this machine where no evidence stands before it. */
 export const screensOf = (hasFleet: boolean, evidence: boolean): typeof SCREEN_WORDS =>
-  SCREEN_WORDS.filter(({ screen }) => (hasFleet || !OF_A_FLEET.includes(screen)) && !(evidence && screen === 'settings'));
+  SCREEN_WORDS.filter(({ screen }) => (hasFleet || !OF_A_FLEET.includes(screen)) && !(evidence && LIVE_ONLY.includes(screen)));

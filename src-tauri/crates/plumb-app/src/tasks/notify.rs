@@ -6,7 +6,7 @@ use std::{
 };
 
 use plumb_alert::{Alert, AlertRef, State};
-use plumb_fleet::FleetId;
+use plumb_fleet::{FleetId, RunId};
 use tokio::sync::{broadcast, mpsc};
 use tracing::warn;
 
@@ -111,7 +111,12 @@ impl App {
     ) -> Result<Vec<Notification>, AppError> {
         let (fleet, news) = match topic {
             Topic::Run { id } => {
-                let run = self.run_view(ids::run_id(id)?).await?;
+                let id = ids::run_id(id)?;
+                // Whoever runs a runbook sits before it, and what it waits for stands on its screen.
+                if self.is_runbook(id).await? {
+                    return Ok(Vec::new());
+                }
+                let run = self.run_view(id).await?;
                 (run.fleet.clone(), noticed.run(&run).into_iter().collect::<Vec<_>>())
             }
             Topic::Fleet { fleet } => {
@@ -134,6 +139,11 @@ impl App {
             Topic::Shell | Topic::Node { .. } => return Ok(Vec::new()),
         };
         if news.is_empty() || self.is_quiet(&fleet).await? { Ok(Vec::new()) } else { Ok(news) }
+    }
+
+    async fn is_runbook(&self, run: RunId) -> Result<bool, AppError> {
+        let mut conn = self.record().read().await?;
+        Ok(plumb_store::runbooks::get(&mut conn, run).await?.is_some())
     }
 
     /// Alerts that came to somebody here, but for those of fleets that are to be quiet.
