@@ -162,6 +162,7 @@ impl Sides {
     async fn read(evaluators: &Evaluators, request: &ImpactRequest) -> Result<Self, AppError> {
         let from = Policy::of(evaluators, &request.from, request.reading).await?;
         let to = Policy::of(evaluators, &request.to, request.reading).await?;
+        // Before a rule is looked for: two kinds of bundles have none in common.
         let mut cases = Policy::generate(&from, &to, request.seed)?;
         let entrypoint = policy::entrypoint(&from, &to, request.entrypoint.as_deref())?;
         let by_time = from.asks_time() || to.asks_time();

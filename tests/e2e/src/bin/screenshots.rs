@@ -72,7 +72,6 @@ async fn album(folder: &Path, theme: &str, (width, height): (u32, u32)) -> Resul
     window.click("//*[@role='tab' and normalize-space()='Decisions']").await?;
     window.find("//section[@aria-label='What the requests reached']").await?;
     camera.take(&window, "decisions").await?;
-    harm(&camera, &window, &demo.fleet_file).await?;
     window.press_outside_fields('3').await?;
     window.see("Rollouts").await?;
     camera.take(&window, "rollouts").await?;
@@ -86,6 +85,9 @@ async fn album(folder: &Path, theme: &str, (width, height): (u32, u32)) -> Resul
     window.press_outside_fields('9').await?;
     window.see("Drift states").await?;
     camera.take(&window, "help").await?;
+    // Last, for it adds to what drifts.
+    window.press_outside_fields('2').await?;
+    harm(&camera, &window, &demo.fleet_file).await?;
     window.press_outside_fields('1').await?;
     window.chord(&[CONTROL], 'k').await?;
     window.find("//*[@role='combobox']").await?;
