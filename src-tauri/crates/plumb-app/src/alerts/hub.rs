@@ -49,11 +49,21 @@ pub(crate) struct KeptIncident {
     pub timeline: Vec<TimelineEntry>,
 }
 
+/// What a sweep shows, for a hub.
+#[derive(Debug, Default)]
+pub(crate) struct Told {
+    pub drafts: Vec<Draft>,
+    /// Which console says it.
+    pub installation: String,
+}
+
 /// Everything that is kept of a hub's inbox.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 struct Kept {
     /// Another hub has another inbox.
     url: String,
+    #[serde(default)]
+    caller: String,
     as_of: Option<Timestamp>,
     backend: String,
     place: String,
@@ -70,6 +80,8 @@ struct Kept {
 /// What is known now; never changed, only replaced.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Seen {
+    /// As whom the hub knows us; nobody while it was not asked.
+    pub caller: String,
     pub as_of: Option<Timestamp>,
     pub backend: String,
     /// Where the hub keeps them.
@@ -118,7 +130,7 @@ impl Look {
     fn into_seen(self, seen: &mut Seen, from: Option<&Place>, now: Timestamp) {
         let Self { board, ahead, claims, not_told, heard, incidents } = self;
         (seen.as_of, seen.ahead, seen.offline) = (Some(now), ahead, None);
-        (seen.claims, seen.not_told) = (claims, not_told);
+        (seen.claims, seen.not_told, seen.caller) = (claims, not_told, board.caller);
         (seen.backend, seen.kept_in) = (board.durability.backend, board.durability.place);
         seen.survives_restart = board.durability.survives_restart;
         seen.policy = Arc::new(board.policy);
@@ -165,6 +177,7 @@ impl HubInbox {
         let kept =
             if kept.url == url { kept } else { Kept { claims: kept.claims, ..Kept::default() } };
         let seen = Seen {
+            caller: kept.caller,
             as_of: kept.as_of,
             backend: kept.backend,
             kept_in: kept.place,
@@ -247,8 +260,8 @@ impl HubInbox {
     }
 
     /// Tells the hub what a sweep shows, settles claims that were made offline, and reads the inbox again.
-    pub(crate) async fn follow(&self, hub: &HubClient, drafts: Vec<Draft>, now: Timestamp) {
-        if let Err(error) = self.read_all(hub, drafts, now).await {
+    pub(crate) async fn follow(&self, hub: &HubClient, told: Told, now: Timestamp) {
+        if let Err(error) = self.read_all(hub, told, now).await {
             self.lost(&error);
         }
     }
@@ -262,7 +275,7 @@ impl HubInbox {
         let seen = self.seen();
         let waiting = seen.claims.iter().any(|kept| kept.settled.is_none());
         let Some(place) = seen.place.filter(|_| seen.offline.is_none() && !waiting) else {
-            self.read_all(hub, Vec::new(), now()).await?;
+            self.read_all(hub, Told::default(), now()).await?;
             return Ok(true);
         };
         let changes = match asking::changes(hub, &place).await {
@@ -295,15 +308,10 @@ impl HubInbox {
         Ok(heard)
     }
 
-    async fn read_all(
-        &self,
-        hub: &HubClient,
-        drafts: Vec<Draft>,
-        now: Timestamp,
-    ) -> Result<(), HubError> {
+    async fn read_all(&self, hub: &HubClient, told: Told, now: Timestamp) -> Result<(), HubError> {
         let mut saved = self.working.lock().await;
         let before = self.seen();
-        let look = self.look(hub, drafts, &before, now).await?;
+        let look = self.look(hub, told, &before, now).await?;
         self.change(|seen| look.into_seen(seen, before.place.as_ref(), now));
         let fresh = self.seen();
         let moved = fresh.unsaved
@@ -325,7 +333,7 @@ impl HubInbox {
     async fn look(
         &self,
         hub: &HubClient,
-        drafts: Vec<Draft>,
+        told: Told,
         before: &Seen,
         now: Timestamp,
     ) -> Result<Look, HubError> {
@@ -333,10 +341,10 @@ impl HubInbox {
         let there = board.now.unwrap_or(now);
         // Before anything is told or read: whoever claimed should hold it before anybody else looks.
         let claims = asking::settle(hub, before.claims.clone(), there, now).await?;
-        let not_told = if drafts.is_empty() {
+        let not_told = if told.drafts.is_empty() {
             before.not_told.clone()
         } else {
-            asking::tell(hub, drafts).await?
+            asking::tell(hub, told.drafts, &told.installation).await?
         };
         let heard = asking::read_on(hub, before.going_on(now)).await?;
         let moved =
@@ -351,6 +359,7 @@ impl HubInbox {
         let seen = self.seen();
         let kept = Kept {
             url: self.url.clone(),
+            caller: seen.caller,
             as_of: seen.as_of,
             backend: seen.backend,
             place: seen.kept_in,

@@ -144,6 +144,34 @@ async fn a_slow_server_is_given_up_in_time() {
     drop(server);
 }
 
+/// A hub that stops dead in its turn, with its connection open, holds the others up until the server ends the turn; what it
+/// had not committed never was.
+#[tokio::test]
+async fn a_hub_that_stops_dead_in_its_turn_holds_others_up_for_a_while() {
+    let Some((_server, dsn)) = migrated("a hub that stops dead").await else { return };
+    let (dead, other) = (inbox(&dsn, QUICK).await, inbox(&dsn, QUICK).await);
+    let alert = taken(&dead, draft("dead", "one")).await;
+    let place = other.tip().await.expect("a tip").place;
+    let mut rows = dead.store().write().await.expect("begins");
+    let acked = alert.ack(&ack("dead"), alert.created_at).expect("free").value;
+    rows.put_alerts(std::slice::from_ref(&acked)).await.expect("put");
+    let (trouble, told) = trouble(other.ingest(draft("dead", "two")).await);
+    assert!(trouble == Trouble::Busy && told.contains("try again"), "{told}");
+    let began = Instant::now();
+    let taken = loop {
+        match other.ingest(draft("dead", "two")).await {
+            Ok(decided) => break decided.value.alert().clone(),
+            Err(InboxError::Store(failure)) if failure.trouble.passes() => {}
+            Err(error) => panic!("{error}"),
+        }
+    };
+    assert!(began.elapsed() < QUICK * 20, "the server ends it");
+    rows.commit().await.expect_err("its turn was ended");
+    let changed = other.changes(Since::Place(&place), 10).await.expect("a page").alerts;
+    assert_eq!(changed, [taken]);
+    assert_eq!(other.alert(&alert.alert_ref).await.expect("there"), alert);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_in_recovery_is_read_and_says_that_it_takes_nothing() {
     let Some((mut server, dsn)) = migrated("PostgreSQL is in recovery").await else { return };
