@@ -1,9 +1,10 @@
 //! From the start of the window's program to the painted fleet of 10,000 nodes, and its memory.
 //!
-//! The program measures its start itself (`--measure-start`), and the page how fast a claimed alert is painted;
-//! the nodes are closed ports, so all it shows is what it knew.
+//! The program measures its start itself (`--measure-start`), and the page how fast a claimed alert and the first
+//! flips are painted; the nodes are closed ports, so all it shows is what it knew.
 
 pub(crate) mod cached;
+mod flips;
 mod inbox;
 
 use std::{
@@ -18,6 +19,7 @@ use tempfile::tempdir;
 use tokio::{process::Command, runtime::Runtime, time::timeout};
 
 use crate::{
+    decisions::{QUESTIONS, RULES, impact::FIRST_MS_MAX},
     fleets::NODES,
     report::{RUNS, Report, best},
     runtime,
@@ -74,6 +76,9 @@ pub fn run(report: &mut Report) -> Result<()> {
     let claim = inbox::measured(&runtime, &ready, &folder.path().join("inbox"))?;
     let name = format!("window, {} alerts: claim to painted row", inbox::ALERTS);
     report.timed(&name, claim, "ms", CLAIM_MS);
+    let first = flips::measured(&runtime, &folder.path().join("flips"))?;
+    let name = format!("window, flips of {QUESTIONS} requests, {RULES} rules: the first painted");
+    report.timed(&name, first, "ms", FIRST_MS_MAX);
     Ok(())
 }
 
