@@ -106,10 +106,8 @@ impl App {
         }
         // What nodes answered, and which requests were found to be answered differently: approvals bind both.
         if let Some(found) = dry_run {
-            let name = of_run("dry-run.json");
-            capture
-                .bound("dry run", Form::Json, &name, found.document.as_bytes())
-                .map_err(wrong)?;
+            let (name, bytes) = (of_run("dry-run.json"), found.document.as_bytes());
+            capture.bound("dry run", Form::Json, &name, bytes).map_err(wrong)?;
         }
         if let Some(asked) = asked {
             let name = of_run("request.json");

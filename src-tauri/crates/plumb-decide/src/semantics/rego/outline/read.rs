@@ -83,7 +83,9 @@ impl Reader<'_> {
             };
             let Some(name) = rule_name(refr) else { continue };
             if TESTS.iter().any(|start| name.starts_with(start)) {
-                bodies.iter().for_each(|body| self.test(&body.query));
+                for body in bodies {
+                    self.test(&body.query);
+                }
                 continue;
             }
             for body in bodies {
