@@ -425,6 +425,7 @@ impl From<InboxError> for Problem {
         match error {
             InboxError::Rejected(rejection) => Self::refused(rejection.to_string()),
             InboxError::Refused(refusal) => refusal.into(),
+            InboxError::NoPlace => Self::gone(error.to_string()),
             InboxError::Store(failure) => failure.into(),
         }
     }

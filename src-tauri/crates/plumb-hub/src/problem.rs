@@ -44,6 +44,7 @@ problems! {
     not_found = NOT_FOUND, NOT_FOUND, "not found";
     method = METHOD_NOT_ALLOWED, METHOD, "method not allowed";
     conflict = CONFLICT, CONFLICT, "what is there does not allow it";
+    gone = GONE, GONE, "not there any more";
     too_large = PAYLOAD_TOO_LARGE, TOO_LARGE, "too large";
     refused = UNPROCESSABLE_ENTITY, REFUSED, "not acceptable";
     not_now = SERVICE_UNAVAILABLE, NOT_NOW, "not now";

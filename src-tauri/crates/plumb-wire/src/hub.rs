@@ -28,6 +28,8 @@ pub mod problem {
     pub const METHOD: &str = "urn:plumbline:hub:method-not-allowed";
     /// What is there does not allow it: changed by somebody else, held by somebody else, settled already.
     pub const CONFLICT: &str = "urn:plumbline:hub:conflict";
+    /// It was there once: begin again without it.
+    pub const GONE: &str = "urn:plumbline:hub:gone";
     pub const TOO_LARGE: &str = "urn:plumbline:hub:too-large";
     /// Understood, and not acceptable.
     pub const REFUSED: &str = "urn:plumbline:hub:refused";

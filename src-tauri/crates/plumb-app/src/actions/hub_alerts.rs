@@ -49,6 +49,7 @@ impl App {
         let me = self.me();
         let mut acted = ActedView::default();
         for (index, alert) in refs.iter().enumerate() {
+            let before = at.inbox.seen().place;
             let answer = match &at.client {
                 Ok(client) => asked(client, alert, act, &me).await,
                 Err(error) => return self.without_hub(at, refs, act, error, acted).await,
@@ -56,7 +57,7 @@ impl App {
             match answer {
                 Ok(changed) => {
                     let incident = changed.alert.incident_ref.as_ref().map(ToString::to_string);
-                    at.inbox.changed(changed.alert);
+                    at.inbox.changed(changed.alert, before);
                     let (alert, why) = (alert.to_string(), changed.why);
                     acted.done.push(ActedAlert { alert, incident, tentative: false, why });
                 }

@@ -11,8 +11,8 @@ use std::{
 
 use plumb_alert::{AlertRef, RoutingPolicy, State, Status};
 use plumb_inbox::{
-    Clock, Inbox, InboxError, IncidentQuery, PostgresSettings, PostgresStore, SqliteStore, Step,
-    Trouble,
+    Clock, Inbox, InboxError, IncidentQuery, PostgresSettings, PostgresStore, Since, SqliteStore,
+    Step, Trouble,
 };
 use plumb_testkit::postgres::{Answer, End, Postgres};
 
@@ -376,6 +376,7 @@ async fn statements_of_the_troubleshooting_table_work_as_printed() {
     inbox.claim(&claim("loop", 2)).await.expect("a claim");
     inbox.fail(&failed, &failure("loop", 3_600)).await.expect("held");
     let pool = sqlx::PgPool::connect(&dsn).await.expect("a server");
+    let place = inbox.tip().await.expect("a tip").place;
     sqlx::raw_sql("UPDATE alerts SET processing_lock_until = NOW() - INTERVAL '1 minute' WHERE status='processing'")
         .execute(&pool)
         .await
@@ -398,8 +399,13 @@ async fn statements_of_the_troubleshooting_table_work_as_printed() {
         .await
         .expect("as printed");
     assert_eq!(inbox.alert(&stuck).await.expect("there").status(), Status::New);
+    // Whoever follows the inbox hears of what was done by hand.
+    let heard = inbox.changes(Since::Place(&place), 10).await.expect("a page");
+    let heard: Vec<_> = heard.alerts.iter().map(|it| (&it.alert_ref, it.status())).collect();
+    assert_eq!(heard, [(&stuck, Status::New)]);
     let again = inbox.claim(&claim("loop", 2)).await.expect("a claim").alerts;
     assert_eq!(again[0].value.alert_ref, stuck);
+    let place = inbox.tip().await.expect("a tip").place;
     sqlx::raw_sql("DELETE FROM alerts WHERE created_at < NOW() - INTERVAL '30 days'")
         .execute(&pool)
         .await
@@ -409,4 +415,8 @@ async fn statements_of_the_troubleshooting_table_work_as_printed() {
         .await
         .expect("a count");
     assert!(kept);
+    inbox.changes(Since::Place(&place), 10).await.expect("nothing was removed");
+    sqlx::raw_sql("DELETE FROM alerts WHERE status = 'failed'").execute(&pool).await.expect("gone");
+    let gone = inbox.changes(Since::Place(&place), 10).await;
+    assert!(matches!(gone, Err(InboxError::NoPlace)), "{gone:?}");
 }

@@ -17,8 +17,8 @@ use crate::error::chain;
 
 /// Alerts in one answer of the hub.
 const PAGE: u32 = 1_000;
-/// Pages that are asked for: the newest 20,000 alerts.
-const PAGES_MAX: usize = 20;
+/// Alerts that are read of an inbox: those that changed last.
+pub(super) const ALERTS_MAX: usize = 20_000;
 /// Incidents whose timelines are kept: those that are worked on, then the others, the worst first.
 const INCIDENTS_MAX: u32 = 100;
 /// How long a hub holds back an answer at most until there is something to tell.
@@ -50,7 +50,7 @@ pub(super) struct Kind {
 /// Up to where changes of an inbox were heard.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Place {
-    /// The `next` of the hub's answer.
+    /// The `next` of the hub's answer, which says nothing to us.
     pub after: String,
     /// Entries of all timelines.
     pub entries: u64,
@@ -64,12 +64,6 @@ pub(super) struct Changes {
     more: bool,
     pub entries: u64,
     pub now: Timestamp,
-}
-
-#[derive(Deserialize)]
-struct Page {
-    alerts: Vec<Alert>,
-    next: Option<String>,
 }
 
 /// An alert with the reasons for what was done with it.
@@ -89,40 +83,48 @@ pub(super) async fn changes(hub: &HubClient, place: &Place) -> Result<Changes, H
     patient.get(&path).await
 }
 
-/// Everything that changed since then, and the place where that ends; none where the hub does not tell changes.
-pub(super) async fn changes_since(
-    hub: &HubClient,
-    since: Timestamp,
-) -> Result<(Vec<Alert>, Option<Place>), HubError> {
-    let (mut all, mut after) = (Vec::new(), format!("{since},"));
-    loop {
-        let path = format!("/v1/alerts/changes?limit={PAGE}&after={}", path_part(&after));
-        let page: Changes = match hub.get(&path).await {
-            Ok(page) => page,
-            // Its version knows no such question, and takes it for the name of an alert.
-            Err(HubError::Refused { status: 404 | 422, .. }) => return Ok((all, None)),
-            Err(error) => return Err(error),
-        };
-        all.extend(page.alerts);
-        after = page.next;
-        if !page.more {
-            return Ok((all, Some(Place { after, entries: page.entries })));
+/// What an inbox holds, or what changed in it.
+pub(super) struct Heard {
+    pub alerts: Vec<Alert>,
+    /// All of it was read: what is not there is not in the inbox.
+    pub whole: bool,
+    pub place: Place,
+}
+
+/// Reads what changed after a place; all of it without one, and where the hub does not know the place any more.
+pub(super) async fn read_on(hub: &HubClient, place: Option<&Place>) -> Result<Heard, HubError> {
+    if let Some(place) = place {
+        match pages(hub, Some(&place.after)).await {
+            Err(error) if is_gone(&error) => {}
+            heard => return heard,
         }
+    }
+    pages(hub, None).await
+}
+
+async fn pages(hub: &HubClient, after: Option<&str>) -> Result<Heard, HubError> {
+    let whole = after.is_none();
+    let mut from = after.map_or(format!("newest={ALERTS_MAX}"), after_place);
+    let mut alerts = Vec::new();
+    loop {
+        let path = format!("/v1/alerts/changes?limit={PAGE}&{from}");
+        let page: Changes = hub.get(&path).await?;
+        alerts.extend(page.alerts);
+        if !page.more {
+            let place = Place { after: page.next, entries: page.entries };
+            return Ok(Heard { alerts, whole, place });
+        }
+        from = after_place(&page.next);
     }
 }
 
-/// Alerts of an inbox, those seen last first.
-pub(super) async fn everything(hub: &HubClient) -> Result<Vec<Alert>, HubError> {
-    let (mut all, mut after) = (Vec::new(), String::new());
-    for _ in 0..PAGES_MAX {
-        let page: Page = hub.get(&format!("/v1/alerts?limit={PAGE}{after}")).await?;
-        all.extend(page.alerts);
-        match page.next {
-            Some(next) => after = format!("&after={}", path_part(&next)),
-            None => break,
-        }
-    }
-    Ok(all)
+fn after_place(place: &str) -> String {
+    format!("after={}", path_part(place))
+}
+
+/// Whether the hub knows a place no more, and everything has to be read.
+pub(super) fn is_gone(error: &HubError) -> bool {
+    matches!(error, HubError::Refused { status: 410, .. })
 }
 
 /// Incidents, and the timelines of those that moved.
