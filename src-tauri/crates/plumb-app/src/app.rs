@@ -355,6 +355,17 @@ impl App {
         topics
     }
 
+    /// Tells something that people should know, once, and goes on.
+    pub(crate) fn notice(&self, notice: String) {
+        warn!("{notice}");
+        let mut notices = self.0.notices.lock().expect("no panic while notices are held");
+        if !notices.contains(&notice) {
+            notices.push(notice);
+            drop(notices);
+            self.announce([Topic::Shell]);
+        }
+    }
+
     pub(crate) fn announce(&self, topics: impl IntoIterator<Item = Topic>) {
         self.0.announcer.add(topics);
     }
