@@ -25,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     artifacts,
-    command::{Ended, Program, run},
+    command::{Ended, NOTE, Program, run},
     figures::Figures,
     nodes::ActionOf,
 };
@@ -339,7 +339,8 @@ impl World {
             None => self.folder.clone(),
             Some(below) => self.folder.join(below),
         };
-        let note = self.output_path(&errand.step).with_extension("pid");
+        let note = self.output_path(&errand.step).with_extension(NOTE);
+        let mark = format!("{}/{}/{}", self.run, errand.step, errand.attempt);
         if let Err(error) = std::fs::create_dir_all(&self.outputs) {
             return failed(format!("{} cannot be made: {error}", self.outputs));
         }
@@ -350,6 +351,7 @@ impl World {
             timeout: Duration::from_secs(u64::from(*timeout_s)),
             output_bytes_max: usize::try_from(*output_bytes_max).unwrap_or(usize::MAX),
             note: &note,
+            mark: &mark,
         };
         let ran = match run(&program, stop).await {
             Ok(ran) => ran,

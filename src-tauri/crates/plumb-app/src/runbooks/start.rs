@@ -201,7 +201,10 @@ impl App {
         // Read again now that nobody else writes it.
         let entries = if entries.is_empty() { entries } else { self.runbook_record(run).await?.2 };
         let outputs = self.0.options.data_dir.join("runbook-runs").join(run.to_string());
-        end_left_behind(&outputs);
+        let left = outputs.clone();
+        tokio::task::spawn_blocking(move || end_left_behind(&left))
+            .await
+            .map_err(|error| AppError::new(Code::Other, chain(&error), "resume the run again"))?;
         swept(Utf8Path::new(&of.artifacts));
         let (_, loaded) = self.loaded(plan.fleet.as_str())?;
         let key = self.signer_again(run).await?;
