@@ -18,6 +18,7 @@ mod shipped;
 mod signature;
 mod start;
 
+pub use dashboard::DashboardPace;
 pub use library::{RunbookText, Shelf};
 pub use run::RunbookRun;
 pub use signature::RunbookSigned;

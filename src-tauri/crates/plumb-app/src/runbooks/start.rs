@@ -17,6 +17,7 @@ use tracing::error;
 use super::{
     artifacts::{new_folder, swept},
     command::end_left_behind,
+    dashboard::Shown,
     figures::Figures,
     handler::World,
     library::Shelf,
@@ -224,19 +225,20 @@ impl App {
             figures: figures.clone(),
             run,
             fleet: plan.fleet.to_string(),
+            shown: Shown::new(self, &loaded, run, &compiled),
             loaded,
             compiled: compiled.clone(),
             folder: Utf8PathBuf::from(&of.folder),
             artifacts: Utf8PathBuf::from(&of.artifacts),
             outputs,
             secrets: Mutex::default(),
-            puts: Mutex::default(),
             keeping: tokio::sync::Mutex::default(),
         };
         let (journal, writer) = StoreJournal::new(self.clone(), run, &entries, key);
         let writer = self.0.tasks.spawn(writer);
+        world.shown.go_on(&tell.borrow());
         let (app, at) = (self.clone(), world.loaded.clone());
-        self.0.tasks.spawn(async move { app.remove_expired_dashboards(&at).await });
+        self.0.tasks.spawn(async move { app.remove_left_dashboards(&at).await });
         let (app, ending) = (self.clone(), cancel.clone());
         let parts = (plan.clone(), compiled.clone());
         let task = self.0.tasks.spawn(async move {
@@ -288,7 +290,7 @@ impl App {
         };
         let left = perform_steps(run, (plan, compiled), setting).await;
         drop(journal);
-        world.figures_shown().await;
+        world.shown.ended().await;
         let left = left.map_err(|error| {
             AppError::new(Code::Other, chain(&error), "look at the disk, then resume the run")
         })?;
