@@ -17,6 +17,7 @@ mod run;
 mod shipped;
 mod signature;
 mod start;
+mod starter;
 
 pub use dashboard::DashboardPace;
 pub use library::{RunbookText, Shelf};
