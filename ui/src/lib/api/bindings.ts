@@ -2051,7 +2051,11 @@ folder: string | null,
 /**
  * The phrase that lets documents run that nobody vouches for.
  */
-accept: string | null, };
+accept: string | null, 
+/**
+ * The key of whoever starts it, where it has to be signed.
+ */
+key: KeyRequest | null, };
 
 /**
  * What became of it.
@@ -2119,7 +2123,11 @@ rehearsal_outdated: boolean,
 /**
  * Production asks for a green rehearsal of so lately, in hours.
  */
-rehearsed_within_h: number | null, };
+rehearsed_within_h: number | null, 
+/**
+ * Whoever starts it signs: a roster rules the fleet, and people have to approve what it does.
+ */
+signed: boolean, };
 
 /**
  * A run with what stands around it.
@@ -2140,6 +2148,10 @@ export type RunbookRunState = "running" | "waiting" | "paused" | "halted" | "rol
  * A run of a runbook.
  */
 export type RunbookRunView = { id: string, runbook: string, title: string, fleet: string, operator: string, 
+/**
+ * Whoever started it proved by a key of the roster who they are.
+ */
+signed: boolean, 
 /**
  * Why its documents may run, in a sentence.
  */

@@ -36,7 +36,17 @@ impl App {
         let now = self.now();
         let assessment = current.assess(now);
         let disagreements = self.disagreements(loaded.fleet.name.as_str());
-        let freezes = self.freezes_left(&loaded.fleet.name).await?;
+        // Whatever else a sweep shows is told, whether or not freezes can be looked for.
+        let freezes = match self.freezes_left(&loaded.fleet.name).await {
+            Ok(freezes) => Some(freezes),
+            Err(error) => {
+                self.notice(format!(
+                    "freezes that runs of {} left behind could not be looked for: {}; {}",
+                    loaded.fleet.name, error.message, error.hint
+                ));
+                None
+            }
+        };
         let sweep = Sweep {
             env: &loaded.fleet.environment,
             snapshot: &current.snapshot,
@@ -44,7 +54,7 @@ impl App {
             assessment: &assessment,
             desired: &current.desired,
             disagreements: &disagreements,
-            freezes: &freezes,
+            freezes: freezes.as_deref(),
             teller: &self.0.options.operator,
             now,
         };

@@ -5,6 +5,7 @@ mod asking;
 mod certificates;
 mod company;
 mod consent;
+mod dashboards;
 mod decisions;
 mod dry_runs;
 mod fleet;
