@@ -73,7 +73,7 @@ pub fn run() -> anyhow::Result<ExitCode> {
         .plugin(tauri_plugin_dialog::init())
         .manage(Measurement::new(arguments.measure_start))
         .invoke_handler(commands())
-        .setup(move |tauri| Ok(show(tauri, opening)?))
+        .setup(move |tauri| show(tauri, opening).map_err(|error| format!("{error:#}").into()))
         .build(tauri::generate_context!())
         .context("opening the window")?
         .run(move |tauri, event| {

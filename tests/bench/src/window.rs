@@ -1,9 +1,10 @@
 //! From the start of the window's program to the painted fleet of 10,000 nodes, and its memory.
 //!
-//! The program measures its start itself (`--measure-start`), and the page how fast a claimed alert is painted and how long
-//! the frames of a scrubbed raster take; the nodes are closed ports, so all it shows is what it knew.
+//! The program measures its start itself (`--measure-start`), and the page how fast a claimed alert and the first flips are
+//! painted and how long the frames of a scrubbed raster take; the nodes are closed ports, so all it shows is what it knew.
 
 pub(crate) mod cached;
+mod flips;
 mod inbox;
 mod raster;
 
@@ -19,6 +20,7 @@ use tempfile::tempdir;
 use tokio::{process::Command, runtime::Runtime, time::timeout};
 
 use crate::{
+    decisions::{QUESTIONS, RULES, impact::FIRST_MS_MAX},
     fleets::NODES,
     report::{RUNS, Report, best},
     runtime,
@@ -83,6 +85,9 @@ pub fn run(report: &mut Report) -> Result<()> {
     report.shown(&format!("{name}: of that the picture"), scrubbed.drawing, "ms");
     // The display of this machine has a say in it: a virtual one paints on the processor.
     report.shown(&format!("{name}: from frame to frame"), scrubbed.between, "ms");
+    let first = flips::measured(&runtime, &folder.path().join("flips"))?;
+    let name = format!("window, flips of {QUESTIONS} requests, {RULES} rules: the first painted");
+    report.timed(&name, first, "ms", FIRST_MS_MAX);
     Ok(())
 }
 

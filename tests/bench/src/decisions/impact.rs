@@ -10,7 +10,9 @@ use super::{QUESTIONS, RULES, SERIES_MS_MAX, question, source};
 use crate::report::{RUNS, Report, best};
 
 /// Until somebody who waits sees the first flips, in milliseconds.
-const FIRST_MS_MAX: f64 = 300.0;
+pub(crate) const FIRST_MS_MAX: f64 = 300.0;
+/// The rule that is asked.
+pub(crate) const ENTRYPOINT: &str = "data.a.allow";
 /// Rules of which the second version takes the risk otherwise.
 const SALT: usize = 7;
 
@@ -42,24 +44,33 @@ pub(super) async fn measure(report: &mut Report) -> Result<()> {
 }
 
 fn request() -> Result<ImpactRequest> {
-    // Around the limits that the versions draw differently, and no request twice.
-    let lines = (0..QUESTIONS).map(|number| {
-        let mut input = question(number % RULES).input;
-        input["risk"] = (50 + number / RULES * 2).into();
-        format!("{}\n", serde_json::json!({ "input": input }))
-    });
-    let requests = impact::requests::read("requests", &lines.collect::<String>()).map_err(told)?;
+    let requests = impact::requests::read("requests", &requests()).map_err(told)?;
+    let side = |version: &str, salt| {
+        let bytes = opa_archive::write(&members(version, salt)).context("an archive")?;
+        Ok::<_, anyhow::Error>(Side::Bundle(NamedBundle { label: version.to_owned(), bytes }))
+    };
     Ok(ImpactRequest {
-        from: Side::Bundle(bundle("1", 0)?),
-        to: Side::Bundle(bundle("2", SALT)?),
+        from: side("1", 0)?,
+        to: side("2", SALT)?,
         requests,
-        entrypoint: Some("data.a.allow".to_owned()),
+        entrypoint: Some(ENTRYPOINT.to_owned()),
         reading: Reading::Documented,
         seed: SEED,
     })
 }
 
-fn bundle(version: &str, salt: usize) -> Result<NamedBundle> {
+/// One line a request: around the limits that versions draw differently, and none twice.
+pub(crate) fn requests() -> String {
+    let line = |number: usize| {
+        let mut input = question(number % RULES).input;
+        input["risk"] = (50 + number / RULES * 2).into();
+        format!("{}\n", serde_json::json!({ "input": input }))
+    };
+    (0..QUESTIONS).map(line).collect()
+}
+
+/// The files of a bundle that draws its limits by the salt.
+pub(crate) fn members(version: &str, salt: usize) -> Members {
     let policy = source(1, salt);
     let mut files = Members::from([
         (".manifest".to_owned(), format!(r#"{{"revision":"{version}"}}"#).into_bytes()),
@@ -68,8 +79,7 @@ fn bundle(version: &str, salt: usize) -> Result<NamedBundle> {
     for module in policy.modules {
         files.insert(format!("a/{}", module.name), module.text.into_bytes());
     }
-    let bytes = opa_archive::write(&files).context("an archive")?;
-    Ok(NamedBundle { label: version.to_owned(), bytes })
+    files
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "for map_err")]

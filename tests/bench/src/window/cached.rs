@@ -121,6 +121,11 @@ async fn store(world: &World, ready: &Path) -> Result<()> {
     }
     writing.commit().await?;
     record.database.close().await;
+    seen(world, ready).await
+}
+
+/// Writes the snapshot of a sweep that ended when it was taken.
+pub(super) async fn seen(world: &World, ready: &Path) -> Result<()> {
     let cache = Database::open(&ready.join(Kind::Cache.file_name()), Kind::Cache).await?;
     let mut writing = cache.database.write().await?;
     let finished_at = world.snapshot.taken_at;
@@ -128,7 +133,8 @@ async fn store(world: &World, ready: &Path) -> Result<()> {
     let assessment = assess(&world.snapshot, &world.desired, finished_at);
     let changed =
         snapshots::insert(&mut writing, &world.snapshot, &assessment, None, sweep).await?;
-    ensure!(changed.iter().filter_map(|id: &NodeId| world.fleet.nodes.get(id)).count() == NODES);
+    let known = changed.iter().filter_map(|id: &NodeId| world.fleet.nodes.get(id));
+    ensure!(known.count() == world.fleet.nodes.len(), "every node is written");
     writing.commit().await?;
     cache.database.close().await;
     Ok(())

@@ -14,7 +14,11 @@ tentative: boolean, why: Array<string>, };
 /**
  * What became of each of them.
  */
-export type ActedView = { done: Array<ActedAlert>, refused: Array<RefusedAlert>, };
+export type ActedView = { done: Array<ActedAlert>, refused: Array<RefusedAlert>, 
+/**
+ * Those that changed, as the list shows them from now on.
+ */
+rows: Array<AlertRow>, };
 
 export type ActionKind = "sync" | "pin_and_sync" | "pin" | "rollback" | "restart" | "resolve_conflict" | "unpin" | "set_config" | "undo";
 
@@ -980,7 +984,11 @@ verification_unknown: number,
 /**
  * Checks that failed, most nodes first.
  */
-failed_checks: Array<FailedCheck>, is_baseline: boolean, };
+failed_checks: Array<FailedCheck>, 
+/**
+ * How its nodes read conditions of first-match rules, each way once.
+ */
+readings: Array<ReadingView>, is_baseline: boolean, };
 
 /**
  * An entry of the help.

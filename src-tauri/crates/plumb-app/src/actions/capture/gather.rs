@@ -89,9 +89,12 @@ impl App {
         }
         let bytes = plan.canonical_bytes();
         capture.bound("plan", Form::Json, &of_run("plan.json"), &bytes).map_err(wrong)?;
+        let ran = fold(&entries);
         let (approvals, asked, certificate, dry_run) = {
             let mut conn = self.record().read().await?;
-            let dry_run = plumb_store::dry_runs::newest(&mut conn, plan.hash(), self.now()).await?;
+            // The one by which the run was let go; what was found later was of another fleet.
+            let until = ran.started_at.unwrap_or_else(|| self.now());
+            let dry_run = plumb_store::dry_runs::newest(&mut conn, plan.hash(), until).await?;
             let approvals = plumb_store::approvals::of_plan(&mut conn, plan.hash()).await?;
             let asked = plumb_store::approvals::request(&mut conn, plan.hash()).await?;
             let certificate = plumb_store::certificates::newest(&mut conn, run).await?;
@@ -132,7 +135,7 @@ impl App {
         }
         let view = self.run(&id).await?;
         take(capture, "run", &of_run("run.json"), &view).map_err(wrong)?;
-        let outcome = fold(&entries).outcome.map(|outcome| outcome.name().to_owned());
+        let outcome = ran.outcome.map(|outcome| outcome.name().to_owned());
         let journal = is_in.then_some(JournalRef { events: stands.seq, head: stands.hash });
         capture.run(RunPart { journal, outcome, plan: plan.hash(), run }).map_err(wrong)
     }
