@@ -42,6 +42,7 @@ impl App {
         self.view_evidence(&mut capture, request).await?;
         self.history_evidence(&mut capture, scope).await?;
         self.alert_evidence(&mut capture, request, scope).await?;
+        self.waiting_evidence(&mut capture, request).await?;
         let mut capture = self.node_evidence(capture, request, scope).await?;
         let page = page::page(self, &mut capture, request, scope).await?;
         capture.composed(plumb_evidence::manifest::REPORT, page.as_bytes()).map_err(wrong)?;
