@@ -17,7 +17,9 @@ mod run;
 mod shipped;
 mod signature;
 mod start;
+mod starter;
 
+pub use dashboard::DashboardPace;
 pub use library::{RunbookText, Shelf};
 pub use run::RunbookRun;
 pub use signature::RunbookSigned;

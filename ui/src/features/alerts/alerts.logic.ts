@@ -1,5 +1,5 @@
 //! What alerts, storms and incidents say, without drawing them.
-import type { ActedView, AlertAct, AlertCounts, AlertLine, AlertRow, AlertsPage, AlertStatus, CooldownView, IncidentStateView, InboxSource, TentativeOutcome } from '$lib/api/api';
+import type { ActedView, AlertAct, AlertCounts, AlertLine, AlertRow, AlertsPage, AlertStatus, CooldownView, IncidentStateView, InboxSource, InboxView, TentativeOutcome } from '$lib/api/api';
 import { age, count, plural, span } from '$lib/domain/words.logic';
 
 export const PAGE = 250;
@@ -120,6 +120,16 @@ export function actedWords(act: AlertAct['act'], acted: ActedView): { text: stri
   const others = acted.refused.length > 1 ? ` and ${count(acted.refused.length - 1)} more` : '';
   if (acted.done.length === 0) return { text: acted.refused.length === 1 ? `Not ${ACT_DONE[act]}` : `None of ${plural(acted.refused.length, 'alert')} ${ACT_DONE[act]}`, hint: `${reason}${others}`, bad: true, guide };
   return { text: `${done}, ${count(acted.refused.length)} not`, hint: `${reason}${others}`, bad: true, guide };
+}
+
+/** A page of the list with these rows in the place of what it showed of them. */
+export function withRows(view: InboxView, rows: readonly AlertRow[]): InboxView {
+  const fresh = new Map(rows.map((row) => [row.alert, row]));
+  const lines = view.lines.map((line): AlertLine => {
+    const row = line.line === 'alert' ? fresh.get(line.alert) : undefined;
+    return row ? { line: 'alert', ...row } : line;
+  });
+  return { ...view, lines };
 }
 
 /** Where alerts are kept, in few words. */

@@ -47,7 +47,7 @@ impl App {
         act: &Prepared,
     ) -> Result<ActedView, AppError> {
         let me = self.me();
-        let mut acted = ActedView { done: Vec::new(), refused: Vec::new() };
+        let mut acted = ActedView::default();
         for (index, alert) in refs.iter().enumerate() {
             let before = at.inbox.seen().place;
             let answer = match &at.client {

@@ -41,7 +41,17 @@ impl App {
         let now = self.now();
         let assessment = current.assess(now);
         let disagreements = self.disagreements(loaded.fleet.name.as_str());
-        let freezes = self.freezes_left(&loaded.fleet.name).await?;
+        // Whatever else a sweep shows is told, whether or not freezes can be looked for.
+        let freezes = match self.freezes_left(&loaded.fleet.name).await {
+            Ok(freezes) => Some(freezes),
+            Err(error) => {
+                self.notice(format!(
+                    "freezes that runs of {} left behind could not be looked for: {}; {}",
+                    loaded.fleet.name, error.message, error.hint
+                ));
+                None
+            }
+        };
         let hub = self.hub_inbox(loaded);
         let installation = self.installation().await?;
         // As whom the inbox knows this console: what it told is its own to lift.
@@ -56,7 +66,7 @@ impl App {
             assessment: &assessment,
             desired: &current.desired,
             disagreements: &disagreements,
-            freezes: &freezes,
+            freezes: freezes.as_deref(),
             teller: &me,
             now,
         };

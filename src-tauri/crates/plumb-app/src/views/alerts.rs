@@ -232,11 +232,13 @@ pub enum AlertAct {
 }
 
 /// What became of each of them.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, TS)]
 #[ts(export_to = "bindings.ts")]
 pub struct ActedView {
     pub done: Vec<ActedAlert>,
     pub refused: Vec<RefusedAlert>,
+    /// Those that changed, as the list shows them from now on.
+    pub rows: Vec<AlertRow>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]

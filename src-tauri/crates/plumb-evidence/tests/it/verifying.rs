@@ -155,8 +155,7 @@ fn an_edited_journal_is_named_even_if_the_manifest_is_made_to_fit() {
     assert_eq!(
         told,
         "chain of every journal: runs/RUN/journal.jsonl: event 2 was altered\n\
-         state after every event: runs/RUN/states.jsonl: event 3 comes to another state than was \
-         recorded\n\
+         state after every event: runs/RUN/journal.jsonl: event 2 was altered\n\
          first broken: runs/RUN/journal.jsonl"
     );
 }

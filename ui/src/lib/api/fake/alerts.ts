@@ -241,7 +241,7 @@ export class FakeAlerts {
   }
 
   act(refs: readonly string[], act: AlertAct): ActedView {
-    const acted: ActedView = { done: [], refused: [] };
+    const acted: ActedView = { done: [], refused: [], rows: [] };
     for (const alert of refs) {
       try {
         acted.done.push({ alert, ...this.#one(this.#get(alert), act) });
@@ -249,6 +249,7 @@ export class FakeAlerts {
         acted.refused.push({ alert, why: (thrown as { message: string }).message, guide: this.how === 'denied' ? 'Claiming is denied' : null });
       }
     }
+    acted.rows = acted.done.map(({ alert }) => this.#row(this.#get(alert)));
     this.changed();
     return acted;
   }
