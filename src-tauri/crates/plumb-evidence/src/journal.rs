@@ -20,7 +20,7 @@ pub struct JournalReader<R> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Row {
     /// An event, and the text that its hash is over.
-    Event(Entry, String),
+    Event(Box<Entry>, String),
     /// The envelope of a signed head.
     Head(String),
 }
@@ -72,7 +72,7 @@ impl<R: BufRead> JournalReader<R> {
         }
         let read = read_event(&self.line).map_err(wrong)?;
         let (entry, text) = read.expect("it is no signed head");
-        let row = Row::Event(entry, text.to_owned());
+        let row = Row::Event(Box::new(entry), text.to_owned());
         self.events = number;
         Ok(Some(row))
     }
@@ -81,7 +81,7 @@ impl<R: BufRead> JournalReader<R> {
     pub fn event(&mut self) -> Result<Option<Entry>, NoJournal> {
         loop {
             match self.row()? {
-                Some(Row::Event(entry, _)) => return Ok(Some(entry)),
+                Some(Row::Event(entry, _)) => return Ok(Some(*entry)),
                 Some(Row::Head(_)) => {}
                 None => return Ok(None),
             }

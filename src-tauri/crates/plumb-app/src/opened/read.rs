@@ -324,7 +324,8 @@ fn run(
             Row::Head(envelope) => {
                 run.heads.push(HeadRow { events: run.rows.len() as u64, envelope });
             }
-            Row::Event(Entry { body, hash }, text) => {
+            Row::Event(entry, text) => {
+                let Entry { body, hash } = *entry;
                 *events += 1;
                 under(*events, EVENTS_MAX, "events")?;
                 let (seq, at, previous) = (body.seq, body.at, body.previous);
