@@ -95,6 +95,8 @@ pub(crate) struct Seen {
     pub claims: Vec<KeptClaim>,
     /// Up to where changes were heard; nothing where everything has to be read.
     pub place: Option<Place>,
+    /// Answers about single alerts took the place back, and nothing was heard since then.
+    pub taken_back: bool,
     /// When everything was read.
     pub whole_at: Option<Timestamp>,
     /// Changes were heard that are not in the file yet.
@@ -145,6 +147,7 @@ impl Look {
             seen.mirror = Arc::new(seen.mirror.with(heard.alerts));
         }
         seen.place = Some(heard.place);
+        seen.taken_back = false;
         if let Some(incidents) = incidents {
             seen.incidents = Arc::new(incidents);
         }
@@ -188,6 +191,7 @@ impl HubInbox {
             incidents: Arc::new(kept.incidents),
             claims: kept.claims,
             place: None,
+            taken_back: false,
             whole_at: None,
             unsaved: false,
             offline: None,
@@ -214,7 +218,10 @@ impl HubInbox {
     pub(crate) fn changed(&self, alert: Alert, before: Option<Place>) {
         self.change(|seen| {
             seen.mirror = Arc::new(seen.mirror.with([alert]));
-            seen.place = seen.place.take().and(before);
+            // Of two places nobody here can tell the earlier one: where answers took it back to both, all of it is read.
+            let to_both = seen.taken_back && seen.place != before;
+            seen.place = seen.place.take().and(before).filter(|_| !to_both);
+            seen.taken_back = true;
         });
     }
 
@@ -297,6 +304,7 @@ impl HubInbox {
             }
             (seen.as_of, seen.ahead) = (Some(at), changes.now.duration_since(at));
             seen.place = Some(Place { after: changes.next, entries: changes.entries });
+            seen.taken_back = false;
             if heard {
                 seen.unsaved = true;
                 seen.mirror = Arc::new(seen.mirror.with(changes.alerts));
