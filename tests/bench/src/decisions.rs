@@ -1,7 +1,7 @@
 //! Decisions of Rego: in process, through the evaluation process, and the way of a pack to both.
 
 mod hostile;
-mod impact;
+pub(crate) mod impact;
 
 use std::{sync::Arc, time::Duration};
 
@@ -18,8 +18,8 @@ use crate::{
 };
 
 /// Rules of one policy. One question looks at every one of them; for many an index is made.
-const RULES: usize = 500;
-const QUESTIONS: usize = 10_000;
+pub(crate) const RULES: usize = 500;
+pub(crate) const QUESTIONS: usize = 10_000;
 /// All questions of both versions, processes included, in milliseconds.
 const SERIES_MS_MAX: f64 = 2_000.0;
 /// Checking, preparing and probing a pack, against the parse of its modules alone.

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { page, userEvent } from 'vitest/browser';
+import { createFake } from '$lib/api/fake';
 import { expectAccessible, openWindow } from './window.kit';
 
 const dialog = () => page.getByRole('dialog');
@@ -113,6 +114,15 @@ describe('the inbox', () => {
     await expect.element(page.getByText(/is held by sofiia-supervisor/)).toBeVisible();
   });
 
+  it('leads from what a role may not do to the help that says what to do', async () => {
+    await openWindow({ hash: 'alerts?grouped=no', alerts: 'denied' });
+    await expect.element(grid()).toBeVisible();
+    await userEvent.keyboard('c');
+    await expect.element(page.getByText(/tools.alerts.claim denied/)).toBeVisible();
+    await button('What to do').click();
+    await expect.element(page.getByRole('heading', { name: 'Claiming is denied' })).toBeVisible();
+  });
+
   it('is filtered by state, lens and text', async () => {
     await openWindow({ hash: 'alerts' });
     await button(/^Failed/).click();
@@ -146,6 +156,21 @@ describe('the inbox', () => {
     await userEvent.keyboard('G');
     await expect.element(grid().getByRole('row').last()).toBeVisible();
     expect(document.querySelectorAll('[role=grid] tr').length).toBeLessThan(80);
+  });
+
+  it('shows what changed before the list is asked again', async () => {
+    const fake = createFake({ fleet: 'demo' });
+    let held = false;
+    const alerts: typeof fake.alerts = (fleet, asked) => (held ? new Promise(() => undefined) : fake.alerts(fleet, asked));
+    await openWindow({ api: { ...fake, alerts }, hash: 'alerts' });
+    await expect.element(grid()).toBeVisible();
+    const free = grid().getByRole('row').filter({ hasText: 'nobody' }).first();
+    const id = free.element().id;
+    await free.click();
+    await userEvent.keyboard('{Escape}');
+    held = true;
+    await userEvent.keyboard('c');
+    await expect.poll(() => document.getElementById(id)?.textContent).toMatch(/Processing/);
   });
 
   it('has no acts in a read-only fleet', async () => {

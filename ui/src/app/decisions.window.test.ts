@@ -53,6 +53,23 @@ describe('the tab Decisions of Drift', () => {
     expect(stopped).toEqual(['9f3a1c07b2de']);
   });
 
+  it('of a group of both kinds asks for each reading by itself', async () => {
+    const fake = createFake({ fleet: 'demo' });
+    const read: (string | null)[] = [];
+    const impact: Api['impact'] = (fleet, compared, soFar) => {
+      read.push(compared.reading);
+      return fake.impact(fleet, compared, soFar);
+    };
+    await openWindow({ api: { ...fake, impact }, hash: 'drift?baseline=majority&tab=decisions&node=osl-gw-1' });
+    const readers = page.getByRole('group', { name: 'Who reads the rules' });
+    await expect.element(readers.getByRole('radio', { name: 'as agents read it' })).toBeChecked();
+    await expect.element(page.getByText(/requests are answered differently/)).toBeVisible();
+    await readers.getByText('as reload nodes read it').click();
+    await expect.element(readers.getByRole('radio', { name: 'as reload nodes read it' })).toBeChecked();
+    await expect.poll(() => read).toEqual(['documented', 'field']);
+    await expectAccessible();
+  });
+
   it('tells apart what could not be evaluated here, and never calls it allowed or denied', async () => {
     await openWindow({ hash: 'drift?baseline=majority&tab=decisions', theme: 'contrast' });
     await group(/c2e8f0a1b2c3/).first().click();

@@ -136,6 +136,8 @@ pub(crate) struct Inner {
     pub tasks: TaskTracker,
     pub cancel: CancellationToken,
     pub visible: AtomicBool,
+    /// Evidence is shown before the fleets: nothing is asked of anybody.
+    pub off_network: AtomicBool,
     /// Cancelled, in the sense of done, once the cached fleet is on screen.
     pub painted: CancellationToken,
     pub prepared: Mutex<VecDeque<Prepared>>,
@@ -261,6 +263,7 @@ impl App {
             tasks: TaskTracker::new(),
             cancel: CancellationToken::new(),
             visible: AtomicBool::new(true),
+            off_network: AtomicBool::new(false),
             painted: CancellationToken::new(),
             prepared: Mutex::default(),
             runs: Mutex::default(),
@@ -313,6 +316,13 @@ impl App {
             // One that is paused already, or has ended, needs no pause.
             let _ = desk.give(Order { by: by.clone(), what: Wish::Pause }).await;
         }
+    }
+
+    /// Whether this program carries out a run, or holds one of a runbook.
+    pub(crate) fn carries_something_out(&self) -> bool {
+        let runs = self.0.runs.lock().expect("no panic while runs are held");
+        let runbooks = self.0.runbook_runs.lock().expect("no panic while runs are held");
+        !runs.is_empty() || !runbooks.is_empty()
     }
 
     pub fn now(&self) -> Timestamp {

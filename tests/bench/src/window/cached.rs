@@ -57,7 +57,7 @@ pub(crate) async fn prepare(folder: &Path, ready: &Path) -> Result<Cached> {
 }
 
 /// The fleet as if it had been swept now, with some nodes that did not answer or were not confirmed.
-fn seen_now(world: World, now: Timestamp) -> World {
+pub(super) fn seen_now(world: World, now: Timestamp) -> World {
     world.with(|world| {
         world.now = now;
         world.snapshot.taken_at = now;
@@ -90,7 +90,7 @@ fn moved(seen: &mut NodeObservation, index: usize, now: Timestamp) {
 }
 
 /// Every node at an address of its own, all of them on loopback, at a port where nothing listens.
-fn fleet_file(world: &World) -> Result<String> {
+pub(super) fn fleet_file(world: &World) -> Result<String> {
     let desired = world.desired.fleet.as_ref().context("the fleet has a desired version")?;
     let mut text = format!(
         "name = \"{}\"\nenvironment = \"{}\"\n\n[desired]\nversion = \"{}\"\n",
@@ -121,6 +121,11 @@ async fn store(world: &World, ready: &Path) -> Result<()> {
     }
     writing.commit().await?;
     record.database.close().await;
+    seen(world, ready).await
+}
+
+/// Writes the snapshot of a sweep that ended when it was taken.
+pub(super) async fn seen(world: &World, ready: &Path) -> Result<()> {
     let cache = Database::open(&ready.join(Kind::Cache.file_name()), Kind::Cache).await?;
     let mut writing = cache.database.write().await?;
     let finished_at = world.snapshot.taken_at;
@@ -128,7 +133,8 @@ async fn store(world: &World, ready: &Path) -> Result<()> {
     let assessment = assess(&world.snapshot, &world.desired, finished_at);
     let changed =
         snapshots::insert(&mut writing, &world.snapshot, &assessment, None, sweep).await?;
-    ensure!(changed.iter().filter_map(|id: &NodeId| world.fleet.nodes.get(id)).count() == NODES);
+    let known = changed.iter().filter_map(|id: &NodeId| world.fleet.nodes.get(id));
+    ensure!(known.count() == world.fleet.nodes.len(), "every node is written");
     writing.commit().await?;
     cache.database.close().await;
     Ok(())

@@ -1,5 +1,5 @@
 //! What alerts, storms and incidents say, without drawing them.
-import type { ActedView, AlertAct, AlertCounts, AlertLine, AlertRow, AlertsPage, AlertStatus, CooldownView, IncidentStateView, InboxSource, TentativeOutcome } from '$lib/api/api';
+import type { ActedView, AlertAct, AlertCounts, AlertLine, AlertRow, AlertsPage, AlertStatus, CooldownView, IncidentStateView, InboxSource, InboxView, TentativeOutcome } from '$lib/api/api';
 import { age, count, plural, span } from '$lib/domain/words.logic';
 
 export const PAGE = 250;
@@ -111,14 +111,25 @@ export function hindrance(row: AlertRow, act: AlertAct['act'], nowMs: number, of
 export const ACT_DONE: Record<AlertAct['act'], string> = { claim: 'claimed', ack: 'acked', fail: 'marked as failed', convert: 'put into an incident', triage: 'triaged' };
 
 /** What became of an act, in a sentence. */
-export function actedWords(act: AlertAct['act'], acted: ActedView): { text: string; hint: string | undefined; bad: boolean } {
+export function actedWords(act: AlertAct['act'], acted: ActedView): { text: string; hint: string | undefined; bad: boolean; guide: string | undefined } {
   const tentative = acted.done.filter((one) => one.tentative).length;
   const done = tentative > 0 ? `${plural(tentative, 'alert')} claimed tentatively: the hub decides when it answers` : `${plural(acted.done.length, 'alert')} ${ACT_DONE[act]}`;
-  if (acted.refused.length === 0) return { text: done, hint: acted.done.length === 1 ? acted.done[0]?.why.at(-1) : undefined, bad: false };
+  if (acted.refused.length === 0) return { text: done, hint: acted.done.length === 1 ? acted.done[0]?.why.at(-1) : undefined, bad: false, guide: undefined };
+  const guide = acted.refused.find((one) => one.guide !== null)?.guide ?? undefined;
   const reason = acted.refused[0]?.why ?? '';
   const others = acted.refused.length > 1 ? ` and ${count(acted.refused.length - 1)} more` : '';
-  if (acted.done.length === 0) return { text: acted.refused.length === 1 ? `Not ${ACT_DONE[act]}` : `None of ${plural(acted.refused.length, 'alert')} ${ACT_DONE[act]}`, hint: `${reason}${others}`, bad: true };
-  return { text: `${done}, ${count(acted.refused.length)} not`, hint: `${reason}${others}`, bad: true };
+  if (acted.done.length === 0) return { text: acted.refused.length === 1 ? `Not ${ACT_DONE[act]}` : `None of ${plural(acted.refused.length, 'alert')} ${ACT_DONE[act]}`, hint: `${reason}${others}`, bad: true, guide };
+  return { text: `${done}, ${count(acted.refused.length)} not`, hint: `${reason}${others}`, bad: true, guide };
+}
+
+/** A page of the list with these rows in the place of what it showed of them. */
+export function withRows(view: InboxView, rows: readonly AlertRow[]): InboxView {
+  const fresh = new Map(rows.map((row) => [row.alert, row]));
+  const lines = view.lines.map((line): AlertLine => {
+    const row = line.line === 'alert' ? fresh.get(line.alert) : undefined;
+    return row ? { line: 'alert', ...row } : line;
+  });
+  return { ...view, lines };
 }
 
 /** Where alerts are kept, in few words. */

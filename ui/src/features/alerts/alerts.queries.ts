@@ -6,10 +6,12 @@ const meta = { topics: [{ topic: 'alerts' }] satisfies Subscription[] };
 
 /** Everything about the inbox of a fleet begins with this, so that one act makes all of it stale. */
 export const INBOX = 'inbox';
+/** Pages of its list stand below this. */
+export const PAGES = 'page';
 
 export const inboxQuery = (api: Api, fleet: string, page: AlertsPage) =>
   queryOptions({
-    queryKey: [INBOX, fleet, 'page', page],
+    queryKey: [INBOX, fleet, PAGES, page],
     queryFn: () => api.alerts(fleet, page),
     // Scrolling and typing keep what is seen until the answer is there.
     placeholderData: (before, query) => (query?.queryKey[1] === fleet ? keepPreviousData(before) : undefined),

@@ -32,7 +32,7 @@ describe('colours of text', () => {
 });
 
 describe('groups as selections', () => {
-  const group = { key: 'k', letter: 'B', version: 'v41', content: 'ff', count: 2, nodes: ['a', 'b'], state: 'behind' as const, note: null, unverified: 0, verification_unknown: 0, failed_checks: [], is_baseline: false };
+  const group = { key: 'k', letter: 'B', version: 'v41', content: 'ff', count: 2, nodes: ['a', 'b'], state: 'behind' as const, note: null, unverified: 0, verification_unknown: 0, failed_checks: [], readings: ['documented' as const], is_baseline: false };
   it('names nodes while all names are known', () => expect(selectionOf(group)).toEqual({ select: 'nodes', ids: ['a', 'b'] }));
   it('filters where names were cut', () => expect(selectionOf({ ...group, count: 900 })).toEqual({ select: 'filter', filter: 'version:"v41" content:ff' }));
   it('says which checks failed on how many nodes', () =>

@@ -14,7 +14,11 @@ tentative: boolean, why: Array<string>, };
 /**
  * What became of each of them.
  */
-export type ActedView = { done: Array<ActedAlert>, refused: Array<RefusedAlert>, };
+export type ActedView = { done: Array<ActedAlert>, refused: Array<RefusedAlert>, 
+/**
+ * Those that changed, as the list shows them from now on.
+ */
+rows: Array<AlertRow>, };
 
 export type ActionKind = "sync" | "pin_and_sync" | "pin" | "rollback" | "restart" | "resolve_conflict" | "unpin" | "set_config" | "undo";
 
@@ -682,6 +686,25 @@ export type EvidenceCheck = { name: string, title: string, result: EvidenceResul
 entry: string | null, };
 
 /**
+ * How two archives differ by what they mean.
+ */
+export type EvidenceDiffView = { left: string, right: string, 
+/**
+ * Whether what the left one tells may be believed; nothing where it was not verified.
+ */
+left_stands: EvidenceStands | null, right_stands: EvidenceStands | null, differences: Array<EvidenceDifference>, 
+/**
+ * Differences beyond those that are listed.
+ */
+more: number, };
+
+export type EvidenceDifference = { 
+/**
+ * `about`, `versions`, `digests`, `steps`, `decisions` or `timings`.
+ */
+kind: string, what: string, left: string | null, right: string | null, };
+
+/**
  * Something a run kept.
  */
 export type EvidenceFileView = { name: string, 
@@ -718,6 +741,19 @@ export type EvidenceRun = { run: string, plan: string, outcome: string | null,
 events: number | null, };
 
 /**
+ * How far an archive may be believed.
+ */
+export type EvidenceStands = { 
+/**
+ * No promise is broken.
+ */
+holds: boolean, 
+/**
+ * In a sentence: that every promise holds, or which is the first that does not.
+ */
+why: string, };
+
+/**
  * The state of a run after an event.
  */
 export type EvidenceState = { 
@@ -738,6 +774,23 @@ run: string | null, event: number | null,
  * Somebody decided, or something went wrong: worth stopping at.
  */
 loud: boolean, };
+
+/**
+ * Lines of an entry that did not read.
+ */
+export type EvidenceUnread = { entry: string, 
+/**
+ * How many.
+ */
+lines: number, 
+/**
+ * The first of them, from 1.
+ */
+first: number, 
+/**
+ * What is wrong with that one.
+ */
+why: string, };
 
 /**
  * What a check of an archive found.
@@ -931,7 +984,11 @@ verification_unknown: number,
 /**
  * Checks that failed, most nodes first.
  */
-failed_checks: Array<FailedCheck>, is_baseline: boolean, };
+failed_checks: Array<FailedCheck>, 
+/**
+ * How its nodes read conditions of first-match rules, each way once.
+ */
+readings: Array<ReadingView>, is_baseline: boolean, };
 
 /**
  * An entry of the help.
@@ -1384,7 +1441,11 @@ step: number, shown: EvidenceStep,
 /**
  * What the state of the run came to when it was recorded, and what it comes to here; nothing beside an event.
  */
-state: EvidenceState | null, };
+state: EvidenceState | null, 
+/**
+ * Entries of which some lines did not read, and are not shown.
+ */
+unread: Array<EvidenceUnread>, };
 
 /**
  * One answer.
@@ -1643,7 +1704,11 @@ name: string, title: string, text: string,
  */
 left_out: Array<string>, };
 
-export type RefusedAlert = { alert: string, why: string, };
+export type RefusedAlert = { alert: string, why: string, 
+/**
+ * The heading of the entry in the troubleshooting topic that says what to do.
+ */
+guide: string | null, };
 
 export type RefusedContentView = { 
 /**

@@ -1,5 +1,5 @@
 //! What a comparison of two contents came to, without drawing it.
-import type { CoverageView, FlipView, ImpactView, OutcomeView } from '$lib/api/api';
+import type { CoverageView, FlipView, ImpactView, OutcomeView, ReadingView } from '$lib/api/api';
 import { count, plural, share } from '$lib/domain/words.logic';
 
 export interface ChangeLook {
@@ -20,6 +20,9 @@ export const CHANGE_LOOKS: Record<string, ChangeLook> = {
 };
 const ORDER = Object.keys(CHANGE_LOOKS);
 const OTHER: ChangeLook = { word: 'Answers otherwise', glyph: 'M3 9.5c1.5-3 3.5-3 5-1.5s3.5 1.5 5-1.5', token: '--state-ahead' };
+
+/** Nodes that read conditions in each way. */
+export const READERS: Record<ReadingView, string> = { documented: 'agents', field: 'reload nodes' };
 
 export interface FlipGroup {
   change: string;

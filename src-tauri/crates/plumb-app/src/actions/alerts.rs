@@ -2,9 +2,10 @@
 
 use plumb_alert::{
     Acknowledgement, Alert, AlertRef, Caller, ConversionTerms, Decided, Failure, Frozen,
-    IncidentState, Severity,
+    IncidentState, Refusal, Severity,
 };
 use plumb_inbox::{Inbox, InboxError};
+use plumb_wire::alerts::guides;
 use tracing::{info, instrument};
 
 use crate::{
@@ -14,7 +15,7 @@ use crate::{
     queries::{alerts::alert_ref, incidents::incident_ref},
     topics::Topic,
     views::{
-        alerts::{ActedAlert, ActedView, AlertAct, RefusedAlert},
+        alerts::{ActedAlert, ActedView, AlertAct, AlertRow, RefusedAlert},
         incidents::{IncidentAct, IncidentView},
     },
 };
@@ -50,7 +51,7 @@ impl App {
         }
         let refs = alerts.iter().map(|alert| alert_ref(alert)).collect::<Result<Vec<_>, _>>()?;
         let prepared = self.prepared_act(fleet, act).await?;
-        let acted = if matches!(prepared, Prepared::Claim) {
+        let mut acted = if matches!(prepared, Prepared::Claim) {
             // Before it is done, so that nobody is told of it in between.
             let fresh = self.note_claims(&refs);
             let acted = self.carried_out(fleet, &refs, &prepared).await;
@@ -61,10 +62,20 @@ impl App {
             self.carried_out(fleet, &refs, &prepared).await?
         };
         if !acted.done.is_empty() {
+            acted.rows = self.rows_of(fleet, &acted.done).await;
             self.announce([Topic::Alerts]);
         }
         info!(done = acted.done.len(), refused = acted.refused.len(), "alerts changed");
         Ok(acted)
+    }
+
+    /// What was done is done: where its rows cannot be told, the list is asked for them.
+    async fn rows_of(&self, fleet: &str, done: &[ActedAlert]) -> Vec<AlertRow> {
+        let Ok(desk) = self.desk(fleet).await else { return Vec::new() };
+        let me = self.my_names();
+        let around = desk.around(&me, self.now());
+        let refs = done.iter().filter_map(|acted| alert_ref(&acted.alert).ok());
+        refs.filter_map(|alert| Some(around.row(desk.mirror.get(&alert)?))).collect()
     }
 
     async fn carried_out(
@@ -109,12 +120,14 @@ impl App {
                     return Err(refused(failure.into()));
                 }
                 Err(error) => {
-                    refusals
-                        .push(RefusedAlert { alert: alert.to_string(), why: error.to_string() });
+                    let gone = matches!(error, InboxError::Refused(Refusal::NoAlert { .. }));
+                    let guide = gone.then(|| guides::NOT_FOUND.to_owned());
+                    let (alert, why) = (alert.to_string(), error.to_string());
+                    refusals.push(RefusedAlert { alert, why, guide });
                 }
             }
         }
-        Ok(ActedView { done, refused: refusals })
+        Ok(ActedView { done, refused: refusals, rows: Vec::new() })
     }
 
     async fn prepared_act(&self, fleet: &str, act: &AlertAct) -> Result<Prepared, AppError> {

@@ -4,6 +4,7 @@ mod gather;
 pub(crate) mod history;
 mod nodes;
 mod page;
+pub(crate) mod waiting;
 
 use std::collections::BTreeMap;
 

@@ -11,18 +11,19 @@ use plumb_fleet::{
     Assessment, Content, ContentDigest, Group, NodeId, Ordering, Version, drift::expected_content,
     group::majority_of_signed,
 };
+use plumb_runbook::ReadAs;
 
 use crate::{
     app::App,
     current::Current,
     error::{AppError, Code},
     queries::{fleet::common_state, verification::GroupVerification},
-    views::convert::ms,
     views::drift::{
         Baseline, BaselineChoice, BaselineView, DiffPiece, DiffRow, DiffRowKind, DiffSide,
         DriftView, GroupView, MomentView, MomentsView, PolicyChange, PolicyDiffLine,
         PolicyDiffView, TextDiffView,
     },
+    views::{convert::ms, impact::ReadingView},
 };
 
 /// Names of a group's nodes that are sent; the count says how many there are.
@@ -356,11 +357,18 @@ fn group_views(
                 unverified: verified.unverified,
                 verification_unknown: verified.unknown,
                 failed_checks: verified.failed_checks,
+                readings: readings(current, group),
                 note: (twin && !is_baseline).then(|| "same version, other content".to_owned()),
                 is_baseline,
             }
         })
         .collect()
+}
+
+fn readings(current: &Current, group: &Group) -> Vec<ReadingView> {
+    let nodes = group.nodes.iter().filter_map(|node| current.fleet.nodes.get(node));
+    let ways: BTreeSet<ReadAs> = nodes.map(|node| ReadAs::by(node.api)).collect();
+    ways.into_iter().map(ReadingView::of).collect()
 }
 
 fn fill_diff(view: &mut PolicyDiffView, before: &Content, after: &Content) {

@@ -232,11 +232,13 @@ pub enum AlertAct {
 }
 
 /// What became of each of them.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, TS)]
 #[ts(export_to = "bindings.ts")]
 pub struct ActedView {
     pub done: Vec<ActedAlert>,
     pub refused: Vec<RefusedAlert>,
+    /// Those that changed, as the list shows them from now on.
+    pub rows: Vec<AlertRow>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
@@ -254,6 +256,8 @@ pub struct ActedAlert {
 pub struct RefusedAlert {
     pub alert: String,
     pub why: String,
+    /// The heading of the entry in the troubleshooting topic that says what to do.
+    pub guide: Option<String>,
 }
 
 /// A claim that was made while the hub could not be asked.

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
-use super::{fleet::DriftStateView, verification::FailedCheck};
+use super::{fleet::DriftStateView, impact::ReadingView, verification::FailedCheck};
 
 /// What nodes are compared with.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, JsonSchema)]
@@ -103,6 +103,8 @@ pub struct GroupView {
     pub verification_unknown: u32,
     /// Checks that failed, most nodes first.
     pub failed_checks: Vec<FailedCheck>,
+    /// How its nodes read conditions of first-match rules, each way once.
+    pub readings: Vec<ReadingView>,
     pub is_baseline: bool,
 }
 

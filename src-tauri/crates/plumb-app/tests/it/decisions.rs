@@ -5,6 +5,7 @@ use std::fs;
 
 use plumb_app::{
     App,
+    actions::capture::{CaptureRequest, Sealer},
     error::Code,
     impact::Looked,
     views::{
@@ -13,6 +14,9 @@ use plumb_app::{
         plan::{ActionKind, ActionRequest, NodeSelection, PlanView},
     },
 };
+use plumb_evidence::Archive;
+use plumb_fleet::Digest;
+use plumb_runbook::{ApprovalRequest, DryRun};
 
 use crate::{
     company::{Company, console_of_rick},
@@ -127,6 +131,48 @@ async fn approvals_are_of_the_decisions_that_change_and_void_when_others_do() {
     let run = app.finished(&run.id).await.expect("a run");
     assert_eq!(run.arrived, 2, "{run:?}");
     app.close().await;
+}
+
+#[tokio::test]
+async fn the_evidence_of_a_run_holds_the_decisions_that_were_signed_for() {
+    let world = world_that_asks(READ).await;
+    let app = console_of_rick(&world).await;
+    let company = Company::found(&world, &app, |_| {}).await;
+    let plan = planned(&app).await.hash;
+    let (request, _) = company.ask(&app, &plan).await;
+    for who in ["mara", "piet"] {
+        company.approve(&app, &request, who).await;
+    }
+    let run = app.start_run("eu", &plan, None).await.expect("everybody consented").id;
+    app.finished(&run).await.expect("a run");
+    // What the same plan would change later is not what was agreed to.
+    fs::write(world.path("requests.json"), REFUND).expect("written");
+    let later = app.dry_run(&plan).await.expect("a dry run");
+
+    let evidence = CaptureRequest {
+        fleet: "eu".to_owned(),
+        run: Some(run),
+        last_s: None,
+        nodes: NodeSelection::All,
+        ask: false,
+        command: Vec::new(),
+        map: None,
+    };
+    let (draft, path) = (world.path("draft"), world.path("run.zip"));
+    app.capture_evidence(&evidence, &draft).await.expect("captured");
+    app.seal_evidence(&draft, &path, &Sealer::Console).await.expect("sealed");
+    app.close().await;
+    let bytes = fs::read(&path).expect("a file");
+    let archive = Archive::open(bytes.as_slice()).expect("an archive");
+    let sealed =
+        archive.entries().iter().find(|entry| entry.name.as_str().ends_with("/dry-run.json"));
+    let sealed = archive.document(sealed.expect("a dry run")).expect("it reads");
+    let report: DryRun = serde_json::from_slice(&sealed).expect("a report");
+    let signed = ApprovalRequest::read(&request).expect("a request").evidence;
+    assert!(signed.decisions.is_some(), "approving meant approving changed decisions");
+    assert_eq!(report.decisions_digest(), signed.decisions);
+    assert_eq!(Some(Digest::of(&sealed)), signed.dry_run);
+    assert_ne!(Digest::of(&sealed).to_string(), later.digest);
 }
 
 #[tokio::test]

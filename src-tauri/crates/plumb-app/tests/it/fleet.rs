@@ -5,6 +5,7 @@ use plumb_app::{
     error::Code,
     views::{
         drift::{Baseline, PolicyChange},
+        impact::ReadingView,
         settings::ImportFormat,
     },
 };
@@ -45,6 +46,7 @@ async fn a_group_shows_the_policy_that_differs() {
     let groups = app.drift("eu", &Baseline::Desired, None).await.expect("groups").groups;
     let other = groups.iter().find(|group| !group.is_baseline).expect("a group that differs");
     assert_eq!(other.note.as_deref(), Some("same version, other content"));
+    assert_eq!(other.readings, [ReadingView::Documented], "its nodes are agents");
     let view = app.drift("eu", &Baseline::Desired, Some(&other.key)).await.expect("a diff");
     let diff = view.diff.expect("a chosen group has a diff");
     assert_eq!((diff.changed, diff.added, diff.removed, diff.moved), (1, 0, 0, 0));

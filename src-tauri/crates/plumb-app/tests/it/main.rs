@@ -1,6 +1,7 @@
 //! Use cases over real agents on loopback and real files.
 
 mod alerts;
+mod answering;
 mod asking;
 mod certificates;
 mod company;

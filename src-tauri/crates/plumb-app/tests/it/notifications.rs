@@ -4,7 +4,7 @@ use plumb_app::{
     App, AppOptions,
     notifications::Notification,
     views::{
-        alerts::{AlertAct, AlertLine, AlertsPage},
+        alerts::{AlertAct, AlertLine, AlertStatus, AlertsPage},
         plan::{ActionKind, ActionRequest, NodeSelection},
         rollout::{GateRequest, RolloutRequest, ShapeRequest},
         run::RunPhase,
@@ -141,7 +141,17 @@ async fn the_desktop_is_told_of_alerts_that_are_for_me() {
     let mine = app.alerts("eu", &page).await.expect("an inbox");
     let AlertLine::Alert(row) = &mine.lines[0] else { panic!("{mine:?}") };
     let refs = [row.alert.clone()];
-    app.act_on_alerts("eu", &refs, &AlertAct::Claim).await.expect("it is free");
+    let claimed = app.act_on_alerts("eu", &refs, &AlertAct::Claim).await.expect("it is free");
+    let AlertLine::Alert(listed) = &app.alerts("eu", &page).await.expect("an inbox").lines[0]
+    else {
+        panic!("one alert is no storm")
+    };
+    assert_eq!(
+        claimed.rows,
+        std::slice::from_ref(listed),
+        "an act answers what the list shows from then on"
+    );
+    assert_eq!(listed.status, AlertStatus::Processing);
     let failed = AlertAct::Fail { error: "not now".to_owned(), retry_after_s: Some(0) };
     app.act_on_alerts("eu", &refs, &failed).await.expect("it is held");
     app.set_quiet("eu", true).await.expect("a setting");

@@ -105,6 +105,28 @@ fn rego_is_compared_in_a_process_of_its_own() {
 }
 
 #[test]
+fn the_tests_that_a_bundle_carries_are_asked_and_are_no_rules() {
+    let world = World::empty();
+    let policy = |limit: u32| {
+        format!(
+            "package app\n\ndefault allow := false\n\nallow if sum(input.parts) < {limit}\n\n\
+             test_small if allow with input as {{\"parts\": [20, 30]}}\n"
+        )
+    };
+    archive(&world, "a.tar.gz", &policy(40));
+    archive(&world, "b.tar.gz", &policy(60));
+    let document = world.document("policy impact --from a.tar.gz --to b.tar.gz", 1, "impact");
+    assert_eq!(document["requests"]["given"], 1, "{document:#}");
+    // No condition of the rule could be read, so nothing else finds it.
+    let flips = document["flips"].as_array().unwrap();
+    assert_eq!(flips.len(), 1, "{document:#}");
+    let example: Value = serde_json::from_str(flips[0]["example"].as_str().unwrap()).unwrap();
+    let sum: i64 = example["parts"].as_array().unwrap().iter().filter_map(Value::as_i64).sum();
+    assert!((40..60).contains(&sum), "{document:#}");
+    assert_eq!(document["from"]["coverage"]["rules"], 1, "{document:#}");
+}
+
+#[test]
 fn what_cannot_be_evaluated_here_is_neither_allow_nor_deny() {
     let world = World::empty();
     let head = "package app\n\ndefault allow := false\n\n";
@@ -191,4 +213,50 @@ fn the_harm_in_the_harmless_release_of_the_demo_is_told() {
         rules
     });
     assert_eq!(before, after);
+}
+
+/// What a real OPA pushes after three answers: its labels, what it was asked, and what it masked.
+const PUSHED: &str = r#"[
+    {"labels": {"fleet": "demo", "node": "opa-1"}, "decision_id": "1", "timestamp": "2026-11-01T08:00:00Z",
+     "input": {"capability_id": "cards.pan.read", "context": {"user_id": "ada"}}},
+    {"labels": {"fleet": "demo", "node": "opa-2"}, "decision_id": "2", "timestamp": "2026-11-01T08:00:00Z",
+     "input": {"capability_id": "cards.pan.read", "context": {"user_id": "ada"}}},
+    {"labels": {"fleet": "demo", "node": "opa-2"}, "decision_id": "3", "timestamp": "2026-11-01T08:00:02Z",
+     "input": {"capability_id": "payments.read", "context": {"user_id": "ada"}}, "erased": ["/input/context/user_id"]},
+    {"labels": {"fleet": "another", "node": "opa-9"}, "decision_id": "4", "timestamp": "2026-11-01T08:00:03Z",
+     "input": {"capability_id": "payments.transfer.international", "context": {}}}
+]"#;
+
+#[test]
+fn what_nodes_pushed_to_the_hub_of_the_fleet_is_asked_again() {
+    let world = World::demo(1);
+    let words = "policy impact --from 2.0.0 --to 2.0.1 --requests-from hub";
+    let said = world.check(words, 2).stderr;
+    assert!(said.contains("names no hub"), "{said}");
+    let (_, reader) = crate::hub::token(&world, "admin");
+    let (pusher, _) = crate::hub::token(&world, "agent_node");
+    let serve = ["hub", "serve", "--listen", "127.0.0.1:0", "--data", "hub"];
+    let hub = crate::serving::Served::start(&world, &serve, "hub-started");
+    let file = world.fleet_file();
+    let whole = std::fs::read_to_string(&file).unwrap();
+    let section = format!(
+        "{whole}\n[hub]\nurl = \"{}\"\ncredential = {{ command = [\"cat\", \"{reader}\"] }}\n",
+        hub.url()
+    );
+    std::fs::write(&file, section).unwrap();
+    let said = world.check(words, 2).stderr;
+    assert!(said.contains("0 of 0 decisions that it keeps are of this fleet"), "{said}");
+
+    let address = hub.url().trim_start_matches("http://").trim_end_matches('/');
+    let (status, taken) = crate::serving::ask(address, "POST", "/logs", Some(&pusher), PUSHED);
+    assert_eq!((status, &taken["taken"]), (200, &4.into()), "{taken}");
+    let document = world.document(words, 1, "impact");
+    // Of this fleet alone, and each once however often it was asked at that moment.
+    assert_eq!(document["requests"]["recorded"], 2, "{document:#}");
+    assert_eq!(document["requests"]["masked"], 1, "{document:#}");
+    let flips = document["flips"].as_array().unwrap();
+    let cards = flips.iter().find(|flip| flip["after"]["rule"] == "cards").unwrap();
+    let figure = |name: &str| cards[name].as_u64().unwrap();
+    assert_eq!(figure("weight"), figure("requests") + 1, "one was asked twice: {document:#}");
+    hub.stop();
 }

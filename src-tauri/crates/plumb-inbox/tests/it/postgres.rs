@@ -11,8 +11,8 @@ use std::{
 
 use plumb_alert::{AlertRef, RoutingPolicy, State, Status};
 use plumb_inbox::{
-    Clock, Inbox, InboxError, IncidentQuery, PostgresSettings, PostgresStore, SqliteStore, Step,
-    Trouble,
+    Clock, Inbox, InboxError, IncidentQuery, PostgresSettings, PostgresStore, Since, SqliteStore,
+    Step, Trouble,
 };
 use plumb_testkit::postgres::{Answer, End, Postgres};
 
@@ -142,6 +142,34 @@ async fn a_slow_server_is_given_up_in_time() {
     assert_eq!(inbox.alert(&alert.alert_ref).await.expect("there").status(), Status::New);
     assert!(!inbox.ingest(draft("slow", "two")).await.expect("kept").value.deduped());
     drop(server);
+}
+
+/// A hub that stops dead in its turn, with its connection open, holds the others up until the server ends the turn; what it
+/// had not committed never was.
+#[tokio::test]
+async fn a_hub_that_stops_dead_in_its_turn_holds_others_up_for_a_while() {
+    let Some((_server, dsn)) = migrated("a hub that stops dead").await else { return };
+    let (dead, other) = (inbox(&dsn, QUICK).await, inbox(&dsn, QUICK).await);
+    let alert = taken(&dead, draft("dead", "one")).await;
+    let place = other.tip().await.expect("a tip").place;
+    let mut rows = dead.store().write().await.expect("begins");
+    let acked = alert.ack(&ack("dead"), alert.created_at).expect("free").value;
+    rows.put_alerts(std::slice::from_ref(&acked)).await.expect("put");
+    let (trouble, told) = trouble(other.ingest(draft("dead", "two")).await);
+    assert!(trouble == Trouble::Busy && told.contains("try again"), "{told}");
+    let began = Instant::now();
+    let taken = loop {
+        match other.ingest(draft("dead", "two")).await {
+            Ok(decided) => break decided.value.alert().clone(),
+            Err(InboxError::Store(failure)) if failure.trouble.passes() => {}
+            Err(error) => panic!("{error}"),
+        }
+    };
+    assert!(began.elapsed() < QUICK * 20, "the server ends it");
+    rows.commit().await.expect_err("its turn was ended");
+    let changed = other.changes(Since::Place(&place), 10).await.expect("a page").alerts;
+    assert_eq!(changed, [taken]);
+    assert_eq!(other.alert(&alert.alert_ref).await.expect("there"), alert);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -376,6 +404,7 @@ async fn statements_of_the_troubleshooting_table_work_as_printed() {
     inbox.claim(&claim("loop", 2)).await.expect("a claim");
     inbox.fail(&failed, &failure("loop", 3_600)).await.expect("held");
     let pool = sqlx::PgPool::connect(&dsn).await.expect("a server");
+    let place = inbox.tip().await.expect("a tip").place;
     sqlx::raw_sql("UPDATE alerts SET processing_lock_until = NOW() - INTERVAL '1 minute' WHERE status='processing'")
         .execute(&pool)
         .await
@@ -398,8 +427,13 @@ async fn statements_of_the_troubleshooting_table_work_as_printed() {
         .await
         .expect("as printed");
     assert_eq!(inbox.alert(&stuck).await.expect("there").status(), Status::New);
+    // Whoever follows the inbox hears of what was done by hand.
+    let heard = inbox.changes(Since::Place(&place), 10).await.expect("a page");
+    let heard: Vec<_> = heard.alerts.iter().map(|it| (&it.alert_ref, it.status())).collect();
+    assert_eq!(heard, [(&stuck, Status::New)]);
     let again = inbox.claim(&claim("loop", 2)).await.expect("a claim").alerts;
     assert_eq!(again[0].value.alert_ref, stuck);
+    let place = inbox.tip().await.expect("a tip").place;
     sqlx::raw_sql("DELETE FROM alerts WHERE created_at < NOW() - INTERVAL '30 days'")
         .execute(&pool)
         .await
@@ -409,4 +443,8 @@ async fn statements_of_the_troubleshooting_table_work_as_printed() {
         .await
         .expect("a count");
     assert!(kept);
+    inbox.changes(Since::Place(&place), 10).await.expect("nothing was removed");
+    sqlx::raw_sql("DELETE FROM alerts WHERE status = 'failed'").execute(&pool).await.expect("gone");
+    let gone = inbox.changes(Since::Place(&place), 10).await;
+    assert!(matches!(gone, Err(InboxError::NoPlace)), "{gone:?}");
 }

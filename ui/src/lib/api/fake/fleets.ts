@@ -1,5 +1,5 @@
 //! Fleets of the fake: a demo-like one of twelve nodes and larger ones, the same at every start.
-import type { DriftStateView, FleetSummary, NodeRow, ReloadView } from '../api';
+import type { DriftStateView, FleetSummary, NodeRow, ReadingView, ReloadView } from '../api';
 import { DIVERGED, TAMPERED, V41, V42, V43, type Content } from './policies';
 import { chance, digest, seedOf } from './seed';
 
@@ -13,6 +13,9 @@ export interface FakeNode extends NodeRow {
   reloads: ReloadView[];
   previous_content: Content | null;
 }
+
+/** How a node reads conditions. */
+export const readingOf = (node: FakeNode): ReadingView => (node.api === 'reload' ? 'field' : 'documented');
 
 export interface FakeFleet {
   summary: FleetSummary;

@@ -2,7 +2,7 @@
 import { DRIFTED } from '$lib/domain/states';
 import { matches, parse } from '$lib/domain/filter.logic';
 import type { ActionKind, ActionRequest, AppError, ConfirmationView, FindingView, PlanTarget, PlanView, RolloutRequest, RunNode, RunNodeState, RunOrder, RunPhase, RunView, Topic } from '../api';
-import { makeNode, type FakeFleet, type FakeNode } from './fleets';
+import { makeNode, readingOf, type FakeFleet, type FakeNode } from './fleets';
 import { CONTENTS, V42, type Content } from './policies';
 import { DETAIL, FakeRollout, rolloutView } from './rollouts';
 import { digest, seedOf } from './seed';
@@ -65,7 +65,7 @@ export function planFor(fleet: FakeFleet, request: ActionRequest): PlanView {
       from_content: node.content,
       to_version: to?.version ?? node.version,
       to_content: to?.digest ?? node.content,
-      reading: node.api === 'reload' ? 'field' : 'documented',
+      reading: readingOf(node),
       effects: effects(request, node, to),
       undo: request.kind === 'restart' ? 'cannot be undone' : `reload ${node.version ?? 'nothing'} again`,
     };

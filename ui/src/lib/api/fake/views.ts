@@ -2,7 +2,7 @@
 import { matches, parse } from '$lib/domain/filter.logic';
 import { STATES, lookOf } from '$lib/domain/states';
 import type { Baseline, BaselineChoice, BundleChoice, DesiredView, DriftView, FleetPage, FleetView, GroupView, MomentView, MomentsView, NodeAction, NodeNames, NodeRow, NodeView, VersionShare } from '../api';
-import { START_MS, bundleDigest, type FakeFleet, type FakeNode } from './fleets';
+import { START_MS, bundleDigest, readingOf, type FakeFleet, type FakeNode } from './fleets';
 import { CONTENTS, TAMPERED, V41, V42, V43, contentOf, policyDiff, type Content } from './policies';
 import { digest } from './seed';
 import { readiness, verification } from './verification';
@@ -180,6 +180,7 @@ export function driftView(fleet: FakeFleet, baseline: Baseline, group: string | 
       unverified: nodes.filter((node) => node.verified === 'no').length,
       verification_unknown: nodes.filter((node) => node.verified === 'unknown').length,
       failed_checks: nodes.some((node) => node.state === 'diverged') ? [{ name: 'identity.issuer', nodes: nodes.length }, { name: 'identity.san', nodes: nodes.length }] : [],
+      readings: (['documented', 'field'] as const).filter((reading) => nodes.some((node) => readingOf(node) === reading)),
       is_baseline: share.content !== null && share.content === against,
     };
   });

@@ -42,6 +42,7 @@ impl App {
         self.view_evidence(&mut capture, request).await?;
         self.history_evidence(&mut capture, scope).await?;
         self.alert_evidence(&mut capture, request, scope).await?;
+        self.waiting_evidence(&mut capture, request).await?;
         let mut capture = self.node_evidence(capture, request, scope).await?;
         let page = page::page(self, &mut capture, request, scope).await?;
         capture.composed(plumb_evidence::manifest::REPORT, page.as_bytes()).map_err(wrong)?;
@@ -88,9 +89,12 @@ impl App {
         }
         let bytes = plan.canonical_bytes();
         capture.bound("plan", Form::Json, &of_run("plan.json"), &bytes).map_err(wrong)?;
+        let ran = fold(&entries);
         let (approvals, asked, certificate, dry_run) = {
             let mut conn = self.record().read().await?;
-            let dry_run = plumb_store::dry_runs::newest(&mut conn, plan.hash(), self.now()).await?;
+            // The one by which the run was let go; what was found later was of another fleet.
+            let until = ran.started_at.unwrap_or_else(|| self.now());
+            let dry_run = plumb_store::dry_runs::newest(&mut conn, plan.hash(), until).await?;
             let approvals = plumb_store::approvals::of_plan(&mut conn, plan.hash()).await?;
             let asked = plumb_store::approvals::request(&mut conn, plan.hash()).await?;
             let certificate = plumb_store::certificates::newest(&mut conn, run).await?;
@@ -103,10 +107,8 @@ impl App {
         }
         // What nodes answered, and which requests were found to be answered differently: approvals bind both.
         if let Some(found) = dry_run {
-            let name = of_run("dry-run.json");
-            capture
-                .bound("dry run", Form::Json, &name, found.document.as_bytes())
-                .map_err(wrong)?;
+            let (name, bytes) = (of_run("dry-run.json"), found.document.as_bytes());
+            capture.bound("dry run", Form::Json, &name, bytes).map_err(wrong)?;
         }
         if let Some(asked) = asked {
             let name = of_run("request.json");
@@ -131,7 +133,7 @@ impl App {
         }
         let view = self.run(&id).await?;
         take(capture, "run", &of_run("run.json"), &view).map_err(wrong)?;
-        let outcome = fold(&entries).outcome.map(|outcome| outcome.name().to_owned());
+        let outcome = ran.outcome.map(|outcome| outcome.name().to_owned());
         let journal = is_in.then_some(JournalRef { events: stands.seq, head: stands.hash });
         capture.run(RunPart { journal, outcome, plan: plan.hash(), run }).map_err(wrong)
     }
