@@ -198,11 +198,7 @@ impl App {
         // Read again now that nobody else writes it.
         let entries = if entries.is_empty() { entries } else { self.runbook_record(run).await?.2 };
         let outputs = self.0.options.data_dir.join("runbook-runs").join(run.to_string());
-        let left = outputs.clone();
-        tokio::task::spawn_blocking(move || end_left_behind(&left))
-            .await
-            .map_err(|error| AppError::new(Code::Other, chain(&error), "resume the run again"))?;
-        swept(Utf8Path::new(&of.artifacts));
+        tidied(&outputs, Utf8Path::new(&of.artifacts)).await?;
         let (_, loaded) = self.loaded(plan.fleet.as_str())?;
         let key = self.signer_again(run).await?;
         let (desk, orders) = step_desk();
@@ -394,6 +390,16 @@ impl App {
         }
         Ok(views)
     }
+}
+
+/// Ends and removes what a killed program left of a run. For whoever has its lock.
+async fn tidied(outputs: &Utf8Path, artifacts: &Utf8Path) -> Result<(), AppError> {
+    let (outputs, artifacts) = (outputs.to_owned(), artifacts.to_owned());
+    let tidying = tokio::task::spawn_blocking(move || {
+        end_left_behind(&outputs);
+        swept(&artifacts);
+    });
+    tidying.await.map_err(|error| AppError::new(Code::Other, chain(&error), "resume the run again"))
 }
 
 /// What a task takes with it.
