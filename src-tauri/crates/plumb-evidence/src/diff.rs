@@ -12,6 +12,7 @@ use serde::Deserialize;
 use crate::{
     archive::{Archive, Source},
     journal::{JournalReader, NoJournal, next_line},
+    limits::{COMPARED_BYTES_MAX, RUNS_MAX},
     manifest::{Evidence, MANIFEST, RunPart, run_folder},
 };
 
@@ -97,7 +98,17 @@ pub fn facts<S: Source>(archive: &Archive<S>) -> Result<Facts, NoFacts> {
         told(Kind::About, &format!("missing: {}", missing.what), missing.why.clone());
     }
     nodes(archive, &mut facts)?;
-    for (at, run) in evidence.runs.iter().enumerate() {
+    let mut room = COMPARED_BYTES_MAX;
+    for (at, run) in evidence.runs.iter().take(RUNS_MAX).enumerate() {
+        let name = format!("{}/journal.jsonl", run_folder(run.run));
+        let bytes = archive.find(&name).map_or(0, |entry| entry.bytes);
+        room = room.checked_sub(bytes).ok_or_else(|| NoFacts {
+            entry: name,
+            problem: format!(
+                "with it, journals have more than the {} MB that are compared",
+                COMPARED_BYTES_MAX >> 20
+            ),
+        })?;
         self::run(archive, at + 1, run, &mut facts)?;
     }
     Ok(facts)

@@ -50,6 +50,9 @@ pub struct Problem {
     pub detail: String,
     /// The detail once more, for readers that know nothing of problem details.
     pub error: String,
+    /// The entry of `plumb help troubleshooting` that says what to do, by its heading.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guide: Option<String>,
 }
 
 /// Whether the hub is up.

@@ -1704,7 +1704,11 @@ name: string, title: string, text: string,
  */
 left_out: Array<string>, };
 
-export type RefusedAlert = { alert: string, why: string, };
+export type RefusedAlert = { alert: string, why: string, 
+/**
+ * The heading of the entry in the troubleshooting topic that says what to do.
+ */
+guide: string | null, };
 
 export type RefusedContentView = { 
 /**

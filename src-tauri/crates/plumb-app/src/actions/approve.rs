@@ -168,9 +168,24 @@ impl App {
         Ok((request, enrolled.or_else(|| vouched.cloned())))
     }
 
-    /// Signs an answer to a request and gives the envelope. A request that does not fit the roster, or
-    /// that its requester did not sign, is not answered.
+    /// Signs an answer to a request, gives the envelope, and puts it into the mailbox of the hub where the fleet is on
+    /// the list here. A request that does not fit the roster, or that its requester did not sign, is not answered.
     pub async fn answer_request(
+        &self,
+        file: &[u8],
+        answering: &Answering,
+    ) -> Result<(Vec<u8>, SignedView), AppError> {
+        let (envelope, signed) = self.answer_as_file(file, answering).await?;
+        let request = read_request(file)?;
+        let fleet = request.plan.fleet.as_str();
+        if self.state(fleet).is_ok() {
+            self.deliver(fleet, request.hash(), &envelope).await;
+        }
+        Ok((envelope, signed))
+    }
+
+    /// The same, and nothing is sent to anybody: of requests found in evidence, whose answers go their own way.
+    pub async fn answer_as_file(
         &self,
         file: &[u8],
         answering: &Answering,
@@ -180,13 +195,17 @@ impl App {
         self.answer_by(&request, &roster, answering).await
     }
 
-    /// The same by a roster that is trusted.
+    /// The same by a roster that is trusted. In a fleet that is read-only here nothing is signed.
     pub(crate) async fn answer_by(
         &self,
         request: &ApprovalRequest,
         roster: &Roster,
         answering: &Answering,
     ) -> Result<(Vec<u8>, SignedView), AppError> {
+        let fleet = request.plan.fleet.as_str();
+        if self.state(fleet).is_ok() {
+            self.writable(fleet)?;
+        }
         let view = self.request_view(request, Some(roster));
         if let Some(problem) = view.problems.first() {
             let hint = "ask the requester for a new request; nothing was signed";
@@ -206,11 +225,6 @@ impl App {
         let draft = draft_of(request, act, person, role, expires_at, now)?;
         let (envelope, signed) = sign(draft, &key)?;
         let kept = self.verified(&envelope, roster)?;
-        let fleet = request.plan.fleet.as_str();
-        // While evidence is shown nothing is sent to a hub: the file goes its own way.
-        if self.only_live().is_ok() && self.state(fleet).is_ok() {
-            self.deliver(fleet, request.hash(), &envelope).await;
-        }
         Ok((envelope, signed_view(view, &signed, &key, kept.payload())))
     }
 

@@ -154,9 +154,6 @@ impl App {
             let message = format!("{path} is another request than the one that was shown");
             return Err(AppError::new(Code::Outdated, message, "open it again and look at it"));
         }
-        if self.state(&shown.fleet).is_ok() {
-            self.writable(&shown.fleet)?;
-        }
         let (envelope, mut signed) = self.answer_request(&file, &answering(sign)?).await?;
         write_chosen(output.clone(), text(envelope)).await?;
         signed.file = Some(output.into_string());

@@ -67,8 +67,9 @@ impl App {
                     return self.without_hub(at, &refs[index..], act, &error, acted).await;
                 }
                 Err(error) => {
+                    let guide = error.guide().map(str::to_owned);
                     let (alert, why) = (alert.to_string(), AppError::from(error).message);
-                    acted.refused.push(RefusedAlert { alert, why });
+                    acted.refused.push(RefusedAlert { alert, why, guide });
                 }
             }
         }
@@ -95,7 +96,11 @@ impl App {
                 ));
             }
             let refused = refs.iter().map(|alert| (alert.to_string(), why.clone()));
-            acted.refused.extend(refused.map(|(alert, why)| RefusedAlert { alert, why }));
+            acted.refused.extend(refused.map(|(alert, why)| RefusedAlert {
+                alert,
+                why,
+                guide: None,
+            }));
             return Ok(acted);
         }
         let seen = at.inbox.seen();
@@ -107,7 +112,7 @@ impl App {
         for alert in refs {
             if let Some(held) = held(alert) {
                 let why = format!("{alert} was {} when the hub answered last", held.status());
-                acted.refused.push(RefusedAlert { alert: alert.to_string(), why });
+                acted.refused.push(RefusedAlert { alert: alert.to_string(), why, guide: None });
                 continue;
             }
             claims.push(TentativeClaim {

@@ -49,11 +49,21 @@ pub(crate) struct KeptIncident {
     pub timeline: Vec<TimelineEntry>,
 }
 
+/// What a sweep shows, for a hub.
+#[derive(Debug, Default)]
+pub(crate) struct Told {
+    pub drafts: Vec<Draft>,
+    /// Which console says it.
+    pub installation: String,
+}
+
 /// Everything that is kept of a hub's inbox.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 struct Kept {
     /// Another hub has another inbox.
     url: String,
+    #[serde(default)]
+    caller: String,
     as_of: Option<Timestamp>,
     backend: String,
     place: String,
@@ -70,6 +80,8 @@ struct Kept {
 /// What is known now; never changed, only replaced.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Seen {
+    /// As whom the hub knows us; nobody while it was not asked.
+    pub caller: String,
     pub as_of: Option<Timestamp>,
     pub backend: String,
     /// Where the hub keeps them.
@@ -83,6 +95,8 @@ pub(crate) struct Seen {
     pub claims: Vec<KeptClaim>,
     /// Up to where changes were heard; nothing where everything has to be read.
     pub place: Option<Place>,
+    /// Answers about single alerts took the place back, and nothing was heard since then.
+    pub taken_back: bool,
     /// When everything was read.
     pub whole_at: Option<Timestamp>,
     /// Changes were heard that are not in the file yet.
@@ -118,7 +132,7 @@ impl Look {
     fn into_seen(self, seen: &mut Seen, from: Option<&Place>, now: Timestamp) {
         let Self { board, ahead, claims, not_told, heard, incidents } = self;
         (seen.as_of, seen.ahead, seen.offline) = (Some(now), ahead, None);
-        (seen.claims, seen.not_told) = (claims, not_told);
+        (seen.claims, seen.not_told, seen.caller) = (claims, not_told, board.caller);
         (seen.backend, seen.kept_in) = (board.durability.backend, board.durability.place);
         seen.survives_restart = board.durability.survives_restart;
         seen.policy = Arc::new(board.policy);
@@ -133,6 +147,7 @@ impl Look {
             seen.mirror = Arc::new(seen.mirror.with(heard.alerts));
         }
         seen.place = Some(heard.place);
+        seen.taken_back = false;
         if let Some(incidents) = incidents {
             seen.incidents = Arc::new(incidents);
         }
@@ -165,6 +180,7 @@ impl HubInbox {
         let kept =
             if kept.url == url { kept } else { Kept { claims: kept.claims, ..Kept::default() } };
         let seen = Seen {
+            caller: kept.caller,
             as_of: kept.as_of,
             backend: kept.backend,
             kept_in: kept.place,
@@ -175,6 +191,7 @@ impl HubInbox {
             incidents: Arc::new(kept.incidents),
             claims: kept.claims,
             place: None,
+            taken_back: false,
             whole_at: None,
             unsaved: false,
             offline: None,
@@ -201,7 +218,10 @@ impl HubInbox {
     pub(crate) fn changed(&self, alert: Alert, before: Option<Place>) {
         self.change(|seen| {
             seen.mirror = Arc::new(seen.mirror.with([alert]));
-            seen.place = seen.place.take().and(before);
+            // Of two places nobody here can tell the earlier one: where answers took it back to both, all of it is read.
+            let to_both = seen.taken_back && seen.place != before;
+            seen.place = seen.place.take().and(before).filter(|_| !to_both);
+            seen.taken_back = true;
         });
     }
 
@@ -247,8 +267,8 @@ impl HubInbox {
     }
 
     /// Tells the hub what a sweep shows, settles claims that were made offline, and reads the inbox again.
-    pub(crate) async fn follow(&self, hub: &HubClient, drafts: Vec<Draft>, now: Timestamp) {
-        if let Err(error) = self.read_all(hub, drafts, now).await {
+    pub(crate) async fn follow(&self, hub: &HubClient, told: Told, now: Timestamp) {
+        if let Err(error) = self.read_all(hub, told, now).await {
             self.lost(&error);
         }
     }
@@ -262,7 +282,7 @@ impl HubInbox {
         let seen = self.seen();
         let waiting = seen.claims.iter().any(|kept| kept.settled.is_none());
         let Some(place) = seen.place.filter(|_| seen.offline.is_none() && !waiting) else {
-            self.read_all(hub, Vec::new(), now()).await?;
+            self.read_all(hub, Told::default(), now()).await?;
             return Ok(true);
         };
         let changes = match asking::changes(hub, &place).await {
@@ -284,6 +304,7 @@ impl HubInbox {
             }
             (seen.as_of, seen.ahead) = (Some(at), changes.now.duration_since(at));
             seen.place = Some(Place { after: changes.next, entries: changes.entries });
+            seen.taken_back = false;
             if heard {
                 seen.unsaved = true;
                 seen.mirror = Arc::new(seen.mirror.with(changes.alerts));
@@ -295,15 +316,10 @@ impl HubInbox {
         Ok(heard)
     }
 
-    async fn read_all(
-        &self,
-        hub: &HubClient,
-        drafts: Vec<Draft>,
-        now: Timestamp,
-    ) -> Result<(), HubError> {
+    async fn read_all(&self, hub: &HubClient, told: Told, now: Timestamp) -> Result<(), HubError> {
         let mut saved = self.working.lock().await;
         let before = self.seen();
-        let look = self.look(hub, drafts, &before, now).await?;
+        let look = self.look(hub, told, &before, now).await?;
         self.change(|seen| look.into_seen(seen, before.place.as_ref(), now));
         let fresh = self.seen();
         let moved = fresh.unsaved
@@ -325,7 +341,7 @@ impl HubInbox {
     async fn look(
         &self,
         hub: &HubClient,
-        drafts: Vec<Draft>,
+        told: Told,
         before: &Seen,
         now: Timestamp,
     ) -> Result<Look, HubError> {
@@ -333,10 +349,10 @@ impl HubInbox {
         let there = board.now.unwrap_or(now);
         // Before anything is told or read: whoever claimed should hold it before anybody else looks.
         let claims = asking::settle(hub, before.claims.clone(), there, now).await?;
-        let not_told = if drafts.is_empty() {
+        let not_told = if told.drafts.is_empty() {
             before.not_told.clone()
         } else {
-            asking::tell(hub, drafts).await?
+            asking::tell(hub, told.drafts, &told.installation).await?
         };
         let heard = asking::read_on(hub, before.going_on(now)).await?;
         let moved =
@@ -351,6 +367,7 @@ impl HubInbox {
         let seen = self.seen();
         let kept = Kept {
             url: self.url.clone(),
+            caller: seen.caller,
             as_of: seen.as_of,
             backend: seen.backend,
             place: seen.kept_in,

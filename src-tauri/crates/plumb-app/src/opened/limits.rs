@@ -6,8 +6,6 @@
 pub(super) const READ_BYTES_MAX: u64 = 1 << 30;
 /// Lines of one entry: a capture takes 200,000 changes of nodes at most.
 pub(super) const LINES_MAX: usize = 1_000_000;
-/// Runs: a capture takes those of its window, of which a busy fleet has some dozens.
-pub(super) const RUNS_MAX: usize = 1_000;
 /// Events of all runs together: one of 10,000 nodes writes 70,000.
 pub(super) const EVENTS_MAX: usize = 1_000_000;
 /// Contents with their policies: a capture takes 200.

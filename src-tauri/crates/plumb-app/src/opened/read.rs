@@ -27,7 +27,7 @@ use plumb_store::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    limits::{ANSWERS_MAX, CONTENTS_MAX, EVENTS_MAX, KEYS_MAX, RUNS_MAX},
+    limits::{ANSWERS_MAX, CONTENTS_MAX, EVENTS_MAX, KEYS_MAX},
     reading::{Reading, under, unread},
     requests::{self, CapturedRequest},
 };
@@ -135,7 +135,6 @@ impl Contents {
         let evidence = evidence(archive).map_err(|error| {
             AppError::new(Code::Invalid, chain(&error), "capture again with this program")
         })?;
-        under(evidence.runs.len(), RUNS_MAX, "runs")?;
         let mut reading = Reading::of(archive);
         let fleet: CapturedFleet = reading.json("fleet/fleet.json")?;
         under(fleet.nodes.len(), NODES_MAX, "nodes")?;

@@ -1,11 +1,21 @@
 //! A plan that waits for consent, found in sealed evidence and answered on another machine without a network.
 
-use std::fs;
+use std::{
+    fs,
+    net::TcpListener,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 use camino::Utf8PathBuf;
 use plumb_app::{
     App,
-    actions::capture::{CaptureRequest, Sealer},
+    actions::{
+        approve::{Answer, Answering},
+        capture::{CaptureRequest, Sealer},
+    },
     console::{Console, Named},
     error::Code,
     queries::evidence::evidence_trust_of,
@@ -15,6 +25,7 @@ use plumb_app::{
 use serde_json::Value;
 
 use crate::{
+    company::{Company, console_of_rick},
     consent::{answer, key, ruled},
     opened::{forged, reviewer},
     world::{World, sync_drifted},
@@ -191,4 +202,33 @@ async fn a_terminal_takes_the_request_out_of_evidence_that_holds() {
     fs::write(&path, bytes).expect("written");
     let broken = request_in_evidence(&path, trust(), Some(&small)).await.expect_err("altered");
     assert!(broken.message.contains("a promise is broken"), "{}", broken.message);
+}
+
+#[tokio::test]
+async fn an_answer_that_leaves_as_a_file_is_sent_to_nobody() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let hub = listener.local_addr().expect("an address");
+    let heard = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&heard);
+    // Every caller is hung up on, and counted.
+    std::thread::spawn(move || {
+        for _ in listener.incoming() {
+            counted.fetch_add(1, Ordering::SeqCst);
+        }
+    });
+    let world = World::start(&TWO).await;
+    world.write_fleet(&format!("hub = {{ url = \"http://{hub}\" }}"));
+    let app = console_of_rick(&world).await;
+    let company = Company::found(&world, &app, |_| {}).await;
+    app.sweep("eu").await.expect("a sweep");
+    let plan = app.prepare_plan("eu", &sync_drifted()).await.expect("a plan").hash;
+    let (request, _) = company.ask(&app, &plan).await;
+    let answering =
+        Answering { answer: Answer::Approve, role: None, valid_h: None, key: company.key("mara") };
+    let before = heard.load(Ordering::SeqCst);
+    app.answer_as_file(&request, &answering).await.expect("answered");
+    assert_eq!(heard.load(Ordering::SeqCst), before, "a file goes its own way");
+    app.answer_request(&request, &answering).await.expect("answered");
+    assert!(heard.load(Ordering::SeqCst) > before, "the mailbox of the hub was tried");
+    app.close().await;
 }

@@ -53,7 +53,7 @@ pub(crate) struct Approve {
     /// Sign without asking
     #[arg(long)]
     yes: bool,
-    /// File to write the signed answer to; where the fleet file names a hub, it lies in the mailbox of the plan as well
+    /// File to write the signed answer to; where the fleet file names a hub, it lies in the mailbox of the plan as well, unless the request is out of evidence
     #[arg(short, long, value_name = "FILE", required_unless_present = "from_hub")]
     output: Option<Utf8PathBuf>,
 }
@@ -119,7 +119,11 @@ impl Approve {
             valid_h: self.valid,
             key: self.by.key.choice(app)?,
         };
-        let (bytes, mut signed) = app.answer_request(request, &answering).await?;
+        let (bytes, mut signed) = if self.evidence.is_some() {
+            app.answer_as_file(request, &answering).await?
+        } else {
+            app.answer_request(request, &answering).await?
+        };
         if let Some(output) = &self.output {
             let text = String::from_utf8_lossy(&bytes).into_owned();
             write_chosen(output.clone(), text).await?;

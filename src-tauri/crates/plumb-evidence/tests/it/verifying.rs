@@ -161,6 +161,19 @@ fn an_edited_journal_is_named_even_if_the_manifest_is_made_to_fit() {
 }
 
 #[test]
+fn a_run_that_is_told_of_twice_is_refused() {
+    // Each time its journal, states and plan would be read again, as often as a forger likes.
+    let folder = Folder::new();
+    let mut captured = crate::support::captured(&folder.join("draft"), &Inside::default());
+    let part = captured.draft.runs().first().expect("a run").clone();
+    captured.draft.run(part).expect("noted");
+    let sealed = crate::support::sealed_of(captured, &folder, console());
+    let verification = verified(&std::fs::read(sealed.path).expect("it is there"), &trust());
+    let told = said(&verification);
+    assert!(told.contains("manifest.json tells of one run more than once"), "{told}");
+}
+
+#[test]
 fn approvals_of_another_plan_are_named() {
     let company = Company::new();
     let folder = Folder::new();

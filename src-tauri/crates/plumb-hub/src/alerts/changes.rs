@@ -33,8 +33,11 @@ pub(crate) async fn changes(
     let mut tips = hub.tips.subscribe();
     let over = tokio::time::sleep(wait);
     tokio::pin!(over);
+    let mut waited_from: Option<Place> = None;
     loop {
         tips.borrow_and_update();
+        // The newest of now are others after a change: whoever waits goes on from the first look.
+        let since = waited_from.as_ref().map_or(since, Since::Place);
         let told = hub.inbox.changes(since, limit).await?;
         let moved = wanted.entries.is_some_and(|known| known != told.entries);
         if !told.alerts.is_empty() || moved || over.is_elapsed() || hub.stop.is_cancelled() {
@@ -46,6 +49,7 @@ pub(crate) async fn changes(
                 "now": told.now,
             }));
         }
+        waited_from = Some(told.next);
         tokio::select! {
             changed = tips.changed() => if changed.is_err() { return Err(Problem::not_now("the hub stops".to_owned())) },
             () = &mut over => {}

@@ -32,6 +32,8 @@ const SETTLED_SHOWN: SignedDuration = SignedDuration::from_hours(1);
 
 #[derive(Deserialize)]
 pub(super) struct Board {
+    /// As whom the hub knows us.
+    pub caller: String,
     /// By the clock that decides at the hub.
     #[serde(default)]
     pub now: Option<Timestamp>,
@@ -234,16 +236,21 @@ async fn settle_one(
 }
 
 /// Tells the hub what a sweep shows; why it does not want to hear it, where our role may not tell.
-pub(super) async fn tell(hub: &HubClient, drafts: Vec<Draft>) -> Result<Option<String>, HubError> {
+pub(super) async fn tell(
+    hub: &HubClient,
+    drafts: Vec<Draft>,
+    installation: &str,
+) -> Result<Option<String>, HubError> {
     for draft in drafts {
-        let answer: Result<Value, HubError> = hub.call("POST", "/v1/alerts", &report(draft)).await;
+        let report = report(draft, installation);
+        let answer: Result<Value, HubError> = hub.call("POST", "/v1/alerts", &report).await;
         match answer {
             Ok(_) => {}
             Err(error @ HubError::Refused { status: 403, .. }) => {
                 return Ok(Some(error.to_string()));
             }
             // What is over was never told there, or is gone.
-            Err(HubError::Refused { status: 422, detail }) => {
+            Err(HubError::Refused { status: 422, detail, .. }) => {
                 warn!(detail, "an alert of a sweep was not taken");
             }
             Err(error) => return Err(error),
@@ -252,7 +259,7 @@ pub(super) async fn tell(hub: &HubClient, drafts: Vec<Draft>) -> Result<Option<S
     Ok(None)
 }
 
-fn report(draft: Draft) -> Ingest {
+fn report(draft: Draft, installation: &str) -> Ingest {
     let (fingerprint, signature) = (draft.fingerprint(), draft.signature());
     Ingest {
         source: Some(draft.source),
@@ -268,7 +275,7 @@ fn report(draft: Draft) -> Ingest {
         dedupe_ttl_minutes: draft.dedupe_ttl_minutes,
         started_at: draft.started_at,
         resolved: draft.resolved,
-        told_by: draft.told_by,
+        installation: Some(installation.to_owned()),
         details: draft.details,
     }
 }
