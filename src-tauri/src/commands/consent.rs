@@ -86,11 +86,11 @@ pub(crate) async fn open_request(app: Front, path: String) -> Result<RequestFile
 pub(crate) async fn answer_request_file(
     app: Front,
     path: String,
-    plan_hash: String,
+    digest: String,
     sign: SignRequest,
     output: String,
 ) -> Result<SignedView, AppError> {
-    app.answer_request_file(&path, &plan_hash, sign, &output).await
+    app.answer_request_file(&path, &digest, sign, &output).await
 }
 
 #[tauri::command]

@@ -67,10 +67,11 @@ pub(crate) async fn evidence_request(
 pub(crate) async fn answer_evidence_request(
     console: State<'_, Console>,
     plan_hash: String,
+    digest: String,
     sign: SignRequest,
     output: String,
 ) -> Result<SignedView, AppError> {
-    console.answer_evidence_request(&plan_hash, sign, &output).await
+    console.answer_evidence_request((&plan_hash, &digest), sign, &output).await
 }
 
 #[tauri::command]

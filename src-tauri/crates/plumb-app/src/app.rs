@@ -138,6 +138,9 @@ pub(crate) struct Inner {
     pub visible: AtomicBool,
     /// Evidence is shown before the fleets: nothing is asked of anybody.
     pub off_network: AtomicBool,
+    /// Held by whoever begins something that nodes or a hub are told of, until it is known as a run: evidence comes before
+    /// the fleets only where nobody does.
+    pub beginning: tokio::sync::RwLock<()>,
     /// Cancelled, in the sense of done, once the cached fleet is on screen.
     pub painted: CancellationToken,
     pub prepared: Mutex<VecDeque<Prepared>>,
@@ -264,6 +267,7 @@ impl App {
             cancel: CancellationToken::new(),
             visible: AtomicBool::new(true),
             off_network: AtomicBool::new(false),
+            beginning: tokio::sync::RwLock::default(),
             painted: CancellationToken::new(),
             prepared: Mutex::default(),
             runs: Mutex::default(),

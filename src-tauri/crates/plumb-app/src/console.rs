@@ -32,7 +32,7 @@ pub struct Console(Arc<Inner>);
 struct Inner {
     live: App,
     front: RwLock<Option<Shown>>,
-    newest: Mutex<Option<EvidenceOpened>>,
+    newest: Mutex<Option<Newest>>,
     opening: tokio::sync::Mutex<()>,
     topics: broadcast::Sender<Vec<Topic>>,
 }
@@ -42,6 +42,13 @@ struct Inner {
 struct Shown {
     app: App,
     _folder: Arc<Scratch>,
+}
+
+/// What was found in the archive that was named last, and whom the reviewer trusts about it.
+#[derive(Debug, Clone)]
+struct Newest {
+    opened: EvidenceOpened,
+    named: Named,
 }
 
 /// Files of a reviewer that came by another way than the archive.
@@ -93,7 +100,8 @@ impl Console {
         named: &Named,
     ) -> Result<EvidenceOpened, AppError> {
         let _one_at_a_time = self.0.opening.lock().await;
-        let trust = self.trust(named).await?;
+        let named = self.known_of(path, named);
+        let trust = self.trust(&named).await?;
         let data_dir = self.0.live.data_dir().to_owned();
         let folder = blocking(move || {
             Scratch::new(&data_dir).map_err(|error| {
@@ -116,8 +124,25 @@ impl Console {
             self.forward(&app);
             self.show(Some(Shown { app, _folder: Arc::new(folder) })).await;
         }
-        *self.0.newest.lock().expect("no panic while it is held") = Some(opened.clone());
+        self.keep(opened.clone(), named);
         Ok(opened)
+    }
+
+    fn keep(&self, opened: EvidenceOpened, named: Named) {
+        *self.0.newest.lock().expect("no panic while it is held") = Some(Newest { opened, named });
+    }
+
+    /// Whom the reviewer named, and before that about the same archive.
+    fn known_of(&self, path: &Utf8Path, named: &Named) -> Named {
+        let newest = self.0.newest.lock().expect("no panic while it is held");
+        let same = newest.as_ref().filter(|newest| newest.opened.verdict.file == path.as_str());
+        let mut known = same.map(|newest| newest.named.clone()).unwrap_or_default();
+        for (all, more) in [(&mut known.keys, &named.keys), (&mut known.roots, &named.roots)] {
+            let fresh: Vec<Utf8PathBuf> =
+                more.iter().filter(|file| !all.contains(file)).cloned().collect();
+            all.extend(fresh);
+        }
+        known
     }
 
     /// The same for the archive that the program is started with: a window that is not there yet can say nothing, so what
@@ -131,8 +156,8 @@ impl Console {
         };
         if let Err(error) = &opened {
             warn!(file = %path, error = %error.message, "the evidence was not opened");
-            let told = not_opened(path, error);
-            *self.0.newest.lock().expect("no panic while it is held") = Some(told);
+            // One of the named files may be what is wrong.
+            self.keep(not_opened(path, error), Named::default());
         }
         if self.0.front.read().expect("no panic while the front is held").is_none() {
             self.back_to_network().await;
@@ -146,7 +171,8 @@ impl Console {
         right: &Utf8Path,
         named: &Named,
     ) -> Result<EvidenceDiffView, AppError> {
-        diff_evidence(left, right, Some(self.trust(named).await?)).await
+        let named = self.known_of(left, named);
+        diff_evidence(left, right, Some(self.trust(&named).await?)).await
     }
 
     /// Whom this machine trusts, and those whom the reviewer names.
@@ -171,7 +197,8 @@ impl Console {
 
     /// What was found in the archive that was opened last, whether it is shown or not.
     pub fn opened(&self) -> Option<EvidenceOpened> {
-        self.0.newest.lock().expect("no panic while it is held").clone()
+        let newest = self.0.newest.lock().expect("no panic while it is held");
+        newest.as_ref().map(|newest| newest.opened.clone())
     }
 
     /// Goes back to the fleets.

@@ -11,7 +11,7 @@ use std::{
 use camino::{Utf8Path, Utf8PathBuf};
 use plumb_clients::HttpPool;
 use plumb_fleet::FleetId;
-use tokio::sync::{Notify, OnceCell};
+use tokio::sync::{Notify, OnceCell, RwLockReadGuard};
 
 use crate::{
     app::{App, FleetState, Loaded},
@@ -101,26 +101,51 @@ impl App {
 
     /// Ends what asks nodes and hubs, and closes the connections. Refused while a run needs them.
     pub(crate) async fn leave_network(&self) -> Result<(), AppError> {
-        if self.0.off_network.swap(true, Ordering::SeqCst) {
-            return Ok(());
+        {
+            let alone = self.0.beginning.try_write();
+            if self.is_off_network() {
+                return Ok(());
+            }
+            if alone.is_err() || self.carries_something_out() {
+                return Err(AppError::new(
+                    Code::Invalid,
+                    "something is carried out from here, and evidence is shown without a network",
+                    "let it end or pause it; on a terminal: plumb evidence open FILE",
+                ));
+            }
+            self.0.off_network.store(true, Ordering::SeqCst);
         }
-        if self.carries_something_out() {
+        let left = self.reload_fleets(Reopen::All).await;
+        if left.is_err() {
             self.0.off_network.store(false, Ordering::SeqCst);
-            return Err(AppError::new(
-                Code::Invalid,
-                "a run is carried out from here, and evidence is shown without a network",
-                "let it end or pause it; on a terminal: plumb evidence open FILE",
-            ));
         }
-        self.reload_fleets(Reopen::All).await
+        left
+    }
+
+    /// For whoever begins something that nodes or a hub are told of; refused while evidence is shown. Nobody leaves the
+    /// network until it is dropped.
+    pub(crate) fn on_network(&self) -> Result<RwLockReadGuard<'_, ()>, AppError> {
+        let begins = self.0.beginning.try_read();
+        begins.ok().filter(|_| !self.is_off_network()).ok_or_else(|| {
+            AppError::new(
+                Code::Invalid,
+                "evidence is open: no node is asked, and nothing is changed",
+                "go back to the fleets",
+            )
+        })
     }
 
     /// Opens the connections again, and sweeps.
     pub(crate) async fn return_to_network(&self) -> Result<(), AppError> {
-        if self.0.off_network.swap(false, Ordering::SeqCst) {
-            self.reload_fleets(Reopen::All).await?;
+        if !self.0.off_network.swap(false, Ordering::SeqCst) {
+            return Ok(());
         }
-        Ok(())
+        let back = self.reload_fleets(Reopen::All).await;
+        if back.is_err() {
+            // The connections are closed still: whoever goes back once more opens them.
+            self.0.off_network.store(true, Ordering::SeqCst);
+        }
+        back
     }
 
     async fn open_state(&self, name: FleetId, file: Utf8PathBuf) -> Arc<FleetState> {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { EvidenceCheck, EvidenceStep, EvidenceVerdictView } from '$lib/api/api';
-import { asksForRoots, byKind, failuresFirst, headline, marks, named, nextLoud, said } from './evidence.logic';
+import { asksForRoots, byKind, failuresFirst, headline, marks, nextLoud, said } from './evidence.logic';
 
 const check = (name: string, result: EvidenceCheck['result']): EvidenceCheck => ({ name, title: name, result, detail: '', entry: null });
 const verdict = (checks: EvidenceCheck[], broken: string | null = null): EvidenceVerdictView => ({ file: 'a.zip', holds: checks.every((one) => one.result !== 'failed'), broken, checks, notes: [], signed_by: null, entries: 12, bytes: 1, unpacked_bytes: 1, evidence: null });
@@ -16,13 +16,6 @@ describe('a headline', () => {
 });
 
 describe('files that a reviewer names', () => {
-  it('add up for one archive and are forgotten with it', () => {
-    const first = named({ file: '', keys: [], roots: [] }, 'a.zip', { key: 'ops.pem' });
-    expect(named(first, 'a.zip', { root: 'roster.json' })).toEqual({ file: 'a.zip', keys: ['ops.pem'], roots: ['roster.json'] });
-    expect(named(first, 'a.zip', { key: 'ops.pem' }).keys).toEqual(['ops.pem']);
-    expect(named(first, 'b.zip', {})).toEqual({ file: 'b.zip', keys: [], roots: [] });
-  });
-
   it('are asked for where the roster is one of strangers', () => {
     const role = (result: EvidenceCheck['result'], detail: string) => ({ ...check('role', result), detail });
     expect(asksForRoots([role('open', 'mara in roster 3, whose root keys nobody here knows; give them to make sure')])).toBe(true);

@@ -1,5 +1,5 @@
 //! What a check of evidence says, and where the slider leads.
-import type { EvidenceCheck, EvidenceDifference, EvidenceResult, EvidenceStep, EvidenceVerdictView, NamedKeys } from '$lib/api/api';
+import type { EvidenceCheck, EvidenceDifference, EvidenceResult, EvidenceStep, EvidenceVerdictView } from '$lib/api/api';
 import { plural, visible } from '$lib/domain/words.logic';
 
 export const RESULT_WORDS: Record<EvidenceResult, string> = { passed: 'passed', failed: 'failed', absent: 'none', open: 'open' };
@@ -23,13 +23,6 @@ export function headline(verdict: EvidenceVerdictView): { kind: 'holds' | 'stran
 
 /** The roster in the archive is one whose root keys nobody here knows: with them the roles in it can be told. */
 export const asksForRoots = (checks: readonly EvidenceCheck[]): boolean => checks.some((check) => check.result === 'open' && check.detail.includes('root keys nobody here knows'));
-
-/** Files that are named for one archive; another archive begins without any. */
-export function named(before: { file: string } & NamedKeys, file: string, more: { key?: string; root?: string }): { file: string } & NamedKeys {
-  const { keys, roots } = before.file === file ? before : { keys: [], roots: [] };
-  const add = (all: readonly string[], one: string | undefined): string[] => (one === undefined || all.includes(one) ? [...all] : [...all, one]);
-  return { file, keys: add(keys, more.key), roots: add(roots, more.root) };
-}
 
 export const KIND_WORDS: Record<string, string> = { about: 'About', versions: 'Versions', digests: 'Digests', steps: 'Steps', decisions: 'Decisions', timings: 'Timings' };
 

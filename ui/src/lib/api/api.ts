@@ -146,7 +146,7 @@ export interface Api {
   signHere(fleet: string, planHash: string, sign: SignRequest): Promise<SignedView>;
   openRequest(path: string): Promise<RequestFileView>;
   /** Signs an answer to a request file as it was shown, and writes it to a file. */
-  answerRequestFile(path: string, planHash: string, sign: SignRequest, output: string): Promise<SignedView>;
+  answerRequestFile(path: string, digest: string, sign: SignRequest, output: string): Promise<SignedView>;
   /** Rollbacks without approvals that nobody else looked at yet, the most urgent first. */
   reviewsDue(fleet: string): Promise<ReviewView[]>;
   /** Keys of this machine, and the groups that have a say in a fleet. */
@@ -265,7 +265,7 @@ export interface Api {
   /** A request in the evidence that is open: what would be signed, and who can here. */
   evidenceRequest(planHash: string): Promise<RequestFileView>;
   /** Signs an answer to a request in the evidence that is open, and writes it to a file for whoever asked. */
-  answerEvidenceRequest(planHash: string, sign: SignRequest, output: string): Promise<SignedView>;
+  answerEvidenceRequest(planHash: string, digest: string, sign: SignRequest, output: string): Promise<SignedView>;
   /** How two archives differ by what they mean, and how far each may be believed. */
   compareEvidence(left: string, right: string, named: NamedKeys): Promise<EvidenceDiffView>;
   chartSvg(fleet: string, chart: Chart, node: string | null): Promise<string>;

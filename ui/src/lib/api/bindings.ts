@@ -1837,7 +1837,11 @@ slow: string | null, };
 /**
  * A request that somebody sent, and who can answer it here.
  */
-export type RequestFileView = { request: ApprovalRequestView, roles: Array<string>, signers: Array<SignerView>, };
+export type RequestFileView = { 
+/**
+ * SHA-256 of the request as it was read: only that one is answered.
+ */
+digest: string, request: ApprovalRequestView, roles: Array<string>, signers: Array<SignerView>, };
 
 /**
  * How many requests were asked, by where they come from.

@@ -155,9 +155,9 @@ export function createFake(options: FakeOptions): Api {
     signHere: (fleet, planHash, sign) => answer(() => changed(fleet, consent.sign(runs.plan(planHash), sign))),
     openRequest: (path) => answer(() => {
       if (!path.endsWith('.json')) fail('invalid', `${path} could not be read: no such file`, 'choose the file that you were sent');
-      return { request: { ...consent.request('77b0c1d2e3f4'.padEnd(64, '0'), open ?? 'demo'), problems: path.includes('old') ? ['the plan was made for version 6 of the roster, here is version 7'] : [] }, roles: ['platform-security', 'storage'], signers: SIGNERS };
+      return { digest: '77b0c1d2e3f4'.padEnd(64, '0'), request: { ...consent.request('77b0c1d2e3f4'.padEnd(64, '0'), open ?? 'demo'), problems: path.includes('old') ? ['the plan was made for version 6 of the roster, here is version 7'] : [] }, roles: ['platform-security', 'storage'], signers: SIGNERS };
     }),
-    answerRequestFile: (_path, planHash, sign, output) => answer(() => consent.signedView(planHash, open ?? 'demo', consent.answered(planHash, sign), output)),
+    answerRequestFile: (_path, digest, sign, output) => answer(() => consent.signedView(digest, open ?? 'demo', consent.answered(digest, sign), output)),
     reviewsDue: (fleet) => ask(fleet, () => consent.reviews()),
     reviewSigners: () => answer(() => [SIGNERS, ['platform-security', 'storage']]),
     giveReview: (fleet, run, _note, _role, key) => answer(() => changed(fleet, consent.review(run, key))),
@@ -212,8 +212,8 @@ export function createFake(options: FakeOptions): Api {
       names = open === null ? [] : [...new Set([...SHOWN, open])];
       return shell();
     }),
-    evidenceRequest: (planHash) => answer(() => ({ request: consent.request(planHash, CAPTURED), roles: ['platform-security', 'storage'], signers: SIGNERS })),
-    answerEvidenceRequest: (planHash, sign, output) => answer(() => changed(CAPTURED, consent.signedView(planHash, CAPTURED, consent.answered(planHash, sign), output))),
+    evidenceRequest: (planHash) => answer(() => ({ digest: planHash, request: consent.request(planHash, CAPTURED), roles: ['platform-security', 'storage'], signers: SIGNERS })),
+    answerEvidenceRequest: (planHash, _digest, sign, output) => answer(() => changed(CAPTURED, consent.signedView(planHash, CAPTURED, consent.answered(planHash, sign), output))),
     compareEvidence: (left, right) => answer(() => evidence.compare(left, right)),
     evidenceSteps: () => answer(() => evidence.steps),
     showEvidenceStep: (step) => answer(() => {

@@ -128,6 +128,7 @@ impl App {
         vouched: Option<&Roster>,
     ) -> Result<RequestFileView, AppError> {
         let (request, roster) = self.answering_roster(file, vouched).await?;
+        let digest = Digest::of(file).to_string();
         let request = self.request_view(&request, roster.as_ref());
         let (roles, signers) = match &roster {
             Some(roster) => {
@@ -135,25 +136,21 @@ impl App {
             }
             None => (Vec::new(), Vec::new()),
         };
-        Ok(RequestFileView { request, roles, signers })
+        Ok(RequestFileView { digest, request, roles, signers })
     }
 
     /// Signs an answer to a request that somebody sent, and writes it to a file for whoever asked.
-    /// `plan_hash` is that of the request as it was shown: a file that changed meanwhile is not answered.
+    /// `digest` is that of the request as it was shown: a file that changed meanwhile is not answered.
     pub async fn answer_request_file(
         &self,
         path: &str,
-        plan_hash: &str,
+        digest: &str,
         sign: SignRequest,
         output: &str,
     ) -> Result<SignedView, AppError> {
         let output = named(output)?;
         let file = read(named(path)?, REQUEST_BYTES_MAX).await?;
-        let shown = self.look_at_request(&file).await?;
-        if shown.plan != plan_hash {
-            let message = format!("{path} is another request than the one that was shown");
-            return Err(AppError::new(Code::Outdated, message, "open it again and look at it"));
-        }
+        as_shown(path, &file, digest)?;
         let (envelope, mut signed) = self.answer_request(&file, &answering(sign)?).await?;
         write_chosen(output.clone(), text(envelope)).await?;
         signed.file = Some(output.into_string());
@@ -164,12 +161,13 @@ impl App {
     /// none is enrolled here.
     pub(crate) async fn answer_shown(
         &self,
-        file: &[u8],
+        (file, digest): (&[u8], &str),
         vouched: Option<&Roster>,
         sign: SignRequest,
         output: &str,
     ) -> Result<SignedView, AppError> {
         let output = named(output)?;
+        as_shown("this", file, digest)?;
         let (request, roster) = self.answering_roster(file, vouched).await?;
         let roster = match roster {
             Some(roster) => roster,
@@ -308,6 +306,15 @@ impl App {
         }
         Ok(())
     }
+}
+
+/// What is signed is what somebody looked at: plan, findings, dry run and window.
+fn as_shown(name: &str, file: &[u8], digest: &str) -> Result<(), AppError> {
+    if Digest::of(file).to_string() == digest {
+        return Ok(());
+    }
+    let message = format!("{name} is another request than the one that was shown");
+    Err(AppError::new(Code::Outdated, message, "open it again and look at it"))
 }
 
 /// Groups of the rule of an environment, by name.

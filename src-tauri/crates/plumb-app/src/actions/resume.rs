@@ -32,6 +32,7 @@ impl App {
         run: RunId,
         order: Option<&RunOrder>,
     ) -> Result<RunView, AppError> {
+        let _until_it_is_known = self.on_network()?;
         let kept = self.kept_run(run).await?;
         let (state, loaded) = self.loaded(kept.fleet.as_str())?;
         let locks = self.take_locks(run, &state.name)?;

@@ -84,6 +84,7 @@ impl App {
         way: Way<'_>,
     ) -> Result<RunView, AppError> {
         let hash = ids::plan_hash(plan_hash)?;
+        let _until_it_is_known = self.on_network()?;
         let (state, loaded) = self.loaded(fleet)?;
         // One that was started is told as that, and not as a run under way.
         self.prepared(hash)?;

@@ -38,17 +38,18 @@ impl Console {
         self.live().show_request(file, evidence.roster.as_ref()).await
     }
 
-    /// Signs an answer to a request in the evidence that is open, and writes it to a file for whoever asked.
+    /// Signs an answer to a request in the evidence that is open, and writes it to a file for whoever asked. `digest` is
+    /// that of the request as it was shown: that of another archive is not answered.
     pub async fn answer_evidence_request(
         &self,
-        plan: &str,
+        (plan, digest): (&str, &str),
         sign: SignRequest,
         output: &str,
     ) -> Result<SignedView, AppError> {
         let front = self.front();
         let evidence = opened(&front)?;
         let file = evidence.request(ids::plan_hash(plan)?)?;
-        self.live().answer_shown(file, evidence.roster.as_ref(), sign, output).await
+        self.live().answer_shown((file, digest), evidence.roster.as_ref(), sign, output).await
     }
 }
 

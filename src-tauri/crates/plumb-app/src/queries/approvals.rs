@@ -21,6 +21,9 @@ use crate::{
     },
 };
 
+/// More plans than these wait nowhere; each is judged anew.
+pub(crate) const WAITING_MAX: usize = 20;
+
 impl App {
     /// What was given for a plan, what is missing and from whom, and what does not count and why.
     pub async fn approvals_of(&self, plan_hash: &str) -> Result<ApprovalsView, AppError> {
@@ -125,10 +128,11 @@ impl App {
 
     /// Plans of a fleet whose request counts and was used by no run, the newest request first.
     pub async fn waiting_plans(&self, fleet: &str) -> Result<Vec<WaitingPlanView>, AppError> {
-        /// More than these wait nowhere; each is judged anew.
-        const WAITING_MAX: usize = 20;
         let mut waiting = Vec::new();
-        for plan in self.approved_plans(fleet).await?.into_iter().take(WAITING_MAX) {
+        for plan in self.approved_plans(fleet).await? {
+            if waiting.len() == WAITING_MAX {
+                break;
+            }
             let approvals = match self.approvals_of(&plan).await {
                 Ok(approvals) => approvals,
                 // Made for another roster: nobody can consent to it any more.

@@ -108,6 +108,7 @@ impl App {
         fleet: &str,
         asked: &RunbookAsked,
     ) -> Result<RunbookBegun, AppError> {
+        let _until_it_is_held = self.on_network()?;
         let shelf = self.runbooks().await?;
         let request = self.asked_runbook(asked)?;
         let prepared = self.prepare_runbook(fleet, &shelf, &request).await?;
@@ -134,6 +135,7 @@ impl App {
 
     /// Goes on with a run that another program left, and keeps it here.
     pub async fn pick_up_runbook(&self, run: &str) -> Result<RunbookRunPage, AppError> {
+        let _until_it_is_held = self.on_network()?;
         let taken = self.resume_runbook(run).await?;
         self.hold(taken);
         self.runbook_run_page(run).await

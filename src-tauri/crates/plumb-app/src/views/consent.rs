@@ -55,6 +55,8 @@ pub struct SignerView {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
 #[ts(export_to = "bindings.ts")]
 pub struct RequestFileView {
+    /// SHA-256 of the request as it was read: only that one is answered.
+    pub digest: String,
     pub request: ApprovalRequestView,
     pub roles: Vec<String>,
     pub signers: Vec<SignerView>,

@@ -67,6 +67,9 @@ async fn opened(world: &World, path: &Utf8PathBuf) -> Console {
     let named = Named { keys: Vec::new(), roots: vec![world.path("vault.pem")] };
     let opened = console.open_evidence(path, &named).await.expect("opened");
     assert_eq!(opened.refused, None, "{opened:?}");
+    // What was named for an archive is remembered with it.
+    let again = console.open_evidence(path, &Named::default()).await.expect("opened");
+    assert_eq!(again.verdict.checks, opened.verdict.checks);
     assert_eq!(console.front().shell().await.expect("a frame").mode, Mode::Evidence);
     console
 }
@@ -89,16 +92,29 @@ async fn an_approver_signs_a_plan_that_is_found_in_evidence_and_the_first_machin
     assert!(shown.request.changes[0].contains("from 1.0.0"), "{:?}", shown.request.changes);
     let reply = world.path("reply.json").into_string();
     let other = console
-        .answer_evidence_request(&"0".repeat(64), answer(&world, "robin", None), &reply)
+        .answer_evidence_request(
+            (&"0".repeat(64), &shown.digest),
+            answer(&world, "robin", None),
+            &reply,
+        )
         .await
         .expect_err("no such plan");
     assert_eq!(other.code, Code::NotFound);
+    // Another archive may have come before it meanwhile, with another request for the same plan.
+    let swapped = console
+        .answer_evidence_request((&plan, &"0".repeat(64)), answer(&world, "robin", None), &reply)
+        .await
+        .expect_err("not what was shown");
+    assert_eq!(swapped.code, Code::Outdated);
+    assert!(!world.path("reply.json").exists(), "nothing was signed");
     let signed = console
-        .answer_evidence_request(&plan, answer(&world, "robin", None), &reply)
+        .answer_evidence_request((&plan, &shown.digest), answer(&world, "robin", None), &reply)
         .await
         .expect("signed");
     assert_eq!((signed.person.as_str(), signed.act.as_str()), ("robin", "approve"));
-    // That is all that can be done here: nothing is kept, and nothing starts.
+    // That is all that can be done here: nothing is kept, and nothing starts, of fleets behind the evidence neither.
+    let behind = console.live().start_run("eu", &plan, None).await.expect_err("off the network");
+    assert!(behind.message.starts_with("evidence is open"), "{}", behind.message);
     front.start_run("eu", &plan, None).await.expect_err("evidence starts nothing");
     front.add_approval_file("eu", &reply).await.expect_err("evidence is read-only");
     console.close().await;
@@ -123,8 +139,9 @@ async fn nobody_signs_by_a_roster_that_only_the_archive_vouches_for() {
     let shown = console.evidence_request(&plan).await.expect("a request");
     assert_eq!(shown.request.problems, ["no roster is enrolled for fleet eu"]);
     let reply = world.path("reply.json").into_string();
-    let refused =
-        console.answer_evidence_request(&plan, answer(&world, "robin", None), &reply).await;
+    let refused = console
+        .answer_evidence_request((&plan, &shown.digest), answer(&world, "robin", None), &reply)
+        .await;
     refused.expect_err("nobody here vouches for the roster");
     assert!(!world.path("reply.json").exists());
     console.close().await;
@@ -171,7 +188,7 @@ async fn a_request_with_another_plan_in_it_is_not_answered() {
     assert_eq!(shown.request.problems[0], "its requester signed something else");
     let reply = world.path("reply.json").into_string();
     let refused = console
-        .answer_evidence_request(&large, answer(&world, "robin", None), &reply)
+        .answer_evidence_request((&large, &shown.digest), answer(&world, "robin", None), &reply)
         .await
         .expect_err("it is not what was asked for");
     assert_eq!(refused.message, "its requester signed something else");

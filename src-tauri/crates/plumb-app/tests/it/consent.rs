@@ -114,12 +114,12 @@ async fn a_plan_is_asked_for_answered_elsewhere_and_started() {
     assert_eq!(other.code, Code::Outdated);
     assert!(!world.path("robin.json").exists(), "nothing was signed");
     let own = app
-        .answer_request_file(&change, &plan.hash, answer(&world, "avery", None), &reply)
+        .answer_request_file(&change, &opened.digest, answer(&world, "avery", None), &reply)
         .await
         .expect_err("whoever asks does not answer");
     assert!(own.message.contains("no group of avery has a say"), "{}", own.message);
     let signed = app
-        .answer_request_file(&change, &plan.hash, answer(&world, "robin", None), &reply)
+        .answer_request_file(&change, &opened.digest, answer(&world, "robin", None), &reply)
         .await
         .expect("signed");
     assert_eq!((signed.person.as_str(), signed.act.as_str()), ("robin", "approve"));
@@ -193,11 +193,12 @@ async fn nothing_is_signed_for_a_fleet_that_is_read_only() {
     let again = file(&world, "again.json");
     let avery = || key(&world, "avery");
     let robin = || answer(&world, "robin", None);
+    let digest = app.open_request(&change).await.expect("it may be looked at").digest;
     let refused = [
         app.ask_for_approval("eu", hash, avery(), &again).await.map(drop),
         app.add_approval_file("eu", &change).await.map(drop),
         app.sign_here("eu", hash, robin()).await.map(drop),
-        app.answer_request_file(&change, hash, robin(), &again).await.map(drop),
+        app.answer_request_file(&change, &digest, robin(), &again).await.map(drop),
         app.give_review("eu", "a run", "fine", None, avery()).await.map(drop),
         app.start_at_night_with("eu", hash, None, "it denies everything", avery()).await.map(drop),
     ];

@@ -5,7 +5,7 @@ use plumb_fleet::PlanHash;
 use plumb_redact::Form;
 
 use super::{CaptureRequest, not_captured};
-use crate::{app::App, error::AppError, ids};
+use crate::{app::App, error::AppError, ids, queries::approvals::WAITING_MAX};
 
 /// Where they stand in an archive: a folder for each plan, with `request.json` and `approvals/`.
 pub(crate) const REQUESTS: &str = "requests";
@@ -30,6 +30,10 @@ impl App {
                 return capture.lacks("plans that wait for consent", &error.message).map_err(wrong);
             }
         };
+        if waiting.len() == WAITING_MAX {
+            let why = format!("only the {WAITING_MAX} with the newest answers are taken");
+            capture.lacks("further plans that wait for consent", &why).map_err(wrong)?;
+        }
         for plan in waiting {
             self.waiting_plan(capture, ids::plan_hash(&plan.plan)?).await.map_err(|error| {
                 match error {
@@ -51,6 +55,10 @@ impl App {
         let Some(asked) = asked else { return Ok(()) };
         let of_plan = |name: &str| format!("{REQUESTS}/{plan}/{name}");
         capture.bound("request", Form::Json, &of_plan("request.json"), asked.as_bytes())?;
+        if answers.len() > APPROVALS_MAX {
+            let why = format!("only the first {APPROVALS_MAX} are taken");
+            capture.lacks(&format!("further answers to the plan {}", plan.short()), &why)?;
+        }
         for (at, answer) in answers.iter().take(APPROVALS_MAX).enumerate() {
             let (person, act) = (safe_part(&answer.person), safe_part(&answer.act));
             let name = of_plan(&format!("approvals/{:03}-{act}-{person}.dsse.json", at + 1));
