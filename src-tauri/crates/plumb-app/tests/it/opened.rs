@@ -69,7 +69,7 @@ fn forged_with(
     world: &World,
     change: impl Fn(&str, Vec<u8>) -> (String, Vec<u8>),
     more: &[(String, Vec<u8>)],
-    run: Option<RunPart>,
+    run: Option<&RunPart>,
 ) -> Utf8PathBuf {
     let Captured { draft, canaries, .. } = Captured::open(&world.path("draft")).expect("a draft");
     let mut forged = Draft::create(&world.path("forged"), draft.about().clone()).expect("begins");
@@ -80,7 +80,7 @@ fn forged_with(
     for (name, bytes) in more {
         forged.add(name, bytes.as_slice()).expect("written");
     }
-    draft.runs().iter().chain(&run).for_each(|run| forged.run(run.clone()).expect("noted"));
+    draft.runs().iter().chain(run).for_each(|run| forged.run(run.clone()).expect("noted"));
     let key = NewKey::generate(Algorithm::Ed25519).and_then(|key| key.signing()).expect("a key");
     let path = world.path("forged.zip");
     let made_at = draft.about().window.to;
@@ -426,7 +426,7 @@ async fn a_run_of_a_runbook_is_shown_step_by_step_with_what_it_kept() {
     app.capture_evidence(&request, &world.path("draft")).await.expect("captured");
     app.close().await;
     let (entries, part) = runbook_entries(&world, &run, &journal).await;
-    let path = forged_with(&world, |name, bytes| (name.to_owned(), bytes), &entries, Some(part));
+    let path = forged_with(&world, |name, bytes| (name.to_owned(), bytes), &entries, Some(&part));
 
     let console = reviewer(&world).await;
     let opened = console.open_evidence(&path, &Named::default()).await.expect("opened");
