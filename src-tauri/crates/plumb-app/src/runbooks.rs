@@ -17,6 +17,7 @@ mod run;
 mod shipped;
 mod signature;
 mod start;
+mod transcript;
 
 pub use library::{RunbookText, Shelf};
 pub use run::RunbookRun;
@@ -26,6 +27,8 @@ pub use start::{PreparedRunbook, RunbookRequest};
 /// What front matter and a step block are read as; their schemas are published.
 pub use plumb_runbook::document::{FrontMatter, Step};
 
+pub(crate) use artifacts::kept_files;
 pub(crate) use consent::ConsentRequest;
 pub(crate) use nodes::in_runbook;
 pub(crate) use record::{as_steps, asking_step, steps_of};
+pub(crate) use transcript::transcript;

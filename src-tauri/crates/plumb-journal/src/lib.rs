@@ -23,5 +23,5 @@ pub use fold::{
 pub use freeze_lease::FreezeLease;
 pub use runbook_consent::RunbookConsent;
 pub use signed_head::{JournalHead, is_signed_after};
-pub use state_hash::{StateHashes, StateMark};
+pub use state_hash::{PROJECTION, StateHashes, StateMark};
 pub use step_event::{StepEvent, StepOutcome};

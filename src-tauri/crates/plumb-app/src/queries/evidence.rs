@@ -167,7 +167,7 @@ pub(crate) async fn blocking<T: Send + 'static>(
         .map_err(|error| AppError::new(Code::Other, chain(&error), "try again"))?
 }
 
-fn open(path: &Utf8Path) -> Result<Archive<FileSource>, AppError> {
+pub(crate) fn open(path: &Utf8Path) -> Result<Archive<FileSource>, AppError> {
     let file = File::open(path).and_then(FileSource::new).map_err(|error| {
         let message = format!("{path} cannot be read: {error}");
         AppError::new(Code::Invalid, message, "name an archive of evidence")
