@@ -41,6 +41,8 @@ const OF_EVIDENCE: &[&str] = &[
     "run",
     "run_certificate",
     "run_moments",
+    "runbook_run",
+    "runbook_runs",
     "runs",
     "save_certificate",
     "shell",

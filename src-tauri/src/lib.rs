@@ -12,7 +12,11 @@ use std::{process::ExitCode, sync::Arc};
 use anyhow::Context as _;
 use camino::Utf8PathBuf;
 use clap::Parser;
-use plumb_app::{App, AppOptions, console::Console, error::AppError};
+use plumb_app::{
+    App, AppOptions,
+    console::{Console, Named},
+    error::AppError,
+};
 use tauri::{
     DragDropEvent, Emitter as _, Manager as _, RunEvent, WebviewUrl, WebviewWindowBuilder,
     WindowEvent,
@@ -30,9 +34,12 @@ struct Arguments {
     /// Archive of evidence to verify, and to show as if it were its fleet.
     #[arg(value_name = "EVIDENCE")]
     evidence: Option<Utf8PathBuf>,
-    /// Public key of whoever may have sealed it, as PEM.
-    #[arg(long, value_name = "PEM", requires = "evidence")]
-    key: Option<Utf8PathBuf>,
+    /// Public key of whoever may have sealed it, as PEM; may be repeated.
+    #[arg(long = "key", value_name = "PEM", requires = "evidence")]
+    keys: Vec<Utf8PathBuf>,
+    /// Root key of its roster as PEM, or a roster that is trusted; may be repeated.
+    #[arg(long = "root", value_name = "FILE", requires = "evidence")]
+    roots: Vec<Utf8PathBuf>,
     /// Fleet file to add and open.
     #[arg(long, value_name = "FILE")]
     fleet_file: Option<Utf8PathBuf>,
@@ -60,12 +67,9 @@ pub fn run() -> anyhow::Result<ExitCode> {
         .with_filter(tracing_subscriber::EnvFilter::from_default_env());
     tracing_subscriber::registry().with(log).with(plumb_app::own_log::layer()).init();
     // Files and fleets are read while the window and its processes come up.
-    let opening = tauri::async_runtime::spawn(open(
-        data_dir,
-        arguments.fleet_file,
-        arguments.evidence,
-        arguments.key,
-    ));
+    let named = Named { keys: arguments.keys, roots: arguments.roots };
+    let evidence = arguments.evidence.map(|file| (file, named));
+    let opening = tauri::async_runtime::spawn(open(data_dir, arguments.fleet_file, evidence));
     tauri::Builder::default()
         .plugin(tauri_plugin_dialog::init())
         .manage(Measurement::new(arguments.measure_start))
@@ -175,6 +179,9 @@ fn commands() -> impl Fn(tauri::ipc::Invoke) -> bool + Send + Sync + 'static {
         commands::evidence::close_evidence,
         commands::evidence::evidence_steps,
         commands::evidence::show_evidence_step,
+        commands::evidence::evidence_request,
+        commands::evidence::answer_evidence_request,
+        commands::evidence::compare_evidence,
         commands::files::choose_fleet_file,
         commands::files::choose_signed_file,
         commands::files::choose_import_file,
@@ -198,8 +205,7 @@ fn commands() -> impl Fn(tauri::ipc::Invoke) -> bool + Send + Sync + 'static {
 async fn open(
     data_dir: Utf8PathBuf,
     fleet_file: Option<Utf8PathBuf>,
-    evidence: Option<Utf8PathBuf>,
-    key: Option<Utf8PathBuf>,
+    evidence: Option<(Utf8PathBuf, Named)>,
 ) -> anyhow::Result<Console> {
     let told = |error: AppError| anyhow::anyhow!("{}; {}", error.message, error.hint);
     let app = App::open(AppOptions::window(data_dir).evaluating())
@@ -210,9 +216,8 @@ async fn open(
         app.add_fleet(file.as_str()).await.map_err(told).context("opening the fleet file")?;
     }
     let console = Console::new(&app);
-    if let Some(file) = evidence {
-        let opened = console.open_evidence(&file, key.as_deref()).await;
-        opened.map_err(told).context("opening the evidence")?;
+    if let Some((file, named)) = evidence {
+        console.begin_with_evidence(&file, &named).await;
     }
     Ok(console)
 }

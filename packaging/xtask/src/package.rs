@@ -1,6 +1,8 @@
 //! `package`: what people install, from the release build: `.deb` and `.rpm` with both programs, manual pages,
 //! completion, the type of evidence files and bills of materials.
 
+mod contents;
+
 use std::{
     collections::BTreeMap,
     fs,
@@ -10,7 +12,6 @@ use std::{
 
 use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
 use crate::{
     apps,
@@ -40,6 +41,8 @@ pub(crate) fn run() -> Result<ExitCode> {
     }
     Ok(ExitCode::SUCCESS)
 }
+
+pub(crate) use contents::unpacked;
 
 /// A file of a package, and where it comes from.
 type File = (String, PathBuf);
@@ -72,15 +75,10 @@ pub(crate) fn build() -> Result<Vec<PathBuf>> {
         .stdout_to_stderr()
         .run()?;
     let packages = [only(&bundles.join("deb"), "deb")?, only(&bundles.join("rpm"), "rpm")?];
-    check(&packages[0], &files)?;
+    for package in &packages {
+        contents::check(package, &files)?;
+    }
     Ok(packages.into())
-}
-
-/// The files of a `.deb` as they would be installed, below a fresh folder.
-pub(crate) fn unpacked(deb: &Path) -> Result<TempDir> {
-    let folder = TempDir::new().context("a folder to install into")?;
-    Cmd::new("dpkg-deb").args(["-x"]).args([deb, folder.path()]).run()?;
-    Ok(folder)
 }
 
 /// Every manual page, compressed as `man` expects it of packages.
@@ -133,25 +131,6 @@ fn configuration(files: &[File]) -> Value {
     let files: BTreeMap<&str, &Path> =
         files.iter().map(|(installed, from)| (installed.as_str(), from.as_path())).collect();
     json!({ "bundle": { "linux": { "deb": { "files": files }, "rpm": { "files": files } } } })
-}
-
-/// Looks that a package holds what it is made of, and that its desktop entry opens evidence.
-fn check(deb: &Path, files: &[File]) -> Result<()> {
-    let folder = unpacked(deb)?;
-    let installed = |path: &str| folder.path().join(path.trim_start_matches('/'));
-    for (path, from) in files {
-        let there = fs::metadata(installed(path)).with_context(|| format!("{path} is missing"))?;
-        ensure!(there.len() == fs::metadata(from)?.len(), "{path} is not whole");
-    }
-    ensure!(installed("/usr/bin/plumbline").is_file(), "the window is missing");
-    let entry = fs::read_to_string(installed("/usr/share/applications/Plumbline.desktop"))
-        .context("the desktop entry is missing")?;
-    for wanted in [EVIDENCE_TYPE, "Exec=plumbline %"] {
-        ensure!(entry.contains(wanted), "the desktop entry lacks {wanted}:\n{entry}");
-    }
-    let types = fs::read_to_string(ROOT.join(TYPES))?;
-    ensure!(types.contains(EVIDENCE_TYPE), "{TYPES} does not tell of {EVIDENCE_TYPE}");
-    Ok(())
 }
 
 fn only(folder: &Path, ending: &str) -> Result<PathBuf> {

@@ -1,11 +1,13 @@
 //! Evidence screen, and the moments of evidence that is open.
 
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 use plumb_app::{
-    console::Console,
+    console::{Console, Named},
     error::AppError,
     views::{
-        evidence::{EvidenceOpened, EvidenceStep},
+        approvals::SignedView,
+        consent::{RequestFileView, SignRequest},
+        evidence::{EvidenceDiffView, EvidenceOpened, EvidenceStep},
         shell::ShellView,
     },
 };
@@ -25,9 +27,10 @@ pub(crate) async fn choose_evidence(handle: AppHandle) -> Result<Option<String>,
 pub(crate) async fn open_evidence(
     console: State<'_, Console>,
     path: String,
-    key: Option<String>,
+    keys: Vec<Utf8PathBuf>,
+    roots: Vec<Utf8PathBuf>,
 ) -> Result<EvidenceOpened, AppError> {
-    console.open_evidence(Utf8Path::new(&path), key.as_deref().map(Utf8Path::new)).await
+    console.open_evidence(Utf8Path::new(&path), &Named { keys, roots }).await
 }
 
 #[tauri::command]
@@ -50,4 +53,34 @@ pub(crate) fn evidence_steps(app: Front) -> Vec<EvidenceStep> {
 #[tauri::command]
 pub(crate) async fn show_evidence_step(app: Front, step: u32) -> Result<ShellView, AppError> {
     app.show_evidence_step(step).await
+}
+
+#[tauri::command]
+pub(crate) async fn evidence_request(
+    console: State<'_, Console>,
+    plan_hash: String,
+) -> Result<RequestFileView, AppError> {
+    console.evidence_request(&plan_hash).await
+}
+
+#[tauri::command]
+pub(crate) async fn answer_evidence_request(
+    console: State<'_, Console>,
+    plan_hash: String,
+    sign: SignRequest,
+    output: String,
+) -> Result<SignedView, AppError> {
+    console.answer_evidence_request(&plan_hash, sign, &output).await
+}
+
+#[tauri::command]
+pub(crate) async fn compare_evidence(
+    console: State<'_, Console>,
+    left: String,
+    right: String,
+    keys: Vec<Utf8PathBuf>,
+    roots: Vec<Utf8PathBuf>,
+) -> Result<EvidenceDiffView, AppError> {
+    let (left, right) = (Utf8Path::new(&left), Utf8Path::new(&right));
+    console.compare_evidence(left, right, &Named { keys, roots }).await
 }

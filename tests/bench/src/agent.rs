@@ -3,7 +3,7 @@
 mod bundles;
 mod http;
 mod load;
-mod opa;
+pub(crate) mod opa;
 mod packs;
 
 use std::{

@@ -1,11 +1,12 @@
 //! From the start of the window's program to the painted fleet of 10,000 nodes, and its memory.
 //!
-//! The program measures its start itself (`--measure-start`), and the page how fast a claimed alert and the first
-//! flips are painted; the nodes are closed ports, so all it shows is what it knew.
+//! The program measures its start itself (`--measure-start`), and the page how fast a claimed alert and the first flips are
+//! painted and how long the frames of a scrubbed raster take; the nodes are closed ports, so all it shows is what it knew.
 
 pub(crate) mod cached;
 mod flips;
 mod inbox;
+mod raster;
 
 use std::{
     env, fs,
@@ -34,6 +35,8 @@ const TOTAL_MB: f64 = 340.0;
 const OWN_MB: f64 = 120.0;
 /// From the key that claims an alert to its painted row, in milliseconds, by the clock of the page.
 const CLAIM_MS: f64 = 100.0;
+/// Work of the page on one frame of a raster that is scrubbed, in milliseconds.
+const FRAME_MS: f64 = 16.0;
 /// A start that takes longer has hung.
 const START_TIME_MAX: Duration = Duration::from_mins(1);
 
@@ -76,6 +79,12 @@ pub fn run(report: &mut Report) -> Result<()> {
     let claim = inbox::measured(&runtime, &ready, &folder.path().join("inbox"))?;
     let name = format!("window, {} alerts: claim to painted row", inbox::ALERTS);
     report.timed(&name, claim, "ms", CLAIM_MS);
+    let scrubbed = raster::measured(&runtime, folder.path())?;
+    let name = format!("window, raster of {} nodes over {} days", raster::NODES, raster::DAYS);
+    report.timed(&format!("{name}: frame while scrubbed"), scrubbed.work, "ms", FRAME_MS);
+    report.shown(&format!("{name}: of that the picture"), scrubbed.drawing, "ms");
+    // The display of this machine has a say in it: a virtual one paints on the processor.
+    report.shown(&format!("{name}: from frame to frame"), scrubbed.between, "ms");
     let first = flips::measured(&runtime, &folder.path().join("flips"))?;
     let name = format!("window, flips of {QUESTIONS} requests, {RULES} rules: the first painted");
     report.timed(&name, first, "ms", FIRST_MS_MAX);

@@ -38,10 +38,20 @@ pub struct Demo {
 impl Demo {
     /// Starts `plumb demo` with its state below a folder and waits until its nodes listen.
     pub fn start(state: &Path) -> Result<Self> {
+        Self::begin(state, &[])
+    }
+
+    /// The same with the first so many of its nodes; five or fewer are all alive.
+    pub fn start_with(state: &Path, nodes: u32) -> Result<Self> {
+        Self::begin(state, &["--nodes", &nodes.to_string()])
+    }
+
+    fn begin(state: &Path, words: &[&str]) -> Result<Self> {
         let mut command = Command::new(program("PLUMB_BIN", "plumb")?);
         command
             .args(["demo", "--json", "--state-dir"])
             .arg(state)
+            .args(words)
             .stdout(Stdio::piped())
             .stderr(Stdio::null());
         let mut process = Group::spawn(&mut command)?;

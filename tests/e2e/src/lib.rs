@@ -8,6 +8,7 @@ pub mod between;
 pub mod demo;
 pub mod desktop;
 pub mod driver;
+pub mod guilds;
 pub mod program;
 pub mod window;
 

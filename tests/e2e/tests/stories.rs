@@ -1,4 +1,4 @@
-//! Stories of a person at the built window, ten at most; everything else is tested lower.
+//! Stories of a person at the built window, one for each journey; everything else is tested lower.
 
 use std::{
     fs,
@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use e2e_tests::{
     Between, Changes, Demo, Desktop, Launch, Window,
     acts::{
@@ -274,10 +274,10 @@ async fn a_rollout_whose_program_was_killed_is_picked_up_and_certified() -> Resu
 }
 
 #[tokio::test]
-async fn a_version_conflict_is_led_from_its_alert_to_one_version_and_to_what_is_left() -> Result<()>
-{
+async fn a_version_conflict_is_led_from_its_alert_to_its_verified_end() -> Result<()> {
     let state = TempDir::new()?;
-    let demo = Demo::start(state.path())?;
+    // Without the node that is dead, which no runbook calls healthy and nobody may leave out.
+    let demo = Demo::start_with(state.path(), 5)?;
     let window =
         Window::open(Launch { fleet_file: Some(&demo.fleet_file), ..Launch::default() }).await?;
     row_says(&window, DIVERGED, "Diverged").await?;
@@ -301,12 +301,13 @@ async fn a_version_conflict_is_led_from_its_alert_to_one_version_and_to_what_is_
     window.fill("Why", "the reload services know no safety context").await?;
     window.chord(&[CONTROL], ENTER).await?;
     window.closed().await?;
-    // A node of the demo is dead, which no runbook calls healthy and nobody may leave out.
-    window.see("Halted: The bundles are healthy").await?;
-    window.click("//button[starts-with(normalize-space(), 'Abort')]").await?;
-    window.chord(&[CONTROL], ENTER).await?;
-    window.closed().await?;
-    window.see("Aborted").await?;
+    let ended = "//article//*[@role='status'][contains(., 'succeeded')]";
+    window.find(ended).await?;
+    for step in ["All nodes run the same version", "The bundles are healthy", "Keep the proof"] {
+        let done = format!("//button[contains(., {}) and contains(., 'done: ')]", quoted(step));
+        window.find(&done).await?;
+    }
+    window.picture("conflict-verified").await?;
     window.press_outside_fields('1').await?;
     row_says(&window, DIVERGED, "In sync").await?;
     window.quit().await
@@ -465,6 +466,102 @@ async fn a_reviewer_opens_sealed_evidence_on_another_profile_and_goes_through_it
     assert!(!window.shows("//*[contains(text(), 'nodes arrived')]").await);
     window.press('6').await?;
     window.find("//*[@role='slider' and starts-with(@aria-label, 'Moment in what')]").await?;
+    window.press('5').await?;
+    window.see("No runbook had been run at this moment").await?;
+
+    // Two archives are compared by what they mean; here the same one, which is verified on both sides.
+    let same = window
+        .measured(&format!(
+            "const done = arguments[arguments.length - 1]; \
+             window.__TAURI_INTERNALS__.invoke('compare_evidence', {{ left: {0}, right: {0}, keys: [{1}], roots: [] }}).then(done, done);",
+            serde_json::to_value(&archive)?,
+            serde_json::to_value(&key)?
+        ))
+        .await?;
+    assert_eq!(same["differences"], serde_json::json!([]), "{same}");
+    assert_eq!(same["left_stands"], same["right_stands"], "{same}");
+    assert_eq!(same["left_stands"]["why"], "every promise holds");
+    window.quit().await
+}
+
+#[tokio::test]
+async fn a_window_that_is_started_with_a_bad_file_opens_and_says_what_is_wrong() -> Result<()> {
+    let state = TempDir::new()?;
+    let (archive, key) = (state.path().join("cut-off.zip"), state.path().join("no.pem"));
+    std::fs::write(&archive, b"PK\x03\x04 and no more")?;
+    let window =
+        Window::open(Launch { evidence: Some((&archive, &key)), ..Launch::default() }).await?;
+    window.see("It could not be looked at").await?;
+    window.see("no.pem could not be read").await?;
+    // And it works as any other.
+    window.press('8').await?;
+    window.see("Credentials").await?;
+    window.quit().await
+}
+
+/// Says that this process runs in a network of its own.
+const APART: &str = "PLUMB_STORY_APART";
+
+/// A network with nothing but its own loopback, without a route to anywhere.
+#[test]
+fn a_window_over_evidence_asks_nobody_and_needs_no_network() -> Result<()> {
+    const STORY: &str = "a_window_over_evidence_asks_nobody_and_needs_no_network";
+    if std::env::var_os(APART).is_some() {
+        return tokio::runtime::Runtime::new()?.block_on(over_evidence_alone());
+    }
+    let status = Command::new("unshare")
+        .args(["--map-root-user", "--net", "bash", "-ec"])
+        .arg("ip link set lo up; [ -z \"$(ip route)\" ]; exec \"$0\" \"$@\"")
+        .arg(std::env::current_exe()?)
+        .args(["--exact", STORY, "--nocapture"])
+        .env(APART, "1")
+        .status()
+        .context("a network of its own")?;
+    ensure!(status.success(), "the story ended with {status}");
+    Ok(())
+}
+
+async fn over_evidence_alone() -> Result<()> {
+    let state = TempDir::new()?;
+    let (archive, key) = sealed_job(state.path())?;
+    // The node of a fleet that this console would sweep every few seconds.
+    let node = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    let fleet = state.path().join("watched.toml");
+    std::fs::write(
+        &fleet,
+        format!(
+            "name = \"watched\"\nsweep_interval_s = 5\n\n[[node]]\nid = \"gw-9\"\napi = \"agent\"\nurl = \"http://{}\"\n",
+            node.local_addr()?
+        ),
+    )?;
+    let launch =
+        Launch { fleet_file: Some(&fleet), evidence: Some((&archive, &key)), ..Launch::default() };
+    let window = Window::open(launch).await?;
+    window.see("EVIDENCE read-only").await?;
+    for (screen, seen) in [
+        ('2', "Drift"),
+        ('3', "Rollouts"),
+        ('4', "Alerts"),
+        ('5', "Runbooks"),
+        ('6', "History"),
+        ('7', "Every promise holds"),
+        ('1', "as it was captured"),
+    ] {
+        window.press(screen).await?;
+        window.see(seen).await?;
+    }
+    for _ in 0..5 {
+        window.click("//button[@aria-label='Event before']").await?;
+        window.see("state as recorded").await?;
+    }
+    let asked = tokio::time::timeout(Duration::ZERO, node.accept()).await;
+    ensure!(asked.is_err(), "somebody asked a node while evidence was open");
+    window.press('7').await?;
+    window.click_button("Back to the fleets").await?;
+    // With the fleets on screen again their nodes are asked.
+    tokio::time::timeout(Duration::from_secs(40), node.accept())
+        .await
+        .context("the fleet is swept again")??;
     window.quit().await
 }
 

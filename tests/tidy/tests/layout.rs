@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use tidy_tests::{folder, none, root, shown, text, workspace};
+use tidy_tests::{files, folder, none, root, shown, text, workspace};
 use toml::{Table, Value};
 
 const TOP: [&str; 9] = [
@@ -80,6 +80,43 @@ fn the_map_shows_every_crate() {
         .filter(|name| !map.contains(&format!("`{name}`")))
         .collect();
     none("crates that src-tauri/ARCHITECTURE.md does not name in backticks", &unlisted);
+}
+
+#[test]
+fn every_picture_that_is_shown_is_there_and_every_one_is_shown() {
+    let help = root().join("assets/help");
+    let mut documents = files(&help, &[".md"]);
+    documents.push(root().join("README.md"));
+    let (mut missing, mut seen) = (Vec::new(), Vec::new());
+    for document in documents {
+        let folder = document.parent().expect("a document lies in a folder");
+        for target in pictures(&text(&document)) {
+            let picture = folder.join(&target);
+            if picture.is_file() {
+                seen.push(picture.canonicalize().expect("it is there"));
+            } else {
+                missing.push(format!("{} shows {target}", shown(&document)));
+            }
+        }
+    }
+    none("pictures that documents show and that are not there", &missing);
+    assert!(seen.len() >= 3, "documents show pictures: {seen:?}");
+    let kept = files(&help, &[".png"]).into_iter();
+    let unseen: Vec<String> = kept
+        .filter(|picture| !seen.contains(&picture.canonicalize().expect("it is there")))
+        .map(|picture| shown(&picture))
+        .collect();
+    none("pictures that no document shows", &unseen);
+}
+
+/// What a Markdown document shows as `![words](target)`, of this tree.
+fn pictures(document: &str) -> Vec<String> {
+    let after = |piece: &str| {
+        let (_, rest) = piece.split_once("](")?;
+        let (target, _) = rest.split_once(')')?;
+        (!target.contains("://")).then(|| target.to_owned())
+    };
+    document.split("![").skip(1).filter_map(after).collect()
 }
 
 fn manifests() -> Vec<(String, Table)> {

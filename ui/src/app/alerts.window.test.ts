@@ -114,6 +114,15 @@ describe('the inbox', () => {
     await expect.element(page.getByText(/is held by sofiia-supervisor/)).toBeVisible();
   });
 
+  it('leads from what a role may not do to the help that says what to do', async () => {
+    await openWindow({ hash: 'alerts?grouped=no', alerts: 'denied' });
+    await expect.element(grid()).toBeVisible();
+    await userEvent.keyboard('c');
+    await expect.element(page.getByText(/tools.alerts.claim denied/)).toBeVisible();
+    await button('What to do').click();
+    await expect.element(page.getByRole('heading', { name: 'Claiming is denied' })).toBeVisible();
+  });
+
   it('is filtered by state, lens and text', async () => {
     await openWindow({ hash: 'alerts' });
     await button(/^Failed/).click();

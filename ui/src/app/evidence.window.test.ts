@@ -47,7 +47,7 @@ describe('opened evidence', () => {
   it('has the screens of a fleet and nothing that changes or asks anything', async () => {
     const { changes } = await openWindow({ evidence: 'open' });
     await expect.element(page.getByRole('grid', { name: 'Nodes' })).toBeVisible();
-    expect(links()).toEqual(['Fleet', 'Drift', 'Rollouts', 'Alerts', 'History', 'Evidence', 'Help']);
+    expect(links()).toEqual(['Fleet', 'Drift', 'Rollouts', 'Alerts', 'Runbooks', 'History', 'Evidence', 'Help']);
     for (const name of [/^(plan )?sync/i, /^pin/i, /^roll back/i, /^restart/i, /^sweep/i]) expect(page.getByRole('button', { name }).elements()).toEqual([]);
     for (const key of ['2', '3', '4', '5', '6']) {
       await userEvent.keyboard(key);
@@ -73,6 +73,72 @@ describe('opened evidence', () => {
     await expect.element(bar().getByText(`1 of ${last}`)).toBeVisible();
     await userEvent.keyboard('.');
     await expect.element(bar().getByText(/^the lock was taken/)).toBeVisible();
+    await expectAccessible();
+  });
+});
+
+describe('runbooks in evidence', () => {
+  it('are shown step by step, and nobody can say a word to them', async () => {
+    const { changes } = await openWindow({ evidence: 'open', runbook: 'halted', hash: 'runbooks' });
+    await expect.element(page.getByRole('article', { name: /^Run / })).toBeVisible();
+    await expect.element(page.getByText('halted', { exact: true }).first()).toBeVisible();
+    await expect.element(page.getByRole('article').getByRole('region', { name: 'Evidence' })).toBeVisible();
+    for (const name of [/^pick up/i, /^pause/i, /^abort/i, /^library/i, /^doctor/i, /^record/i]) expect(page.getByRole('button', { name }).elements()).toEqual([]);
+    await userEvent.keyboard('npbrx');
+    expect(changes).toEqual([]);
+    await expectAccessible();
+  });
+
+  it('say so where none had been run', async () => {
+    await openWindow({ evidence: 'open', hash: 'runbooks' });
+    await expect.element(page.getByText('No runbook had been run at this moment')).toBeVisible();
+    await expectAccessible();
+  });
+});
+
+describe('what can be done with evidence', () => {
+  it('signs the approval of a plan that is found in it into a file, and nothing else', async () => {
+    const { changes } = await openWindow({ evidence: 'open', hash: 'rollouts' });
+    const waiting = page.getByRole('list', { name: 'Plans that waited for consent' });
+    await expect.element(waiting).toBeVisible();
+    await waiting.getByRole('button', { name: /Sync 38 nodes to v43.*Sign approval/ }).click();
+    const dialog = page.getByRole('dialog', { name: 'Answer a request in this evidence' });
+    await expect.element(dialog.getByLabelText('What you would sign')).toBeVisible();
+    await expect.element(dialog.getByText('Nothing is sent')).toBeVisible();
+    const sign = dialog.getByRole('button', { name: /^Sign the approval/ });
+    await expectAccessible();
+    await dialog.getByLabelText('Save the answer as').fill('/home/ops/answer.json');
+    await sign.click();
+    await expect.element(page.getByText(/Approved by sam; the answer is in \/home\/ops\/answer\.json/)).toBeVisible();
+    expect(changes).toEqual([]);
+  });
+
+  it('is compared with other evidence by what both mean', async () => {
+    await openWindow({ evidence: 'open', hash: 'evidence' });
+    await page.getByRole('button', { name: 'Compare with…' }).click();
+    await expect.element(page.getByRole('heading', { name: '9 differences' })).toBeVisible();
+    for (const kind of ['Versions', 'Digests', 'Steps', 'Decisions', 'Timings']) await expect.element(page.getByRole('row', { name: new RegExp(`^${kind} `) })).toBeVisible();
+    await expect.element(page.getByRole('row', { name: /decision 5 not told rolled back by mira/ })).toBeVisible();
+    await expectAccessible();
+    await page.getByRole('button', { name: 'Back to the checks' }).click();
+    await expect.element(page.getByRole('heading', { name: 'Every promise holds' })).toBeVisible();
+  });
+});
+
+describe('evidence that is not as it should be', () => {
+  it('says what could not be read of it', async () => {
+    await openWindow({ evidence: 'stranger' });
+    await expect.element(page.getByText(/3 lines of this evidence could not be read and are not shown/)).toBeVisible();
+    await page.getByRole('button', { name: 'See which' }).click();
+    await expect.element(page.getByText(/the first is line 118/)).toBeVisible();
+    await expectAccessible();
+  });
+
+  it('says why the file that the window was started with could not be opened', async () => {
+    await openWindow({ evidence: 'missing' });
+    await expect.element(page.getByRole('heading', { name: 'It could not be looked at' })).toBeVisible();
+    await expect.element(page.getByRole('alert').getByText(/missing\.zip cannot be read/)).toBeVisible();
+    await expect.element(page.getByText('LIVE', { exact: true })).toBeVisible();
     await expectAccessible();
   });
 });

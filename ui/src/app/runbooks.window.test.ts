@@ -162,6 +162,18 @@ describe('a run', () => {
     expect(changes).toEqual(['signRunbook']);
   });
 
+  it('is signed by whoever starts it, where others have to approve what it does', async () => {
+    const { changes } = await openWindow({ hash: 'runbooks?file=supersedes-backfill.md', consent: 'open' });
+    await button(/^Start…/).click();
+    await dialog().getByRole('textbox', { name: /How many rows/ }).fill('184000');
+    await expect.element(dialog().getByRole('combobox', { name: 'Sign with' })).toBeVisible();
+    await expect.element(dialog().getByText(/whoever signs here approves nothing of this run/)).toBeVisible();
+    await expectAccessible();
+    await apply();
+    await expect.element(page.getByRole('article', { name: /^Run / }).getByText(/by mira@ops-laptop \(signed\)/)).toBeVisible();
+    expect(changes).toEqual(['beginRunbook']);
+  });
+
   it('stands still where a step failed, until somebody decides', async () => {
     const { changes } = await openWindow({ hash: RUN, runbook: 'halted' });
     await expect.element(region('Current step').getByText('Failed: waits for whoever runs it to decide')).toBeVisible();

@@ -16,8 +16,8 @@ export const SCREEN_WORDS: readonly { screen: Screen; word: string; key: string 
 /** Screens that show a fleet, and nothing where none is open. */
 export const OF_A_FLEET: readonly Screen[] = ['drift', 'rollouts', 'alerts', 'runbooks', 'history'];
 
-/** Screens about this machine and what is run from it: evidence has neither. */
-const LIVE_ONLY: readonly Screen[] = ['runbooks', 'settings'];
+/** Screens about this machine, which evidence is not about. */
+const LIVE_ONLY: readonly Screen[] = ['settings'];
 
 /** The screens there are: those of a fleet where one is open, and those of this machine where no evidence stands before it. */
 export const screensOf = (hasFleet: boolean, evidence: boolean): typeof SCREEN_WORDS =>

@@ -9,7 +9,7 @@ use crate::{
     ids::{AlertRef, IncidentRef},
     limits::{
         DEDUPE_MINUTES_MAX, DETAILS_BYTES_MAX, KEY_BYTES_MAX, LABELS_MAX, NAME_BYTES_MAX,
-        TELLS_FOR, TEXT_BYTES_MAX, TITLE_BYTES_MAX,
+        TELLER_BYTES_MAX, TELLS_FOR, TEXT_BYTES_MAX, TITLE_BYTES_MAX,
     },
 };
 
@@ -108,6 +108,8 @@ pub enum Rejection {
     Control { field: String },
     #[error("dedupe_ttl_minutes is {minutes}, at most {max} are allowed")]
     Window { minutes: u32, max: u32 },
+    #[error("installation is not valid: use up to 64 letters from a to z, digits and '-'")]
+    Installation,
     #[error("nothing to resolve: no alert has fingerprint {fingerprint}")]
     NothingToResolve { fingerprint: String },
 }
@@ -136,9 +138,11 @@ impl Draft {
             });
         }
         let names = [("source", &self.source), ("service", &self.service), ("env", &self.env)];
-        let teller = self.told_by.iter().map(|teller| ("told_by", teller));
-        for (field, text) in names.into_iter().chain(teller) {
+        for (field, text) in names {
             one_line(field, text, NAME_BYTES_MAX)?;
+        }
+        if let Some(teller) = &self.told_by {
+            one_line("told_by", teller, TELLER_BYTES_MAX)?;
         }
         one_line("title", &self.title, TITLE_BYTES_MAX)?;
         within("message", self.message.len(), TEXT_BYTES_MAX)?;

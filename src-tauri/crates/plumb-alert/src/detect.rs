@@ -133,8 +133,8 @@ pub struct Sweep<'a> {
     pub desired: &'a Desired,
     /// What asking nodes with equal contents the same requests came to, when that was done last.
     pub disagreements: &'a [Disagreement],
-    /// Freezes of the fleet that nobody is going to lift.
-    pub freezes: &'a [LeftFreeze],
+    /// Freezes of the fleet that nobody is going to lift; nothing where that could not be found out.
+    pub freezes: Option<&'a [LeftFreeze]>,
     /// Who looks: several consoles may watch one fleet, each with pins and reach of its own.
     pub teller: &'a str,
     pub now: Timestamp,
@@ -180,7 +180,7 @@ pub fn detect(sweep: &Sweep<'_>) -> Vec<Draft> {
     let fleet = sweep.snapshot.fleet.as_str();
     let of_nodes =
         found.into_iter().map(|((rule, labels), nodes)| of_nodes(rule, fleet, labels, &nodes));
-    let of_freezes = sweep.freezes.iter().map(|freeze| of_freeze(fleet, freeze));
+    let of_freezes = sweep.freezes.into_iter().flatten().map(|freeze| of_freeze(fleet, freeze));
     let told = |draft| Draft {
         env: sweep.env.to_owned(),
         told_by: Some(sweep.teller.to_owned()),
@@ -325,8 +325,8 @@ pub fn over(before: &[Draft], now: &[Draft]) -> Vec<Draft> {
 
 /// Alerts of earlier sweeps that this one does not raise any more, as reports that they are over.
 ///
-/// What was wrong with a node is not over because the node is silent, and content that came silently is not over
-/// because it stays. Whoever said that it is so takes that back; what only others said a short time ago is theirs to lift.
+/// What was wrong with a node is not over because the node is silent, content that came silently is not over
+/// because it stays, and a freeze is not lifted because nobody could look for it. Whoever said that it is so takes that back; what only others said a short time ago is theirs to lift.
 pub fn lifted(sweep: &Sweep<'_>, known: &[Alert], now: &[Draft]) -> Vec<Draft> {
     let still: BTreeSet<String> = now.iter().map(Draft::fingerprint).collect();
     // What lasts has an alert for each window, and a report that it is over closes the newest.
@@ -342,6 +342,7 @@ pub fn lifted(sweep: &Sweep<'_>, known: &[Alert], now: &[Draft]) -> Vec<Draft> {
             && (alert.told_by.contains_key(sweep.teller)
                 || alert.lasts_for(sweep.teller, sweep.now).is_none())
             && !still.contains(&alert.fingerprint)
+            && (sweep.freezes.is_some() || alert.kind != DetectionRule::FreezeLeftBehind.kind())
             && !sweep.snapshot.nodes.iter().any(|(node, seen)| {
                 names(alert, node) && (unheard(seen) || stays(sweep, alert, node, seen))
             })

@@ -23,5 +23,7 @@ pub const DEDUPE_MINUTES_MAX: u32 = 366 * 24 * 60;
 /// Whoever said that an alert lasts is believed for so long: consoles say it at each sweep, and one that was closed says
 /// nothing any more.
 pub const TELLS_FOR: SignedDuration = SignedDuration::from_mins(30);
+/// Name of one of them: an identity, in which a character may stand doubled, and an installation.
+pub const TELLER_BYTES_MAX: usize = 2 * NAME_BYTES_MAX + 65;
 /// Those who say of one alert that it lasts; the consoles of a large team. The newest are kept.
 pub const TELLERS_MAX: usize = 32;

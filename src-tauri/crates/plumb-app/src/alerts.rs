@@ -12,9 +12,8 @@ pub(crate) mod mirror;
 use std::sync::{Arc, Mutex, MutexGuard, RwLock};
 
 use camino::Utf8Path;
-use jiff::Timestamp;
 use plumb_alert::{Alert, RoutingPolicy};
-use plumb_inbox::{Clock, Inbox, InboxError, LIST_MAX};
+use plumb_inbox::{Clock, Inbox, InboxError, LIST_MAX, Since};
 use plumb_store::Database;
 
 use self::mirror::Mirror;
@@ -122,20 +121,21 @@ fn inbox_in(record: &Database, clock: &WallClock, policy: RoutingPolicy) -> Inbo
     Inbox::new(Arc::new(record.alerts(clock)), policy)
 }
 
-/// Page by page, so that nobody waits for one long look. In the order in which alerts changed: one that changes
-/// meanwhile comes once more, and none falls between two pages.
+/// Page by page, so that nobody waits for one long look, and from the start where a place is lost meanwhile.
 async fn everything(inbox: &Inbox) -> Result<Vec<Alert>, AppError> {
-    let mut after = (Timestamp::UNIX_EPOCH, String::new());
-    let mut all: Vec<Alert> = Vec::new();
+    let (mut all, mut place) = (Vec::new(), None);
     loop {
-        let page = inbox.changed((after.0, &after.1), LIST_MAX).await.map_err(refused)?;
-        let full = page.len() == LIST_MAX as usize;
-        if let Some((at, last)) = page.last() {
-            after = (*at, last.alert_ref.to_string());
-        }
-        all.extend(page.into_iter().map(|(_, alert)| alert));
-        if !full {
-            return Ok(all);
+        let since = place.as_ref().map_or(Since::START, Since::Place);
+        match inbox.changes(since, LIST_MAX).await {
+            Ok(page) => {
+                all.extend(page.alerts);
+                if !page.more {
+                    return Ok(all);
+                }
+                place = Some(page.next);
+            }
+            Err(InboxError::NoPlace) => (all, place) = (Vec::new(), None),
+            Err(error) => return Err(refused(error)),
         }
     }
 }
@@ -176,7 +176,9 @@ pub(crate) fn refused(error: InboxError) -> AppError {
         InboxError::Refused(plumb_alert::Refusal::NoIncident { .. }) => {
             (Code::NotFound, "look at the list of incidents again")
         }
-        InboxError::Refused(_) => (Code::Invalid, "look at the inbox again: it moved on"),
+        InboxError::Refused(_) | InboxError::NoPlace => {
+            (Code::Invalid, "look at the inbox again: it moved on")
+        }
         InboxError::Store(failure) if failure.trouble.passes() => {
             (Code::Busy, "try again in a moment")
         }
@@ -192,6 +194,7 @@ mod tests {
         atomic::{AtomicU32, Ordering},
     };
 
+    use jiff::Timestamp;
     use plumb_alert::{Draft, Status};
     use plumb_inbox::{AlertStore, Durability, MemoryStore, Pending, Rows};
 

@@ -37,7 +37,7 @@ use crate::{
     opening::Reopen,
     own_log,
     ports::clock::WallClock,
-    runbooks::RunbookRun,
+    runbooks::{DashboardPace, RunbookRun},
     tasks::agreement::Agreement,
     topics::{ANNOUNCE_EVERY, Announcer, Topic},
     wishes::known,
@@ -67,6 +67,8 @@ pub struct AppOptions {
     /// The program whose processes evaluate Rego: this one, where its main function asks
     /// [`crate::run_evaluation_process_if_asked`]. Without it Rego is not compared.
     pub evaluator: Option<plumb_worker::Program>,
+    /// How dashboards of runs are kept at a Grafana.
+    pub dashboards: DashboardPace,
 }
 
 impl AppOptions {
@@ -81,6 +83,7 @@ impl AppOptions {
             console_key: KeyPlace::Keyring(KeySafe::system()),
             person: std::env::var("PLUMBLINE_PERSON").ok().filter(|person| !person.is_empty()),
             evaluator: None,
+            dashboards: DashboardPace::default(),
         }
     }
 
@@ -134,6 +137,8 @@ pub(crate) struct Inner {
     pub tasks: TaskTracker,
     pub cancel: CancellationToken,
     pub visible: AtomicBool,
+    /// Evidence is shown before the fleets: nothing is asked of anybody.
+    pub off_network: AtomicBool,
     /// Cancelled, in the sense of done, once the cached fleet is on screen.
     pub painted: CancellationToken,
     pub prepared: Mutex<VecDeque<Prepared>>,
@@ -263,6 +268,7 @@ impl App {
             tasks: TaskTracker::new(),
             cancel: CancellationToken::new(),
             visible: AtomicBool::new(true),
+            off_network: AtomicBool::new(false),
             painted: CancellationToken::new(),
             prepared: Mutex::default(),
             runs: Mutex::default(),
@@ -317,6 +323,13 @@ impl App {
         }
     }
 
+    /// Whether this program carries out a run, or holds one of a runbook.
+    pub(crate) fn carries_something_out(&self) -> bool {
+        let runs = self.0.runs.lock().expect("no panic while runs are held");
+        let runbooks = self.0.runbook_runs.lock().expect("no panic while runs are held");
+        !runs.is_empty() || !runbooks.is_empty()
+    }
+
     pub fn now(&self) -> Timestamp {
         self.0.options.clock.now()
     }
@@ -358,6 +371,17 @@ impl App {
         let mut topics = vec![Topic::Shell, Topic::Alerts];
         topics.extend(self.fleet_states().iter().map(|state| Topic::fleet(&state.name)));
         topics
+    }
+
+    /// Tells something that people should know, once, and goes on.
+    pub(crate) fn notice(&self, notice: String) {
+        warn!("{notice}");
+        let mut notices = self.0.notices.lock().expect("no panic while notices are held");
+        if !notices.contains(&notice) {
+            notices.push(notice);
+            drop(notices);
+            self.announce([Topic::Shell]);
+        }
     }
 
     pub(crate) fn announce(&self, topics: impl IntoIterator<Item = Topic>) {

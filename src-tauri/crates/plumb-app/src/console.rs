@@ -1,22 +1,24 @@
 //! What a window shows: fleets as they are now, or evidence as if it were its fleet.
 
-use std::sync::{
-    Arc, Mutex, RwLock,
-    atomic::{AtomicU64, Ordering},
-};
+use std::sync::{Arc, Mutex, RwLock};
 
 use camino::{Utf8Path, Utf8PathBuf};
+use plumb_evidence::Trust;
 use tokio::sync::broadcast;
 use tracing::warn;
 
 use crate::{
     actions::files::read_chosen,
     app::App,
-    console_key::public_keys,
-    error::AppError,
+    error::{AppError, Code, chain},
     opened::open_archive,
+    queries::evidence::{blocking, diff_evidence, not_opened, trust_key, trust_root},
+    scratch::{self, Scratch},
     topics::Topic,
-    views::{evidence::EvidenceOpened, shell::ShellView},
+    views::{
+        evidence::{EvidenceDiffView, EvidenceOpened},
+        shell::ShellView,
+    },
 };
 
 /// Announcements kept for a slow listener; one that lags asks for everything again.
@@ -32,7 +34,6 @@ struct Inner {
     front: RwLock<Option<Shown>>,
     newest: Mutex<Option<EvidenceOpened>>,
     opening: tokio::sync::Mutex<()>,
-    number: AtomicU64,
     topics: broadcast::Sender<Vec<Topic>>,
 }
 
@@ -40,7 +41,16 @@ struct Inner {
 #[derive(Debug, Clone)]
 struct Shown {
     app: App,
-    folder: Utf8PathBuf,
+    _folder: Arc<Scratch>,
+}
+
+/// Files of a reviewer that came by another way than the archive.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Named {
+    /// Public keys of whoever may have sealed it, as PEM.
+    pub keys: Vec<Utf8PathBuf>,
+    /// Root keys of its roster as PEM, or a roster that is trusted.
+    pub roots: Vec<Utf8PathBuf>,
 }
 
 impl Console {
@@ -50,10 +60,12 @@ impl Console {
             front: RwLock::default(),
             newest: Mutex::default(),
             opening: tokio::sync::Mutex::default(),
-            number: AtomicU64::new(0),
             topics: broadcast::Sender::new(HEARD_MAX),
         }));
         console.forward(live);
+        if let Err(error) = scratch::sweep(live.data_dir()) {
+            warn!(%error, "what closed programs left of evidence was not swept");
+        }
         console
     }
 
@@ -73,37 +85,88 @@ impl Console {
         self.0.topics.subscribe()
     }
 
-    /// Verifies an archive, and shows it in the place of what is shown, unless a promise of it is broken. Whoever has
-    /// the public key of the signer by another way names its file.
+    /// Verifies an archive, and shows it in the place of what is shown, unless a promise of it is broken. While it is
+    /// shown the fleets are left alone: nothing is asked of any node or hub.
     pub async fn open_evidence(
         &self,
         path: &Utf8Path,
-        key: Option<&Utf8Path>,
+        named: &Named,
     ) -> Result<EvidenceOpened, AppError> {
         let _one_at_a_time = self.0.opening.lock().await;
-        let mut trust = self.0.live.evidence_trust().await?;
-        if let Some(key) = key {
-            let pem = read_chosen(key.to_owned()).await?.text;
-            trust.keys.extend(public_keys(&[pem])?);
-        }
-        let folder = self.scratch();
-        let opened = open_archive(path, trust, &folder).await;
-        let (opened, app) = match opened {
-            Ok(opened) => opened,
-            Err(error) => {
-                removed(&folder);
+        let trust = self.trust(named).await?;
+        let data_dir = self.0.live.data_dir().to_owned();
+        let folder = blocking(move || {
+            Scratch::new(&data_dir).map_err(|error| {
+                let message =
+                    format!("no folder could be made under {data_dir}: {}", chain(&error));
+                AppError::new(
+                    Code::Other,
+                    message,
+                    "look at the folder's rights and the free space",
+                )
+            })
+        })
+        .await?;
+        let (opened, app) = open_archive(path, trust, folder.folder()).await?;
+        if let Some(app) = app {
+            if let Err(error) = self.0.live.leave_network().await {
+                app.close().await;
                 return Err(error);
             }
-        };
-        *self.0.newest.lock().expect("no panic while it is held") = Some(opened.clone());
-        match app {
-            Some(app) => {
-                self.forward(&app);
-                self.show(Some(Shown { app, folder })).await;
-            }
-            None => removed(&folder),
+            self.forward(&app);
+            self.show(Some(Shown { app, _folder: Arc::new(folder) })).await;
         }
+        *self.0.newest.lock().expect("no panic while it is held") = Some(opened.clone());
         Ok(opened)
+    }
+
+    /// The same for the archive that the program is started with: a window that is not there yet can say nothing, so what
+    /// is wrong is kept for it.
+    pub async fn begin_with_evidence(&self, path: &Utf8Path, named: &Named) {
+        // Nothing is asked before it is known whether the window shows fleets at all.
+        let left = self.0.live.leave_network().await;
+        let opened = match left {
+            Ok(()) => self.open_evidence(path, named).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = &opened {
+            warn!(file = %path, error = %error.message, "the evidence was not opened");
+            let told = not_opened(path, error);
+            *self.0.newest.lock().expect("no panic while it is held") = Some(told);
+        }
+        if self.0.front.read().expect("no panic while the front is held").is_none() {
+            self.back_to_network().await;
+        }
+    }
+
+    /// How two archives differ by what they mean, and how far each may be believed.
+    pub async fn compare_evidence(
+        &self,
+        left: &Utf8Path,
+        right: &Utf8Path,
+        named: &Named,
+    ) -> Result<EvidenceDiffView, AppError> {
+        diff_evidence(left, right, Some(self.trust(named).await?)).await
+    }
+
+    /// Whom this machine trusts, and those whom the reviewer names.
+    async fn trust(&self, named: &Named) -> Result<Trust, AppError> {
+        let mut trust = self.0.live.evidence_trust().await?;
+        for key in &named.keys {
+            let pem = read_chosen(key.clone()).await?.text;
+            trust_key(&mut trust, &pem).map_err(|error| about(key, error))?;
+        }
+        for root in &named.roots {
+            let text = read_chosen(root.clone()).await?.text;
+            trust_root(&mut trust, &text).map_err(|error| about(root, error))?;
+        }
+        Ok(trust)
+    }
+
+    async fn back_to_network(&self) {
+        if let Err(error) = self.0.live.return_to_network().await {
+            warn!(error = %error.message, "the fleets were not opened again");
+        }
     }
 
     /// What was found in the archive that was opened last, whether it is shown or not.
@@ -113,8 +176,10 @@ impl Console {
 
     /// Goes back to the fleets.
     pub async fn close_evidence(&self) -> Result<ShellView, AppError> {
+        let _one_at_a_time = self.0.opening.lock().await;
         self.show(None).await;
         self.0.newest.lock().expect("no panic while it is held").take();
+        self.back_to_network().await;
         self.0.live.shell().await
     }
 
@@ -132,14 +197,7 @@ impl Console {
         let _ = self.0.topics.send(self.front().every_topic());
         if let Some(former) = former {
             former.app.close().await;
-            removed(&former.folder);
         }
-    }
-
-    fn scratch(&self) -> Utf8PathBuf {
-        let number = self.0.number.fetch_add(1, Ordering::Relaxed);
-        let name = format!("opened/{}-{number}", std::process::id());
-        self.0.live.data_dir().join(name)
     }
 
     /// Passes on what an application announces, as long as it is the one that is shown.
@@ -166,11 +224,7 @@ impl Console {
     }
 }
 
-fn removed(folder: &Utf8Path) {
-    match std::fs::remove_dir_all(folder) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            warn!(%folder, %error, "a scratch folder was not removed");
-        }
-        _ => {}
-    }
+/// An error about one of several files.
+fn about(file: &Utf8Path, error: AppError) -> AppError {
+    AppError { message: format!("{file}: {}", error.message), ..error }
 }

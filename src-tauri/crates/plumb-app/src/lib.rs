@@ -22,6 +22,7 @@ pub mod personal_keys;
 pub mod ports;
 pub mod queries;
 pub mod runbooks;
+mod scratch;
 mod tasks;
 pub mod topics;
 pub mod views;
@@ -30,6 +31,8 @@ mod wishes;
 pub use app::{App, AppOptions};
 pub use console_key::{KeyPlace, Passphrase};
 pub use current::{Current, Sweep};
+/// Requests for approval in sealed evidence.
+pub use opened::answering::{FoundRequest, request_in_evidence};
 /// Colours of pictures.
 pub use plumb_charts::Palette;
 /// Alerts of others, read for a hub.

@@ -6,9 +6,13 @@
 //! at the few places where a query would go elsewhere for it. So a view that changes changes in one place. The fleet
 //! file is read-only, and its connections refuse before anything is sent.
 
+pub(crate) mod answering;
 mod fill;
+mod limits;
 mod moment;
 mod read;
+mod reading;
+mod requests;
 mod steps;
 
 use std::{
@@ -20,23 +24,29 @@ use camino::{Utf8Path, Utf8PathBuf};
 use jiff::Timestamp;
 use plumb_alert::RoutingPolicy;
 use plumb_clients::{HttpPool, TokenSource};
-use plumb_evidence::{Archive, FileSource, Outcome, Source as _, Trust, verify::CheckName};
+use plumb_evidence::{
+    Archive, FileSource, Outcome, Source as _, Trust, Verification,
+    verify::{CheckName, trusted_roster},
+};
 use plumb_fleet::{NodeId, RunId, Snapshot};
 use plumb_journal::StateHashes;
 use plumb_store::{Horizon, Kind, SweepMeta, history, horizon};
+use plumb_trust::roster::Roster;
 
-use self::{read::Contents, steps::Step};
+use self::{limits::UNREAD_MAX, read::Contents, steps::Step};
 use crate::{
     alerts::{desk::Desk, hub::KeptIncident, mirror::Mirror},
     app::{App, AppOptions},
     error::{AppError, Code, chain},
     ports::clock::WallClock,
     queries::evidence::verdict,
+    topics::Topic,
     views::{
         alerts::InboxSource,
         convert::ms,
-        evidence::{EvidenceOpened, EvidenceState, EvidenceStep, OpenEvidence},
+        evidence::{EvidenceOpened, EvidenceState, EvidenceStep, EvidenceUnread, OpenEvidence},
         node::RawAnswer,
+        runbook::EvidenceFileView,
         shell::ShellView,
     },
 };
@@ -49,8 +59,12 @@ pub(crate) struct Evidence {
     steps: Vec<Step>,
     signed_by: Option<String>,
     signer_unknown: bool,
+    /// The one in the archive, where somebody whom the reader trusts vouches for it.
+    roster: Option<Roster>,
     file: Utf8PathBuf,
     at: Mutex<At>,
+    /// Of what was read so far.
+    unread: Mutex<Vec<EvidenceUnread>>,
     moving: tokio::sync::Mutex<()>,
 }
 
@@ -116,6 +130,12 @@ impl Evidence {
         }
     }
 
+    /// Files that steps of a runbook kept, and where they are.
+    pub(crate) fn kept_files(&self, run: RunId) -> (String, Vec<EvidenceFileView>) {
+        let place = format!("{}: {}", self.file, read::files_of(run));
+        (place, read::kept_files(&self.archive, run))
+    }
+
     /// What a node answered, as it was captured.
     pub(crate) async fn answers(
         self: &Arc<Self>,
@@ -123,7 +143,16 @@ impl Evidence {
     ) -> Result<Vec<RawAnswer>, AppError> {
         let (evidence, node) = (self.clone(), node.clone());
         let work = tokio::task::spawn_blocking(move || read::answers(&evidence.archive, &node));
-        work.await.map_err(|error| AppError::new(Code::Other, chain(&error), "try again"))?
+        let (told, unread) = work
+            .await
+            .map_err(|error| AppError::new(Code::Other, chain(&error), "try again"))??;
+        let mut known = self.unread.lock().expect("no panic while it is held");
+        for one in unread {
+            if known.len() < UNREAD_MAX && !known.contains(&one) {
+                known.push(one);
+            }
+        }
+        Ok(told)
     }
 
     pub(crate) fn view(&self) -> OpenEvidence {
@@ -141,6 +170,7 @@ impl Evidence {
             step: count(step),
             shown: self.steps[step].view(),
             state,
+            unread: self.unread.lock().expect("no panic while it is held").clone(),
         }
     }
 }
@@ -154,6 +184,11 @@ impl App {
     /// Refuses what asks or changes a node where evidence is shown.
     pub fn only_live(&self) -> Result<(), AppError> {
         match self.in_evidence() {
+            None if self.is_off_network() => Err(AppError::new(
+                Code::Invalid,
+                "evidence is open: no node is asked, and nothing is changed",
+                "go back to the fleets",
+            )),
             None => Ok(()),
             Some(evidence) => Err(AppError::new(
                 Code::Invalid,
@@ -203,6 +238,7 @@ impl App {
             *fleet.current.lock().expect("no panic while a fleet is held") = None;
         }
         self.announce(self.every_topic());
+        self.announce(evidence.contents.runs.iter().map(|run| Topic::run(run.part.run)));
         Ok(())
     }
 
@@ -243,7 +279,7 @@ impl App {
         step: &Step,
     ) -> Result<Option<EvidenceState>, AppError> {
         let (Some(run), Some(seq)) = (step.run, step.seq) else { return Ok(None) };
-        let (_, entries) = self.run_record(run).await?;
+        let entries = self.journal_of(run).await?;
         let mut hashes = StateHashes::default();
         let Some(found) = entries.iter().map(|entry| hashes.take(entry)).last() else {
             return Ok(None);
@@ -303,26 +339,27 @@ fn prepare(file: &Utf8Path, trust: &Trust, scratch: &Utf8Path) -> Result<Prepare
     };
     let source = File::open(file).and_then(FileSource::new).map_err(|error| unread(&error))?;
     let bytes = source.bytes();
-    // One handle for both: another file in its place is not read. Whoever writes into this one while it is open can
-    // still change what is read later.
+    // One handle for both, so another file in its place is not read; and the archive is bound to the hashes that were
+    // found, so whoever writes into this one while it is open makes it unreadable, not different.
     let (found, archive) = plumb_evidence::verify::verify_source(source, bytes, trust)
         .map_err(|error| unread(&error))?;
-    let failed = |check: CheckName| found.finding(check).outcome == Outcome::Failed;
-    let signer_unknown = failed(CheckName::Signer);
-    let broken =
-        CheckName::ALL.into_iter().find(|check| *check != CheckName::Signer && failed(*check));
+    let signer_unknown = signer_failed(&found);
+    let broken = not_the_signer(&found);
     let signed_by = found.signer.map(|key| key.to_string());
     let view = verdict(&file.to_owned(), found);
     if let (None, Some(archive)) = (broken, archive) {
+        let roster = trusted_roster(&archive, trust);
         return Ok(match Contents::read(&archive, scratch) {
             Ok(contents) => Prepared {
                 opened: EvidenceOpened { verdict: view, refused: None },
                 evidence: Some(Evidence {
                     steps: steps::all(&contents),
+                    unread: Mutex::new(contents.unread.clone()),
                     archive,
                     contents,
                     signed_by,
                     signer_unknown,
+                    roster,
                     file: file.to_owned(),
                     at: Mutex::new(At { step: 0, state: None }),
                     moving: tokio::sync::Mutex::default(),
@@ -338,6 +375,16 @@ fn prepare(file: &Utf8Path, trust: &Trust, scratch: &Utf8Path) -> Result<Prepare
     let refused = format!("it is not shown as a fleet, because a promise is broken: {why}");
     let opened = EvidenceOpened { verdict: view, refused: Some(refused) };
     Ok(Prepared { opened, evidence: None })
+}
+
+fn signer_failed(found: &Verification) -> bool {
+    found.finding(CheckName::Signer).outcome == Outcome::Failed
+}
+
+/// The first broken promise beside that of a signer whom nobody here knows.
+fn not_the_signer(found: &Verification) -> Option<CheckName> {
+    let failed = |check: CheckName| found.finding(check).outcome == Outcome::Failed;
+    CheckName::ALL.into_iter().find(|check| *check != CheckName::Signer && failed(*check))
 }
 
 /// Connections of an opened archive: they refuse before anything is sent.

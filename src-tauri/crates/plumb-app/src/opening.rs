@@ -2,7 +2,10 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, atomic::AtomicBool},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -54,7 +57,8 @@ impl App {
             state.stop.cancel();
         }
         for state in states.values().filter(|state| !same(former.get(&state.name), state)) {
-            if self.0.options.sweep_on_period && state.loaded.is_ok() {
+            let asks = self.0.options.sweep_on_period && !self.is_off_network();
+            if asks && state.loaded.is_ok() {
                 self.0.tasks.spawn(self.clone().sweep_on_period(state.clone()));
                 self.0.tasks.spawn(self.clone().follow_hub(state.clone()));
             }
@@ -84,10 +88,39 @@ impl App {
 
     fn connections(&self, folder: &Utf8Path) -> HttpPool {
         let (tokens, folder) = (self.0.options.tokens.clone(), folder.as_std_path());
-        match self.in_evidence() {
-            Some(_) => no_connections(tokens, folder),
-            None => HttpPool::new(tokens, folder),
+        if self.in_evidence().is_some() || self.is_off_network() {
+            return no_connections(tokens, folder);
         }
+        HttpPool::new(tokens, folder)
+    }
+
+    /// Whether evidence is shown before the fleets of this application.
+    pub(crate) fn is_off_network(&self) -> bool {
+        self.0.off_network.load(Ordering::SeqCst)
+    }
+
+    /// Ends what asks nodes and hubs, and closes the connections. Refused while a run needs them.
+    pub(crate) async fn leave_network(&self) -> Result<(), AppError> {
+        if self.0.off_network.swap(true, Ordering::SeqCst) {
+            return Ok(());
+        }
+        if self.carries_something_out() {
+            self.0.off_network.store(false, Ordering::SeqCst);
+            return Err(AppError::new(
+                Code::Invalid,
+                "a run is carried out from here, and evidence is shown without a network",
+                "let it end or pause it; on a terminal: plumb evidence open FILE",
+            ));
+        }
+        self.reload_fleets(Reopen::All).await
+    }
+
+    /// Opens the connections again, and sweeps.
+    pub(crate) async fn return_to_network(&self) -> Result<(), AppError> {
+        if self.0.off_network.swap(false, Ordering::SeqCst) {
+            self.reload_fleets(Reopen::All).await?;
+        }
+        Ok(())
     }
 
     async fn open_state(&self, name: FleetId, file: Utf8PathBuf) -> Arc<FleetState> {

@@ -17,8 +17,10 @@ mod run;
 mod shipped;
 mod signature;
 mod start;
+mod starter;
 mod transcript;
 
+pub use dashboard::DashboardPace;
 pub use library::{RunbookText, Shelf};
 pub use run::RunbookRun;
 pub use signature::RunbookSigned;

@@ -102,6 +102,7 @@ mod tests {
         write::<runbook::RecordedView>,
         write::<evidence::EvidenceOpened>,
         write::<evidence::EvidenceStep>,
+        write::<evidence::EvidenceDiffView>,
         write::<history::HistoryView>,
         write::<settings::SettingsView>,
         write::<settings::ImportPreview>,

@@ -49,12 +49,25 @@ pub enum HubError {
     #[error("no answer from the hub at {url}: {message}")]
     Unreachable { url: String, message: String, sent: bool },
     #[error("the hub refused: {detail}")]
-    Refused { status: u16, detail: String },
+    Refused {
+        status: u16,
+        detail: String,
+        /// The entry of the troubleshooting help that says what to do.
+        guide: Option<String>,
+    },
     #[error("the hub answered {path} with an unexpected document: {message}")]
     Malformed { path: String, message: String },
 }
 
 impl HubError {
+    /// The entry of the troubleshooting help that says what to do.
+    pub fn guide(&self) -> Option<&str> {
+        match self {
+            Self::Refused { guide, .. } => guide.as_deref(),
+            _ => None,
+        }
+    }
+
     /// Whether what was asked for may have been done all the same.
     pub fn is_in_doubt(&self) -> bool {
         match self {
@@ -217,12 +230,13 @@ fn bearer(token: &SecretString) -> Result<HeaderValue, HubError> {
 }
 
 fn refused(status: StatusCode, bytes: &[u8]) -> HubError {
-    let detail = match serde_json::from_slice::<Problem>(bytes) {
-        Ok(problem) => problem.detail,
-        Err(_) => String::from_utf8_lossy(bytes).into_owned(),
+    let (detail, guide) = match serde_json::from_slice::<Problem>(bytes) {
+        Ok(problem) => (problem.detail, problem.guide),
+        Err(_) => (String::from_utf8_lossy(bytes).into_owned(), None),
     };
     let detail = format!("{} ({})", escape(&detail, 600), status.as_u16());
-    HubError::Refused { status: status.as_u16(), detail }
+    let guide = guide.map(|guide| escape(&guide, EXCERPT_CHARS_MAX));
+    HubError::Refused { status: status.as_u16(), detail, guide }
 }
 
 fn parse<T: DeserializeOwned>(path: &str, bytes: &[u8]) -> Result<T, HubError> {

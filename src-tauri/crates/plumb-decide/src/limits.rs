@@ -55,6 +55,8 @@ pub const GENERATED_CASES_MAX: usize = 10_000;
 pub const CASES_OF_CAPABILITY_MAX: usize = 96;
 /// Values of one collection that are tried: the edges are what tells, and lists have thousands.
 pub const OUTLINE_VALUES_MAX: usize = 16;
+/// Inputs of a policy's own tests that are asked.
+pub const OUTLINE_TESTS_MAX: usize = 1_000;
 /// Inputs drawn for each definition beside those made from its own conditions.
 pub const CASES_OF_DEFINITION_MAX: usize = 32;
 /// How far a definition is followed through the rules it asks.

@@ -11,6 +11,7 @@ mod walk;
 
 use std::io;
 
+use plumb_fleet::Digest;
 pub use reader::EntryReader;
 pub use source::{FileSource, Source};
 
@@ -99,6 +100,8 @@ pub enum EntryProblem {
     Crc,
     #[error("is damaged: it unpacks to another size than it says")]
     Size,
+    #[error("was changed after it was verified: verify the archive again")]
+    Changed,
     #[error("has {bytes} bytes, more than the {DOCUMENT_BYTES_MAX} of a document")]
     LongDocument { bytes: u64 },
 }
@@ -114,6 +117,15 @@ pub struct Entry {
     pub(crate) deflated: bool,
     /// Where its content begins.
     pub(crate) data_at: u64,
+    /// What it came to when it was verified; from then on nothing else is read as it.
+    pub(crate) bound: Option<Digest>,
+}
+
+impl Entry {
+    /// What its content came to when the archive was verified.
+    pub const fn verified(&self) -> Option<Digest> {
+        self.bound
+    }
 }
 
 /// An archive whose structure holds. Contents are checked when they are read.
@@ -136,6 +148,11 @@ impl<S: Source> Archive<S> {
         &self.entries
     }
 
+    /// Of the whole file.
+    pub fn bytes(&self) -> u64 {
+        self.source.bytes()
+    }
+
     pub const fn is_rewritten(&self) -> bool {
         self.rewritten
     }
@@ -145,7 +162,16 @@ impl<S: Source> Archive<S> {
         self.entries.get(at)
     }
 
-    /// Unpacks an entry as a stream; its end is an error where the content is not what the header says.
+    /// From here on every entry reads as what it came to now, or not at all: somebody may write into the file while it
+    /// is open.
+    pub(crate) fn bind(&mut self, digest: impl Fn(&str) -> Option<Digest>) {
+        for entry in &mut self.entries {
+            entry.bound = digest(entry.name.as_str());
+        }
+    }
+
+    /// Unpacks an entry as a stream; its end is an error where the content is not what the header says, or what it was
+    /// when it was verified.
     pub fn read<'a>(&'a self, entry: &'a Entry) -> EntryReader<'a, S> {
         EntryReader::new(&self.source, entry)
     }

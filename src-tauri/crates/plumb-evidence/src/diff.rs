@@ -2,20 +2,24 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    io::{BufRead as _, BufReader},
+    io::BufReader,
 };
 
-use plumb_fleet::Digest;
-use plumb_journal::{Body, Event, fold};
+use plumb_fleet::fleet::NODES_MAX;
+use plumb_journal::{Entry, Event, RunState};
 use serde::Deserialize;
 
 use crate::{
     archive::{Archive, Source},
+    journal::{JournalReader, NoJournal, next_line},
+    limits::{COMPARED_BYTES_MAX, RUNS_MAX},
     manifest::{Evidence, MANIFEST, RunPart, run_folder},
 };
 
 /// Most differences that are told; the rest is counted.
 pub const DIFFERENCES_MAX: usize = 10_000;
+/// Most decisions of one run: people decide some dozens of times.
+const DECISIONS_MAX: usize = 100_000;
 
 /// What a fact is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -94,7 +98,17 @@ pub fn facts<S: Source>(archive: &Archive<S>) -> Result<Facts, NoFacts> {
         told(Kind::About, &format!("missing: {}", missing.what), missing.why.clone());
     }
     nodes(archive, &mut facts)?;
-    for (at, run) in evidence.runs.iter().enumerate() {
+    let mut room = COMPARED_BYTES_MAX;
+    for (at, run) in evidence.runs.iter().take(RUNS_MAX).enumerate() {
+        let name = format!("{}/journal.jsonl", run_folder(run.run));
+        let bytes = archive.find(&name).map_or(0, |entry| entry.bytes);
+        room = room.checked_sub(bytes).ok_or_else(|| NoFacts {
+            entry: name,
+            problem: format!(
+                "with it, journals have more than the {} MB that are compared",
+                COMPARED_BYTES_MAX >> 20
+            ),
+        })?;
         self::run(archive, at + 1, run, &mut facts)?;
     }
     Ok(facts)
@@ -119,10 +133,15 @@ pub const NODES: &str = "fleet/nodes.jsonl";
 fn nodes<S: Source>(archive: &Archive<S>, facts: &mut Facts) -> Result<(), NoFacts> {
     let Some(entry) = archive.find(NODES) else { return Ok(()) };
     let wrong = |problem: String| NoFacts { entry: NODES.to_owned(), problem };
-    for line in BufReader::new(archive.read(entry)).lines() {
-        let line = line.map_err(|error| wrong(error.to_string()))?;
-        let node: serde_json::Value =
-            serde_json::from_str(&line).map_err(|error| wrong(error.to_string()))?;
+    let mut file = BufReader::new(archive.read(entry));
+    let (mut line, mut number) = (Vec::new(), 0);
+    while next_line(&mut file, &mut line).map_err(|error| wrong(error.to_string()))? {
+        number += 1;
+        if number > NODES_MAX {
+            return Err(wrong(format!("it has more than the {NODES_MAX} nodes of a fleet")));
+        }
+        let node: serde_json::Value = serde_json::from_slice(&line)
+            .map_err(|error| wrong(format!("line {number}: {error}")))?;
         let word = |name: &str| node.get(name).and_then(|value| value.as_str());
         let Some(id) = word("node") else { continue };
         for (kind, name) in
@@ -134,13 +153,6 @@ fn nodes<S: Source>(archive: &Archive<S>, facts: &mut Facts) -> Result<(), NoFac
         }
     }
     Ok(())
-}
-
-/// A line of a journal that holds an event.
-#[derive(Deserialize)]
-struct Line {
-    body: Body,
-    hash: Digest,
 }
 
 fn run<S: Source>(
@@ -161,21 +173,25 @@ fn run<S: Source>(
     let name = format!("{}/journal.jsonl", run_folder(run.run));
     let Some(entry) = archive.find(&name) else { return Ok(()) };
     let wrong = |problem: String| NoFacts { entry: name.clone(), problem };
-    let mut entries = Vec::new();
-    for line in BufReader::new(archive.read(entry)).lines() {
-        let line = line.map_err(|error| wrong(error.to_string()))?;
-        if line.starts_with("{\"body\":") {
-            let Line { body, hash } =
-                serde_json::from_str(&line).map_err(|error| wrong(error.to_string()))?;
-            entries.push(plumb_journal::Entry { body, hash });
+    let unheard = |error: NoJournal| wrong(error.to_string());
+    let file = BufReader::new(archive.read(entry));
+    let mut journal = JournalReader::new(file).map_err(unheard)?;
+    let (mut state, mut events, mut decisions) = (RunState::default(), 0_u64, 0_usize);
+    while let Some(Entry { body, .. }) = journal.event().map_err(unheard)? {
+        events += 1;
+        state.apply(&body.event, body.at);
+        if state.nodes.len() > NODES_MAX {
+            return Err(wrong(format!("it has more than the {NODES_MAX} nodes of a fleet")));
+        }
+        if let Some(decision) = decision(&body.event) {
+            decisions += 1;
+            if decisions > DECISIONS_MAX {
+                return Err(wrong(format!("it has more than {DECISIONS_MAX} decisions")));
+            }
+            told(Kind::Decisions, format!("decision {decisions}"), decision);
         }
     }
-    told(Kind::Steps, "events".to_owned(), entries.len().to_string());
-    for (at, decision) in entries.iter().filter_map(|entry| decision(&entry.body.event)).enumerate()
-    {
-        told(Kind::Decisions, format!("decision {}", at + 1), decision);
-    }
-    let state = fold(&entries);
+    told(Kind::Steps, "events".to_owned(), events.to_string());
     if let (Some(from), Some(to)) = (state.started_at, state.ended_at) {
         told(
             Kind::Timings,

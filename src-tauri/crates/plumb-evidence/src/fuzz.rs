@@ -9,7 +9,7 @@ use crate::{
 /// Any bytes: what opens covers the file, unpacks to what it says or is refused, and is verified without
 /// a panic; nothing that nobody trusts holds.
 pub fn evidence(bytes: &[u8]) {
-    let Ok(archive) = Archive::open(bytes) else { return };
+    let Ok(mut archive) = Archive::open(bytes) else { return };
     let packed: u64 = archive.entries().iter().map(|entry| entry.packed_bytes).sum();
     assert!(packed <= bytes.len() as u64, "no byte belongs to two entries");
     let mut piece = vec![0; PIECE_BYTES];
@@ -29,7 +29,7 @@ pub fn evidence(bytes: &[u8]) {
         };
         assert!(!ended || unpacked == entry.bytes, "it unpacks to what it says");
     }
-    let verification = verify_archive(&archive, bytes.len() as u64, &Trust::default());
+    let verification = verify_archive(&mut archive, bytes.len() as u64, &Trust::default());
     assert_eq!(verification.findings.len(), CheckName::ALL.len(), "every check has a finding");
     let signer = verification.finding(CheckName::Signer);
     assert_ne!(signer.outcome, Outcome::Passed, "nobody is trusted here");

@@ -11,6 +11,7 @@ pub mod draft;
 #[doc(hidden)]
 pub mod fuzz;
 mod instructions;
+pub mod journal;
 pub mod limits;
 pub mod live;
 pub mod manifest;

@@ -24,5 +24,10 @@ pub const DIRECTORY_BYTES_MAX: u64 = 32 << 20;
 pub const DOCUMENT_BYTES_MAX: u64 = 64 << 20;
 /// Most approvals of one run that are looked at.
 pub const APPROVALS_MAX: usize = 256;
+/// Runs of one archive: a capture takes those of its window, of which a busy fleet has some dozens.
+pub const RUNS_MAX: usize = 1_000;
+/// Bytes of journals, unpacked, from which facts are taken for a comparison: all of it may stay in memory, and a run
+/// over 10,000 nodes has 70 MB.
+pub const COMPARED_BYTES_MAX: u64 = 512 << 20;
 /// Bytes that are read at once.
 pub(crate) const PIECE_BYTES: usize = 128 << 10;

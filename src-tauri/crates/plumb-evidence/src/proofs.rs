@@ -70,7 +70,9 @@ pub enum AttachError {
 
 /// What a proof is about: the envelope of the manifest, byte for byte.
 pub fn envelope(path: &Utf8Path) -> Result<Vec<u8>, AttachError> {
-    sealed(path).map(|(_, envelope)| envelope)
+    let wrong = |error| AttachError::File { path: path.to_owned(), error };
+    let source = File::open(path).and_then(FileSource::new).map_err(wrong)?;
+    sealed(source).map(|(_, envelope)| envelope)
 }
 
 /// Puts a proof over an envelope into the archive that has it: a new file takes the place of the old one when it is
@@ -87,7 +89,8 @@ pub fn attach(
     if bytes.len() > max {
         return Err(AttachError::TooLong { name, bytes: bytes.len(), max });
     }
-    let (archive, found) = sealed(path)?;
+    // Whoever attaches at the same time waits here, and then finds this proof as well.
+    let (archive, found) = sealed(held(path).map_err(wrong)?)?;
     if found != envelope {
         return Err(AttachError::Another);
     }
@@ -105,9 +108,34 @@ pub fn attach(
     sync_folder(folder).map_err(wrong)
 }
 
-fn sealed(path: &Utf8Path) -> Result<(Archive<FileSource>, Vec<u8>), AttachError> {
-    let wrong = |error| AttachError::File { path: path.to_owned(), error };
-    let source = FileSource::new(File::open(path).map_err(wrong)?).map_err(wrong)?;
+/// Opens the file of an archive and locks it until it is closed. It is the one that has the name also after waiting.
+fn held(path: &Utf8Path) -> io::Result<FileSource> {
+    loop {
+        let file = File::open(path)?;
+        file.lock()?;
+        if is_at(&file, path)? {
+            return FileSource::new(file);
+        }
+    }
+}
+
+/// Whether the open file is the one that has the name now.
+fn is_at(file: &File, path: &Utf8Path) -> io::Result<bool> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt as _;
+        let (open, named) = (file.metadata()?, std::fs::metadata(path)?);
+        Ok((open.dev(), open.ino()) == (named.dev(), named.ino()))
+    }
+    // Where an open file cannot be replaced it keeps its name.
+    #[cfg(not(unix))]
+    {
+        let _ = (file, path);
+        Ok(true)
+    }
+}
+
+fn sealed(source: FileSource) -> Result<(Archive<FileSource>, Vec<u8>), AttachError> {
     let archive = Archive::open(source)?;
     let envelope = archive.document(archive.find(ENVELOPE).ok_or(AttachError::Unsealed)?)?;
     Ok((archive, envelope))

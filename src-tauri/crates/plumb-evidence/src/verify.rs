@@ -235,17 +235,24 @@ pub fn verify_source<S: Source>(
     match Archive::open(source) {
         Err(ArchiveError::Read(error)) => Err(error),
         Err(error) => Ok((unreadable(&error, bytes), None)),
-        Ok(archive) => {
-            let found = verify_archive(&archive, bytes, trust);
+        Ok(mut archive) => {
+            let found = verify_archive(&mut archive, bytes, trust);
             Ok((found, Some(archive)))
         }
     }
 }
 
-/// Verifies an archive whose structure holds. `bytes` are those of its file.
-pub fn verify_archive<S: Source>(archive: &Archive<S>, bytes: u64, trust: &Trust) -> Verification {
-    let signed = signature::check(archive);
+/// Verifies an archive whose structure holds, and binds it to what was found: from its hashes on, every entry reads as
+/// what was hashed, or not at all. `bytes` are those of its file.
+pub fn verify_archive<S: Source>(
+    archive: &mut Archive<S>,
+    bytes: u64,
+    trust: &Trust,
+) -> Verification {
     let hashes = hashes::all(archive);
+    archive.bind(|name| hashes.get(name).and_then(|found| found.as_ref().ok().copied()));
+    let archive = &*archive;
+    let signed = signature::check(archive);
     let listed = hashes::check(archive, &signed, &hashes);
     let roster = contents::roster(archive, trust);
     let mut notes = Vec::new();
@@ -287,6 +294,11 @@ pub fn verify_archive<S: Source>(archive: &Archive<S>, bytes: u64, trust: &Trust
 struct KnownRoster {
     roster: Roster,
     trusted: bool,
+}
+
+/// The roster in an archive, if somebody who is trusted vouches for it.
+pub fn trusted_roster<S: Source>(archive: &Archive<S>, trust: &Trust) -> Option<Roster> {
+    contents::roster(archive, trust).filter(|known| known.trusted).map(|known| known.roster)
 }
 
 /// The file reads in no way, or in several: nothing in it was looked at.

@@ -18,4 +18,4 @@ pub use people::{
 };
 pub use perform::{Came, StepDesk, StepHandler, StepOrders, StepSetting, perform_steps, step_desk};
 pub use rehearse::{Fault, Rehearsal, Rehearsed, SimulatedWorld, rehearse};
-pub use state::{Frozen, Planned, StepPhase, StepRun, StepsState, fold_steps};
+pub use state::{Frozen, Planned, SignedStart, StepPhase, StepRun, StepsState, fold_steps};

@@ -18,14 +18,11 @@ use crate::{
     audit::Audited,
     folder::chain,
     hub::Hub,
-    identity::{self, ADMIN, Identity},
+    identity::{self, ADMIN, BOOTSTRAP, Identity},
     limits::REQUEST_TIMEOUT,
     problem::Problem,
     state::{Change, topic::AUDIT},
 };
-
-/// Name of whoever shows the first token.
-const BOOTSTRAP: &str = "bootstrap";
 
 /// Who calls, and what their role allows.
 #[derive(Debug, Clone)]

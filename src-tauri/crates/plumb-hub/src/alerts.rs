@@ -11,7 +11,7 @@ use plumb_alert::{
 use plumb_inbox::{AlertQuery, ClaimRequest, InboxError, IncidentQuery, StoreFailure};
 use plumb_wire::alerts::{
     Ack, AlertToIncident, Claim, ClaimBody, Fail, IncidentAppendEvent, IncidentClose, Ingest, List,
-    Notification, ToolCall,
+    Notification, ToolCall, guides,
 };
 use serde_json::{Value, json};
 
@@ -55,10 +55,10 @@ pub(crate) async fn ingest(hub: &Hub, caller: &Caller, report: Ingest) -> Result
         InboxError::Rejected(rejection) => not_accepted(&rejection),
         error => error.into(),
     })?;
-    let alert = decided.value.alert();
+    let (alert, deduped) = (decided.value.alert(), decided.value.deduped());
     Ok(json!({
         "accepted": true,
-        "deduped": decided.value.deduped(),
+        "deduped": deduped,
         "alert_ref": alert.alert_ref,
         "status": alert.status(),
         "severity": alert.severity,
@@ -67,11 +67,13 @@ pub(crate) async fn ingest(hub: &Hub, caller: &Caller, report: Ingest) -> Result
         "incident_signature": alert.signature,
         "incident_ref": alert.incident_ref,
         "why": why(&decided),
+        "guide": deduped.then_some(guides::REPEATED),
     }))
 }
 
 fn not_accepted(rejection: &plumb_alert::Rejection) -> Problem {
-    Problem::refused(rejection.to_string()).with("accepted", false.into())
+    let problem = Problem::refused(rejection.to_string()).guided(guides::NOT_ACCEPTED);
+    problem.with("accepted", false.into())
 }
 
 /// Takes everything that Alertmanager tells at once.
@@ -182,6 +184,7 @@ pub(crate) async fn claim(hub: &Hub, caller: &Caller, wanted: &Claim) -> Result<
         "claimed": claimed.alerts.len(),
         "requeued": claimed.requeued.len(),
         "alerts": alerts.collect::<Vec<_>>(),
+        "guide": claimed.alerts.is_empty().then_some(guides::NOTHING_FREE),
     }))
 }
 
@@ -279,8 +282,10 @@ pub(crate) async fn triage(
     let ack = Acknowledgement { caller: By::new(caller.name()), note };
     let decided = hub.inbox.triage(&alert, None, frozen, &ack).await?;
     let triaged = &decided.value;
+    let ran = triaged.decision == plumb_alert::TriageDecision::Run;
     Ok(json!({
-        "ran": triaged.decision == plumb_alert::TriageDecision::Run,
+        "ran": ran,
+        "guide": (!ran).then_some(guides::COOLING),
         "alert": shown(&triaged.converted.alert),
         "incident_ref": triaged.converted.appended.incident.incident_ref,
         "signature": triaged.signature,
@@ -308,6 +313,8 @@ pub(crate) async fn dashboard(
         .collect();
     let durability = hub.inbox.durability();
     Ok(json!({
+        // As whom the caller is known to alerts that it told.
+        "caller": caller.name(),
         // By which clock claims and pauses end here.
         "now": hub.inbox.now().await?,
         "counts": by_status,
@@ -425,6 +432,7 @@ impl From<InboxError> for Problem {
         match error {
             InboxError::Rejected(rejection) => Self::refused(rejection.to_string()),
             InboxError::Refused(refusal) => refusal.into(),
+            InboxError::NoPlace => Self::gone(error.to_string()),
             InboxError::Store(failure) => failure.into(),
         }
     }

@@ -18,6 +18,8 @@ use crate::{
 const TOKEN_PREFIX: &str = "plumb_";
 const ID_BYTES: usize = 6;
 const SECRET_BYTES: usize = 32;
+/// Name of whoever shows the first token.
+pub(crate) const BOOTSTRAP: &str = "bootstrap";
 /// Role that may do everything.
 pub(crate) const ADMIN: &str = "admin";
 
@@ -113,6 +115,11 @@ fn check(roles: &RoleMatrix, wanted: &NewIdentity) -> Result<(), Problem> {
     if !plain(&wanted.name, NAME_BYTES_MAX) {
         let detail = format!("name must be one line of at most {NAME_BYTES_MAX} bytes");
         return Err(Problem::refused(detail));
+    }
+    if wanted.name == BOOTSTRAP {
+        return Err(Problem::refused(format!(
+            "{BOOTSTRAP} is whoever shows the first token: use another name"
+        )));
     }
     if !roles.knows(&wanted.role) {
         let known: Vec<&str> = roles.names().collect();

@@ -48,9 +48,6 @@ pub(crate) const LOOK_EVERY: Duration = Duration::from_millis(500);
 pub(crate) const TIP_EVERY: Duration = Duration::from_millis(200);
 /// How long whoever follows them waits for an answer at most: they ask again at once.
 pub(crate) const CHANGES_WAIT_MAX: Duration = Duration::from_secs(10);
-/// How far before its place a follower is told again what changed: a change that was begun earlier may be made durable
-/// later.
-pub(crate) const TOLD_AGAIN: jiff::SignedDuration = jiff::SignedDuration::from_secs(5);
 /// How often it looks for sources that have gone quiet: a policy counts in minutes.
 pub(crate) const SOURCES_EVERY: Duration = Duration::from_mins(1);
 /// Entries of a log in one answer, where nobody says how many.

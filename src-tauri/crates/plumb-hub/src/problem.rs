@@ -5,8 +5,11 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use plumb_alert::{Denied, Refusal};
-use plumb_wire::hub::{self, problem as kind};
+use plumb_alert::{Denied, Entitlement, Refusal};
+use plumb_wire::{
+    alerts::guides,
+    hub::{self, problem as kind},
+};
 
 use serde_json::Value;
 
@@ -22,6 +25,7 @@ pub(crate) struct Problem {
     kind: &'static str,
     title: &'static str,
     detail: String,
+    guide: Option<&'static str>,
     retry_after_s: Option<u64>,
     /// What a caller of this operation looks for, beside the problem.
     more: Option<Box<(&'static str, Value)>>,
@@ -44,6 +48,7 @@ problems! {
     not_found = NOT_FOUND, NOT_FOUND, "not found";
     method = METHOD_NOT_ALLOWED, METHOD, "method not allowed";
     conflict = CONFLICT, CONFLICT, "what is there does not allow it";
+    gone = GONE, GONE, "not there any more";
     too_large = PAYLOAD_TOO_LARGE, TOO_LARGE, "too large";
     refused = UNPROCESSABLE_ENTITY, REFUSED, "not acceptable";
     not_now = SERVICE_UNAVAILABLE, NOT_NOW, "not now";
@@ -56,7 +61,8 @@ impl Problem {
         title: &'static str,
         detail: impl Into<String>,
     ) -> Self {
-        Self { status, kind, title, detail: detail.into(), retry_after_s: None, more: None }
+        let detail = detail.into();
+        Self { status, kind, title, detail, guide: None, retry_after_s: None, more: None }
     }
 
     pub(crate) fn too_many(detail: impl Into<String>) -> Self {
@@ -64,6 +70,12 @@ impl Problem {
             Self::new(StatusCode::TOO_MANY_REQUESTS, kind::TOO_MANY, "too many requests", detail);
         problem.retry_after_s = Some(1);
         problem
+    }
+
+    /// The same with the entry of the help that says what to do.
+    pub(crate) fn guided(mut self, guide: &'static str) -> Self {
+        self.guide = Some(guide);
+        self
     }
 
     /// The same with one field more.
@@ -94,6 +106,7 @@ impl Problem {
             status: self.status.as_u16(),
             detail: self.detail.clone(),
             error: self.detail.clone(),
+            guide: self.guide.map(str::to_owned),
         }
     }
 }
@@ -113,7 +126,12 @@ impl From<StateError> for Problem {
 
 impl From<Denied> for Problem {
     fn from(denied: Denied) -> Self {
-        Self::forbidden(denied.to_string())
+        let problem = Self::forbidden(denied.to_string());
+        match denied.entitlement {
+            Entitlement::Ingest => problem.guided(guides::INGEST_DENIED),
+            Entitlement::Claim => problem.guided(guides::CLAIM_DENIED),
+            _ => problem,
+        }
     }
 }
 
@@ -121,7 +139,8 @@ impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
         let detail = refusal.to_string();
         match refusal {
-            Refusal::NoAlert { .. } | Refusal::NoIncident { .. } => Self::not_found(detail),
+            Refusal::NoAlert { .. } => Self::not_found(detail).guided(guides::NOT_FOUND),
+            Refusal::NoIncident { .. } => Self::not_found(detail),
             Refusal::Settled { .. }
             | Refusal::Held { .. }
             | Refusal::NotClaimed { .. }

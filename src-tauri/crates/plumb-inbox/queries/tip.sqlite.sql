@@ -1,6 +1,6 @@
--- queries/tip.sqlite.sql: which alert was kept last, and how many entries all timelines have
+-- queries/tip.sqlite.sql: the newest change of an alert, and how many entries all timelines have
 SELECT json_object(
-    'changed_at', (SELECT MAX(changed_at) FROM alerts),
-    'alert_ref', (SELECT alert_ref FROM alerts ORDER BY changed_at DESC, alert_ref DESC LIMIT 1),
+    'feed', (SELECT name FROM alert_feed),
+    'change', (SELECT last FROM alert_feed),
     'entries', (SELECT COALESCE(SUM(entries), 0) FROM incidents)
 )

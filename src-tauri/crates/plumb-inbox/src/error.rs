@@ -4,6 +4,8 @@ use std::{error::Error, fmt, sync::Arc};
 
 use plumb_alert::{Refusal, Rejection};
 
+use crate::store::NoPlace;
+
 /// Why an inbox did not do what it was asked to.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum InboxError {
@@ -13,8 +15,18 @@ pub enum InboxError {
     /// The state of the alert or incident does not allow it.
     #[error(transparent)]
     Refused(#[from] Refusal),
+    #[error(
+        "this place is not one of this inbox any more, because it was made anew, alerts were removed from it, or another version of the program gave the place: read from the start"
+    )]
+    NoPlace,
     #[error(transparent)]
     Store(#[from] StoreFailure),
+}
+
+impl From<NoPlace> for InboxError {
+    fn from(_: NoPlace) -> Self {
+        Self::NoPlace
+    }
 }
 
 /// A store did not do what was attempted. Nothing of it was kept, unless [`Trouble::InDoubt`] says otherwise.

@@ -1,5 +1,6 @@
 //! What people and programs do with alerts: each question is one transaction of the store, decided by `plumb-alert`.
 
+mod changes;
 mod incidents;
 mod reports;
 mod sources;
@@ -16,12 +17,13 @@ use plumb_alert::{
 use serde::Serialize;
 use tokio_util::task::TaskTracker;
 
+pub use changes::{Changes, Since};
 pub use incidents::Gate;
 use reports::Reports;
 
 use crate::{
     error::{InboxError, StoreFailure},
-    store::{AlertQuery, AlertStore, Dashboard, Durability, Expiring, Rows, Tip},
+    store::{AlertQuery, AlertStore, Dashboard, Durability, Expiring, Rows},
 };
 
 /// Alerts in one answer.
@@ -110,22 +112,6 @@ impl Inbox {
     pub async fn list(&self, query: &AlertQuery) -> Result<Vec<Alert>, InboxError> {
         in_range("limit", query.limit.into(), 1, LIST_MAX.into())?;
         Ok(self.store.read().await?.alerts(query).await?)
-    }
-
-    /// Alerts that were kept after a place, the longest ago first, each with when that was. An alert that moves on
-    /// meanwhile comes once more, later; none is missed.
-    pub async fn changed(
-        &self,
-        after: (Timestamp, &str),
-        limit: u32,
-    ) -> Result<Vec<(Timestamp, Alert)>, InboxError> {
-        in_range("limit", limit.into(), 1, LIST_MAX.into())?;
-        Ok(self.store.read().await?.changed(after, limit).await?)
-    }
-
-    /// What was kept last.
-    pub async fn tip(&self) -> Result<Tip, StoreFailure> {
-        self.store.read().await?.tip().await
     }
 
     /// Since when something must have been seen, to be within so many minutes; everything without them.

@@ -16,7 +16,9 @@ mod store;
 
 pub use backend::{Backend, BackendError, Settings};
 pub use error::{InboxError, StoreFailure, Trouble};
-pub use inbox::{CLAIM_MAX, ClaimRequest, Claimed, Gate, Inbox, LIST_MAX, RetentionPreview};
+pub use inbox::{
+    CLAIM_MAX, Changes, ClaimRequest, Claimed, Gate, Inbox, LIST_MAX, RetentionPreview, Since,
+};
 pub use memory::MemoryStore;
 pub use migrate::{Migration, Step};
 pub use postgres::{
@@ -26,6 +28,6 @@ pub use postgres::{
 pub use sql::within;
 pub use sqlite::SqliteStore;
 pub use store::{
-    AlertQuery, AlertStore, Clock, Dashboard, Durability, Expiring, IncidentQuery, Pending, Rows,
-    SignatureCount, SourceSeen, StatusCount, Tip,
+    AlertQuery, AlertStore, Clock, Dashboard, Durability, Expiring, IncidentQuery, NoPlace,
+    Pending, Place, Rows, SignatureCount, SourceSeen, StatusCount, Tip,
 };

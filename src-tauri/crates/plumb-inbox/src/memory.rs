@@ -3,6 +3,7 @@
 use std::{
     cmp::Reverse,
     collections::{BTreeMap, BTreeSet},
+    ops::Bound,
     sync::Arc,
 };
 
@@ -17,7 +18,7 @@ use crate::{
     error::{StoreFailure, Trouble},
     store::{
         AlertQuery, AlertStore, Clock, Dashboard, Durability, Expiring, IncidentQuery, Pending,
-        Rows, SignatureCount, SourceSeen, StatusCount, Tip,
+        Place, Rows, SignatureCount, SourceSeen, StatusCount, Tip, feed_name,
     },
 };
 
@@ -25,11 +26,15 @@ use crate::{
 const ALERTS_MAX: usize = 100_000;
 const SIGNATURES_SHOWN: usize = 10;
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Tables {
     alerts: BTreeMap<AlertRef, Alert>,
-    /// When each alert was put last; a change that was taken back counts as one.
-    changed: BTreeMap<AlertRef, Timestamp>,
+    /// The number of each alert's newest change.
+    numbers: BTreeMap<AlertRef, u64>,
+    /// The same the other way round.
+    changes: BTreeMap<u64, AlertRef>,
+    /// The number of the newest change, and the run of numbers it belongs to.
+    tip: Place,
     incidents: BTreeMap<IncidentRef, Incident>,
     timelines: BTreeMap<IncidentRef, Vec<TimelineEntry>>,
     signatures: BTreeMap<String, SignatureState>,
@@ -40,15 +45,37 @@ struct Tables {
 }
 
 impl Tables {
-    /// Puts an alert, or takes it away; gives back the former one.
-    fn replace(&mut self, key: &AlertRef, alert: Option<Alert>) -> Option<Alert> {
+    fn new() -> Self {
+        Self {
+            alerts: BTreeMap::new(),
+            numbers: BTreeMap::new(),
+            changes: BTreeMap::new(),
+            tip: Place { feed: feed_name(), change: 0 },
+            incidents: BTreeMap::new(),
+            timelines: BTreeMap::new(),
+            signatures: BTreeMap::new(),
+            newest: BTreeMap::new(),
+            unsettled: BTreeSet::new(),
+        }
+    }
+
+    /// Puts an alert with the number of its change, or takes it away; gives back the former one.
+    fn replace(&mut self, key: &AlertRef, kept: Option<(Alert, u64)>) -> Option<(Alert, u64)> {
+        let (alert, number) = kept.unzip();
+        let former = put(&mut self.numbers, key.clone(), number);
+        if let Some(former) = &former {
+            self.changes.remove(former);
+        }
+        if let Some(number) = number {
+            self.changes.insert(number, key.clone());
+        }
         match &alert {
             Some(alert) if alert.status() != Status::Acked => {
                 self.unsettled.insert(key.clone());
             }
             _ => drop(self.unsettled.remove(key)),
         }
-        put(&mut self.alerts, key.clone(), alert)
+        put(&mut self.alerts, key.clone(), alert).zip(former)
     }
 }
 
@@ -61,7 +88,7 @@ pub struct MemoryStore {
 
 impl MemoryStore {
     pub fn new(clock: Clock) -> Self {
-        Self { tables: Arc::default(), clock }
+        Self { tables: Arc::new(Mutex::new(Tables::new())), clock }
     }
 
     async fn begin(&self) -> Result<Box<dyn Rows>, StoreFailure> {
@@ -96,7 +123,8 @@ impl AlertStore for MemoryStore {
 /// What a change replaced.
 #[derive(Debug)]
 enum Undo {
-    Alert(AlertRef, Option<Box<Alert>>),
+    Alert(AlertRef, Option<Box<(Alert, u64)>>),
+    Tip(Place),
     Newest(String, Option<AlertRef>),
     Incident(IncidentRef, Option<Incident>),
     Entry(IncidentRef),
@@ -124,8 +152,9 @@ impl Drop for MemoryRows {
         for undo in self.undo.drain(..).rev() {
             match undo {
                 Undo::Alert(key, value) => {
-                    drop(tables.replace(&key, value.map(|alert| *alert)));
+                    drop(tables.replace(&key, value.map(|kept| *kept)));
                 }
+                Undo::Tip(value) => tables.tip = value,
                 Undo::Newest(key, value) => drop(put(&mut tables.newest, key, value)),
                 Undo::Incident(key, value) => drop(put(&mut tables.incidents, key, value)),
                 Undo::Signature(key, value) => drop(put(&mut tables.signatures, key, value)),
@@ -153,22 +182,15 @@ impl MemoryRows {
         unsettled.filter(|alert| wanted(alert)).cloned().collect()
     }
 
-    fn in_order_of_change(&self) -> Vec<(Timestamp, &Alert)> {
-        let changed = self.tables.changed.iter();
-        let known = changed.filter_map(|(key, at)| Some((*at, self.tables.alerts.get(key)?)));
-        let mut known: Vec<_> = known.collect();
-        known.sort_by(|a, b| (a.0, &a.1.alert_ref).cmp(&(b.0, &b.1.alert_ref)));
-        known
-    }
-
     fn put_alert(&mut self, alert: &Alert) -> Result<(), StoreFailure> {
         let tables = &mut *self.tables;
         if tables.alerts.len() >= ALERTS_MAX && !tables.alerts.contains_key(&alert.alert_ref) {
             let place = "memory of this program".into();
             return Err(StoreFailure::new(Trouble::Full, "keeping alerts", &place));
         }
-        tables.changed.insert(alert.alert_ref.clone(), self.clock.now());
-        let former = tables.replace(&alert.alert_ref, Some(alert.clone()));
+        self.undo.push(Undo::Tip(tables.tip.clone()));
+        tables.tip.change += 1;
+        let former = tables.replace(&alert.alert_ref, Some((alert.clone(), tables.tip.change)));
         self.undo.push(Undo::Alert(alert.alert_ref.clone(), former.map(Box::new)));
         let age = |alert: &Alert| (alert.created_at, alert.alert_ref.clone());
         let newest = tables.newest.get(&alert.fingerprint).and_then(|it| tables.alerts.get(it));
@@ -319,21 +341,22 @@ impl Rows for MemoryRows {
         ready(alerts)
     }
 
-    fn changed<'a>(
-        &'a mut self,
-        after: (Timestamp, &'a str),
-        limit: u32,
-    ) -> Pending<'a, Vec<(Timestamp, Alert)>> {
-        let mut changed = self.in_order_of_change();
-        changed.retain(|(at, alert)| (*at, alert.alert_ref.as_str()) > after);
-        changed.truncate(limit as usize);
-        ready(changed.into_iter().map(|(at, alert)| (at, alert.clone())).collect())
+    fn changed(&mut self, after: u64, limit: u32) -> Pending<'_, Vec<(u64, Alert)>> {
+        let changes = self.tables.changes.range((Bound::Excluded(after), Bound::Unbounded));
+        let alerts =
+            changes.filter_map(|(number, it)| Some((*number, self.tables.alerts.get(it)?)));
+        let some = alerts.take(limit as usize);
+        ready(some.map(|(number, alert)| (number, alert.clone())).collect())
+    }
+
+    fn before_newest(&mut self, alerts: u32) -> Pending<'_, u64> {
+        let before = self.tables.changes.keys().rev().nth(alerts as usize);
+        ready(before.copied().unwrap_or_default())
     }
 
     fn tip(&mut self) -> Pending<'_, Tip> {
-        let last = self.in_order_of_change().pop();
-        let alert = last.map(|(at, alert)| (at, alert.alert_ref.to_string()));
-        ready(Tip { alert, entries: self.tables.incidents.values().map(|it| it.entries).sum() })
+        let entries = self.tables.incidents.values().map(|it| it.entries).sum();
+        ready(Tip { place: self.tables.tip.clone(), entries })
     }
 
     fn incident<'a>(&'a mut self, incident: &'a IncidentRef) -> Pending<'a, Option<Incident>> {
@@ -405,10 +428,15 @@ impl Rows for MemoryRows {
     fn expire(&mut self, before: Timestamp, limit: u32) -> Pending<'_, u64> {
         let mut acked = self.acked_before(before);
         acked.truncate(limit as usize);
+        if !acked.is_empty() {
+            let former = std::mem::replace(&mut self.tables.tip.feed, feed_name());
+            let change = self.tables.tip.change;
+            self.undo.push(Undo::Tip(Place { feed: former, change }));
+        }
         for (_, alert_ref) in &acked {
             let Some(gone) = self.tables.replace(alert_ref, None) else { continue };
-            if self.tables.newest.get(&gone.fingerprint) == Some(alert_ref) {
-                let key = gone.fingerprint.clone();
+            if self.tables.newest.get(&gone.0.fingerprint) == Some(alert_ref) {
+                let key = gone.0.fingerprint.clone();
                 let former = self.tables.newest.remove(&key);
                 self.undo.push(Undo::Newest(key, former));
             }

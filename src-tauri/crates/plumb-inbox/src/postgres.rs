@@ -174,6 +174,11 @@ pub async fn migrate(
     let options = settings.options()?;
     let place = place_of(&options);
     let mut conn = connect(&options, settings.deadline, &place).await?;
+    // Tables are as large as they are; only for a lock nobody waits longer than otherwise.
+    let unbounded =
+        sqlx::raw_sql("SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0");
+    let set = unbounded.execute(&mut conn).await;
+    set.map_err(|error| failure("preparing a migration", &place, error))?;
     let steps = migrate::postgres(&mut conn, migrator, table, apply, &place).await;
     // What was committed stays, whatever becomes of the farewell.
     let _ = within(settings.deadline, conn.close()).await;

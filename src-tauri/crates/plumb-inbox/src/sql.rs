@@ -20,8 +20,8 @@ use statements as s;
 use crate::{
     error::StoreFailure,
     store::{
-        AlertQuery, Clock, Dashboard, Expiring, IncidentQuery, Pending, Rows, SignatureCount,
-        SourceSeen, StatusCount, Tip, whole_ms,
+        AlertQuery, Clock, Dashboard, Expiring, IncidentQuery, Pending, Place, Rows,
+        SignatureCount, SourceSeen, StatusCount, Tip, whole_ms,
     },
 };
 
@@ -47,6 +47,17 @@ impl SqlRows {
         let rows: Vec<AlertRow> = self.door.documents(doing, statement, binds).await?;
         let alerts = rows.into_iter().map(AlertRow::into_alert).collect::<Result<_, _>>();
         alerts.map_err(|error| self.door.unreadable(doing, error))
+    }
+
+    /// The one number that a statement answers with.
+    async fn number(
+        &mut self,
+        doing: &'static str,
+        statement: &'static s::Statement,
+        binds: Vec<Bind>,
+    ) -> Result<u64, StoreFailure> {
+        let rows: Vec<u64> = self.door.documents(doing, statement, binds).await?;
+        rows.first().copied().ok_or_else(|| self.door.unreadable(doing, "no row"))
     }
 
     async fn incidents_of(
@@ -118,11 +129,18 @@ impl Rows for SqlRows {
 
     fn put_alerts<'a>(&'a mut self, alerts: &'a [Alert]) -> Pending<'a, ()> {
         Box::pin(async move {
+            const DOING: &str = "keeping alerts";
+            if alerts.is_empty() {
+                return Ok(());
+            }
+            let count = alerts.len() as u64;
+            let bind = vec![Bind::Int(alerts.len().try_into().unwrap_or(i64::MAX))];
+            let last = self.number(DOING, &s::FEED_TAKE, bind).await?;
             let server = self.door.server();
-            let now = (server == Server::Sqlite).then(|| self.clock.now());
+            let numbered = alerts.iter().zip(last + 1 - count..);
             let rows: Vec<AlertRow> =
-                alerts.iter().map(|it| AlertRow::of(it, server, now)).collect();
-            self.door.put("keeping alerts", &s::ALERT_PUT, &rows).await
+                numbered.map(|(alert, change)| AlertRow::of(alert, server, change)).collect();
+            self.door.put(DOING, &s::ALERT_PUT, &rows).await
         })
     }
 
@@ -144,12 +162,9 @@ impl Rows for SqlRows {
         Box::pin(self.alerts_of("listing alerts", &s::ALERT_LIST, binds))
     }
 
-    fn changed<'a>(
-        &'a mut self,
-        (at, alert): (Timestamp, &'a str),
-        limit: u32,
-    ) -> Pending<'a, Vec<(Timestamp, Alert)>> {
-        let binds = vec![Bind::At(Some(at)), Bind::text(alert), Bind::Int(limit.into())];
+    fn changed(&mut self, after: u64, limit: u32) -> Pending<'_, Vec<(u64, Alert)>> {
+        let after = i64::try_from(after).unwrap_or(i64::MAX);
+        let binds = vec![Bind::Int(after), Bind::Int(limit.into())];
         Box::pin(async move {
             let doing = "reading what changed";
             let rows: Vec<AlertRow> = self.door.documents(doing, &s::ALERT_CHANGED, binds).await?;
@@ -158,19 +173,19 @@ impl Rows for SqlRows {
         })
     }
 
+    fn before_newest(&mut self, alerts: u32) -> Pending<'_, u64> {
+        let bind = vec![Bind::Int(alerts.into())];
+        Box::pin(self.number("looking for where to begin", &s::FEED_BEFORE_NEWEST, bind))
+    }
+
     fn tip(&mut self) -> Pending<'_, Tip> {
         Box::pin(async move {
             let doing = "asking what changed last";
             let rows: Vec<TipRow> = self.door.documents(doing, &s::TIP, Vec::new()).await?;
-            let Some(row) = rows.into_iter().next() else { return Ok(Tip::default()) };
-            let alert = match (row.changed_at, row.alert_ref) {
-                (Some(at), Some(alert)) => {
-                    let at = at.at().map_err(|error| self.door.unreadable(doing, error))?;
-                    Some((at, alert))
-                }
-                _ => None,
-            };
-            Ok(Tip { alert, entries: row.entries })
+            let row = rows.into_iter().next();
+            let row = row.ok_or_else(|| self.door.unreadable(doing, "no row"))?;
+            let place = Place { feed: row.feed, change: row.change };
+            Ok(Tip { place, entries: row.entries })
         })
     }
 
@@ -305,8 +320,8 @@ struct NowRow {
 
 #[derive(Deserialize)]
 struct TipRow {
-    changed_at: Option<Moment>,
-    alert_ref: Option<String>,
+    feed: String,
+    change: u64,
     entries: u64,
 }
 

@@ -49,15 +49,17 @@ pub trait Rows: Send {
     /// transaction works on.
     fn unclaimed(&mut self, since: Timestamp, limit: u32) -> Pending<'_, Vec<Alert>>;
 
-    /// Keeps alerts, whether they are known or not.
+    /// Keeps alerts, whether they are known or not. Each takes the next number of a change, in the order given here. Whoever
+    /// else keeps some waits from now on until this is committed or dropped, so that numbers become visible in their
+    /// order: what waits for others comes before.
     fn put_alerts<'a>(&'a mut self, alerts: &'a [Alert]) -> Pending<'a, ()>;
 
-    /// Alerts that were kept after a place, the longest ago first, each with when that was. None is locked.
-    fn changed<'a>(
-        &'a mut self,
-        after: (Timestamp, &'a str),
-        limit: u32,
-    ) -> Pending<'a, Vec<(Timestamp, Alert)>>;
+    /// Alerts that changed after a number, in the order in which they did, each with the number of its newest change.
+    /// None is locked.
+    fn changed(&mut self, after: u64, limit: u32) -> Pending<'_, Vec<(u64, Alert)>>;
+
+    /// The number after which so many of the newest alerts changed.
+    fn before_newest(&mut self, alerts: u32) -> Pending<'_, u64>;
 
     /// Where somebody stands who has read everything.
     fn tip(&mut self) -> Pending<'_, Tip>;
@@ -88,7 +90,7 @@ pub trait Rows: Send {
     /// How many alerts were acknowledged before then, and when the first and last of them.
     fn expiring(&mut self, before: Timestamp) -> Pending<'_, Expiring>;
 
-    /// Removes some of them, and says how many.
+    /// Removes some of them, and says how many. Places of before are good for nothing afterwards.
     fn expire(&mut self, before: Timestamp, limit: u32) -> Pending<'_, u64>;
 
     /// Makes the changes as durable as the store can.
@@ -176,11 +178,48 @@ impl AlertQuery {
     }
 }
 
-/// What was kept last: an alert with when that was, and as many entries as all timelines have together, for whatever
-/// becomes of an incident adds one.
+/// Up to where somebody read what changes in an inbox. As text it says nothing to anybody but the inbox that gave it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Place {
+    /// Of this run of numbers: another begins with a store made anew, and when alerts were removed.
+    pub(crate) feed: String,
+    /// The number of the newest change that they know.
+    pub(crate) change: u64,
+}
+
+/// A text is no place that an inbox of this version gave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NoPlace;
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.feed, self.change)
+    }
+}
+
+impl std::str::FromStr for Place {
+    type Err = NoPlace;
+
+    fn from_str(text: &str) -> Result<Self, NoPlace> {
+        let (feed, change) = text.split_once('.').ok_or(NoPlace)?;
+        let sound = !feed.is_empty() && feed.bytes().all(|byte| byte.is_ascii_hexdigit());
+        if !sound || !change.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(NoPlace);
+        }
+        Ok(Self { feed: feed.to_owned(), change: change.parse().map_err(|_| NoPlace)? })
+    }
+}
+
+/// A name for a run of numbers that no other has.
+pub(crate) fn feed_name() -> String {
+    format!("{:016x}", rand::random::<u64>())
+}
+
+/// What was kept last: the place where nothing is left to read, and as many entries as all timelines have together, for
+/// whatever becomes of an incident adds one.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tip {
-    pub alert: Option<(Timestamp, String)>,
+    pub place: Place,
     pub entries: u64,
 }
 

@@ -161,6 +161,13 @@ pub enum Event {
         runbook: String,
         trusted: Trusted,
     },
+    /// Of a run of a runbook: who started it proved by a key of a roster who that is.
+    RunbookSigned {
+        /// The person of the roster whose key signed.
+        by: String,
+        /// A DSSE envelope over [`RunbookStart`](crate::RunbookStart).
+        envelope: String,
+    },
     /// Of a run of a runbook: something happened to a step.
     Step {
         step: String,

@@ -8,6 +8,7 @@ pub mod fold;
 pub mod freeze_lease;
 pub mod portable;
 pub mod runbook_consent;
+pub mod runbook_start;
 pub mod signed_head;
 pub mod state_hash;
 pub mod step_event;
@@ -22,6 +23,7 @@ pub use fold::{
 };
 pub use freeze_lease::FreezeLease;
 pub use runbook_consent::RunbookConsent;
+pub use runbook_start::RunbookStart;
 pub use signed_head::{JournalHead, is_signed_after};
 pub use state_hash::{PROJECTION, StateHashes, StateMark};
 pub use step_event::{StepEvent, StepOutcome};

@@ -6,7 +6,7 @@
 use plumb_fleet::{Digest, FleetId, PlanHash, RunId};
 use serde::{Deserialize, Serialize};
 
-use crate::chain::Link;
+use crate::chain::{Entry, Link};
 
 /// The format that this program writes and reads.
 pub const FORMAT: &str = "plumbline-journal/1";
@@ -107,6 +107,21 @@ pub fn read_line(line: &[u8]) -> Line<'_> {
     match entry(text) {
         Some((body, hash)) => Line::Entry(Link::of_bytes(body, hash)),
         None => wrong("is no event"),
+    }
+}
+
+/// Reads the line of an entry with its event, and the text that its hash is over; of a signed head, nothing. What is wrong
+/// follows the number of the event in a sentence.
+pub fn read_event(line: &[u8]) -> Result<Option<(Entry, &str)>, String> {
+    match read_line(line) {
+        Line::Head(_) => Ok(None),
+        Line::Entry(Err(why)) => Err(why),
+        Line::Entry(Ok(_)) => {
+            let text = std::str::from_utf8(line).ok().and_then(entry);
+            let (text, hash) = text.expect("it was read a line above");
+            let body = serde_json::from_str(text).map_err(|error| error.to_string())?;
+            Ok(Some((Entry { body, hash }, text)))
+        }
     }
 }
 

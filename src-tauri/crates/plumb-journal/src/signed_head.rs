@@ -48,6 +48,7 @@ pub const fn is_signed_after(event: &Event) -> bool {
     matches!(
         event,
         Event::RunStarted { .. }
+            | Event::RunbookSigned { .. }
             | Event::NodeProven { .. }
             | Event::WaveStarted { .. }
             | Event::GatePassed { .. }

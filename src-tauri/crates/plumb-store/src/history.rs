@@ -3,19 +3,16 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use plumb_fleet::{ContentDigest, FleetId, NodeId, ReloadEntry, ReloadTrigger, Version};
+use plumb_fleet::{ContentDigest, FleetId, NodeId, ReloadTrigger, Version};
 use serde::{Deserialize, Serialize};
 use sqlx::SqliteConnection;
 
 use crate::{
     error::{StoreError, attempt},
     intern,
-    reloads::KeptReload,
-    snapshots::NodeChange,
-    value::{
-        failure_name, from_exact, from_ms, rows, to_content, to_exact, to_failure, to_json, to_ms,
-        to_state, to_version,
-    },
+    reloads::{KeptReload, ReloadRow},
+    snapshots::{ChangeRow, NodeChange},
+    value::{failure_name, rows, to_exact, to_json, to_ms},
 };
 
 /// Rows in one statement: bounds the JSON text that carries them.
@@ -45,23 +42,16 @@ pub async fn changes(
     limit: usize,
 ) -> Result<Vec<FleetChange>, StoreError> {
     let (fleet, from, to, limit) = (fleet.as_str(), to_ms(from), to_ms(to), rows(limit));
-    let found = sqlx::query_file!("queries/node_change/log.sql", fleet, from, to, limit)
-        .fetch_all(&mut *conn)
-        .await;
+    let found =
+        sqlx::query_file_as!(ChangeRow, "queries/node_change/log.sql", fleet, from, to, limit)
+            .fetch_all(&mut *conn)
+            .await;
     let found = attempt(conn, "reading the changes of a fleet", found).await?;
-    found
-        .into_iter()
-        .map(|row| {
-            let change = NodeChange {
-                at: from_ms(row.changed_at_ms)?,
-                version: row.label.map(to_version).transpose()?,
-                content: row.digest.as_deref().map(to_content).transpose()?,
-                state: row.state.as_deref().map(to_state).transpose()?,
-                failure: row.failure_kind.map(to_failure).transpose()?,
-            };
-            Ok(FleetChange { node: named(row.name)?, change })
-        })
-        .collect()
+    let read = |row: ChangeRow| {
+        let (node, change) = row.read()?;
+        Ok(FleetChange { node: named(node)?, change })
+    };
+    found.into_iter().map(read).collect()
 }
 
 /// How every node of a fleet stood at a moment, as far as it was known then.
@@ -119,27 +109,16 @@ pub async fn reloads(
     limit: usize,
 ) -> Result<Vec<FleetReload>, StoreError> {
     let (fleet, from, to, limit) = (fleet.as_str(), to_ms(from), to_ms(to), rows(limit));
-    let found = sqlx::query_file!("queries/reload_entry/log.sql", fleet, from, to, limit)
-        .fetch_all(&mut *conn)
-        .await;
+    let found =
+        sqlx::query_file_as!(ReloadRow, "queries/reload_entry/log.sql", fleet, from, to, limit)
+            .fetch_all(&mut *conn)
+            .await;
     let found = attempt(conn, "reading the reloads of a fleet", found).await?;
-    found
-        .into_iter()
-        .map(|row| {
-            let entry = ReloadEntry {
-                at: from_exact(row.reloaded_at_ms, row.reloaded_rest_ns)?,
-                version: row.label.map(to_version).transpose()?,
-                success: row.success != 0,
-                duration_us: row.duration_us.cast_unsigned(),
-                policies: u32::try_from(row.policies)
-                    .map_err(|e| StoreError::malformed("count of policies")(e.into()))?,
-                error: row.message,
-                trigger: row.asked_by.as_deref().and_then(ReloadTrigger::from_name),
-            };
-            let reload = KeptReload { entry, gap_before: row.gap_before != 0 };
-            Ok(FleetReload { node: named(row.name)?, reload })
-        })
-        .collect()
+    let read = |row: ReloadRow| {
+        let (node, reload) = row.read()?;
+        Ok(FleetReload { node: named(node)?, reload })
+    };
+    found.into_iter().map(read).collect()
 }
 
 /// Adds reloads as another file had them, in the order in which they came.

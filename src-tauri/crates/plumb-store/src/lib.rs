@@ -22,6 +22,7 @@ pub mod heads;
 pub mod history;
 pub mod horizon;
 pub mod imported_certificates;
+pub mod installation;
 pub mod journal;
 pub mod plans;
 pub mod quiet;

@@ -27,6 +27,37 @@ pub struct KeptReload {
     pub gap_before: bool,
 }
 
+/// A reload of a node as statements give it.
+pub(crate) struct ReloadRow {
+    pub(crate) name: String,
+    pub(crate) reloaded_at_ms: i64,
+    pub(crate) reloaded_rest_ns: i64,
+    pub(crate) label: Option<String>,
+    pub(crate) success: i64,
+    pub(crate) duration_us: i64,
+    pub(crate) policies: i64,
+    pub(crate) message: Option<String>,
+    pub(crate) gap_before: i64,
+    pub(crate) asked_by: Option<String>,
+}
+
+impl ReloadRow {
+    /// The name of the node, and its reload.
+    pub(crate) fn read(self) -> Result<(String, KeptReload), StoreError> {
+        let entry = ReloadEntry {
+            at: from_exact(self.reloaded_at_ms, self.reloaded_rest_ns)?,
+            version: self.label.map(to_version).transpose()?,
+            success: self.success != 0,
+            duration_us: self.duration_us.cast_unsigned(),
+            policies: u32::try_from(self.policies)
+                .map_err(|e| StoreError::malformed("count of policies")(e.into()))?,
+            error: self.message,
+            trigger: self.asked_by.as_deref().and_then(ReloadTrigger::from_name),
+        };
+        Ok((self.name, KeptReload { entry, gap_before: self.gap_before != 0 }))
+    }
+}
+
 /// The newest reloads of a node, newest first.
 pub async fn of_node(
     conn: &mut SqliteConnection,
@@ -36,26 +67,11 @@ pub async fn of_node(
 ) -> Result<Vec<KeptReload>, StoreError> {
     let Some(node) = intern::node(conn, fleet, node).await? else { return Ok(Vec::new()) };
     let limit = rows(limit);
-    let found = sqlx::query_file!("queries/reload_entry/of_node.sql", node, limit)
+    let found = sqlx::query_file_as!(ReloadRow, "queries/reload_entry/of_node.sql", node, limit)
         .fetch_all(&mut *conn)
         .await;
     let found = attempt(conn, "reading the reloads of a node", found).await?;
-    found
-        .into_iter()
-        .map(|row| {
-            let entry = ReloadEntry {
-                at: from_exact(row.reloaded_at_ms, row.reloaded_rest_ns)?,
-                version: row.label.map(to_version).transpose()?,
-                success: row.success != 0,
-                duration_us: row.duration_us.cast_unsigned(),
-                policies: u32::try_from(row.policies)
-                    .map_err(|e| StoreError::malformed("count of policies")(e.into()))?,
-                error: row.message,
-                trigger: row.asked_by.as_deref().and_then(ReloadTrigger::from_name),
-            };
-            Ok(KeptReload { entry, gap_before: row.gap_before != 0 })
-        })
-        .collect()
+    found.into_iter().map(|row| row.read().map(|(_, reload)| reload)).collect()
 }
 
 /// What is known of a node before its ring is merged.

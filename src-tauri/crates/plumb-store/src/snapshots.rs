@@ -486,6 +486,30 @@ pub async fn content_at(
     Ok(Some((version, row.digest.as_deref().map(to_content).transpose()?)))
 }
 
+/// A change of a node as statements give it.
+pub(crate) struct ChangeRow {
+    pub(crate) name: String,
+    pub(crate) changed_at_ms: i64,
+    pub(crate) label: Option<String>,
+    pub(crate) digest: Option<Vec<u8>>,
+    pub(crate) state: Option<String>,
+    pub(crate) failure_kind: Option<String>,
+}
+
+impl ChangeRow {
+    /// The name of the node, and its change.
+    pub(crate) fn read(self) -> Result<(String, NodeChange), StoreError> {
+        let change = NodeChange {
+            at: from_ms(self.changed_at_ms)?,
+            version: self.label.map(to_version).transpose()?,
+            content: self.digest.as_deref().map(to_content).transpose()?,
+            state: self.state.as_deref().map(to_state).transpose()?,
+            failure: self.failure_kind.map(to_failure).transpose()?,
+        };
+        Ok((self.name, change))
+    }
+}
+
 /// The newest changes of a node, newest first.
 pub async fn changes(
     conn: &mut SqliteConnection,
@@ -495,21 +519,11 @@ pub async fn changes(
 ) -> Result<Vec<NodeChange>, StoreError> {
     let Some(node) = intern::node(conn, fleet, node).await? else { return Ok(Vec::new()) };
     let limit = rows(limit);
-    let found =
-        sqlx::query_file!("queries/node_change/list.sql", node, limit).fetch_all(&mut *conn).await;
+    let found = sqlx::query_file_as!(ChangeRow, "queries/node_change/list.sql", node, limit)
+        .fetch_all(&mut *conn)
+        .await;
     let found = attempt(conn, "reading the changes of a node", found).await?;
-    found
-        .into_iter()
-        .map(|row| {
-            Ok(NodeChange {
-                at: from_ms(row.changed_at_ms)?,
-                version: row.label.map(to_version).transpose()?,
-                content: row.digest.as_deref().map(to_content).transpose()?,
-                state: row.state.as_deref().map(to_state).transpose()?,
-                failure: row.failure_kind.map(to_failure).transpose()?,
-            })
-        })
-        .collect()
+    found.into_iter().map(|row| row.read().map(|(_, change)| change)).collect()
 }
 
 /// A moment from which nodes ran another content than before.

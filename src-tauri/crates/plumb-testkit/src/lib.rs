@@ -3,6 +3,7 @@
 pub mod builders;
 pub mod clock;
 pub mod company;
+pub mod grafana;
 pub mod ids;
 pub mod mutate;
 pub mod peer;

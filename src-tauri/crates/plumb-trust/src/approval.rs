@@ -22,7 +22,7 @@ pub use document::{
 pub use refusal::{ApprovalRefusal, BoundField, Difference};
 
 use crate::{
-    dsse::{Envelope, KeyId, PublicKey, Statement, Verified},
+    dsse::{Envelope, KeyId, Predicate, PublicKey, Statement, Verified},
     roster::{GroupId, PersonId, PersonKey, Roster, RosterRef},
 };
 
@@ -174,6 +174,31 @@ pub fn signed_by_a_person(
     }
     let document = document.with_subjects(statement.subject);
     Ok(VerifiedApproval { document, key: key.key.id(), payload: envelope.payload_digest() })
+}
+
+/// Something that a person of a roster said, and with which of their keys.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Said<P> {
+    pub statement: Statement<P>,
+    pub person: PersonId,
+    pub key: KeyId,
+}
+
+/// Verifies a statement of another kind than an approval by the same rules: one signature, by a key that
+/// counts at `now` and that the roster gives to somebody. Who that is comes from the key, never from what
+/// the statement says.
+///
+/// # Errors
+/// When the envelope holds another kind of statement, or its signature does not count.
+pub fn said_by_a_person<P: Predicate>(
+    envelope: &[u8],
+    roster: &Roster,
+    now: Timestamp,
+) -> Result<Said<P>, ApprovalRefusal> {
+    let envelope = Envelope::read(envelope).map_err(|error| ApprovalRefusal::Envelope { error })?;
+    let (verified, person, key) = signer(&envelope, roster, now)?;
+    let statement = verified.statement().map_err(|error| ApprovalRefusal::Envelope { error })?;
+    Ok(Said { statement, person: person.clone(), key: key.key.id() })
 }
 
 /// Opens an envelope with one signature, by a key that counts and that the roster gives to somebody.

@@ -1,7 +1,9 @@
 //! The alert contract: calls of `POST /v1/tools/execute`, and what Alertmanager sends.
 
 mod alertmanager;
+pub mod guides;
 mod plain;
+mod teller;
 
 pub use alertmanager::{GettableAlert, Notification, NotifiedAlert, PrometheusAlerts};
 pub use plain::{
@@ -9,6 +11,7 @@ pub use plain::{
     IncidentsQuery, MoveBody, NoteBody, OpenQuery, ReasonBody, ReleaseCheck, ResolutionBody,
     ToolBody, TriageBody,
 };
+pub use teller::{is_installation, teller};
 
 use std::collections::BTreeMap;
 
@@ -116,8 +119,9 @@ pub struct Ingest {
     pub dedupe_ttl_minutes: Option<u32>,
     pub started_at: Option<Timestamp>,
     pub resolved: bool,
-    /// Which of several that watch the same thing says it: it is over when none of them says any more that it lasts.
-    pub told_by: Option<String>,
+    /// Which of the sender's installations says it, where several of one identity watch the same thing: up to 64 of a-z, 0-9
+    /// and `-`. An alert is over when nobody says any more that it lasts; who the sender is, the hub knows by itself.
+    pub installation: Option<String>,
     #[serde(flatten)]
     pub details: BTreeMap<String, Value>,
 }

@@ -28,6 +28,8 @@ pub mod problem {
     pub const METHOD: &str = "urn:plumbline:hub:method-not-allowed";
     /// What is there does not allow it: changed by somebody else, held by somebody else, settled already.
     pub const CONFLICT: &str = "urn:plumbline:hub:conflict";
+    /// It was there once: begin again without it.
+    pub const GONE: &str = "urn:plumbline:hub:gone";
     pub const TOO_LARGE: &str = "urn:plumbline:hub:too-large";
     /// Understood, and not acceptable.
     pub const REFUSED: &str = "urn:plumbline:hub:refused";
@@ -48,6 +50,9 @@ pub struct Problem {
     pub detail: String,
     /// The detail once more, for readers that know nothing of problem details.
     pub error: String,
+    /// The entry of `plumb help troubleshooting` that says what to do, by its heading.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guide: Option<String>,
 }
 
 /// Whether the hub is up.

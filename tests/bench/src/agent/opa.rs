@@ -15,15 +15,13 @@ use serde_json::json;
 const READY_WITHIN: Duration = Duration::from_secs(15);
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
-/// The program, or nothing; then it is said, because figures are missing.
-pub(super) fn program() -> Option<PathBuf> {
+/// The program, or nothing; then it is said which figures are missing.
+pub(crate) fn program(missing: &str) -> Option<PathBuf> {
     let folders = env::var_os("PATH").unwrap_or_default();
     let found = env::split_paths(&folders).map(|folder| folder.join("opa"));
     let program = found.into_iter().find(|file| file.is_file());
     if program.is_none() {
-        eprintln!(
-            "OPA IS NOT ON PATH: no figure of a real one stands beside the agent's, and decisions are judged beside /healthz alone"
-        );
+        eprintln!("OPA IS NOT ON PATH: {missing}");
     }
     program
 }

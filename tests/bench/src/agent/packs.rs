@@ -73,7 +73,9 @@ pub(super) fn run(
 ) -> Result<()> {
     let registry = Registry::start(runtime, folder)?;
     registry.offer("1")?;
-    let opa = opa::program();
+    let opa = opa::program(
+        "no figure of a real one stands beside the agent's, and decisions are judged beside /healthz alone",
+    );
     decisions(runtime, folder, signer, &registry, opa.as_deref(), report)?;
     for mode in [FetchMode::LongPoll, FetchMode::Push, FetchMode::Poll] {
         let agents: Vec<RunningAgent> = (0..AGENTS)

@@ -1,13 +1,18 @@
 //! What two versions answer differently: the whole comparison, and when its first flips are known.
 
-use std::time::Instant;
+use std::{fs, path::Path, process::Command, time::Instant};
 
 use anyhow::{Context as _, Result, anyhow, ensure};
 use plumb_app::impact::{self, Evaluators, ImpactRequest, NamedBundle, Reading, SEED, Side};
 use plumb_bundle::formats::{archive::Members, opa_archive};
+use serde_json::Value;
+use tempfile::tempdir;
 
 use super::{QUESTIONS, RULES, SERIES_MS_MAX, question, source};
-use crate::report::{RUNS, Report, best};
+use crate::{
+    agent::opa,
+    report::{RUNS, Report, best},
+};
 
 /// Until somebody who waits sees the first flips, in milliseconds.
 pub(crate) const FIRST_MS_MAX: f64 = 300.0;
@@ -40,7 +45,49 @@ pub(super) async fn measure(report: &mut Report) -> Result<()> {
     report.timed(&format!("{name}: all"), best(&whole), "ms", SERIES_MS_MAX);
     report.timed(&format!("{name}: the first"), best(&first), "ms", FIRST_MS_MAX);
     report.shown(&format!("{name}: how many"), f64::from(flips), "");
+    let missing = "no batch of a real one stands beside a comparison";
+    if let Some(program) = opa::program(missing) {
+        let peers = [("opa eval", batches(&program).context("batches of a real OPA")?)];
+        report.compared(&format!("{name}: beside batches"), best(&whole), "ms", &peers);
+    }
     Ok(())
+}
+
+/// The same requests answered by a real OPA for one version after the other, each in one process, in milliseconds.
+fn batches(program: &Path) -> Result<f64> {
+    let folder = tempdir().context("a folder for batches")?;
+    let lines = requests();
+    let inputs = lines.lines().map(serde_json::from_str::<Value>).collect::<Result<Vec<_>, _>>()?;
+    let inputs: Vec<&Value> = inputs.iter().map(|line| &line["input"]).collect();
+    let asked = folder.path().join("requests.json");
+    fs::write(&asked, serde_json::json!({ "requests": inputs }).to_string())?;
+    let mut all = Vec::new();
+    for (version, salt) in [("1", 0), ("2", SALT)] {
+        let data = folder.path().join(version);
+        for (name, bytes) in members(version, salt) {
+            let file = data.join(name);
+            fs::create_dir_all(file.parent().context("a folder")?)?;
+            fs::write(file, bytes)?;
+        }
+        all.push(data);
+    }
+    let query = format!("count([1 | i := data.requests[_]; {ENTRYPOINT} == true with input as i])");
+    let mut took = Vec::new();
+    for _ in 0..RUNS {
+        let began = Instant::now();
+        let mut allowed = Vec::new();
+        for data in &all {
+            let mut command = Command::new(program);
+            command.args(["eval", "--format", "raw", "--data"]).arg(data);
+            let ran = command.arg("--data").arg(&asked).arg(&query).output()?;
+            let said = String::from_utf8_lossy(&ran.stdout).trim().to_owned();
+            ensure!(ran.status.success(), "{said}{}", String::from_utf8_lossy(&ran.stderr));
+            allowed.push(said.parse::<u64>().with_context(|| format!("it answered {said:?}"))?);
+        }
+        took.push(began.elapsed().as_secs_f64() * 1_000.0);
+        ensure!(allowed[0] != allowed[1], "the second version answers otherwise: {allowed:?}");
+    }
+    Ok(best(&took))
 }
 
 fn request() -> Result<ImpactRequest> {

@@ -57,7 +57,7 @@ pub(crate) async fn prepare(folder: &Path, ready: &Path) -> Result<Cached> {
 }
 
 /// The fleet as if it had been swept now, with some nodes that did not answer or were not confirmed.
-fn seen_now(world: World, now: Timestamp) -> World {
+pub(super) fn seen_now(world: World, now: Timestamp) -> World {
     world.with(|world| {
         world.now = now;
         world.snapshot.taken_at = now;
@@ -90,7 +90,7 @@ fn moved(seen: &mut NodeObservation, index: usize, now: Timestamp) {
 }
 
 /// Every node at an address of its own, all of them on loopback, at a port where nothing listens.
-fn fleet_file(world: &World) -> Result<String> {
+pub(super) fn fleet_file(world: &World) -> Result<String> {
     let desired = world.desired.fleet.as_ref().context("the fleet has a desired version")?;
     let mut text = format!(
         "name = \"{}\"\nenvironment = \"{}\"\n\n[desired]\nversion = \"{}\"\n",

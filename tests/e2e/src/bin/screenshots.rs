@@ -11,6 +11,7 @@ use anyhow::{Context as _, Result, ensure};
 use e2e_tests::{
     Demo, Launch, Window,
     acts::{plan_rollout, sign_with_file, start_conflict},
+    demo::sealed_job,
     program::program,
     window::{CONTROL, ENTER},
 };
@@ -33,6 +34,7 @@ async fn main() -> Result<()> {
             let said = || format!("{theme} at {size:?}");
             album(&folder, theme, size).await.with_context(said)?;
             approvals(&folder, theme, size).await.with_context(said)?;
+            evidence(&folder, theme, size).await.with_context(said)?;
         }
     }
     Ok(())
@@ -92,6 +94,34 @@ async fn album(folder: &Path, theme: &str, (width, height): (u32, u32)) -> Resul
     window.chord(&[CONTROL], 'k').await?;
     window.find("//*[@role='combobox']").await?;
     camera.take(&window, "palette").await?;
+    window.quit().await
+}
+
+/// Sealed evidence as a reviewer sees it: its checks, a moment of its run, and what nodes ran.
+async fn evidence(folder: &Path, theme: &str, (width, height): (u32, u32)) -> Result<()> {
+    let state = TempDir::new()?;
+    let (archive, key) = sealed_job(state.path())?;
+    let camera = Camera { folder, theme, width, height };
+    let window =
+        Window::open(Launch { evidence: Some((&archive, &key)), ..Launch::default() }).await?;
+    camera.prepare(&window).await?;
+    window.see("as it was captured").await?;
+    window.press_outside_fields('7').await?;
+    window.see("Every promise holds").await?;
+    camera.take(&window, "evidence").await?;
+    // To the last decision, where the run had nodes behind it and nodes before it.
+    window.press_outside_fields('<').await?;
+    window.press_outside_fields('<').await?;
+    window.see("state as recorded").await?;
+    window.press_outside_fields('3').await?;
+    window.see("Rollouts").await?;
+    camera.take(&window, "evidence-rollout").await?;
+    window.press_outside_fields('1').await?;
+    window.find("//table[@role='grid']").await?;
+    camera.take(&window, "evidence-fleet").await?;
+    window.press_outside_fields('6').await?;
+    window.find("//canvas[@role='slider']").await?;
+    camera.take(&window, "evidence-history").await?;
     window.quit().await
 }
 

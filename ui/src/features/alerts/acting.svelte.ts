@@ -42,8 +42,9 @@ export class Acting {
     } finally {
       this.progress = null;
     }
-    const { text, hint, bad } = actedWords(act.act, all);
-    this.shared.toasts.say(text, { hint, bad });
+    const { text, hint, bad, guide } = actedWords(act.act, all);
+    const action = guide === undefined ? undefined : { title: 'What to do', run: () => this.shared.route.go('help', { topic: 'troubleshooting', entry: guide }) };
+    this.shared.toasts.say(text, { hint, bad, action });
     return all;
   }
 }

@@ -54,10 +54,12 @@ describe('an act', () => {
 
   it('tells what became of each alert', () => {
     const done = (alert: string, tentative = false) => ({ alert, incident: null, tentative, why: ['it was free'] });
-    const refused = { alert: 'alrt_9', why: 'jo holds it' };
-    expect(actedWords('claim', { done: [done('a')], refused: [], rows: [] })).toEqual({ text: '1 alert claimed', hint: 'it was free', bad: false });
-    expect(actedWords('ack', { done: [done('a'), done('b')], refused: [refused], rows: [] })).toEqual({ text: '2 alerts acked, 1 not', hint: 'jo holds it', bad: true });
-    expect(actedWords('ack', { done: [], refused: [refused, refused], rows: [] })).toEqual({ text: 'None of 2 alerts acked', hint: 'jo holds it and 1 more', bad: true });
+    const refused = { alert: 'alrt_9', why: 'jo holds it', guide: null };
+    expect(actedWords('claim', { done: [done('a')], refused: [], rows: [] })).toEqual({ text: '1 alert claimed', hint: 'it was free', bad: false, guide: undefined });
+    expect(actedWords('ack', { done: [done('a'), done('b')], refused: [refused], rows: [] })).toEqual({ text: '2 alerts acked, 1 not', hint: 'jo holds it', bad: true, guide: undefined });
+    expect(actedWords('ack', { done: [], refused: [refused, refused], rows: [] })).toEqual({ text: 'None of 2 alerts acked', hint: 'jo holds it and 1 more', bad: true, guide: undefined });
+    const denied = { alert: 'alrt_8', why: 'tools.alerts.claim denied', guide: 'Claiming is denied' };
+    expect(actedWords('claim', { done: [], refused: [refused, denied], rows: [] }).guide).toBe('Claiming is denied');
     expect(actedWords('claim', { done: [done('a', true)], refused: [], rows: [] }).text).toMatch(/tentatively/);
   });
 });

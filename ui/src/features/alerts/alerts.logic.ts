@@ -111,14 +111,15 @@ export function hindrance(row: AlertRow, act: AlertAct['act'], nowMs: number, of
 export const ACT_DONE: Record<AlertAct['act'], string> = { claim: 'claimed', ack: 'acked', fail: 'marked as failed', convert: 'put into an incident', triage: 'triaged' };
 
 /** What became of an act, in a sentence. */
-export function actedWords(act: AlertAct['act'], acted: ActedView): { text: string; hint: string | undefined; bad: boolean } {
+export function actedWords(act: AlertAct['act'], acted: ActedView): { text: string; hint: string | undefined; bad: boolean; guide: string | undefined } {
   const tentative = acted.done.filter((one) => one.tentative).length;
   const done = tentative > 0 ? `${plural(tentative, 'alert')} claimed tentatively: the hub decides when it answers` : `${plural(acted.done.length, 'alert')} ${ACT_DONE[act]}`;
-  if (acted.refused.length === 0) return { text: done, hint: acted.done.length === 1 ? acted.done[0]?.why.at(-1) : undefined, bad: false };
+  if (acted.refused.length === 0) return { text: done, hint: acted.done.length === 1 ? acted.done[0]?.why.at(-1) : undefined, bad: false, guide: undefined };
+  const guide = acted.refused.find((one) => one.guide !== null)?.guide ?? undefined;
   const reason = acted.refused[0]?.why ?? '';
   const others = acted.refused.length > 1 ? ` and ${count(acted.refused.length - 1)} more` : '';
-  if (acted.done.length === 0) return { text: acted.refused.length === 1 ? `Not ${ACT_DONE[act]}` : `None of ${plural(acted.refused.length, 'alert')} ${ACT_DONE[act]}`, hint: `${reason}${others}`, bad: true };
-  return { text: `${done}, ${count(acted.refused.length)} not`, hint: `${reason}${others}`, bad: true };
+  if (acted.done.length === 0) return { text: acted.refused.length === 1 ? `Not ${ACT_DONE[act]}` : `None of ${plural(acted.refused.length, 'alert')} ${ACT_DONE[act]}`, hint: `${reason}${others}`, bad: true, guide };
+  return { text: `${done}, ${count(acted.refused.length)} not`, hint: `${reason}${others}`, bad: true, guide };
 }
 
 /** A page of the list with these rows in the place of what it showed of them. */

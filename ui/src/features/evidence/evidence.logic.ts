@@ -1,6 +1,6 @@
 //! What a check of evidence says, and where the slider leads.
-import type { EvidenceCheck, EvidenceResult, EvidenceStep, EvidenceVerdictView } from '$lib/api/api';
-import { plural } from '$lib/domain/words.logic';
+import type { EvidenceCheck, EvidenceDifference, EvidenceResult, EvidenceStep, EvidenceVerdictView, NamedKeys } from '$lib/api/api';
+import { plural, visible } from '$lib/domain/words.logic';
 
 export const RESULT_WORDS: Record<EvidenceResult, string> = { passed: 'passed', failed: 'failed', absent: 'none', open: 'open' };
 
@@ -9,6 +9,9 @@ const SIGNER = 'signer';
 
 /** How an archive stands, in a headline. */
 export function headline(verdict: EvidenceVerdictView): { kind: 'holds' | 'stranger' | 'broken'; title: string; text: string } {
+  if (verdict.checks.every((check) => check.result === 'open')) {
+    return { kind: 'broken', title: 'It could not be looked at', text: 'Nothing in it was read, so nothing is known of it.' };
+  }
   const failed = verdict.checks.filter((check) => check.result === 'failed');
   if (failed.length === 0) return { kind: 'holds', title: 'Every promise holds', text: `${plural(verdict.entries, 'entry', 'entries')} as they were sealed, by a key that is known here.` };
   if (failed.every((check) => check.name === SIGNER)) {
@@ -17,6 +20,32 @@ export function headline(verdict: EvidenceVerdictView): { kind: 'holds' | 'stran
   const where = verdict.broken === null ? '' : ` The first broken entry is ${verdict.broken}.`;
   return { kind: 'broken', title: `${plural(failed.length, 'promise')} broken`, text: `It is not shown as a fleet, because what it tells cannot be believed.${where}` };
 }
+
+/** The roster in the archive is one whose root keys nobody here knows: with them the roles in it can be told. */
+export const asksForRoots = (checks: readonly EvidenceCheck[]): boolean => checks.some((check) => check.result === 'open' && check.detail.includes('root keys nobody here knows'));
+
+/** Files that are named for one archive; another archive begins without any. */
+export function named(before: { file: string } & NamedKeys, file: string, more: { key?: string; root?: string }): { file: string } & NamedKeys {
+  const { keys, roots } = before.file === file ? before : { keys: [], roots: [] };
+  const add = (all: readonly string[], one: string | undefined): string[] => (one === undefined || all.includes(one) ? [...all] : [...all, one]);
+  return { file, keys: add(keys, more.key), roots: add(roots, more.root) };
+}
+
+export const KIND_WORDS: Record<string, string> = { about: 'About', versions: 'Versions', digests: 'Digests', steps: 'Steps', decisions: 'Decisions', timings: 'Timings' };
+
+/** Differences by what they are about, in the order in which they are told. */
+export function byKind(differences: readonly EvidenceDifference[]): { kind: string; differences: EvidenceDifference[] }[] {
+  const groups: { kind: string; differences: EvidenceDifference[] }[] = [];
+  for (const one of differences) {
+    const last = groups.at(-1);
+    if (last?.kind === one.kind) last.differences.push(one);
+    else groups.push({ kind: one.kind, differences: [one] });
+  }
+  return groups;
+}
+
+/** A value of one side: digests short, and nothing where that side does not tell it. */
+export const said = (value: string | null): string => (value === null ? 'not told' : /^[0-9a-f]{64}$/.test(value) ? value.slice(0, 12) : visible(value));
 
 /** Failures first, otherwise in the order in which they were made. */
 export const failuresFirst = (checks: readonly EvidenceCheck[]): EvidenceCheck[] => checks.toSorted((a, b) => Number(b.result === 'failed') - Number(a.result === 'failed'));

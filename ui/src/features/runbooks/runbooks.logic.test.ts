@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import type { LibraryRow, MonitorView, ParameterView, RunbookRunView, StepRunView, WaitingView } from '$lib/api/api';
 import { faultsByStep } from './rehearsal.logic';
-import { currentStep, filtered, isNotTaken, limitWords, openRuns, parameterWrong, progress, readKnown, size, sparkline, startMissing, startValues, stepGroups, stepState, waitingWords } from './runbooks.logic';
+import { collapsed, currentStep, filtered, isNotTaken, limitWords, openRuns, parameterWrong, progress, readKnown, size, sparkline, startMissing, startValues, stepGroups, stepState, waitingWords } from './runbooks.logic';
 import { missingWord, wordOf, wordShape } from './words.logic';
 
 const step = (id: string, rest: Partial<StepRunView> = {}): StepRunView => ({ id, title: id, kind: 'command', phase: null, within: null, arm: null, way_back: false, mutates: false, may_skip: false, state: 'waiting', attempt: 0, asks: null, detail: '', by: null, started_at_ms: null, ended_at_ms: null, ...rest });
-const run = (steps: StepRunView[], rest: Partial<RunbookRunView> = {}): RunbookRunView => ({ id: 'r', runbook: 'a.md', title: 'A', fleet: 'demo', operator: 'mira', trusted: '', started_at_ms: 0, ended_at_ms: null, state: 'running', reason: null, bypassed: [], frozen_until_ms: null, can_roll_back: false, steps, waiting: [], artifacts: '', dashboard: null, plan_hash: '', journal_events: 0, ...rest });
+const run = (steps: StepRunView[], rest: Partial<RunbookRunView> = {}): RunbookRunView => ({ id: 'r', runbook: 'a.md', title: 'A', fleet: 'demo', operator: 'mira', signed: false, trusted: '', started_at_ms: 0, ended_at_ms: null, state: 'running', reason: null, bypassed: [], frozen_until_ms: null, can_roll_back: false, steps, waiting: [], artifacts: '', dashboard: null, plan_hash: '', journal_events: 0, ...rest });
 const waiting = (rest: Partial<WaitingView>): WaitingView => ({ step: 'a', title: 'A', what: 'answer', text: '', choices: [], groups: [], phrase: null, plan: null, until_ms: null, ...rest });
 const parameter = (rest: Partial<ParameterView>): ParameterView => ({ name: 'rows', kind: 'integer', ask: 'How many?', choices: [], default: null, ...rest });
 
@@ -132,4 +132,9 @@ describe('a rehearsal', () => {
       { step: 'back', title: 'back', faults: ['it fails'], cameTo: ['rolled back'], bad: true },
     ]);
   });
+});
+
+it('tells what is said of several nodes once', () => {
+  expect(collapsed('pin on 5 nodes\nleft out: no pin\nleft out: no pin\nleft out: silent')).toBe('pin on 5 nodes\nleft out: no pin (2 times)\nleft out: silent');
+  expect(collapsed('')).toBe('');
 });

@@ -255,3 +255,14 @@ export function cannotSay(page: RunbookRunPage): string | undefined {
   if (page.carried === 'elsewhere') return 'Another program carries it out: say it there.';
   return page.carried === 'nobody' ? 'Nobody carries it out: pick it up first.' : undefined;
 }
+
+/** Lines that say the same one after the other, once, with how often: a plan tells each node that it leaves out. */
+export function collapsed(text: string): string {
+  const lines: { line: string; times: number }[] = [];
+  for (const line of text.split('\n')) {
+    const last = lines.at(-1);
+    if (last?.line === line) last.times += 1;
+    else lines.push({ line, times: 1 });
+  }
+  return lines.map(({ line, times }) => (times > 1 ? `${line} (${times} times)` : line)).join('\n');
+}

@@ -16,6 +16,7 @@ import type {
   DoctorView,
   DriftView,
   DryRunView,
+  EvidenceDiffView,
   EvidenceOpened,
   EvidenceStep,
   FleetPage,
@@ -84,6 +85,14 @@ export interface ComparedContents {
   from: string;
   to: string;
   reading: ReadingView | null;
+}
+
+/** Files of a reviewer that came by another way than the archive. */
+export interface NamedKeys {
+  /** Public keys of whoever may have sealed it. */
+  keys: string[];
+  /** Root keys of its roster, or a roster that is trusted. */
+  roots: string[];
 }
 
 export interface Api {
@@ -244,8 +253,8 @@ export interface Api {
   setQuiet(fleet: string, quiet: boolean): Promise<SettingsView>;
   startDemo(): Promise<ShellView>;
   chooseEvidence(): Promise<string | null>;
-  /** Verifies an archive, and shows it in the place of the fleets unless a promise of it is broken; `key` is a file with the signer's public key. */
-  openEvidence(path: string, key: string | null): Promise<EvidenceOpened>;
+  /** Verifies an archive, and shows it in the place of the fleets unless a promise of it is broken. While it is shown nothing is asked of any node. */
+  openEvidence(path: string, named: NamedKeys): Promise<EvidenceOpened>;
   /** What was found in the archive that was opened last; nothing where none was. */
   openedEvidence(): Promise<EvidenceOpened | null>;
   /** Goes back to the fleets. */
@@ -253,6 +262,12 @@ export interface Api {
   /** Every moment of the evidence that is open. */
   evidenceSteps(): Promise<EvidenceStep[]>;
   showEvidenceStep(step: number): Promise<ShellView>;
+  /** A request in the evidence that is open: what would be signed, and who can here. */
+  evidenceRequest(planHash: string): Promise<RequestFileView>;
+  /** Signs an answer to a request in the evidence that is open, and writes it to a file for whoever asked. */
+  answerEvidenceRequest(planHash: string, sign: SignRequest, output: string): Promise<SignedView>;
+  /** How two archives differ by what they mean, and how far each may be believed. */
+  compareEvidence(left: string, right: string, named: NamedKeys): Promise<EvidenceDiffView>;
   chartSvg(fleet: string, chart: Chart, node: string | null): Promise<string>;
   painted(ms: number): Promise<void>;
   /** Whether somebody can see the window: sweeps are slower where nobody can. */

@@ -686,6 +686,25 @@ export type EvidenceCheck = { name: string, title: string, result: EvidenceResul
 entry: string | null, };
 
 /**
+ * How two archives differ by what they mean.
+ */
+export type EvidenceDiffView = { left: string, right: string, 
+/**
+ * Whether what the left one tells may be believed; nothing where it was not verified.
+ */
+left_stands: EvidenceStands | null, right_stands: EvidenceStands | null, differences: Array<EvidenceDifference>, 
+/**
+ * Differences beyond those that are listed.
+ */
+more: number, };
+
+export type EvidenceDifference = { 
+/**
+ * `about`, `versions`, `digests`, `steps`, `decisions` or `timings`.
+ */
+kind: string, what: string, left: string | null, right: string | null, };
+
+/**
  * Something a run kept.
  */
 export type EvidenceFileView = { name: string, 
@@ -722,6 +741,19 @@ export type EvidenceRun = { run: string, plan: string, outcome: string | null,
 events: number | null, };
 
 /**
+ * How far an archive may be believed.
+ */
+export type EvidenceStands = { 
+/**
+ * No promise is broken.
+ */
+holds: boolean, 
+/**
+ * In a sentence: that every promise holds, or which is the first that does not.
+ */
+why: string, };
+
+/**
  * The state of a run after an event.
  */
 export type EvidenceState = { 
@@ -742,6 +774,23 @@ run: string | null, event: number | null,
  * Somebody decided, or something went wrong: worth stopping at.
  */
 loud: boolean, };
+
+/**
+ * Lines of an entry that did not read.
+ */
+export type EvidenceUnread = { entry: string, 
+/**
+ * How many.
+ */
+lines: number, 
+/**
+ * The first of them, from 1.
+ */
+first: number, 
+/**
+ * What is wrong with that one.
+ */
+why: string, };
 
 /**
  * What a check of an archive found.
@@ -1392,7 +1441,11 @@ step: number, shown: EvidenceStep,
 /**
  * What the state of the run came to when it was recorded, and what it comes to here; nothing beside an event.
  */
-state: EvidenceState | null, };
+state: EvidenceState | null, 
+/**
+ * Entries of which some lines did not read, and are not shown.
+ */
+unread: Array<EvidenceUnread>, };
 
 /**
  * One answer.
@@ -1651,7 +1704,11 @@ name: string, title: string, text: string,
  */
 left_out: Array<string>, };
 
-export type RefusedAlert = { alert: string, why: string, };
+export type RefusedAlert = { alert: string, why: string, 
+/**
+ * The heading of the entry in the troubleshooting topic that says what to do.
+ */
+guide: string | null, };
 
 export type RefusedContentView = { 
 /**
@@ -2051,7 +2108,11 @@ folder: string | null,
 /**
  * The phrase that lets documents run that nobody vouches for.
  */
-accept: string | null, };
+accept: string | null, 
+/**
+ * The key of whoever starts it, where it has to be signed.
+ */
+key: KeyRequest | null, };
 
 /**
  * What became of it.
@@ -2119,7 +2180,11 @@ rehearsal_outdated: boolean,
 /**
  * Production asks for a green rehearsal of so lately, in hours.
  */
-rehearsed_within_h: number | null, };
+rehearsed_within_h: number | null, 
+/**
+ * Whoever starts it signs: a roster rules the fleet, and people have to approve what it does.
+ */
+signed: boolean, };
 
 /**
  * A run with what stands around it.
@@ -2140,6 +2205,10 @@ export type RunbookRunState = "running" | "waiting" | "paused" | "halted" | "rol
  * A run of a runbook.
  */
 export type RunbookRunView = { id: string, runbook: string, title: string, fleet: string, operator: string, 
+/**
+ * Whoever started it proved by a key of the roster who they are.
+ */
+signed: boolean, 
 /**
  * Why its documents may run, in a sentence.
  */

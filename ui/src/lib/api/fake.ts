@@ -40,7 +40,7 @@ export function createFake(options: FakeOptions): Api {
   const refused = new FakeRefused(now, options.refused ?? false, options.consent != null);
   const keys = new FakeKeys(options.consent != null, options.keyless !== true, options.keyringProblem ?? null);
   const alerts = new FakeAlerts(now, () => announce([{ topic: 'alerts' }]), options.alerts ?? 'some', options.fleet ?? 'demo');
-  const runbooks = new FakeRunbooks(now, (id) => announce([{ topic: 'run', id }]), options.runbook ?? 'none', options.fleet ?? 'demo');
+  const runbooks = new FakeRunbooks(now, (id) => announce([{ topic: 'run', id }]), options.runbook ?? 'none', options.evidence === 'open' ? CAPTURED : (options.fleet ?? 'demo'));
   const quiet = new Set<string>();
   const changed = <T>(fleet: string, value: T): T => {
     announce([{ topic: 'fleet', fleet }]);
@@ -128,7 +128,7 @@ export function createFake(options: FakeOptions): Api {
     }),
     stopImpact: () => answer(() => undefined),
     bundleChoices: (fleet) => ask(fleet, bundleChoices),
-    waitingPlans: (fleet) => answer(() => consent.waiting((plan) => runs.plan(plan), fleet)),
+    waitingPlans: (fleet) => answer(() => (evidence.view() ? evidence.waiting() : consent.waiting((plan) => runs.plan(plan), fleet))),
     prepareKept: (_fleet, planHash) => answer(() => runs.plan(planHash)),
     preparePlan: (fleet, request) => ask(fleet, (found) => runs.remember(planFor(found, request))),
     startRun: (fleet, planHash, typed, reason) => ask(fleet, (found) => {
@@ -200,8 +200,8 @@ export function createFake(options: FakeOptions): Api {
     history: (fleet, hours) => ask(fleet, (found) => historyOf(found, hours, evidence.view()?.shown.at_ms ?? now())),
     historySvg: (_fleet, name) => answer(() => chart(name === 'reloads' ? 'reloads' : 'versions')),
     chooseEvidence: () => answer(() => '/home/ops/rollout.zip'),
-    openEvidence: (path, key) => answer(() => {
-      const opened = evidence.open(path, key);
+    openEvidence: (path, named) => answer(() => {
+      const opened = evidence.open(path, named);
       if (evidence.view()) [names, open] = [[CAPTURED], CAPTURED];
       return opened;
     }),
@@ -212,6 +212,9 @@ export function createFake(options: FakeOptions): Api {
       names = open === null ? [] : [...new Set([...SHOWN, open])];
       return shell();
     }),
+    evidenceRequest: (planHash) => answer(() => ({ request: consent.request(planHash, CAPTURED), roles: ['platform-security', 'storage'], signers: SIGNERS })),
+    answerEvidenceRequest: (planHash, sign, output) => answer(() => changed(CAPTURED, consent.signedView(planHash, CAPTURED, consent.answered(planHash, sign), output))),
+    compareEvidence: (left, right) => answer(() => evidence.compare(left, right)),
     evidenceSteps: () => answer(() => evidence.steps),
     showEvidenceStep: (step) => answer(() => {
       evidence.show(step);

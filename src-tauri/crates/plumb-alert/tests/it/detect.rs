@@ -22,7 +22,7 @@ fn sweep<'a>(world: &'a World, earlier: Option<&'a World>) -> Sweep<'a> {
         assessment: &world.assessment,
         desired: &world.desired,
         disagreements: &[],
-        freezes: &[],
+        freezes: Some(&[]),
         teller: "mira@laptop",
         now: world.now,
     }
@@ -39,7 +39,7 @@ fn a_freeze_that_nobody_lifts_is_an_alert_until_somebody_does() {
         until: at(14_400),
         why: "its run ended at 03:00 (aborted) and did not lift it".to_owned(),
     }];
-    let frozen = Sweep { freezes: &left, ..sweep(&world, None) };
+    let frozen = Sweep { freezes: Some(&left), ..sweep(&world, None) };
     let found = detect(&frozen);
     let [draft] = found.as_slice() else { panic!("one alert: {found:?}") };
     draft.check(None).expect("our own alerts are acceptable");
@@ -47,10 +47,14 @@ fn a_freeze_that_nobody_lifts_is_an_alert_until_somebody_does() {
     assert!(draft.message.contains("plumb runbook unfreeze 0192b3"), "{}", draft.message);
     // Another run that leaves one is another thing that is wrong.
     let other = [LeftFreeze { run: "0192b4".to_owned(), ..left[0].clone() }];
-    let twin = &detect(&Sweep { freezes: &other, ..sweep(&world, None) })[0];
+    let twin = &detect(&Sweep { freezes: Some(&other), ..sweep(&world, None) })[0];
     assert_ne!(twin.fingerprint(), draft.fingerprint());
     let known = taken(draft, None, 1, 0).value.alert().clone();
     assert!(lifted(&frozen, std::slice::from_ref(&known), &found).is_empty());
+    // That nobody could look for freezes lifts none.
+    let unknown = Sweep { freezes: None, ..sweep(&world, None) };
+    assert!(detect(&unknown).is_empty());
+    assert!(lifted(&unknown, std::slice::from_ref(&known), &[]).is_empty());
     let over = lifted(&sweep(&world, None), &[known], &[]);
     assert!(matches!(over.as_slice(), [over] if over.resolved), "{over:?}");
 }

@@ -2,9 +2,10 @@
 
 use plumb_alert::{
     Acknowledgement, Alert, AlertRef, Caller, ConversionTerms, Decided, Failure, Frozen,
-    IncidentState, Severity,
+    IncidentState, Refusal, Severity,
 };
 use plumb_inbox::{Inbox, InboxError};
+use plumb_wire::alerts::guides;
 use tracing::{info, instrument};
 
 use crate::{
@@ -119,8 +120,10 @@ impl App {
                     return Err(refused(failure.into()));
                 }
                 Err(error) => {
-                    refusals
-                        .push(RefusedAlert { alert: alert.to_string(), why: error.to_string() });
+                    let gone = matches!(error, InboxError::Refused(Refusal::NoAlert { .. }));
+                    let guide = gone.then(|| guides::NOT_FOUND.to_owned());
+                    let (alert, why) = (alert.to_string(), error.to_string());
+                    refusals.push(RefusedAlert { alert, why, guide });
                 }
             }
         }

@@ -157,24 +157,64 @@ impl App {
         Ok(self.request_view(&request, roster.as_ref()))
     }
 
-    /// Signs an answer to a request and gives the envelope. A request that does not fit the roster, or
-    /// that its requester did not sign, is not answered.
+    /// The roster by which a request is answered: the one that is enrolled here, or else one that is vouched for.
+    pub(crate) async fn answering_roster(
+        &self,
+        file: &[u8],
+        vouched: Option<&Roster>,
+    ) -> Result<(ApprovalRequest, Option<Roster>), AppError> {
+        let request = read_request(file)?;
+        let enrolled = self.roster_of(&request.plan.fleet).await?;
+        Ok((request, enrolled.or_else(|| vouched.cloned())))
+    }
+
+    /// Signs an answer to a request, gives the envelope, and puts it into the mailbox of the hub where the fleet is on
+    /// the list here. A request that does not fit the roster, or that its requester did not sign, is not answered.
     pub async fn answer_request(
+        &self,
+        file: &[u8],
+        answering: &Answering,
+    ) -> Result<(Vec<u8>, SignedView), AppError> {
+        let (envelope, signed) = self.answer_as_file(file, answering).await?;
+        let request = read_request(file)?;
+        let fleet = request.plan.fleet.as_str();
+        if self.state(fleet).is_ok() {
+            self.deliver(fleet, request.hash(), &envelope).await;
+        }
+        Ok((envelope, signed))
+    }
+
+    /// The same, and nothing is sent to anybody: of requests found in evidence, whose answers go their own way.
+    pub async fn answer_as_file(
         &self,
         file: &[u8],
         answering: &Answering,
     ) -> Result<(Vec<u8>, SignedView), AppError> {
         let request = read_request(file)?;
         let roster = self.ruling_roster(&request.plan.fleet).await?;
-        let view = self.request_view(&request, Some(&roster));
+        self.answer_by(&request, &roster, answering).await
+    }
+
+    /// The same by a roster that is trusted. In a fleet that is read-only here nothing is signed.
+    pub(crate) async fn answer_by(
+        &self,
+        request: &ApprovalRequest,
+        roster: &Roster,
+        answering: &Answering,
+    ) -> Result<(Vec<u8>, SignedView), AppError> {
+        let fleet = request.plan.fleet.as_str();
+        if self.state(fleet).is_ok() {
+            self.writable(fleet)?;
+        }
+        let view = self.request_view(request, Some(roster));
         if let Some(problem) = view.problems.first() {
             let hint = "ask the requester for a new request; nothing was signed";
             return Err(AppError::new(Code::Invalid, problem.clone(), hint));
         }
         let key = self.personal_key(&answering.key).await?;
-        let person = owner_of(&roster, key.public())?;
-        let role = role_of(&roster, &person, answering.role.as_deref(), &view.environment)?;
-        let hours = rule_hours(&roster, &request.plan);
+        let person = owner_of(roster, key.public())?;
+        let role = role_of(roster, &person, answering.role.as_deref(), &view.environment)?;
+        let hours = rule_hours(roster, &request.plan);
         let valid_h = answering.valid_h.unwrap_or(hours).min(hours);
         let now = self.now();
         let expires_at = now + SignedDuration::from_hours(i64::from(valid_h));
@@ -182,13 +222,9 @@ impl App {
             Answer::Approve => Act::Approve,
             Answer::Refuse { reason } => Act::Refuse { reason: reason.clone() },
         };
-        let draft = draft_of(&request, act, person, role, expires_at, now)?;
+        let draft = draft_of(request, act, person, role, expires_at, now)?;
         let (envelope, signed) = sign(draft, &key)?;
-        let kept = self.verified(&envelope, &roster)?;
-        let fleet = request.plan.fleet.as_str();
-        if self.state(fleet).is_ok() {
-            self.deliver(fleet, request.hash(), &envelope).await;
-        }
+        let kept = self.verified(&envelope, roster)?;
         Ok((envelope, signed_view(view, &signed, &key, kept.payload())))
     }
 
@@ -290,9 +326,10 @@ impl App {
         let spent = plumb_store::approvals::spent(&mut conn, run).await?;
         let asked = plumb_store::approvals::request(&mut conn, plan.hash()).await?;
         let asked = asked.map(|asked| read_request(asked.as_bytes())).transpose()?;
-        // What a run was started with was compared with what stood then.
-        let evidence = match (run, asked) {
-            (Some(_), Some(asked)) => asked.evidence,
+        // What a run was started with was compared with what stood then; an archive has no more than what was asked.
+        let past = run.is_some() || self.in_evidence().is_some();
+        let evidence = match asked {
+            Some(asked) if past => asked.evidence,
             _ => evidence,
         };
         let spent = spent.iter().filter_map(|nonce| nonce.parse().ok()).collect();
@@ -323,7 +360,7 @@ impl App {
         })
     }
 
-    fn request_view(
+    pub(crate) fn request_view(
         &self,
         request: &ApprovalRequest,
         roster: Option<&Roster>,

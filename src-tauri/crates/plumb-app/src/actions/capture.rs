@@ -8,6 +8,7 @@ mod pictures;
 mod raw;
 mod runs;
 mod sources;
+pub(crate) mod waiting;
 
 use std::collections::BTreeMap;
 

@@ -176,6 +176,7 @@ impl App {
 
     /// Looks at the targets of a run now, and keeps what they run as a certificate.
     async fn certify(&self, run: RunId) -> Result<KeptCertificate, AppError> {
+        self.only_live()?;
         let (plan, entries) = self.run_record(run).await?;
         if let ChainVerdict::Broken { at, why } = verify(run, &entries) {
             return Err(AppError::new(

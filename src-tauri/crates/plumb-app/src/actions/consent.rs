@@ -118,11 +118,20 @@ impl App {
     /// A request that somebody sent: what would be signed, and who can here.
     pub async fn open_request(&self, path: &str) -> Result<RequestFileView, AppError> {
         let file = read(named(path)?, REQUEST_BYTES_MAX).await?;
-        let request = self.look_at_request(&file).await?;
-        let fleet = fleet_id(&request.fleet)?;
-        let (roles, signers) = match self.roster_of(&fleet).await? {
+        self.show_request(&file, None).await
+    }
+
+    /// The same for the bytes of a request. `vouched` is the roster where none is enrolled here.
+    pub(crate) async fn show_request(
+        &self,
+        file: &[u8],
+        vouched: Option<&Roster>,
+    ) -> Result<RequestFileView, AppError> {
+        let (request, roster) = self.answering_roster(file, vouched).await?;
+        let request = self.request_view(&request, roster.as_ref());
+        let (roles, signers) = match &roster {
             Some(roster) => {
-                (roles(&roster, &request.environment), self.signers(&roster, &request.environment)?)
+                (roles(roster, &request.environment), self.signers(roster, &request.environment)?)
             }
             None => (Vec::new(), Vec::new()),
         };
@@ -145,10 +154,28 @@ impl App {
             let message = format!("{path} is another request than the one that was shown");
             return Err(AppError::new(Code::Outdated, message, "open it again and look at it"));
         }
-        if self.state(&shown.fleet).is_ok() {
-            self.writable(&shown.fleet)?;
-        }
         let (envelope, mut signed) = self.answer_request(&file, &answering(sign)?).await?;
+        write_chosen(output.clone(), text(envelope)).await?;
+        signed.file = Some(output.into_string());
+        Ok(signed)
+    }
+
+    /// Signs an answer to the bytes of a request, and writes it to a file for whoever asked. `vouched` is the roster where
+    /// none is enrolled here.
+    pub(crate) async fn answer_shown(
+        &self,
+        file: &[u8],
+        vouched: Option<&Roster>,
+        sign: SignRequest,
+        output: &str,
+    ) -> Result<SignedView, AppError> {
+        let output = named(output)?;
+        let (request, roster) = self.answering_roster(file, vouched).await?;
+        let roster = match roster {
+            Some(roster) => roster,
+            None => self.ruling_roster(&request.plan.fleet).await?,
+        };
+        let (envelope, mut signed) = self.answer_by(&request, &roster, &answering(sign)?).await?;
         write_chosen(output.clone(), text(envelope)).await?;
         signed.file = Some(output.into_string());
         Ok(signed)

@@ -12,7 +12,6 @@ use crate::{
     ids,
     ports::hub::FleetHub,
     runbooks::ConsentRequest,
-    topics::Topic,
 };
 
 /// Runs that are compared with the log of the hub: those of a month, the newest ones.
@@ -68,14 +67,11 @@ impl App {
         };
         let delivered: Result<(), AppError> = delivered.await;
         if let Err(error) = delivered {
-            let notice = format!(
+            self.notice(format!(
                 "what was signed for plan {} is not in the mailbox of the hub: {}; send the file instead",
                 plan.short(),
                 error.message
-            );
-            warn!("{notice}");
-            self.0.notices.lock().expect("no panic while notices are held").push(notice);
-            self.announce([Topic::Shell]);
+            ));
         }
     }
 

@@ -49,6 +49,7 @@ impl App {
         let me = self.me();
         let mut acted = ActedView::default();
         for (index, alert) in refs.iter().enumerate() {
+            let before = at.inbox.seen().place;
             let answer = match &at.client {
                 Ok(client) => asked(client, alert, act, &me).await,
                 Err(error) => return self.without_hub(at, refs, act, error, acted).await,
@@ -56,7 +57,7 @@ impl App {
             match answer {
                 Ok(changed) => {
                     let incident = changed.alert.incident_ref.as_ref().map(ToString::to_string);
-                    at.inbox.changed(changed.alert);
+                    at.inbox.changed(changed.alert, before);
                     let (alert, why) = (alert.to_string(), changed.why);
                     acted.done.push(ActedAlert { alert, incident, tentative: false, why });
                 }
@@ -66,8 +67,9 @@ impl App {
                     return self.without_hub(at, &refs[index..], act, &error, acted).await;
                 }
                 Err(error) => {
+                    let guide = error.guide().map(str::to_owned);
                     let (alert, why) = (alert.to_string(), AppError::from(error).message);
-                    acted.refused.push(RefusedAlert { alert, why });
+                    acted.refused.push(RefusedAlert { alert, why, guide });
                 }
             }
         }
@@ -94,7 +96,11 @@ impl App {
                 ));
             }
             let refused = refs.iter().map(|alert| (alert.to_string(), why.clone()));
-            acted.refused.extend(refused.map(|(alert, why)| RefusedAlert { alert, why }));
+            acted.refused.extend(refused.map(|(alert, why)| RefusedAlert {
+                alert,
+                why,
+                guide: None,
+            }));
             return Ok(acted);
         }
         let seen = at.inbox.seen();
@@ -106,7 +112,7 @@ impl App {
         for alert in refs {
             if let Some(held) = held(alert) {
                 let why = format!("{alert} was {} when the hub answered last", held.status());
-                acted.refused.push(RefusedAlert { alert: alert.to_string(), why });
+                acted.refused.push(RefusedAlert { alert: alert.to_string(), why, guide: None });
                 continue;
             }
             claims.push(TentativeClaim {

@@ -339,6 +339,11 @@ impl App {
     pub(crate) async fn run_record(&self, run: RunId) -> Result<(Plan, Vec<Entry>), AppError> {
         let kept = self.kept_run(run).await?;
         let plan = self.kept_plan(run, kept.plan).await?;
+        Ok((plan, self.journal_of(run).await?))
+    }
+
+    /// The events of a run, of nodes or of a runbook.
+    pub(crate) async fn journal_of(&self, run: RunId) -> Result<Vec<Entry>, AppError> {
         let mut conn = self.record().read().await?;
         let rows = plumb_store::journal::events(&mut conn, run).await?;
         let entries: Result<Vec<Entry>, _> = rows
@@ -347,7 +352,7 @@ impl App {
                 serde_json::from_str::<Body>(&row.body).map(|body| Entry { body, hash: row.hash })
             })
             .collect();
-        Ok((plan, entries.map_err(|error| unreadable(run, &error))?))
+        entries.map_err(|error| unreadable(run, &error))
     }
 
     pub(crate) async fn run_ids(&self, fleet: &str, limit: usize) -> Result<Vec<RunId>, AppError> {

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use plumb_alert::{Alert, State};
+use plumb_wire::alerts::guides::{COOLING, FAILED, REPEATED, STUCK};
 
 use crate::views::alerts::GuideView;
 
@@ -9,12 +10,6 @@ use crate::views::alerts::GuideView;
 const REPEATED_MIN: u64 = 20;
 /// So many failures of one alert are no accident.
 const FAILURES_MIN: u64 = 2;
-
-/// Headings of the topic, which a test holds to the text.
-pub(crate) const STUCK: &str = "Alerts stay in processing";
-pub(crate) const FAILED: &str = "Alerts stay in failed";
-pub(crate) const COOLING: &str = "No triage runs";
-pub(crate) const REPEATED: &str = "A report counts as seen before";
 
 /// Entries for an alert, each with the symptom that it shows.
 pub(crate) fn of(alert: &Alert, cooling: bool, now: Timestamp) -> Vec<GuideView> {
@@ -47,12 +42,10 @@ pub(crate) fn of(alert: &Alert, cooling: bool, now: Timestamp) -> Vec<GuideView>
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-
     #[test]
     fn every_guide_leads_to_an_entry_of_the_topic() {
         let topic = include_str!("../../../../../assets/help/troubleshooting.md");
-        for heading in [STUCK, FAILED, COOLING, REPEATED] {
+        for heading in plumb_wire::alerts::guides::ALL {
             assert!(topic.contains(&format!("\n## {heading}\n")), "{heading}");
         }
     }

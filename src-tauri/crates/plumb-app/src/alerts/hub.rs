@@ -19,13 +19,17 @@ use plumb_clients::hub::{HubClient, HubError};
 use serde::{Deserialize, Serialize};
 use tracing::warn;
 
-use self::asking::{Board, Place};
+use self::asking::{Board, Heard, Place};
 use super::mirror::Mirror;
 use crate::{
     actions::files::write_durably,
     error::{AppError, Code, chain},
 };
 
+/// How often all of an inbox is read where its changes are heard.
+const WHOLE_EVERY: SignedDuration = SignedDuration::from_hours(1);
+/// Alerts that are held at most: with more all of the inbox is read again, which leaves out what did not change for long.
+const KEPT_MAX: usize = asking::ALERTS_MAX + asking::ALERTS_MAX / 4;
 /// Where nothing else changed, the moment of the last look is written down so often.
 const SAVED_EVERY: SignedDuration = SignedDuration::from_mins(5);
 
@@ -45,11 +49,21 @@ pub(crate) struct KeptIncident {
     pub timeline: Vec<TimelineEntry>,
 }
 
+/// What a sweep shows, for a hub.
+#[derive(Debug, Default)]
+pub(crate) struct Told {
+    pub drafts: Vec<Draft>,
+    /// Which console says it.
+    pub installation: String,
+}
+
 /// Everything that is kept of a hub's inbox.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 struct Kept {
     /// Another hub has another inbox.
     url: String,
+    #[serde(default)]
+    caller: String,
     as_of: Option<Timestamp>,
     backend: String,
     place: String,
@@ -66,6 +80,8 @@ struct Kept {
 /// What is known now; never changed, only replaced.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Seen {
+    /// As whom the hub knows us; nobody while it was not asked.
+    pub caller: String,
     pub as_of: Option<Timestamp>,
     pub backend: String,
     /// Where the hub keeps them.
@@ -79,12 +95,63 @@ pub(crate) struct Seen {
     pub claims: Vec<KeptClaim>,
     /// Up to where changes were heard; nothing where everything has to be read.
     pub place: Option<Place>,
+    /// Answers about single alerts took the place back, and nothing was heard since then.
+    pub taken_back: bool,
+    /// When everything was read.
+    pub whole_at: Option<Timestamp>,
     /// Changes were heard that are not in the file yet.
     pub unsaved: bool,
     /// Why the hub cannot be asked.
     pub offline: Option<String>,
     /// Why it is not told what sweeps see.
     pub not_told: Option<String>,
+}
+
+impl Seen {
+    /// From where to read on; nothing where everything has to be read. That is once in a while also where changes are heard,
+    /// because a database that was put back to an earlier state says nothing of that.
+    fn going_on(&self, now: Timestamp) -> Option<&Place> {
+        let recent = self.whole_at.is_some_and(|at| now.duration_since(at) < WHOLE_EVERY);
+        self.place.as_ref().filter(|_| recent && self.mirror.len() <= KEPT_MAX)
+    }
+}
+
+/// What a look at a hub came to.
+struct Look {
+    board: Board,
+    ahead: SignedDuration,
+    claims: Vec<KeptClaim>,
+    not_told: Option<String>,
+    heard: Heard,
+    /// Nothing where none moved on.
+    incidents: Option<Vec<KeptIncident>>,
+}
+
+impl Look {
+    /// Takes it over. `from` is where it began.
+    fn into_seen(self, seen: &mut Seen, from: Option<&Place>, now: Timestamp) {
+        let Self { board, ahead, claims, not_told, heard, incidents } = self;
+        (seen.as_of, seen.ahead, seen.offline) = (Some(now), ahead, None);
+        (seen.claims, seen.not_told, seen.caller) = (claims, not_told, board.caller);
+        (seen.backend, seen.kept_in) = (board.durability.backend, board.durability.place);
+        seen.survives_restart = board.durability.survives_restart;
+        seen.policy = Arc::new(board.policy);
+        // Somebody else of this program went on from there meanwhile, or went back: it is heard again from theirs.
+        if seen.place.as_ref() != from {
+            return;
+        }
+        if heard.whole {
+            seen.mirror = Arc::new(Mirror::of(heard.alerts));
+            seen.whole_at = Some(now);
+        } else if !heard.alerts.is_empty() {
+            seen.mirror = Arc::new(seen.mirror.with(heard.alerts));
+        }
+        seen.place = Some(heard.place);
+        seen.taken_back = false;
+        if let Some(incidents) = incidents {
+            seen.incidents = Arc::new(incidents);
+        }
+    }
 }
 
 /// The inbox of one fleet's hub.
@@ -113,6 +180,7 @@ impl HubInbox {
         let kept =
             if kept.url == url { kept } else { Kept { claims: kept.claims, ..Kept::default() } };
         let seen = Seen {
+            caller: kept.caller,
             as_of: kept.as_of,
             backend: kept.backend,
             kept_in: kept.place,
@@ -123,6 +191,8 @@ impl HubInbox {
             incidents: Arc::new(kept.incidents),
             claims: kept.claims,
             place: None,
+            taken_back: false,
+            whole_at: None,
             unsaved: false,
             offline: None,
             not_told: None,
@@ -143,9 +213,16 @@ impl HubInbox {
         change(&mut self.seen.lock().expect("no panic while an inbox is held"));
     }
 
-    /// Takes over what the hub answered about one alert.
-    pub(crate) fn changed(&self, alert: Alert) {
-        self.change(|seen| seen.mirror = Arc::new(seen.mirror.with([alert])));
+    /// Takes over what the hub answered about one alert. `before` is up to where changes were heard when it was asked:
+    /// what was heard since then may be newer than the answer, and is heard once more.
+    pub(crate) fn changed(&self, alert: Alert, before: Option<Place>) {
+        self.change(|seen| {
+            seen.mirror = Arc::new(seen.mirror.with([alert]));
+            // Of two places nobody here can tell the earlier one: where answers took it back to both, all of it is read.
+            let to_both = seen.taken_back && seen.place != before;
+            seen.place = seen.place.take().and(before).filter(|_| !to_both);
+            seen.taken_back = true;
+        });
     }
 
     /// Takes over an incident as the hub told it.
@@ -190,8 +267,8 @@ impl HubInbox {
     }
 
     /// Tells the hub what a sweep shows, settles claims that were made offline, and reads the inbox again.
-    pub(crate) async fn follow(&self, hub: &HubClient, drafts: Vec<Draft>, now: Timestamp) {
-        if let Err(error) = self.read_all(hub, drafts, now).await {
+    pub(crate) async fn follow(&self, hub: &HubClient, told: Told, now: Timestamp) {
+        if let Err(error) = self.read_all(hub, told, now).await {
             self.lost(&error);
         }
     }
@@ -205,18 +282,29 @@ impl HubInbox {
         let seen = self.seen();
         let waiting = seen.claims.iter().any(|kept| kept.settled.is_none());
         let Some(place) = seen.place.filter(|_| seen.offline.is_none() && !waiting) else {
-            self.read_all(hub, Vec::new(), now()).await?;
+            self.read_all(hub, Told::default(), now()).await?;
             return Ok(true);
         };
-        let changes = asking::changes(hub, &place).await?;
+        let changes = match asking::changes(hub, &place).await {
+            Err(error) if asking::is_gone(&error) => {
+                self.change(|seen| seen.place = None);
+                return Ok(false);
+            }
+            changes => changes?,
+        };
         let moved = changes.entries != place.entries;
         let incidents =
             if moved { Some(asking::incidents(hub, &seen.incidents).await?) } else { None };
         let heard = moved || !changes.alerts.is_empty();
         let at = now();
         self.change(|seen| {
+            // Somebody else of this program went on from there meanwhile, or went back: it is heard again from theirs.
+            if seen.place.as_ref() != Some(&place) {
+                return;
+            }
             (seen.as_of, seen.ahead) = (Some(at), changes.now.duration_since(at));
             seen.place = Some(Place { after: changes.next, entries: changes.entries });
+            seen.taken_back = false;
             if heard {
                 seen.unsaved = true;
                 seen.mirror = Arc::new(seen.mirror.with(changes.alerts));
@@ -228,22 +316,18 @@ impl HubInbox {
         Ok(heard)
     }
 
-    async fn read_all(
-        &self,
-        hub: &HubClient,
-        drafts: Vec<Draft>,
-        now: Timestamp,
-    ) -> Result<(), HubError> {
+    async fn read_all(&self, hub: &HubClient, told: Told, now: Timestamp) -> Result<(), HubError> {
         let mut saved = self.working.lock().await;
         let before = self.seen();
-        let fresh = self.look(hub, drafts, &before, now).await?;
-        let moved = before.unsaved
-            || fresh.mirror != before.mirror
+        let look = self.look(hub, told, &before, now).await?;
+        self.change(|seen| look.into_seen(seen, before.place.as_ref(), now));
+        let fresh = self.seen();
+        let moved = fresh.unsaved
+            || !Arc::ptr_eq(&fresh.mirror, &before.mirror) && fresh.mirror != before.mirror
             || fresh.incidents != before.incidents
             || fresh.claims != before.claims
             || fresh.policy != before.policy;
         let old = saved.is_none_or(|at| now.duration_since(at) >= SAVED_EVERY);
-        self.change(|seen| *seen = fresh);
         if (moved || old)
             && let Err(error) = self.save(&mut saved).await
         {
@@ -257,44 +341,33 @@ impl HubInbox {
     async fn look(
         &self,
         hub: &HubClient,
-        drafts: Vec<Draft>,
+        told: Told,
         before: &Seen,
         now: Timestamp,
-    ) -> Result<Seen, HubError> {
+    ) -> Result<Look, HubError> {
         let board: Board = hub.get("/v1/alerts/dashboard").await?;
         let there = board.now.unwrap_or(now);
         // Before anything is told or read: whoever claimed should hold it before anybody else looks.
         let claims = asking::settle(hub, before.claims.clone(), there, now).await?;
-        let not_told = if drafts.is_empty() {
+        let not_told = if told.drafts.is_empty() {
             before.not_told.clone()
         } else {
-            asking::tell(hub, drafts).await?
+            asking::tell(hub, told.drafts, &told.installation).await?
         };
-        let listed = Mirror::of(asking::everything(hub).await?);
-        // What moved while the pages were read may stand on none of them.
-        let (moved, place) = asking::changes_since(hub, there).await?;
-        let incidents = Arc::new(asking::incidents(hub, &before.incidents).await?);
-        Ok(Seen {
-            as_of: Some(now),
-            backend: board.durability.backend,
-            kept_in: board.durability.place,
-            survives_restart: board.durability.survives_restart,
-            policy: Arc::new(board.policy),
-            ahead: there.duration_since(now),
-            mirror: Arc::new(listed.with(moved)),
-            incidents,
-            claims,
-            place,
-            unsaved: false,
-            offline: None,
-            not_told,
-        })
+        let heard = asking::read_on(hub, before.going_on(now)).await?;
+        let moved =
+            heard.whole || before.place.as_ref().is_none_or(|it| it.entries != heard.place.entries);
+        let incidents =
+            if moved { Some(asking::incidents(hub, &before.incidents).await?) } else { None };
+        let ahead = there.duration_since(now);
+        Ok(Look { board, ahead, claims, not_told, heard, incidents })
     }
 
     async fn save(&self, saved: &mut Option<Timestamp>) -> Result<(), AppError> {
         let seen = self.seen();
         let kept = Kept {
             url: self.url.clone(),
+            caller: seen.caller,
             as_of: seen.as_of,
             backend: seen.backend,
             place: seen.kept_in,
@@ -314,6 +387,11 @@ impl HubInbox {
         match written {
             Ok(Ok(())) => {
                 *saved = seen.as_of;
+                self.change(|now| {
+                    let same = Arc::ptr_eq(&now.mirror, &seen.mirror)
+                        && Arc::ptr_eq(&now.incidents, &seen.incidents);
+                    now.unsaved &= !same;
+                });
                 Ok(())
             }
             Ok(Err(error)) => Err(failed(error.to_string())),

@@ -36,6 +36,10 @@ impl Mirror {
         Self { alerts: all }
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.alerts.len()
+    }
+
     pub(crate) fn get(&self, alert: &AlertRef) -> Option<&Arc<Alert>> {
         self.alerts.get(alert)
     }

@@ -12,12 +12,16 @@ use plumb_store::{
     heads::KeyRow, rosters::KeptRoster,
 };
 use plumb_trust::{
-    approval::signed_by_a_person,
+    approval::{VerifiedApproval, signed_by_a_person},
     dsse::{Envelope, PublicKey, Statement},
     roster::Roster,
 };
 
-use super::read::{CapturedRun, Contents, bytes, unread};
+use super::{
+    read::{CapturedRun, Contents},
+    reading::{Reading, unread},
+    requests::CapturedRequest,
+};
 use crate::{app::App, error::AppError};
 
 impl App {
@@ -46,6 +50,10 @@ impl App {
                 approvals(&mut record, archive, fleet, run, (roster, made_at)).await?;
             }
         }
+        let ruled = roster.as_ref().map(|roster| (roster, contents.evidence.made_at));
+        for asked in contents.requests.values() {
+            request(&mut record, fleet, asked, ruled).await?;
+        }
         record.commit().await?;
         Ok(())
     }
@@ -70,6 +78,41 @@ impl App {
         plumb_store::history::replace_changes(&mut cache, fleet, &contents.changes).await?;
         cache.commit().await?;
         Ok(())
+    }
+}
+
+/// A plan that waits, its request, and who answered it.
+async fn request(
+    record: &mut SqliteConnection,
+    fleet: &FleetId,
+    asked: &CapturedRequest,
+    ruled: Option<(&Roster, Timestamp)>,
+) -> Result<(), AppError> {
+    let (plan, at) = (asked.request.hash(), asked.request.requested_at);
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let document = text(&asked.request.plan.canonical_bytes());
+    plumb_store::plans::insert(record, plan, fleet, at, &document).await?;
+    plumb_store::approvals::add_request(record, plan, at, &text(&asked.bytes)).await?;
+    let Some((roster, made_at)) = ruled else { return Ok(()) };
+    for (_, envelope) in &asked.answers {
+        // One that does not count any more is no reason to show nothing; the request itself is judged when it is shown.
+        if let Ok(approval) = signed_by_a_person(envelope, roster, made_at) {
+            let kept = kept(&approval, fleet, envelope.clone());
+            plumb_store::approvals::add(record, &kept).await?;
+        }
+    }
+    Ok(())
+}
+
+fn kept(approval: &VerifiedApproval, fleet: &FleetId, envelope: Vec<u8>) -> KeptApproval {
+    KeptApproval {
+        payload: approval.payload(),
+        plan: approval.document().plan(),
+        fleet: fleet.clone(),
+        person: approval.person().to_string(),
+        act: approval.act().name().to_owned(),
+        envelope,
+        added_at: approval.document().issued_at,
     }
 }
 
@@ -121,6 +164,9 @@ async fn run(
     let (id, plan) = (run.part.run, run.part.plan);
     plumb_store::plans::insert(record, plan, fleet, first.at, &run.plan).await?;
     plumb_store::runs::insert(record, id, plan, fleet, operator, first.at).await?;
+    if let Some(of) = &run.of {
+        plumb_store::runbooks::insert(record, id, of).await?;
+    }
     plumb_store::journal::append(record, id, &run.rows).await?;
     for head in &run.heads {
         plumb_store::heads::add(record, id, head).await?;
@@ -142,7 +188,7 @@ async fn certificate(
     if run.bodies.is_empty() || archive.find(&name).is_none() {
         return Ok(());
     }
-    let text = bytes(archive, &name)?;
+    let text = Reading::of(archive).bytes(&name)?;
     let envelope = Envelope::read(&text).map_err(|error| unread(&name, &error))?;
     let verified = envelope.verify(keys).map_err(|error| unread(&name, &error))?;
     let statement: Statement<Certificate> =
@@ -167,21 +213,13 @@ async fn approvals(
     (roster, made_at): (&Roster, Timestamp),
 ) -> Result<(), AppError> {
     let folder = format!("{}/approvals/", run_folder(run.part.run));
+    let mut reading = Reading::of(archive);
     let entries = archive.entries().iter().map(|entry| entry.name.as_str());
     for name in entries.filter(|name| name.starts_with(&folder)) {
-        let envelope = bytes(archive, name)?;
+        let envelope = reading.bytes(name)?;
         let approval = signed_by_a_person(&envelope, roster, made_at)
             .map_err(|refusal| unread(name, &refusal))?;
-        let kept = KeptApproval {
-            payload: approval.payload(),
-            plan: approval.document().plan(),
-            fleet: fleet.clone(),
-            person: approval.person().to_string(),
-            act: approval.act().name().to_owned(),
-            envelope,
-            added_at: approval.document().issued_at,
-        };
-        plumb_store::approvals::add(record, &kept).await?;
+        plumb_store::approvals::add(record, &kept(&approval, fleet, envelope)).await?;
     }
     Ok(())
 }

@@ -1,9 +1,6 @@
 //! What an archive has that a fleet is shown from, read once.
 
-use std::{
-    collections::BTreeMap,
-    io::{BufRead as _, BufReader},
-};
+use std::{collections::BTreeMap, io::BufReader};
 
 use camino::Utf8Path;
 use jiff::Timestamp;
@@ -11,37 +8,40 @@ use plumb_alert::Alert;
 use plumb_evidence::{
     Archive, EntryName, FileSource, RunPart,
     diff::{NODES, evidence},
+    journal::{JournalReader, NoJournal, Row},
     manifest::{ROSTER, run_folder, states_of},
 };
 use plumb_fleet::{
-    CatalogueEntry, Content, DesiredVersion, FleetId, NodeApi, NodeId, NodeObservation, RunId,
-    Snapshot, SnapshotId, Thresholds,
+    CatalogueEntry, Content, DesiredVersion, FleetId, NodeApi, NodeId, NodeObservation, PlanHash,
+    RunId, Snapshot, SnapshotId, Thresholds, fleet::NODES_MAX,
 };
-use plumb_journal::{
-    Body, StateMark,
-    portable::{LINE_BYTES_MAX, Line, read_line},
-};
+use plumb_journal::{Body, Entry, StateMark};
+use plumb_runbook::document::RunbookPlan;
 use plumb_store::{
     JournalRow, SweepMeta,
     desired::DesiredChange,
     heads::HeadRow,
     history::{FleetChange, FleetReload},
+    runbooks::OfRunbook,
 };
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize};
 
+use super::{
+    limits::{ANSWERS_MAX, CONTENTS_MAX, EVENTS_MAX, KEYS_MAX},
+    reading::{Reading, under, unread},
+    requests::{self, CapturedRequest},
+};
 use crate::{
     actions::capture::history::{ALERTS, CATALOGUE, CHANGES, CONTENTS, INCIDENTS, RELOADS},
     alerts::hub::KeptIncident,
     error::{AppError, Code, chain},
-    views::{convert::ms, node::RawAnswer},
+    views::{convert::ms, evidence::EvidenceUnread, node::RawAnswer, runbook::EvidenceFileView},
 };
 
 /// Name of the fleet file in the scratch folder.
 pub(super) const FLEET_FILE: &str = "fleet.toml";
 /// An address that leads nowhere, for nodes whose own was taken out.
 const NOWHERE: &str = "http://evidence.invalid/";
-/// Answers of one node that are shown.
-const ANSWERS_MAX: usize = 64;
 
 /// Everything of an archive but what nodes answered.
 #[derive(Debug)]
@@ -63,13 +63,20 @@ pub(super) struct Contents {
     pub(super) roster: Option<Vec<u8>>,
     /// Public keys, each with the name of its entry.
     pub(super) keys: Vec<(EntryName, String)>,
+    /// Plans that wait for consent.
+    pub(super) requests: BTreeMap<PlanHash, CapturedRequest>,
+    /// Entries of which some lines did not read.
+    pub(super) unread: Vec<EvidenceUnread>,
 }
 
 /// A run with its journal.
 #[derive(Debug)]
 pub(super) struct CapturedRun {
     pub(super) part: RunPart,
+    /// The plan as it was hashed: of nodes, or of a runbook.
     pub(super) plan: String,
+    /// The runbook it is one of.
+    pub(super) of: Option<OfRunbook>,
     pub(super) rows: Vec<JournalRow>,
     pub(super) bodies: Vec<Body>,
     pub(super) heads: Vec<HeadRow>,
@@ -120,7 +127,7 @@ struct CapturedSweep {
 
 impl Contents {
     /// Reads what there is, and writes the fleet file into the scratch folder. Lines of which the redaction took too
-    /// much are left out: a node is unknown then, an alert not shown.
+    /// much are left out, and told: a node is unknown then, an alert not shown.
     pub(super) fn read(
         archive: &Archive<FileSource>,
         scratch: &Utf8Path,
@@ -128,34 +135,19 @@ impl Contents {
         let evidence = evidence(archive).map_err(|error| {
             AppError::new(Code::Invalid, chain(&error), "capture again with this program")
         })?;
-        let fleet: CapturedFleet = json(archive, "fleet/fleet.json")?;
+        let mut reading = Reading::of(archive);
+        let fleet: CapturedFleet = reading.json("fleet/fleet.json")?;
+        under(fleet.nodes.len(), NODES_MAX, "nodes")?;
         write_fleet_file(&fleet, &evidence.about.fleet, scratch)?;
-        let seen: Vec<CapturedStanding> = lines(archive, NODES)?;
+        let seen: Vec<CapturedStanding> = reading.lines(NODES)?;
         let snapshot = Snapshot {
             id: fleet.snapshot,
             fleet: evidence.about.fleet.clone(),
             taken_at: fleet.taken_at,
             nodes: seen.into_iter().map(|line| (line.node, line.observation)).collect(),
         };
-        let wishes: Vec<CapturedWish> = lines(archive, "fleet/desired.jsonl")?;
-        // The newest stands first, and the record takes the oldest first.
-        let desired = wishes.into_iter().rev().map(|wish| DesiredChange {
-            node: wish.node,
-            desired: wish.desired,
-            at: wish.at,
-        });
-        let mut sweeps: Vec<SweepMeta> = lines::<CapturedSweep>(archive, "fleet/sweeps.jsonl")?
-            .into_iter()
-            .map(|one| SweepMeta { started_at: one.started_at, finished_at: one.finished_at })
-            .collect();
-        sweeps.sort_by_key(|sweep| sweep.finished_at);
-        let mut runs = Vec::new();
-        let mut states = BTreeMap::new();
-        for part in &evidence.runs {
-            runs.extend(run(archive, part)?);
-            states.insert(part.run, lines(archive, &states_of(part.run))?);
-        }
-        let changes: Vec<FleetChange> = lines(archive, CHANGES)?;
+        let (runs, states) = runs(&mut reading, &evidence)?;
+        let changes: Vec<FleetChange> = reading.lines(CHANGES)?;
         let newest = changes.iter().map(|one| one.change.at).max();
         let window = evidence.about.window;
         let captured_at =
@@ -165,19 +157,53 @@ impl Contents {
             snapshot,
             runs,
             states,
-            desired: desired.collect(),
-            catalogue: optional(archive, CATALOGUE)?.unwrap_or_default(),
-            policies: policies(archive)?,
+            desired: wishes(&mut reading)?,
+            catalogue: reading.optional(CATALOGUE)?.unwrap_or_default(),
+            policies: policies(&mut reading)?,
             changes,
-            reloads: lines(archive, RELOADS)?,
-            sweeps,
-            alerts: lines(archive, ALERTS)?,
-            incidents: lines(archive, INCIDENTS)?,
-            roster: archive.find(ROSTER).map(|_| bytes(archive, ROSTER)).transpose()?,
-            keys: keys(archive)?,
+            reloads: reading.lines(RELOADS)?,
+            sweeps: sweeps(&mut reading)?,
+            alerts: reading.lines(ALERTS)?,
+            incidents: reading.lines(INCIDENTS)?,
+            roster: archive.find(ROSTER).map(|_| reading.bytes(ROSTER)).transpose()?,
+            keys: keys(&mut reading)?,
+            requests: requests::all(&mut reading)?,
+            unread: reading.into_unread(),
             evidence,
         })
     }
+}
+
+fn wishes(reading: &mut Reading<'_>) -> Result<Vec<DesiredChange>, AppError> {
+    let wishes: Vec<CapturedWish> = reading.lines("fleet/desired.jsonl")?;
+    // The newest stands first, and the record takes the oldest first.
+    let oldest_first = wishes.into_iter().rev();
+    let change =
+        |wish: CapturedWish| DesiredChange { node: wish.node, desired: wish.desired, at: wish.at };
+    Ok(oldest_first.map(change).collect())
+}
+
+fn sweeps(reading: &mut Reading<'_>) -> Result<Vec<SweepMeta>, AppError> {
+    let told: Vec<CapturedSweep> = reading.lines("fleet/sweeps.jsonl")?;
+    let meta =
+        |one: CapturedSweep| SweepMeta { started_at: one.started_at, finished_at: one.finished_at };
+    let mut sweeps: Vec<SweepMeta> = told.into_iter().map(meta).collect();
+    sweeps.sort_by_key(|sweep| sweep.finished_at);
+    Ok(sweeps)
+}
+
+type States = BTreeMap<RunId, Vec<StateMark>>;
+
+fn runs(
+    reading: &mut Reading<'_>,
+    evidence: &plumb_evidence::Evidence,
+) -> Result<(Vec<CapturedRun>, States), AppError> {
+    let (mut runs, mut states, mut events) = (Vec::new(), States::new(), 0);
+    for part in &evidence.runs {
+        runs.extend(run(reading, part, &mut events)?);
+        states.insert(part.run, reading.lines(&states_of(part.run))?);
+    }
+    Ok((runs, states))
 }
 
 #[derive(Serialize)]
@@ -256,61 +282,92 @@ fn write_fleet_file(
     std::fs::write(scratch.join(FLEET_FILE), text).map_err(|error| wrong(error.to_string()))
 }
 
-fn run(archive: &Archive<FileSource>, part: &RunPart) -> Result<Option<CapturedRun>, AppError> {
+/// `events` are those of all runs that were read before.
+fn run(
+    reading: &mut Reading<'_>,
+    part: &RunPart,
+    events: &mut usize,
+) -> Result<Option<CapturedRun>, AppError> {
     let folder = run_folder(part.run);
-    let (journal, plan) = (format!("{folder}/journal.jsonl"), format!("{folder}/plan.json"));
-    let (Some(entry), Some(_)) = (archive.find(&journal), archive.find(&plan)) else {
+    let journal = format!("{folder}/journal.jsonl");
+    let runbook = format!("{folder}/runbook.json");
+    let of_runbook = reading.archive.find(&runbook).is_some();
+    let plan = if of_runbook { runbook } else { format!("{folder}/plan.json") };
+    let (Some(entry), Some(_)) = (reading.archive.find(&journal), reading.archive.find(&plan))
+    else {
         return Ok(None);
+    };
+    let text = reading.text(&plan)?;
+    let of = match of_runbook.then(|| of_runbook_plan(&text)) {
+        Some(Ok(of)) => Some(of),
+        Some(Err(why)) => {
+            reading.note(EvidenceUnread { entry: plan, lines: 1, first: 1, why });
+            return Ok(None);
+        }
+        None => None,
     };
     let mut run = CapturedRun {
         part: part.clone(),
-        plan: String::from_utf8(bytes(archive, &plan)?).map_err(|error| unread(&plan, &error))?,
+        plan: text,
+        of,
         rows: Vec::new(),
         bodies: Vec::new(),
         heads: Vec::new(),
     };
-    let mut file = BufReader::new(archive.read(entry));
-    let mut line = Vec::new();
-    while next(&mut file, &mut line).map_err(|error| unread(&journal, &error))? {
-        match read_line(&line) {
-            Line::Head(envelope) => {
-                let events = run.rows.len() as u64;
-                run.heads.push(HeadRow { events, envelope: envelope.to_owned() });
+    reading.spend(entry)?;
+    let wrong = |error: NoJournal| unread(&journal, &error);
+    let file = BufReader::new(reading.archive.read(entry));
+    let mut rows = JournalReader::new(file).map_err(wrong)?;
+    while let Some(row) = rows.row().map_err(wrong)? {
+        match row {
+            Row::Head(envelope) => {
+                run.heads.push(HeadRow { events: run.rows.len() as u64, envelope });
             }
-            // The header, and nothing else, is no entry: the chain was verified before.
-            Line::Entry(Err(_)) => {}
-            Line::Entry(Ok(_)) => {
-                let CapturedEntry { body, hash } =
-                    serde_json::from_slice(&line).map_err(|error| unread(&journal, &error))?;
-                let read: Body =
-                    serde_json::from_str(body.get()).map_err(|error| unread(&journal, &error))?;
-                run.rows.push(JournalRow {
-                    seq: read.seq,
-                    at: read.at,
-                    body: body.get().to_owned(),
-                    hash,
-                    previous: read.previous,
-                });
-                run.bodies.push(read);
+            Row::Event(entry, text) => {
+                let Entry { body, hash } = *entry;
+                *events += 1;
+                under(*events, EVENTS_MAX, "events")?;
+                let (seq, at, previous) = (body.seq, body.at, body.previous);
+                run.rows.push(JournalRow { seq, at, body: text, hash, previous });
+                run.bodies.push(body);
             }
         }
     }
     Ok(Some(run))
 }
 
-#[derive(Deserialize)]
-struct CapturedEntry<'a> {
-    #[serde(borrow)]
-    body: &'a serde_json::value::RawValue,
-    hash: plumb_fleet::Digest,
+/// What the plan of a runbook says of it; or why this program cannot show its steps.
+fn of_runbook_plan(text: &str) -> Result<OfRunbook, String> {
+    let plan: RunbookPlan = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    let compiled = plan.compile().map_err(|error| error.to_string())?;
+    let title = compiled.front.title.value.clone();
+    // Where its commands ran and its files lay was on another machine.
+    Ok(OfRunbook { runbook: plan.runbook, title, folder: String::new(), artifacts: String::new() })
 }
 
-fn policies(archive: &Archive<FileSource>) -> Result<Vec<Content>, AppError> {
-    let folder = |name: &EntryName| name.folder() == CONTENTS;
-    let names = archive.entries().iter().map(|entry| &entry.name).filter(|name| folder(name));
+/// Files that steps of a runbook kept, as they stand in the archive.
+pub(super) fn kept_files(archive: &Archive<FileSource>, run: RunId) -> Vec<EvidenceFileView> {
+    let folder = files_of(run);
+    let entries = archive.entries().iter();
+    let files = entries.filter_map(|entry| {
+        Some(EvidenceFileView {
+            name: entry.name.as_str().strip_prefix(&folder)?.to_owned(),
+            sha256: entry.verified()?.to_string(),
+            bytes: Some(entry.bytes),
+        })
+    });
+    files.collect()
+}
+
+/// Where they stand.
+pub(super) fn files_of(run: RunId) -> String {
+    format!("{}/files/", run_folder(run))
+}
+
+fn policies(reading: &mut Reading<'_>) -> Result<Vec<Content>, AppError> {
     let mut all = Vec::new();
-    for name in names {
-        let content: Content = json(archive, name.as_str())?;
+    for name in in_folder(reading, CONTENTS, CONTENTS_MAX)? {
+        let content: Content = reading.json(name.as_str())?;
         let lines = content.policies.iter().map(|policy| (policy.id.as_str(), policy.digest));
         if plumb_fleet::content::content_digest(lines, content.ordering) != content.digest {
             let problem = std::io::Error::other("its policies have another digest than it says");
@@ -321,22 +378,23 @@ fn policies(archive: &Archive<FileSource>) -> Result<Vec<Content>, AppError> {
     Ok(all)
 }
 
-fn keys(archive: &Archive<FileSource>) -> Result<Vec<(EntryName, String)>, AppError> {
-    let names = archive.entries().iter().map(|entry| &entry.name);
-    let names = names.filter(|name| name.folder() == "keys");
-    names
-        .map(|name| {
-            let text = String::from_utf8(bytes(archive, name.as_str())?);
-            Ok((name.clone(), text.map_err(|error| unread(name.as_str(), &error))?))
-        })
-        .collect()
+fn keys(reading: &mut Reading<'_>) -> Result<Vec<(EntryName, String)>, AppError> {
+    let names = in_folder(reading, "keys", KEYS_MAX)?;
+    names.into_iter().map(|name| Ok((name.clone(), reading.text(name.as_str())?))).collect()
 }
 
-/// What a node answered when it was asked for the capture. Blocking.
+fn in_folder(reading: &Reading<'_>, folder: &str, max: usize) -> Result<Vec<EntryName>, AppError> {
+    let names = reading.archive.entries().iter().map(|entry| &entry.name);
+    let names: Vec<EntryName> = names.filter(|name| name.folder() == folder).cloned().collect();
+    under(names.len(), max, folder)?;
+    Ok(names)
+}
+
+/// What a node answered when it was asked for the capture, and what of all answers did not read. Blocking.
 pub(super) fn answers(
     archive: &Archive<FileSource>,
     node: &NodeId,
-) -> Result<Vec<RawAnswer>, AppError> {
+) -> Result<(Vec<RawAnswer>, Vec<EvidenceUnread>), AppError> {
     #[derive(Deserialize)]
     struct Captured {
         node: NodeId,
@@ -345,65 +403,15 @@ pub(super) fn answers(
         status: Option<u16>,
         body: Option<String>,
     }
-    let all: Vec<Captured> = lines(archive, "nodes/answers.jsonl")?;
-    let of_node = all.into_iter().filter(|answer| answer.node == *node);
-    let told = of_node.filter_map(|answer| {
-        Some(RawAnswer {
-            path: answer.path,
-            status: answer.status?,
-            body: answer.body?,
-            truncated: false,
-            at_ms: ms(answer.at?),
-        })
-    });
-    Ok(told.take(ANSWERS_MAX).collect())
-}
-
-pub(super) fn bytes(archive: &Archive<FileSource>, name: &str) -> Result<Vec<u8>, AppError> {
-    let missing = || {
-        let message = format!("the archive has no {name}, without which it cannot be shown");
-        AppError::new(Code::Invalid, message, "look at what it has: plumb evidence inspect FILE")
-    };
-    let entry = archive.find(name).ok_or_else(missing)?;
-    archive.document(entry).map_err(|error| unread(name, &error))
-}
-
-fn json<T: DeserializeOwned>(archive: &Archive<FileSource>, name: &str) -> Result<T, AppError> {
-    serde_json::from_slice(&bytes(archive, name)?).map_err(|error| unread(name, &error))
-}
-
-fn optional<T: DeserializeOwned>(
-    archive: &Archive<FileSource>,
-    name: &str,
-) -> Result<Option<T>, AppError> {
-    archive.find(name).map(|_| json(archive, name)).transpose()
-}
-
-/// Lines that read as what they should be.
-fn lines<T: DeserializeOwned>(
-    archive: &Archive<FileSource>,
-    name: &str,
-) -> Result<Vec<T>, AppError> {
-    let Some(entry) = archive.find(name) else { return Ok(Vec::new()) };
-    let mut file = BufReader::new(archive.read(entry));
-    let (mut all, mut line) = (Vec::new(), Vec::new());
-    while next(&mut file, &mut line).map_err(|error| unread(name, &error))? {
-        all.extend(serde_json::from_slice::<T>(&line).ok());
-    }
-    Ok(all)
-}
-
-/// The next line without its end; one that is longer than any is cut, and does not read.
-fn next(file: &mut impl std::io::BufRead, line: &mut Vec<u8>) -> std::io::Result<bool> {
-    line.clear();
-    std::io::Read::take(&mut *file, LINE_BYTES_MAX as u64 + 2).read_until(b'\n', line)?;
-    if line.last() == Some(&b'\n') {
-        line.pop();
-        return Ok(true);
-    }
-    Ok(!line.is_empty())
-}
-
-pub(super) fn unread(name: &str, error: &dyn std::error::Error) -> AppError {
-    AppError::new(Code::Invalid, format!("{name}: {}", chain(error)), "verify the archive")
+    let (mut reading, mut told) = (Reading::of(archive), Vec::new());
+    reading.each("nodes/answers.jsonl", |answer: Captured| {
+        if answer.node != *node || told.len() == ANSWERS_MAX {
+            return;
+        }
+        if let (Some(status), Some(body), Some(at)) = (answer.status, answer.body, answer.at) {
+            let at_ms = ms(at);
+            told.push(RawAnswer { path: answer.path, status, body, truncated: false, at_ms });
+        }
+    })?;
+    Ok((told, reading.into_unread()))
 }

@@ -157,7 +157,7 @@ impl FleetEffects {
             Ok(_) => {
                 EffectOutcome::Accepted { detail: format!("the hub serves {}", digest.short()) }
             }
-            Err(HubError::Refused { status: 404, detail }) => {
+            Err(HubError::Refused { status: 404, detail, .. }) => {
                 EffectOutcome::Missing { message: detail }
             }
             Err(error) if error.is_in_doubt() => {

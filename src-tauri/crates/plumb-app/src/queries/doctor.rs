@@ -235,12 +235,12 @@ impl App {
             OurReloads::default()
         };
         let freezes = if wanted.contains(&Check::FreezeLeftBehind) {
-            self.freezes_left(&current.fleet.name).await?
+            self.freezes_left(&current.fleet.name).await
         } else {
-            Vec::new()
+            Ok(Vec::new())
         };
-        let known =
-            Known { current: &current, earlier: &earlier, ours: &ours, freezes: &freezes, now };
+        let freezes = freezes.as_deref().map_err(|error| error.message.as_str());
+        let known = Known { current: &current, earlier: &earlier, ours: &ours, freezes, now };
         let checks = examine(known, &wanted);
         Ok(DoctorView {
             fleet: current.fleet.name.to_string(),
@@ -288,11 +288,18 @@ fn examine(known: Known<'_>, checks: &[Check]) -> Vec<CheckView> {
                     Vec::new(),
                 );
             }
+            let freezes = match known.freezes {
+                Err(why) if *check == Check::FreezeLeftBehind => {
+                    let summary = format!("freezes could not be looked for: {why}");
+                    return view(*check, CheckResult::NotKnown, summary, Vec::new());
+                }
+                freezes => freezes.unwrap_or_default(),
+            };
             let (summary, evidence) = match check {
                 Check::VersionConsistency => version_consistency(&bundles, &assessment),
                 Check::ContentConsistency => content_consistency(current, &bundles, &assessment),
                 Check::Reachability => reachability(current, &assessment),
-                Check::FreezeLeftBehind => freezes_left(known.freezes),
+                Check::FreezeLeftBehind => freezes_left(freezes),
                 _ => per_node(*check, known, &assessment),
             };
             let result = if evidence.is_empty() { CheckResult::Passed } else { check.found() };

@@ -4,13 +4,16 @@ use std::{fs::File, sync::Arc};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use plumb_evidence::{
-    Archive, Draft, Evidence, FileSource, Missing, Outcome, Trust, Verification,
+    Archive, Draft, Evidence, FileSource, Missing, Outcome, Source as _, Verification,
     diff::{DIFFERENCES_MAX, Facts, diff, evidence, facts},
     manifest::REPORT,
     verify,
-    verify::{ProofTrust, Unreadable},
+    verify::{ProofTrust, Unreadable, verify_archive, verify_source},
 };
-use plumb_trust::roster::RosterPin;
+use plumb_trust::{
+    dsse::PublicKey,
+    roster::{Roster, RosterError, RosterPin},
+};
 
 use crate::{
     app::App,
@@ -20,11 +23,13 @@ use crate::{
         convert::ms,
         evidence::{
             EvidenceAbout, EvidenceCheck, EvidenceContentsView, EvidenceDiffView,
-            EvidenceDifference, EvidenceEntry, EvidenceResult, EvidenceRun, EvidenceVerdictView,
-            MissingLine,
+            EvidenceDifference, EvidenceEntry, EvidenceOpened, EvidenceResult, EvidenceRun,
+            EvidenceStands, EvidenceVerdictView, MissingLine,
         },
     },
 };
+
+pub use plumb_evidence::Trust;
 
 /// Rosters of other fleets on this machine that are looked at.
 const PINS_MAX: usize = 1_000;
@@ -46,14 +51,41 @@ impl App {
     }
 }
 
-/// What somebody trusts who names keys: those of signers, and root keys of rosters, as PEM. `proofs` are those that
-/// count over the seal.
+/// What somebody trusts who names keys: those of signers as PEM, and root keys of rosters as PEM or in a roster that is
+/// trusted. `proofs` are those that count over the seal.
 pub fn evidence_trust_of(
     keys: &[String],
     roots: &[String],
     proofs: Vec<Arc<ProofTrust>>,
 ) -> Result<Trust, AppError> {
-    Ok(Trust { keys: public_keys(keys)?, roots: public_keys(roots)?, proofs, ..Trust::default() })
+    let mut trust = Trust { proofs, ..Trust::default() };
+    keys.iter().try_for_each(|pem| trust_key(&mut trust, pem))?;
+    roots.iter().try_for_each(|text| trust_root(&mut trust, text))?;
+    Ok(trust)
+}
+
+/// Trusts whoever has this key.
+pub(crate) fn trust_key(trust: &mut Trust, pem: &str) -> Result<(), AppError> {
+    trust.keys.extend(public_keys(&[pem.to_owned()])?);
+    Ok(())
+}
+
+/// Trusts rosters that this root key signed; or those of the root keys of a roster that came by another way.
+pub(crate) fn trust_root(trust: &mut Trust, text: &str) -> Result<(), AppError> {
+    if !text.trim_start().starts_with('{') {
+        trust.roots.extend(public_keys(&[text.to_owned()])?);
+        return Ok(());
+    }
+    let no_roster = |error: RosterError| {
+        let message = format!("it is neither a root key nor a roster: {}", chain(&error));
+        let hint = "name a root key as PEM, or the roster as its root keys signed it";
+        AppError::new(Code::Invalid, message, hint)
+    };
+    let (document, _) = Roster::look(text.as_bytes()).map_err(no_roster)?;
+    let roots: Vec<PublicKey> = document.roots.keys.into_iter().map(|root| root.key).collect();
+    let roster = Roster::enrol(text.as_bytes(), &roots).map_err(no_roster)?;
+    trust.pins.push(roster.pin());
+    Ok(())
 }
 
 /// Checks an archive.
@@ -66,32 +98,56 @@ pub async fn verify_evidence(
     Ok(verdict(&file, found))
 }
 
-/// Tells what is in an archive. Whether it may be believed is a matter of [`verify_evidence`].
-pub async fn inspect_evidence(path: &Utf8Path) -> Result<EvidenceContentsView, AppError> {
+/// Checks an archive, and tells what is in it, both from the file as it was opened once.
+pub async fn verify_and_inspect(
+    path: &Utf8Path,
+    trust: Trust,
+) -> Result<(EvidenceVerdictView, Option<EvidenceContentsView>), AppError> {
     let path = path.to_owned();
     blocking(move || {
-        let archive = open(&path)?;
-        let about = evidence(&archive).map_err(|error| damaged(&path, &error))?;
-        let entries = archive.entries().iter();
-        let entries = entries
-            .map(|entry| EvidenceEntry { name: entry.name.to_string(), bytes: entry.bytes })
-            .collect();
-        Ok(EvidenceContentsView { file: path.to_string(), about: about_view(about), entries })
+        let source = source(&path)?;
+        let bytes = source.bytes();
+        let (found, archive) = verify_source(source, bytes, &trust)
+            .map_err(|error| unreadable(&Unreadable { path: path.clone(), error }))?;
+        let contents = match archive.filter(|_| found.holds()) {
+            Some(archive) => Some(contents(&path, &archive)?),
+            None => None,
+        };
+        Ok((verdict(&path, found), contents))
     })
     .await
 }
 
-/// Compares two archives by what they mean.
+/// Tells what is in an archive. Whether it may be believed is a matter of [`verify_evidence`].
+pub async fn inspect_evidence(path: &Utf8Path) -> Result<EvidenceContentsView, AppError> {
+    let path = path.to_owned();
+    blocking(move || contents(&path, &open(&path)?)).await
+}
+
+fn contents(
+    path: &Utf8Path,
+    archive: &Archive<FileSource>,
+) -> Result<EvidenceContentsView, AppError> {
+    let about = evidence(archive).map_err(|error| damaged(path, &error))?;
+    let entries = archive.entries().iter();
+    let entries = entries
+        .map(|entry| EvidenceEntry { name: entry.name.to_string(), bytes: entry.bytes })
+        .collect();
+    Ok(EvidenceContentsView { file: path.to_string(), about: about_view(about), entries })
+}
+
+/// Compares two archives by what they mean; verifies both where somebody says whom they trust.
 pub async fn diff_evidence(
     left: &Utf8Path,
     right: &Utf8Path,
+    trust: Option<Trust>,
 ) -> Result<EvidenceDiffView, AppError> {
     let (left, right) = (left.to_owned(), right.to_owned());
     blocking(move || {
-        let told = |path: &Utf8Path| -> Result<Facts, AppError> {
-            facts(&open(path)?).map_err(|error| damaged(path, &error))
-        };
-        let all = diff(&told(&left)?, &told(&right)?);
+        let trust = trust.as_ref();
+        let (ours, left_stands) = told(&left, trust)?;
+        let (theirs, right_stands) = told(&right, trust)?;
+        let all = diff(&ours, &theirs);
         let more = u32::try_from(all.len().saturating_sub(DIFFERENCES_MAX)).unwrap_or(u32::MAX);
         let differences = all.into_iter().take(DIFFERENCES_MAX).map(|one| EvidenceDifference {
             kind: one.kind.name().to_owned(),
@@ -102,11 +158,33 @@ pub async fn diff_evidence(
         Ok(EvidenceDiffView {
             left: left.to_string(),
             right: right.to_string(),
+            left_stands,
+            right_stands,
             differences: differences.collect(),
             more,
         })
     })
     .await
+}
+
+/// What an archive tells, and how far it may be believed, from the file as it was opened once.
+fn told(
+    path: &Utf8Path,
+    trust: Option<&Trust>,
+) -> Result<(Facts, Option<EvidenceStands>), AppError> {
+    let mut archive = open(path)?;
+    let stands = trust.map(|trust| {
+        let bytes = archive.bytes();
+        let found = verify_archive(&mut archive, bytes, trust);
+        let mut failed = found.findings.iter().filter(|one| one.outcome == Outcome::Failed);
+        let why = match failed.next() {
+            Some(first) => format!("{}: {}", first.check.title(), first.detail),
+            None => "every promise holds".to_owned(),
+        };
+        EvidenceStands { holds: found.holds(), why }
+    });
+    let facts = facts(&archive).map_err(|error| damaged(path, &error))?;
+    Ok((facts, stands))
 }
 
 /// The page for people in an archive.
@@ -167,12 +245,40 @@ pub(crate) async fn blocking<T: Send + 'static>(
         .map_err(|error| AppError::new(Code::Other, chain(&error), "try again"))?
 }
 
-pub(crate) fn open(path: &Utf8Path) -> Result<Archive<FileSource>, AppError> {
-    let file = File::open(path).and_then(FileSource::new).map_err(|error| {
+fn source(path: &Utf8Path) -> Result<FileSource, AppError> {
+    File::open(path).and_then(FileSource::new).map_err(|error| {
         let message = format!("{path} cannot be read: {error}");
         AppError::new(Code::Invalid, message, "name an archive of evidence")
-    })?;
-    Archive::open(file).map_err(|error| damaged(path, &error))
+    })
+}
+
+pub(crate) fn open(path: &Utf8Path) -> Result<Archive<FileSource>, AppError> {
+    Archive::open(source(path)?).map_err(|error| damaged(path, &error))
+}
+
+/// What a window is told of evidence that was not even looked into.
+pub(crate) fn not_opened(path: &Utf8Path, error: &AppError) -> EvidenceOpened {
+    let title = plumb_evidence::CheckName::Container;
+    let check = EvidenceCheck {
+        name: title.name().to_owned(),
+        title: title.title().to_owned(),
+        result: EvidenceResult::Open,
+        detail: format!("not looked at: {}; {}", error.message, error.hint),
+        entry: None,
+    };
+    let verdict = EvidenceVerdictView {
+        file: path.to_string(),
+        holds: false,
+        broken: None,
+        checks: vec![check],
+        notes: Vec::new(),
+        signed_by: None,
+        entries: 0,
+        bytes: 0,
+        unpacked_bytes: 0,
+        evidence: None,
+    };
+    EvidenceOpened { verdict, refused: Some(error.message.clone()) }
 }
 
 fn unreadable(error: &Unreadable) -> AppError {

@@ -62,6 +62,7 @@ fn of_a_node(event: &Event) -> (String, bool) {
             (format!("the gate of wave {} was looked at", wave.saturating_add(1)), false)
         }
         Event::RunbookTrusted { runbook, .. } => (format!("the runbook {runbook} may run"), false),
+        Event::RunbookSigned { by, .. } => (format!("{by} signed the start"), false),
         Event::Step { step, .. } => (format!("step {step}"), false),
         other => (format!("{other:?}"), false),
     }
@@ -124,6 +125,7 @@ fn words(event: &Event) -> Option<(String, bool)> {
         | Event::GateEvaluated { .. }
         // Runs of runbooks have a view of their own.
         | Event::RunbookTrusted { .. }
+        | Event::RunbookSigned { .. }
         | Event::Step { .. } => return None,
     })
 }

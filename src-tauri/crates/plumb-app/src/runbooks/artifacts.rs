@@ -5,7 +5,7 @@ use std::{
     io::{self, Read, Write},
 };
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
 use jiff::Timestamp;
 use plumb_fleet::Digest;
 use serde_json::{Value, json};
@@ -52,18 +52,33 @@ pub(super) fn below(folder: &Utf8Path, path: &str) -> io::Result<Utf8PathBuf> {
 /// Keeps bytes under a name, durably, with a line in the list of digests.
 pub(super) fn keep(folder: &Utf8Path, name: &str, from: impl Read) -> io::Result<Value> {
     let path = folder.join(name);
-    if let Some(parent) = path.parent() {
-        fs::create_dir_all(parent)?;
-        let (root, parent) = (folder.canonicalize_utf8()?, parent.canonicalize_utf8()?);
-        if !parent.starts_with(root) {
-            return Err(io::Error::other(format!("{name} is not below {folder}")));
-        }
-    }
+    make_folders(folder, name)?;
     let mut file = written_durably(&path)?;
     let (sha256, bytes) = copied(from, &mut file)?;
     file.finish()?;
     listed(folder, name, sha256)?;
     Ok(json!({ "file": name, "sha256": sha256.to_string(), "bytes": bytes }))
+}
+
+/// Makes the folders of a name one by one: a link on the way would lead whatever comes after it elsewhere.
+fn make_folders(folder: &Utf8Path, name: &str) -> io::Result<()> {
+    let outside = || io::Error::other(format!("{name} is not below {folder}"));
+    let mut at = folder.to_owned();
+    let (parts, last) = name.rsplit_once('/').unwrap_or(("", name));
+    if name.starts_with('/') || matches!(last, "" | "." | "..") {
+        return Err(outside());
+    }
+    for part in Utf8Path::new(parts).components() {
+        let Utf8Component::Normal(part) = part else { return Err(outside()) };
+        at.push(part);
+        match fs::symlink_metadata(&at) {
+            Ok(found) if found.is_dir() => {}
+            Ok(_) => return Err(outside()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => fs::create_dir(&at)?,
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 /// Removes what a program that was killed while it wrote left behind. For whoever owns the run: nobody else writes there.
@@ -174,16 +189,24 @@ mod tests {
         for path in ["../secret", "link", "out/secret"] {
             assert!(below(&root, path).is_err(), "{path}");
         }
-        assert!(keep(&root, "out/new", &b"x"[..]).is_err());
-        assert!(!root.join("../new").exists());
+        for name in ["out/new", "out/made/new", "../new", "a/../../new", "/new", "..", "a/", ""] {
+            assert!(keep(&root, name, &b"x"[..]).is_err(), "{name}");
+        }
+        let outside = |name: &str| root.join("..").join(name).exists();
+        assert!(!outside("new") && !outside("made"), "not even a folder is made elsewhere");
+        // A link in the place of a file is replaced, and what it led to stays as it was.
+        std::os::unix::fs::symlink("../secret", root.join("linked.json")).expect("a link");
+        keep(&root, "linked.json", &b"{}"[..]).expect("it is kept");
+        assert_eq!(fs::read_to_string(root.join("../secret")).expect("it is there"), "x");
+        assert!(root.join("linked.json").symlink_metadata().is_ok_and(|file| file.is_file()));
         let kept = keep(&root, "a/report.json", &b"{}"[..]).expect("it is kept");
         assert_eq!(kept["bytes"], 2);
         note(&root, "bundle", &b"abc"[..]).expect("it is listed");
         let listed = super::kept(&root);
         let names: Vec<_> = listed.iter().map(|file| (file.name.as_str(), file.bytes)).collect();
-        assert_eq!(names, [("a/report.json", Some(2)), ("bundle", None)]);
+        assert_eq!(names, [("linked.json", Some(2)), ("a/report.json", Some(2)), ("bundle", None)]);
         let sums = fs::read_to_string(root.join(SUMS)).expect("the list");
-        assert_eq!(sums.lines().count(), 2, "{sums}");
+        assert_eq!(sums.lines().count(), 3, "{sums}");
         assert!(
             sums.contains(
                 "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad  bundle"

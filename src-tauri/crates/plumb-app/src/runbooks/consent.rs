@@ -2,17 +2,25 @@
 
 use std::collections::BTreeSet;
 
+use jiff::Timestamp;
 use plumb_exec::{
-    StepOrder, StepWish, fold_steps,
+    StepOrder, StepWish, StepsState, fold_steps,
     steps::{StepPhase, belongs},
 };
 use plumb_fleet::{PlanHash, RunId};
 use plumb_journal::RunbookConsent;
 use plumb_runbook::document::{Compiled, OF_RUN, RunbookPlan, StepEffect, Values};
-use plumb_trust::{dsse::Envelope, roster::PersonId};
+use plumb_trust::{
+    approval::said_by_a_person,
+    dsse::Envelope,
+    roster::{PersonId, Roster},
+};
 use serde::{Deserialize, Serialize};
 
-use super::run::{RunbookRun, groups_of, unwanted};
+use super::{
+    run::{RunbookRun, groups_of, unwanted},
+    starter::StartOf,
+};
 use crate::{
     actions::{approve::owner_of, hub::no_hub},
     app::App,
@@ -23,7 +31,7 @@ use crate::{
 };
 
 /// What the file says that it is.
-const FORMAT: &str = "plumbline-runbook-request/v1";
+const FORMAT: &str = "plumbline-runbook-request/v2";
 
 /// What somebody elsewhere is asked to consent to: the whole plan of the run, so that nothing has to be
 /// believed but the hash of what they read.
@@ -32,8 +40,10 @@ const FORMAT: &str = "plumbline-runbook-request/v1";
 pub(crate) struct ConsentRequest {
     request: String,
     run: RunId,
-    /// Who runs it, and so does not approve it.
+    /// Who runs it, and so does not approve it: a name, which its signature bears out.
     operator: String,
+    /// The envelope in which whoever runs it signed its start; nothing where nobody had to.
+    start: Option<String>,
     step: String,
     plan: RunbookPlan,
 }
@@ -42,6 +52,26 @@ impl ConsentRequest {
     /// Nothing where it is another kind of file.
     pub(crate) fn read(file: &[u8]) -> Option<Self> {
         serde_json::from_slice(file).ok().filter(|request: &Self| request.request == FORMAT)
+    }
+
+    /// The request for the approval that a run waits for at a step.
+    fn of(run: RunId, state: &StepsState, step: String, plan: RunbookPlan) -> Self {
+        let (request, operator) = (FORMAT.to_owned(), state.runner().to_owned());
+        let start = state.signed.as_ref().map(|signed| signed.envelope.clone());
+        Self { request, run, operator, start, step, plan }
+    }
+
+    /// The person whose key signed the start of its run.
+    fn runner(&self, roster: &Roster, now: Timestamp) -> Result<PersonId, AppError> {
+        let of = StartOf { fleet: &self.plan.fleet, run: self.run, plan: self.plan.hash() };
+        let start = self.start.as_deref().ok_or_else(|| {
+            let message = format!(
+                "nobody signed the start of run {}, so nobody can tell whether you started it yourself",
+                self.run
+            );
+            AppError::new(Code::Invalid, message, "ask whoever runs it to start it with a key of theirs")
+        })?;
+        of.signer(start, roster, now)
     }
 
     /// Of the plan that it brings along.
@@ -63,15 +93,15 @@ impl ConsentRequest {
         }
     }
 
-    /// `trusted` says why its documents may run.
-    fn view(&self, trusted: String) -> Result<RunbookRequestView, AppError> {
+    /// `trusted` says why its documents may run, and `operator` who runs it.
+    fn view(&self, trusted: String, operator: String) -> Result<RunbookRequestView, AppError> {
         let (compiled, what, groups) = self.asked()?;
         Ok(RunbookRequestView {
             title: compiled.front.title.value.clone(),
             fleet: self.plan.fleet.to_string(),
             environment: self.plan.environment.clone(),
             run: self.run.to_string(),
-            operator: self.operator.clone(),
+            operator,
             step: self.step.clone(),
             what,
             groups,
@@ -145,9 +175,9 @@ impl App {
                 format!("see how it stands: plumb runbook show {run}"),
             ));
         };
-        let (operator, step) = (state.operator.clone(), step.clone());
-        let request = ConsentRequest { request: FORMAT.to_owned(), run, operator, step, plan };
-        let view = request.view(super::run::trusted(&request.plan.trusted))?;
+        let request = ConsentRequest::of(run, &state, step.clone(), plan);
+        let trusted = super::run::trusted(&request.plan.trusted);
+        let view = request.view(trusted, request.operator.clone())?;
         let bytes = serde_json::to_vec_pretty(&request).expect("a request serialises");
         self.deliver(request.plan.fleet.as_str(), request.plan.hash(), &bytes).await;
         Ok((bytes, view))
@@ -167,10 +197,18 @@ impl App {
             Ok(found) if found == plan.trusted => sentence,
             _ => format!("claimed, and not to be told here: {sentence}"),
         };
-        request.view(trusted).map(Some)
+        let runner = match self.roster_of(&plan.fleet).await? {
+            Some(roster) => request.runner(&roster, self.now()).map(|person| person.to_string()),
+            None => Err(AppError::new(Code::Invalid, "no roster is enrolled here", "")),
+        };
+        let operator = runner.unwrap_or_else(|error| {
+            format!("{} is claimed, and not to be told here: {}", request.operator, error.message)
+        });
+        request.view(trusted, operator).map(Some)
     }
 
-    /// Signs consent to the run that a request names, for a group of whoever owns the key. Gives the envelope.
+    /// Signs consent to the run that a request names, for a group of whoever owns the key. Gives the envelope,
+    /// which lies in the mailbox of the hub, too, where the fleet has one.
     pub async fn answer_runbook_request(
         &self,
         file: &[u8],
@@ -181,16 +219,27 @@ impl App {
             let message = "this is no request for consent to a run of a runbook";
             return Err(AppError::new(Code::Invalid, message, "ask whoever runs it for the file"));
         };
-        let (compiled, _, asked) = request.asked()?;
-        let fleet = &request.plan.fleet;
-        let roster = self.ruling_roster(fleet).await?;
-        let key = self.personal_key(key).await?;
-        let person = owner_of(&roster, key.public())?.to_string();
-        if person == request.operator {
-            let message = format!("{person} runs it, and whoever runs it does not approve it");
-            return Err(AppError::new(Code::Invalid, message, "somebody else has to"));
+        let (envelope, view) = self.sign_consent(&request, role, key).await?;
+        let fleet = request.plan.fleet.as_str();
+        if self.state(fleet).is_ok() {
+            self.deliver(fleet, request.hash(), &envelope).await;
         }
-        let own = groups_of(Some(&roster), &person, &[]);
+        Ok((envelope, view))
+    }
+
+    /// Signs what a request asks for: the one place where consent to a run of a runbook is signed.
+    async fn sign_consent(
+        &self,
+        request: &ConsentRequest,
+        role: Option<&str>,
+        key: &KeyChoice,
+    ) -> Result<(Vec<u8>, RunbookConsentView), AppError> {
+        let (compiled, _, asked) = request.asked()?;
+        let roster = self.ruling_roster(&request.plan.fleet).await?;
+        let key = self.personal_key(key).await?;
+        let person = owner_of(&roster, key.public())?;
+        is_another(&person, &request.runner(&roster, self.now())?)?;
+        let own = groups_of(Some(&roster), person.as_str(), &[]);
         let named = |group: &&String| {
             role.is_none_or(|role| belongs(&BTreeSet::from([role.to_owned()]), group))
         };
@@ -205,61 +254,70 @@ impl App {
             return Err(AppError::new(Code::Invalid, message, "say for which: --role GROUP"));
         };
         let consent = RunbookConsent {
-            fleet: fleet.clone(),
+            fleet: request.plan.fleet.clone(),
             group: (*group).clone(),
             run: request.run,
             step: request.step.clone(),
         };
-        let signed = Envelope::sign(&consent.statement(compiled.hash), &[&key]);
-        let envelope = signed
+        let envelope = Envelope::sign(&consent.statement(compiled.hash), &[&key])
             .map_err(|error| AppError::new(Code::Other, chain(&error), "try another key"))?
             .to_bytes();
-        if self.state(fleet.as_str()).is_ok() {
-            self.deliver(fleet.as_str(), compiled.hash, &envelope).await;
-        }
         let view = RunbookConsentView {
             run: request.run.to_string(),
-            step: request.step,
+            step: request.step.clone(),
             group: (*group).clone(),
-            person,
+            person: person.to_string(),
             file: None,
         };
         Ok((envelope, view))
     }
 }
 
+/// Two roles that are never one person, told by keys.
+fn is_another(approver: &PersonId, runner: &PersonId) -> Result<(), AppError> {
+    if approver != runner {
+        return Ok(());
+    }
+    let message = format!("{runner} runs it, and whoever runs it does not approve it");
+    Err(AppError::new(Code::Invalid, message, "somebody else has to"))
+}
+
 impl RunbookRun {
-    /// Takes consent that somebody signed elsewhere; durable in the journal, with the signature, when this
-    /// returns. Gives the group, or nothing where the journal has its consent already.
+    /// Signs consent for a group with a key of a person of the roster, and tells it the run; durable in
+    /// the journal, with the signature, when this returns.
+    pub async fn approve(&self, step: &str, group: &str, key: &KeyChoice) -> Result<(), AppError> {
+        let state = self.told.borrow().clone();
+        let request = ConsentRequest::of(self.run, &state, step.to_owned(), self.plan.clone());
+        let (envelope, _) = self.app.sign_consent(&request, Some(group), key).await?;
+        self.add_approval(&envelope).await.map(drop)
+    }
+
+    /// Takes consent that somebody signed, here or elsewhere; durable in the journal, with the signature, when
+    /// this returns. Gives the group, or nothing where the journal has its consent already.
     pub async fn add_approval(&self, envelope: &[u8]) -> Result<Option<String>, AppError> {
         let refused = |why: String| {
             let hint = "it is signed for one step of one run: plumb runbook request RUN makes the file to sign";
             AppError::new(Code::Invalid, format!("the approval does not count: {why}"), hint)
         };
         let roster = self.app.ruling_roster(&self.plan.fleet).await?;
-        let read = Envelope::read(envelope).map_err(|error| refused(chain(&error)))?;
         let now = self.app.now();
-        let keys: Vec<_> = roster.keys().filter(|(_, key)| key.counts(now)).collect();
-        let by_key = keys.iter().find_map(|(person, key)| {
-            Some((PersonId::clone(person), read.verify_first(&[&key.key]).ok()?))
-        });
-        let Some((person, verified)) = by_key else {
-            return Err(refused("no key of the roster that counts now signed it".to_owned()));
-        };
-        let said =
-            verified.statement::<RunbookConsent>().map_err(|error| refused(chain(&error)))?;
-        let consent = said.predicate.clone();
+        let said = said_by_a_person::<RunbookConsent>(envelope, &roster, now)
+            .map_err(|error| refused(chain(&error)))?;
+        let (person, consent) = (said.person, said.statement.predicate.clone());
         let expected = RunbookConsent {
             fleet: self.plan.fleet.clone(),
             group: consent.group.clone(),
             run: self.run,
             step: consent.step.clone(),
         };
-        if said != expected.statement(self.compiled.hash) {
+        if said.statement != expected.statement(self.compiled.hash) {
             return Err(refused("it is for another run, or for another plan".to_owned()));
         }
+        let of = StartOf { fleet: &self.plan.fleet, run: self.run, plan: self.compiled.hash };
+        let state = self.told.borrow().clone();
+        is_another(&person, &of.runner(&state, &roster, now)?)?;
         let RunbookConsent { group, step, .. } = consent;
-        if self.told.borrow().step(&step).is_some_and(|run| run.approvals.contains_key(&group)) {
+        if state.step(&step).is_some_and(|run| run.approvals.contains_key(&group)) {
             return Ok(None);
         }
         let by = person.to_string();

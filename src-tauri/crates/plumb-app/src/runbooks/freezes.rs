@@ -25,7 +25,12 @@ impl App {
         };
         let mut left = Vec::new();
         for held in held {
-            let Some(why) = self.why_left(&held).await? else { continue };
+            let why = match self.why_left(&held).await {
+                Ok(None) => continue,
+                Ok(Some(why)) => why,
+                // One of which nobody knows how its run stands hides none of the others.
+                Err(error) => format!("how its run stands cannot be read: {}", error.message),
+            };
             let KeptFreeze { run, step, reason, since, until } = held;
             left.push(LeftFreeze { run: run.to_string(), step, reason, since, until, why });
         }

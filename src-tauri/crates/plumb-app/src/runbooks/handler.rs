@@ -20,12 +20,12 @@ use plumb_store::runbooks::KeptFreeze;
 use plumb_trust::dsse::Envelope;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Map, Value, json};
-use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::{
     artifacts,
-    command::{Ended, Program, run},
+    command::{Ended, NOTE, Program, run},
+    dashboard::Shown,
     figures::Figures,
     nodes::ActionOf,
 };
@@ -37,8 +37,6 @@ use crate::{
 
 /// How long a figure may take.
 const FIGURE_DEADLINE: Duration = Duration::from_secs(10);
-/// How long a run that is over waits for its dashboards to be put, before it removes them.
-const SHOWN_WITHIN: Duration = Duration::from_secs(15);
 /// Longest text of an output that conditions see, in characters; captures keep all of it.
 const TEXT_CHARS_MAX: usize = 4_096;
 
@@ -59,8 +57,8 @@ pub(super) struct World {
     pub outputs: Utf8PathBuf,
     /// Secrets that were used, to be found again in what came back.
     pub secrets: Mutex<Vec<(String, SecretString)>>,
-    /// Dashboards on their way to a Grafana.
-    pub puts: Mutex<Vec<JoinHandle<()>>>,
+    /// Its figures at a Grafana.
+    pub shown: Shown,
     /// One capture at a time.
     pub keeping: tokio::sync::Mutex<()>,
 }
@@ -84,14 +82,13 @@ impl StepHandler for World {
                 let of = self.action(action, nodes, waves.as_ref());
                 self.app.carry_step(of, *plan, stop).await
             }
-            Task::Do(effect) => {
-                self.show_figures(errand.at);
-                self.effect(errand, effect, stop).await
-            }
+            Task::Do(effect) => self.effect(errand, effect, stop).await,
         }
     }
 
     async fn figure(&self, query: &QueryStep) -> Result<f64, String> {
+        // Where figures are looked at beside a step, others may look at them, too.
+        self.shown.begin(self.app.now());
         let answer = self.figure_of(query.source, &query.query).await;
         self.figures.add(query, self.app.now(), &answer);
         self.app.announce([Topic::run(self.run)]);
@@ -100,29 +97,6 @@ impl StepHandler for World {
 }
 
 impl World {
-    /// Where figures are looked at beside a step, others may look at them, too; the step waits for no Grafana.
-    fn show_figures(&self, at: usize) {
-        if self.compiled.steps[at].step.monitors.is_empty() || self.loaded.fleet.grafana.is_none() {
-            return;
-        }
-        let (app, loaded) = (self.app.clone(), self.loaded.clone());
-        let (run, compiled) = (self.run, self.compiled.clone());
-        let putting = async move { app.put_dashboard(&loaded, run, &compiled).await };
-        let put = self.app.0.tasks.spawn(putting);
-        self.puts.lock().expect("no panic while puts are held").push(put);
-    }
-
-    /// Waits until what is to be shown is shown, so that it is not put after it was removed.
-    pub(super) async fn figures_shown(&self) {
-        let puts = std::mem::take(&mut *self.puts.lock().expect("no panic while puts are held"));
-        let until = tokio::time::Instant::now() + SHOWN_WITHIN;
-        for mut put in puts {
-            if tokio::time::timeout_at(until, &mut put).await.is_err() {
-                put.abort();
-            }
-        }
-    }
-
     fn action<'a>(
         &'a self,
         action: &'a plumb_runbook::Action,
@@ -339,7 +313,8 @@ impl World {
             None => self.folder.clone(),
             Some(below) => self.folder.join(below),
         };
-        let note = self.output_path(&errand.step).with_extension("pid");
+        let note = self.output_path(&errand.step).with_extension(NOTE);
+        let mark = format!("{}/{}/{}", self.run, errand.step, errand.attempt);
         if let Err(error) = std::fs::create_dir_all(&self.outputs) {
             return failed(format!("{} cannot be made: {error}", self.outputs));
         }
@@ -350,6 +325,7 @@ impl World {
             timeout: Duration::from_secs(u64::from(*timeout_s)),
             output_bytes_max: usize::try_from(*output_bytes_max).unwrap_or(usize::MAX),
             note: &note,
+            mark: &mark,
         };
         let ran = match run(&program, stop).await {
             Ok(ran) => ran,

@@ -14,6 +14,7 @@ use super::{
     library::{Shelf, digest_of},
     run::{RunbookRun, view},
     start::RunbookRequest,
+    starter::is_signed,
 };
 use crate::{
     actions::consent::{choice, named},
@@ -59,6 +60,8 @@ impl App {
         let outdated =
             newest.as_ref().is_some_and(|newest| newest.documents != digest_of(&documents));
         let front = plumb_runbook::document::parse_front(&shelf.get(file)?.text).ok();
+        let kinds = || parsed.iter().flat_map(|document| &document.steps).map(|step| &step.kind);
+        let roster = self.roster_of(&name).await?;
         Ok(RunbookPage {
             runbook,
             standing,
@@ -67,6 +70,7 @@ impl App {
             rehearsal: newest.as_ref().map(read_rehearsal).transpose()?,
             rehearsal_outdated: outdated,
             rehearsed_within_h: front.and_then(|front| front.rehearsed_within_h),
+            signed: roster.is_some_and(|roster| is_signed(&roster, &name, kinds())),
         })
     }
 
@@ -93,6 +97,7 @@ impl App {
             folder,
             artifacts: None,
             accept: asked.accept.clone(),
+            key: asked.key.clone().map(choice).transpose()?,
         })
     }
 
@@ -184,11 +189,20 @@ impl App {
         told.journal_events = u32::try_from(entries.len()).unwrap_or(u32::MAX);
         let figures = held.map_or_else(Figures::default, |held| held.figures.clone());
         let monitors = figures.monitors(&compiled, &state);
-        let folder = Utf8PathBuf::from(&of.artifacts);
-        let reading = tokio::task::spawn_blocking(move || artifacts::kept(&folder));
-        let evidence = reading
-            .await
-            .map_err(|error| AppError::new(Code::Other, chain(&error), "try again"))?;
+        let evidence = match self.in_evidence() {
+            Some(opened) => {
+                let (place, files) = opened.kept_files(id);
+                told.artifacts = place;
+                files
+            }
+            None => {
+                let folder = Utf8PathBuf::from(&of.artifacts);
+                let reading = tokio::task::spawn_blocking(move || artifacts::kept(&folder));
+                reading
+                    .await
+                    .map_err(|error| AppError::new(Code::Other, chain(&error), "try again"))?
+            }
+        };
         Ok(RunbookRunPage {
             run: told,
             carried,

@@ -8,12 +8,9 @@ use plumb_exec::{
     waiting,
 };
 use plumb_fleet::RunId;
-use plumb_journal::{Outcome, RunbookConsent};
+use plumb_journal::Outcome;
 use plumb_runbook::document::{Compiled, RunbookPlan, StepKind, Trusted};
-use plumb_trust::{
-    dsse::Envelope,
-    roster::{PersonId, Roster},
-};
+use plumb_trust::roster::{PersonId, Roster};
 use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
@@ -22,7 +19,6 @@ use crate::{
     app::App,
     error::{AppError, Code, chain},
     ids,
-    personal_keys::KeyChoice,
     views::{
         convert::ms,
         runbook::{
@@ -92,41 +88,6 @@ impl RunbookRun {
         }
         let groups = groups_of(roster.as_ref(), by, groups);
         let order = StepOrder { by: by.to_owned(), groups, what: wish(word)? };
-        let Some(desk) = &self.desk else { return Err(unwanted(&StepOrderError::Ended)) };
-        desk.give(order).await.map_err(|error| unwanted(&error))
-    }
-
-    /// Signs consent for a group with a key of a person of the roster, and tells it the run; durable in
-    /// the journal, with the signature, when this returns.
-    pub async fn approve(&self, step: &str, group: &str, key: &KeyChoice) -> Result<(), AppError> {
-        let key = self.app.personal_key(key).await?;
-        let roster = self.app.ruling_roster(&self.plan.fleet).await?;
-        let now = self.app.now();
-        let own = key.public().id();
-        let mut keys = roster.keys().filter(|(_, known)| known.counts(now));
-        let Some((person, _)) = keys.find(|(_, known)| known.key.id() == own) else {
-            let message = "this key is none of the roster that counts now";
-            return Err(AppError::new(
-                Code::Invalid,
-                message,
-                "sign with a key that the roster names",
-            ));
-        };
-        let by = person.to_string();
-        let consent = RunbookConsent {
-            fleet: self.plan.fleet.clone(),
-            group: group.to_owned(),
-            run: self.run,
-            step: step.to_owned(),
-        };
-        let signed = Envelope::sign(&consent.statement(self.compiled.hash), &[&key]);
-        let signed = signed.map_err(|error| {
-            AppError::new(Code::Other, chain(&error), "try again, or with another key")
-        })?;
-        let envelope = String::from_utf8(signed.to_bytes()).ok();
-        let groups = groups_of(Some(&roster), &by, &[]);
-        let (step, group) = (step.to_owned(), group.to_owned());
-        let order = StepOrder { by, groups, what: StepWish::Approve { step, group, envelope } };
         let Some(desk) = &self.desk else { return Err(unwanted(&StepOrderError::Ended)) };
         desk.give(order).await.map_err(|error| unwanted(&error))
     }
@@ -241,6 +202,7 @@ pub(super) fn view(
         title: compiled.front.title.value.clone(),
         fleet: plan.fleet.to_string(),
         operator: state.operator.clone(),
+        signed: state.signed.is_some(),
         trusted: trusted(&plan.trusted),
         started_at_ms: state.started_at.map_or(0, ms),
         ended_at_ms: state.ended_at.map(ms),

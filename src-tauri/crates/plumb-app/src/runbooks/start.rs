@@ -6,9 +6,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use plumb_exec::{Left, StepOrders, StepSetting, StepsState, fold_steps, perform_steps, step_desk};
 use plumb_fleet::{FleetId, PlanHash, RunId};
 use plumb_journal::{Body, Entry, Event, Outcome};
-use plumb_runbook::document::{
-    Compiled, PlannedStep, RunbookPlan, RunbookPlanError, StepKind, Trusted, Values,
-};
+use plumb_runbook::document::{Compiled, RunbookPlan, RunbookPlanError, Trusted, Values};
 use plumb_store::runbooks::OfRunbook;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -17,15 +15,18 @@ use tracing::error;
 use super::{
     artifacts::{new_folder, swept},
     command::end_left_behind,
+    dashboard::Shown,
     figures::Figures,
     handler::World,
     library::Shelf,
     run::{RunbookRun, view},
+    starter::{StartOf, Starter},
 };
 use crate::{
     app::App,
     error::{AppError, Code, chain},
     ids::{new_id, run_id},
+    personal_keys::KeyChoice,
     ports::journal::StoreJournal,
     topics::Topic,
     views::runbook::RunbookRunView,
@@ -47,6 +48,8 @@ pub struct RunbookRequest {
     pub artifacts: Option<Utf8PathBuf>,
     /// The phrase that lets documents run that nobody vouches for.
     pub accept: Option<String>,
+    /// The key of whoever starts it, where people have to approve what it does.
+    pub key: Option<KeyChoice>,
 }
 
 /// A runbook that can be run, or needs one more word.
@@ -118,8 +121,9 @@ impl App {
             let message = format!("fleet {} is read-only", plan.fleet);
             return Err(AppError::new(Code::Invalid, message, "rehearse it instead"));
         }
-        let operator = self.runner(&plan.fleet, &compiled).await?;
         let run = new_id(self.now());
+        let of = StartOf { fleet: &plan.fleet, run, plan: compiled.hash };
+        let starter = self.starter(of, &compiled, request.key.as_ref()).await?;
         let name = compiled.front.artifacts.as_ref().map_or_else(
             || plan.runbook.trim_end_matches(".md").to_owned(),
             |folder| folder.value.clone(),
@@ -140,20 +144,8 @@ impl App {
             folder: folder.to_string(),
             artifacts: artifacts.to_string(),
         };
-        self.keep_runbook_run(run, &plan, &of, &operator).await?;
-        self.perform_runbook(run, (plan, compiled), of, Vec::new(), operator).await
-    }
-
-    /// Who runs it. Where a roster rules the fleet and somebody has to approve, that is a person of the roster:
-    /// by another name nobody could tell that one person does both.
-    async fn runner(&self, fleet: &FleetId, compiled: &Compiled) -> Result<String, AppError> {
-        let approved = |step: &PlannedStep| matches!(step.step.kind, StepKind::Approval(_));
-        if compiled.steps.iter().any(approved)
-            && let Some(roster) = self.roster_of(fleet).await?
-        {
-            return Ok(self.requester(&roster)?.to_string());
-        }
-        Ok(self.me())
+        self.keep_runbook_run(run, &plan, &of, &starter.operator).await?;
+        self.perform_runbook(run, (plan, compiled), of, Vec::new(), starter).await
     }
 
     async fn keep_runbook_run(
@@ -183,7 +175,12 @@ impl App {
             let message = format!("run {run} has ended");
             return Err(AppError::new(Code::Invalid, message, "start the runbook anew"));
         }
-        self.perform_runbook(run, (plan, compiled), of, entries, self.me()).await
+        if entries.is_empty() {
+            let of = StartOf { fleet: &plan.fleet, run, plan: compiled.hash };
+            self.may_begin_unsigned(of, &compiled).await?;
+        }
+        let again = Starter { operator: self.me(), signed: None };
+        self.perform_runbook(run, (plan, compiled), of, entries, again).await
     }
 
     async fn perform_runbook(
@@ -192,7 +189,7 @@ impl App {
         (plan, compiled): (RunbookPlan, Compiled),
         of: OfRunbook,
         entries: Vec<Entry>,
-        operator: String,
+        starter: Starter,
     ) -> Result<RunbookRun, AppError> {
         let lock = self.own_run(run).ok_or_else(|| {
             let message = format!("run {run} is carried out elsewhere");
@@ -201,7 +198,10 @@ impl App {
         // Read again now that nobody else writes it.
         let entries = if entries.is_empty() { entries } else { self.runbook_record(run).await?.2 };
         let outputs = self.0.options.data_dir.join("runbook-runs").join(run.to_string());
-        end_left_behind(&outputs);
+        let left = outputs.clone();
+        tokio::task::spawn_blocking(move || end_left_behind(&left))
+            .await
+            .map_err(|error| AppError::new(Code::Other, chain(&error), "resume the run again"))?;
         swept(Utf8Path::new(&of.artifacts));
         let (_, loaded) = self.loaded(plan.fleet.as_str())?;
         let key = self.signer_again(run).await?;
@@ -209,7 +209,7 @@ impl App {
         let mut stands = fold_steps(&entries);
         if stands.started_at.is_some() {
             // As it will be once it goes on: nobody is asked about what another program left.
-            let by = operator.clone();
+            let by = starter.operator.clone();
             stands.apply(&Event::RunResumed { by }, self.now());
         }
         let (tell, told) = watch::channel(stands);
@@ -221,23 +221,24 @@ impl App {
             figures: figures.clone(),
             run,
             fleet: plan.fleet.to_string(),
+            shown: Shown::new(self, &loaded, run, &compiled),
             loaded,
             compiled: compiled.clone(),
             folder: Utf8PathBuf::from(&of.folder),
             artifacts: Utf8PathBuf::from(&of.artifacts),
             outputs,
             secrets: Mutex::default(),
-            puts: Mutex::default(),
             keeping: tokio::sync::Mutex::default(),
         };
         let (journal, writer) = StoreJournal::new(self.clone(), run, &entries, key);
         let writer = self.0.tasks.spawn(writer);
+        world.shown.go_on(&tell.borrow());
         let (app, at) = (self.clone(), world.loaded.clone());
-        self.0.tasks.spawn(async move { app.remove_expired_dashboards(&at).await });
+        self.0.tasks.spawn(async move { app.remove_left_dashboards(&at).await });
         let (app, ending) = (self.clone(), cancel.clone());
         let parts = (plan.clone(), compiled.clone());
         let task = self.0.tasks.spawn(async move {
-            let setting = Performing { world, journal, orders, tell, entries, operator };
+            let setting = Performing { world, journal, orders, tell, entries, starter };
             let left = app.carry_out_runbook(run, &parts, setting, &ending).await;
             if let Err(error) = writer.await {
                 error!(%run, error = %chain(&error), "the writer of the journal ended badly");
@@ -272,7 +273,7 @@ impl App {
         performing: Performing,
         cancel: &CancellationToken,
     ) -> Result<Left, AppError> {
-        let Performing { world, journal, orders, tell, entries, operator } = performing;
+        let Performing { world, journal, orders, tell, entries, starter } = performing;
         let setting = StepSetting {
             handler: &world,
             journal: &journal,
@@ -280,12 +281,13 @@ impl App {
             cancel,
             orders,
             entries: &entries,
-            operator: &operator,
+            operator: &starter.operator,
+            signed: starter.signed.as_ref(),
             told: &tell,
         };
         let left = perform_steps(run, (plan, compiled), setting).await;
         drop(journal);
-        world.figures_shown().await;
+        world.shown.ended().await;
         let left = left.map_err(|error| {
             AppError::new(Code::Other, chain(&error), "look at the disk, then resume the run")
         })?;
@@ -401,7 +403,7 @@ struct Performing {
     orders: StepOrders,
     tell: watch::Sender<StepsState>,
     entries: Vec<Entry>,
-    operator: String,
+    starter: Starter,
 }
 
 fn unplanned(error: &RunbookPlanError) -> AppError {

@@ -61,7 +61,8 @@ impl App {
         if due != Some(true) {
             return;
         }
-        let (app, cancel) = (self.clone(), self.0.cancel.clone());
+        let Ok(state) = self.state(&name) else { return };
+        let (app, cancel) = (self.clone(), state.stop.clone());
         self.0.tasks.spawn(async move {
             let asking = async {
                 match app.look_for_disagreement(&name).await {

@@ -44,10 +44,7 @@ impl App {
                         self.announce([Topic::Alerts]);
                     }
                     away = AWAY_FIRST;
-                    if inbox.seen().place.is_none() {
-                        // A hub that tells no changes is read with each sweep.
-                        AWAY_MAX
-                    } else if inbox.tentative().is_empty() {
+                    if inbox.tentative().is_empty() {
                         PAUSE
                     } else {
                         // It answers, and does not decide: everything is read for each try.

@@ -1,12 +1,17 @@
 //! What a sweep shows is told to the inbox: what is wrong, what is over, and which sources have gone quiet.
 
-use plumb_alert::{Alert, Decided, Draft, Ingested, SWEEPS, Sweep, detect, lifted};
+use plumb_alert::{Alert, Decided, Ingested, SWEEPS, Sweep, detect, lifted};
 use plumb_fleet::Snapshot;
 use plumb_inbox::{AlertQuery, InboxError, LIST_MAX};
+use plumb_store::installation;
+use plumb_wire::alerts::teller;
 use tracing::{debug, warn};
 
 use crate::{
-    alerts::{hub::HubInbox, refused},
+    alerts::{
+        hub::{HubInbox, Told},
+        refused,
+    },
     app::{App, Loaded},
     current::Current,
     error::{AppError, chain},
@@ -36,7 +41,24 @@ impl App {
         let now = self.now();
         let assessment = current.assess(now);
         let disagreements = self.disagreements(loaded.fleet.name.as_str());
-        let freezes = self.freezes_left(&loaded.fleet.name).await?;
+        // Whatever else a sweep shows is told, whether or not freezes can be looked for.
+        let freezes = match self.freezes_left(&loaded.fleet.name).await {
+            Ok(freezes) => Some(freezes),
+            Err(error) => {
+                self.notice(format!(
+                    "freezes that runs of {} left behind could not be looked for: {}; {}",
+                    loaded.fleet.name, error.message, error.hint
+                ));
+                None
+            }
+        };
+        let hub = self.hub_inbox(loaded);
+        let installation = self.installation().await?;
+        // As whom the inbox knows this console: what it told is its own to lift.
+        let me = match &hub {
+            Some(hub) => teller(&hub.seen().caller, Some(&installation)),
+            None => self.0.options.operator.clone(),
+        };
         let sweep = Sweep {
             env: &loaded.fleet.environment,
             snapshot: &current.snapshot,
@@ -44,13 +66,15 @@ impl App {
             assessment: &assessment,
             desired: &current.desired,
             disagreements: &disagreements,
-            freezes: &freezes,
-            teller: &self.0.options.operator,
+            freezes: freezes.as_deref(),
+            teller: &me,
             now,
         };
         let mut drafts = detect(&sweep);
-        if let Some(hub) = self.hub_inbox(loaded) {
-            return Ok(self.tell_hub_inbox(&hub, loaded, &sweep, drafts).await);
+        if let Some(hub) = hub {
+            return Ok(self
+                .tell_hub_inbox(&hub, loaded, &sweep, Told { drafts, installation })
+                .await);
         }
         let inbox = self.0.alerts.inbox();
         let since = inbox.window(Some(LIFTED_MINUTES)).await.map_err(refused)?;
@@ -77,20 +101,27 @@ impl App {
         hub: &HubInbox,
         loaded: &Loaded,
         sweep: &Sweep<'_>,
-        mut drafts: Vec<Draft>,
+        mut told: Told,
     ) -> usize {
         let seen = hub.seen();
         let ours = seen.mirror.iter().filter(|it| it.service == loaded.fleet.name.as_str());
         let known: Vec<Alert> = ours.map(|it| it.as_ref().clone()).collect();
-        drafts.extend(lifted(sweep, &known, &drafts));
-        let told = drafts.len();
+        let over = lifted(sweep, &known, &told.drafts);
+        told.drafts.extend(over);
+        let count = told.drafts.len();
         match self.hub_client(loaded).await {
-            Ok(Some(client)) => hub.follow(&client, drafts, self.now()).await,
+            Ok(Some(client)) => hub.follow(&client, told, self.now()).await,
             Ok(None) => {}
             Err(error) => hub.lost(&error),
         }
         self.announce([Topic::Alerts]);
-        told
+        count
+    }
+
+    /// Which installation of the program this is.
+    async fn installation(&self) -> Result<String, AppError> {
+        let mut conn = self.record().read().await?;
+        Ok(installation::id(&mut conn).await?)
     }
 }
 

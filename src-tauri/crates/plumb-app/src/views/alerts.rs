@@ -256,6 +256,8 @@ pub struct ActedAlert {
 pub struct RefusedAlert {
     pub alert: String,
     pub why: String,
+    /// The heading of the entry in the troubleshooting topic that says what to do.
+    pub guide: Option<String>,
 }
 
 /// A claim that was made while the hub could not be asked.

@@ -149,16 +149,31 @@ pub struct EvidenceEntry {
 }
 
 /// How two archives differ by what they mean.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS, JsonSchema)]
+#[ts(export_to = "bindings.ts")]
 pub struct EvidenceDiffView {
     pub left: String,
     pub right: String,
+    /// Whether what the left one tells may be believed; nothing where it was not verified.
+    pub left_stands: Option<EvidenceStands>,
+    pub right_stands: Option<EvidenceStands>,
     pub differences: Vec<EvidenceDifference>,
     /// Differences beyond those that are listed.
     pub more: u32,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+/// How far an archive may be believed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS, JsonSchema)]
+#[ts(export_to = "bindings.ts")]
+pub struct EvidenceStands {
+    /// No promise is broken.
+    pub holds: bool,
+    /// In a sentence: that every promise holds, or which is the first that does not.
+    pub why: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS, JsonSchema)]
+#[ts(export_to = "bindings.ts")]
 pub struct EvidenceDifference {
     /// `about`, `versions`, `digests`, `steps`, `decisions` or `timings`.
     pub kind: String,
@@ -186,6 +201,21 @@ pub struct OpenEvidence {
     pub shown: EvidenceStep,
     /// What the state of the run came to when it was recorded, and what it comes to here; nothing beside an event.
     pub state: Option<EvidenceState>,
+    /// Entries of which some lines did not read, and are not shown.
+    pub unread: Vec<EvidenceUnread>,
+}
+
+/// Lines of an entry that did not read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS, JsonSchema)]
+#[ts(export_to = "bindings.ts")]
+pub struct EvidenceUnread {
+    pub entry: String,
+    /// How many.
+    pub lines: u32,
+    /// The first of them, from 1.
+    pub first: u32,
+    /// What is wrong with that one.
+    pub why: String,
 }
 
 /// A moment of opened evidence.

@@ -6,6 +6,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
+use super::consent::KeyRequest;
+
 /// A runbook as the list shows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, TS, JsonSchema)]
 #[ts(export_to = "bindings.ts")]
@@ -89,6 +91,8 @@ pub struct RunbookRunView {
     pub title: String,
     pub fleet: String,
     pub operator: String,
+    /// Whoever started it proved by a key of the roster who they are.
+    pub signed: bool,
     /// Why its documents may run, in a sentence.
     pub trusted: String,
     pub started_at_ms: i64,
@@ -313,10 +317,12 @@ pub struct RunbookPage {
     pub rehearsal_outdated: bool,
     /// Production asks for a green rehearsal of so lately, in hours.
     pub rehearsed_within_h: Option<u32>,
+    /// Whoever starts it signs: a roster rules the fleet, and people have to approve what it does.
+    pub signed: bool,
 }
 
 /// What somebody wants to run.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, TS)]
+#[derive(Debug, Clone, Default, Deserialize, TS)]
 #[ts(export_to = "bindings.ts")]
 #[serde(deny_unknown_fields)]
 pub struct RunbookAsked {
@@ -329,6 +335,8 @@ pub struct RunbookAsked {
     pub folder: Option<String>,
     /// The phrase that lets documents run that nobody vouches for.
     pub accept: Option<String>,
+    /// The key of whoever starts it, where it has to be signed.
+    pub key: Option<KeyRequest>,
 }
 
 /// What became of it.
@@ -457,7 +465,7 @@ pub struct RunbookRequestView {
     pub fleet: String,
     pub environment: String,
     pub run: String,
-    /// Who runs it.
+    /// Who runs it, by the key that signed its start; a claim where that cannot be told here.
     pub operator: String,
     pub step: String,
     /// What is approved.

@@ -21,12 +21,12 @@ fn file(world: &World, name: &str) -> String {
     world.path(name).into_string()
 }
 
-fn key(world: &World, name: &str) -> KeyRequest {
+pub(crate) fn key(world: &World, name: &str) -> KeyRequest {
     let path = file(world, &format!("{name}.key"));
     KeyRequest::File { path, passphrase: PASSPHRASE.into() }
 }
 
-fn answer(world: &World, name: &str, refuse: Option<&str>) -> SignRequest {
+pub(crate) fn answer(world: &World, name: &str, refuse: Option<&str>) -> SignRequest {
     SignRequest { refuse: refuse.map(str::to_owned), role: None, key: key(world, name) }
 }
 
@@ -37,7 +37,7 @@ async fn reopened(world: &World) -> App {
 }
 
 /// A console at which avery asks and robin, of storage, must consent.
-async fn ruled(world: &World) -> App {
+pub(crate) async fn ruled(world: &World) -> App {
     if !world.path("data").exists() {
         world.app().await.close().await;
     }
@@ -49,6 +49,7 @@ async fn ruled(world: &World) -> App {
         keys.push(made.expect("a key"));
     }
     let root = plumb_app::console_key::public_key(&keys[0].pem).expect("a key");
+    std::fs::write(world.path("vault.pem"), &keys[0].pem).expect("written");
     let draft = app.draft_roster(vec![("vault".to_owned(), root.clone())], 1, 30).expect("a draft");
     let mut draft: Value = serde_json::from_str(&draft).expect("JSON");
     for (name, group, key) in [("avery", "operations", &keys[1]), ("robin", "storage", &keys[2])] {

@@ -1,10 +1,12 @@
 //! Use cases over real agents on loopback and real files.
 
 mod alerts;
+mod answering;
 mod asking;
 mod certificates;
 mod company;
 mod consent;
+mod dashboards;
 mod decisions;
 mod dry_runs;
 mod fleet;

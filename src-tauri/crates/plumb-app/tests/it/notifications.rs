@@ -146,7 +146,11 @@ async fn the_desktop_is_told_of_alerts_that_are_for_me() {
     else {
         panic!("one alert is no storm")
     };
-    assert_eq!(claimed.rows, [listed.clone()], "an act answers what the list shows from then on");
+    assert_eq!(
+        claimed.rows,
+        std::slice::from_ref(listed),
+        "an act answers what the list shows from then on"
+    );
     assert_eq!(listed.status, AlertStatus::Processing);
     let failed = AlertAct::Fail { error: "not now".to_owned(), retry_after_s: Some(0) };
     app.act_on_alerts("eu", &refs, &failed).await.expect("it is held");

@@ -2,19 +2,22 @@
 
 use std::fs;
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use plumb_app::{
     App, AppOptions,
     actions::capture::{CaptureRequest, Sealer},
-    console::Console,
+    console::{Console, Named},
     views::{
         drift::Baseline,
-        evidence::EvidenceResult,
+        evidence::{EvidenceResult, EvidenceUnread},
         plan::NodeSelection,
         run::{RunNodeState, RunPhase},
         shell::Mode,
     },
 };
+
+use plumb_evidence::{Draft, Seal, capture::Captured, seal};
+use plumb_trust::dsse::{Algorithm, NewKey};
 
 use crate::{
     runs::carried_out,
@@ -45,8 +48,31 @@ async fn sealed(world: &World) -> (Utf8PathBuf, String) {
     (path, run)
 }
 
+fn signed_by(key: &Utf8Path) -> Named {
+    Named { keys: vec![key.to_owned()], ..Named::default() }
+}
+
+/// The evidence again, each entry as somebody with the folder and a key of their own made it.
+pub(crate) fn forged(
+    world: &World,
+    change: impl Fn(&str, Vec<u8>) -> (String, Vec<u8>),
+) -> Utf8PathBuf {
+    let Captured { draft, canaries, .. } = Captured::open(&world.path("draft")).expect("a draft");
+    let mut forged = Draft::create(&world.path("forged"), draft.about().clone()).expect("begins");
+    for name in draft.entries().keys() {
+        let (name, bytes) = change(name.as_str(), fs::read(draft.path(name)).expect("readable"));
+        forged.add(&name, bytes.as_slice()).expect("written");
+    }
+    draft.runs().iter().for_each(|run| forged.run(run.clone()).expect("noted"));
+    let key = NewKey::generate(Algorithm::Ed25519).and_then(|key| key.signing()).expect("a key");
+    let path = world.path("forged.zip");
+    let made_at = draft.about().window.to;
+    seal(&forged, Seal { key: &key, made_at, canaries }, &path).expect("sealed");
+    path
+}
+
 /// A console of another machine that trusts the key of the first.
-async fn reviewer(world: &World) -> Console {
+pub(crate) async fn reviewer(world: &World) -> Console {
     let options =
         AppOptions { console_key: throw_away_key(), ..AppOptions::command(world.path("reviewer")) };
     Console::new(&App::open(options).await.expect("the files open"))
@@ -62,7 +88,7 @@ async fn a_reviewer_sees_what_the_operator_saw_at_each_step() {
     let (path, run) = sealed(&world).await;
     world.stop_agents().await;
     let console = reviewer(&world).await;
-    let opened = console.open_evidence(&path, None).await.expect("opened");
+    let opened = console.open_evidence(&path, &Named::default()).await.expect("opened");
     assert_eq!(opened.refused, None, "{opened:?}");
     let of = |name: &str| {
         let checks = &opened.verdict.checks;
@@ -79,7 +105,7 @@ async fn a_reviewer_sees_what_the_operator_saw_at_each_step() {
     // With the key that came by another way everything holds.
     let key = world.path("signer.pub");
     fs::write(&key, crate::certificates::public_key()).expect("written");
-    let known = console.open_evidence(&path, Some(&key)).await.expect("opened");
+    let known = console.open_evidence(&path, &signed_by(&key)).await.expect("opened");
     assert!(known.verdict.holds, "{known:?}");
     let front = console.front();
     let steps = front.evidence_steps();
@@ -130,7 +156,7 @@ async fn evidence_has_the_screens_of_a_fleet_and_lets_nobody_change_or_ask_anyth
     let (path, _) = sealed(&world).await;
     world.stop_agents().await;
     let console = reviewer(&world).await;
-    console.open_evidence(&path, None).await.expect("opened");
+    console.open_evidence(&path, &Named::default()).await.expect("opened");
     let front = console.front();
     let drift = front.drift("eu", &Baseline::Desired, None).await.expect("groups");
     assert_eq!(drift.baseline.unavailable, None, "policies are in the evidence: {drift:?}");
@@ -171,11 +197,163 @@ async fn what_was_altered_is_told_and_not_shown_as_a_fleet() {
     let bad = world.path("bad.zip");
     fs::write(&bad, &bytes).expect("written");
     let console = reviewer(&world).await;
-    let opened = console.open_evidence(&bad, None).await.expect("an answer");
+    let opened = console.open_evidence(&bad, &Named::default()).await.expect("an answer");
     assert!(opened.refused.is_some());
     assert_eq!(opened.verdict.broken.as_deref(), Some("fleet/fleet.json"));
     assert_eq!(console.front().shell().await.expect("a frame").mode, Mode::Cache);
     assert_eq!(console.opened(), Some(opened));
-    console.open_evidence(&world.path("nowhere.zip"), None).await.expect_err("no such file");
+    console
+        .open_evidence(&world.path("nowhere.zip"), &Named::default())
+        .await
+        .expect_err("no such file");
+    console.close().await;
+}
+
+#[tokio::test]
+async fn lines_that_do_not_read_are_told_and_the_others_shown() {
+    let world = world().await;
+    sealed(&world).await;
+    let path = forged(&world, |name, mut bytes| {
+        if name == "fleet/changes.jsonl" || name == "nodes/answers.jsonl" {
+            bytes.extend(b"{\"node\": 7}\nno line at all\n{\"left_out\":\"too long\"}\n");
+        }
+        (name.to_owned(), bytes)
+    });
+    let console = reviewer(&world).await;
+    let opened = console.open_evidence(&path, &Named::default()).await.expect("opened");
+    assert_eq!(opened.refused, None, "{opened:?}");
+    let front = console.front();
+    let unread = async || front.shell().await.expect("a frame").evidence.expect("open").unread;
+    let told = unread().await;
+    let [EvidenceUnread { entry, lines: 2, first, why }] = told.as_slice() else {
+        panic!("{told:?}")
+    };
+    assert_eq!(entry, "fleet/changes.jsonl");
+    let text = fs::read_to_string(world.path("forged/entries/fleet/changes.jsonl")).expect("text");
+    assert_eq!(usize::try_from(*first).expect("few"), text.lines().count() - 2);
+    assert!(why.contains("missing field") || why.contains("invalid type"), "{why}");
+    // What nodes answered is read when it is looked at, and told from then on.
+    assert!(!front.node_raw("eu", "gw-1").await.expect("answers").is_empty());
+    front.node_raw("eu", "gw-2").await.expect("answers");
+    let entries: Vec<String> = unread().await.into_iter().map(|one| one.entry).collect();
+    assert_eq!(entries, ["fleet/changes.jsonl", "nodes/answers.jsonl"]);
+    console.close().await;
+}
+
+#[tokio::test]
+async fn more_than_is_shown_is_refused_with_the_limit() {
+    let world = world().await;
+    sealed(&world).await;
+    let path = forged(&world, |name, bytes| match name {
+        "fleet/sweeps.jsonl" => (name.to_owned(), b"\n".repeat(1_000_001)),
+        _ => (name.to_owned(), bytes),
+    });
+    let console = reviewer(&world).await;
+    let opened = console.open_evidence(&path, &Named::default()).await.expect("an answer");
+    let refused = opened.refused.expect("it is too much");
+    assert_eq!(
+        refused,
+        "there are more than the 1000000 lines of fleet/sweeps.jsonl that are shown"
+    );
+    assert_eq!(console.front().shell().await.expect("a frame").mode, Mode::Cache);
+    console.close().await;
+}
+
+#[tokio::test]
+async fn what_is_written_into_an_open_archive_is_not_shown() {
+    let world = world().await;
+    let (path, _) = sealed(&world).await;
+    let console = reviewer(&world).await;
+    console.open_evidence(&path, &Named::default()).await.expect("opened");
+    let mut bytes = fs::read(&path).expect("readable");
+    let name = b"nodes/answers.jsonl";
+    let at = bytes.windows(name.len()).position(|window| window == name).expect("a header");
+    bytes[at + name.len() + 8] ^= 1;
+    // Into the same file, as whoever has it open still can.
+    fs::write(&path, &bytes).expect("written");
+    let refused = console.front().node_raw("eu", "gw-1").await.expect_err("it is another now");
+    assert!(refused.message.starts_with("nodes/answers.jsonl: "), "{}", refused.message);
+    assert!(refused.hint.contains("verify"), "{}", refused.hint);
+    console.close().await;
+}
+
+#[tokio::test]
+async fn a_program_that_is_started_with_a_bad_file_says_what_is_wrong() {
+    let world = world().await;
+    let (path, _) = sealed(&world).await;
+    let console = reviewer(&world).await;
+    for (file, named, said) in [
+        (world.path("nowhere.zip"), Named::default(), "nowhere.zip cannot be read"),
+        (path.clone(), signed_by(&world.path("no.pem")), "no.pem could not be read"),
+        (path.clone(), signed_by(&world.path("fleet.toml")), "fleet.toml: "),
+    ] {
+        console.begin_with_evidence(&file, &named).await;
+        let opened = console.opened().expect("something to read");
+        let refused = opened.refused.expect("it is not shown");
+        assert!(refused.contains(said), "{refused}");
+        assert!(!opened.verdict.holds && opened.verdict.file == file);
+        assert!(
+            opened.verdict.checks[0].detail.contains(said),
+            "{opened:?}",
+            opened = opened.verdict
+        );
+        assert_eq!(console.front().shell().await.expect("a frame").mode, Mode::Cache);
+    }
+    console.begin_with_evidence(&path, &Named::default()).await;
+    assert_eq!(console.front().shell().await.expect("a frame").mode, Mode::Evidence);
+    console.close().await;
+}
+
+/// Nodes of the fleet behind the evidence, which nobody may ask meanwhile.
+async fn watched(world: &World) -> (tokio::net::TcpListener, App) {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let file = world.path("watched.toml");
+    let text = format!(
+        "name = \"watched\"\ndeadline_s = 2\nsweep_interval_s = 5\n\n[[node]]\nid = \"gw-9\"\napi = \"agent\"\n\
+         url = \"http://{address}\"\n"
+    );
+    fs::write(&file, text).expect("written");
+    let options =
+        AppOptions { console_key: throw_away_key(), ..AppOptions::window(world.path("reviewer")) };
+    let app = App::open(options).await.expect("the files open");
+    app.add_fleet(file.as_str()).await.expect("the fleet opens");
+    (listener, app)
+}
+
+/// Whether somebody has connected by now.
+async fn asked(listener: &tokio::net::TcpListener) -> bool {
+    futures::poll!(std::pin::pin!(listener.accept())).is_ready()
+}
+
+#[tokio::test]
+async fn the_fleets_behind_the_evidence_are_left_alone_while_it_is_open() {
+    let world = world().await;
+    let (path, _) = sealed(&world).await;
+    let (listener, live) = watched(&world).await;
+    let console = Console::new(&live);
+    console.begin_with_evidence(&path, &Named::default()).await;
+    let front = console.front();
+    assert_eq!(front.shell().await.expect("a frame").mode, Mode::Evidence);
+    // The window is painted and comes to the front: now the fleets would be swept.
+    live.first_paint_done();
+    live.set_visible(true);
+    for step in 0..u32::try_from(front.evidence_steps().len()).expect("few") {
+        front.show_evidence_step(step).await.expect("a moment");
+    }
+    live.sweep("watched").await.expect_err("nobody is asked");
+    live.refresh("watched").await.expect_err("nobody is asked");
+    assert!(!asked(&listener).await, "somebody was asked");
+    console.close_evidence().await.expect("back");
+    // And with the fleets shown again they are.
+    let _connection = listener.accept().await.expect("a sweep");
+    // The other way round: an archive that is dropped onto a window that sweeps.
+    console.open_evidence(&path, &Named::default()).await.expect("opened");
+    while asked(&listener).await {}
+    live.set_visible(true);
+    for step in 0..u32::try_from(console.front().evidence_steps().len()).expect("few") {
+        console.front().show_evidence_step(step).await.expect("a moment");
+    }
+    assert!(!asked(&listener).await, "somebody was asked");
     console.close().await;
 }

@@ -4,7 +4,7 @@
 use std::{fs, time::Duration};
 
 use plumb_app::{
-    App,
+    App, AppOptions,
     error::Code,
     views::{
         plan::{ActionKind, ActionRequest, NodeSelection},
@@ -16,7 +16,10 @@ use plumb_app::{
 };
 use tokio::time::timeout;
 
-use crate::world::{World, sync_drifted};
+use crate::{
+    certificates::Ahead,
+    world::{World, sync_drifted},
+};
 
 const FLEET: &str = "eu";
 /// How long a run may take to get somewhere.
@@ -177,6 +180,39 @@ async fn a_rehearsal_is_kept_until_the_document_changes() {
     let file = world.path("data").join("runbooks/odd.md");
     fs::write(file, format!("{FRONT}{GUIDE}\nMore.\n")).expect("written");
     assert!(app.open_runbook(FLEET, "odd.md").await.expect("it opens").rehearsal_outdated);
+}
+
+/// Production can ask for a green rehearsal of lately, of these very bytes.
+#[tokio::test]
+async fn production_runs_what_was_rehearsed_lately_and_nothing_else() {
+    let world = World::start(&[("gw-1", "v2.signed.json")]).await;
+    world.write_fleet("environment = \"production\"");
+    let folder = world.path("data").join("runbooks");
+    fs::create_dir_all(&folder).expect("a folder");
+    let front = format!("{FRONT}rehearsed_within_h: 24\n");
+    fs::write(folder.join("odd.md"), format!("{front}{GUIDE}")).expect("written");
+    let app = world.app().await;
+    app.sweep(FLEET).await.expect("a sweep");
+    let refused = async |app: &App| {
+        let begun = app.begin_runbook(FLEET, &asked("odd.md")).await;
+        begun.expect_err("production asks for a rehearsal").message
+    };
+    assert!(refused(&app).await.contains("was never rehearsed here"));
+    let report = app.rehearse_asked(FLEET, &asked("odd.md")).await.expect("it is rehearsed");
+    assert!(report.green, "{report:?}");
+    begun(&app, &asked("odd.md")).await;
+    fs::write(folder.join("odd.md"), format!("{front}{GUIDE}\nMore.\n")).expect("written");
+    assert!(refused(&app).await.contains("changed since it was rehearsed"));
+    app.rehearse_asked(FLEET, &asked("odd.md")).await.expect("it is rehearsed");
+    app.close().await;
+    // What was green yesterday says nothing about today.
+    let ahead = Ahead::default();
+    ahead.by(25 * 3_600);
+    let options = AppOptions { clock: ahead.clock(), ..world.options() };
+    let later = App::open(options).await.expect("it opens");
+    later.add_fleet(world.path("fleet.toml").as_str()).await.expect("the fleet opens");
+    assert!(refused(&later).await.contains("was rehearsed more than 24 h ago"));
+    later.close().await;
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use plumb_app::hub::path_part;
 use serde_json::{Map, Value, json};
 
 use crate::{
-    commands::hub::access::{HubArgs, failed},
+    commands::hub::access::{HubArgs, failed, guided},
     exit::{Exit, Outcome},
     output::Output,
     session::Session,
@@ -221,6 +221,7 @@ impl Alerts {
                         "{} claimed, {} were requeued first",
                         answer["claimed"], answer["requeued"]
                     ));
+                    guide(out, &answer);
                 });
             }
             Self::Ack(ack) => {
@@ -301,6 +302,13 @@ impl HubArgs {
 /// A text of an answer, or a dash.
 pub(crate) fn text(value: &Value) -> &str {
     value.as_str().unwrap_or("-")
+}
+
+/// Where the help says what to do about an answer.
+fn guide(out: &Output, answer: &Value) {
+    if let Some(guide) = answer["guide"].as_str() {
+        out.note(guided(guide));
+    }
 }
 
 /// Why it was decided so.

@@ -1,6 +1,6 @@
 //! `approve`: shows exactly what would be signed, asks, and signs.
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use clap::Args;
 use plumb_app::{
     App,
@@ -8,6 +8,7 @@ use plumb_app::{
         approve::{Answer, Answering},
         files::write_chosen,
     },
+    request_in_evidence,
     views::{approvals::ApprovalRequestView, runbook::RunbookRequestView},
 };
 
@@ -27,8 +28,14 @@ pub(crate) const REQUEST_BYTES_MAX: u64 = 32 << 20;
 #[derive(Debug, Args)]
 pub(crate) struct Approve {
     /// The request, as whoever asks wrote it with --request or with `runbook request`
-    #[arg(long, value_name = "FILE", required_unless_present = "from_hub")]
+    #[arg(long, value_name = "FILE", required_unless_present_any = ["from_hub", "evidence"])]
     request: Option<String>,
+    /// Take the request out of sealed evidence, once every promise of it was found to hold
+    #[arg(long, value_name = "ARCHIVE", conflicts_with_all = ["request", "from_hub"], requires = "output")]
+    evidence: Option<Utf8PathBuf>,
+    /// The plan it is about, where the evidence has requests for several
+    #[arg(long, value_name = "HASH", requires = "evidence")]
+    plan: Option<String>,
     /// Take the request for this plan from the mailbox of the hub that the fleet file names
     #[arg(long, value_name = "HASH", conflicts_with = "request")]
     from_hub: Option<String>,
@@ -46,13 +53,18 @@ pub(crate) struct Approve {
     /// Sign without asking
     #[arg(long)]
     yes: bool,
-    /// File to write the signed answer to; where the fleet file names a hub, it lies in the mailbox of the plan as well
+    /// File to write the signed answer to; where the fleet file names a hub, it lies in the mailbox of the plan as well, unless the request is out of evidence
     #[arg(short, long, value_name = "FILE", required_unless_present = "from_hub")]
     output: Option<Utf8PathBuf>,
 }
 
 impl Approve {
     pub(crate) async fn run(&self, session: Session<'_>) -> Outcome {
+        if let Some(file) = &self.evidence {
+            return session
+                .with_app(async |app| self.from_evidence(session, app, file).await)
+                .await;
+        }
         match (&self.request, &self.from_hub) {
             (None, Some(plan)) => {
                 session
@@ -74,6 +86,17 @@ impl Approve {
         }
     }
 
+    /// Nothing is sent: the answer leaves as a file.
+    async fn from_evidence(&self, session: Session<'_>, app: &App, file: &Utf8Path) -> Outcome {
+        let trust = app.evidence_trust().await?;
+        let found = request_in_evidence(file, trust, self.plan.as_deref()).await?;
+        if found.signer_unknown {
+            let note = "nobody here knows the key that sealed the evidence; what counts is who asked, below";
+            session.out.note(note);
+        }
+        self.answer(session, app, &found.bytes).await
+    }
+
     async fn answer(&self, session: Session<'_>, app: &App, request: &[u8]) -> Outcome {
         if let Some(shown) = app.look_at_runbook_request(request).await? {
             return self.answer_runbook(session, app, request, &shown).await;
@@ -91,7 +114,11 @@ impl Approve {
             valid_h: self.valid,
             key: self.by.key.choice(app)?,
         };
-        let (bytes, mut signed) = app.answer_request(request, &answering).await?;
+        let (bytes, mut signed) = if self.evidence.is_some() {
+            app.answer_as_file(request, &answering).await?
+        } else {
+            app.answer_request(request, &answering).await?
+        };
         if let Some(output) = &self.output {
             let text = String::from_utf8_lossy(&bytes).into_owned();
             write_chosen(output.clone(), text).await?;

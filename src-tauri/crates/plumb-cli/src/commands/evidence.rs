@@ -15,8 +15,8 @@ use plumb_app::{
         stamp::{Authority, attach_bundle, named_proofs, stamp_evidence, trusted_root},
     },
     queries::evidence::{
-        diff_evidence, evidence_report, evidence_trust_of, inspect_evidence, verify_draft,
-        verify_evidence,
+        Trust, diff_evidence, evidence_report, evidence_trust_of, inspect_evidence,
+        verify_and_inspect, verify_draft, verify_evidence,
     },
     views::{
         evidence::{
@@ -43,8 +43,10 @@ use crate::{
     },
 };
 
-/// Longest public key file.
+/// Longest public key file, in bytes.
 const PEM_BYTES_MAX: u64 = 32 << 10;
+/// Longest roster, in bytes.
+const ROSTER_BYTES_MAX: u64 = 4 << 20;
 /// Longest map of tokens.
 const MAP_BYTES_MAX: u64 = 256 << 20;
 
@@ -170,8 +172,8 @@ pub(crate) struct Verify {
     /// Public key of whoever may have sealed it, as PEM; may be repeated
     #[arg(long = "key", value_name = "PEM")]
     keys: Vec<String>,
-    /// Root key of the roster, as PEM; may be repeated
-    #[arg(long = "root", value_name = "PEM")]
+    /// Root key of the roster as PEM, or a roster that is trusted; may be repeated
+    #[arg(long = "root", value_name = "FILE")]
     roots: Vec<String>,
     /// Whose timestamps and Sigstore bundles over the seal count (trusted_root.json)
     #[arg(long, value_name = "FILE")]
@@ -228,7 +230,7 @@ impl Evidence {
                 Ok(Exit::Fine)
             }
             Self::Diff { left, right } => {
-                let view = diff_evidence(left, right).await?;
+                let view = diff_evidence(left, right, None).await?;
                 session.out.show(&view, |out| differences(out, &view));
                 Ok(Exit::fine_if(view.differences.is_empty()))
             }
@@ -311,10 +313,16 @@ impl Verify {
         if self.file.is_dir() {
             return Ok(verify_draft(&self.file).await?);
         }
-        let read = |files: &[String]| -> Result<Vec<String>, Failure> {
-            files.iter().map(|file| read_text(file, PEM_BYTES_MAX)).collect()
+        Ok(verify_evidence(&self.file, self.trust(session).await?).await?)
+    }
+
+    /// Whom the reader trusts: those who are named, or else those whom this machine trusts.
+    async fn trust(&self, session: Session<'_>) -> Result<Trust, Failure> {
+        let read = |files: &[String], max| -> Result<Vec<String>, Failure> {
+            files.iter().map(|file| read_text(file, max)).collect()
         };
-        let (keys, roots) = (read(&self.keys)?, read(&self.roots)?);
+        let (keys, roots) =
+            (read(&self.keys, PEM_BYTES_MAX)?, read(&self.roots, ROSTER_BYTES_MAX)?);
         let proofs = match &self.trusted_root {
             Some(root) => {
                 let issuer = self.certificate_oidc_issuer.as_deref();
@@ -325,29 +333,31 @@ impl Verify {
         };
         // Whoever names keys means these, and needs no record.
         if !keys.is_empty() || !roots.is_empty() {
-            let trust = evidence_trust_of(&keys, &roots, proofs)?;
-            return Ok(verify_evidence(&self.file, trust).await?);
+            return Ok(evidence_trust_of(&keys, &roots, proofs)?);
         }
-        let mut view = None;
+        let mut known = None;
         session
             .with_app(async |app| {
                 let mut trust = app.evidence_trust().await?;
                 trust.proofs.extend(proofs);
-                view = Some(verify_evidence(&self.file, trust).await?);
+                known = Some(trust);
                 Ok(Exit::Fine)
             })
             .await?;
-        Ok(view.expect("the work was done, or an error told why not"))
+        Ok(known.expect("the work was done, or an error told why not"))
     }
 
     /// The checks first: what does not hold is not shown as if it did.
     async fn open(&self, session: Session<'_>) -> Outcome {
-        let view = self.verdict(session).await?;
-        if !view.holds || self.file.is_dir() {
+        let (view, inside) = if self.file.is_dir() {
+            (verify_draft(&self.file).await?, None)
+        } else {
+            verify_and_inspect(&self.file, self.trust(session).await?).await?
+        };
+        let Some(inside) = inside else {
             session.out.show(&view, |out| checks(out, &view));
             return Ok(Exit::fine_if(view.holds));
-        }
-        let inside = inspect_evidence(&self.file).await?;
+        };
         session.out.show(&inside, |out| {
             checks(out, &view);
             out.say("");

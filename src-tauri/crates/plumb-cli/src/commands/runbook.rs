@@ -420,6 +420,7 @@ impl Run {
                     folder: self.folder.clone(),
                     artifacts: self.artifacts.clone(),
                     accept: self.accept.clone(),
+                    key: Some(self.asked.key.choice(app)?),
                 };
                 request.parameters.extend(pairs(&self.set)?);
                 let asker = self.asked.asker(session, app, answers.clone())?;

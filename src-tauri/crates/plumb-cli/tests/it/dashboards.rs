@@ -2,115 +2,25 @@
 //! it ends.
 
 use std::{
-    collections::BTreeMap,
     fs,
-    io::{Read as _, Write as _},
-    net::{TcpListener, TcpStream},
     path::PathBuf,
     process::{Command, Stdio},
-    sync::{Arc, Mutex},
     thread,
     time::{Duration, Instant},
 };
 
-use serde_json::{Value, json};
+use plumb_testkit::grafana::StandInGrafana;
+use serde_json::json;
 
 use crate::{
     runbooks::{BACKFILL, backfill_words, backfill_world, edges, run, states},
-    world::World,
+    world::{CANARY, World},
 };
 
-/// As far as runs of runbooks ask a Grafana: dashboards by uid, and everything that was asked.
-#[derive(Debug, Default)]
-struct Shown {
-    dashboards: BTreeMap<String, Value>,
-    asked: Vec<String>,
-    /// The newest one that was put.
-    newest: Option<Value>,
-    refuses: bool,
-}
-
-type Grafana = Arc<Mutex<Shown>>;
-
-fn grafana() -> (String, Grafana) {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let address = listener.local_addr().expect("an address");
-    let grafana = Grafana::default();
-    let shared = grafana.clone();
-    thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            answer(stream, &shared);
-        }
-    });
-    (format!("http://{address}/grafana"), grafana)
-}
-
-fn answer(mut stream: TcpStream, grafana: &Grafana) {
-    let (head, body) = asked(&mut stream);
-    let mut words = head.split(' ');
-    let (method, path) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
-    let path = path.strip_prefix("/grafana").unwrap_or(path).to_owned();
-    let mut shown = grafana.lock().expect("nobody panicked");
-    shown.asked.push(format!("{method} {path}"));
-    let uid = |path: &str| path.rsplit('/').next().unwrap_or_default().to_owned();
-    let (status, said) = match method {
-        _ if !head.to_lowercase().contains("authorization: bearer canary-token-7b1e55") => {
-            (401, json!({ "message": "Unauthorized" }))
-        }
-        _ if shown.refuses => (500, json!({ "message": "database is locked" })),
-        "POST" => {
-            let put: Value = serde_json::from_slice(&body).expect("a document");
-            let dashboard = put["dashboard"].clone();
-            let uid = dashboard["uid"].as_str().expect("a uid").to_owned();
-            assert!(uid.len() <= 40 && put["overwrite"] == true, "{put}");
-            shown.newest = Some(dashboard.clone());
-            shown.dashboards.insert(uid.clone(), dashboard);
-            (200, json!({ "uid": uid, "status": "success" }))
-        }
-        "DELETE" => match shown.dashboards.remove(&uid(&path)) {
-            Some(_) => (200, json!({ "message": "deleted" })),
-            None => (404, json!({ "message": "Dashboard not found" })),
-        },
-        _ => {
-            let tag = path.split("tag=").nth(1).and_then(|tag| tag.split('&').next());
-            let tagged = shown.dashboards.values().filter(|one| {
-                let tags = one["tags"].as_array().into_iter().flatten();
-                tags.clone().any(|one| one.as_str() == tag)
-            });
-            (200, tagged.cloned().collect())
-        }
-    };
-    let said = said.to_string();
-    let head =
-        format!("HTTP/1.1 {status} X\r\ncontent-type: application/json\r\nconnection: close");
-    let _ = write!(stream, "{head}\r\ncontent-length: {}\r\n\r\n{said}", said.len());
-}
-
-/// The head of a request as text, and its body.
-fn asked(stream: &mut TcpStream) -> (String, Vec<u8>) {
-    let (mut bytes, mut piece) = (Vec::new(), [0; 4_096]);
-    loop {
-        let count = stream.read(&mut piece).unwrap_or_default();
-        bytes.extend_from_slice(&piece[..count]);
-        if let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") {
-            let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
-            let length = head.to_lowercase();
-            let length = length.split("content-length: ").nth(1).and_then(|rest| {
-                rest.split_whitespace().next().and_then(|length| length.parse::<usize>().ok())
-            });
-            if bytes.len() >= end + 4 + length.unwrap_or_default() {
-                return (head, bytes[end + 4..].to_vec());
-            }
-        }
-        if count == 0 {
-            return (String::from_utf8_lossy(&bytes).into_owned(), Vec::new());
-        }
-    }
-}
-
-fn world() -> (World, PathBuf, Grafana) {
+fn world() -> (World, PathBuf, StandInGrafana) {
     let (world, folder) = backfill_world("1");
-    let (url, grafana) = grafana();
+    let grafana = StandInGrafana::start(CANARY);
+    let url = grafana.url();
     let file = world.fleet_file();
     let text = fs::read_to_string(&file).expect("the fleet file");
     let entry = format!("\n[grafana]\nurl = \"{url}\"\ncredential = {{ env = \"PLUMB_TOKEN\" }}\n");
@@ -123,8 +33,8 @@ fn a_run_shows_its_figures_until_it_ends() {
     let (world, folder, grafana) = world();
     let root = world.path().join("artifacts");
     let view = run(&world, &backfill_words(&folder, &root), BACKFILL, 0);
-    let shown = grafana.lock().expect("nobody panicked");
-    let put = shown.newest.clone().expect("it was put");
+    let shown = grafana.shown();
+    let put = shown.put.last().cloned().expect("it was put");
     let id = view["id"].as_str().expect("an id");
     assert_eq!(put["title"], format!("Supersedes backfill rollout plan: run {id}"));
     assert!(
@@ -155,8 +65,12 @@ fn a_run_shows_its_figures_until_it_ends() {
             .any(|tag| { tag.as_str().is_some_and(|tag| tag.starts_with("plumbline-expires-")) })
     );
     assert!(shown.dashboards.is_empty(), "{:?}", shown.asked);
-    let puts = shown.asked.iter().filter(|asked| asked.starts_with("POST")).count();
-    assert_eq!(puts, 1, "{:?}", shown.asked);
+    assert_eq!((shown.asked_to("POST"), shown.asked_to("DELETE")), (1, 1), "{:?}", shown.asked);
+    assert!(
+        shown.asked.last().is_some_and(|asked| asked.starts_with("DELETE")),
+        "{:?}",
+        shown.asked
+    );
 }
 
 #[test]
@@ -168,14 +82,14 @@ fn a_dashboard_of_a_run_whose_program_was_killed_is_removed_by_who_goes_on() {
     let mut program = Command::new(env!("CARGO_BIN_EXE_plumb"))
         .args(format!("runbook run {words} --answers {answers} --no-input").split(' '))
         .env("PLUMBLINE_DATA_DIR", world.path().join("data"))
-        .env("PLUMB_TOKEN", crate::world::CANARY)
+        .env("PLUMB_TOKEN", CANARY)
         .current_dir(world.path())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
         .expect("it starts");
     let began = Instant::now();
-    let count = || grafana.lock().expect("nobody panicked").dashboards.len();
+    let count = || grafana.shown().dashboards.len();
     while count() == 0 || !folder.join("advisories.sqlite").exists() || edges(&folder) != "500" {
         assert!(began.elapsed() < Duration::from_mins(1), "the job never begins");
         thread::yield_now();
@@ -197,7 +111,7 @@ fn the_next_run_removes_what_was_left_and_has_expired_and_nothing_else() {
     let (world, folder, grafana) = world();
     let dashboard = |uid: &str, tags: &[&str]| {
         let document = json!({ "uid": uid, "title": uid, "tags": tags });
-        grafana.lock().expect("nobody panicked").dashboards.insert(uid.to_owned(), document);
+        grafana.shown().dashboards.insert(uid.to_owned(), document);
     };
     dashboard("run-old", &["plumbline-run", "plumbline-expires-1000"]);
     dashboard("run-new", &["plumbline-run", "plumbline-expires-99999999999"]);
@@ -205,17 +119,37 @@ fn the_next_run_removes_what_was_left_and_has_expired_and_nothing_else() {
     dashboard("run-theirs", &["plumbline-expires-1000"]);
     let root = world.path().join("artifacts");
     run(&world, &backfill_words(&folder, &root), BACKFILL, 0);
-    let shown = grafana.lock().expect("nobody panicked");
+    let shown = grafana.shown();
     let left: Vec<&String> = shown.dashboards.keys().collect();
     assert_eq!(left, ["ours", "run-new", "run-theirs"], "{:?}", shown.asked);
 }
 
 #[test]
-fn a_grafana_that_refuses_stops_no_run() {
+fn a_grafana_that_refuses_stops_no_run_and_is_told_of() {
     let (world, folder, grafana) = world();
-    grafana.lock().expect("nobody panicked").refuses = true;
+    grafana.shown().refuses = vec!["POST", "DELETE"];
     let root = world.path().join("artifacts");
     let view = run(&world, &backfill_words(&folder, &root), BACKFILL, 0);
     assert_eq!(view["state"], "succeeded");
-    assert!(!grafana.lock().expect("nobody panicked").asked.is_empty());
+    let shown = grafana.shown();
+    assert!(shown.put.is_empty() && shown.asked_to("POST") >= 1, "{:?}", shown.asked);
+    assert_eq!(shown.asked_to("DELETE"), 1, "{:?}", shown.asked);
+}
+
+#[test]
+fn a_dashboard_that_could_not_be_removed_is_removed_by_the_next_run_though_it_has_not_expired() {
+    let (world, folder, grafana) = world();
+    grafana.shown().refuses = vec!["DELETE"];
+    let root = world.path().join("artifacts");
+    let words = backfill_words(&folder, &root);
+    run(&world, &words, BACKFILL, 0);
+    let left: Vec<String> = grafana.shown().dashboards.keys().cloned().collect();
+    assert_eq!(left.len(), 1, "it could not be removed");
+    grafana.shown().refuses.clear();
+    // The database has every edge by now, so the next run stops at its dry run, and shows no figures itself.
+    run(&world, &words, BACKFILL, 1);
+    let shown = grafana.shown();
+    assert!(shown.dashboards.is_empty(), "{:?}", shown.asked);
+    let removed = format!("DELETE /api/dashboards/uid/{}", left[0]);
+    assert!(shown.asked.contains(&removed), "{:?}", shown.asked);
 }

@@ -201,3 +201,30 @@ fn a_freeze_that_the_journal_does_not_tell_of_is_lifted_with_its_reason_and_not_
     assert!(refused.contains("was lifted by hand"), "{refused}");
     assert!(!folder.join("advisories.sqlite").exists(), "nothing was even counted");
 }
+
+/// A freeze that cannot be read is told as that, and hides nothing else of what a sweep shows.
+#[test]
+fn a_freeze_that_cannot_be_read_hides_no_other_alert_and_no_other_check() {
+    let world = World::demo(5);
+    let sqlite = |words: &str| {
+        let said = Command::new("sqlite3")
+            .arg(world.path().join("data/record.sqlite"))
+            .arg(words)
+            .output()
+            .expect("sqlite3 is there");
+        assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
+        String::from_utf8_lossy(&said.stdout).trim().to_owned()
+    };
+    sqlite("INSERT INTO freeze VALUES (x'00', 'freeze', 'demo', 'torn', 1, 2, NULL, NULL)");
+    let view = world.document("doctor", 1, "doctor");
+    let checks = view["checks"].as_array().expect("checks");
+    let of = |name: &str| checks.iter().find(|check| check["name"] == name).expect("the check");
+    let freezes = of("check.policy.freeze-left-behind");
+    assert_eq!(freezes["result"], "not_known");
+    let summary = freezes["summary"].as_str().expect("text");
+    assert!(summary.contains("could not be looked for"), "{summary}");
+    assert_eq!(of("check.policy.version-consistency")["result"], "failed");
+    let told = sqlite("SELECT DISTINCT kind FROM alerts ORDER BY kind");
+    assert!(told.contains("PolicyVersionMismatch") && told.contains("SilentDrift"), "{told}");
+    assert!(!told.contains("FreezeLeftBehind"), "{told}");
+}

@@ -106,6 +106,8 @@ fn alerts_and_incidents_are_worked_on_from_the_command_line() {
     assert!(alert.starts_with("alrt_"), "{}", taken.stdout);
     let denied = world.check(&format!("alerts claim --owner v {}", at(&viewer)), 2);
     assert!(denied.stderr.contains("tools.alerts.claim denied: role viewer"), "{}", denied.stderr);
+    let led = "\"Claiming is denied\" in: plumb help troubleshooting";
+    assert!(denied.stderr.contains(led), "{}", denied.stderr);
     let claimed =
         world.check(&format!("alerts claim --owner me --limit 5 --lock-ttl 10m {mine}"), 0);
     assert!(claimed.stdout.contains(&alert) && claimed.stderr.contains("1 claimed"), "{claimed:?}");
@@ -137,7 +139,7 @@ fn alerts_and_incidents_are_worked_on_from_the_command_line() {
 #[test]
 fn a_pack_is_published_and_distributed_from_the_command_line() {
     let world = World::empty();
-    let (_, file) = token(&world, "admin");
+    let (admin, file) = token(&world, "admin");
     let hub = start(&world);
     let at = format!("--hub {} --hub-token-file {file}", hub.url());
     fs::create_dir_all(world.path().join("source/opa")).expect("a folder");
@@ -154,6 +156,21 @@ fn a_pack_is_published_and_distributed_from_the_command_line() {
     world.check(&format!("policy bundle storage-status {at}"), 0);
     let none = world.check(&format!("policy deployments list --status failed --last 24h {at}"), 0);
     assert_eq!(none.stdout.lines().count(), 1, "{}", none.stdout);
+    let address = hub.url().trim_start_matches("http://");
+    for (id, status) in [("run-1", "started"), ("run-1", "failed"), ("run-2", "started")] {
+        let report = json!({ "id": id, "fleet": "prod", "status": status }).to_string();
+        let path = "/v1/hub/deployments";
+        let (status, told) =
+            try_ask(address, "POST", path, Some(&admin), &report).expect("an answer");
+        assert_eq!(status, 204, "{told}");
+    }
+    let failed =
+        world.check(&format!("policy deployments list --status failed --last 24h {at}"), 0);
+    assert!(
+        failed.stdout.contains("run-1") && !failed.stdout.contains("run-2"),
+        "{}",
+        failed.stdout
+    );
     world.check(&format!("hub audit {at}"), 0);
     hub.stop();
 }

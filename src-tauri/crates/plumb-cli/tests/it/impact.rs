@@ -105,6 +105,28 @@ fn rego_is_compared_in_a_process_of_its_own() {
 }
 
 #[test]
+fn the_tests_that_a_bundle_carries_are_asked_and_are_no_rules() {
+    let world = World::empty();
+    let policy = |limit: u32| {
+        format!(
+            "package app\n\ndefault allow := false\n\nallow if sum(input.parts) < {limit}\n\n\
+             test_small if allow with input as {{\"parts\": [20, 30]}}\n"
+        )
+    };
+    archive(&world, "a.tar.gz", &policy(40));
+    archive(&world, "b.tar.gz", &policy(60));
+    let document = world.document("policy impact --from a.tar.gz --to b.tar.gz", 1, "impact");
+    assert_eq!(document["requests"]["given"], 1, "{document:#}");
+    // No condition of the rule could be read, so nothing else finds it.
+    let flips = document["flips"].as_array().unwrap();
+    assert_eq!(flips.len(), 1, "{document:#}");
+    let example: Value = serde_json::from_str(flips[0]["example"].as_str().unwrap()).unwrap();
+    let sum: i64 = example["parts"].as_array().unwrap().iter().filter_map(Value::as_i64).sum();
+    assert!((40..60).contains(&sum), "{document:#}");
+    assert_eq!(document["from"]["coverage"]["rules"], 1, "{document:#}");
+}
+
+#[test]
 fn what_cannot_be_evaluated_here_is_neither_allow_nor_deny() {
     let world = World::empty();
     let head = "package app\n\ndefault allow := false\n\n";

@@ -20,6 +20,8 @@ mod hostile;
 mod hub;
 mod impact;
 mod journals;
+#[cfg(target_os = "linux")]
+mod left_behind;
 mod looks;
 mod object_storage;
 mod reading;

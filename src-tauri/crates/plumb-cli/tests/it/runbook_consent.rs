@@ -2,11 +2,14 @@
 
 use std::fs;
 
+use plumb_trust::dsse::{Envelope, Predicate, SigningKey, Statement, Subject};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::{
     approvals::{carry, company, document, second_machine, signing, text},
     runbooks::{own, state_of, states},
+    serving::ask,
     world::World,
 };
 
@@ -14,6 +17,19 @@ const APPROVED: &str = "---\ntitle: Careful\ncomponent: It\nseverity: low\non_ca
     owners: {run: Operations, approvals: [Storage, Platform Security]}\nlast_updated: 2026-03-02\n---\n\
     # Careful\n\n```step\nid: consent\ntitle: Both groups consent\ndo: {approval: {what: the change}}\n```\n\n\
     ```step\nid: look\ntitle: Look\ndo: {attest: {what: it is changed}}\n```\n";
+
+/// Consent as a program of somebody else might write it.
+#[derive(Serialize, Deserialize)]
+struct Consent {
+    fleet: String,
+    group: String,
+    run: String,
+    step: String,
+}
+
+impl Predicate for Consent {
+    const TYPE: &'static str = "https://plumbline.invalid/runbook-consent/v1";
+}
 
 /// A world whose fleet a roster rules.
 fn ruled() -> (World, String) {
@@ -30,8 +46,9 @@ fn both_groups_consent_on_machines_of_their_own_and_nobody_else_can() {
     world.file("careful.md", APPROVED);
     world.file("answers.toml", "[attest]\nlook = \"it is\"\n");
     let path = world.path().join("careful.md").display().to_string();
-    let left = document(&world, &format!("runbook|run|{path}|--no-input|--person|rick"), 1);
+    let left = document(&world, &format!("runbook|run|{path}|--no-input|--key|rick.key"), 1);
     assert_eq!(left["waiting"][0]["groups"], json!(["Storage", "Platform Security"]));
+    assert_eq!((&left["operator"], &left["signed"]), (&json!("rick"), &json!(true)));
     let id = text(&left["id"]).to_owned();
     let asked = document(&world, &format!("runbook|request|{id}|-o|request.json"), 0);
     assert_eq!((&asked["operator"], &asked["what"]), (&left["operator"], &json!("the change")));
@@ -41,6 +58,7 @@ fn both_groups_consent_on_machines_of_their_own_and_nobody_else_can() {
         carry(&world, &other, "request.json");
         let words = format!("approve|--request|request.json|--key|{name}.key|-o|{name}.json");
         let unasked = signing(&other, &words, 4);
+        assert!(unasked.stdout.contains("run by      rick\n"), "{}", unasked.stdout);
         assert!(unasked.stdout.contains("Both groups consent"), "{}", unasked.stdout);
         assert!(!other.path().join(format!("{name}.json")).exists(), "nothing is signed unasked");
         let signed = document(&other, &format!("{words}|--yes"), 0);
@@ -67,10 +85,14 @@ fn both_groups_consent_on_machines_of_their_own_and_nobody_else_can() {
     let journal = world.path().join("journal.jsonl");
     world.check(&format!("journal export {id} -o {}", journal.display()), 0);
     let told = fs::read_to_string(&journal).expect("the journal");
-    assert_eq!(told.matches("payloadType").count(), 2, "both signatures stand in it");
+    assert_eq!(
+        told.matches("payloadType").count(),
+        3,
+        "the start and both consents are signed in it"
+    );
 
     // What was signed for one run says nothing about the next, and a path that is mistyped starts none.
-    let start = format!("runbook|run|{path}|--no-input|--person|rick");
+    let start = format!("runbook|run|{path}|--no-input|--key|rick.key");
     let said = signing(&world, &format!("{start}|--approval|mara.json|--json"), 1);
     let next: Value = serde_json::from_str(&said.stdout).expect("a document");
     assert_eq!(next["waiting"][0]["groups"], json!(["Storage", "Platform Security"]));
@@ -81,11 +103,148 @@ fn both_groups_consent_on_machines_of_their_own_and_nobody_else_can() {
     assert_eq!(runs(), before);
 }
 
+/// Who started a run stands in its signature: nobody starts one as somebody else and approves it as himself.
+#[test]
+fn who_starts_a_run_is_told_by_a_key_and_approves_nothing_of_it() {
+    let (world, _) = ruled();
+    world.file("careful.md", APPROVED);
+    let path = world.path().join("careful.md").display().to_string();
+    let start = format!("runbook|run|{path}|--no-input");
+    // Without a key, or with one that is not the named person's, nothing begins.
+    let unsigned = signing(&world, &format!("{start}|--person|rick"), 2);
+    assert!(unsigned.stderr.contains("whoever starts it signs"), "{}", unsigned.stderr);
+    assert!(unsigned.stderr.contains("--key-name"), "it says what to do: {}", unsigned.stderr);
+    let lent = signing(&world, &format!("{start}|--person|rick|--key|mara.key"), 2);
+    assert!(lent.stderr.contains("one of mara, and not of rick"), "{}", lent.stderr);
+    signing(&world, "key|new|eve|--file|eve.key", 0);
+    let stranger = signing(&world, &format!("{start}|--key|eve.key"), 2);
+    assert!(stranger.stderr.contains("stands in no entry of the roster"), "{}", stranger.stderr);
+    assert_eq!(document(&world, "runbook|list|--runs", 0)["runs"], json!([]));
+
+    // Mara starts it, whatever the machine calls her, and is refused by every door as her own approver.
+    let words = format!("{start}|--key|mara.key");
+    let mut command = world.command();
+    command.env("PLUMBLINE_KEY_PASSPHRASE", "a passphrase of tests").env("USER", "rick");
+    let said = world.check_command(command.args(words.split('|')).arg("--json"), &words, 1);
+    let left: Value = serde_json::from_str(&said.stdout).expect("a document");
+    assert_eq!(left["operator"], "mara");
+    let id = text(&left["id"]).to_owned();
+    let own = "[[approvals]]\nstep = \"consent\"\ngroup = \"Storage\"\nby = \"rick\"\n";
+    world.file("own.toml", own);
+    let resume = format!("runbook|resume|{id}|--no-input");
+    let refusal = "whoever runs it does not approve it";
+    let said = signing(&world, &format!("{resume}|--answers|own.toml|--key|mara.key"), 1);
+    assert!(said.stderr.contains(refusal), "{}", said.stderr);
+    signing(&world, &format!("runbook|request|{id}|-o|request.json"), 0);
+    // The request of another run by rick, with hers around it: the signature is for that run.
+    let other = document(&world, &format!("{start}|--key|rick.key"), 1);
+    signing(&world, &format!("runbook|request|{}|-o|other.json", text(&other["id"])), 0);
+    let read = |name: &str| -> Value {
+        let bytes = fs::read(world.path().join(name)).expect("a request");
+        serde_json::from_slice(&bytes).expect("JSON")
+    };
+    let (mine, of_rick) = (read("request.json"), read("other.json"));
+    let ways: [(&str, Value, &str); 3] = [
+        ("operator", json!("rick"), refusal),
+        ("start", of_rick["start"].clone(), "it is for another run"),
+        ("start", Value::Null, "nobody signed the start"),
+    ];
+    for (field, value, refusal) in ways {
+        let mut forged = mine.clone();
+        forged[field] = value;
+        world.file("forged.json", &forged.to_string());
+        let words = "approve|--request|forged.json|--key|mara.key|--yes|-o|mara.json";
+        let said = signing(&world, words, 2);
+        assert!(said.stderr.contains(refusal), "{field}: {}", said.stderr);
+    }
+    // What another program signed for her is judged by the run itself.
+    let pem = fs::read_to_string(world.path().join("mara.key")).expect("her key");
+    let key = SigningKey::from_encrypted_pem(&pem, "a passphrase of tests").expect("it opens");
+    let predicate = Consent {
+        fleet: "demo".to_owned(),
+        group: "Storage".to_owned(),
+        run: id.clone(),
+        step: "consent".to_owned(),
+    };
+    let plan = text(&left["plan_hash"]).parse().expect("a hash");
+    let statement = Statement { subject: vec![Subject::new("plan", plan)], predicate };
+    let signed = Envelope::sign(&statement, &[&key]).expect("it signs");
+    fs::write(world.path().join("mara.json"), signed.to_bytes()).expect("writable");
+    let said = signing(&world, &format!("{resume}|--approval|mara.json"), 1);
+    assert!(said.stderr.contains(refusal), "{}", said.stderr);
+    let stands = document(&world, &format!("runbook|show|{id}"), 0);
+    assert_eq!(stands["waiting"][0]["groups"], json!(["Storage", "Platform Security"]));
+}
+
+/// The rule of a roster asks for approval of changes: who starts a runbook with one signs, too.
+#[test]
+fn a_runbook_that_changes_something_is_signed_where_changes_are_approved() {
+    let (world, _) = ruled();
+    let step = "```step\nid: a\ntitle: A\ndo: {command: {argv: [/bin/echo, hello]}}\n```\n";
+    world.file("own.md", &own(step));
+    let path = world.path().join("own.md").display().to_string();
+    signing(&world, &format!("runbook|sign|{path}|--key|piet.key"), 0);
+    let words = format!("runbook|run|{path}|--no-input");
+    let said = signing(&world, &words, 2);
+    assert!(said.stderr.contains("whoever starts it signs"), "{}", said.stderr);
+    let view = document(&world, &format!("{words}|--key-name|rick"), 0);
+    assert_eq!((&view["operator"], &view["signed"]), (&json!("rick"), &json!(true)));
+}
+
+/// Figures of a hub, of one that does not tell them, and of a fleet that names none.
+#[test]
+fn a_query_asks_the_hub_of_the_fleet_for_its_alerts() {
+    let world = World::demo(1);
+    let query = |figure: &str, limits: &str| {
+        let step = format!(
+            "```step\nid: ask\ntitle: Ask\ndo: {{query: {{source: hub, query: {figure}, {limits}}}}}\n```\n"
+        );
+        let file = world.file("own.md", &own(&step));
+        let said = signing(&world, &format!("runbook|run|{file}|--no-input|--json"), 1);
+        let view: Value = serde_json::from_str(&said.stdout).expect("a document");
+        text(&view["steps"][0]["detail"]).to_owned()
+    };
+    assert!(query("new", "max: 0").contains("the fleet file names no hub"));
+
+    let words = ["hub", "serve", "--listen", "127.0.0.1:0", "--data", "hub"];
+    let (secret, token) = crate::hub::token(&world, "admin");
+    let hub = crate::serving::Served::start(&world, &words, "hub-started");
+    let file = world.fleet_file();
+    let whole = fs::read_to_string(&file).expect("the fleet file");
+    let section = format!(
+        "{whole}\n[hub]\nurl = \"{}\"\ncredential = {{ command = [\"cat\", \"{token}\"] }}\n",
+        hub.url()
+    );
+    fs::write(&file, section).expect("writable");
+    let at_hub = |words: &str| {
+        let mut command = world.command();
+        command.env("PLUMB_HUB", hub.url()).env("PLUMB_HUB_TOKEN", &secret);
+        world.check_command(command.args(words.split('|')), words, 0);
+    };
+    for service in ["gateway", "billing", "ledger"] {
+        at_hub(&format!(
+            "alerts|ingest|--service|{service}|--kind|slo_breach|--title|slow|--severity|P1"
+        ));
+    }
+    at_hub("alerts|claim|--owner|kim|--limit|1");
+    // Limits that hold end the run well; each figure is told apart from the others.
+    let holds = [("new", 2), ("processing", 1), ("failed", 0), ("acked", 0), ("stale", 0)];
+    for (figure, count) in holds {
+        let above = query(figure, &format!("min: {}", count + 1));
+        assert_eq!(above, format!("{count} is below {}; {count}", count + 1), "{figure}");
+    }
+    let unknown = query("p99", "max: 0");
+    assert!(unknown.contains("no figure of a hub: ask for new, processing, failed"), "{unknown}");
+    hub.stop();
+    let gone = query("new", "max: 5");
+    assert!(!gone.is_empty() && !gone.contains("is above"), "{gone}");
+}
+
 #[test]
 fn the_mailbox_of_the_hub_carries_the_request_and_the_answers() {
     let (world, _) = ruled();
     let words = ["hub", "serve", "--listen", "127.0.0.1:0", "--data", "hub"];
-    let (_, token) = crate::hub::token(&world, "admin");
+    let (secret, token) = crate::hub::token(&world, "admin");
     let hub = crate::serving::Served::start(&world, &words, "hub-started");
     let file = world.fleet_file();
     let whole = fs::read_to_string(&file).expect("the fleet file");
@@ -97,7 +256,7 @@ fn the_mailbox_of_the_hub_carries_the_request_and_the_answers() {
     world.file("careful.md", APPROVED);
     world.file("answers.toml", "[attest]\nlook = \"it is\"\n");
     let path = world.path().join("careful.md").display().to_string();
-    let left = document(&world, &format!("runbook|run|{path}|--no-input|--person|rick"), 1);
+    let left = document(&world, &format!("runbook|run|{path}|--no-input|--key|rick.key"), 1);
     let id = text(&left["id"]).to_owned();
     let asked = document(&world, &format!("runbook|request|{id}|-o|request.json"), 0);
     fs::remove_file(world.path().join("request.json")).expect("it was written");
@@ -108,9 +267,18 @@ fn the_mailbox_of_the_hub_carries_the_request_and_the_answers() {
         let signed = document(&world, &words, 0);
         assert_eq!((&signed["person"], &signed["run"]), (&json!(name), &json!(id)));
     }
+    // What somebody else put there is told, and keeps none of the consents back.
+    let mailbox = format!("/v1/hub/plans/{plan}/approvals");
+    let address = hub.url().trim_start_matches("http://").trim_end_matches('/');
+    for letter in ["{}", r#"{"payload":"","payloadType":"x","signatures":[]}"#] {
+        let (status, said) = ask(address, "POST", &mailbox, Some(&secret), letter);
+        assert!(status < 300, "{status}: {said}");
+    }
     let resume = format!("runbook|resume|{id}|--no-input|--answers|answers.toml");
-    let both = document(&world, &resume, 0);
+    let said = signing(&world, &format!("{resume}|--json"), 0);
+    let both: Value = serde_json::from_str(&said.stdout).expect("a document");
     assert_eq!(both["state"], "succeeded", "{:?}", states(&both));
+    assert!(said.stderr.matches("not taken: ").count() >= 2, "{}", said.stderr);
     let other = "0".repeat(64);
     let none = signing(&world, &format!("approve|--from-hub|{other}|--key|mara.key|--yes"), 2);
     assert!(none.stderr.contains("holds no request"), "{}", none.stderr);

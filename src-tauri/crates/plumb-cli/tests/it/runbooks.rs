@@ -119,37 +119,115 @@ fn a_version_conflict_is_led_to_its_verified_end() {
     assert!(of_plans["runs"].as_array().expect("runs").iter().all(|run| run["id"] != view["id"]));
 }
 
-/// R007-R011: each symptom of a conflict is seen by the console, and leads to its runbook.
-#[test]
-fn every_symptom_of_a_conflict_is_recognised() {
-    let world = World::demo(5);
-    let view = world.document("runbook show policy-version-conflicts", 0, "runbook");
-    let symptoms = view["symptoms"].to_string();
-    for words in ["unexpected results", "policy version conflict", "bundle version mismatch"] {
-        assert!(symptoms.contains(words), "{symptoms}");
-    }
-    assert_eq!(view["runbook"]["alerts"], serde_json::json!(["PolicyVersionMismatch"]));
-    let doctor = world.document("doctor --check check.policy.version-consistency", 1, "doctor");
-    assert_eq!(doctor["checks"][0]["result"], "failed");
-    assert!(doctor["checks"][0]["evidence"].as_array().is_some_and(|lines| lines.len() > 1));
-    // The same requests on every node, and not everywhere the same decision.
-    let asked = world.check("policy evaluate --test --all-nodes", 1).stdout;
-    assert!(asked.contains(NODE), "{asked}");
-    let said = Command::new("sqlite3")
+/// What the console sees of a conflict.
+#[derive(Debug, PartialEq, Eq)]
+struct Symptoms {
+    /// What the doctor says, and what it found.
+    doctor: (String, Vec<String>),
+    /// Alerts of versions that are not resolved.
+    alerts: usize,
+    /// Requests that the node and an agent in sync decide differently.
+    decided_apart: usize,
+    versions: usize,
+}
+
+fn symptoms(world: &World) -> Symptoms {
+    let said = |words: &str| -> Value {
+        let mut command = world.command();
+        let said = command.args(words.split(' ')).arg("--json").output().expect("it starts");
+        serde_json::from_slice(&said.stdout).unwrap_or_else(|error| panic!("{words}: {error}"))
+    };
+    let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
+    let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let doctor = said("doctor --check check.policy.version-consistency")["checks"][0].clone();
+    let told = list(&doctor["evidence"]).iter().map(|line| word(&line["detail"])).collect();
+    let open = Command::new("sqlite3")
         .arg(world.path().join("data/record.sqlite"))
-        .arg("SELECT count(*) FROM alerts WHERE kind = 'PolicyVersionMismatch'")
+        .arg(
+            "SELECT count(*) FROM alerts WHERE kind = 'PolicyVersionMismatch' AND resolved_at IS NULL",
+        )
         .output()
         .expect("sqlite3 is there");
-    assert_ne!(String::from_utf8_lossy(&said.stdout).trim(), "0", "the alert fires");
-    // What nodes log is found by its text, as the errors of a conflict are.
-    let logs = world.document("policy logs --filter reload --last 30m", 0, "logs");
-    let lines = logs["nodes"]
-        .as_array()
-        .expect("nodes")
-        .iter()
-        .flat_map(|node| node["lines"].as_array().cloned().unwrap_or_default());
-    let lines: Vec<String> = lines.map(|line| line.to_string().to_lowercase()).collect();
-    assert!(!lines.is_empty() && lines.iter().all(|line| line.contains("reload")), "{lines:?}");
+    let asked = said("policy evaluate --test --all-nodes");
+    let apart = |request: &&Value| {
+        let group = |node: &str| {
+            list(&request["answers"])
+                .iter()
+                .position(|group| list(&group["nodes"]).contains(&node.into()))
+        };
+        let (ours, others) = (group(NODE), group("eu-gw-001"));
+        assert!(ours.is_some() && others.is_some(), "both are asked: {request}");
+        ours != others
+    };
+    let of_nodes = said("policy version --all-nodes");
+    let mut versions: Vec<String> =
+        list(&of_nodes["nodes"]).iter().map(|node| node["version"].to_string()).collect();
+    versions.sort();
+    versions.dedup();
+    Symptoms {
+        doctor: (word(&doctor["result"]), told),
+        alerts: String::from_utf8_lossy(&open.stdout).trim().parse().expect("a count"),
+        decided_apart: list(&asked["requests"]).iter().filter(apart).count(),
+        versions: versions.len(),
+    }
+}
+
+/// R007-R011: each symptom of a conflict is seen as long as there is one, and gone after its runbook.
+#[test]
+fn every_symptom_of_a_conflict_is_recognised_and_gone_after_its_runbook() {
+    let world = World::demo(5);
+    let view = world.document("runbook show policy-version-conflicts", 0, "runbook");
+    assert_eq!(
+        view["symptoms"],
+        serde_json::json!([
+            "Policy evaluation returns unexpected results",
+            "Alert PolicyVersionMismatch is firing",
+            "The error \"policy version conflict\" or \"bundle version mismatch\"",
+            "Different nodes evaluate with different policy versions",
+            "Gate decisions for the same artifact are inconsistent",
+        ])
+    );
+    assert_eq!(view["runbook"]["alerts"], serde_json::json!(["PolicyVersionMismatch"]));
+    assert_eq!(view["runbook"]["doctor_check"], "check.policy.version-consistency");
+
+    let ill = symptoms(&world);
+    assert_eq!(ill.doctor.0, "failed", "{ill:?}");
+    // Each version with its nodes.
+    assert!(ill.doctor.1.len() > 1, "{ill:?}");
+    assert!(ill.doctor.1.iter().any(|line| line.contains(NODE)), "{ill:?}");
+    assert!(ill.alerts > 0 && ill.decided_apart > 0 && ill.versions > 1, "{ill:?}");
+
+    let confirm = "[confirm]\npin = \"yes\"\nsync = \"demo 3\"\nresync = \"yes\"\n\
+                   [skip]\nsame_answers = \"the reload services know no safety context\"\n";
+    let answers = conflict(&world, "node out of sync", confirm);
+    run(&world, "policy-version-conflicts", &answers, 0);
+    let well = symptoms(&world);
+    let (doctor, alerts) = (("passed".to_owned(), Vec::new()), 0);
+    assert_eq!(well, Symptoms { doctor, alerts, decided_apart: 0, versions: 1 });
+}
+
+/// The error of a conflict is found by its text in what nodes log, and what does not say it is not shown.
+#[test]
+fn what_nodes_log_is_found_by_its_text() {
+    let world = World::demo(5);
+    let lines = |words: &str| -> Vec<String> {
+        let mut command = world.command();
+        let words = format!("policy logs --last 30m --json {words}");
+        let said = command.args(words.split_whitespace()).output().expect("it starts");
+        let logs: Value = serde_json::from_slice(&said.stdout).expect("a document");
+        let nodes = logs["nodes"].as_array().expect("nodes").iter();
+        let lines = nodes.flat_map(|node| node["lines"].as_array().cloned().unwrap_or_default());
+        lines.map(|line| line.to_string().to_lowercase()).collect()
+    };
+    let (all, reloads) = (lines(""), lines("--filter reload"));
+    assert!(
+        !reloads.is_empty() && reloads.iter().all(|line| line.contains("reload")),
+        "{reloads:?}"
+    );
+    assert!(all.iter().any(|line| !line.contains("reload")), "{all:?}");
+    let of_reloads = all.iter().filter(|line| line.contains("reload")).count();
+    assert!(reloads.len() >= of_reloads, "none of them is missing");
+    assert_eq!(lines("--filter bundle-version-mismatch"), Vec::<String>::new());
 }
 
 #[test]
@@ -269,8 +347,10 @@ pub(crate) fn job_in(folder: &Path) {
     let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../tests/fixtures/backfill");
     let scripts = "ops/devops/scripts";
     fs::create_dir_all(folder.join(scripts)).expect("a folder");
-    for name in ["backfill-job", &format!("{scripts}/rollback-lnm-backfill.js")] {
-        fs::copy(from.join(name), folder.join(name)).expect("the job can be copied");
+    fs::copy(from.join("backfill-job"), folder.join("backfill-job")).expect("the job is there");
+    for script in ["rollback-lnm-backfill.js", "snapshot-lnm-backfill.js"] {
+        let name = format!("{scripts}/{script}");
+        fs::copy(from.join(&name), folder.join(&name)).expect("the script is there");
     }
     fs::write(folder.join("backfill-bundle.tgz"), "the bundle").expect("writable");
 }
@@ -291,7 +371,6 @@ pause_ingest = \"CONCELIER_INGEST_ENABLED=false on all workers\"
 summary = \"looked at three advisories\"
 resume = \"both are enabled\"
 replay = \"one event arrived\"
-restore = \"the snapshot of 02:00 is back\"
 [[approvals]]
 step = \"consent\"
 group = \"Concelier Storage Guild\"
@@ -311,9 +390,13 @@ pub(crate) fn backfill_words(folder: &Path, artifacts: &Path) -> String {
 }
 
 pub(crate) fn edges(folder: &Path) -> String {
+    count(folder, "supersedes")
+}
+
+fn count(folder: &Path, table: &str) -> String {
     let said = Command::new("sqlite3")
         .arg(folder.join("advisories.sqlite"))
-        .arg("SELECT count(*) FROM supersedes")
+        .arg(format!("SELECT count(*) FROM {table}"))
         .output()
         .expect("sqlite3 is there");
     String::from_utf8_lossy(&said.stdout).trim().to_owned()
@@ -375,10 +458,38 @@ fn a_backfill_that_errs_is_taken_back_and_unfrozen() {
         assert_eq!(state_of(&view, "restore"), restored);
         assert_eq!(state_of(&view, "consistency"), "waiting");
         assert_eq!(view["frozen_until_ms"], Value::Null);
-        if !second_level {
-            assert_eq!(edges(&folder), "0", "what the window wrote is gone");
-        }
+        // By the script or by the snapshot: what the window wrote is gone, and what was before it is there.
+        assert_eq!(edges(&folder), "0", "{fault}");
+        assert_eq!(count(&folder, "advisory_raw"), "1200", "{fault}");
+        let calls = fs::read_to_string(folder.join("calls.log")).expect("calls");
+        assert_eq!(calls.contains("snapshot restore"), second_level, "{calls}");
     }
+}
+
+/// R080: a snapshot that is not what was taken is no way back: the fleet stays frozen until somebody did it by
+/// hand.
+#[test]
+fn a_restored_snapshot_that_is_another_one_waits_for_somebody() {
+    let (world, folder) = backfill_world("1");
+    for fault in ["fault-violation", "fault-rollback", "fault-restore"] {
+        fs::write(folder.join(fault), "").expect("writable");
+    }
+    let root = world.path().join("artifacts");
+    let view = run(&world, &backfill_words(&folder, &root), BACKFILL, 1);
+    assert_eq!(view["waiting"][0]["step"], "by_hand", "{:?}", states(&view));
+    assert_eq!(state_of(&view, "restore"), "failed");
+    let steps = view["steps"].as_array().expect("steps");
+    let restore = steps.iter().find(|step| step["id"] == "restore").expect("the step");
+    let detail = restore["detail"].as_str().expect("text");
+    assert!(detail.contains("steps.snapshot.result.sha256 does not hold"), "{detail}");
+    assert!(view["frozen_until_ms"].is_i64(), "nothing is lifted");
+    let id = view["id"].as_str().expect("an id");
+    let answers = BACKFILL.replace("[attest]\n", "[attest]\nby_hand = \"restored and compared\"\n");
+    let file = world.file("more.toml", &answers);
+    let resumed = format!("runbook resume {id} --answers {file} --no-input");
+    let view = world.document(&resumed, 1, "runbook-run");
+    assert_eq!(view["state"], "rolled_back", "{:?}", states(&view));
+    assert_eq!(view["frozen_until_ms"], Value::Null);
 }
 
 #[test]
@@ -479,6 +590,38 @@ fn a_document_that_nobody_vouches_for_runs_only_by_its_phrase() {
     let mut command = world.command();
     command.args(["runbook", "run", &file, "--no-input", "--accept", &phrase]);
     world.check_command(&mut command, "runbook run own.md", 4);
+}
+
+/// A person at a terminal is asked for what a file would tell otherwise, and chooses by number or by word.
+#[test]
+fn a_person_at_a_terminal_is_asked_the_same_questions() {
+    let world = World::demo(1);
+    let steps = "```step\nid: seen\ntitle: Seen\ndo: {question: {ask: How many?, choices: [odd, even]}}\n```\n\
+                 ```step\nid: told\ntitle: Told\ndo: {attest: {what: '${word} was told'}}\n```\n";
+    let file = world.file("own.md", &own(steps));
+    let program = env!("CARGO_BIN_EXE_plumb");
+    let mut terminal = Command::new("script")
+        .args(["-qefc", &format!("{program} runbook run {file}"), "/dev/null"])
+        .env("PLUMBLINE_DATA_DIR", world.path().join("data"))
+        .env("TERM", "dumb")
+        .current_dir(world.path())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("script is there");
+    let mut typed = terminal.stdin.take().expect("it is piped");
+    typed.write_all(b"mara\n2\nby phone\n").expect("it listens");
+    let said = terminal.wait_with_output().expect("it ends");
+    drop(typed);
+    let said_text = String::from_utf8_lossy(&said.stdout).into_owned();
+    assert!(said.status.success(), "{said_text}");
+    for asked in ["Which? [x]", "How many?", "2  even", "Attest: mara was told. What did you see?"]
+    {
+        assert!(said_text.contains(asked), "{asked}: {said_text}");
+    }
+    let runs = world.document("runbook list --runs", 0, "runbook-runs");
+    let steps = &runs["runs"][0]["steps"];
+    assert_eq!((&steps[0]["detail"], &steps[1]["detail"]), (&"even".into(), &"by phone".into()));
 }
 
 #[test]

@@ -3,6 +3,8 @@
 use std::io::{self, Read};
 
 use flate2::{Decompress, FlushDecompress, Status};
+use plumb_fleet::Digest;
+use sha2::{Digest as _, Sha256};
 
 use super::{ArchiveError, Entry, EntryProblem, Source};
 use crate::limits::PIECE_BYTES;
@@ -21,6 +23,8 @@ pub struct EntryReader<'a, S> {
     inflate: Option<Decompress>,
     ended: bool,
     crc: crc32fast::Hasher,
+    /// Where the entry was verified before.
+    sha256: Option<(Sha256, Digest)>,
     out: u64,
 }
 
@@ -36,6 +40,7 @@ impl<'a, S: Source> EntryReader<'a, S> {
             inflate: entry.deflated.then(|| Decompress::new(false)),
             ended: false,
             crc: crc32fast::Hasher::new(),
+            sha256: entry.bound.map(|bound| (Sha256::new(), bound)),
             out: 0,
         }
     }
@@ -54,6 +59,9 @@ impl<'a, S: Source> EntryReader<'a, S> {
             }
         };
         self.crc.update(&into[..bytes]);
+        if let Some((hash, _)) = &mut self.sha256 {
+            hash.update(&into[..bytes]);
+        }
         self.out += bytes as u64;
         if self.out > self.entry.bytes {
             return Err(self.wrong(EntryProblem::Size));
@@ -110,7 +118,12 @@ impl<'a, S: Source> EntryReader<'a, S> {
         Ok(())
     }
 
-    fn check_end(&self) -> Result<(), ArchiveError> {
+    fn check_end(&mut self) -> Result<(), ArchiveError> {
+        if let Some((hash, bound)) = self.sha256.take()
+            && Digest::from_bytes(hash.finalize().into()) != bound
+        {
+            return Err(self.wrong(EntryProblem::Changed));
+        }
         // Bytes behind the packed content would be read by nobody.
         if self.at != self.end || self.from != self.piece.len() {
             return Err(self.wrong(EntryProblem::Damaged));

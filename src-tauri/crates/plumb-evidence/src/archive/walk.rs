@@ -68,6 +68,7 @@ pub(super) fn walk(source: &impl Source) -> Result<(Vec<Entry>, bool), ArchiveEr
                 crc: entry.common.crc,
                 deflated: entry.common.method == DEFLATED,
                 data_at: local.data_at,
+                bound: None,
             });
         }
     }

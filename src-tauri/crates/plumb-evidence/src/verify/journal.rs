@@ -1,12 +1,14 @@
-//! A journal in an archive, line by line.
+//! The chain of a journal in an archive, followed to its end.
 
-use std::io::{self, BufRead, Read as _};
+use std::io::BufRead;
 
 use plumb_journal::{
     Check, Found,
-    portable::{ENTRIES_MAX, Header, LINE_BYTES_MAX, Line, read_header, read_line},
+    portable::{ENTRIES_MAX, Header, Line},
 };
 use plumb_trust::dsse::{Envelope, PublicKey};
+
+use crate::journal::{JournalReader, NoJournal};
 
 /// A journal that was followed to its end.
 pub(super) struct Followed {
@@ -18,20 +20,13 @@ pub(super) struct Followed {
     pub(super) found: Found,
 }
 
-/// Why it is no journal.
-pub(super) enum NoJournal {
-    Read(io::Error),
-    Other(String),
-}
-
-pub(super) fn follow(mut file: impl BufRead, keys: &[PublicKey]) -> Result<Followed, NoJournal> {
-    let mut line = Vec::new();
-    next(&mut file, &mut line).map_err(NoJournal::Read)?;
-    let header = read_header(&line).map_err(|error| NoJournal::Other(error.to_string()))?;
+pub(super) fn follow(file: impl BufRead, keys: &[PublicKey]) -> Result<Followed, NoJournal> {
+    let mut journal = JournalReader::new(file)?;
+    let header = journal.header().clone();
     let mut check = Check::new(header.run);
     let refs: Vec<&PublicKey> = keys.iter().collect();
-    while !check.is_broken() && next(&mut file, &mut line).map_err(NoJournal::Read)? {
-        match read_line(&line) {
+    while let Some(line) = journal.line()? {
+        match line {
             Line::Entry(link) => check.entry(link),
             Line::Head(envelope) => match Envelope::read(envelope.as_bytes()) {
                 Ok(envelope) => {
@@ -49,24 +44,13 @@ pub(super) fn follow(mut file: impl BufRead, keys: &[PublicKey]) -> Result<Follo
         if check.chain().head().seq > ENTRIES_MAX {
             check.breaks(format!("is beyond the {ENTRIES_MAX} that one file may have"));
         }
+        if check.is_broken() {
+            break;
+        }
     }
     let started = check.chain().started().cloned();
     let starts_as_told =
         started.is_none_or(|started| started == (header.plan, header.fleet.clone()));
     let (events, has_ended) = (check.chain().head().seq, check.chain().has_ended());
     Ok(Followed { header, starts_as_told, events, has_ended, found: check.found(false) })
-}
-
-/// Reads the next line without its end; false where none follows.
-pub(super) fn next(file: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<bool> {
-    line.clear();
-    // One byte more than allowed, so that a longer line is refused by whoever reads it.
-    file.take(LINE_BYTES_MAX as u64 + 2).read_until(b'\n', line)?;
-    if line.is_empty() {
-        return Ok(false);
-    }
-    if line.last() == Some(&b'\n') {
-        line.pop();
-    }
-    Ok(true)
 }

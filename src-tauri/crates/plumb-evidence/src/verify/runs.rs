@@ -12,13 +12,12 @@ use plumb_trust::{
 };
 
 use super::{
-    CheckName, Finding, KnownRoster, Outcome, Trust,
-    journal::{NoJournal, follow},
-    signature::Signed,
+    CheckName, Finding, KnownRoster, Outcome, Trust, journal::follow, signature::Signed,
     states::states,
 };
 use crate::{
     archive::{Archive, Entry, Source},
+    journal::NoJournal,
     limits::{APPROVALS_MAX, PIECE_BYTES},
     manifest::{Evidence, RunPart, run_folder},
 };
@@ -111,7 +110,7 @@ impl<S: Source> Reader<'_, S> {
         let file = BufReader::with_capacity(PIECE_BYTES, self.archive.read(entry));
         let followed = follow(file, &self.keys).map_err(|error| match error {
             NoJournal::Read(error) => wrong(error.to_string()),
-            NoJournal::Other(why) => wrong(why),
+            other => wrong(other.to_string()),
         })?;
         let header = &followed.header;
         if let ChainVerdict::Broken { at, why } = &followed.found.verdict {

@@ -1,12 +1,15 @@
 //! The envelope over the manifest: canonical, one signature, by the key in the archive.
 
-use plumb_fleet::Digest;
+use std::collections::BTreeSet;
+
+use plumb_fleet::{Digest, RunId};
 use plumb_trust::dsse::{Envelope, PublicKey, Statement, Subject};
 use serde::Deserialize;
 
 use super::{CheckName, Finding};
 use crate::{
     archive::{Archive, Source},
+    limits::RUNS_MAX,
     manifest::{ENVELOPE, Evidence, MANIFEST, SIGNER},
 };
 
@@ -107,6 +110,15 @@ fn judge(manifest: &[u8], envelope: &[u8], pem: &[u8]) -> Result<Statement<Evide
     let sorted = statement.subject.windows(2).all(|pair| pair[0].name < pair[1].name);
     if !sorted {
         return Err(("manifest.json does not list its entries in order".to_owned(), MANIFEST));
+    }
+    let runs = &statement.predicate.runs;
+    if runs.len() > RUNS_MAX {
+        let why = format!("manifest.json tells of {} runs, and {RUNS_MAX} is the most", runs.len());
+        return Err((why, MANIFEST));
+    }
+    let different: BTreeSet<RunId> = runs.iter().map(|part| part.run).collect();
+    if different.len() < runs.len() {
+        return Err(("manifest.json tells of one run more than once".to_owned(), MANIFEST));
     }
     Ok(statement)
 }

@@ -2,14 +2,11 @@
 
 use std::{cell::Cell, io::BufReader};
 
-use plumb_journal::{
-    Body, Entry, PROJECTION, StateHashes, StateMark,
-    portable::{Line, read_line},
-};
+use plumb_journal::{PROJECTION, StateHashes, StateMark};
 
-use super::journal::next;
 use crate::{
     archive::{Archive, Source},
+    journal::{JournalReader, NoJournal, next_line},
     limits::PIECE_BYTES,
     manifest::{RunPart, run_folder, states_of},
 };
@@ -27,18 +24,18 @@ pub(super) fn states<S: Source>(
     };
     let wrong = |why: String| (format!("{name}: {why}"), name.clone());
     let unread = |error: std::io::Error| wrong(error.to_string());
+    let unheard = |error: NoJournal| (format!("{journal}: {error}"), journal.clone());
     let mut recorded = BufReader::with_capacity(PIECE_BYTES, archive.read(recorded));
-    let mut events = BufReader::with_capacity(PIECE_BYTES, archive.read(events));
-    let (mut line, mut mark) = (Vec::new(), Vec::new());
+    let mut events =
+        JournalReader::new(BufReader::with_capacity(PIECE_BYTES, archive.read(events)))
+            .map_err(unheard)?;
+    let mut mark = Vec::new();
     let mut hashes = StateHashes::default();
     let mut same: u64 = 0;
     let mut written_then = true;
-    // The header of the journal stands first.
-    next(&mut events, &mut line).map_err(unread)?;
-    while next(&mut events, &mut line).map_err(unread)? {
-        let Some(entry) = entry(&line) else { continue };
+    while let Some(entry) = events.event().map_err(unheard)? {
         let found = hashes.take(&entry);
-        let more = next(&mut recorded, &mut mark).map_err(unread)?;
+        let more = next_line(&mut recorded, &mut mark).map_err(unread)?;
         let told = if more { serde_json::from_slice::<StateMark>(&mark).ok() } else { None };
         match told {
             Some(StateMark { projection: Some(other), .. }) if other != PROJECTION => {
@@ -64,25 +61,9 @@ pub(super) fn states<S: Source>(
             }
         }
     }
-    if next(&mut recorded, &mut mark).map_err(unread)? {
+    if next_line(&mut recorded, &mut mark).map_err(unread)? {
         return Err(wrong("states were recorded of events that are not there".to_owned()));
     }
     let when = if written_then { "with the events" } else { "at the capture, not with the events" };
     Ok(Some(format!("run {}: {same} states come out as recorded {when}", run.run)))
-}
-
-/// An event of a journal; nothing for a signed head. Whether it fits is told by the check of the chain.
-fn entry(line: &[u8]) -> Option<Entry> {
-    #[derive(serde::Deserialize)]
-    struct Read {
-        body: Body,
-        hash: plumb_fleet::Digest,
-    }
-    match read_line(line) {
-        Line::Head(_) | Line::Entry(Err(_)) => None,
-        Line::Entry(Ok(_)) => {
-            let Read { body, hash } = serde_json::from_slice(line).ok()?;
-            Some(Entry { body, hash })
-        }
-    }
 }

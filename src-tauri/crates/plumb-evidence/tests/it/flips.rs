@@ -14,8 +14,8 @@ static ENTRIES: LazyLock<Vec<(String, Vec<u8>)>> = LazyLock::new(|| entries(&PLA
 fn judged(bytes: &[u8]) -> (bool, Option<String>, String) {
     match Archive::open(bytes) {
         Err(error) => (false, error.at().map(str::to_owned), error.to_string()),
-        Ok(archive) => {
-            let verification = verify_archive(&archive, bytes.len() as u64, &trust());
+        Ok(mut archive) => {
+            let verification = verify_archive(&mut archive, bytes.len() as u64, &trust());
             (verification.holds(), verification.broken.clone(), said(&verification))
         }
     }

@@ -1,6 +1,7 @@
 //! Evidence as somebody gets it who was not there: what is proven, and what is refused with which words.
 
 mod by_hand;
+mod changing;
 mod drafts;
 mod flips;
 mod fuzzing;

@@ -236,8 +236,8 @@ pub(crate) fn trust() -> Trust {
 }
 
 pub(crate) fn verified(bytes: &[u8], trust: &Trust) -> Verification {
-    let archive = Archive::open(bytes).expect("it opens");
-    verify_archive(&archive, bytes.len() as u64, trust)
+    let mut archive = Archive::open(bytes).expect("it opens");
+    verify_archive(&mut archive, bytes.len() as u64, trust)
 }
 
 /// Every entry of an archive, in order.

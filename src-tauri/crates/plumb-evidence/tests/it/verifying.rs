@@ -155,10 +155,22 @@ fn an_edited_journal_is_named_even_if_the_manifest_is_made_to_fit() {
     assert_eq!(
         told,
         "chain of every journal: runs/RUN/journal.jsonl: event 2 was altered\n\
-         state after every event: runs/RUN/states.jsonl: event 3 comes to another state than was \
-         recorded\n\
+         state after every event: runs/RUN/journal.jsonl: event 2 was altered\n\
          first broken: runs/RUN/journal.jsonl"
     );
+}
+
+#[test]
+fn a_run_that_is_told_of_twice_is_refused() {
+    // Each time its journal, states and plan would be read again, as often as a forger likes.
+    let folder = Folder::new();
+    let mut captured = crate::support::captured(&folder.join("draft"), &Inside::default());
+    let part = captured.draft.runs().first().expect("a run").clone();
+    captured.draft.run(part).expect("noted");
+    let sealed = crate::support::sealed_of(captured, &folder, console());
+    let verification = verified(&std::fs::read(sealed.path).expect("it is there"), &trust());
+    let told = said(&verification);
+    assert!(told.contains("manifest.json tells of one run more than once"), "{told}");
 }
 
 #[test]

@@ -296,7 +296,7 @@ fn approve(
     state: &StepsState,
 ) -> Result<StepEvent, StepOrderError> {
     of_group(order, Some(group))?;
-    if order.by == state.operator {
+    if order.by == state.runner() {
         return Err(StepOrderError::Runner);
     }
     if let Some((group, by)) = run.approvals.iter().find(|(_, by)| **by == order.by) {

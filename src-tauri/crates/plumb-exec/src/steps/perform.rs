@@ -18,7 +18,7 @@ use super::{
     judge::{Answer, judge, outside},
     next::{Errand, Look, Move, NotedSteps, next_step},
     people::{StepOrder, StepOrderError, obey_step, waiting},
-    state::{StepsState, fold_steps},
+    state::{SignedStart, StepsState, fold_steps},
 };
 use crate::{
     execute::{ExecuteError, Left},
@@ -138,6 +138,8 @@ pub struct StepSetting<'a, H, J, C> {
     /// What its journal holds already; a run that begins has nothing.
     pub entries: &'a [Entry],
     pub operator: &'a str,
+    /// The signature over its start, where one was asked for.
+    pub signed: Option<&'a SignedStart>,
     /// Hears of every change that is durable: a door shows it, and asks people what it waits for.
     pub told: &'a watch::Sender<StepsState>,
 }
@@ -234,6 +236,9 @@ impl<H: StepHandler, J: Journal, C: Clock> Performing<'_, H, J, C> {
                 runbook: subject.runbook.to_owned(),
                 trusted: subject.trusted.clone(),
             });
+            if let Some(SignedStart { by, envelope }) = self.setting.signed.cloned() {
+                self.record(Event::RunbookSigned { by, envelope });
+            }
         }
         Ok(self.flush().await?)
     }

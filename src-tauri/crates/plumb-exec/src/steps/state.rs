@@ -15,6 +15,8 @@ use serde_json::Value;
 pub struct StepsState {
     pub plan: Option<PlanHash>,
     pub operator: String,
+    /// Who started it by the key that signed its start, where that was asked for.
+    pub signed: Option<SignedStart>,
     pub started_at: Option<Timestamp>,
     pub ended_at: Option<Timestamp>,
     pub outcome: Option<Outcome>,
@@ -26,6 +28,15 @@ pub struct StepsState {
     pub steps: BTreeMap<String, StepRun>,
     /// Steps that were started, in order, each once.
     pub started: Vec<String>,
+}
+
+/// A start that somebody signed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignedStart {
+    /// The person of the roster whose key signed.
+    pub by: String,
+    /// A DSSE envelope over [`RunbookStart`](plumb_journal::RunbookStart).
+    pub envelope: String,
 }
 
 /// A step, as far as it went.
@@ -120,6 +131,11 @@ impl StepsState {
         self.steps.get(id).map_or(StepPhase::Waiting, |step| step.phase)
     }
 
+    /// Who runs it, and so does not approve it: by the key that signed its start, else by name.
+    pub fn runner(&self) -> &str {
+        self.signed.as_ref().map_or(&self.operator, |signed| &signed.by)
+    }
+
     /// Nothing further begins until somebody decides.
     pub const fn is_held(&self) -> bool {
         self.paused.is_some() || self.halted.is_some()
@@ -149,6 +165,11 @@ impl StepsState {
                 self.plan = Some(*plan);
                 self.operator.clone_from(operator);
                 self.started_at = Some(at);
+            }
+            Event::RunbookSigned { by, envelope } => {
+                let (by, envelope) = (by.clone(), envelope.clone());
+                // What came first counts: nobody becomes the runner of a run that goes on.
+                self.signed.get_or_insert(SignedStart { by, envelope });
             }
             Event::RunResumed { .. } => self.left_behind(),
             Event::Paused { by } => self.paused = Some(by.clone()),

@@ -363,7 +363,9 @@ const fn way(branch: Branch) -> &'static str {
 
 fn line(event: &Event) -> String {
     match event {
-        Event::RunbookTrusted { .. } | Event::Step { .. } => "of a runbook".to_owned(),
+        Event::RunbookTrusted { .. } | Event::RunbookSigned { .. } | Event::Step { .. } => {
+            "of a runbook".to_owned()
+        }
         Event::RunStarted { operator, targets, .. } => {
             format!("run by {operator}, {targets} nodes")
         }

@@ -11,6 +11,7 @@ use jiff::SignedDuration;
 use plumb_exec::{
     Left, StepOrder, StepOrderError, StepSetting, StepWish, StepsState, fold_steps, perform_steps,
     step_desk,
+    steps::{SignedStart, StepPhase},
 };
 use plumb_journal::{Event, Outcome, StepEvent};
 use plumb_runbook::document::{Compiled, RunbookPlan};
@@ -291,6 +292,7 @@ async fn two_groups_take_two_people_and_never_the_runner() {
         orders,
         entries: &[],
         operator: "runner",
+        signed: None,
         told: &tokio::sync::watch::channel(StepsState::default()).0,
     };
     let performing = perform_steps(run, (&plan.0, &plan.1), setting);
@@ -322,6 +324,116 @@ async fn two_groups_take_two_people_and_never_the_runner() {
     };
     let (left, ()) = tokio::join!(performing, asking);
     assert_eq!(left.expect("a journal"), Left::Open);
+}
+
+/// Whoever signed the start is the runner, whatever name its first event or its resumer has.
+#[tokio::test(start_paused = true)]
+async fn who_signed_the_start_is_the_runner_and_stays_it() {
+    let plan = plan_of(&backfill(), &[]);
+    let run = SeededIds::new("signed").run();
+    let paper = Paper::new(run, &[]);
+    let cancel = CancellationToken::new();
+    let (world, clock) = (good(), clock::FixedClock::at(clock::start()));
+    let signed = SignedStart { by: "sam".to_owned(), envelope: "by sam".to_owned() };
+    let other = SignedStart { by: "eve".to_owned(), envelope: "by eve".to_owned() };
+    for (operator, signed) in [("runner", &signed), ("eve", &other)] {
+        let (desk, orders) = step_desk();
+        let entries = paper.entries();
+        let setting = StepSetting {
+            handler: &world,
+            journal: &paper,
+            clock: &clock,
+            cancel: &cancel,
+            orders,
+            entries: &entries,
+            operator,
+            signed: Some(signed),
+            told: &tokio::sync::watch::channel(StepsState::default()).0,
+        };
+        let consent = |by: &str| StepOrder {
+            by: by.to_owned(),
+            groups: BTreeSet::from(["Storage".to_owned()]),
+            what: StepWish::Approve {
+                step: "consent".to_owned(),
+                group: "Storage".to_owned(),
+                envelope: None,
+            },
+        };
+        let saying = async {
+            if entries.is_empty() {
+                let note = "log 1f".to_owned();
+                let what = StepWish::Attest { step: "index".to_owned(), note };
+                let (by, groups) = ("ana".to_owned(), BTreeSet::new());
+                desk.give(StepOrder { by, groups, what }).await.expect("attested");
+            }
+            assert_eq!(desk.give(consent("sam")).await, Err(StepOrderError::Runner));
+            drop(desk);
+        };
+        let performing = perform_steps(run, (&plan.0, &plan.1), setting);
+        let (left, ()) = tokio::join!(performing, saying);
+        assert_eq!(left.expect("a journal"), Left::Open);
+    }
+    let state = fold_steps(&paper.entries());
+    assert_eq!((state.runner(), state.operator.as_str()), ("sam", "runner"));
+    assert_eq!(state.signed.map(|signed| signed.envelope).as_deref(), Some("by sam"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_question_takes_a_choice_of_its_group_and_halts_when_nobody_answers_in_time() {
+    let ask = "{id: ask, title: Ask, do: {question: {ask: 'How?', choices: [by hand, at once], \
+               who: Platform Team, until_s: 60}}}";
+    let plan = plan_of(&document("guide", &[ask]), &[]);
+    let run = SeededIds::new("question").run();
+    let paper = Paper::new(run, &[]);
+    let (desk, orders) = step_desk();
+    let cancel = CancellationToken::new();
+    let (world, clock) = (World::default(), clock::FixedClock::at(clock::start()));
+    let (tell, mut told) = tokio::sync::watch::channel(StepsState::default());
+    let setting = StepSetting {
+        handler: &world,
+        journal: &paper,
+        clock: &clock,
+        cancel: &cancel,
+        orders,
+        entries: &[],
+        operator: "runner",
+        signed: None,
+        told: &tell,
+    };
+    let answer = |group: &str, answer: &str| StepOrder {
+        by: "ana".to_owned(),
+        groups: BTreeSet::from([group.to_owned()]),
+        what: StepWish::Answer { step: "ask".to_owned(), answer: answer.to_owned() },
+    };
+    let saying = async {
+        let refused = desk.give(answer("storage", "by hand")).await;
+        let group = "Platform Team".to_owned();
+        assert_eq!(refused, Err(StepOrderError::NotOfGroup { group }));
+        let refused = desk.give(answer("Platform Team", "by foot")).await;
+        assert!(matches!(refused, Err(StepOrderError::NoChoice { .. })), "{refused:?}");
+        told.wait_for(|state| state.halted.is_some()).await.expect("it goes on");
+        // What comes too late is not taken; asked anew, it is.
+        let late = desk.give(answer("platform-team", "by hand")).await;
+        assert_eq!(late, Err(StepOrderError::NotAsked { step: "ask".to_owned() }));
+        let (by, groups) = ("ana".to_owned(), BTreeSet::new());
+        let what = StepWish::Again { step: "ask".to_owned() };
+        desk.give(StepOrder { by, groups, what }).await.expect("it is asked anew");
+        told.wait_for(|state| state.phase("ask") == StepPhase::Running).await.expect("asked");
+        desk.give(answer("platform-team", "by hand")).await.expect("as the roster writes it");
+    };
+    let performing = perform_steps(run, (&plan.0, &plan.1), setting);
+    let (left, ()) = tokio::join!(performing, saying);
+    assert_eq!(left.expect("a journal"), Left::Ended(Outcome::Succeeded));
+    let entries = paper.entries();
+    let at = |holds: fn(&StepEvent) -> bool| {
+        let found = entries.iter().find(
+            |entry| matches!(&entry.body.event, Event::Step { happened, .. } if holds(happened)),
+        );
+        found.expect("it happened").body.at
+    };
+    let asked = at(|happened| matches!(happened, StepEvent::Started { .. }));
+    let failed = at(|happened| matches!(happened, StepEvent::Finished { .. }));
+    assert_eq!(failed.duration_since(asked), SignedDuration::from_secs(60));
 }
 
 /// A guide made of a few kinds of steps, with faults in the world.

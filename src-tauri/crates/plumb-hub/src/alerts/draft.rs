@@ -1,10 +1,16 @@
 //! A report as it came, as a draft of an alert.
 
 use plumb_alert::{Draft, Rejection, Severity};
-use plumb_wire::alerts::Ingest;
+use plumb_wire::alerts::{Ingest, is_installation, teller};
 
-/// Reads a report. A sender that does not say who it is, is whoever shows the token.
+/// Reads a report. A sender that does not say who it is, is whoever shows the token; who says that the condition lasts, or is
+/// over, is that in any case, so nobody speaks for others.
 pub(super) fn of(report: Ingest, caller: &str) -> Result<Draft, Rejection> {
+    let installation = report.installation.as_deref().filter(|name| !name.is_empty());
+    if !installation.is_none_or(is_installation) {
+        return Err(Rejection::Installation);
+    }
+    let told_by = Some(teller(caller, installation));
     let title = report.title().to_owned();
     let severity = report.severity.as_deref().map(str::parse::<Severity>).transpose()?;
     let message = report.message.unwrap_or_default();
@@ -23,6 +29,6 @@ pub(super) fn of(report: Ingest, caller: &str) -> Result<Draft, Rejection> {
         dedupe_ttl_minutes: report.dedupe_ttl_minutes,
         started_at: report.started_at,
         resolved: report.resolved,
-        told_by: report.told_by.filter(|teller| !teller.is_empty()),
+        told_by,
     })
 }

@@ -15,7 +15,7 @@ use plumb_wire::alerts::{
     Ack, AckBody, AlertToIncident, AlertsQuery, ChangesQuery, Claim, ClaimBody, ConvertBody,
     DashboardQuery, Fail, FailBody, IncidentAppendEvent, IncidentClose, IncidentsQuery, Ingest,
     List, MoveBody, NoteBody, Notification, OpenQuery, ReleaseCheck, ResolutionBody, ToolCall,
-    TriageBody,
+    TriageBody, guides,
 };
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -280,7 +280,8 @@ async fn release(
             json!({ "verdict": "warned", "may_go_on": true, "breaches": told(breaches) })
         }
         GateVerdict::Blocked(breaches) => {
-            json!({ "verdict": "blocked", "may_go_on": false, "breaches": told(breaches) })
+            let breaches = told(breaches);
+            json!({ "verdict": "blocked", "may_go_on": false, "breaches": breaches, "guide": guides::GATE })
         }
         GateVerdict::Bypassed(appended) => json!({
             "verdict": "bypassed", "may_go_on": true, "breaches": [],

@@ -1,6 +1,6 @@
--- queries/alert/changed.postgres.sql: alerts that were kept after a place, the longest ago first
+-- queries/alert/changed.postgres.sql: alerts that changed after a number, in the order in which they did
 SELECT row_to_json(a)::text
 FROM alerts a
-WHERE (a.changed_at, a.alert_ref) > ($1, $2)
-ORDER BY a.changed_at, a.alert_ref
-LIMIT $3
+WHERE a.change_number > $1
+ORDER BY a.change_number
+LIMIT $2

@@ -1,40 +1,6 @@
--- queries/alert/changed.sqlite.sql: alerts that were kept after a place, the longest ago first
-SELECT json_object(
-    'alert_ref', a.alert_ref,
-    'source', a.source,
-    'service', a.service,
-    'env', a.env,
-    'kind', a.kind,
-    'title', a.title,
-    'message', a.message,
-    'severity', a.severity,
-    'fingerprint', a.fingerprint,
-    'signature', a.signature,
-    'labels', a.labels,
-    'details', a.details,
-    'occurrences', a.occurrences,
-    'created_at', a.created_at,
-    'last_seen_at', a.last_seen_at,
-    'started_at', a.started_at,
-    'resolved_at', a.resolved_at,
-    'incident_ref', a.incident_ref,
-    'last_error', a.last_error,
-    'claims', a.claims,
-    'failures', a.failures,
-    'requeues', a.requeues,
-    'status', a.status,
-    'owner', a.owner,
-    'claimed_at', a.claimed_at,
-    'processing_lock_until', a.processing_lock_until,
-    'settled_by', a.settled_by,
-    'settled_at', a.settled_at,
-    'note', a.note,
-    'outcome', a.outcome,
-    'retry_at', a.retry_at,
-    'told_by', a.told_by,
-    'changed_at', a.changed_at
-)
-FROM alerts a
-WHERE (a.changed_at, a.alert_ref) > ($1, $2)
-ORDER BY a.changed_at, a.alert_ref
-LIMIT $3
+-- queries/alert/changed.sqlite.sql: alerts that changed after a number, in the order in which they did
+SELECT a.document
+FROM alert_documents a
+WHERE a.change_number > $1
+ORDER BY a.change_number
+LIMIT $2

@@ -3,14 +3,13 @@ INSERT INTO alerts (
     alert_ref, source, service, env, kind, title, message, severity, fingerprint, signature, labels,
     details, occurrences, created_at, last_seen_at, started_at, resolved_at, incident_ref,
     last_error, claims, failures, requeues, status, owner, claimed_at, processing_lock_until,
-    settled_by, settled_at, note, outcome, retry_at, told_by, changed_at
+    settled_by, settled_at, note, outcome, retry_at, told_by, change_number
 )
 SELECT
     alert_ref, source, service, env, kind, title, message, severity, fingerprint, signature, labels,
     details, occurrences, created_at, last_seen_at, started_at, resolved_at, incident_ref,
     last_error, claims, failures, requeues, status, owner, claimed_at, processing_lock_until,
-    settled_by, settled_at, note, outcome, retry_at, told_by,
-    date_trunc('milliseconds', clock_timestamp())
+    settled_by, settled_at, note, outcome, retry_at, told_by, change_number
 FROM json_populate_recordset(NULL::alerts, $1::json)
 ON CONFLICT (alert_ref) DO UPDATE SET
     severity = excluded.severity,
@@ -32,4 +31,4 @@ ON CONFLICT (alert_ref) DO UPDATE SET
     outcome = excluded.outcome,
     retry_at = excluded.retry_at,
     told_by = excluded.told_by,
-    changed_at = excluded.changed_at
+    change_number = excluded.change_number

@@ -3,7 +3,7 @@ INSERT INTO alerts (
     alert_ref, source, service, env, kind, title, message, severity, fingerprint, signature, labels,
     details, occurrences, created_at, last_seen_at, started_at, resolved_at, incident_ref,
     last_error, claims, failures, requeues, status, owner, claimed_at, processing_lock_until,
-    settled_by, settled_at, note, outcome, retry_at, told_by, changed_at
+    settled_by, settled_at, note, outcome, retry_at, told_by, change_number
 )
 SELECT
     value->>'alert_ref', value->>'source', value->>'service', value->>'env', value->>'kind',
@@ -13,7 +13,7 @@ SELECT
     value->>'incident_ref', value->>'last_error', value->>'claims', value->>'failures',
     value->>'requeues', value->>'status', value->>'owner', value->>'claimed_at',
     value->>'processing_lock_until', value->>'settled_by', value->>'settled_at', value->>'note',
-    value->>'outcome', value->>'retry_at', value->>'told_by', value->>'changed_at'
+    value->>'outcome', value->>'retry_at', value->>'told_by', value->>'change_number'
 FROM json_each($1) WHERE TRUE
 ON CONFLICT (alert_ref) DO UPDATE SET
     severity = excluded.severity,
@@ -35,4 +35,4 @@ ON CONFLICT (alert_ref) DO UPDATE SET
     outcome = excluded.outcome,
     retry_at = excluded.retry_at,
     told_by = excluded.told_by,
-    changed_at = excluded.changed_at
+    change_number = excluded.change_number

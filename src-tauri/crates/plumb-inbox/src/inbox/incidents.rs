@@ -59,8 +59,8 @@ impl Inbox {
         let now = rows.now().await?;
         let converted = converted.value;
         let mut triaged = triage(converted, state.as_ref(), cooldown_minutes, frozen, ack, now)?;
-        keep(&mut *rows, &triaged.value.converted).await?;
         rows.put_signature(&triaged.value.signature).await?;
+        keep(&mut *rows, &triaged.value.converted).await?;
         rows.commit().await?;
         triaged.why.splice(0..0, why);
         Ok(triaged)
@@ -201,11 +201,10 @@ pub(super) fn signature_lock(signature: &str) -> String {
 }
 
 async fn keep(rows: &mut dyn Rows, converted: &Converted) -> Result<(), StoreFailure> {
-    rows.put_alerts(std::slice::from_ref(&converted.alert)).await?;
-    if converted.appended.entries.is_empty() {
-        return Ok(());
+    if !converted.appended.entries.is_empty() {
+        rows.append(std::slice::from_ref(&converted.appended)).await?;
     }
-    rows.append(std::slice::from_ref(&converted.appended)).await
+    rows.put_alerts(std::slice::from_ref(&converted.alert)).await
 }
 
 fn known_incident(found: Option<Incident>, incident: &IncidentRef) -> Result<Incident, InboxError> {

@@ -172,8 +172,8 @@ async fn keep_together(
     }
     let opened = convert_by_policy(&mut *rows, policy, &mut answers, &mut touched).await?;
     let touched: Vec<Alert> = touched.into_values().collect();
-    rows.put_alerts(&touched).await?;
     rows.append(&opened).await?;
+    rows.put_alerts(&touched).await?;
     rows.commit().await?;
     Ok(answers)
 }

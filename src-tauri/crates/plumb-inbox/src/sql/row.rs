@@ -79,9 +79,7 @@ pub(super) struct AlertRow {
     #[serde(flatten)]
     of_state: OfState,
     told_by: String,
-    /// Of PostgreSQL its own clock tells it.
-    #[serde(default)]
-    changed_at: Option<Moment>,
+    change_number: u64,
 }
 
 /// The columns that belong to one state or another.
@@ -150,8 +148,8 @@ impl OfState {
 }
 
 impl AlertRow {
-    /// `now` where the server has no clock of its own.
-    pub(super) fn of(alert: &Alert, server: Server, now: Option<Timestamp>) -> Self {
+    /// As it is kept with this change.
+    pub(super) fn of(alert: &Alert, server: Server, change_number: u64) -> Self {
         let counts = alert.counts();
         Self {
             alert_ref: alert.alert_ref.to_string(),
@@ -179,13 +177,13 @@ impl AlertRow {
             status: alert.status(),
             of_state: OfState::of(alert.state(), server),
             told_by: text(&alert.told_by),
-            changed_at: now.map(|at| Moment::of(at, server)),
+            change_number,
         }
     }
 
-    /// An alert, and when it was kept.
-    pub(super) fn into_changed(self) -> Result<(Timestamp, Alert), &'static str> {
-        Ok((required(self.changed_at)?, self.into_alert()?))
+    /// An alert, and the number of its newest change.
+    pub(super) fn into_changed(self) -> Result<(u64, Alert), &'static str> {
+        Ok((self.change_number, self.into_alert()?))
     }
 
     pub(super) fn into_alert(self) -> Result<Alert, &'static str> {

@@ -48,6 +48,9 @@ statements! {
 
 /// The same words for both.
 pub(crate) static EXPIRE: Statement = one(include_str!("../../queries/alert/expire.sql"));
+pub(crate) static FEED_TAKE: Statement = one(include_str!("../../queries/feed/take.sql"));
+pub(crate) static FEED_BEFORE_NEWEST: Statement =
+    one(include_str!("../../queries/feed/before_newest.sql"));
 
 /// For PostgreSQL only: SQLite has one writer, and no clock that others share.
 pub(crate) static LOCK: Statement = one(include_str!("../../queries/lock.postgres.sql"));

@@ -8,7 +8,7 @@ use plumb_alert::{
     Refusal, Rejection, ReleaseGates, Retention, Severity, SloPolicy, State, Status,
     TriageDecision, Why,
 };
-use plumb_inbox::{AlertQuery, ClaimRequest, Gate, Inbox, InboxError, IncidentQuery};
+use plumb_inbox::{AlertQuery, ClaimRequest, Gate, Inbox, InboxError, IncidentQuery, Place, Since};
 use serde_json::json;
 
 use crate::world::{Of, World, ack, at, claim, draft, failure, taken};
@@ -30,6 +30,7 @@ async fn conforms(of: Of) {
     alerts_become_incidents(&world, &inbox).await;
     what_is_worked_on_stands_before_what_is_closed(&inbox).await;
     whoever_follows_sees_every_change(&world, &inbox).await;
+    a_place_is_good_for_its_inbox_only(&world, &inbox).await;
     several_tellers_speak_for_themselves(&world, &inbox).await;
     a_triage_runs_once_in_its_cooldown(&world, &inbox).await;
     a_bypass_stands_in_the_timeline(&inbox).await;
@@ -361,38 +362,79 @@ async fn what_is_worked_on_stands_before_what_is_closed(inbox: &Inbox) {
 }
 
 async fn whoever_follows_sees_every_change(world: &World, inbox: &Inbox) {
-    let (place, entries) = {
-        let tip = inbox.tip().await.expect("a tip");
-        (tip.alert.expect("there are alerts"), tip.entries)
+    let tip = inbox.tip().await.expect("a tip");
+    let read = async |place: &Place, limit: u32| {
+        inbox.changes(Since::Place(place), limit).await.expect("a page")
     };
-    let after = |place: &(jiff::Timestamp, String)| (place.0, place.1.clone());
-    let mut at = after(&place);
-    let none = inbox.changed((at.0, &at.1), 10).await.expect("a page");
-    assert!(none.is_empty(), "the tip is the end");
+    let none = read(&tip.place, 10).await;
+    assert!(none.alerts.is_empty() && none.next == tip.place && !none.more, "the tip is the end");
+    assert_eq!((none.entries, none.now), (tip.entries, inbox.now().await.expect("a time")));
     let mut names = Vec::new();
     for title in ["one", "two", "three"] {
-        world.wait(1).await;
+        // The clock steps back, and what is later stays later.
+        world.wait(-1).await;
         names.push(taken(inbox, draft("followed", title)).await.alert_ref);
     }
     let mut seen = Vec::new();
-    let mut page = inbox.changed((at.0, &at.1), 2).await.expect("a page");
+    let mut page = read(&tip.place, 2).await;
+    assert!(page.more);
     // What moves between two pages comes again at their end.
-    world.wait(1).await;
     inbox.claim_one(&names[0], "mira", None).await.expect("free");
-    while let Some((changed_at, alert)) = page.last() {
-        at = (*changed_at, alert.alert_ref.to_string());
-        seen.extend(page.iter().map(|(_, alert)| (alert.alert_ref.clone(), alert.status())));
-        page = inbox.changed((at.0, &at.1), 2).await.expect("a page");
+    loop {
+        seen.extend(page.alerts.iter().map(|it| (it.alert_ref.clone(), it.status())));
+        if !page.more {
+            break;
+        }
+        page = read(&page.next, 2).await;
     }
     let expected = [(0, Status::New), (1, Status::New), (2, Status::New), (0, Status::Processing)];
     assert_eq!(seen, expected.map(|(one, status)| (names[one].clone(), status)));
-    assert_eq!(inbox.tip().await.expect("a tip").alert.map(|it| it.1), Some(names[0].to_string()));
+    let end = inbox.tip().await.expect("a tip");
+    assert_eq!(page.next, end.place);
+    let newest = inbox.changes(Since::Newest(2), 10).await.expect("a page");
+    let newest: Vec<_> = newest.alerts.iter().map(|it| it.alert_ref.clone()).collect();
+    assert_eq!(newest, [names[2].clone(), names[0].clone()], "the newest changes");
     inbox.to_incident(&names[1], None, "oncall").await.expect("ok");
-    let tip = inbox.tip().await.expect("a tip");
-    assert!(tip.entries > entries, "an incident has a timeline");
+    let after = inbox.tip().await.expect("a tip");
+    assert!(after.entries > end.entries, "an incident has a timeline");
     for name in &names {
         inbox.ack(name, &ack("mira")).await.expect("held or free");
     }
+    world.wait(3).await;
+}
+
+async fn a_place_is_good_for_its_inbox_only(world: &World, inbox: &Inbox) {
+    let place = inbox.tip().await.expect("a tip").place;
+    let refused = async |place: &str| {
+        let place = place.parse().expect("a place");
+        let read = inbox.changes(Since::Place(&place), 10).await;
+        assert!(matches!(read, Err(InboxError::NoPlace)), "{read:?}");
+        assert!(InboxError::NoPlace.to_string().ends_with("read from the start"));
+    };
+    assert_eq!(place.to_string().parse(), Ok(place.clone()), "it survives as text");
+    for text in ["", "yesterday", "2026-03-03T12:00:00Z,alrt_0", ".7", "0a.", "0a.x", "0a.-1"] {
+        assert!(text.parse::<Place>().is_err(), "{text:?}");
+    }
+    refused("00000000000000ff.1").await;
+    let (feed, number) =
+        place.to_string().split_once('.').map(|(a, b)| (a.to_owned(), b.to_owned())).expect("one");
+    // A store that was put back to an earlier state has not given such a number.
+    let ahead = number.parse::<u64>().expect("a number") + 1;
+    refused(&format!("{feed}.{ahead}")).await;
+    refused(&format!("{feed}.{}", u64::MAX)).await;
+    // Whoever knows an alert that was removed has to read everything again.
+    let old = taken(inbox, draft("removed", "old")).await.alert_ref;
+    inbox.ack(&old, &ack("mira")).await.expect("free");
+    world.wait(31 * 86_400).await;
+    let preview = inbox.retention_preview(Retention { acked_days: 30 }).await.expect("one");
+    let known = inbox.tip().await.expect("a tip").place;
+    assert!(inbox.retain(preview.before).await.expect("removed") > 0);
+    refused(&known.to_string()).await;
+    let all = inbox.changes(Since::START, 1_000).await.expect("a page");
+    assert!(all.alerts.iter().all(|alert| alert.alert_ref != old) && !all.more);
+    assert_eq!(inbox.retain(preview.before).await.expect("nothing is left"), 0);
+    let none = inbox.changes(Since::Place(&all.next), 1_000).await.expect("its place holds");
+    assert!(none.alerts.is_empty());
 }
 
 async fn several_tellers_speak_for_themselves(world: &World, inbox: &Inbox) {

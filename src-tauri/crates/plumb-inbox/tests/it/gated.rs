@@ -19,6 +19,8 @@ use tokio::sync::{
 pub(crate) enum Doing {
     Begin,
     Read,
+    /// Keeps alerts, which is the turn of one until its commit.
+    Keep,
     Put,
     Commit,
 }
@@ -92,8 +94,8 @@ impl Rows for GatedRows {
         Read alert<'a>(alert: &'a AlertRef) -> Option<Alert>;
         Read due<'a>(now: Timestamp, limit: u32) -> Vec<Alert>;
         Read unclaimed<'a>(since: Timestamp, limit: u32) -> Vec<Alert>;
-        Put put_alerts<'a>(alerts: &'a [Alert]) -> ();
-        Read changed<'a>(after: (Timestamp, &'a str), limit: u32) -> Vec<(Timestamp, Alert)>;
+        Read changed<'a>(after: u64, limit: u32) -> Vec<(u64, Alert)>;
+        Read before_newest<'a>(alerts: u32) -> u64;
         Read tip<'a>() -> Tip;
         Read alerts<'a>(query: &'a AlertQuery) -> Vec<Alert>;
         Read incident<'a>(incident: &'a IncidentRef) -> Option<Incident>;
@@ -106,6 +108,16 @@ impl Rows for GatedRows {
         Read dashboard<'a>(since: Timestamp, now: Timestamp) -> Dashboard;
         Read expiring<'a>(before: Timestamp) -> Expiring;
         Put expire<'a>(before: Timestamp, limit: u32) -> u64;
+    }
+
+    fn put_alerts<'a>(&'a mut self, alerts: &'a [Alert]) -> Pending<'a, ()> {
+        Box::pin(async move {
+            // Where nothing is kept, nobody takes a turn.
+            if !alerts.is_empty() {
+                self.gate.pass(Doing::Keep).await;
+            }
+            self.rows.put_alerts(alerts).await
+        })
     }
 
     fn commit(self: Box<Self>) -> Pending<'static, ()> {

@@ -107,10 +107,15 @@ async fn play(claimers: &mut [Claimer; 2], random: &mut StdRng, serial: bool, bo
     let mut next = [claimers[0].announced.recv().await, claimers[1].announced.recv().await];
     let mut steps = [0_u32; 2];
     let mut inside = [false; 2];
+    let mut keeps = [false; 2];
     while next.iter().any(Option::is_some) {
-        // Where one writes at a time, the other is not let in meanwhile.
+        // Where one writes at a time, the other is not let in meanwhile; everywhere one keeps alerts at a time.
         let may = |who: usize| {
-            next[who].is_some_and(|doing| !serial || doing != Doing::Begin || !inside[1 - who])
+            next[who].is_some_and(|doing| match doing {
+                Doing::Begin => !serial || !inside[1 - who],
+                Doing::Keep => !keeps[1 - who],
+                Doing::Read | Doing::Put | Doing::Commit => true,
+            })
         };
         let who = match (may(0), may(1)) {
             (true, true) => usize::from(random.random_bool(0.5)),
@@ -124,11 +129,12 @@ async fn play(claimers: &mut [Claimer; 2], random: &mut StdRng, serial: bool, bo
         if dies[who] == Some(steps[who]) {
             handle.abort();
             assert!(running[who].take().expect("it runs").await.is_err(), "it is dead");
-            inside[who] = false;
+            (inside[who], keeps[who]) = (false, false);
             continue;
         }
         steps[who] += 1;
         inside[who] = doing != Doing::Commit;
+        keeps[who] = inside[who] && (keeps[who] || doing == Doing::Keep);
         claimers[who].leave.send(()).expect("it waits");
         tokio::select! {
             biased;

@@ -3,6 +3,7 @@
 mod backend;
 mod conformance;
 mod crashes;
+mod following;
 mod gated;
 mod interleavings;
 mod postgres;

@@ -11,8 +11,8 @@ use std::{
 
 use plumb_alert::{AlertRef, RoutingPolicy, State, Status};
 use plumb_inbox::{
-    Clock, Inbox, InboxError, IncidentQuery, PostgresSettings, PostgresStore, SqliteStore, Step,
-    Trouble,
+    Clock, Inbox, InboxError, IncidentQuery, PostgresSettings, PostgresStore, Since, SqliteStore,
+    Step, Trouble,
 };
 use plumb_testkit::postgres::{Answer, End, Postgres};
 
@@ -73,6 +73,20 @@ async fn migrations_on_postgres_are_previewed_and_done_once() {
     assert_eq!(failure.trouble, Trouble::Newer);
     let failure = PostgresStore::migrate(&settings).await.expect_err("a newer program was here");
     assert_eq!(failure.trouble, Trouble::Newer);
+}
+
+/// Tables with a hundred thousand alerts take half a minute to get another column.
+#[tokio::test]
+async fn a_migration_takes_as_long_as_it_takes() {
+    let Some(server) = Postgres::start("a migration that takes its time") else { return };
+    let deadline = Duration::from_secs(1);
+    let folder = tempfile::tempdir().expect("a folder");
+    let long = "CREATE TABLE large AS SELECT pg_sleep(1.5)::text AS a";
+    std::fs::write(folder.path().join("0001_large.sql"), long).expect("written");
+    let migrator = sqlx::migrate::Migrator::new(folder.path()).await.expect("a migration");
+    let settings = settings(&server.dsn("postgres"), deadline);
+    let steps = plumb_inbox::migrate_postgres(&settings, migrator, "large_migrations", true).await;
+    assert_eq!(steps.expect("it ends").len(), 1);
 }
 
 #[tokio::test]
@@ -142,6 +156,34 @@ async fn a_slow_server_is_given_up_in_time() {
     assert_eq!(inbox.alert(&alert.alert_ref).await.expect("there").status(), Status::New);
     assert!(!inbox.ingest(draft("slow", "two")).await.expect("kept").value.deduped());
     drop(server);
+}
+
+/// A hub that stops dead in its turn, with its connection open, holds the others up until the server ends the turn; what it
+/// had not committed never was.
+#[tokio::test]
+async fn a_hub_that_stops_dead_in_its_turn_holds_others_up_for_a_while() {
+    let Some((_server, dsn)) = migrated("a hub that stops dead").await else { return };
+    let (dead, other) = (inbox(&dsn, QUICK).await, inbox(&dsn, QUICK).await);
+    let alert = taken(&dead, draft("dead", "one")).await;
+    let place = other.tip().await.expect("a tip").place;
+    let mut rows = dead.store().write().await.expect("begins");
+    let acked = alert.ack(&ack("dead"), alert.created_at).expect("free").value;
+    rows.put_alerts(std::slice::from_ref(&acked)).await.expect("put");
+    let (trouble, told) = trouble(other.ingest(draft("dead", "two")).await);
+    assert!(trouble == Trouble::Busy && told.contains("try again"), "{told}");
+    let began = Instant::now();
+    let taken = loop {
+        match other.ingest(draft("dead", "two")).await {
+            Ok(decided) => break decided.value.alert().clone(),
+            Err(InboxError::Store(failure)) if failure.trouble.passes() => {}
+            Err(error) => panic!("{error}"),
+        }
+    };
+    assert!(began.elapsed() < QUICK * 20, "the server ends it");
+    rows.commit().await.expect_err("its turn was ended");
+    let changed = other.changes(Since::Place(&place), 10).await.expect("a page").alerts;
+    assert_eq!(changed, [taken]);
+    assert_eq!(other.alert(&alert.alert_ref).await.expect("there"), alert);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -366,6 +408,41 @@ async fn clocks_of_claimers_do_not_matter() {
     assert!(there.store().durability().survives_restart);
 }
 
+/// A hub locks the rows it changes and then takes its turn; so does a statement that somebody types.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_statement_by_hand_and_a_hub_wait_for_each_other_and_both_go_on() {
+    let Some((_server, dsn)) = migrated("statements by hand beside a hub").await else { return };
+    let inbox = inbox(&dsn, PATIENT).await;
+    let first = taken(&inbox, draft("by-hand", "first")).await.alert_ref;
+    let second = taken(&inbox, draft("by-hand", "second")).await.alert_ref;
+    let place = inbox.tip().await.expect("a tip").place;
+    let pool = sqlx::PgPool::connect(&dsn).await.expect("a server");
+    let mut hub = pool.begin().await.expect("a transaction");
+    sqlx::raw_sql("SELECT 1 FROM alerts WHERE fingerprint IS NOT NULL ORDER BY alert_ref DESC LIMIT 1 FOR UPDATE")
+        .execute(&mut *hub)
+        .await
+        .expect("a row");
+    let typed = {
+        let pool = pool.clone();
+        tokio::spawn(async move {
+            sqlx::raw_sql("UPDATE alerts SET note = 'by hand'").execute(&pool).await
+        })
+    };
+    let waits = "SELECT EXISTS (SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%by hand%' AND pid <> pg_backend_pid())";
+    while !sqlx::query_scalar::<_, bool>(waits).fetch_one(&pool).await.expect("an answer") {
+        tokio::task::yield_now().await;
+    }
+    sqlx::raw_sql("UPDATE alert_feed SET last = last + 1")
+        .execute(&mut *hub)
+        .await
+        .expect("a turn");
+    hub.commit().await.expect("committed");
+    typed.await.expect("no panic").expect("it goes on after the hub");
+    let heard = inbox.changes(Since::Place(&place), 10).await.expect("a page").alerts;
+    let heard: BTreeSet<_> = heard.into_iter().map(|alert| alert.alert_ref).collect();
+    assert_eq!(heard, BTreeSet::from([first, second]));
+}
+
 /// R142, R143, R145, R149: what people type at the server means what it says.
 #[tokio::test]
 async fn statements_of_the_troubleshooting_table_work_as_printed() {
@@ -376,6 +453,7 @@ async fn statements_of_the_troubleshooting_table_work_as_printed() {
     inbox.claim(&claim("loop", 2)).await.expect("a claim");
     inbox.fail(&failed, &failure("loop", 3_600)).await.expect("held");
     let pool = sqlx::PgPool::connect(&dsn).await.expect("a server");
+    let place = inbox.tip().await.expect("a tip").place;
     sqlx::raw_sql("UPDATE alerts SET processing_lock_until = NOW() - INTERVAL '1 minute' WHERE status='processing'")
         .execute(&pool)
         .await
@@ -398,8 +476,13 @@ async fn statements_of_the_troubleshooting_table_work_as_printed() {
         .await
         .expect("as printed");
     assert_eq!(inbox.alert(&stuck).await.expect("there").status(), Status::New);
+    // Whoever follows the inbox hears of what was done by hand.
+    let heard = inbox.changes(Since::Place(&place), 10).await.expect("a page");
+    let heard: Vec<_> = heard.alerts.iter().map(|it| (&it.alert_ref, it.status())).collect();
+    assert_eq!(heard, [(&stuck, Status::New)]);
     let again = inbox.claim(&claim("loop", 2)).await.expect("a claim").alerts;
     assert_eq!(again[0].value.alert_ref, stuck);
+    let place = inbox.tip().await.expect("a tip").place;
     sqlx::raw_sql("DELETE FROM alerts WHERE created_at < NOW() - INTERVAL '30 days'")
         .execute(&pool)
         .await
@@ -409,4 +492,8 @@ async fn statements_of_the_troubleshooting_table_work_as_printed() {
         .await
         .expect("a count");
     assert!(kept);
+    inbox.changes(Since::Place(&place), 10).await.expect("nothing was removed");
+    sqlx::raw_sql("DELETE FROM alerts WHERE status = 'failed'").execute(&pool).await.expect("gone");
+    let gone = inbox.changes(Since::Place(&place), 10).await;
+    assert!(matches!(gone, Err(InboxError::NoPlace)), "{gone:?}");
 }

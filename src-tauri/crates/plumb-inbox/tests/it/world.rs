@@ -130,12 +130,26 @@ impl World {
         Inbox::new(self.store().await, policy)
     }
 
+    /// Time goes on; back, where the seconds are negative.
     pub(crate) async fn wait(&self, seconds: i64) {
         self.ms.fetch_add(seconds * 1_000, Ordering::SeqCst);
         if let Some(hand) = &self.hand {
             let turn = "UPDATE told.moment SET now = now + make_interval(secs => $1)";
-            let turn = sqlx::query(turn).bind(f64::from(u32::try_from(seconds).expect("ahead")));
+            let turn =
+                sqlx::query(turn).bind(f64::from(i32::try_from(seconds).expect("some days")));
             turn.execute(&mut *hand.lock().await).await.expect("it runs");
+        }
+    }
+
+    /// Returns when somebody waits for somebody else at the server.
+    pub(crate) async fn somebody_waits(&self) {
+        let hand = self.hand.as_ref().expect("a server");
+        loop {
+            let waiting = "SELECT EXISTS (SELECT 1 FROM pg_locks WHERE NOT granted)";
+            let waiting = sqlx::query_scalar(waiting).fetch_one(&mut *hand.lock().await).await;
+            if waiting.expect("it runs") {
+                return;
+            }
         }
     }
 }

@@ -1,9 +1,16 @@
 //! Documents as people write them, and as others write them to do harm.
 
-use std::{collections::BTreeMap, fmt::Write as _, fs, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+    fs,
+    path::Path,
+};
 
 use insta::assert_snapshot;
-use plumb_runbook::document::{self, Library, Parameter, StepKind, parse, substitute};
+use plumb_runbook::document::{
+    self, Library, Parameter, RunbookPlan, RunbookPlanError, StepKind, Trusted, parse, substitute,
+};
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 
 const FRONT: &str = "title: Nodes differ\ncomponent: Policy Engine\nseverity: medium\n\
@@ -219,6 +226,30 @@ fn a_library_finds_what_no_document_tells_alone() {
         }
     }
     assert_snapshot!(told);
+}
+
+/// A plan that somebody else made of runbooks that run each other is refused, however they are written.
+#[test]
+fn runbooks_that_run_each_other_make_no_plan() {
+    let call = |file: &str| format!("id: call\ntitle: Call\ndo: {{runbook: {{file: {file}}}}}");
+    let front = FRONT.split("parameters:").next().expect("front matter");
+    let documents = [("a.md", "b.md"), ("b.md", "a.md"), ("own.md", "own.md")];
+    let documents: BTreeMap<String, String> =
+        documents.map(|(file, calls)| (file.to_owned(), text(front, &[LOOK, &call(calls)]))).into();
+    for runbook in ["a.md", "own.md"] {
+        let plan = RunbookPlan {
+            format: RunbookPlan::FORMAT,
+            fleet: "prod-eu".parse().expect("a name"),
+            environment: "production".to_owned(),
+            runbook: runbook.to_owned(),
+            documents: documents.clone(),
+            parameters: BTreeMap::new(),
+            hosts: BTreeSet::new(),
+            trusted: Trusted::Shipped,
+            made_at: jiff::Timestamp::UNIX_EPOCH,
+        };
+        assert_eq!(plan.compile().err(), Some(RunbookPlanError::TooDeep), "{runbook}");
+    }
 }
 
 /// R076, R057, R062: the execution repeats its dry run but for the flag, and no phase is skipped.

@@ -31,8 +31,11 @@ document! {
 document! {
     /// What changed since a place; the answer is held back until something did.
     ChangesQuery {
-        /// The `next` of the answer before; from the beginning where it is left out.
+        /// The `next` of the answer before, whatever it says; from the beginning where it is left out. One that the hub does
+        /// not know any more is answered with 410, and read again from the beginning.
         after: Option<String>,
+        /// Where it begins: with so many of the newest alerts; with all of them where it is left out.
+        newest: Option<u32>,
         /// The `entries` of the answer before: another number says that an incident moved on.
         entries: Option<u64>,
         /// How long the answer may be held back, in seconds.

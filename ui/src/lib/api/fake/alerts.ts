@@ -4,7 +4,7 @@ import { fail } from './runs';
 import { chance, seedOf } from './seed';
 
 /** How the inbox stands: `some` by itself. */
-export type Inboxed = 'none' | 'some' | 'many' | 'hub' | 'offline' | 'memory' | 'settled';
+export type Inboxed = 'none' | 'some' | 'many' | 'hub' | 'offline' | 'memory' | 'settled' | 'denied';
 
 const MINUTE = 60_000;
 const ME = 'mira@ops-laptop';
@@ -246,7 +246,7 @@ export class FakeAlerts {
       try {
         acted.done.push({ alert, ...this.#one(this.#get(alert), act) });
       } catch (thrown) {
-        acted.refused.push({ alert, why: (thrown as { message: string }).message });
+        acted.refused.push({ alert, why: (thrown as { message: string }).message, guide: this.how === 'denied' ? 'Claiming is denied' : null });
       }
     }
     acted.rows = acted.done.map(({ alert }) => this.#row(this.#get(alert)));
@@ -257,6 +257,7 @@ export class FakeAlerts {
   #one(kept: Kept, act: AlertAct): { incident: string | null; tentative: boolean; why: string[] } {
     const now = this.now();
     const held = kept.status === 'processing' && kept.owner !== ME && (kept.lock_until_ms ?? 0) > now;
+    if (this.how === 'denied') fail('invalid', 'the hub refused: tools.alerts.claim denied: role viewer does not have it (403)', 'ask for a token whose role may');
     if (held) fail('invalid', `${kept.alert} is held by ${kept.owner ?? ''} until 2026-11-30T09:52:00Z: ask them, or wait for it`, '');
     if (kept.status === 'acked' && act.act !== 'convert') fail('invalid', `${kept.alert} is acked: only claimed or unclaimed alerts can be settled`, '');
     if (this.how === 'offline') {

@@ -1,9 +1,9 @@
 //! An archive of the fake: a rollout of five waves, sealed by somebody who is known or not, or altered.
-import type { EvidenceCheck, EvidenceOpened, EvidenceStep, OpenEvidence } from '../api';
+import type { EvidenceCheck, EvidenceDiffView, EvidenceOpened, EvidenceStep, NamedKeys, OpenEvidence, WaitingPlanView } from '../api';
 import { START_MS } from './fleets';
 import { digest } from './seed';
 
-export type Captured = 'open' | 'stranger' | 'broken';
+export type Captured = 'open' | 'stranger' | 'broken' | 'missing';
 
 const RUN = '019a3f52-7c1e-7b44-9d1c-2f6e8a90c3d1';
 const KEY = digest('the key of the console');
@@ -23,6 +23,7 @@ const HELD: [string, string, string][] = [
 ];
 
 function checksOf(how: Captured): EvidenceCheck[] {
+  if (how === 'missing') return [{ name: 'container', title: 'archive reads in one way', result: 'open', detail: 'not looked at: /home/ops/missing.zip cannot be read: No such file or directory (os error 2); choose an archive of evidence', entry: null }];
   return HELD.map(([name, title, detail]): EvidenceCheck => {
     if (name === 'role') return { name, title, result: 'absent', detail, entry: null };
     if (how === 'stranger' && name === 'signer') return { name, title, result: 'failed', detail: `the signature is good, and nobody here knows its key ${KEY}: compare this with whoever signed, then give the key`, entry: null };
@@ -31,6 +32,18 @@ function checksOf(how: Captured): EvidenceCheck[] {
     return { name, title, result: 'passed', detail, entry: null };
   });
 }
+
+const DIFFERENCES: [string, string, string | null, string | null][] = [
+  ['about', 'captured by', 'ops@console', 'mira@laptop'],
+  ['versions', 'run 1: node aud-gw-003', 'v42', 'v41'],
+  ['digests', 'run 1: node aud-gw-003', digest('v42'), digest('v41')],
+  ['digests', 'run 1: plan', digest('plan of the rollout'), digest('plan of the way back')],
+  ['steps', 'run 1: events', '92', '31'],
+  ['steps', 'run 1: node aud-gw-003', 'proven', 'failed'],
+  ['decisions', 'run 1: decision 4', 'gate of wave 2 passed', 'halted: the node refused: its disk is full'],
+  ['decisions', 'run 1: decision 5', null, 'rolled back by mira: its disk is full'],
+  ['timings', 'run 1: seconds', '312.4', '188.0'],
+];
 
 const step = (at: number, what: string, loud = false, event: number | null = null): EvidenceStep => ({ at_ms: START_MS - 3_600_000 + at * 7_000, what, run: event === null ? null : RUN, event, loud });
 
@@ -60,8 +73,8 @@ export class FakeEvidence {
     if (how !== null) this.open(`/home/ops/${how}.zip`);
   }
 
-  open(path: string, key: string | null = null): EvidenceOpened {
-    const how: Captured = path.includes('broken') ? 'broken' : path.includes('stranger') && key === null ? 'stranger' : 'open';
+  open(path: string, named: NamedKeys = { keys: [], roots: [] }): EvidenceOpened {
+    const how: Captured = path.includes('broken') ? 'broken' : path.includes('missing') ? 'missing' : path.includes('stranger') && named.keys.length === 0 && named.roots.length === 0 ? 'stranger' : 'open';
     const checks = checksOf(how);
     const [from, to] = [this.steps[0]?.at_ms ?? 0, this.steps.at(-1)?.at_ms ?? 0];
     this.#step = this.steps.length - 1;
@@ -72,11 +85,11 @@ export class FakeEvidence {
         broken: checks.find((check) => check.entry !== null)?.entry ?? null,
         checks,
         notes: how === 'stranger' ? ['container rewritten: the entries are those that were sealed, in an archive that another program wrote'] : [],
-        signed_by: KEY,
+        signed_by: how === 'missing' ? null : KEY,
         entries: 47,
         bytes: 812_331,
         unpacked_bytes: 9_201_774,
-        evidence: {
+        evidence: how === 'missing' ? null : {
           fleet: 'auditors-view',
           environment: 'production',
           by: 'ops@console',
@@ -88,9 +101,27 @@ export class FakeEvidence {
           missing: [{ what: 'logs of aud-opa-001', why: 'an unmodified OPA has no such endpoint' }],
         },
       },
-      refused: how === 'broken' ? 'it is not shown as a fleet, because a promise is broken: hash of every entry' : null,
+      refused: how === 'broken' ? 'it is not shown as a fleet, because a promise is broken: hash of every entry' : how === 'missing' ? '/home/ops/missing.zip cannot be read: No such file or directory (os error 2)' : null,
     };
     return this.opened;
+  }
+
+  /** Plans that waited for consent when it was captured. */
+  waiting(): WaitingPlanView[] {
+    return [{ plan: '77b0c1d2e3f4'.padEnd(64, '0'), title: 'Sync 38 nodes to v43', requester: 'mira', asked_at: new Date(START_MS - 5_400_000).toISOString(), consented: false, standing: 'missing 1 of storage; who may approve: sam, noor' }];
+  }
+
+  /** The same rollout, captured before and after it was rolled back. */
+  compare(left: string, right: string): EvidenceDiffView {
+    const stranger = right.includes('stranger');
+    return {
+      left,
+      right,
+      left_stands: { holds: true, why: 'every promise holds' },
+      right_stands: stranger ? { holds: false, why: `key of the signer is known: the signature is good, and nobody here knows its key ${KEY}` } : { holds: true, why: 'every promise holds' },
+      differences: DIFFERENCES.map(([kind, what, one, other]) => ({ kind, what, left: one, right: other })),
+      more: 0,
+    };
   }
 
   close(): void {
@@ -118,6 +149,7 @@ export class FakeEvidence {
       step: this.#step,
       shown,
       state: shown.event === null ? null : { recorded: state, found: state, same: true },
+      unread: opened.verdict.holds ? [] : [{ entry: 'fleet/changes.jsonl', lines: 3, first: 118, why: 'missing field `at` at line 1 column 42' }],
     };
   }
 }

@@ -98,6 +98,7 @@ export class FakeRunbooks {
       title: book.title,
       fleet,
       operator: ME,
+      signed: false,
       trusted: standingOf(file).standing === 'shipped' ? 'it came with the program' : `accepted by ${ME}`,
       started_at_ms: at,
       ended_at_ms: null,
@@ -182,7 +183,7 @@ export class FakeRunbooks {
     return LIBRARY.map((runbook) => ({ runbook: { ...runbook }, standing: standingOf(runbook.file) }));
   }
 
-  open(file: string): RunbookPage {
+  open(file: string, ruled: boolean): RunbookPage {
     const book = LIBRARY.find((one) => one.file === file) ?? fail('not_found', `there is no runbook ${file}`, 'list them: plumb runbook list');
     if (book.problem !== null) fail('invalid', `${file}:${book.problem}`, 'mend what each line names, then check it: plumb runbook check FILE');
     const conflict = file === 'policy-version-conflicts.md';
@@ -208,14 +209,22 @@ export class FakeRunbooks {
       rehearsal: this.#rehearsals.get(file) ?? null,
       rehearsal_outdated: false,
       rehearsed_within_h: file === 'supersedes-backfill.md' ? 24 : null,
+      signed: ruled && this.#asksForApproval(file),
     };
   }
 
-  begin(fleet: string, asked: RunbookAsked): RunbookBegun {
+  #asksForApproval(file: string): boolean {
+    return (LIBRARY.find((one) => one.file === file)?.approvals.length ?? 0) > 0;
+  }
+
+  begin(fleet: string, asked: RunbookAsked, ruled: boolean): RunbookBegun {
+    const signs = ruled && this.#asksForApproval(asked.runbook);
+    if (signs && asked.key === null) fail('invalid', `people have to approve what this runbook does in ${fleet}, so whoever starts it signs: no key was named`, 'sign its start: --key FILE');
     const phrase = `run ${digest(asked.runbook).slice(0, 12)}`;
     if (standingOf(asked.runbook).standing === 'unknown' && asked.accept !== phrase) return { begun: 'phrase', phrase };
     if (asked.parameters['version'] === 'v0') fail('invalid', 'no signed bundle of version v0 is known', 'give it with --set NAME=VALUE');
     const kept = this.#add(fleet, asked.runbook, 0);
+    kept.view.signed = signs;
     this.#go(kept);
     this.changed(kept.view.id);
     return { begun: 'started', run: kept.view.id };
@@ -373,8 +382,8 @@ export function runbookCalls(books: FakeRunbooks, ask: Ask, answer: <T>(value: (
   const page = (id: string): RunbookRunPage => books.page(id, ruled);
   return {
     runbooks: (fleet) => ask(fleet, () => books.library()),
-    runbook: (fleet, file) => ask(fleet, () => books.open(file)),
-    beginRunbook: (fleet, asked) => ask(fleet, () => books.begin(fleet, asked)),
+    runbook: (fleet, file) => ask(fleet, () => books.open(file, ruled)),
+    beginRunbook: (fleet, asked) => ask(fleet, () => books.begin(fleet, asked, ruled)),
     rehearseRunbook: (fleet, asked) => ask(fleet, () => books.rehearse(fleet, asked)),
     runbookRuns: (fleet) => ask(fleet, () => books.list(fleet)),
     runbookRun: (id) => answer(() => page(id)),

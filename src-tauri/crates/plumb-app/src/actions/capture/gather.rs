@@ -32,6 +32,7 @@ impl App {
         let pictures = self.picture_evidence(&mut capture, request, scope).await?;
         self.history_evidence(&mut capture, scope).await?;
         self.alert_evidence(&mut capture, request, scope).await?;
+        self.waiting_evidence(&mut capture, request).await?;
         let (mut capture, raw) = self.node_evidence((capture, raw), request, scope).await?;
         if let Some(raw) = raw {
             capture.raw(&raw.finish()?).map_err(wrong)?;

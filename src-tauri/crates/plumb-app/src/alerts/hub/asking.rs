@@ -17,8 +17,8 @@ use crate::error::chain;
 
 /// Alerts in one answer of the hub.
 const PAGE: u32 = 1_000;
-/// Pages that are asked for: the newest 20,000 alerts.
-const PAGES_MAX: usize = 20;
+/// Alerts that are read of an inbox: those that changed last.
+pub(super) const ALERTS_MAX: usize = 20_000;
 /// Incidents whose timelines are kept: those that are worked on, then the others, the worst first.
 const INCIDENTS_MAX: u32 = 100;
 /// How long a hub holds back an answer at most until there is something to tell.
@@ -32,6 +32,8 @@ const SETTLED_SHOWN: SignedDuration = SignedDuration::from_hours(1);
 
 #[derive(Deserialize)]
 pub(super) struct Board {
+    /// As whom the hub knows us.
+    pub caller: String,
     /// By the clock that decides at the hub.
     #[serde(default)]
     pub now: Option<Timestamp>,
@@ -50,7 +52,7 @@ pub(super) struct Kind {
 /// Up to where changes of an inbox were heard.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Place {
-    /// The `next` of the hub's answer.
+    /// The `next` of the hub's answer, which says nothing to us.
     pub after: String,
     /// Entries of all timelines.
     pub entries: u64,
@@ -64,12 +66,6 @@ pub(super) struct Changes {
     more: bool,
     pub entries: u64,
     pub now: Timestamp,
-}
-
-#[derive(Deserialize)]
-struct Page {
-    alerts: Vec<Alert>,
-    next: Option<String>,
 }
 
 /// An alert with the reasons for what was done with it.
@@ -89,40 +85,48 @@ pub(super) async fn changes(hub: &HubClient, place: &Place) -> Result<Changes, H
     patient.get(&path).await
 }
 
-/// Everything that changed since then, and the place where that ends; none where the hub does not tell changes.
-pub(super) async fn changes_since(
-    hub: &HubClient,
-    since: Timestamp,
-) -> Result<(Vec<Alert>, Option<Place>), HubError> {
-    let (mut all, mut after) = (Vec::new(), format!("{since},"));
-    loop {
-        let path = format!("/v1/alerts/changes?limit={PAGE}&after={}", path_part(&after));
-        let page: Changes = match hub.get(&path).await {
-            Ok(page) => page,
-            // Its version knows no such question, and takes it for the name of an alert.
-            Err(HubError::Refused { status: 404 | 422, .. }) => return Ok((all, None)),
-            Err(error) => return Err(error),
-        };
-        all.extend(page.alerts);
-        after = page.next;
-        if !page.more {
-            return Ok((all, Some(Place { after, entries: page.entries })));
+/// What an inbox holds, or what changed in it.
+pub(super) struct Heard {
+    pub alerts: Vec<Alert>,
+    /// All of it was read: what is not there is not in the inbox.
+    pub whole: bool,
+    pub place: Place,
+}
+
+/// Reads what changed after a place; all of it without one, and where the hub does not know the place any more.
+pub(super) async fn read_on(hub: &HubClient, place: Option<&Place>) -> Result<Heard, HubError> {
+    if let Some(place) = place {
+        match pages(hub, Some(&place.after)).await {
+            Err(error) if is_gone(&error) => {}
+            heard => return heard,
         }
+    }
+    pages(hub, None).await
+}
+
+async fn pages(hub: &HubClient, after: Option<&str>) -> Result<Heard, HubError> {
+    let whole = after.is_none();
+    let mut from = after.map_or(format!("newest={ALERTS_MAX}"), after_place);
+    let mut alerts = Vec::new();
+    loop {
+        let path = format!("/v1/alerts/changes?limit={PAGE}&{from}");
+        let page: Changes = hub.get(&path).await?;
+        alerts.extend(page.alerts);
+        if !page.more {
+            let place = Place { after: page.next, entries: page.entries };
+            return Ok(Heard { alerts, whole, place });
+        }
+        from = after_place(&page.next);
     }
 }
 
-/// Alerts of an inbox, those seen last first.
-pub(super) async fn everything(hub: &HubClient) -> Result<Vec<Alert>, HubError> {
-    let (mut all, mut after) = (Vec::new(), String::new());
-    for _ in 0..PAGES_MAX {
-        let page: Page = hub.get(&format!("/v1/alerts?limit={PAGE}{after}")).await?;
-        all.extend(page.alerts);
-        match page.next {
-            Some(next) => after = format!("&after={}", path_part(&next)),
-            None => break,
-        }
-    }
-    Ok(all)
+fn after_place(place: &str) -> String {
+    format!("after={}", path_part(place))
+}
+
+/// Whether the hub knows a place no more, and everything has to be read.
+pub(super) fn is_gone(error: &HubError) -> bool {
+    matches!(error, HubError::Refused { status: 410, .. })
 }
 
 /// Incidents, and the timelines of those that moved.
@@ -232,16 +236,21 @@ async fn settle_one(
 }
 
 /// Tells the hub what a sweep shows; why it does not want to hear it, where our role may not tell.
-pub(super) async fn tell(hub: &HubClient, drafts: Vec<Draft>) -> Result<Option<String>, HubError> {
+pub(super) async fn tell(
+    hub: &HubClient,
+    drafts: Vec<Draft>,
+    installation: &str,
+) -> Result<Option<String>, HubError> {
     for draft in drafts {
-        let answer: Result<Value, HubError> = hub.call("POST", "/v1/alerts", &report(draft)).await;
+        let report = report(draft, installation);
+        let answer: Result<Value, HubError> = hub.call("POST", "/v1/alerts", &report).await;
         match answer {
             Ok(_) => {}
             Err(error @ HubError::Refused { status: 403, .. }) => {
                 return Ok(Some(error.to_string()));
             }
             // What is over was never told there, or is gone.
-            Err(HubError::Refused { status: 422, detail }) => {
+            Err(HubError::Refused { status: 422, detail, .. }) => {
                 warn!(detail, "an alert of a sweep was not taken");
             }
             Err(error) => return Err(error),
@@ -250,7 +259,7 @@ pub(super) async fn tell(hub: &HubClient, drafts: Vec<Draft>) -> Result<Option<S
     Ok(None)
 }
 
-fn report(draft: Draft) -> Ingest {
+fn report(draft: Draft, installation: &str) -> Ingest {
     let (fingerprint, signature) = (draft.fingerprint(), draft.signature());
     Ingest {
         source: Some(draft.source),
@@ -266,7 +275,7 @@ fn report(draft: Draft) -> Ingest {
         dedupe_ttl_minutes: draft.dedupe_ttl_minutes,
         started_at: draft.started_at,
         resolved: draft.resolved,
-        told_by: draft.told_by,
+        installation: Some(installation.to_owned()),
         details: draft.details,
     }
 }

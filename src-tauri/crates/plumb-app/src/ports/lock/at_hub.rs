@@ -40,7 +40,7 @@ impl HubLease {
                 self.keep(view.lease);
                 Ok(())
             }
-            Err(HubError::Refused { status: 409, detail }) => self.refused(detail).await,
+            Err(HubError::Refused { status: 409, detail, .. }) => self.refused(detail).await,
             Err(error) => Err(no_answer(&error)),
         }
     }

@@ -31,7 +31,8 @@ pub(super) struct Known<'a> {
     /// The same with what reload nodes ran before.
     pub(super) earlier: &'a Current,
     pub(super) ours: &'a OurReloads,
-    pub(super) freezes: &'a [LeftFreeze],
+    /// Freezes that were left behind, or why they could not be looked for.
+    pub(super) freezes: Result<&'a [LeftFreeze], &'a str>,
     pub(super) now: Timestamp,
 }
 

@@ -59,6 +59,11 @@ pub(crate) fn failed(error: HubError) -> Failure {
     error.into()
 }
 
+/// Where the help says what to do.
+pub(crate) fn guided(guide: &str) -> String {
+    format!("see {:?} in: plumb help troubleshooting", crate::text::escape::printable(guide))
+}
+
 impl From<HubError> for Failure {
     fn from(error: HubError) -> Self {
         let (exit, hint) = match &error {
@@ -79,6 +84,7 @@ impl From<HubError> for Failure {
             HubError::Refused { .. } => (Exit::Usage, ""),
             HubError::Malformed { .. } => (Exit::Internal, "is this address that of a hub?"),
         };
+        let hint = error.guide().map_or_else(|| hint.to_owned(), guided);
         Self::new(exit, error.to_string(), hint)
     }
 }

@@ -1,5 +1,6 @@
 //! Cases made from outlines: an input that meets each definition, the same input with each of its
-//! conditions just not met, and inputs that mix what several definitions want.
+//! conditions just not met, and inputs that mix what several definitions want; and what the tests of
+//! the policies ask.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -78,6 +79,11 @@ pub fn cases_of_outlines(versions: &[&Outline], seed: u64) -> Vec<Case> {
         })
         .collect();
     cases.truncate(GENERATED_CASES_MAX);
+    let noon = week + SignedDuration::from_hours(NOON_HOUR);
+    let tests = versions.iter().flat_map(|version| &version.tests);
+    let tests: BTreeSet<String> = tests.map(Value::to_string).collect();
+    // Both versions mostly bring the same tests: each asks once.
+    cases.extend(tests.iter().map(|input| Case::new(parsed(input), noon, Origin::Given)));
     merged(cases)
 }
 

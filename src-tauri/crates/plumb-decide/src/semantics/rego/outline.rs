@@ -83,6 +83,9 @@ pub struct Outline {
     pub definitions: Vec<Definition>,
     /// Conditions that stand within something else: only their values matter.
     pub inner: Vec<Want>,
+    /// What the policy's own tests ask: each `with input as` of a rule `test_...`
+    /// (<https://www.openpolicyagent.org/docs/policy-testing>) whose value stands in the text.
+    pub tests: Vec<Value>,
     /// Whether the time of the request is looked at.
     pub asks_time: bool,
 }

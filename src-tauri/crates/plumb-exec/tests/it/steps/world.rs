@@ -105,6 +105,10 @@ impl Paper {
         let began = tokio::time::Instant::now();
         Self { run, entries: Mutex::new(entries.to_vec()), base, began }
     }
+
+    pub(super) fn entries(&self) -> Vec<Entry> {
+        self.entries.lock().expect("nobody panicked").clone()
+    }
 }
 
 impl Journal for Paper {
@@ -215,6 +219,7 @@ pub(super) async fn run_on(
         orders,
         entries: before,
         operator: "runner",
+        signed: None,
         told: &tell,
     };
     let performing = perform_steps(run, (&plan.0, &plan.1), setting);

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use plumb_alert::RoutingPolicy;
+use plumb_wire::alerts::guides;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
@@ -24,6 +25,7 @@ async fn ingested(team: &Team, title: &str) -> String {
     taken["alert_ref"].as_str().expect("a reference").to_owned()
 }
 
+/// R093, R113, R156, R157.
 #[tokio::test]
 async fn what_was_taken_in_is_there_after_a_restart() {
     let team = Team::start().await;
@@ -52,6 +54,7 @@ async fn a_report_that_is_no_good_is_not_accepted_and_says_why() {
         let told = reply.problem(422);
         assert!(told.contains(text), "{told}");
         assert_eq!(reply.json()["accepted"], false);
+        assert_eq!(reply.json()["guide"], guides::NOT_ACCEPTED);
     };
     let call = |fields: Value| {
         let mut call = json!({ "tool": "alert_ingest_tool", "action": "ingest" });
@@ -84,7 +87,7 @@ async fn the_same_alert_again_is_one_alert() {
     let first = ingested(&team, "p95 is 412 ms").await;
     let again = tool(&team, BOOTSTRAP, report("p95 is 977 ms")).await.fine();
     assert_eq!((again["deduped"].as_bool(), again["occurrences"].as_u64()), (Some(true), Some(2)));
-    assert_eq!(again["alert_ref"], first.as_str());
+    assert_eq!((&again["alert_ref"], &again["guide"]), (&json!(first), &json!(guides::REPEATED)));
     assert!(again["why"][0].as_str().is_some_and(|why| why.contains("dedupe window of 30 min")));
     team.pass(31 * 60);
     let later = tool(&team, BOOTSTRAP, report("p95 is 412 ms")).await.fine();
@@ -102,7 +105,8 @@ async fn an_alert_is_claimed_fails_is_tried_again_and_closed() {
         (claimed["claimed"].as_u64(), claimed["alerts"][0]["status"].as_str()),
         (Some(1), Some("processing"))
     );
-    assert_eq!(tool(&team, BOOTSTRAP, claim.clone()).await.fine()["claimed"], 0);
+    let nothing = tool(&team, BOOTSTRAP, claim.clone()).await.fine();
+    assert_eq!((&nothing["claimed"], &nothing["guide"]), (&json!(0), &json!(guides::NOTHING_FREE)));
     // Both names of the pause.
     let fail = |name: &str| {
         json!({ "tool": "alert_ingest_tool", "action": "fail", "alert_ref": alert,
@@ -144,10 +148,12 @@ async fn an_alert_is_claimed_fails_is_tried_again_and_closed() {
     tool(&team, BOOTSTRAP, ack).await.problem(409);
 }
 
+/// R094, R095, R121 to R124.
 #[tokio::test]
 async fn an_alert_becomes_an_incident_that_is_told_and_closed() {
     let team = Team::start().await;
     let alert = ingested(&team, "slow").await;
+    assert!(alert.starts_with("alrt_"), "{alert}");
     let convert = json!({ "tool": "oncall_tool", "action": "alert_to_incident", "alert_ref": alert,
         "incident_severity_cap": "P1", "dedupe_window_minutes": 60 });
     let converted = tool(&team, BOOTSTRAP, convert.clone()).await.fine();
@@ -193,9 +199,9 @@ async fn an_alert_becomes_an_incident_that_is_told_and_closed() {
     assert_eq!(told["timeline"].as_array().map(Vec::len), Some(5), "{told}");
     let gone =
         json!({ "tool": "oncall_tool", "action": "alert_to_incident", "alert_ref": "alrt_gone" });
-    assert!(
-        tool(&team, BOOTSTRAP, gone).await.problem(404).contains("kept in memory before a restart")
-    );
+    let gone = tool(&team, BOOTSTRAP, gone).await;
+    assert!(gone.problem(404).contains("kept in memory before a restart"));
+    assert_eq!(gone.json()["guide"], guides::NOT_FOUND);
 }
 
 #[tokio::test]
@@ -206,8 +212,10 @@ async fn a_role_does_what_the_matrix_says_and_a_refusal_is_written_down() {
     let node = team.token(BOOTSTRAP, "agent_node").await;
     tool(&team, &monitor, report("slow")).await.fine();
     let claim = json!({ "tool": "alert_ingest_tool", "action": "claim", "owner": "m" });
-    let told = tool(&team, &monitor, claim.clone()).await.problem(403);
+    let denied = tool(&team, &monitor, claim.clone()).await;
+    let told = denied.problem(403);
     assert!(told.starts_with("tools.alerts.claim denied: role agent_monitor"), "{told}");
+    assert_eq!(denied.json()["guide"], guides::CLAIM_DENIED);
     let told = team.post("/v1/alerts/claim", &monitor, &json!({ "owner": "m" })).await.problem(403);
     assert!(told.contains("agent_cto, agent_oncall") && told.contains("supervisor"), "{told}");
     tool(&team, &oncall, claim).await.fine();
@@ -227,6 +235,7 @@ async fn a_role_does_what_the_matrix_says_and_a_refusal_is_written_down() {
     );
 }
 
+/// R131, R150, R151, R158: each environment's hub says where it keeps alerts, and loudly where it forgets them.
 #[tokio::test]
 async fn the_dashboard_counts_and_says_whether_anything_survives() {
     let team = Team::start().await;
@@ -304,6 +313,7 @@ async fn a_breach_blocks_a_release_and_a_bypass_stands_in_the_incident() {
         (blocked["verdict"].as_str(), blocked["may_go_on"].as_bool()),
         (Some("blocked"), Some(false))
     );
+    assert_eq!(blocked["guide"], guides::GATE);
     let alert = ingested(&team, "slow").await;
     let incident =
         team.post(&format!("/v1/alerts/{alert}/incident"), BOOTSTRAP, &json!({})).await.fine();
@@ -393,13 +403,14 @@ async fn whoever_follows_the_inbox_is_told_of_changes_at_once() {
     let all = changes("limit=10".to_owned()).await;
     assert_eq!((refs(&all), all["more"].as_bool()), (vec![first.clone()], Some(false)));
     let place = |told: &Value| {
-        let next = told["next"].as_str().expect("a place").replace('+', "%2B");
+        let next = told["next"].as_str().expect("a place");
         format!("after={next}&entries={}", told["entries"])
     };
     // Nothing to tell: it is held back for as long as was asked for, and then the place is the same.
     let none = changes(format!("{}&wait_s=1", place(&all))).await;
     assert_eq!((refs(&none), &none["next"]), (vec![], &all["next"]));
-    team.pass(1);
+    // No clock decides what is told: it steps back, and nothing is missed.
+    team.pass(-3_600);
     let (told, ()) = tokio::join!(changes(format!("{}&wait_s=50", place(&none))), async {
         let claim = json!({ "owner": "mira" });
         team.post(&format!("/v1/alerts/{first}/claim"), BOOTSTRAP, &claim).await.fine();
@@ -410,11 +421,9 @@ async fn whoever_follows_the_inbox_is_told_of_changes_at_once() {
         (&json!("processing"), &json!("mira"))
     );
     // An incident that moves on wakes as well, though no alert changed.
-    team.pass(10);
     let convert = format!("/v1/alerts/{first}/incident");
     let incident = team.post(&convert, BOOTSTRAP, &json!({})).await.fine();
     let known = changes(format!("{}&wait_s=50", place(&told))).await;
-    team.pass(10);
     let (told, ()) = tokio::join!(changes(format!("{}&wait_s=50", place(&known))), async {
         let incident = incident["incident_ref"].as_str().expect("a reference");
         let note = json!({ "note": "looking" });
@@ -423,5 +432,73 @@ async fn whoever_follows_the_inbox_is_told_of_changes_at_once() {
     assert!(refs(&told).is_empty() && told["entries"] != known["entries"], "{told}");
     let viewer = team.token(BOOTSTRAP, "agent_node").await;
     team.get("/v1/alerts/changes", &viewer).await.problem(403);
-    team.get("/v1/alerts/changes?after=yesterday", BOOTSTRAP).await.problem(422);
+    // A place of another inbox, or of an earlier version.
+    for after in ["yesterday", "2026-03-03T12:00:00Z,alrt_1", "00000000000000ff.3"] {
+        let path = format!("/v1/alerts/changes?after={after}");
+        let gone = team.get(&path, BOOTSTRAP).await.problem(410);
+        assert!(gone.ends_with("read from the start"), "{gone}");
+    }
+    let newest = changes("newest=0".to_owned()).await;
+    assert_eq!((refs(&newest), &newest["next"]), (vec![], &told["next"]));
+    let both = format!("/v1/alerts/changes?newest=3&{}", place(&told));
+    team.get(&both, BOOTSTRAP).await.problem(422);
+}
+
+/// Who says that something lasts is whoever shows a token, with an installation of theirs: a body says it for nobody else.
+#[tokio::test]
+async fn one_token_does_not_speak_for_another() {
+    let team = Team::start().await;
+    let (mira, jo) =
+        (team.named("mira", "agent_oncall").await, team.named("jo", "agent_oncall").await);
+    let report =
+        json!({ "service": "eu", "kind": "PolicyVersionMismatch", "title": "2 nodes are behind" });
+    let told = async |token: &str, more: Value| {
+        let mut body = report.clone();
+        body.as_object_mut().expect("an object").extend(more.as_object().expect("one").clone());
+        team.post("/v1/alerts", token, &body).await
+    };
+    let alert = told(&mira, json!({ "installation": "b1" })).await.fine();
+    let alert = alert["alert_ref"].as_str().expect("a reference").to_owned();
+    let kept = async || team.get(&format!("/v1/alerts/{alert}"), &mira).await.fine();
+    let tellers = |kept: &Value| {
+        let tellers = kept["told_by"].as_object().expect("somebody").keys().cloned();
+        tellers.collect::<Vec<_>>()
+    };
+    assert_eq!(tellers(&kept().await), ["mira#b1"]);
+    // Whatever somebody else writes: that it is over holds for them alone.
+    for more in [
+        json!({}),
+        json!({ "installation": "b1" }),
+        json!({ "told_by": "mira#b1" }),
+        json!({ "source": "mira" }),
+    ] {
+        let mut more = more;
+        more["resolved"] = json!(true);
+        let answer = told(&jo, more).await.fine();
+        let why = answer["why"][0].as_str().expect("a reason");
+        assert!(why.starts_with("jo") && why.contains("but mira#b1 told it"), "{why}");
+        let kept = kept().await;
+        assert_eq!(
+            (tellers(&kept), &kept["resolved_at"]),
+            (vec!["mira#b1".to_owned()], &Value::Null)
+        );
+    }
+    for installation in ["b1#b2", "B1", "a b", &"x".repeat(65)] {
+        let refused = told(&jo, json!({ "installation": installation })).await.problem(422);
+        assert!(refused.contains("installation is not valid"), "{refused}");
+    }
+    // Two consoles of one person are two, also where one of them has a telling name.
+    told(&mira, json!({ "installation": "b2" })).await.fine();
+    let named = team.named("mira#b1", "agent_oncall").await;
+    told(&named, json!({})).await.fine();
+    assert_eq!(tellers(&kept().await), ["mira##b1", "mira#b1", "mira#b2"]);
+    for (token, installation) in [(&mira, json!("b2")), (&named, Value::Null)] {
+        told(token, json!({ "installation": installation, "resolved": true })).await.fine();
+        assert_eq!(kept().await["resolved_at"], Value::Null);
+    }
+    told(&mira, json!({ "installation": "b1", "resolved": true })).await.fine();
+    assert!(kept().await["resolved_at"].is_string(), "nobody says any more that it lasts");
+    let first = json!({ "name": "bootstrap", "role": "viewer", "expires_after_s": 60 });
+    let refused = team.post("/v1/hub/tokens", BOOTSTRAP, &first).await.problem(422);
+    assert!(refused.contains("use another name"), "{refused}");
 }

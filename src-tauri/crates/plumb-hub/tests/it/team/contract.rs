@@ -178,7 +178,7 @@ async fn nothing_hostile_breaks_the_hub() {
             let reply = tokio::time::timeout(std::time::Duration::from_secs(20), asked).await;
             let reply = reply.unwrap_or_else(|_| panic!("{method} {at} hangs"));
             assert!(
-                reply.status.as_u16() < 500 || reply.status == 503,
+                reply.status.as_u16() < 500,
                 "seed {seed}: {method} {at} {body}: {} {}",
                 reply.status,
                 reply.text()

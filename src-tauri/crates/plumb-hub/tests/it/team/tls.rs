@@ -57,6 +57,17 @@ fn place(folder: &Path, name: &str, text: &str) -> std::path::PathBuf {
 }
 
 async fn whoami(port: u16, ca: &str, shown: Option<&Shown>) -> (u16, Value) {
+    ask(port, ca, shown, "GET", "/v1/hub/whoami", String::new()).await
+}
+
+async fn ask(
+    port: u16,
+    ca: &str,
+    shown: Option<&Shown>,
+    method: &str,
+    path: &str,
+    body: String,
+) -> (u16, Value) {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(ca.as_bytes()).expect("PEM")).expect("a root");
     let builder = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
@@ -78,8 +89,8 @@ async fn whoami(port: u16, ca: &str, shown: Option<&Shown>) -> (u16, Value) {
     let (mut sender, connection) =
         hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.expect("HTTP");
     tokio::spawn(connection);
-    let request =
-        Request::builder().uri("/v1/hub/whoami").header("host", "hub").body(Body::empty());
+    let request = Request::builder().method(method).uri(path).header("host", "hub");
+    let request = request.body(Body::from(body));
     let answer = sender.send_request(request.expect("a request")).await.expect("an answer");
     let status = answer.status().as_u16();
     let bytes = answer.into_body().collect().await.expect("whole").to_bytes();
@@ -127,6 +138,23 @@ async fn a_certificate_whose_name_has_a_role_is_an_identity() {
         (status, told["name"].as_str(), told["role"].as_str()),
         (200, Some("gateway 1"), Some("agent_node"))
     );
+    // What it tells of is told by that identity.
+    let report = serde_json::json!({ "service": "eu", "kind": "quiet", "title": "no answer" });
+    let (status, taken) =
+        ask(port, &authority.ca, Some(&node), "POST", "/v1/alerts", report.to_string()).await;
+    assert_eq!(status, 200, "{taken}");
+    let reader = NewIdentity {
+        name: "reader".to_owned(),
+        role: "viewer".to_owned(),
+        certificate: Some("reader.example".to_owned()),
+        ..wanted
+    };
+    admin::create_identity(data.path(), &roles, &reader, "root", now).await.expect("made");
+    let path = format!("/v1/alerts/{}", taken["alert_ref"].as_str().expect("a reference"));
+    let reader = authority.issue("reader.example");
+    let (_, kept) = ask(port, &authority.ca, Some(&reader), "GET", &path, String::new()).await;
+    let tellers = kept["told_by"].as_object().expect("somebody").keys().cloned();
+    assert_eq!(tellers.collect::<Vec<_>>(), ["gateway 1"]);
     // Another name, nobody, and the same name by an authority that we do not know.
     assert_eq!(whoami(port, &authority.ca, Some(&authority.issue("gw-2.example"))).await.0, 401);
     assert_eq!(whoami(port, &authority.ca, None).await.0, 401);

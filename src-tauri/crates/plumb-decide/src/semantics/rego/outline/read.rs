@@ -9,14 +9,17 @@ use regorus::{
         RuleHead,
     },
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{Added, Definition, HELD, Outline, Place, Segment, Traced, Want, Wish};
 use crate::{
     answer::Reason,
-    limits::OUTLINE_VALUES_MAX,
+    limits::{OUTLINE_TESTS_MAX, OUTLINE_VALUES_MAX},
     semantics::rego::{Module, RegoSource, engine, index, scan::scan},
 };
+
+/// How rules are called that test others, and those that are not yet to pass.
+const TESTS: [&str; 2] = ["test_", "todo_test_"];
 
 pub(super) fn traced(source: &RegoSource) -> Result<Traced, Reason> {
     let mut reader =
@@ -79,6 +82,12 @@ impl Reader<'_> {
                 continue;
             };
             let Some(name) = rule_name(refr) else { continue };
+            if TESTS.iter().any(|start| name.starts_with(start)) {
+                for body in bodies {
+                    self.test(&body.query);
+                }
+                continue;
+            }
             for body in bodies {
                 let number = self.outline.definitions.len();
                 added.extend(telling(&module.text, body, number));
@@ -95,6 +104,26 @@ impl Reader<'_> {
         }
         added.sort_by_key(|(at, _)| *at);
         Ok(added)
+    }
+
+    /// What a test asks. An input of which a part is not known before the test runs is left out.
+    fn test(&mut self, query: &Query) {
+        let mut body = Body::default();
+        for statement in &query.stmts {
+            self.statement(statement, &mut body);
+            let input = statement.with_mods.iter().try_fold(None, |input, with| {
+                let Some(at) = place(&with.refr, &body) else { return Some(input) };
+                let value = self.constant(&with.r#as, &body)?;
+                if at.0.is_empty() {
+                    return Some(Some(value));
+                }
+                let mut input = input.unwrap_or_else(|| json!({}));
+                at.set(&mut input, Some(value));
+                Some(Some(input))
+            });
+            let room = self.outline.tests.len() < OUTLINE_TESTS_MAX;
+            self.outline.tests.extend(input.flatten().filter(|_| room));
+        }
     }
 
     fn body(&self, query: &Query) -> Body {
@@ -264,6 +293,13 @@ impl Reader<'_> {
                 .map(|item| self.constant(item, body))
                 .collect::<Option<_>>()
                 .map(Value::Array),
+            Expr::Object { fields, .. } => {
+                let members = fields.iter().map(|(_, key, value)| {
+                    let Value::String(key) = self.constant(key, body)? else { return None };
+                    Some((key, self.constant(value, body)?))
+                });
+                members.collect::<Option<_>>().map(Value::Object)
+            }
             Expr::Var { span, .. } => match body.names.get(span.text())? {
                 Meaning::Values(values) => values.first().cloned(),
                 Meaning::Place(_) => None,

@@ -195,6 +195,35 @@ fn coverage_names_the_definitions_that_no_case_reached() {
 }
 
 #[test]
+fn what_tests_ask_is_asked_and_tests_are_no_rules() {
+    let text = "allow if input.deep == data.limits.max\n\
+                test_all if allow with input as {\"deep\": 10, \"list\": [1, {\"a\": null}]}\n\
+                test_not if {\n  ada := {\"user\": \"ada\"}\n  not allow with input as ada with data.limits as {\"max\": 3}\n}\n\
+                test_parts if not allow with input.user.name as \"eve\" with input.deep as 4\n\
+                test_run if {\n  some x in [1, 2]\n  not allow with input as {\"x\": x}\n}\n\
+                todo_test_later if allow with input.deep as 5";
+    let outline = source(text).outline().unwrap().outline;
+    let rules: Vec<&str> = outline.definitions.iter().map(|one| one.rule.as_str()).collect();
+    assert_eq!(rules, ["app.allow"]);
+    let asked = [
+        json!({"deep": 10, "list": [1, {"a": null}]}),
+        json!({"user": "ada"}),
+        json!({"user": {"name": "eve"}, "deep": 4}),
+        json!({"x": 1}),
+        json!({"deep": 5}),
+    ];
+    assert_eq!(outline.tests, asked);
+    let cases = cases_of_outlines(&[&outline, &outline], 1);
+    let given = cases.iter().filter(|case| case.origin == crate::Origin::Given);
+    let given: Vec<&Value> = given.map(|case| &case.input).collect();
+    for input in &asked {
+        assert!(given.contains(&input), "{input} of {given:?}");
+    }
+    // A test that is also made from the conditions counts as one that somebody wrote.
+    assert_eq!(given.len(), asked.len());
+}
+
+#[test]
 fn a_policy_that_looks_at_the_time_is_asked_at_several() {
     let text = |hour: u8| {
         format!("default allow := false\nallow if time.clock(time.now_ns())[0] < {hour}")

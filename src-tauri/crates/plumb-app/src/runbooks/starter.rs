@@ -1,0 +1,154 @@
+//! Who starts a run of a runbook: proved by a key, where people have to approve what it does.
+
+use plumb_exec::steps::{SignedStart, StepsState};
+use plumb_fleet::{FleetId, PlanHash, RunId};
+use plumb_journal::RunbookStart;
+use plumb_runbook::document::{Compiled, StepKind};
+use plumb_trust::{
+    approval::said_by_a_person,
+    dsse::Envelope,
+    roster::{PersonId, Roster},
+};
+
+use crate::{
+    actions::approve::owner_of,
+    app::App,
+    error::{AppError, Code, chain},
+    personal_keys::KeyChoice,
+};
+
+/// Who starts a run, and the proof of it where one is asked for.
+#[derive(Debug)]
+pub(super) struct Starter {
+    pub operator: String,
+    pub signed: Option<SignedStart>,
+}
+
+/// What a start was signed for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct StartOf<'a> {
+    pub fleet: &'a FleetId,
+    pub run: RunId,
+    pub plan: PlanHash,
+}
+
+impl StartOf<'_> {
+    /// The person whose key signed the start: by the roster as it is now, and whatever name stands in it.
+    pub(super) fn signer(
+        self,
+        envelope: &str,
+        roster: &Roster,
+        now: jiff::Timestamp,
+    ) -> Result<PersonId, AppError> {
+        let refused = |why: String| {
+            let message = format!("the signature over the start of the run does not count: {why}");
+            AppError::new(
+                Code::Invalid,
+                message,
+                "start the runbook anew, with a key of the roster",
+            )
+        };
+        let said = said_by_a_person::<RunbookStart>(envelope.as_bytes(), roster, now)
+            .map_err(|error| refused(chain(&error)))?;
+        let expected = RunbookStart {
+            fleet: self.fleet.clone(),
+            run: self.run,
+            by: said.person.clone(),
+            at: said.statement.predicate.at,
+        };
+        if said.statement != expected.statement(self.plan) {
+            return Err(refused("it is for another run, plan or person".to_owned()));
+        }
+        Ok(said.person)
+    }
+
+    /// The same for a run as it stands. A name that stands in its journal is nobody.
+    pub(super) fn runner(
+        self,
+        state: &StepsState,
+        roster: &Roster,
+        now: jiff::Timestamp,
+    ) -> Result<PersonId, AppError> {
+        let Some(signed) = &state.signed else {
+            let message = "nobody signed the start of this run, so nobody can tell whether one person \
+                           runs and approves it";
+            return Err(AppError::new(
+                Code::Invalid,
+                message,
+                "start the runbook anew, with a key of the roster: plumb runbook run NAME --key FILE",
+            ));
+        };
+        self.signer(&signed.envelope, roster, now)
+    }
+}
+
+/// Whether whoever starts it signs, in a fleet that a roster rules: where the runbook asks for approval, or it
+/// changes something and the rule of the roster asks for approval of changes.
+pub(super) fn is_signed<'a>(
+    roster: &Roster,
+    fleet: &FleetId,
+    steps: impl IntoIterator<Item = &'a StepKind>,
+) -> bool {
+    let environment = roster.environment_of(fleet);
+    let ruled = environment.is_some_and(|(_, one)| !one.rule.quorums.is_empty());
+    let asks = |kind: &StepKind| matches!(kind, StepKind::Approval(_)) || ruled && kind.mutates();
+    steps.into_iter().any(asks)
+}
+
+impl App {
+    /// Who starts a run, and their signature over it where one is asked for.
+    pub(super) async fn starter(
+        &self,
+        of: StartOf<'_>,
+        compiled: &Compiled,
+        key: Option<&KeyChoice>,
+    ) -> Result<Starter, AppError> {
+        let kinds = || compiled.steps.iter().map(|planned| &planned.step.kind);
+        let roster = self.roster_of(of.fleet).await?;
+        let Some(roster) = roster.filter(|roster| is_signed(roster, of.fleet, kinds())) else {
+            return Ok(Starter { operator: self.me(), signed: None });
+        };
+        let Some(key) = key else {
+            return Err(unsigned(of.fleet, "no key was named", "sign its start: --key FILE"));
+        };
+        let key = self.personal_key(key).await;
+        let key = key.map_err(|error| unsigned(of.fleet, &error.message, &error.hint))?;
+        let by = owner_of(&roster, key.public())?;
+        if let Some(named) = self.0.options.person.as_ref().filter(|named| *named != by.as_str()) {
+            let message = format!("the key is one of {by}, and not of {named}");
+            let hint = "sign with your own key, or leave out --person and PLUMBLINE_PERSON";
+            return Err(AppError::new(Code::Invalid, message, hint));
+        }
+        let now = self.now();
+        let start = RunbookStart { fleet: of.fleet.clone(), run: of.run, by: by.clone(), at: now };
+        let signed = Envelope::sign(&start.statement(of.plan), &[&key])
+            .map_err(|error| AppError::new(Code::Other, chain(&error), "try another key"))?;
+        let envelope = String::from_utf8(signed.to_bytes()).expect("an envelope is JSON");
+        // A key that was revoked, has ended or is not good yet starts nothing.
+        of.signer(&envelope, &roster, now)?;
+        let by = by.to_string();
+        Ok(Starter { operator: by.clone(), signed: Some(SignedStart { by, envelope }) })
+    }
+
+    /// A run that never began has nobody who started it: its journal is empty, and its key was used elsewhere.
+    pub(super) async fn may_begin_unsigned(
+        &self,
+        of: StartOf<'_>,
+        compiled: &Compiled,
+    ) -> Result<(), AppError> {
+        match self.starter(of, compiled, None).await {
+            Ok(_) => Ok(()),
+            Err(error) => {
+                let message = format!("run {} never began: {}", of.run, error.message);
+                Err(AppError::new(error.code, message, "start the runbook anew, with your key"))
+            }
+        }
+    }
+}
+
+fn unsigned(fleet: &FleetId, why: &str, hint: &str) -> AppError {
+    let message = format!(
+        "people have to approve what this runbook does in {fleet}, so whoever starts it signs: {why}"
+    );
+    AppError::new(Code::Invalid, message, hint)
+}

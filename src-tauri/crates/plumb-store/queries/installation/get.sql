@@ -1,0 +1,2 @@
+-- queries/installation/get.sql: which installation this is
+SELECT id FROM installation
