@@ -488,7 +488,7 @@ async fn a_reviewer_opens_sealed_evidence_on_another_profile_and_goes_through_it
 async fn a_window_that_is_started_with_a_bad_file_opens_and_says_what_is_wrong() -> Result<()> {
     let state = TempDir::new()?;
     let (archive, key) = (state.path().join("cut-off.zip"), state.path().join("no.pem"));
-    std::fs::write(&archive, b"PK\x03\x04 and no more")?;
+    fs::write(&archive, b"PK\x03\x04 and no more")?;
     let window =
         Window::open(Launch { evidence: Some((&archive, &key)), ..Launch::default() }).await?;
     window.see("It could not be looked at").await?;
@@ -527,7 +527,7 @@ async fn over_evidence_alone() -> Result<()> {
     // The node of a fleet that this console would sweep every few seconds.
     let node = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     let fleet = state.path().join("watched.toml");
-    std::fs::write(
+    fs::write(
         &fleet,
         format!(
             "name = \"watched\"\nsweep_interval_s = 5\n\n[[node]]\nid = \"gw-9\"\napi = \"agent\"\nurl = \"http://{}\"\n",

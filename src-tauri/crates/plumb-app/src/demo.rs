@@ -34,6 +34,7 @@ pub(crate) fn program() -> Option<PathBuf> {
 impl App {
     /// Starts the demo fleet as a child process, which ends with this one, and opens it.
     pub async fn start_demo(&self) -> Result<ShellView, AppError> {
+        self.only_live()?;
         let failed = |message: String| {
             AppError::new(
                 Code::Other,

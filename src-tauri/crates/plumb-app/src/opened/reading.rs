@@ -114,15 +114,12 @@ impl<'a> Reading<'a> {
 
     /// Counts an entry before it is read: what it unpacks to cannot be more than it says.
     pub(super) fn spend(&mut self, entry: &Entry) -> Result<(), AppError> {
-        match self.bytes_left.checked_sub(entry.bytes) {
-            Some(left) => self.bytes_left = left,
-            None => {
-                let name = &entry.name;
-                return Err(too_much(format!(
-                    "to show it, more than {READ_BYTES_MAX} bytes would have to be read, up to {name}"
-                )));
-            }
-        }
+        let name = &entry.name;
+        self.bytes_left = self.bytes_left.checked_sub(entry.bytes).ok_or_else(|| {
+            too_much(format!(
+                "to show it, more than {READ_BYTES_MAX} bytes would have to be read, up to {name}"
+            ))
+        })?;
         Ok(())
     }
 }

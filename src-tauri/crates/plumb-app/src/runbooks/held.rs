@@ -189,19 +189,14 @@ impl App {
         told.journal_events = u32::try_from(entries.len()).unwrap_or(u32::MAX);
         let figures = held.map_or_else(Figures::default, |held| held.figures.clone());
         let monitors = figures.monitors(&compiled, &state);
-        let evidence = match self.in_evidence() {
-            Some(opened) => {
-                let (place, files) = opened.kept_files(id);
-                told.artifacts = place;
-                files
-            }
-            None => {
-                let folder = Utf8PathBuf::from(&of.artifacts);
-                let reading = tokio::task::spawn_blocking(move || artifacts::kept(&folder));
-                reading
-                    .await
-                    .map_err(|error| AppError::new(Code::Other, chain(&error), "try again"))?
-            }
+        let evidence = if let Some(opened) = self.in_evidence() {
+            let (place, files) = opened.kept_files(id);
+            told.artifacts = place;
+            files
+        } else {
+            let folder = Utf8PathBuf::from(&of.artifacts);
+            let reading = tokio::task::spawn_blocking(move || artifacts::kept(&folder));
+            reading.await.map_err(|error| AppError::new(Code::Other, chain(&error), "try again"))?
         };
         Ok(RunbookRunPage {
             run: told,

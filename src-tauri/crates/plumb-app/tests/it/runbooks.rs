@@ -35,13 +35,13 @@ const GUIDE: &str = "parameters:\n  - {name: node, type: node, ask: Which node?}
 const ACTING: &str = "---\n# Odd\n\n```step\nid: sync\ntitle: Sync\n\
     do: {action: {verb: sync, nodes: all}}\n```\n";
 
-fn asked(runbook: &str) -> RunbookAsked {
+pub(crate) fn asked(runbook: &str) -> RunbookAsked {
     let values = [("node", "gw-1"), ("version", "2.0.0")];
     let parameters = values.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
     RunbookAsked { runbook: runbook.to_owned(), parameters, ..RunbookAsked::default() }
 }
 
-async fn world() -> (World, App) {
+pub(crate) async fn world() -> (World, App) {
     let world = World::start(&[("gw-1", "v1.signed.json"), ("gw-2", "v2.signed.json")]).await;
     let folder = world.path("data").join("runbooks");
     fs::create_dir_all(&folder).expect("a folder");
@@ -54,7 +54,11 @@ async fn world() -> (World, App) {
 }
 
 /// The run once this holds, as whoever listens for topics sees it.
-async fn until(app: &App, run: &str, holds: impl Fn(&RunbookRunPage) -> bool) -> RunbookRunPage {
+pub(crate) async fn until(
+    app: &App,
+    run: &str,
+    holds: impl Fn(&RunbookRunPage) -> bool,
+) -> RunbookRunPage {
     let mut topics = app.subscribe();
     let waiting = async {
         loop {
@@ -68,11 +72,11 @@ async fn until(app: &App, run: &str, holds: impl Fn(&RunbookRunPage) -> bool) ->
     timeout(SOON, waiting).await.expect("it gets there")
 }
 
-fn waits_at(step: &str) -> impl Fn(&RunbookRunPage) -> bool + '_ {
+pub(crate) fn waits_at(step: &str) -> impl Fn(&RunbookRunPage) -> bool + '_ {
     move |page| page.run.waiting.iter().any(|waiting| waiting.step == step)
 }
 
-async fn begun(app: &App, asked: &RunbookAsked) -> String {
+pub(crate) async fn begun(app: &App, asked: &RunbookAsked) -> String {
     match app.begin_runbook(FLEET, asked).await.expect("it begins") {
         RunbookBegun::Started { run } => run,
         RunbookBegun::Phrase { phrase } => panic!("{phrase} has to be typed"),

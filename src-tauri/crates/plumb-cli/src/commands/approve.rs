@@ -62,7 +62,7 @@ impl Approve {
     pub(crate) async fn run(&self, session: Session<'_>) -> Outcome {
         if let Some(file) = &self.evidence {
             return session
-                .with_app(async |app| self.from_evidence(session, app, file).await)
+                .with_app(async |app| self.answer_of_evidence(session, app, file).await)
                 .await;
         }
         match (&self.request, &self.from_hub) {
@@ -87,7 +87,12 @@ impl Approve {
     }
 
     /// Nothing is sent: the answer leaves as a file.
-    async fn from_evidence(&self, session: Session<'_>, app: &App, file: &Utf8Path) -> Outcome {
+    async fn answer_of_evidence(
+        &self,
+        session: Session<'_>,
+        app: &App,
+        file: &Utf8Path,
+    ) -> Outcome {
         let trust = app.evidence_trust().await?;
         let found = request_in_evidence(file, trust, self.plan.as_deref()).await?;
         if found.signer_unknown {
