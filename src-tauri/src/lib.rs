@@ -21,6 +21,7 @@ use tauri::{
     DragDropEvent, Emitter as _, Manager as _, RunEvent, WebviewUrl, WebviewWindowBuilder,
     WindowEvent,
 };
+use tracing_subscriber::{Layer as _, layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
 use crate::measure::Measurement;
 
@@ -57,14 +58,14 @@ pub fn run() -> anyhow::Result<ExitCode> {
     }
     let arguments = Arguments::parse();
     environment::settle().context("starting again with the settings that WebKit reads")?;
-    tracing_subscriber::fmt()
-        .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
-        .with_writer(std::io::stderr)
-        .init();
     let data_dir = match arguments.data_dir {
         Some(folder) => folder,
         None => plumb_app::paths::data_dir().context("finding the folder for data")?,
     };
+    let log = tracing_subscriber::fmt::layer()
+        .with_writer(std::io::stderr)
+        .with_filter(tracing_subscriber::EnvFilter::from_default_env());
+    tracing_subscriber::registry().with(log).with(plumb_app::own_log::layer()).init();
     // Files and fleets are read while the window and its processes come up.
     let named = Named { keys: arguments.keys, roots: arguments.roots };
     let evidence = arguments.evidence.map(|file| (file, named));

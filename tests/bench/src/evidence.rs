@@ -64,6 +64,7 @@ fn fleet(report: &mut Report) -> Result<()> {
             ask: false,
             command: vec!["bench".to_owned()],
             map: None,
+            raw: None,
         };
         let capture = app.capture_evidence(&request, draft);
         let (took, seen) = timed(|| runtime.block_on(capture).map_err(console::told))?;

@@ -90,6 +90,7 @@ async fn evidence(app: &App, run: &str) -> Result<(f64, f64)> {
         ask: false,
         command: vec!["bench".to_owned()],
         map: None,
+        raw: None,
     };
     let began = Instant::now();
     let draft = console::utf8(&draft)?;

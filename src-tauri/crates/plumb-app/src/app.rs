@@ -35,6 +35,7 @@ use crate::{
     notifications::Heard,
     opened::Evidence,
     opening::Reopen,
+    own_log,
     ports::clock::WallClock,
     runbooks::{DashboardPace, RunbookRun},
     tasks::agreement::Agreement,
@@ -247,6 +248,10 @@ impl App {
             notices.extend(opened.notices.iter().map(ToString::to_string));
             Ok::<Database, plumb_store::StoreError>(opened.database)
         };
+        // Evidence that is opened lies in a scratch folder, and is told of in the log of whoever opens it.
+        if evidence.is_none() {
+            own_log::keep_in(&options.data_dir);
+        }
         let cache = open(Kind::Cache).await?;
         let record = open(Kind::Record).await?;
         let (policy, problem) = alerts::policy(&options.data_dir);

@@ -134,13 +134,17 @@ pub(crate) fn bundles(
     (bundles, problems)
 }
 
-fn read_bounded(path: &Utf8Path, max: usize) -> Result<Vec<u8>, FleetError> {
+pub(crate) fn read_bounded(path: &Utf8Path, max: usize) -> Result<Vec<u8>, FleetError> {
     let read = |error| FleetError::Read { path: path.to_owned(), error };
-    let size = fs::metadata(path).map_err(read)?.len();
-    if size > max as u64 {
+    let mut bytes = Vec::new();
+    // What a pipe or a file that grows holds is not known before.
+    let file = fs::File::open(path).map_err(read)?;
+    std::io::Read::read_to_end(&mut std::io::Read::take(file, max as u64 + 1), &mut bytes)
+        .map_err(read)?;
+    if bytes.len() > max {
         return Err(FleetError::TooLarge { path: path.to_owned(), max });
     }
-    fs::read(path).map_err(read)
+    Ok(bytes)
 }
 
 /// Files named by the fleet file; a folder stands for every `*.signed.json` and `*.tar.gz` in it.

@@ -16,6 +16,7 @@ pub mod impact;
 pub mod notifications;
 mod opened;
 mod opening;
+pub mod own_log;
 pub mod paths;
 pub mod personal_keys;
 pub mod ports;

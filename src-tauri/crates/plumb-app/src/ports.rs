@@ -4,4 +4,5 @@ pub mod clock;
 pub(crate) mod effects;
 pub(crate) mod hub;
 pub(crate) mod journal;
+pub(crate) mod keeping;
 pub(crate) mod lock;

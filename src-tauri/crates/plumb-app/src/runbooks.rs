@@ -18,6 +18,7 @@ mod shipped;
 mod signature;
 mod start;
 mod starter;
+mod transcript;
 
 pub use dashboard::DashboardPace;
 pub use library::{RunbookText, Shelf};
@@ -28,6 +29,8 @@ pub use start::{PreparedRunbook, RunbookRequest};
 /// What front matter and a step block are read as; their schemas are published.
 pub use plumb_runbook::document::{FrontMatter, Step};
 
+pub(crate) use artifacts::kept_files;
 pub(crate) use consent::ConsentRequest;
 pub(crate) use nodes::in_runbook;
 pub(crate) use record::{as_steps, asking_step, steps_of};
+pub(crate) use transcript::transcript;

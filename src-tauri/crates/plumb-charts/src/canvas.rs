@@ -1,12 +1,4 @@
-//! A picture under construction: whole pixels, plain shapes, text that no font was measured for.
-
-use plotters::{
-    backend::{DrawingBackend as _, SVGBackend},
-    style::{
-        Color as _, FontDesc, FontFamily, FontStyle, RGBColor, TextStyle,
-        text_anchor::{HPos, Pos, VPos},
-    },
-};
+//! A picture as a list of plain marks in whole pixels; how it is written is another matter.
 
 use crate::{
     palette::{Palette, Rgb},
@@ -19,13 +11,8 @@ pub(crate) const WIDTH: i32 = 960;
 pub(crate) const MARGIN: i32 = 12;
 /// What one character takes on the average at the size of all text; wide enough for digits.
 pub(crate) const CHARACTER: i32 = 7;
-
-const FONT: &str = "Inter, system-ui, sans-serif";
-const FONT_SIZE: f64 = 12.0;
-/// plotters divides the size of a font by this when it writes SVG.
-const PLOTTERS_SCALE: f64 = 1.24;
-/// plotters writes to a string here.
-const NEVER: &str = "a string takes everything";
+/// Size of all text in pixels.
+pub(crate) const FONT_SIZE: f32 = 12.0;
 
 /// Which end of a text stands at its point.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,11 +23,11 @@ pub(crate) enum Anchor {
 }
 
 /// How a text looks.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Ink {
-    colour: Rgb,
-    bold: bool,
-    anchor: Anchor,
+    pub(crate) colour: Rgb,
+    pub(crate) bold: bool,
+    pub(crate) anchor: Anchor,
 }
 
 impl Ink {
@@ -57,51 +44,61 @@ impl Ink {
     }
 }
 
+pub(crate) type Point = (i32, i32);
+
+/// A picture, drawn and not yet written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Picture {
+    pub(crate) height: i32,
+    pub(crate) title: String,
+    /// For who cannot see it.
+    pub(crate) description: String,
+    pub(crate) marks: Vec<Mark>,
+}
+
+/// One thing in a picture, over those before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Mark {
+    Area { from: Point, to: Point, colour: Rgb },
+    Shape { corners: Vec<Point>, colour: Rgb },
+    Line { points: Vec<Point>, colour: Rgb, width: u32 },
+    Text { text: String, at: Point, ink: Ink },
+}
+
 /// Draws a picture of a height, with a title and a description for who cannot see it.
 pub(crate) fn picture(
     height: i32,
     title: &str,
     description: &str,
     palette: &Palette,
-    draw: impl FnOnce(&mut Canvas<'_>),
-) -> String {
-    let mut svg = String::new();
-    let size = (WIDTH.unsigned_abs(), height.unsigned_abs());
-    let mut canvas = Canvas { backend: SVGBackend::with_string(&mut svg, size) };
+    draw: impl FnOnce(&mut Canvas),
+) -> Picture {
+    let mut canvas = Canvas { marks: Vec::new() };
     canvas.area((0, 0), (WIDTH, height), palette.ground);
     draw(&mut canvas);
-    canvas.backend.present().expect(NEVER);
-    drop(canvas);
-    let head = format!(
-        " role=\"img\">\n<title>{}</title>\n<desc>{}</desc>\n",
-        escaped(title),
-        escaped(description)
-    );
-    svg.replacen(">\n", &head, 1)
+    let (title, description) = (printable(title), printable(description));
+    Picture { height, title, description, marks: canvas.marks }
 }
 
-/// What pictures are drawn on. Drawing into a string cannot go wrong.
-pub(crate) struct Canvas<'a> {
-    backend: SVGBackend<'a>,
+/// What pictures are drawn on.
+pub(crate) struct Canvas {
+    marks: Vec<Mark>,
 }
 
-pub(crate) type Point = (i32, i32);
-
-impl Canvas<'_> {
+impl Canvas {
     /// A filled rectangle between two corners.
     pub(crate) fn area(&mut self, from: Point, to: Point, colour: Rgb) {
-        self.backend.draw_rect(from, to, &RGBColor::from(colour), true).expect(NEVER);
+        self.marks.push(Mark::Area { from, to, colour });
     }
 
     /// A filled shape.
     pub(crate) fn shape(&mut self, corners: Vec<Point>, colour: Rgb) {
-        self.backend.fill_polygon(corners, &RGBColor::from(colour)).expect(NEVER);
+        self.marks.push(Mark::Shape { corners, colour });
     }
 
     /// A line through points, of a width in pixels.
     pub(crate) fn line(&mut self, points: Vec<Point>, colour: Rgb, width: u32) {
-        let style = RGBColor::from(colour).stroke_width(width);
-        self.backend.draw_path(points, &style).expect(NEVER);
+        self.marks.push(Mark::Line { points, colour, width });
     }
 
     /// A level line of dashes.
@@ -128,29 +125,6 @@ impl Canvas<'_> {
 
     /// Text with its middle at the height of a point.
     pub(crate) fn text(&mut self, text: &str, at: Point, ink: Ink) {
-        let style = if ink.bold { FontStyle::Bold } else { FontStyle::Normal };
-        let font = FontDesc::new(FontFamily::Name(FONT), FONT_SIZE * PLOTTERS_SCALE, style);
-        let anchor = match ink.anchor {
-            Anchor::Start => HPos::Left,
-            Anchor::Middle => HPos::Center,
-            Anchor::End => HPos::Right,
-        };
-        let colour = RGBColor::from(ink.colour);
-        let style = TextStyle::from(font).color(&colour).pos(Pos::new(anchor, VPos::Center));
-        self.backend.draw_text(&printable(text), &style, at).expect(NEVER);
+        self.marks.push(Mark::Text { text: printable(text), at, ink });
     }
-}
-
-/// Text as XML holds it; the backend does the same to what it draws.
-fn escaped(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len());
-    for c in printable(text).chars() {
-        match c {
-            '<' => safe.push_str("&lt;"),
-            '>' => safe.push_str("&gt;"),
-            '&' => safe.push_str("&amp;"),
-            c => safe.push(c),
-        }
-    }
-    safe
 }

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use plumb_fleet::DriftState;
 
 use crate::{
-    canvas::{Anchor, Canvas, Ink, MARGIN, Point, WIDTH, picture},
+    canvas::{Anchor, Canvas, Ink, MARGIN, Picture, Point, WIDTH, picture},
     palette::{Palette, glyph},
     reload_strip::moments,
     text::{counted, duration, full_moment},
@@ -29,7 +29,7 @@ const STEPS_S: [u64; 14] =
 const LINES_MAX: u64 = 5;
 
 /// Draws ages over time, with the threshold in seconds above which a node is stale.
-pub fn digest_age(series: &[AgePoint], threshold_s: u64, palette: &Palette) -> String {
+pub fn digest_age(series: &[AgePoint], threshold_s: u64, palette: &Palette) -> Picture {
     let mut series = series.to_vec();
     series.sort_by_key(|point| point.at);
     let known: Vec<u64> = series.iter().filter_map(|point| point.age_s).collect();
@@ -60,7 +60,7 @@ pub fn digest_age(series: &[AgePoint], threshold_s: u64, palette: &Palette) -> S
     })
 }
 
-fn empty(palette: &Palette) -> String {
+fn empty(palette: &Palette) -> Picture {
     let words = "no digest age was observed";
     picture(HEIGHT, "Digest age", "No digest age was observed.", palette, |canvas| {
         let ink = Ink::new(palette.muted).at(Anchor::Middle);
@@ -126,7 +126,7 @@ fn runs(series: &[AgePoint], scale: &Scale) -> Vec<Vec<Point>> {
     runs
 }
 
-fn draw_run(canvas: &mut Canvas<'_>, run: &[Point], threshold_y: i32, palette: &Palette) {
+fn draw_run(canvas: &mut Canvas, run: &[Point], threshold_y: i32, palette: &Palette) {
     let (good, bad) = (DriftState::Converging, DriftState::Stale);
     if let [(x, y)] = run {
         let colour = palette.state(if *y < threshold_y { bad } else { good });
@@ -174,7 +174,7 @@ fn crossing(from: Point, to: Point, y: i32) -> i32 {
     from.0 + (to.0 - from.0) * (y - from.1) / (to.1 - from.1)
 }
 
-fn grid(canvas: &mut Canvas<'_>, scale: &Scale, palette: &Palette) {
+fn grid(canvas: &mut Canvas, scale: &Scale, palette: &Palette) {
     let step_s = scale.step_s();
     for line in 0..=scale.top_s / step_s {
         let age_s = line * step_s;
@@ -185,7 +185,7 @@ fn grid(canvas: &mut Canvas<'_>, scale: &Scale, palette: &Palette) {
     }
 }
 
-fn legend(canvas: &mut Canvas<'_>, threshold_s: u64, highest_s: u64, palette: &Palette) {
+fn legend(canvas: &mut Canvas, threshold_s: u64, highest_s: u64, palette: &Palette) {
     let y = 16;
     canvas.text("Digest age", (MARGIN, y), Ink::new(palette.text).bold());
     let stale = palette.state(DriftState::Stale);

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use plumb_fleet::DriftState;
 
 use crate::{
-    canvas::{Anchor, Canvas, Ink, MARGIN, WIDTH, picture},
+    canvas::{Anchor, Canvas, Ink, MARGIN, Picture, WIDTH, picture},
     palette::{Palette, Rgb},
     reload_strip::moments,
     text::{counted, full_moment},
@@ -68,7 +68,7 @@ pub fn letter(kind: usize) -> char {
 }
 
 /// Swim lanes: one lane for nodes that ran the same, as high as any other.
-pub fn timeline(all: &Lanes, palette: &Palette) -> String {
+pub fn timeline(all: &Lanes, palette: &Palette) -> Picture {
     let shown = all.lanes.len().min(LANES_MAX);
     let rest: usize = all.lanes[shown..].iter().map(|lane| lane.nodes).sum();
     let bottom = TOP + i32::try_from(shown.max(1)).unwrap_or(1) * (LANE + GAP);
@@ -92,7 +92,7 @@ pub fn timeline(all: &Lanes, palette: &Palette) -> String {
 }
 
 /// The raster: every node has its height, nodes that ran the same stand together.
-pub fn raster(all: &Lanes, palette: &Palette) -> String {
+pub fn raster(all: &Lanes, palette: &Palette) -> Picture {
     let nodes: usize = all.lanes.iter().map(|lane| lane.nodes).sum();
     let rows = i32::try_from(nodes).unwrap_or(ROWS_MAX).clamp(24, ROWS_MAX);
     let bottom = TOP + rows;
@@ -143,7 +143,7 @@ fn description(all: &Lanes) -> String {
     )
 }
 
-fn nothing(canvas: &mut Canvas<'_>, all: &Lanes, palette: &Palette) {
+fn nothing(canvas: &mut Canvas, all: &Lanes, palette: &Palette) {
     if all.lanes.is_empty() {
         let ink = Ink::new(palette.muted).at(Anchor::Middle);
         canvas.text("no node was seen in this time", (i32::midpoint(LEFT, RIGHT), TOP + 10), ink);
@@ -154,7 +154,7 @@ fn colour(kind: usize, palette: &Palette) -> Rgb {
     palette.state(HUES[kind.min(HUES.len() - 1)])
 }
 
-fn legend(canvas: &mut Canvas<'_>, all: &Lanes, palette: &Palette) {
+fn legend(canvas: &mut Canvas, all: &Lanes, palette: &Palette) {
     let width = (RIGHT - MARGIN) / 3;
     for (at, kind) in (0_i32..).zip(all.kinds.iter().take(LEGEND_MAX)) {
         let (left, y) = (MARGIN + at % 3 * width, 14 + at / 3 * 20);
@@ -179,7 +179,7 @@ fn edges(all: &Lanes, span: &LaneSpan) -> Option<(i32, i32)> {
 }
 
 fn draw_plain(
-    canvas: &mut Canvas<'_>,
+    canvas: &mut Canvas,
     all: &Lanes,
     span: &LaneSpan,
     (top, bottom): (i32, i32),
@@ -203,7 +203,7 @@ fn draw_plain(
 }
 
 fn draw(
-    canvas: &mut Canvas<'_>,
+    canvas: &mut Canvas,
     all: &Lanes,
     span: &LaneSpan,
     (top, bottom): (i32, i32),

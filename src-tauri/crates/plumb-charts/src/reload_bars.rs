@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use plumb_fleet::DriftState;
 
 use crate::{
-    canvas::{Anchor, Canvas, Ink, MARGIN, WIDTH, picture},
+    canvas::{Anchor, Canvas, Ink, MARGIN, Picture, WIDTH, picture},
     palette::{Palette, glyph},
     reload_strip::moments,
     text::{counted, full_moment},
@@ -38,7 +38,7 @@ pub fn reload_bars(
     from: Timestamp,
     to: Timestamp,
     palette: &Palette,
-) -> String {
+) -> Picture {
     let sum = |of: fn(&ReloadBar) -> u32| bars.iter().map(|bar| u64::from(of(bar))).sum::<u64>();
     let (succeeded, failed) = (sum(|bar| bar.succeeded), sum(|bar| bar.failed));
     let title = format!(
@@ -70,7 +70,7 @@ pub fn reload_bars(
 }
 
 fn draw(
-    canvas: &mut Canvas<'_>,
+    canvas: &mut Canvas,
     bar: &ReloadBar,
     window: (Timestamp, Timestamp),
     most: u32,

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use plumb_fleet::DriftState;
 
 use crate::{
-    canvas::{Anchor, Canvas, Ink, MARGIN, WIDTH, picture},
+    canvas::{Anchor, Canvas, Ink, MARGIN, Picture, WIDTH, picture},
     palette::{Palette, glyph},
     text::{counted, full_moment, moment},
 };
@@ -36,7 +36,7 @@ pub fn reload_strip(
     from: Timestamp,
     to: Timestamp,
     palette: &Palette,
-) -> String {
+) -> Picture {
     let mut marks: Vec<&ReloadMark> =
         marks.iter().filter(|mark| from <= mark.at && mark.at <= to).collect();
     marks.sort_by_key(|mark| mark.at);
@@ -87,7 +87,7 @@ const fn outcome(success: bool) -> DriftState {
     if success { DriftState::InSync } else { DriftState::Diverged }
 }
 
-fn draw_mark(canvas: &mut Canvas<'_>, mark: &ReloadMark, left: i32, palette: &Palette) {
+fn draw_mark(canvas: &mut Canvas, mark: &ReloadMark, left: i32, palette: &Palette) {
     let colour = palette.state(outcome(mark.success));
     let top = BOTTOM - mark_height(mark.duration_ms);
     // A line of ground keeps neighbours apart where reloads are dense.
@@ -108,7 +108,7 @@ fn mark_height(duration_ms: f64) -> i32 {
     MARK_MIN + grown
 }
 
-fn legend(canvas: &mut Canvas<'_>, counts: [usize; 3], palette: &Palette) {
+fn legend(canvas: &mut Canvas, counts: [usize; 3], palette: &Palette) {
     let [succeeded, failed, gaps] = counts;
     let y = 16;
     let mut entry = |left: i32, state: DriftState, sign: &str, words: String| {
@@ -127,14 +127,14 @@ fn legend(canvas: &mut Canvas<'_>, counts: [usize; 3], palette: &Palette) {
     canvas.text("height is duration, 1 ms to 1 s", (RIGHT, y), scale);
 }
 
-fn axis(canvas: &mut Canvas<'_>, from: Timestamp, to: Timestamp, palette: &Palette) {
+fn axis(canvas: &mut Canvas, from: Timestamp, to: Timestamp, palette: &Palette) {
     canvas.line(vec![(LEFT, BOTTOM), (RIGHT, BOTTOM)], palette.line, 1);
     moments(canvas, from, to, (LEFT, RIGHT), BOTTOM, palette);
 }
 
 /// Five moments below a level line.
 pub(crate) fn moments(
-    canvas: &mut Canvas<'_>,
+    canvas: &mut Canvas,
     from: Timestamp,
     to: Timestamp,
     (left, right): (i32, i32),

@@ -3,7 +3,7 @@
 use plumb_fleet::DriftState;
 
 use crate::{
-    canvas::{Anchor, CHARACTER, Canvas, Ink, MARGIN, WIDTH, picture},
+    canvas::{Anchor, CHARACTER, Canvas, Ink, MARGIN, Picture, WIDTH, picture},
     palette::{Palette, glyph, word},
     text::{count, counted, percent, shortened},
 };
@@ -28,7 +28,7 @@ const LEGEND_COLUMNS: usize = 3;
 const LEGEND_ROW: i32 = 24;
 
 /// Draws shares in the order given, wide by their count, with a legend below.
-pub fn version_bar(shares: &[Share], palette: &Palette) -> String {
+pub fn version_bar(shares: &[Share], palette: &Palette) -> Picture {
     let shares = gathered(shares);
     let total = shares.iter().map(|share| share.count).sum();
     let rows = i32::try_from(shares.len().div_ceil(LEGEND_COLUMNS)).unwrap_or(i32::MAX);
@@ -102,7 +102,7 @@ fn widths(shares: &[Share]) -> Vec<i32> {
     shares.iter().map(width).collect()
 }
 
-fn segment(canvas: &mut Canvas<'_>, share: &Share, left: i32, width: i32, palette: &Palette) {
+fn segment(canvas: &mut Canvas, share: &Share, left: i32, width: i32, palette: &Palette) {
     let colour = palette.state(share.state);
     canvas.area((left, BAR_TOP), (left + width, BAR_BOTTOM), palette.tint(share.state));
     canvas.area((left, BAR_BOTTOM - 4), (left + width, BAR_BOTTOM), colour);
@@ -124,7 +124,7 @@ fn segment(canvas: &mut Canvas<'_>, share: &Share, left: i32, width: i32, palett
     }
 }
 
-fn legend(canvas: &mut Canvas<'_>, index: usize, share: &Share, total: usize, palette: &Palette) {
+fn legend(canvas: &mut Canvas, index: usize, share: &Share, total: usize, palette: &Palette) {
     let column = i32::try_from(index % LEGEND_COLUMNS).unwrap_or(0);
     let row = i32::try_from(index / LEGEND_COLUMNS).unwrap_or(0);
     let column_width = (WIDTH - 2 * MARGIN) / 3;

@@ -16,7 +16,12 @@ use std::{
 
 use clap::Parser as _;
 use tracing::field::Field;
-use tracing_subscriber::fmt::format::{Writer, debug_fn};
+use tracing_subscriber::{
+    Layer as _,
+    fmt::format::{Writer, debug_fn},
+    layer::SubscriberExt as _,
+    util::SubscriberInitExt as _,
+};
 
 use crate::{
     args::{Arguments, LogFormat},
@@ -57,7 +62,7 @@ pub fn run() -> ExitCode {
     }
 }
 
-/// What the program tells of itself, on standard error. `RUST_LOG` beats `-v`.
+/// What the program tells of itself: on standard error, where `RUST_LOG` beats `-v`, and beside the record it opens.
 fn log(verbose: u8, format: LogFormat) {
     let level = match verbose {
         0 => "error",
@@ -67,16 +72,18 @@ fn log(verbose: u8, format: LogFormat) {
     };
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(level));
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(false);
-    match format {
-        LogFormat::Text => log.fmt_fields(debug_fn(readable)).init(),
-        LogFormat::Json => {
-            log.json().flatten_event(true).with_current_span(false).with_span_list(false).init();
-        }
-    }
+    let log = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(false);
+    let log = match format {
+        LogFormat::Text => log.fmt_fields(debug_fn(readable)).with_filter(filter).boxed(),
+        LogFormat::Json => log
+            .json()
+            .flatten_event(true)
+            .with_current_span(false)
+            .with_span_list(false)
+            .with_filter(filter)
+            .boxed(),
+    };
+    tracing_subscriber::registry().with(log).with(plumb_app::own_log::layer()).init();
 }
 
 /// Fields below `event.` repeat what the message says, for collectors; people read the message.

@@ -77,6 +77,12 @@ impl Output {
         write_out(text, "");
     }
 
+    /// The same for what is no text.
+    #[expect(clippy::unused_self, reason = "printing stands in one place, with its settings")]
+    pub(crate) fn bytes(&self, bytes: &[u8]) {
+        write_out(bytes, "");
+    }
+
     /// Says why a command failed and what to do.
     pub(crate) fn failure(&self, failure: &Failure) {
         let mark = self.style.bad("error:");
@@ -96,10 +102,10 @@ fn columns(terminal: bool) -> usize {
     told.or_else(|| terminal.then(real).flatten()).unwrap_or(usize::MAX)
 }
 
-fn write_out(text: &str, end: &str) {
+fn write_out(text: impl AsRef<[u8]>, end: &str) {
     let mut out = io::stdout().lock();
     let written = out
-        .write_all(text.as_bytes())
+        .write_all(text.as_ref())
         .and_then(|()| out.write_all(end.as_bytes()))
         .and_then(|()| out.flush());
     if written.is_err() {

@@ -12,9 +12,10 @@ use std::{
 };
 
 use jiff::Timestamp;
+use plumb_fleet::NodeId;
 
 pub(crate) use client::{Lane, plain_client};
-pub(crate) use session::{Answer, Call, SendError, Session, endpoint, json};
+pub(crate) use session::{Answer, Call, SendError, Session, endpoint, header_lines, json};
 
 use crate::{
     content::{ContentCache, InForceByNode},
@@ -36,6 +37,25 @@ pub fn wall_clock() -> Now {
 #[derive(Clone)]
 pub struct HttpPool {
     inner: Arc<Inner>,
+    tap: Option<Tap>,
+}
+
+/// Hears every answer of a node as it comes. It must not block.
+pub type Tap = Arc<dyn Fn(Received) + Send + Sync>;
+
+/// An answer of a node, word for word.
+#[derive(Debug, Clone)]
+pub struct Received {
+    pub node: NodeId,
+    pub method: String,
+    /// Path and query below the node's URL.
+    pub path: String,
+    /// Our clock when the last byte had arrived.
+    pub at: Timestamp,
+    pub status: u16,
+    /// One `name: value` each, as they came.
+    pub headers: Vec<String>,
+    pub body: Vec<u8>,
 }
 
 struct Inner {
@@ -64,7 +84,18 @@ impl HttpPool {
                 reading: Arc::new(AtomicUsize::new(0)),
                 folder: folder.into(),
             }),
+            tap: None,
         }
+    }
+
+    /// The same connections, where somebody hears what nodes answer.
+    #[must_use]
+    pub fn tapped(&self, tap: Tap) -> Self {
+        Self { inner: self.inner.clone(), tap: Some(tap) }
+    }
+
+    pub(crate) const fn tap(&self) -> Option<&Tap> {
+        self.tap.as_ref()
     }
 
     /// A pool that opens no connection, and says this why.

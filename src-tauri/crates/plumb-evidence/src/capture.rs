@@ -18,7 +18,8 @@ use plumb_redact::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    draft::{Draft, DraftError},
+    draft::{Draft, DraftError, digest},
+    live::{Kept, map_of},
     manifest::{About, CANARIES, RECEIPT, RunPart},
     name::safe_part,
 };
@@ -33,6 +34,8 @@ pub enum CaptureError {
     Draft(#[from] DraftError),
     #[error("{path} could not be kept beside the evidence")]
     Private { path: camino::Utf8PathBuf, error: io::Error },
+    #[error("{name} was altered after it was written")]
+    Altered { name: String },
     #[error("the capture in {path} did not come to its end; capture again")]
     Unfinished { path: camino::Utf8PathBuf },
 }
@@ -46,6 +49,8 @@ pub struct Capture {
     key: TokenKey,
     sources: BTreeSet<String>,
     planted: Vec<Canary>,
+    /// What tokens of runs stand for, which were made before this capture.
+    former: BTreeMap<String, String>,
 }
 
 /// A capture that came to its end and can be sealed.
@@ -77,7 +82,80 @@ impl Capture {
         let key = TokenKey::new(key);
         let redactor = Redactor::new(rules, key.clone()).keeping_a_map();
         let draft = Draft::create(folder, about)?;
-        Ok(Self { draft, redactor, spec, key, sources: BTreeSet::new(), planted: Vec::new() })
+        Ok(Self {
+            draft,
+            redactor,
+            spec,
+            key,
+            sources: BTreeSet::new(),
+            planted: Vec::new(),
+            former: BTreeMap::new(),
+        })
+    }
+
+    /// Takes over what a run kept while it went on; its tokens have to be made with the key of this capture. What is
+    /// not as it was written stays out, which is noted. `log_name` is the entry for its log, which its journal names.
+    pub fn adopt(
+        &mut self,
+        kept: &Kept,
+        log_name: &str,
+        with_map: bool,
+    ) -> Result<(), CaptureError> {
+        let folder = kept.draft.folder();
+        if !self.redactor.counts_also(&kept.receipt) {
+            let why = "its tokens were made with another key";
+            return self.lacks(log_name, why);
+        }
+        for missing in kept.draft.missing() {
+            self.draft.lacks(missing.what.clone(), missing.why.clone())?;
+        }
+        for (name, written) in kept.draft.entries() {
+            // Canaries of its source were planted with the same key by every run.
+            if self.draft.entries().contains_key(name) {
+                continue;
+            }
+            let read = |error| DraftError::Read { path: kept.draft.path(name), error };
+            let found = kept.draft.read_entry(name).and_then(|file| digest(file, io::sink()));
+            if found.as_ref().ok() != Some(written) {
+                self.draft.lacks(name.to_string(), "it was altered after it was written")?;
+                continue;
+            }
+            let lines = BufReader::new(kept.draft.read_entry(name).map_err(read)?);
+            let redactor = &mut self.redactor;
+            let is_canary = name.as_str().starts_with(CANARIES);
+            let copied = self.draft.add_with(name.as_str(), |out| {
+                for line in lines.split(b'\n') {
+                    let mut line = line?;
+                    if !is_canary {
+                        redactor.sees(&String::from_utf8_lossy(&line));
+                    }
+                    line.push(b'\n');
+                    out.write_all(&line)?;
+                }
+                Ok(())
+            })?;
+            if copied != *written {
+                return Err(CaptureError::Altered { name: name.to_string() });
+            }
+        }
+        let log = Draft::log_lines(folder)
+            .map_err(|error| DraftError::Read { path: folder.to_owned(), error })?;
+        self.bound("kept log", Form::JsonLines, log_name, &log)?;
+        for canary in &kept.canaries {
+            self.sources.insert(canary.source.clone());
+            if !self.planted.contains(canary) {
+                self.planted.push(canary.clone());
+            }
+        }
+        if with_map {
+            match map_of(kept, &self.redactor) {
+                Ok(map) => self.former.extend(map),
+                Err(error) => self
+                    .draft
+                    .lacks(format!("what tokens of {log_name} stand for"), error.to_string())?,
+            }
+        }
+        Ok(())
     }
 
     /// Takes a document of a source, without its secrets. Where it cannot be redacted it is left out,
@@ -174,6 +252,12 @@ impl Capture {
         Ok(self.draft.lacks(what, why)?)
     }
 
+    /// Notes the file of raw answers that lies outside.
+    pub fn raw(&mut self, path: &Utf8Path) -> Result<(), CaptureError> {
+        self.draft.raw(path)?;
+        Ok(())
+    }
+
     pub fn run(&mut self, run: RunPart) -> Result<(), CaptureError> {
         Ok(self.draft.run(run)?)
     }
@@ -198,7 +282,8 @@ impl Capture {
         let text = serde_json::to_vec(&private).expect("words always serialise");
         let path = self.draft.folder().join(PRIVATE);
         write_private(&path, &text).map_err(|error| CaptureError::Private { path, error })?;
-        let map = self.redactor.map().cloned().unwrap_or_default();
+        let mut map = self.redactor.map().cloned().unwrap_or_default();
+        map.append(&mut self.former);
         Ok(Captured { draft: self.draft, canaries: self.planted, receipt, map })
     }
 
@@ -332,7 +417,7 @@ fn holds(rules: &BTreeSet<String>) -> String {
     )
 }
 
-fn canary_name(source: &str, form: Form) -> String {
+pub(crate) fn canary_name(source: &str, form: Form) -> String {
     let end = match form {
         Form::Text => "txt",
         Form::Json => "json",
@@ -341,7 +426,7 @@ fn canary_name(source: &str, form: Form) -> String {
     format!("{CANARIES}/{}.{end}", safe_part(source))
 }
 
-fn write_private(path: &Utf8Path, bytes: &[u8]) -> io::Result<()> {
+pub(crate) fn write_private(path: &Utf8Path, bytes: &[u8]) -> io::Result<()> {
     let mut options = std::fs::OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]

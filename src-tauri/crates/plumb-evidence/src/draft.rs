@@ -4,7 +4,7 @@
 //! one before. So after a crash everything that the log names is there, and nothing else counts.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs::{self, File, OpenOptions},
     io::{self, BufRead as _, BufReader, Read, Write},
 };
@@ -63,8 +63,18 @@ pub struct Written {
 #[serde(rename_all = "snake_case")]
 enum Said {
     About(About),
-    Entry { name: EntryName, written: Written },
+    Entry {
+        name: EntryName,
+        written: Written,
+    },
+    /// An entry that grows, as far as it is on disk.
+    Grown {
+        name: EntryName,
+        written: Written,
+    },
     Missing(Missing),
+    /// SHA-256 of the file of raw answers, which lies outside.
+    Raw(Digest),
     Run(RunPart),
 }
 
@@ -84,8 +94,19 @@ pub struct Draft {
     head: Digest,
     about: About,
     entries: BTreeMap<EntryName, Written>,
+    /// Those of them that grow: their files may be longer than what counts.
+    grown: BTreeSet<EntryName>,
     missing: Vec<Missing>,
+    raw: Option<Digest>,
     runs: Vec<RunPart>,
+}
+
+/// An entry that is written while things happen. What [`Draft::grown`] made durable counts, the rest does not.
+#[derive(Debug)]
+pub struct Growing {
+    name: EntryName,
+    path: Utf8PathBuf,
+    out: Hashing<io::BufWriter<File>>,
 }
 
 /// What a look at a folder found.
@@ -115,7 +136,9 @@ impl Draft {
             head: Digest::from_bytes([0; 32]),
             about: about.clone(),
             entries: BTreeMap::new(),
+            grown: BTreeSet::new(),
             missing: Vec::new(),
+            raw: None,
             runs: Vec::new(),
         };
         draft.say(Said::About(about))?;
@@ -143,7 +166,7 @@ impl Draft {
         let (draft, _, cut_off) = Self::read(folder)?;
         let mut prefix = Prefix { entries: 0, bytes: 0, broken: None, cut_off };
         for (name, written) in &draft.entries {
-            let found = File::open(draft.path(name)).and_then(|file| digest(file, io::sink()));
+            let found = draft.read_entry(name).and_then(|file| digest(file, io::sink()));
             let problem = match found {
                 Ok(found) if found == *written => {
                     prefix.entries += 1;
@@ -192,7 +215,9 @@ impl Draft {
                         head,
                         about,
                         entries: BTreeMap::new(),
+                        grown: BTreeSet::new(),
                         missing: Vec::new(),
+                        raw: None,
                         runs: Vec::new(),
                     });
                 }
@@ -200,6 +225,55 @@ impl Draft {
                 (None, _) => return Err(none()),
             }
         }
+    }
+
+    /// An entry as far as it counts.
+    pub fn read_entry(&self, name: &EntryName) -> io::Result<impl Read + use<>> {
+        let bytes = match (self.entries.get(name), self.grown.contains(name)) {
+            (Some(written), true) => written.bytes,
+            _ => u64::MAX,
+        };
+        Ok(File::open(self.path(name))?.take(bytes))
+    }
+
+    /// Begins an entry that grows.
+    pub fn grow(&mut self, name: &str) -> Result<Growing, DraftError> {
+        let name = self.fresh(name)?;
+        let path = self.path(&name);
+        let wrong = |error| DraftError::Write { path: path.clone(), error };
+        let folder = path.parent().unwrap_or(&self.folder).to_owned();
+        private_folder(&folder).map_err(wrong)?;
+        let file = OpenOptions::new().append(true).create_new(true).open(&path).map_err(wrong)?;
+        sync_folder(&folder).map_err(wrong)?;
+        let out = Hashing { inner: io::BufWriter::new(file), hash: Sha256::new(), bytes: 0 };
+        Ok(Growing { name, path, out })
+    }
+
+    /// Makes what was added to an entry durable, and says so in the log.
+    pub fn grown(&mut self, growing: &mut Growing) -> Result<Written, DraftError> {
+        let Growing { name, path, out } = growing;
+        if out.bytes > ENTRY_BYTES_MAX {
+            return Err(DraftError::Large { name: name.clone() });
+        }
+        let done = out.inner.flush().and_then(|()| out.inner.get_ref().sync_data());
+        done.map_err(|error| DraftError::Write { path: path.clone(), error })?;
+        let sha256 = Digest::from_bytes(out.hash.clone().finalize().into());
+        let written = Written { bytes: out.bytes, sha256 };
+        self.say(Said::Grown { name: name.clone(), written })?;
+        Ok(written)
+    }
+
+    /// Hash of the newest line of the log: everything before is bound by it.
+    pub const fn head(&self) -> Digest {
+        self.head
+    }
+
+    /// The whole lines of the log, as they stand.
+    pub fn log_lines(folder: &Utf8Path) -> io::Result<Vec<u8>> {
+        let mut log = fs::read(folder.join(LOG))?;
+        let whole = log.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+        log.truncate(whole);
+        Ok(log)
     }
 
     /// Writes an entry from a stream.
@@ -244,6 +318,20 @@ impl Draft {
     ) -> Result<(), DraftError> {
         let cut = |text: String| text.chars().take(2_000).collect();
         self.say(Said::Missing(Missing { what: cut(what.into()), why: cut(why.into()) }))
+    }
+
+    /// Notes the file of raw answers that lies outside.
+    pub fn raw(&mut self, path: &Utf8Path) -> Result<Digest, DraftError> {
+        let read = |error| DraftError::Read { path: path.to_owned(), error };
+        let Written { sha256, .. } =
+            File::open(path).and_then(|file| digest(file, io::sink())).map_err(read)?;
+        self.say(Said::Raw(sha256))?;
+        Ok(sha256)
+    }
+
+    /// SHA-256 of the file of raw answers, where there is one.
+    pub const fn raw_digest(&self) -> Option<Digest> {
+        self.raw
     }
 
     /// Notes a run of which something is in here.
@@ -309,13 +397,36 @@ impl Draft {
             Said::Entry { name, written } => {
                 self.entries.insert(name, written);
             }
+            Said::Grown { name, written } => {
+                self.grown.insert(name.clone());
+                self.entries.insert(name, written);
+            }
             Said::Missing(missing) => self.missing.push(missing),
+            Said::Raw(digest) => self.raw = Some(digest),
             Said::Run(run) => self.runs.push(run),
         }
     }
 }
 
+impl Growing {
+    /// Bytes that were added, durable or not.
+    pub const fn bytes(&self) -> u64 {
+        self.out.bytes
+    }
+}
+
+impl Write for Growing {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.out.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
 /// Counts and hashes what goes through.
+#[derive(Debug)]
 struct Hashing<W> {
     inner: W,
     hash: Sha256,

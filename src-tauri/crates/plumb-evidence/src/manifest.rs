@@ -102,6 +102,9 @@ pub struct Evidence {
     pub counts: BTreeMap<String, Count>,
     pub made_at: Timestamp,
     pub missing: Vec<Missing>,
+    /// SHA-256 of the file of what nodes answered word for word, which whoever has its key may open.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub raw: Option<Digest>,
     pub runs: Vec<RunPart>,
     pub self_test: SelfTest,
 }

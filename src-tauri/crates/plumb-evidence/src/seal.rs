@@ -5,13 +5,14 @@ use std::{
     collections::BTreeMap,
     fmt::Write as _,
     fs::File,
-    io::{self, BufWriter, Seek, Write},
+    io::{self, BufRead as _, BufReader, BufWriter, Seek, Write},
     rc::Rc,
 };
 
 use camino::{Utf8Path, Utf8PathBuf};
 use jiff::Timestamp;
-use plumb_fleet::Digest;
+use plumb_fleet::{Digest, RunId};
+use plumb_journal::{Body, Event};
 use plumb_redact::{Canary, Encoding, Hit, Search};
 use plumb_trust::dsse::{DsseError, ENVELOPE_BYTES_MAX, Envelope, KeyId, SigningKey};
 use zip::{CompressionMethod, DateTime, ZipWriter, result::ZipError, write::SimpleFileOptions};
@@ -22,11 +23,15 @@ use crate::{
     instructions,
     limits::{ARCHIVE_BYTES_MAX, DIRECTORY_BYTES_MAX, PIECE_BYTES, RATIO_FROM_BYTES, RATIO_MAX},
     manifest::{
-        CHECKSUMS, Count, ENVELOPE, Evidence, INSTRUCTIONS, MANIFEST, RECEIPT, SIGNER, SelfTest,
+        CHECKSUMS, Count, ENVELOPE, Evidence, INSTRUCTIONS, MANIFEST, RECEIPT, RunPart, SIGNER,
+        SelfTest, run_folder,
     },
     name::EntryName,
+    proofs::Proof,
 };
 
+/// How the end of a run begins in a journal, whose events are canonical JSON.
+const ENDED: &[u8] = b"\"event\":\"run_ended\"";
 /// Most hits that a refusal names.
 const HITS_NAMED_MAX: usize = 5;
 
@@ -51,6 +56,8 @@ pub enum SealError {
     Manifest { bytes: usize },
     #[error("the archive that was written cannot be read back")]
     ReadBack(#[from] ArchiveError),
+    #[error("run {run} is said to have ended as {told}, and its journal says {found}")]
+    Outcome { run: RunId, told: String, found: String },
     #[error("planted secrets got through the redaction: {}", hits(.0))]
     Leaks(Vec<Hit>),
 }
@@ -94,26 +101,69 @@ enum Part<'a> {
     File(Utf8PathBuf, Written),
 }
 
-/// Seals a folder. The archive is searched for planted secrets before it gets its name.
+/// What is to be sealed, signed already: somebody may look at the seal before the archive is written.
+pub struct Prepared {
+    made: Made,
+    canaries: Vec<Canary>,
+    signed_by: KeyId,
+}
+
+impl std::fmt::Debug for Prepared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Prepared").field("signed_by", &self.signed_by).finish_non_exhaustive()
+    }
+}
+
+impl Prepared {
+    /// What a timestamp or a bundle is about: the envelope of the manifest, byte for byte.
+    pub fn envelope(&self) -> &[u8] {
+        &self.made.envelope
+    }
+}
+
+/// Makes and signs the manifest of a folder. What it says of runs has to be what their journals say.
+pub fn prepare(draft: &Draft, with: Seal<'_>) -> Result<Prepared, SealError> {
+    if !draft.entries().keys().any(|name| name.as_str() == RECEIPT) {
+        return Err(SealError::Unfinished);
+    }
+    for run in draft.runs().iter().filter(|run| run.journal.is_some()) {
+        outcome_holds(draft, run)?;
+    }
+    let made = Made::of(draft, &with)?;
+    Ok(Prepared { made, canaries: with.canaries, signed_by: with.key.public().id() })
+}
+
+/// Seals a folder.
 pub fn seal(draft: &Draft, with: Seal<'_>, path: &Utf8Path) -> Result<Sealed, SealError> {
+    if path.exists() {
+        return Err(SealError::Exists { path: path.to_owned() });
+    }
+    seal_prepared(draft, prepare(draft, with)?, None, path)
+}
+
+/// Writes what was prepared, with a proof over its seal where there is one. The archive is searched for planted secrets
+/// before it gets its name.
+pub fn seal_prepared(
+    draft: &Draft,
+    prepared: Prepared,
+    proof: Option<(Proof, &[u8])>,
+    path: &Utf8Path,
+) -> Result<Sealed, SealError> {
     let wrong = |error| SealError::Write { path: path.to_owned(), error };
     if path.exists() {
         return Err(SealError::Exists { path: path.to_owned() });
     }
-    if !draft.entries().keys().any(|name| name.as_str() == RECEIPT) {
-        return Err(SealError::Unfinished);
-    }
+    let Prepared { made, canaries, signed_by } = prepared;
     let folder = path.parent().filter(|folder| !folder.as_str().is_empty());
     let folder = folder.unwrap_or(Utf8Path::new(".")).to_owned();
     std::fs::create_dir_all(&folder).map_err(wrong)?;
     let mut fresh = tempfile::NamedTempFile::new_in(&folder).map_err(wrong)?;
-    let made = Made::of(draft, &with)?;
-    write(draft, &made, fresh.as_file_mut())?;
+    write(draft, (&made, proof), fresh.as_file_mut())?;
     fresh.as_file().sync_all().map_err(wrong)?;
     let bytes = fresh.as_file().metadata().map_err(wrong)?.len();
     let source = FileSource::new(fresh.reopen().map_err(wrong)?).map_err(wrong)?;
     let archive = Archive::open(source)?;
-    let found = search(&archive, with.canaries)?;
+    let found = search(&archive, canaries)?;
     if !found.is_empty() {
         return Err(SealError::Leaks(found));
     }
@@ -124,14 +174,36 @@ pub fn seal(draft: &Draft, with: Seal<'_>, path: &Utf8Path) -> Result<Sealed, Se
         _ => wrong(refused.error),
     })?;
     sync_folder(&folder).map_err(wrong)?;
-    let signed_by = with.key.public().id();
-    Ok(Sealed {
-        path: path.to_owned(),
-        entries,
-        bytes,
-        signed_by,
-        manifest: Digest::of(&made.manifest),
-    })
+    let manifest = Digest::of(&made.manifest);
+    Ok(Sealed { path: path.to_owned(), entries, bytes, signed_by, manifest })
+}
+
+/// Whether the manifest would tell the end of a run as its journal does.
+fn outcome_holds(draft: &Draft, run: &RunPart) -> Result<(), SealError> {
+    #[derive(serde::Deserialize)]
+    struct Read {
+        body: Body,
+    }
+    let name = format!("{}/journal.jsonl", run_folder(run.run));
+    let file = File::open(draft.path(&entry_name(&name))).map_err(|_| altered(&name))?;
+    let mut found = None;
+    for line in BufReader::new(file).split(b'\n') {
+        let line = line.map_err(|_| altered(&name))?;
+        // Most lines are other events, and reading each of a large run takes long.
+        if !line.windows(ENDED.len()).any(|window| window == ENDED) {
+            continue;
+        }
+        let read: Option<Read> = serde_json::from_slice(&line).ok();
+        if let Some(Event::RunEnded { outcome }) = read.map(|read| read.body.event) {
+            found = Some(outcome.name());
+        }
+    }
+    if found == run.outcome.as_deref() {
+        return Ok(());
+    }
+    let word = |outcome: Option<&str>| outcome.unwrap_or("under way").to_owned();
+    let (told, found) = (word(run.outcome.as_deref()), word(found));
+    Err(SealError::Outcome { run: run.run, told, found })
 }
 
 /// Searches every entry for planted secrets.
@@ -222,6 +294,7 @@ fn evidence(draft: &Draft, with: &Seal<'_>) -> Evidence {
         counts,
         made_at: with.made_at,
         missing: draft.missing().to_vec(),
+        raw: draft.raw_digest(),
         runs: draft.runs().to_vec(),
         self_test: SelfTest {
             encodings: Encoding::ALL.len() as u64,
@@ -231,13 +304,18 @@ fn evidence(draft: &Draft, with: &Seal<'_>) -> Evidence {
     }
 }
 
-fn write(draft: &Draft, made: &Made, file: &mut File) -> Result<(), SealError> {
+fn write(
+    draft: &Draft,
+    (made, proof): (&Made, Option<(Proof, &[u8])>),
+    file: &mut File,
+) -> Result<(), SealError> {
     let mut parts: Vec<(&str, Part<'_>)> = draft
         .entries()
         .iter()
         .map(|(name, written)| (name.as_str(), Part::File(draft.path(name), *written)))
         .collect();
     parts.extend(made.parts().map(|(name, bytes)| (name, Part::Bytes(bytes))));
+    parts.extend(proof.map(|(proof, bytes)| (proof.name(), Part::Bytes(bytes))));
     parts.sort_by_key(|(name, _)| *name);
     let place = Rc::new(Cell::new(0));
     let file = Placed { inner: BufWriter::with_capacity(PIECE_BYTES, file), place: place.clone() };
@@ -269,7 +347,11 @@ fn write(draft: &Draft, made: &Made, file: &mut File) -> Result<(), SealError> {
 }
 
 fn altered(name: &str) -> SealError {
-    SealError::Altered { name: EntryName::new(name).expect("names of entries were checked") }
+    SealError::Altered { name: entry_name(name) }
+}
+
+fn entry_name(name: &str) -> EntryName {
+    EntryName::new(name).expect("names of entries were checked")
 }
 
 fn copy(part: &Part<'_>, out: &mut impl Write, name: &str) -> Result<Written, SealError> {

@@ -1,6 +1,6 @@
 //! What can happen in a run.
 
-use plumb_fleet::{ContentDigest, FleetId, NodeId, PlanHash, Version};
+use plumb_fleet::{ContentDigest, Digest, FleetId, NodeId, PlanHash, Version};
 use plumb_runbook::{Branch, Effect, PinChange, document::Trusted};
 use serde::{Deserialize, Serialize};
 
@@ -146,6 +146,12 @@ pub enum Event {
     },
     AbortRequested {
         by: String,
+    },
+    /// What nodes answered until now is kept for evidence, without secrets.
+    EvidenceKept {
+        answers: u64,
+        /// Hash of the newest line of the log that lists it.
+        log: Digest,
     },
     RunEnded {
         outcome: Outcome,

@@ -25,5 +25,5 @@ pub use freeze_lease::FreezeLease;
 pub use runbook_consent::RunbookConsent;
 pub use runbook_start::RunbookStart;
 pub use signed_head::{JournalHead, is_signed_after};
-pub use state_hash::{StateHashes, StateMark};
+pub use state_hash::{PROJECTION, StateHashes, StateMark};
 pub use step_event::{StepEvent, StepOutcome};

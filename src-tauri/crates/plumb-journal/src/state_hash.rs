@@ -14,6 +14,10 @@ use crate::{
     fold::{NodeRun, RunState},
 };
 
+/// The version of what events come to and how it is hashed. Whoever changes either makes it larger: marks of
+/// another version are not compared.
+pub const PROJECTION: u32 = 1;
+
 /// Where a run stood after an event, as it is written down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -22,6 +26,10 @@ pub struct StateMark {
     /// Hash of the event.
     pub event: Digest,
     pub state: Digest,
+    /// By which version of the projection it was written when the event was; nothing where it was made later, of
+    /// the events.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub projection: Option<u32>,
 }
 
 /// Folds a journal event by event.
@@ -55,7 +63,8 @@ impl StateHashes {
             }
         }
         self.hash = Digest::from_bytes(sum.finalize().into());
-        StateMark { seq: entry.body.seq, event: entry.hash, state: self.hash }
+        let projection = Some(PROJECTION);
+        StateMark { seq: entry.body.seq, event: entry.hash, state: self.hash, projection }
     }
 
     pub const fn state(&self) -> &RunState {
@@ -141,6 +150,14 @@ mod tests {
             hashes.take(entry);
         }
         assert_eq!(*hashes.state(), fold(&entries));
+    }
+
+    /// What every journal that was ever written comes to. Where this fails the fold or its hash was changed: then
+    /// [`PROJECTION`] is made larger, and the hash here another one.
+    #[test]
+    fn a_changed_projection_does_not_pass_unnoticed() {
+        let last = marks(&journal()).pop().expect("there are events").state.to_string();
+        assert_eq!((PROJECTION, last.as_str()), (1, "GOLDEN"));
     }
 
     #[test]

@@ -41,10 +41,13 @@ pub(crate) const BUILT_IN: [BuiltIn; 12] = [
         "url-query",
         r#"(?i)[?&](?:[a-z_-]*(?:token|secret|password|signature|key)|sig|code)=([^&\s"'#<>\\]+)"#,
     ),
-    credential(
-        "named-secret",
-        r#"(?i)(?:password|passwd|passphrase|secret|api[_-]?key|access[_-]?key|private[_-]?key|[_-]token|\btoken)["']?\s*[:=]\s*["']?([^\s"'&,;\\]+)"#,
-    ),
+    BuiltIn {
+        keep: Some(is_no_reference),
+        ..credential(
+            "named-secret",
+            r#"(?i)(?:password|passwd|passphrase|secret|api[_-]?key|access[_-]?key|private[_-]?key|[_-]token|\btoken)["']?\s*[:=]\s*["']?([^\s"'&,;\\]+)"#,
+        )
+    },
     credential(
         "private-key",
         r"(?s)-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----.*?(?:-----END [A-Z0-9 ]*PRIVATE KEY-----|\z)",
@@ -64,6 +67,13 @@ pub(crate) const BUILT_IN: [BuiltIn; 12] = [
         ..personal("address-v6", r"[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7}")
     },
 ];
+
+/// Runbooks name the variable that has a secret as `secret:env:NAME`, which is none itself.
+fn is_no_reference(text: &str) -> bool {
+    let variable = |c: u8| c.is_ascii_uppercase() || c.is_ascii_digit() || c == b'_';
+    text.strip_prefix("secret:env:")
+        .is_none_or(|name| name.is_empty() || !name.bytes().all(variable))
+}
 
 fn is_ipv6(text: &str) -> bool {
     text.len() > 2 && text.parse::<Ipv6Addr>().is_ok()

@@ -77,6 +77,26 @@ impl Redactor {
         self.map.as_ref()
     }
 
+    /// Counts what was redacted before with the same key and rules. False where it was another key.
+    pub fn counts_also(&mut self, receipt: &Receipt) -> bool {
+        if receipt.key != self.key.id() {
+            return false;
+        }
+        for rule in receipt.rules.iter().filter(|rule| rule.replaced > 0) {
+            *self.counts.entry(rule.rule.clone()).or_default() += rule.replaced;
+        }
+        true
+    }
+
+    /// Takes note of the tokens in a text that was redacted before with the same key.
+    pub fn sees(&mut self, redacted: &str) {
+        for (start, end) in self.key.places(redacted) {
+            if !self.tokens.contains(&redacted[start..end]) {
+                self.tokens.insert(redacted[start..end].to_owned());
+            }
+        }
+    }
+
     /// Redacts a document.
     pub fn document(&mut self, form: Form, bytes: &[u8]) -> Result<Vec<u8>, RedactError> {
         if bytes.len() > DOCUMENT_BYTES_MAX {

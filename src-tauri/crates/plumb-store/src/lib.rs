@@ -34,6 +34,7 @@ pub mod rosters;
 pub mod runbooks;
 pub mod runs;
 pub mod snapshots;
+pub mod states;
 pub mod sweeps;
 
 mod intern;

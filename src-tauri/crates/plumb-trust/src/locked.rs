@@ -1,5 +1,7 @@
 //! Text under a passphrase: PBKDF2 with HMAC-SHA-256 and AES-256-GCM, in a JSON document that says so.
 
+pub mod stream;
+
 use std::num::NonZeroU32;
 
 use aws_lc_rs::{

@@ -4,6 +4,10 @@ mod gather;
 pub(crate) mod history;
 mod nodes;
 mod page;
+mod pictures;
+mod raw;
+mod runs;
+mod sources;
 pub(crate) mod waiting;
 
 use std::collections::BTreeMap;
@@ -11,14 +15,19 @@ use std::collections::BTreeMap;
 use camino::{Utf8Path, Utf8PathBuf};
 use jiff::{SignedDuration, Timestamp};
 use plumb_evidence::{
-    About, Capture, CaptureError, Seal, SealError, Window, capture::Captured, seal,
+    About, Capture, CaptureError, Seal, SealError, Window, capture::Captured, live::token_key,
+    prepare, proofs::Proof, seal_prepared,
 };
-use plumb_fleet::{FleetId, NodeId, RunId};
+use plumb_fleet::{Fleet, FleetId, NodeId, RunId};
 use plumb_redact::{RuleSpec, Rules};
 use plumb_trust::locked::{lock, unlock};
 use secrecy::{ExposeSecret as _, SecretString};
 use tracing::info;
 use zeroize::Zeroizing;
+
+use gather::blocking;
+use raw::RawFile;
+pub use raw::raw_answers;
 
 use crate::{
     actions::prepare::select,
@@ -58,6 +67,8 @@ pub struct CaptureRequest {
     pub command: Vec<String>,
     /// Where to keep what each token stands for, under a passphrase; nowhere without it.
     pub map: Option<(Utf8PathBuf, SecretString)>,
+    /// Where to keep what nodes answered word for word, under a passphrase; nowhere without it.
+    pub raw: Option<(Utf8PathBuf, SecretString)>,
 }
 
 /// Whose key seals.
@@ -86,11 +97,13 @@ impl App {
         let scope = self.scope(request).await?;
         let about = self.about(request, &scope);
         let (spec, rules) = self.redaction_rules(&request.fleet)?;
-        let mut key = [0; 32];
-        rand::fill(&mut key);
+        let key = self.token_key()?;
         let capture = Capture::begin(folder, about, spec, rules, key)
             .map_err(|error| not_captured(folder, &error))?;
-        let captured = self.gather(capture, request, &scope).await?;
+        let raw =
+            request.raw.as_ref().map(|(path, word)| RawFile::begin(path, word)).transpose()?;
+        let captured = self.gather(capture, request, (&scope, raw)).await?;
+        sources::assert_known(&captured.canaries);
         if let Some((path, passphrase)) = &request.map {
             keep_map(&captured, path, passphrase)?;
         }
@@ -116,13 +129,29 @@ impl App {
             }
             Sealer::Person(choice) => self.personal_key(choice).await?,
         };
+        if path.exists() {
+            return Err(not_sealed(path, &SealError::Exists { path: path.to_owned() }));
+        }
         let (made_at, path) = (self.now(), path.to_owned());
-        let work = tokio::task::spawn_blocking(move || {
-            let Captured { draft, canaries, .. } = captured;
-            let planted = canaries.len();
-            let sealed = seal(&draft, Seal { key: &key, made_at, canaries }, &path)
+        let Captured { draft, canaries, .. } = captured;
+        let planted = canaries.len();
+        let file = path.clone();
+        let (draft, prepared) = blocking(move || {
+            let prepared = prepare(&draft, Seal { key: &key, made_at, canaries });
+            prepared.map(|prepared| (draft, prepared)).map_err(|error| not_sealed(&file, &error))
+        })
+        .await??;
+        let fleet = draft.about().fleet.to_string();
+        let stamped = self.stamp_before_seal(&fleet, prepared.envelope()).await;
+        let (stamp, proof, not_stamped) = match stamped {
+            None => (None, None, None),
+            Some(Ok((stamp, proof))) => (Some(stamp), Some(proof), None),
+            Some(Err(error)) => (None, None, Some(format!("{}; {}", error.message, error.hint))),
+        };
+        let view = blocking(move || {
+            let proof = proof.as_deref().map(|bytes| (Proof::Timestamp, bytes));
+            let sealed = seal_prepared(&draft, prepared, proof, &path)
                 .map_err(|error| not_sealed(&path, &error))?;
-            let fleet = draft.about().fleet.to_string();
             Ok::<_, AppError>(SealedView {
                 file: sealed.path.to_string(),
                 fleet,
@@ -131,17 +160,19 @@ impl App {
                 manifest: sealed.manifest.to_string(),
                 signed_by: sealed.signed_by.to_string(),
                 planted: count(planted as u64),
-                stamp: None,
-                not_stamped: None,
+                stamp,
+                not_stamped,
                 missing: draft.missing().iter().cloned().map(missing_line).collect(),
             })
-        });
-        let mut view = work
-            .await
-            .map_err(|error| AppError::new(Code::Other, chain(&error), "try again"))??;
-        self.stamp_sealed(&mut view).await;
+        })
+        .await??;
         info!(fleet = %view.fleet, file = %view.file, "evidence sealed");
         Ok(view)
+    }
+
+    /// The fleet of a run, of a plan or of a runbook.
+    pub async fn fleet_of_run(&self, run: &str) -> Result<String, AppError> {
+        Ok(self.kept_run(run_id(run)?).await?.fleet.to_string())
     }
 
     /// A folder of this machine for one capture.
@@ -150,12 +181,23 @@ impl App {
         self.0.options.data_dir.join("evidence").join(id.to_string())
     }
 
+    /// The key of the tokens: that of runs that kept what nodes answered, where there are any; else a new one.
+    fn token_key(&self) -> Result<[u8; 32], AppError> {
+        let mut key = [0; 32];
+        rand::fill(&mut key);
+        let path = self.token_key_file();
+        if !path.exists() {
+            return Ok(key);
+        }
+        token_key(&path, key).map_err(|error| not_captured(&path, &error))
+    }
+
     async fn scope(&self, request: &CaptureRequest) -> Result<Scope, AppError> {
         let current = self.current(&request.fleet).await?;
         let now = self.now();
         let run = request.run.as_deref().map(run_id).transpose()?;
         let (mut from, mut to) = (back(now, request.last_s.unwrap_or(WINDOW_S)), now);
-        let mut targets = None;
+        let mut targets: Option<Vec<NodeId>> = None;
         if let Some(run) = run {
             let kept = self.kept_run(run).await?;
             if kept.fleet.as_str() != request.fleet {
@@ -167,8 +209,11 @@ impl App {
                 from = kept.started_at;
                 to = kept.end.map_or(now, |end| end.at);
             }
-            let plan = self.kept_plan(run, kept.plan).await?;
-            targets = Some(plan.targets().map(|target| target.node.clone()).collect::<Vec<_>>());
+            // A runbook may look at any node.
+            if !self.is_of_runbook(run).await? {
+                let plan = self.kept_plan(run, kept.plan).await?;
+                targets = Some(plan.targets().map(|target| target.node.clone()).collect());
+            }
         }
         let assessment = current.assess(now);
         let selected = select(&current, &assessment, &request.nodes)?;
@@ -192,20 +237,29 @@ impl App {
             (_, Some(nodes)) => format!("{} of {} nodes", nodes.len(), fleet.nodes.len()),
             (_, None) => format!("all {} nodes", fleet.nodes.len()),
         };
+        About { selection, window: scope.window, ..self.about_run(fleet, scope.window.from) }
+    }
+
+    /// What evidence of a run is about that has just begun.
+    pub(crate) fn about_run(&self, fleet: &Fleet, from: Timestamp) -> About {
         About {
             by: self.0.options.operator.clone(),
             environment: fleet.environment.clone(),
             fleet: fleet.name.clone(),
-            selection,
+            selection: "nodes of a run".to_owned(),
             tools: BTreeMap::from([("plumbline".to_owned(), env!("CARGO_PKG_VERSION").to_owned())]),
-            window: scope.window,
+            window: Window { from, to: from },
         }
     }
 
     /// Built-in rules, and those of the fleet where it has a file of them.
     fn redaction_rules(&self, fleet: &str) -> Result<(RuleSpec, Rules), AppError> {
         let state = self.state(fleet)?;
-        let path = folder_of(&state.file).join(RULES_FILE);
+        Self::redaction_rules_in(folder_of(&state.file))
+    }
+
+    pub(crate) fn redaction_rules_in(folder: &Utf8Path) -> Result<(RuleSpec, Rules), AppError> {
+        let path = folder.join(RULES_FILE);
         let wrong = |problem: String| {
             let message = format!("{path}: {problem}");
             AppError::new(
@@ -302,7 +356,9 @@ fn not_sealed(path: &Utf8Path, error: &SealError) -> AppError {
         SealError::Leaks(_) => {
             "put the rules back that find them; the evidence stays where it was captured, unsealed"
         }
-        SealError::Altered { .. } | SealError::Unfinished => "capture again",
+        SealError::Altered { .. } | SealError::Unfinished | SealError::Outcome { .. } => {
+            "capture again"
+        }
         _ => "look at the folder's rights and disk",
     };
     AppError::new(Code::Other, format!("{path} was not sealed: {}", chain(error)), hint)

@@ -53,10 +53,10 @@ fn read_under_limit(path: &Utf8Path, bytes_max: usize) -> Result<String, AppErro
     })
 }
 
-/// Writes a text where a person chose; the dialog has asked before it named a file that is there.
-pub async fn write_chosen(path: Utf8PathBuf, text: String) -> Result<(), AppError> {
-    let file = path.clone();
-    tokio::task::spawn_blocking(move || write_durably(&file, &text))
+/// Writes a file where a person chose; the dialog has asked before it named a file that is there.
+pub async fn write_chosen(path: Utf8PathBuf, content: impl Into<Vec<u8>>) -> Result<(), AppError> {
+    let (file, content) = (path.clone(), content.into());
+    tokio::task::spawn_blocking(move || write_durably(&file, &content))
         .await
         .map_err(|error| AppError::new(Code::Other, chain(&error), "try again"))?
         .map_err(|error| not_written(&path, &error))
@@ -71,10 +71,10 @@ pub(crate) fn not_written(path: &Utf8Path, error: &std::io::Error) -> AppError {
 }
 
 /// Temporary file, fsync, rename, fsync of the folder: the old file or the new one, never a part.
-pub(crate) fn write_durably(path: &Utf8Path, text: &str) -> std::io::Result<()> {
+pub(crate) fn write_durably(path: &Utf8Path, content: impl AsRef<[u8]>) -> std::io::Result<()> {
     use std::io::Write as _;
     let mut file = written_durably(path)?;
-    file.write_all(text.as_bytes())?;
+    file.write_all(content.as_ref())?;
     file.finish()
 }
 

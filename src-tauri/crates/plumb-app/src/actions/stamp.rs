@@ -20,13 +20,15 @@ use tracing::info;
 use crate::{
     app::App,
     error::{AppError, Code, chain},
-    fleets::folder_of,
+    fleets::{folder_of, read_bounded},
     queries::evidence::blocking,
-    views::evidence::{SealedView, StampView},
+    views::evidence::StampView,
 };
 
 /// An authority signs a few bytes; one that takes longer is away.
 const ANSWER_WITHIN: Duration = Duration::from_secs(15);
+/// Longest trusted root: that of the public good instance has 7 KB.
+const ROOT_BYTES_MAX: usize = 4 << 20;
 /// Longest Sigstore bundle that is read from a file.
 const BUNDLE_BYTES_MAX: u64 = 1 << 20;
 
@@ -44,7 +46,7 @@ pub async fn trusted_root(path: &Utf8Path) -> Result<Arc<SigstoreRoot>, AppError
         let hint =
             "give a trusted_root.json as Sigstore has it, with the authorities that you trust";
         let refused = |why: String| AppError::new(Code::Invalid, format!("{path}: {why}"), hint);
-        let bytes = std::fs::read(&path).map_err(|error| refused(chain(&error)))?;
+        let bytes = read_bounded(&path, ROOT_BYTES_MAX).map_err(|error| refused(chain(&error)))?;
         let root = SigstoreRoot::read(path.as_str(), &bytes);
         root.map(Arc::new).map_err(|error| refused(chain(&error)))
     })
@@ -79,13 +81,7 @@ pub async fn stamp_evidence(
     let sealed = path.to_owned();
     let seal =
         blocking(move || envelope(&sealed).map_err(|error| refused(&sealed, &error))).await?;
-    let answer = asked(&by.url, &seal).await?;
-    let Stamped { at, .. } =
-        timestamp::verify(&answer, &seal, &by.trusted_root).map_err(|why| {
-            let message = format!("the answer of {} does not hold: {why}", by.url);
-            let hint = "look whether the trusted root lists this authority";
-            AppError::new(Code::Invalid, message, hint)
-        })?;
+    let (stamp, answer) = stamp_of(&seal, by).await?;
     let file = path.to_owned();
     blocking(move || {
         attach(&file, Proof::Timestamp, (&seal, &answer), replace)
@@ -93,7 +89,18 @@ pub async fn stamp_evidence(
     })
     .await?;
     info!(%path, by = by.url, "evidence stamped");
-    Ok(StampView { by: by.url.clone(), at: at.to_string() })
+    Ok(stamp)
+}
+
+/// Asks an authority to stamp a seal; its answer holds.
+async fn stamp_of(seal: &[u8], by: &Authority) -> Result<(StampView, Vec<u8>), AppError> {
+    let answer = asked(&by.url, seal).await?;
+    let Stamped { at, .. } = timestamp::verify(&answer, seal, &by.trusted_root).map_err(|why| {
+        let message = format!("the answer of {} does not hold: {why}", by.url);
+        let hint = "look whether the trusted root lists this authority";
+        AppError::new(Code::Invalid, message, hint)
+    })?;
+    Ok((StampView { by: by.url.clone(), at: at.to_string() }, answer))
 }
 
 /// Puts a Sigstore bundle that somebody made of the seal into the archive. Whether it holds is a matter of verification.
@@ -134,28 +141,19 @@ impl App {
         Ok(Some(Authority { url: url.clone(), trusted_root }))
     }
 
-    /// Asks for the timestamp of evidence that was sealed. It stays sealed where there is no answer, and says so.
-    pub(crate) async fn stamp_sealed(&self, sealed: &mut SealedView) {
+    /// Asks for the timestamp of a seal that is about to be written. It is written without where there is no answer,
+    /// and says so; nothing where nobody is to be asked.
+    pub(crate) async fn stamp_before_seal(
+        &self,
+        fleet: &str,
+        seal: &[u8],
+    ) -> Option<Result<(StampView, Vec<u8>), AppError>> {
         // Evidence of a fleet that this machine does not know has no authority here.
-        if self.state(&sealed.fleet).is_err() {
-            return;
-        }
-        let stamped = match self.evidence_authority(&sealed.fleet).await {
-            Ok(None) => return,
-            Ok(Some(authority)) => {
-                stamp_evidence(Utf8Path::new(&sealed.file), &authority, false).await
-            }
-            Err(error) => Err(error),
-        };
-        match stamped {
-            Ok(stamp) => {
-                sealed.stamp = Some(stamp);
-                sealed.entries += 1;
-                if let Ok(file) = std::fs::metadata(&sealed.file) {
-                    sealed.bytes = file.len();
-                }
-            }
-            Err(error) => sealed.not_stamped = Some(format!("{}; {}", error.message, error.hint)),
+        self.state(fleet).ok()?;
+        match self.evidence_authority(fleet).await {
+            Ok(None) => None,
+            Ok(Some(authority)) => Some(stamp_of(seal, &authority).await),
+            Err(error) => Some(Err(error)),
         }
     }
 

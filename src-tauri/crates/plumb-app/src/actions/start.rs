@@ -241,8 +241,14 @@ impl App {
         let (app, state, loaded) = (self.clone(), state.clone(), loaded.clone());
         let name = loaded.fleet.name.clone();
         let (lock, plan) = (Arc::clone(&launch.lock), approved.plan());
+        let keeping = self.keep_answers(run, &loaded).await.map(Arc::new);
+        let loaded = match &keeping {
+            Some(keeping) => Loaded { pool: loaded.pool.tapped(keeping.tap()), ..loaded },
+            None => loaded,
+        };
         let handler = FleetEffects::new(app, state, loaded, &operator, submission, lock, plan);
-        let (journal, writer) = StoreJournal::new(self.clone(), run, entries, key.clone());
+        let (journal, writer) =
+            StoreJournal::with(self.clone(), run, (entries, key.clone()), keeping.clone());
         let writer = self.0.tasks.spawn(writer);
         let setting = Setting {
             handler: &handler,
@@ -259,6 +265,11 @@ impl App {
         drop(journal);
         if let Err(error) = writer.await {
             error!(%run, error = %chain(&error), "the writer of the journal ended badly");
+        }
+        drop(handler);
+        if let Some(keeping) = keeping.and_then(Arc::into_inner) {
+            // What came is on disk before the run counts as ended.
+            let _ = tokio::task::spawn_blocking(move || keeping.end()).await;
         }
         let ended = match result {
             Ok(Left::Ended(outcome)) => {

@@ -3,15 +3,18 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use plumb_evidence::live::Stand;
 use plumb_exec::{Journal, JournalError};
 use plumb_fleet::RunId;
-use plumb_journal::{Entry, Event, Head, head, is_signed_after};
-use plumb_store::{Database, StoreError, heads::HeadRow, journal::JournalRow};
+use plumb_journal::{
+    Entry, Event, Head, PROJECTION, StateHashes, StateMark, head, is_signed_after,
+};
+use plumb_store::{Database, StoreError, heads::HeadRow, journal::JournalRow, states::StateRow};
 use plumb_trust::dsse::{Envelope, SigningKey};
 use tokio::sync::{mpsc, oneshot};
 use tracing::warn;
 
-use crate::{app::App, error::chain, topics::Topic};
+use crate::{app::App, error::chain, ports::keeping::Keeping, topics::Topic};
 
 /// Appends waiting for the disk; more callers wait before they may add theirs.
 const WAITING_MAX: usize = 256;
@@ -33,9 +36,25 @@ impl StoreJournal {
         entries: &[Entry],
         key: Option<Arc<SigningKey>>,
     ) -> (Self, impl Future<Output = ()> + Send + use<>) {
+        Self::with(app, run, (entries, key), None)
+    }
+
+    /// The same, where what nodes answer is kept: its stand is noted before an event that a run rests at.
+    pub(crate) fn with(
+        app: App,
+        run: RunId,
+        (entries, key): (&[Entry], Option<Arc<SigningKey>>),
+        keeping: Option<Arc<Keeping>>,
+    ) -> (Self, impl Future<Output = ()> + Send + use<>) {
         let (queue, waiting) = mpsc::channel(WAITING_MAX);
         let last = entries.iter().map(|entry| entry.body.at).max().unwrap_or(Timestamp::MIN);
-        let writer = Writer { record: app.record(), app, head: head(run, entries), last, key };
+        let mut states = StateHashes::default();
+        for entry in entries {
+            states.take(entry);
+        }
+        let (record, states) = (app.record(), Some(states));
+        let writer =
+            Writer { record, app, head: head(run, entries), last, states, key, keeping, noted: 0 };
         (Self { queue }, writer.write(waiting))
     }
 }
@@ -55,7 +74,12 @@ struct Writer {
     head: Head,
     /// Events of a journal never go back in time, whatever the wall clock does.
     last: Timestamp,
+    /// What the run amounts to, which is written with each event; nothing after events that were not kept.
+    states: Option<StateHashes>,
     key: Option<Arc<SigningKey>>,
+    keeping: Option<Arc<Keeping>>,
+    /// Answers that were noted.
+    noted: u64,
 }
 
 impl Writer {
@@ -80,13 +104,24 @@ impl Writer {
     }
 
     /// Makes events durable together, and what is signed after them with them.
-    async fn append(&mut self, events: Vec<Event>) -> Result<(), StoreError> {
+    async fn append(&mut self, mut events: Vec<Event>) -> Result<(), StoreError> {
+        if events.iter().any(is_rest)
+            && let Some(keeping) = &self.keeping
+            && let Some(Stand { answers, log }) = keeping.keep().await
+            && answers > self.noted
+        {
+            self.noted = answers;
+            events.insert(0, Event::EvidenceKept { answers, log });
+        }
         let mut next = self.head;
+        let mut states = self.states.take();
         let signs = events.iter().any(is_signed_after);
         let mut rows = Vec::with_capacity(events.len());
+        let mut marks = Vec::with_capacity(events.len());
         for event in events {
             self.last = self.last.max(self.app.now());
             let entry = next.append(self.last, event);
+            marks.extend(states.as_mut().map(|states| row(states.take(&entry))));
             rows.push(JournalRow {
                 seq: entry.body.seq,
                 at: entry.body.at,
@@ -96,8 +131,8 @@ impl Writer {
             });
         }
         let signed = if signs { self.signed(next) } else { None };
-        store(next.run, &self.record, &rows, signed).await?;
-        self.head = next;
+        store(next.run, &self.record, (&rows, &marks), signed).await?;
+        (self.head, self.states) = (next, states);
         self.app.announce([Topic::run(next.run)]);
         Ok(())
     }
@@ -118,14 +153,31 @@ impl Writer {
     }
 }
 
+fn row(mark: StateMark) -> StateRow {
+    let StateMark { seq, event, state, projection } = mark;
+    StateRow { seq, event, state, projection: projection.unwrap_or(PROJECTION) }
+}
+
+/// Whether a run comes to rest at an event: at its end, and where somebody may look at it for long.
+const fn is_rest(event: &Event) -> bool {
+    matches!(
+        event,
+        Event::RunEnded { .. }
+            | Event::GateReached { .. }
+            | Event::Halted { .. }
+            | Event::Paused { .. }
+    )
+}
+
 async fn store(
     run: RunId,
     record: &Database,
-    rows: &[JournalRow],
+    (rows, marks): (&[JournalRow], &[StateRow]),
     signed: Option<HeadRow>,
 ) -> Result<(), StoreError> {
     let mut transaction = record.write().await?;
     plumb_store::journal::append(&mut transaction, run, rows).await?;
+    plumb_store::states::append(&mut transaction, run, marks).await?;
     if let Some(head) = signed {
         plumb_store::heads::add(&mut transaction, run, &head).await?;
     }

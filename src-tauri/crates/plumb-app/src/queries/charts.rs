@@ -34,7 +34,7 @@ impl App {
                         state: common_state(&assessment, &group.nodes),
                     })
                     .collect();
-                Ok(version_bar(&shares, &Palette::light()))
+                Ok(version_bar(&shares, &Palette::light()).svg())
             }
             ("reloads", Some(node)) => {
                 let (_, loaded) = self.loaded(fleet)?;
@@ -52,7 +52,7 @@ impl App {
                     .collect();
                 let now = self.now();
                 let from = marks.first().map_or(now, |mark| mark.at);
-                Ok(reload_strip(&marks, from, now, &Palette::light()))
+                Ok(reload_strip(&marks, from, now, &Palette::light()).svg())
             }
             _ => Err(AppError::new(
                 Code::Invalid,

@@ -252,7 +252,7 @@ fn source(path: &Utf8Path) -> Result<FileSource, AppError> {
     })
 }
 
-fn open(path: &Utf8Path) -> Result<Archive<FileSource>, AppError> {
+pub(crate) fn open(path: &Utf8Path) -> Result<Archive<FileSource>, AppError> {
     Archive::open(source(path)?).map_err(|error| damaged(path, &error))
 }
 

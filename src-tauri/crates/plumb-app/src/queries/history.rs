@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use jiff::{SignedDuration, Timestamp};
 use plumb_charts::{
-    AgePoint, Lane, LaneSpan, Lanes, Palette, ReloadBar, digest_age, letter, raster, reload_bars,
-    timeline,
+    AgePoint, Lane, LaneSpan, Lanes, Palette, Picture, ReloadBar, digest_age, letter, raster,
+    reload_bars, timeline,
 };
 use plumb_fleet::{ContentDigest, DesiredVersion, NodeId, Version};
 use plumb_store::{
@@ -16,6 +16,7 @@ use plumb_store::{
 use crate::{
     app::App,
     error::{AppError, Code},
+    queries::evidence::blocking,
     views::{
         convert::ms,
         history::{
@@ -72,7 +73,7 @@ impl App {
         })
     }
 
-    /// A picture of the history: `timeline`, `raster`, `reloads` or `age`.
+    /// A picture of the history as SVG: `timeline`, `raster`, `reloads` or `age`.
     pub async fn history_svg(
         &self,
         fleet: &str,
@@ -80,32 +81,49 @@ impl App {
         hours: u32,
         palette: &Palette,
     ) -> Result<String, AppError> {
-        let view = self.history(fleet, hours).await?;
-        match chart {
-            "timeline" => Ok(timeline(&lanes_of(&view), palette)),
-            "raster" => Ok(raster(&lanes_of(&view), palette)),
-            "reloads" => {
-                let (from, to) = (at(view.from_ms), at(view.to_ms));
-                let bars = view.reloads.iter().map(bar_of).collect::<Vec<_>>();
-                Ok(reload_bars(&bars, from, to, palette))
-            }
-            "age" => {
-                let points: Vec<AgePoint> = view
-                    .ages
-                    .iter()
-                    .map(|age| AgePoint {
-                        at: at(age.at_ms),
-                        age_s: u64::try_from(age.highest_s).ok(),
-                    })
-                    .collect();
-                Ok(digest_age(&points, u64::from(view.age_limit_s), palette))
-            }
-            other => Err(AppError::new(
-                Code::Invalid,
-                format!("there is no chart {other:?}"),
-                "ask for timeline, raster, reloads or age",
-            )),
+        Ok(history_picture(&self.history(fleet, hours).await?, chart, palette)?.svg())
+    }
+
+    /// The same as PNG.
+    pub async fn history_png(
+        &self,
+        fleet: &str,
+        chart: &str,
+        hours: u32,
+        palette: &Palette,
+    ) -> Result<Vec<u8>, AppError> {
+        let picture = history_picture(&self.history(fleet, hours).await?, chart, palette)?;
+        blocking(move || Ok(picture.png())).await
+    }
+}
+
+/// A picture of a history.
+pub(crate) fn history_picture(
+    view: &HistoryView,
+    chart: &str,
+    palette: &Palette,
+) -> Result<Picture, AppError> {
+    match chart {
+        "timeline" => Ok(timeline(&lanes_of(view), palette)),
+        "raster" => Ok(raster(&lanes_of(view), palette)),
+        "reloads" => {
+            let (from, to) = (at(view.from_ms), at(view.to_ms));
+            let bars = view.reloads.iter().map(bar_of).collect::<Vec<_>>();
+            Ok(reload_bars(&bars, from, to, palette))
         }
+        "age" => {
+            let points: Vec<AgePoint> = view
+                .ages
+                .iter()
+                .map(|age| AgePoint { at: at(age.at_ms), age_s: u64::try_from(age.highest_s).ok() })
+                .collect();
+            Ok(digest_age(&points, u64::from(view.age_limit_s), palette))
+        }
+        other => Err(AppError::new(
+            Code::Invalid,
+            format!("there is no chart {other:?}"),
+            "ask for timeline, raster, reloads or age",
+        )),
     }
 }
 

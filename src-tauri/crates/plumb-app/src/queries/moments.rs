@@ -114,7 +114,8 @@ fn words(event: &Event) -> Option<(String, bool)> {
             let words = outcome.name().replace('_', " ");
             (format!("ended: {words}"), *outcome != Outcome::Succeeded)
         }
-        Event::DesiredStarted { .. }
+        Event::EvidenceKept { .. }
+        | Event::DesiredStarted { .. }
         | Event::PinsStarted { .. }
         | Event::EffectStarted { .. }
         | Event::EffectFinished { .. }

@@ -313,7 +313,7 @@ impl App {
     }
 
     /// The plan, the folders and the journal of a run of a runbook.
-    pub(super) async fn runbook_record(
+    pub(crate) async fn runbook_record(
         &self,
         run: RunId,
     ) -> Result<(RunbookPlan, OfRunbook, Vec<Entry>), AppError> {

@@ -142,6 +142,7 @@ impl App {
             if let Err(error) = plumb_store::retention::expire(&self.cache(), before).await {
                 warn!(error = %chain(&error), "old rows of the cache not removed");
             }
+            self.let_go_of_old();
         }
     }
 

@@ -54,6 +54,7 @@ async fn captured(world: &World, app: &App) -> Utf8PathBuf {
         ask: false,
         command: Vec::new(),
         map: None,
+        raw: None,
     };
     let (draft, path) = (world.path("draft"), world.path("waiting.zip"));
     app.capture_evidence(&request, &draft).await.expect("captured");

@@ -157,6 +157,7 @@ async fn the_evidence_of_a_run_holds_the_decisions_that_were_signed_for() {
         ask: false,
         command: Vec::new(),
         map: None,
+        raw: None,
     };
     let (draft, path) = (world.path("draft"), world.path("run.zip"));
     app.capture_evidence(&evidence, &draft).await.expect("captured");

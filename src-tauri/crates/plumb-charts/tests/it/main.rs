@@ -53,7 +53,7 @@ fn ages() -> Vec<AgePoint> {
 
 #[test]
 fn the_version_bar_shows_every_share() {
-    assert_snapshot!(version_bar(&shares(), &Palette::dark()));
+    assert_snapshot!(version_bar(&shares(), &Palette::dark()).svg());
 }
 
 #[test]
@@ -61,38 +61,38 @@ fn the_version_bar_gathers_what_is_too_thin() {
     let many: Vec<Share> = (0..30_usize)
         .map(|n| share(&format!("1.{n}.0"), 100 - n, DriftState::ALL[n % 10]))
         .collect();
-    assert_snapshot!(version_bar(&many, &Palette::light()));
+    assert_snapshot!(version_bar(&many, &Palette::light()).svg());
 }
 
 #[test]
 fn the_version_bar_without_nodes_says_so() {
-    assert_snapshot!(version_bar(&[share("none", 0, DriftState::Behind)], &Palette::dark()));
+    assert_snapshot!(version_bar(&[share("none", 0, DriftState::Behind)], &Palette::dark()).svg());
 }
 
 #[test]
 fn the_reload_strip_shows_failures_and_gaps() {
-    assert_snapshot!(reload_strip(&marks(), at(0), at(720), &Palette::dark()));
+    assert_snapshot!(reload_strip(&marks(), at(0), at(720), &Palette::dark()).svg());
 }
 
 #[test]
 fn the_reload_strip_without_reloads_says_so() {
-    assert_snapshot!(reload_strip(&[], at(0), at(0), &Palette::high_contrast()));
+    assert_snapshot!(reload_strip(&[], at(0), at(0), &Palette::high_contrast()).svg());
 }
 
 #[test]
 fn the_digest_age_is_drawn_against_its_threshold() {
-    assert_snapshot!(digest_age(&ages(), 900, &Palette::light()));
+    assert_snapshot!(digest_age(&ages(), 900, &Palette::light()).svg());
 }
 
 #[test]
 fn the_digest_age_without_observations_says_so() {
-    assert_snapshot!(digest_age(&[], 900, &Palette::dark()));
+    assert_snapshot!(digest_age(&[], 900, &Palette::dark()).svg());
 }
 
 #[test]
 fn a_hostile_label_stays_text() {
     let label = "</text><script>alert(1)</script>&\"'\u{0}\u{1b}[2J";
-    let svg = version_bar(&[share(label, 3, DriftState::Diverged)], &Palette::dark());
+    let svg = version_bar(&[share(label, 3, DriftState::Diverged)], &Palette::dark()).svg();
     assert!(!svg.contains("<script"), "{svg}");
     assert!(svg.contains("&lt;script&gt;"), "the description holds the label, escaped: {svg}");
     assert!(!svg.chars().any(|c| c.is_control() && c != '\n'), "{svg}");
@@ -113,9 +113,34 @@ fn extremes_stay_inside_the_picture() {
         reload_strip(&wide, Timestamp::MIN, Timestamp::MAX, &Palette::dark()),
         reload_strip(&wide, at(2), at(0), &Palette::dark()),
     ] {
+        assert!(svg.png().starts_with(b"\x89PNG"), "it is drawn as pixels, too");
+        let svg = svg.svg();
         for x in svg.split(" x=\"").skip(1).filter_map(|rest| rest.split('"').next()) {
             let x: i32 = x.parse().expect("a whole pixel");
             assert!((-1..=960).contains(&x), "{x} in {svg}");
         }
     }
+}
+
+/// Width and height that a PNG says it has.
+fn size(png: &[u8]) -> (u32, u32) {
+    let number = |at: usize| u32::from_be_bytes(png[at..at + 4].try_into().expect("four bytes"));
+    (number(16), number(20))
+}
+
+#[test]
+fn a_png_is_twice_as_large_and_has_the_same_bytes_each_time() {
+    let picture = version_bar(&shares(), &Palette::dark());
+    let png = picture.png();
+    assert!(png == picture.clone().png());
+    let mut read = png::Decoder::new(std::io::Cursor::new(&png)).read_info().expect("a PNG");
+    let mut pixels = vec![0; read.output_buffer_size().expect("it fits")];
+    read.next_frame(&mut pixels).expect("pixels");
+    let Palette { ground: plumb_charts::Rgb(red, green, blue), .. } = Palette::dark();
+    assert_eq!(pixels[..3], [red, green, blue], "from the first pixel");
+    assert_eq!(pixels[pixels.len() - 3..], [red, green, blue], "to the last one");
+    let svg = picture.svg();
+    let height = svg.split("height=\"").nth(1).and_then(|rest| rest.split('"').next());
+    let height: u32 = height.and_then(|height| height.parse().ok()).expect("a height");
+    assert_eq!(size(&png), (1_920, height * 2));
 }

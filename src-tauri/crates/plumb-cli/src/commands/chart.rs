@@ -26,9 +26,18 @@ pub(crate) struct Chart {
     /// Colours of the picture
     #[arg(long, value_enum, default_value_t)]
     colors: Colors,
+    /// SVG, or PNG with the fonts that came with the program; as the file's name ends without it
+    #[arg(long, value_enum)]
+    format: Option<Format>,
     /// File to write; standard output without it
-    #[arg(short, long, value_name = "SVG")]
+    #[arg(short, long, value_name = "FILE")]
     output: Option<Utf8PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    Svg,
+    Png,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -63,6 +72,14 @@ enum Colors {
 }
 
 impl Chart {
+    fn format(&self) -> Format {
+        let is_png = |path: &Utf8PathBuf| {
+            path.extension().is_some_and(|end| end.eq_ignore_ascii_case("png"))
+        };
+        let named = self.output.as_ref().is_some_and(is_png);
+        self.format.unwrap_or(if named { Format::Png } else { Format::Svg })
+    }
+
     pub(crate) async fn run(&self, session: Session<'_>) -> Outcome {
         let hours = self.last.div_ceil(3_600).max(1);
         if hours > HOURS_MAX {
@@ -84,13 +101,17 @@ impl Chart {
                     session.out.show(&view, |_| {});
                     return Ok(Exit::Fine);
                 }
-                let svg = app.history_svg(fleet, self.what.name(), hours, &palette).await?;
+                let name = self.what.name();
+                let picture = match self.format() {
+                    Format::Svg => app.history_svg(fleet, name, hours, &palette).await?.into(),
+                    Format::Png => app.history_png(fleet, name, hours, &palette).await?,
+                };
                 match &self.output {
                     Some(path) => {
-                        write_chosen(path.clone(), svg).await?;
-                        session.out.say(format!("{path} is the {} of {fleet}", self.what.name()));
+                        write_chosen(path.clone(), picture).await?;
+                        session.out.say(format!("{path} is the {name} of {fleet}"));
                     }
-                    None => session.out.raw(&svg),
+                    None => session.out.bytes(&picture),
                 }
                 Ok(Exit::Fine)
             })

@@ -1,5 +1,7 @@
 //! `evidence`: capture, seal, verify, look into and compare archives that prove what was done.
 
+mod raw;
+
 use std::collections::BTreeMap;
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -91,6 +93,20 @@ pub(crate) enum Evidence {
         #[arg(value_name = "TOKEN")]
         token: Option<String>,
     },
+    /// Print what nodes answered word for word, from the file that `evidence capture --raw` kept
+    #[command(
+        after_help = "Secrets are in the clear in it. Exit codes: 0 printed, 2 another file or passphrase."
+    )]
+    Raw {
+        #[arg(value_name = "RAW")]
+        raw: Utf8PathBuf,
+        /// Archive whose manifest has to name this file
+        #[arg(long, value_name = "FILE")]
+        of: Option<Utf8PathBuf>,
+        /// File to write; standard output without it
+        #[arg(short, long, value_name = "JSONL")]
+        output: Option<Utf8PathBuf>,
+    },
     /// Write the page for people that is in an archive
     Report {
         #[arg(value_name = "FILE")]
@@ -127,6 +143,9 @@ pub(crate) struct Capture {
     /// Keep what each token stands for in this file, under a passphrase that is asked for
     #[arg(long, value_name = "MAP", conflicts_with = "preview")]
     map: Option<Utf8PathBuf>,
+    /// Keep what nodes answered word for word in this file, apart from the archive and under the same passphrase
+    #[arg(long, value_name = "RAW", conflicts_with = "preview")]
+    raw: Option<Utf8PathBuf>,
     /// Archive to write
     #[arg(short, long, value_name = "FILE", required_unless_present_any = ["preview", "draft"])]
     output: Option<Utf8PathBuf>,
@@ -216,6 +235,9 @@ impl Evidence {
                 Ok(Exit::fine_if(view.differences.is_empty()))
             }
             Self::Unmask { map, token } => unmasked(session.out, map, token.as_deref()),
+            Self::Raw { raw, of, output } => {
+                raw::told(session.out, raw, of.as_deref(), output.as_deref()).await
+            }
             Self::Report { file, output } => report(session, file, output.as_deref()).await,
         }
     }
@@ -226,12 +248,16 @@ impl Capture {
         session
             .with_app(async |app| {
                 let fleet = match &self.run {
-                    Some(run) => app.run(run).await?.fleet,
+                    Some(run) => app.fleet_of_run(run).await?,
                     None => session.fleet(app).await?,
                 };
                 if !self.no_ask && self.run.is_none() {
                     session.look(app, &fleet, None).await?;
                 }
+                let word = match (&self.map, &self.raw) {
+                    (None, None) => None,
+                    _ => Some(passphrase::new()?),
+                };
                 let request = CaptureRequest {
                     fleet,
                     run: self.run.clone(),
@@ -239,10 +265,8 @@ impl Capture {
                     nodes: self.selection(),
                     ask: !self.no_ask && !session.global.no_sweep,
                     command: std::env::args().collect(),
-                    map: match &self.map {
-                        Some(path) => Some((path.clone(), passphrase::new()?)),
-                        None => None,
-                    },
+                    map: self.map.clone().zip(word.clone()),
+                    raw: self.raw.clone().zip(word),
                 };
                 let folder = self.draft.clone().unwrap_or_else(|| app.evidence_folder());
                 let captured = app.capture_evidence(&request, &folder).await?;

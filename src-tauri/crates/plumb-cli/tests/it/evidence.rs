@@ -6,18 +6,18 @@ use serde_json::Value;
 
 use crate::world::{CANARY, Said, World};
 
-const PASSPHRASE: &str = "a passphrase of tests";
+pub(crate) const PASSPHRASE: &str = "a passphrase of tests";
 
 /// Runs a command that signs with the key file.
 #[track_caller]
-fn signing(world: &World, words: &str, exit: i32) -> Said {
+pub(crate) fn signing(world: &World, words: &str, exit: i32) -> Said {
     let mut command = world.command();
     command.env("PLUMBLINE_CONSOLE_KEY", "console.key").env("PLUMBLINE_KEY_PASSPHRASE", PASSPHRASE);
     world.check_command(command.args(words.split_whitespace()), words, exit)
 }
 
 /// A fleet on which a run was carried out, with its id.
-fn run() -> (World, String) {
+pub(crate) fn run() -> (World, String) {
     let world = World::demo(5);
     signing(&world, "journal key --make console.key --output console.pem", 0);
     signing(&world, "policy sync --node us-gw-001", 0);
@@ -209,6 +209,9 @@ fn the_demo_job_ends_with_sealed_evidence() {
     let verdict = stranger.document("evidence verify job.zip --key job.zip.pem", 0, "evidence");
     assert_eq!(verdict["holds"], true);
     assert!(checks(&verdict).contains(&("journal".to_owned(), "passed".to_owned())));
+    let folder = crate::evidence_live::holds_for_others(&world, "job.zip");
+    let log = fs::read_to_string(folder.join("console/log.jsonl")).expect("text");
+    assert!(log.contains("\"swept\""), "what the job told of itself is in it: {log}");
 }
 
 #[test]

@@ -11,6 +11,7 @@ mod dashboards;
 mod durability;
 mod evaluation_process;
 mod evidence;
+mod evidence_live;
 mod examples;
 mod fleets;
 mod freezes;

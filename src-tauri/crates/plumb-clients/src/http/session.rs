@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use plumb_fleet::{FailureKind, Node, NodeFailure, Route};
 use reqwest::{
     Client, Method, Response, StatusCode, Url,
-    header::{AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderValue},
+    header::{AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue},
 };
 use secrecy::ExposeSecret as _;
 use tokio::time::{Instant, timeout_at};
@@ -14,7 +14,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::{
     error::{failure, from_status, from_transport, malformed, timed_out},
     http::{
-        HttpPool, Lane, Now,
+        HttpPool, Lane, Now, Received,
         body::{self, Reading},
     },
     limits::DOCUMENT_BYTES_MAX,
@@ -56,6 +56,7 @@ pub(crate) struct Answer {
     pub(crate) date: Option<Timestamp>,
     /// Our clock when the last byte had arrived.
     pub(crate) at: Timestamp,
+    pub(crate) headers: HeaderMap,
     pub(crate) body: Vec<u8>,
     /// Held as long as the body is.
     _reading: Reading,
@@ -77,6 +78,7 @@ impl Answer {
             status: StatusCode::from_u16(status).expect("a status of three digits"),
             date: None,
             at,
+            headers: HeaderMap::new(),
             body: body.to_vec(),
             _reading: Reading::new(std::sync::Arc::new(AtomicUsize::new(0))),
         }
@@ -191,14 +193,27 @@ impl<'a> Session<'a> {
             Ok(Ok(response)) => response,
         };
         let status = response.status();
-        let date = date(response.headers());
+        let headers = response.headers().clone();
+        let date = date(&headers);
         let mut reading = Reading::new(self.pool.reading().clone());
         let body = self.body(response, call, &mut reading).await.map_err(SendError::InDoubt)?;
         tracing::debug!(
             node = %self.node.id, path = call.path, status = status.as_u16(), bytes = body.len(),
             "node answered"
         );
-        Ok(Answer { status, date, at: self.now(), body, _reading: reading })
+        let at = self.now();
+        if let Some(tap) = self.pool.tap() {
+            tap(Received {
+                node: self.node.id.clone(),
+                method: call.method.to_string(),
+                path: call.path.to_owned(),
+                at,
+                status: status.as_u16(),
+                headers: header_lines(&headers),
+                body: body.clone(),
+            });
+        }
+        Ok(Answer { status, date, at, headers, body, _reading: reading })
     }
 
     async fn body(
@@ -289,6 +304,14 @@ fn may_carry_token(node: &Node) -> bool {
     // Behind a proxy "localhost" is the proxy's own and the way there is open.
     let stays_here = node.is_loopback() && !matches!(node.route, Route::Proxy(_));
     node.url.scheme() == "https" || stays_here || node.allow_plain_token
+}
+
+/// Headers as lines, which is how rules that find secrets know them.
+pub(crate) fn header_lines(headers: &HeaderMap) -> Vec<String> {
+    let line = |(name, value): (&HeaderName, &HeaderValue)| {
+        format!("{name}: {}", String::from_utf8_lossy(value.as_bytes()))
+    };
+    headers.iter().map(line).collect()
 }
 
 fn date(headers: &HeaderMap) -> Option<Timestamp> {

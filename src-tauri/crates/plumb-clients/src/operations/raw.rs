@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use plumb_fleet::{Node, NodeApi, NodeFailure};
 
 use crate::{
-    http::{HttpPool, Lane, Now, Session},
+    http::{HttpPool, Lane, Now, Session, header_lines},
     limits::RAW_BYTES_MAX,
 };
 
@@ -21,6 +21,8 @@ pub struct RawAnswer {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RawDocument {
     pub status: u16,
+    /// One `name: value` each, as they came.
+    pub headers: Vec<String>,
     /// Bytes that are no UTF-8 are replaced.
     pub text: String,
 }
@@ -66,6 +68,7 @@ pub async fn raw(pool: &HttpPool, node: &Node, deadline: Duration, now: &Now) ->
     for path in paths {
         let answer = session.get_any(path, RAW_BYTES_MAX).await.map(|answer| RawDocument {
             status: answer.status.as_u16(),
+            headers: header_lines(&answer.headers),
             text: String::from_utf8_lossy(&answer.body).into_owned(),
         });
         answers.push(RawAnswer { path, at: now(), answer });

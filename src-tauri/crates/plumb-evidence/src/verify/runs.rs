@@ -1,10 +1,10 @@
 //! Runs in an archive: journal, plan, approvals and certificate belong together.
 
-use std::io::BufReader;
+use std::{cell::Cell, io::BufReader};
 
 use plumb_fleet::{Digest, PlanHash};
 use plumb_journal::{Certificate, ChainVerdict, certificate::JournalRef};
-use plumb_runbook::Plan;
+use plumb_runbook::{Plan, document::RunbookPlan};
 use plumb_trust::{
     approval::signed_by_a_person,
     dsse::{Envelope, PublicKey},
@@ -58,9 +58,14 @@ pub(super) fn check<S: Source>(
         plan.detail
             .push_str(", by a roster whose root keys nobody here knows; give them to make sure");
     }
+    let open = Cell::new(false);
+    let mut standing = over(CheckName::States, &|run| states(archive, run, &open));
+    if standing.outcome == Outcome::Passed && open.get() {
+        standing.outcome = Outcome::Open;
+    }
     [
         over(CheckName::Journal, &|run| reader.journal(run)),
-        over(CheckName::States, &|run| states(archive, run)),
+        standing,
         plan,
         over(CheckName::Certificate, &|run| reader.certificate(run)),
     ]
@@ -140,8 +145,8 @@ impl<S: Source> Reader<'_, S> {
         let name = format!("{folder}/plan.json");
         let wrong = |why: String| (format!("{name}: {why}"), name.clone());
         let Some(entry) = self.archive.find(&name) else {
-            // Left out with a reason, or never there.
-            return Ok(None);
+            // Of a runbook; or left out with a reason, or never there.
+            return self.runbook(run);
         };
         let bytes = self.archive.document(entry).map_err(|error| wrong(error.to_string()))?;
         let plan: Plan = serde_json::from_slice(&bytes)
@@ -163,6 +168,25 @@ impl<S: Source> Reader<'_, S> {
             people => format!("bound by {}", people.join(", ")),
         };
         Ok(Some(format!("plan {} of run {}: {consent}", hash.short(), run.run)))
+    }
+
+    /// The documents and values that a run of a runbook was made from.
+    fn runbook(&self, run: &RunPart) -> Told {
+        let name = format!("{}/runbook.json", run_folder(run.run));
+        let wrong = |why: String| (format!("{name}: {why}"), name.clone());
+        let Some(entry) = self.archive.find(&name) else { return Ok(None) };
+        let bytes = self.archive.document(entry).map_err(|error| wrong(error.to_string()))?;
+        let plan: RunbookPlan = serde_json::from_slice(&bytes)
+            .map_err(|error| wrong(format!("it is no runbook that this program knows: {error}")))?;
+        if plan.canonical_bytes() != bytes {
+            return Err(wrong("it is not written as runbooks are hashed".to_owned()));
+        }
+        let hash = plan.hash();
+        if hash != run.plan {
+            let (is, was) = (hash.short(), run.plan.short());
+            return Err(wrong(format!("its hash is {is}, and the run was of the runbook {was}")));
+        }
+        Ok(Some(format!("runbook {} of run {}: {}", plan.runbook, run.run, hash.short())))
     }
 
     /// Who signed something about the plan of a run.

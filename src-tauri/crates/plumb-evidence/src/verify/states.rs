@@ -1,8 +1,8 @@
 //! The states that were recorded while a journal was captured, beside those that its events come to here.
 
-use std::io::BufReader;
+use std::{cell::Cell, io::BufReader};
 
-use plumb_journal::{StateHashes, StateMark};
+use plumb_journal::{PROJECTION, StateHashes, StateMark};
 
 use crate::{
     archive::{Archive, Source},
@@ -11,10 +11,12 @@ use crate::{
     manifest::{RunPart, run_folder, states_of},
 };
 
-/// What a comparison found: how many states are the same, or what is wrong and where.
+/// What a comparison found: how many states are the same, or what is wrong and where. `open` is set where another
+/// version of the projection recorded them, so that nothing can be said.
 pub(super) fn states<S: Source>(
     archive: &Archive<S>,
     run: &RunPart,
+    open: &Cell<bool>,
 ) -> Result<Option<String>, (String, String)> {
     let (name, journal) = (states_of(run.run), format!("{}/journal.jsonl", run_folder(run.run)));
     let (Some(recorded), Some(events)) = (archive.find(&name), archive.find(&journal)) else {
@@ -30,12 +32,24 @@ pub(super) fn states<S: Source>(
     let mut mark = Vec::new();
     let mut hashes = StateHashes::default();
     let mut same: u64 = 0;
+    let mut written_then = true;
     while let Some(entry) = events.event().map_err(unheard)? {
         let found = hashes.take(&entry);
         let more = next_line(&mut recorded, &mut mark).map_err(unread)?;
         let told = if more { serde_json::from_slice::<StateMark>(&mark).ok() } else { None };
         match told {
-            Some(told) if told == found => same += 1,
+            Some(StateMark { projection: Some(other), .. }) if other != PROJECTION => {
+                open.set(true);
+                return Ok(Some(format!(
+                    "run {}: version {other} of the projection recorded its states, and this program has version \
+                     {PROJECTION}",
+                    run.run
+                )));
+            }
+            Some(told) if StateMark { projection: found.projection, ..told } == found => {
+                same += 1;
+                written_then &= told.projection.is_some();
+            }
             Some(_) => {
                 return Err(wrong(format!(
                     "event {} comes to another state than was recorded",
@@ -50,5 +64,6 @@ pub(super) fn states<S: Source>(
     if next_line(&mut recorded, &mut mark).map_err(unread)? {
         return Err(wrong("states were recorded of events that are not there".to_owned()));
     }
-    Ok(Some(format!("run {}: {same} states come out as recorded", run.run)))
+    let when = if written_then { "with the events" } else { "at the capture, not with the events" };
+    Ok(Some(format!("run {}: {same} states come out as recorded {when}", run.run)))
 }

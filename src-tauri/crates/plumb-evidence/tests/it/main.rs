@@ -7,6 +7,7 @@ mod flips;
 mod fuzzing;
 mod hostile;
 mod leaks;
+mod live;
 mod proofs;
 mod sealing;
 mod support;

@@ -39,6 +39,9 @@ fn secrets_are_replaced_and_their_surroundings_stay() {
         ("https://reader:p@ss@gw-1.example/v1", "https://#@gw-1.example/v1"),
         ("GET /v1?version=3&token=s3cr3t HTTP/1.1", "GET /v1?version=3&token=# HTTP/1.1"),
         ("plumb sync --password=hunter2 gw-1", "plumb sync --password=# gw-1"),
+        // Where a secret is found is none; one that only looks like it is.
+        ("{HUB_TOKEN: 'secret:env:HUB_TOKEN'}", "{HUB_TOKEN: 'secret:env:HUB_TOKEN'}"),
+        ("password=secret:env:hunter2", "password=#"),
         ("{\"api_key\":\"k-1\"}", "{\"api_key\":\"#\"}"),
         ("-----BEGIN EC PRIVATE KEY-----\nMHcC\n", "#"),
         ("by ana.b@example.org, from 192.0.2.17", "by #, from #"),

@@ -1,17 +1,10 @@
 //! What goes into evidence, source by source. A source that fails is noted and the next one follows.
 
-use plumb_evidence::{
-    Capture, CaptureError, RunPart,
-    capture::Captured,
-    manifest::{ROSTER, run_folder, states_of},
-    name::safe_part,
-};
-use plumb_fleet::RunId;
-use plumb_journal::{StateHashes, certificate::JournalRef, fold};
+use plumb_evidence::{Capture, CaptureError, Window, capture::Captured, manifest::ROSTER};
 use plumb_redact::Form;
 use serde::Serialize;
 
-use super::{CaptureRequest, Scope, not_captured, page};
+use super::{CaptureRequest, Scope, not_captured, page, raw::RawFile};
 use crate::{
     app::App,
     error::{AppError, Code, chain},
@@ -19,8 +12,6 @@ use crate::{
 
 /// Most sweeps that are listed; a day of one a minute has 1,440.
 const SWEEPS_MAX: usize = 10_000;
-/// Most approvals of one plan.
-const APPROVALS_MAX: usize = plumb_evidence::limits::APPROVALS_MAX;
 
 impl App {
     /// Fills a capture and ends it.
@@ -28,23 +19,26 @@ impl App {
         &self,
         mut capture: Capture,
         request: &CaptureRequest,
-        scope: &Scope,
+        (scope, mut raw): (&Scope, Option<RawFile>),
     ) -> Result<Captured, AppError> {
         let folder = capture.draft().folder().to_owned();
         let wrong = |error: CaptureError| not_captured(&folder, &error);
         let command = serde_json::json!({ "arguments": request.command });
         take(&mut capture, "command", "console/command.json", &command).map_err(wrong)?;
         self.keys_and_roster(&mut capture, scope).await?;
-        if let Some(run) = scope.run {
-            self.run_evidence(&mut capture, run).await?;
-        }
+        let runs = self.runs_evidence((&mut capture, &mut raw), request, scope).await?;
         self.fleet_evidence(&mut capture, scope).await?;
         self.view_evidence(&mut capture, request).await?;
+        let pictures = self.picture_evidence(&mut capture, request, scope).await?;
         self.history_evidence(&mut capture, scope).await?;
         self.alert_evidence(&mut capture, request, scope).await?;
         self.waiting_evidence(&mut capture, request).await?;
-        let mut capture = self.node_evidence(capture, request, scope).await?;
-        let page = page::page(self, &mut capture, request, scope).await?;
+        let (mut capture, raw) = self.node_evidence((capture, raw), request, scope).await?;
+        if let Some(raw) = raw {
+            capture.raw(&raw.finish()?).map_err(wrong)?;
+        }
+        self.own_log_evidence(&mut capture, scope).await?;
+        let page = page::page(self, &mut capture, scope, (&runs, pictures)).await?;
         capture.composed(plumb_evidence::manifest::REPORT, page.as_bytes()).map_err(wrong)?;
         blocking(move || capture.finish()).await?.map_err(wrong)
     }
@@ -65,77 +59,26 @@ impl App {
         Ok(())
     }
 
-    /// Journal, plan, approvals, request and certificate of a run, as they were signed and hashed.
-    async fn run_evidence(&self, capture: &mut Capture, run: RunId) -> Result<(), AppError> {
+    /// What this program told of itself in the window.
+    async fn own_log_evidence(&self, capture: &mut Capture, scope: &Scope) -> Result<(), AppError> {
         let folder = capture.draft().folder().to_owned();
         let wrong = |error: CaptureError| not_captured(&folder, &error);
-        let of_run = |name: &str| format!("{}/{name}", run_folder(run));
-        let id = run.to_string();
-        let (plan, entries) = self.run_record(run).await?;
-        let file = folder.join("journal");
-        self.export_journal(&id, &file).await?;
-        let stands = plumb_journal::head(run, &entries);
-        let is_in =
-            capture.bound_lines("journal", &of_run("journal.jsonl"), &file).map_err(wrong)?;
-        std::fs::remove_file(&file).map_err(|error| {
-            AppError::new(Code::Other, format!("{file}: {error}"), "look at the folder's rights")
-        })?;
-        if is_in {
-            let mut hashes = StateHashes::default();
-            let marks = entries.iter().map(|entry| {
-                serde_json::to_vec(&hashes.take(entry)).expect("digests always serialise")
-            });
-            capture.take_lines("states", &states_of(run), marks).map_err(wrong)?;
-        }
-        let bytes = plan.canonical_bytes();
-        capture.bound("plan", Form::Json, &of_run("plan.json"), &bytes).map_err(wrong)?;
-        let ran = fold(&entries);
-        let (approvals, asked, certificate, dry_run) = {
-            let mut conn = self.record().read().await?;
-            // The one by which the run was let go; what was found later was of another fleet.
-            let until = ran.started_at.unwrap_or_else(|| self.now());
-            let dry_run = plumb_store::dry_runs::newest(&mut conn, plan.hash(), until).await?;
-            let approvals = plumb_store::approvals::of_plan(&mut conn, plan.hash()).await?;
-            let asked = plumb_store::approvals::request(&mut conn, plan.hash()).await?;
-            let certificate = plumb_store::certificates::newest(&mut conn, run).await?;
-            (approvals, asked, certificate, dry_run)
-        };
-        for (at, approval) in approvals.iter().take(APPROVALS_MAX).enumerate() {
-            let (person, act) = (safe_part(&approval.person), safe_part(&approval.act));
-            let name = of_run(&format!("approvals/{:03}-{act}-{person}.dsse.json", at + 1));
-            capture.bound("approval", Form::Json, &name, &approval.envelope).map_err(wrong)?;
-        }
-        // What nodes answered, and which requests were found to be answered differently: approvals bind both.
-        if let Some(found) = dry_run {
-            let (name, bytes) = (of_run("dry-run.json"), found.document.as_bytes());
-            capture.bound("dry run", Form::Json, &name, bytes).map_err(wrong)?;
-        }
-        if let Some(asked) = asked {
-            let name = of_run("request.json");
-            capture.bound("request", Form::Json, &name, asked.as_bytes()).map_err(wrong)?;
-        }
-        match certificate.map(|kept| kept.envelope) {
-            Some(Some(envelope)) => {
-                let name = of_run("certificate.dsse.json");
-                capture
-                    .bound("certificate", Form::Json, &name, envelope.as_bytes())
-                    .map_err(wrong)?;
+        let (data_dir, fleet) = (self.data_dir().to_owned(), scope.current.fleet.name.clone());
+        // What the capture itself did up to here is told, too.
+        let window = Window { to: scope.window.to.max(self.now()), ..scope.window };
+        let read = blocking(move || crate::own_log::lines(&data_dir, &fleet, window)).await?;
+        let (lines, more) = match read {
+            Ok(read) => read,
+            Err(error) => {
+                let why = error.to_string();
+                return capture.lacks("log of the console", &why).map_err(wrong);
             }
-            Some(None) => capture
-                .lacks("convergence certificate", "the console had no key to sign it with")
-                .map_err(wrong)?,
-            None => capture
-                .lacks(
-                    "convergence certificate",
-                    &format!("none was made: plumb certificate {run}"),
-                )
-                .map_err(wrong)?,
+        };
+        if more {
+            let why = "there are more lines than one capture takes; choose a shorter time";
+            capture.lacks("later lines of the console's log", why).map_err(wrong)?;
         }
-        let view = self.run(&id).await?;
-        take(capture, "run", &of_run("run.json"), &view).map_err(wrong)?;
-        let outcome = ran.outcome.map(|outcome| outcome.name().to_owned());
-        let journal = is_in.then_some(JournalRef { events: stands.seq, head: stands.hash });
-        capture.run(RunPart { journal, outcome, plan: plan.hash(), run }).map_err(wrong)
+        capture.take_lines("console log", "console/log.jsonl", lines).map_err(wrong)
     }
 
     /// The fleet as the store knows it: nodes, desired versions, sweeps.
@@ -200,7 +143,7 @@ impl App {
         Ok(())
     }
 
-    /// What the doctor says, and the picture of versions.
+    /// What the doctor says.
     async fn view_evidence(
         &self,
         capture: &mut Capture,
@@ -213,13 +156,6 @@ impl App {
                 take(capture, "doctor", "doctor/doctor.json", &view).map_err(wrong)?;
             }
             Err(error) => capture.lacks("checks", &error.message).map_err(wrong)?,
-        }
-        match self.chart_svg(&request.fleet, "versions", None).await {
-            Ok(svg) => {
-                let name = "pictures/versions.svg";
-                capture.take("pictures", Form::Text, name, svg.as_bytes()).map_err(wrong)?;
-            }
-            Err(error) => capture.lacks("picture of versions", &error.message).map_err(wrong)?,
         }
         Ok(())
     }

@@ -7,8 +7,11 @@ use plumb_clients::operations;
 use plumb_evidence::{Capture, CaptureError};
 use plumb_fleet::node::{Capability, capabilities};
 
-use super::{CaptureRequest, Scope, gather::blocking, not_captured};
-use crate::{app::App, error::AppError};
+use super::{CaptureRequest, Scope, gather::blocking, not_captured, raw::RawFile};
+use crate::{
+    app::App,
+    error::{AppError, chain},
+};
 
 /// Nodes asked at the same time, as many as a sweep asks.
 const ASKED_AT_ONCE: usize = 64;
@@ -27,28 +30,37 @@ impl App {
     /// Asks nodes for their documents and logs, and redacts each as it comes.
     pub(super) async fn node_evidence(
         &self,
-        mut capture: Capture,
+        (mut capture, mut raw): (Capture, Option<RawFile>),
         request: &CaptureRequest,
         scope: &Scope,
-    ) -> Result<Capture, AppError> {
+    ) -> Result<(Capture, Option<RawFile>), AppError> {
         let folder = capture.draft().folder().to_owned();
         let wrong = |error: CaptureError| not_captured(&folder, &error);
         if !request.ask {
             let why = "nobody wanted nodes to be asked";
             capture.lacks("answers and logs of nodes as they are now", why).map_err(wrong)?;
-            return Ok(capture);
+            return Ok((capture, raw));
         }
         let (sender, mut lines) = tokio::sync::mpsc::channel::<Vec<u8>>(WAITING_MAX);
         let redacting = blocking(move || {
-            let done = capture.take_lines(
-                "answers",
-                "nodes/answers.jsonl",
-                std::iter::from_fn(|| lines.blocking_recv()),
-            );
-            done.map(|()| capture)
+            let mut unwritten = None;
+            let lines = std::iter::from_fn(|| {
+                let line = lines.blocking_recv()?;
+                if let Some(file) = &mut raw
+                    && let Err(error) = file.line(&line)
+                {
+                    unwritten.get_or_insert(error);
+                }
+                Some(line)
+            });
+            let done = capture.take_lines("answers", "nodes/answers.jsonl", lines);
+            done.map(|()| (capture, raw, unwritten))
         });
         let (asked, capture) = tokio::join!(self.ask_nodes(request, scope, sender), redacting);
-        let (mut asked, mut capture) = (asked?, capture?.map_err(wrong)?);
+        let (mut asked, (mut capture, raw, unwritten)) = (asked?, capture?.map_err(wrong)?);
+        if let Some(error) = unwritten {
+            capture.lacks("some raw answers", &chain(&error)).map_err(wrong)?;
+        }
         // Whichever node answered first.
         asked.lacking.sort();
         for (what, why) in asked.lacking.iter().take(NAMED_MAX) {
@@ -58,7 +70,7 @@ impl App {
             let what = format!("{more} more answers or logs of nodes");
             capture.lacks(&what, "as those above").map_err(wrong)?;
         }
-        Ok(capture)
+        Ok((capture, raw))
     }
 
     async fn ask_nodes(
@@ -94,7 +106,7 @@ impl App {
                 let line = match answer.answer {
                     Ok(document) => serde_json::json!({
                         "node": node.id, "path": answer.path, "at": answer.at,
-                        "status": document.status, "body": document.text,
+                        "status": document.status, "headers": document.headers, "body": document.text,
                     }),
                     Err(failure) => {
                         let what = format!("{} of {}", answer.path, node.id);

@@ -5,17 +5,21 @@ use plumb_evidence::{
     diff::decision,
     report::{Page, Picture, Section, html},
 };
+use plumb_fleet::RunId;
 use plumb_journal::{Entry, Event};
 
-use super::{CaptureRequest, Scope};
+use super::Scope;
 use crate::{app::App, error::AppError};
+
+/// Runs that the page tells of; the archive has all.
+const RUNS_TOLD_MAX: usize = 20;
 
 /// Writes the page. Every text of others goes through the redaction first.
 pub(super) async fn page(
     app: &App,
     capture: &mut Capture,
-    request: &CaptureRequest,
     scope: &Scope,
+    (runs, pictures): (&[RunId], Vec<Picture>),
 ) -> Result<String, AppError> {
     let about = capture.draft().about().clone();
     let mut page = Page {
@@ -27,38 +31,17 @@ pub(super) async fn page(
         sections: Vec::new(),
     };
     page.sections.push(facts(&about.by, scope));
-    if let Ok(svg) = app.chart_svg(&request.fleet, "versions", None).await {
+    if !pictures.is_empty() {
         page.sections.push(Section {
-            title: "Versions".to_owned(),
-            text: "What nodes ran when this was captured, by version and content.".to_owned(),
-            pictures: vec![Picture {
-                svg,
-                words: "Share of nodes by version and content".to_owned(),
-            }],
+            title: "Versions and history".to_owned(),
+            text: "What nodes ran when this was captured, and over its time; the same as in the window."
+                .to_owned(),
+            pictures,
             ..Section::default()
         });
     }
-    if let Some(run) = scope.run {
-        let (_, entries) = app.run_record(run).await?;
-        let view = app.run(&run.to_string()).await?;
-        page.sections.push(Section {
-            title: format!("Run {run}"),
-            text: format!("{}. {}", view.title, view.summary),
-            columns: ["node", "state", "detail"].map(str::to_owned).into(),
-            rows: view
-                .nodes
-                .iter()
-                .map(|node| {
-                    vec![
-                        node.node.clone(),
-                        words(&format!("{:?}", node.state)),
-                        node.detail.clone(),
-                    ]
-                })
-                .collect(),
-            ..Section::default()
-        });
-        page.sections.push(decisions(&entries));
+    for run in runs.iter().take(RUNS_TOLD_MAX) {
+        page.sections.extend(self::run(app, *run).await?);
     }
     let missing = capture.draft().missing().to_vec();
     page.sections.push(Section {
@@ -72,6 +55,40 @@ pub(super) async fn page(
         ..Section::default()
     });
     Ok(html(&redacted(capture, page)))
+}
+
+/// What came of a run, and what was decided in it.
+async fn run(app: &App, run: RunId) -> Result<[Section; 2], AppError> {
+    let id = run.to_string();
+    if app.is_of_runbook(run).await? {
+        let (_, of, entries) = app.runbook_record(run).await?;
+        let view = app.runbook_run(&id).await?;
+        let steps = view.steps.into_iter().map(|step| {
+            let by = step.by.map(|by| format!(" ({by})")).unwrap_or_default();
+            vec![step.title, step.state, format!("{}{by}", step.detail)]
+        });
+        let section = Section {
+            title: format!("Run {run} of the runbook {}", of.title),
+            text: format!("Started by {}; runs/*/transcript.txt has every event.", view.operator),
+            columns: ["step", "state", "detail"].map(str::to_owned).into(),
+            rows: steps.collect(),
+            ..Section::default()
+        };
+        return Ok([section, decisions(&entries)]);
+    }
+    let (_, entries) = app.run_record(run).await?;
+    let view = app.run(&id).await?;
+    let nodes = view.nodes.iter().map(|node| {
+        vec![node.node.clone(), words(&format!("{:?}", node.state)), node.detail.clone()]
+    });
+    let section = Section {
+        title: format!("Run {run}"),
+        text: format!("{}. {}", view.title, view.summary),
+        columns: ["node", "state", "detail"].map(str::to_owned).into(),
+        rows: nodes.collect(),
+        ..Section::default()
+    };
+    Ok([section, decisions(&entries)])
 }
 
 fn facts(by: &str, scope: &Scope) -> Section {

@@ -195,6 +195,7 @@ async fn prove(
         ask: true,
         command: std::env::args().collect(),
         map: None,
+        raw: None,
     };
     let folder = app.evidence_folder();
     app.capture_evidence(&request, &folder).await?;
