@@ -369,6 +369,7 @@ fn line(event: &Event) -> String {
         Event::RunStarted { operator, targets, .. } => {
             format!("run by {operator}, {targets} nodes")
         }
+        Event::EvidenceKept { answers, .. } => format!("{answers} answers kept"),
         Event::DesiredStarted { version, .. } => format!("intent desired {version}"),
         Event::DesiredSet { version, .. } => format!("desired {version}"),
         Event::PinsStarted { pins } => format!("intent pins {}", pins.lines().join(", ")),
