@@ -44,6 +44,7 @@ async fn sealed(world: &World) -> (Utf8PathBuf, String) {
         ask: true,
         command: Vec::new(),
         map: None,
+       raw: None,
         raw: None,
     };
     let (draft, path) = (world.path("draft"), world.path("run.zip"));
@@ -423,6 +424,7 @@ async fn a_run_of_a_runbook_is_shown_step_by_step_with_what_it_kept() {
         ask: false,
         command: Vec::new(),
         map: None,
+        raw: None,
     };
     app.capture_evidence(&request, &world.path("draft")).await.expect("captured");
     app.close().await;
