@@ -44,7 +44,6 @@ async fn sealed(world: &World) -> (Utf8PathBuf, String) {
         ask: true,
         command: Vec::new(),
         map: None,
-       raw: None,
         raw: None,
     };
     let (draft, path) = (world.path("draft"), world.path("run.zip"));
