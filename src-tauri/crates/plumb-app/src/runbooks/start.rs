@@ -396,10 +396,20 @@ impl App {
 async fn tidied(outputs: &Utf8Path, artifacts: &Utf8Path) -> Result<(), AppError> {
     let (outputs, artifacts) = (outputs.to_owned(), artifacts.to_owned());
     let tidying = tokio::task::spawn_blocking(move || {
-        end_left_behind(&outputs);
-        swept(&artifacts);
+        let alive = end_left_behind(&outputs);
+        if alive.is_empty() {
+            swept(&artifacts);
+        }
+        alive
     });
-    tidying.await.map_err(|error| AppError::new(Code::Other, chain(&error), "resume the run again"))
+    let again = "resume the run again";
+    let alive = tidying.await.map_err(|error| AppError::new(Code::Other, chain(&error), again))?;
+    if alive.is_empty() {
+        return Ok(());
+    }
+    let processes = alive.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let message = format!("what a killed program left is still at work: process {processes}");
+    Err(AppError::new(Code::Busy, message, "wait for its end or end it, then resume the run"))
 }
 
 /// What a task takes with it.
