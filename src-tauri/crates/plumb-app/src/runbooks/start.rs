@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, sync::Mutex};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use plumb_exec::{
-    Left, StepOrder, StepOrders, StepSetting, StepsState, fold_steps, perform_steps,
+    Left, StepDesk, StepOrder, StepOrders, StepSetting, StepsState, fold_steps, perform_steps,
     step_desk, steps::obey_step,
 };
 use plumb_fleet::{FleetId, PlanHash, RunId};
@@ -215,10 +215,7 @@ impl App {
         let key = self.signer_again(run).await?;
         let (desk, orders) = step_desk();
         let mut stands = fold_steps(&entries);
-        if let Some(first) = &starter.first {
-            let heard = obey_step(first, &compiled, &stands);
-            heard.and_then(|_| desk.lay_down(first.clone())).map_err(|error| unwanted(&error))?;
-        }
+        heard_first(starter.first.as_ref(), &desk, &compiled, &stands)?;
         if stands.started_at.is_some() {
             // As it will be once it goes on: nobody is asked about what another program left.
             let by = starter.operator.clone();
@@ -406,6 +403,18 @@ impl App {
         }
         Ok(views)
     }
+}
+
+/// Lays down what is said before anything is done, where it will be obeyed.
+fn heard_first(
+    first: Option<&StepOrder>,
+    desk: &StepDesk,
+    compiled: &Compiled,
+    stands: &StepsState,
+) -> Result<(), AppError> {
+    let Some(first) = first else { return Ok(()) };
+    let obeyed = obey_step(first, compiled, stands);
+    obeyed.and_then(|_| desk.lay_down(first.clone())).map_err(|error| unwanted(&error))
 }
 
 /// A word that ends a run or takes it back.
