@@ -290,11 +290,7 @@ fn key_counts(person: &PersonId, key: &PersonKey, now: Timestamp) -> Result<(), 
     }
 }
 
-fn not_revoked(
-    person: &PersonId,
-    key: &PersonKey,
-    now: Timestamp,
-) -> Result<(), ApprovalRefusal> {
+fn not_revoked(person: &PersonId, key: &PersonKey, now: Timestamp) -> Result<(), ApprovalRefusal> {
     let revoked = key.revoked_at.filter(|at| *at <= now);
     let (id, person) = (key.key.id(), person.clone());
     revoked.map_or(Ok(()), |at| Err(ApprovalRefusal::KeyRevoked { person, key: id, at }))

@@ -178,7 +178,9 @@ impl<'a> Noted<'a> {
         let mark = lines.next().filter(|mark| !mark.is_empty())?;
         let session = lines.next().and_then(|session| session.parse().ok());
         let leader = lines.next().and_then(|line| {
-            let [process, started, of] = line.split(' ').collect::<Vec<_>>()[..] else { return None };
+            let [process, started, of] = line.split(' ').collect::<Vec<_>>()[..] else {
+                return None;
+            };
             // The same numbers mean another process after this machine began anew.
             (of == boot()).then_some((process.parse().ok()?, started.parse().ok()?))
         });
@@ -427,7 +429,8 @@ mod tests {
         // Another process that has the number by now is another.
         let note = noted(folder, &mark, Some(child.id()));
         let text = std::fs::read_to_string(&note).expect("the note");
-        let started = Process::of(i32::try_from(child.id()).expect("small")).expect("there").started;
+        let started =
+            Process::of(i32::try_from(child.id()).expect("small")).expect("there").started;
         let other = text.replace(&format!(" {started} "), &format!(" {} ", started + 1));
         assert_ne!(other, text);
         std::fs::write(&note, other).expect("written");

@@ -63,12 +63,8 @@ impl StartOf<'_> {
         let said = said_before_by_a_person(envelope.as_bytes(), roster, now, at)
             .map_err(|error| refused(chain(&error)))?;
         let at = said.statement.predicate.at;
-        let expected = RunbookStart {
-            fleet: self.fleet.clone(),
-            run: self.run,
-            by: said.person.clone(),
-            at,
-        };
+        let expected =
+            RunbookStart { fleet: self.fleet.clone(), run: self.run, by: said.person.clone(), at };
         if said.statement != expected.statement(self.plan) {
             return Err(refused("it is for another run, plan or person".to_owned()));
         }
