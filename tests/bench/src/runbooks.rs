@@ -135,7 +135,7 @@ async fn carried_out(app: &App, long: &Path, folder: &Path) -> Result<(f64, Stri
 fn resumed(runtime: &Runtime, app: &App, id: &str) -> Result<f64> {
     let (ms, run) = timed(|| {
         runtime.block_on(async {
-            let mut run = app.resume_runbook(id).await.map_err(console::told)?;
+            let mut run = app.resume_runbook(id, None).await.map_err(console::told)?;
             ensure!(waits(&mut run).await? == "last", "it goes on where it was left");
             Ok(run)
         })

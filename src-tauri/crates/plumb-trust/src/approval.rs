@@ -201,8 +201,44 @@ pub fn said_by_a_person<P: Predicate>(
     Ok(Said { statement, person: person.clone(), key: key.key.id() })
 }
 
+/// The same for a statement that says when it was signed, and is judged for longer: its key has to have been
+/// good then, and not to have been revoked by `now`. That time passed takes nothing away. When it was signed is
+/// the word of whoever signed: something else has to bear it out.
+///
+/// # Errors
+/// As above, and when it was signed in the future.
+pub fn said_before_by_a_person<P: Predicate>(
+    envelope: &[u8],
+    roster: &Roster,
+    now: Timestamp,
+    signed_at: impl Fn(&P) -> Timestamp,
+) -> Result<Said<P>, ApprovalRefusal> {
+    let envelope = Envelope::read(envelope).map_err(|error| ApprovalRefusal::Envelope { error })?;
+    let (verified, person, key) = owner(&envelope, roster, now)?;
+    let statement: Statement<P> =
+        verified.statement().map_err(|error| ApprovalRefusal::Envelope { error })?;
+    let issued_at = signed_at(&statement.predicate);
+    if issued_at.duration_since(now) > SignedDuration::from_secs(CLOCK_AHEAD_S_MAX) {
+        return Err(ApprovalRefusal::FromTheFuture { issued_at });
+    }
+    not_revoked(person, key, now)?;
+    key_counts(person, key, issued_at)?;
+    Ok(Said { statement, person: person.clone(), key: key.key.id() })
+}
+
 /// Opens an envelope with one signature, by a key that counts and that the roster gives to somebody.
 pub(crate) fn signer<'e, 'r>(
+    envelope: &'e Envelope,
+    roster: &'r Roster,
+    now: Timestamp,
+) -> Result<(Verified<'e, 'r>, &'r PersonId, &'r PersonKey), ApprovalRefusal> {
+    let (verified, person, key) = owner(envelope, roster, now)?;
+    key_counts(person, key, now)?;
+    Ok((verified, person, key))
+}
+
+/// The same, whether or not the key counts.
+fn owner<'e, 'r>(
     envelope: &'e Envelope,
     roster: &'r Roster,
     now: Timestamp,
@@ -218,7 +254,6 @@ pub(crate) fn signer<'e, 'r>(
     let signer = verified.signers().first().map(|key| key.id());
     let owner = roster.keys().find(|(_, key)| Some(key.key.id()) == signer);
     let (person, key) = owner.ok_or(ApprovalRefusal::UnknownKey)?;
-    key_counts(person, key, now)?;
     Ok((verified, person, key))
 }
 
@@ -246,13 +281,19 @@ pub fn taken_away(
 }
 
 fn key_counts(person: &PersonId, key: &PersonKey, now: Timestamp) -> Result<(), ApprovalRefusal> {
+    not_revoked(person, key, now)?;
     let (id, person) = (key.key.id(), person.clone());
-    match (key.revoked_at, key.from, key.until) {
-        (Some(at), _, _) if at <= now => Err(ApprovalRefusal::KeyRevoked { person, key: id, at }),
-        (_, Some(at), _) if now < at => Err(ApprovalRefusal::KeyNotYet { person, key: id, at }),
-        (_, _, Some(at)) if now > at => Err(ApprovalRefusal::KeyEnded { person, key: id, at }),
+    match (key.from, key.until) {
+        (Some(at), _) if now < at => Err(ApprovalRefusal::KeyNotYet { person, key: id, at }),
+        (_, Some(at)) if now > at => Err(ApprovalRefusal::KeyEnded { person, key: id, at }),
         _ => Ok(()),
     }
+}
+
+fn not_revoked(person: &PersonId, key: &PersonKey, now: Timestamp) -> Result<(), ApprovalRefusal> {
+    let revoked = key.revoked_at.filter(|at| *at <= now);
+    let (id, person) = (key.key.id(), person.clone());
+    revoked.map_or(Ok(()), |at| Err(ApprovalRefusal::KeyRevoked { person, key: id, at }))
 }
 
 fn about(verified: &VerifiedApproval, expected: &Expected) -> Result<(), ApprovalRefusal> {

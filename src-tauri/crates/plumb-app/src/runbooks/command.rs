@@ -1,7 +1,8 @@
 //! A local program for a step: its words as they are, a clean environment, limits on time and output.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
+    io::Write as _,
     process::Stdio,
     time::{Duration, Instant},
 };
@@ -86,11 +87,15 @@ pub(super) async fn run(program: &Program<'_>, stop: &CancellationToken) -> std:
         .stderr(Stdio::piped())
         .process_group(0)
         .kill_on_drop(true);
-    std::fs::write(program.note, program.mark)?;
+    std::fs::write(program.note, Noted::first(program.mark))?;
     let mut child = command.spawn().inspect_err(|_| {
         let _ = std::fs::remove_file(program.note);
     })?;
     let group = child.id().and_then(|id| i32::try_from(id).ok()).map(Pid::from_raw);
+    if let Some(Err(error)) = group.map(|leader| Noted::add(program.note, leader.as_raw())) {
+        // Its mark still tells what it is.
+        warn!(mark = program.mark, %error, "the process of a step could not be noted");
+    }
     let output = child.stdout.take().expect("it is piped");
     let errors = child.stderr.take().expect("it is piped");
     let reading = async {
@@ -128,57 +133,160 @@ pub(super) async fn run(program: &Program<'_>, stop: &CancellationToken) -> std:
 }
 
 /// Ends programs that outlived the one that started them: nobody would hear what they came to. Those of steps
-/// that had ended are left alone. Waits until they are gone, for a few seconds.
-pub(super) fn end_left_behind(folder: &Utf8Path) {
-    let Ok(entries) = folder.read_dir_utf8() else { return };
-    for note in entries.flatten().filter(|entry| entry.path().extension() == Some(NOTE)) {
-        let mark = std::fs::read_to_string(note.path()).unwrap_or_default();
-        // A note that was cut off while it was written is one of a program that never began.
-        if mark.is_empty() || end_marked(&mark) {
-            let _ = std::fs::remove_file(note.path());
-        } else {
-            warn!(mark, "what a killed program left is still there");
+/// that had ended are left alone. Waits until they are gone, for a few seconds; gives those that are not, whose
+/// notes stay.
+pub(super) fn end_left_behind(folder: &Utf8Path) -> Vec<i32> {
+    let mut alive = Vec::new();
+    let Ok(entries) = folder.read_dir_utf8() else { return alive };
+    for file in entries.flatten().filter(|entry| entry.path().extension() == Some(NOTE)) {
+        let note = std::fs::read_to_string(file.path()).unwrap_or_default();
+        let left = Noted::read(&note).map(|noted| noted.end()).unwrap_or_default();
+        if left.is_empty() {
+            let _ = std::fs::remove_file(file.path());
         }
+        alive.extend(left);
     }
+    alive
 }
 
-/// Kills every process with a mark, and its process group; whether all of them are gone.
-fn end_marked(mark: &str) -> bool {
-    let entry = format!("{MARK}={mark}");
-    let own = group_of("self");
-    let until = Instant::now() + GONE_WITHIN;
-    loop {
-        let found = marked(&entry);
-        for process in &found {
-            match group_of(&process.to_string()).filter(|group| Some(*group) != own) {
-                Some(group) => drop(killpg(group, Signal::SIGKILL)),
-                None => drop(kill(*process, Signal::SIGKILL)),
+/// What a note says: the mark and the session before the program begins, then which process it became.
+#[derive(Debug)]
+struct Noted<'a> {
+    mark: &'a str,
+    session: Option<i32>,
+    /// Its leader, and when that began in ticks; nothing where that was before this machine began anew.
+    leader: Option<(i32, u64)>,
+}
+
+impl<'a> Noted<'a> {
+    /// The note of a program that is about to begin.
+    fn first(mark: &str) -> String {
+        let session = Process::of(own_id()).map(|own| own.session.to_string());
+        format!("{mark}\n{}\n", session.unwrap_or_default())
+    }
+
+    /// What is added once it began.
+    fn add(note: &Utf8Path, leader: i32) -> std::io::Result<()> {
+        let process = Process::of(leader).ok_or(std::io::ErrorKind::NotFound)?;
+        let line = format!("{leader} {} {}\n", process.started, boot());
+        std::fs::OpenOptions::new().append(true).open(note)?.write_all(line.as_bytes())
+    }
+
+    /// Nothing where it was cut off while it was written: such a program never began.
+    fn read(note: &'a str) -> Option<Self> {
+        let mut lines = note.lines();
+        let mark = lines.next().filter(|mark| !mark.is_empty())?;
+        let session = lines.next().and_then(|session| session.parse().ok());
+        let leader = lines.next().and_then(|line| {
+            let [process, started, of] = line.split(' ').collect::<Vec<_>>()[..] else {
+                return None;
+            };
+            // The same numbers mean another process after this machine began anew.
+            (of == boot()).then_some((process.parse().ok()?, started.parse().ok()?))
+        });
+        Some(Self { mark, session, leader })
+    }
+
+    /// Kills what is left of it, with the process groups; gives what is still there.
+    fn end(&self) -> Vec<i32> {
+        let until = Instant::now() + GONE_WITHIN;
+        loop {
+            let mut found = self.left();
+            let (spared, groups) = ours();
+            found.retain(|process, _| !spared.contains(process));
+            for (id, process) in &found {
+                let _ = if process.group <= 1 || groups.contains(&process.group) {
+                    kill(Pid::from_raw(*id), Signal::SIGKILL)
+                } else {
+                    killpg(Pid::from_raw(process.group), Signal::SIGKILL)
+                };
             }
+            // One that ended and was not taken note of by its parent is gone.
+            found.retain(|_, process| !process.ended);
+            if found.is_empty() || Instant::now() > until {
+                return found.into_keys().collect();
+            }
+            std::thread::yield_now();
         }
-        if found.is_empty() || Instant::now() > until {
-            return found.is_empty();
+    }
+
+    /// Processes that carry the mark, and the one that it became: that may have cleared its environment, or be
+    /// one of somebody else. What has a session of its own, as a terminal in which people work, is no part of it.
+    fn left(&self) -> BTreeMap<i32, Process> {
+        let entry = format!("{MARK}={}", self.mark);
+        let marked = marked(&entry).into_iter().filter_map(|id| Some((id, Process::of(id)?)));
+        let mut left: BTreeMap<i32, Process> = marked
+            .filter(|(_, process)| self.session.is_none_or(|session| session == process.session))
+            .collect();
+        if let Some((leader, started)) = self.leader
+            && let Some(process) = Process::of(leader).filter(|one| one.started == started)
+        {
+            left.insert(leader, process);
         }
-        std::thread::yield_now();
+        left
     }
 }
 
 /// Processes with this entry in their environment; one that ended has none.
-fn marked(entry: &str) -> Vec<Pid> {
+fn marked(entry: &str) -> Vec<i32> {
     let Ok(processes) = std::fs::read_dir("/proc") else { return Vec::new() };
     let number = |file: std::fs::DirEntry| file.file_name().to_str()?.parse::<i32>().ok();
     let is_marked = |process: &i32| {
         let environment = std::fs::read(format!("/proc/{process}/environ")).unwrap_or_default();
         environment.split(|byte| *byte == 0).any(|one| one == entry.as_bytes())
     };
-    processes.flatten().filter_map(number).filter(is_marked).map(Pid::from_raw).collect()
+    processes.flatten().filter_map(number).filter(is_marked).collect()
 }
 
-/// The process group of a process (proc(5), field 5 of `stat`).
-fn group_of(process: &str) -> Option<Pid> {
-    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
-    // The name before stands in brackets, and may hold anything.
-    let (_, fields) = stat.rsplit_once(')')?;
-    fields.split_whitespace().nth(2)?.parse().ok().map(Pid::from_raw)
+/// What is known of a process (proc(5), `stat`).
+#[derive(Debug)]
+struct Process {
+    ended: bool,
+    parent: i32,
+    group: i32,
+    session: i32,
+    /// In ticks since this machine began.
+    started: u64,
+}
+
+impl Process {
+    /// Nothing where it is gone.
+    fn of(process: i32) -> Option<Self> {
+        let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+        // The name before stands in brackets, and may hold anything.
+        let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+        let number = |at: usize| fields.get(at)?.parse::<i32>().ok();
+        Some(Self {
+            ended: matches!(*fields.first()?, "Z" | "X"),
+            parent: number(1)?,
+            group: number(2)?,
+            session: number(3)?,
+            started: fields.get(19)?.parse().ok()?,
+        })
+    }
+}
+
+/// This program and those that started it, and their process groups: none of that is what a step left, even
+/// where it carries a mark because it was started below a step.
+fn ours() -> (BTreeSet<i32>, BTreeSet<i32>) {
+    let (mut processes, mut groups) = (BTreeSet::new(), BTreeSet::new());
+    let mut next = own_id();
+    while processes.insert(next) {
+        let Some(process) = Process::of(next) else { break };
+        groups.insert(process.group);
+        next = process.parent;
+    }
+    (processes, groups)
+}
+
+fn own_id() -> i32 {
+    i32::try_from(std::process::id()).expect("the kernel counts processes in 22 bits")
+}
+
+/// Which time that this machine began it is; empty where it does not tell.
+fn boot() -> String {
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    boot.trim().to_owned()
 }
 
 /// This program, where a step names it; a path is one below the folder of the run.
@@ -286,7 +394,7 @@ mod tests {
         let note = folder.join("left.begun");
         std::fs::write(&note, &left).expect("written");
         std::fs::write(folder.join("never-begun.begun"), "").expect("written");
-        end_left_behind(folder);
+        assert_eq!(end_left_behind(folder), Vec::<i32>::new());
         assert!(ends.wait().expect("it ends").code().is_none(), "a signal ended it");
         assert!(stays.try_wait().expect("it is there").is_none(), "another attempt is another");
         assert_eq!(folder.read_dir_utf8().expect("the folder").count(), 0, "nothing is left to do");
@@ -294,11 +402,89 @@ mod tests {
         stays.wait().expect("it ends");
     }
 
+    /// A note as a killed program left it, with or without the process that the step became.
+    fn noted(folder: &Utf8Path, mark: &str, leader: Option<u32>) -> Utf8PathBuf {
+        let note = folder.join("left.begun");
+        std::fs::write(&note, Noted::first(mark)).expect("written");
+        if let Some(leader) = leader.and_then(|id| i32::try_from(id).ok()) {
+            Noted::add(&note, leader).expect("it is there");
+        }
+        note
+    }
+
+    #[test]
+    fn one_that_cleared_its_environment_is_known_by_when_it_began() {
+        let kept = tempfile::tempdir().expect("a folder");
+        let folder = Utf8Path::from_path(kept.path()).expect("UTF-8");
+        let mark = format!("{}/cleared/1", std::process::id());
+        let script = "env -i sleep 600 & exec env -i sleep 600";
+        let mut command = std::process::Command::new("/bin/sh");
+        std::os::unix::process::CommandExt::process_group(&mut command, 0);
+        let mut child = command.args(["-c", script]).env(MARK, &mark).spawn().expect("it begins");
+        let until = Instant::now() + Duration::from_mins(1);
+        while !marked(&format!("{MARK}={mark}")).is_empty() {
+            assert!(Instant::now() < until, "it never clears its environment");
+            std::thread::yield_now();
+        }
+        // Another process that has the number by now is another.
+        let note = noted(folder, &mark, Some(child.id()));
+        let text = std::fs::read_to_string(&note).expect("the note");
+        let started =
+            Process::of(i32::try_from(child.id()).expect("small")).expect("there").started;
+        let other = text.replace(&format!(" {started} "), &format!(" {} ", started + 1));
+        assert_ne!(other, text);
+        std::fs::write(&note, other).expect("written");
+        assert_eq!(end_left_behind(folder), Vec::<i32>::new());
+        assert!(child.try_wait().expect("it is there").is_none(), "it began at another time");
+        noted(folder, &mark, Some(child.id()));
+        assert_eq!(end_left_behind(folder), Vec::<i32>::new());
+        assert!(child.wait().expect("it ends").code().is_none(), "a signal ended it");
+        assert!(!note.exists(), "nothing is left to do");
+    }
+
+    #[test]
+    fn a_terminal_below_a_step_is_no_part_of_it() {
+        let kept = tempfile::tempdir().expect("a folder");
+        let folder = Utf8Path::from_path(kept.path()).expect("UTF-8");
+        let mark = format!("{}/terminal/1", std::process::id());
+        let mut command = std::process::Command::new("setsid");
+        let mut child = command.args(["sleep", "600"]).env(MARK, &mark).spawn().expect("it begins");
+        let id = i32::try_from(child.id()).expect("small");
+        let until = Instant::now() + Duration::from_mins(1);
+        while Process::of(id).expect("it is there").session != id {
+            assert!(Instant::now() < until, "it never has a session of its own");
+            std::thread::yield_now();
+        }
+        noted(folder, &mark, None);
+        assert_eq!(end_left_behind(folder), Vec::<i32>::new());
+        assert!(child.try_wait().expect("it is there").is_none(), "people work in it");
+        child.kill().expect("it is there");
+        child.wait().expect("it ends");
+    }
+
+    #[test]
+    fn whoever_goes_on_never_ends_itself() {
+        let kept = tempfile::tempdir().expect("a folder");
+        let folder = Utf8Path::from_path(kept.path()).expect("UTF-8");
+        let mark = format!("{}/own/1", std::process::id());
+        // As where the run is resumed from a shell that a step left: this program is the one that is noted, and
+        // one that it started is in its group.
+        let mut child = std::process::Command::new("/bin/sleep");
+        let mut child = child.arg("600").env(MARK, &mark).spawn().expect("it begins");
+        noted(folder, &mark, Some(std::process::id()));
+        assert_eq!(end_left_behind(folder), Vec::<i32>::new());
+        assert!(child.wait().expect("it ends").code().is_none(), "a signal ended it");
+        let (processes, groups) = ours();
+        let own = Process::of(own_id()).expect("it is there");
+        assert!(processes.contains(&own_id()) && processes.contains(&own.parent));
+        assert!(groups.contains(&own.group));
+    }
+
     #[tokio::test]
     async fn a_program_is_noted_before_it_begins_and_carries_its_mark() {
         let kept = tempfile::tempdir().expect("a folder");
         let note = Utf8PathBuf::from_path_buf(kept.path().join("it.begun")).expect("UTF-8");
-        let script = "cat \"$0\"; echo; echo \"$PLUMB_STEP\"";
+        let script = "head -n 1 \"$0\"; echo \"$PLUMB_STEP\"";
         let argv = ["/bin/sh", "-c", script, note.as_str()].map(str::to_owned);
         let program = Program {
             argv: &argv,

@@ -203,12 +203,17 @@ impl App {
     /// Whether a dashboard is one of ours that nobody needs any more.
     async fn is_left(&self, old: &FoundDashboard) -> bool {
         let Some(digits) = old.uid.strip_prefix(UID) else { return false };
+        let run = digits.parse::<RunId>().ok();
+        // A run that goes on here puts its own again, however old that has become.
+        if run.is_some_and(|run| self.owns_run(run)) {
+            return false;
+        }
         if expires_at(&old.tags).is_some_and(|at| at <= self.now()) {
             return true;
         }
-        match digits.parse::<RunId>() {
-            Ok(run) => self.kept_run(run).await.is_ok_and(|kept| kept.end.is_some()),
-            Err(_) => false,
+        match run {
+            Some(run) => self.kept_run(run).await.is_ok_and(|kept| kept.end.is_some()),
+            None => false,
         }
     }
 

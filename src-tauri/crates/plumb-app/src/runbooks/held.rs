@@ -136,7 +136,7 @@ impl App {
     /// Goes on with a run that another program left, and keeps it here.
     pub async fn pick_up_runbook(&self, run: &str) -> Result<RunbookRunPage, AppError> {
         let _until_it_is_held = self.on_network()?;
-        let taken = self.resume_runbook(run).await?;
+        let taken = self.resume_runbook(run, None).await?;
         self.hold(taken);
         self.runbook_run_page(run).await
     }

@@ -133,7 +133,7 @@ async fn wait_for<T>(task: &JoinHandle<T>) {
     }
 }
 
-fn wish(word: RunbookWord) -> Result<StepWish, AppError> {
+pub(super) fn wish(word: RunbookWord) -> Result<StepWish, AppError> {
     Ok(match word {
         RunbookWord::Answer { step, answer } => StepWish::Answer { step, answer },
         RunbookWord::Attest { step, note } => StepWish::Attest { step, note },

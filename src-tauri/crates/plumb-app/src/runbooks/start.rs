@@ -3,7 +3,10 @@
 use std::{collections::BTreeSet, sync::Mutex};
 
 use camino::{Utf8Path, Utf8PathBuf};
-use plumb_exec::{Left, StepOrders, StepSetting, StepsState, fold_steps, perform_steps, step_desk};
+use plumb_exec::{
+    Left, StepDesk, StepOrder, StepOrders, StepSetting, StepsState, fold_steps, perform_steps,
+    step_desk, steps::obey_step,
+};
 use plumb_fleet::{FleetId, PlanHash, RunId};
 use plumb_journal::{Body, Entry, Event, Outcome};
 use plumb_runbook::document::{Compiled, RunbookPlan, RunbookPlanError, Trusted, Values};
@@ -19,7 +22,7 @@ use super::{
     figures::Figures,
     handler::World,
     library::Shelf,
-    run::{RunbookRun, view},
+    run::{RunbookRun, unwanted, view, wish},
     starter::{StartOf, Starter},
 };
 use crate::{
@@ -29,7 +32,7 @@ use crate::{
     personal_keys::KeyChoice,
     ports::journal::StoreJournal,
     topics::Topic,
-    views::runbook::RunbookRunView,
+    views::runbook::{RunbookRunView, RunbookWord},
 };
 
 /// Runs of runbooks in one list.
@@ -165,8 +168,13 @@ impl App {
         Ok(())
     }
 
-    /// Goes on with a run that another program left, from its journal.
-    pub async fn resume_runbook(&self, run: &str) -> Result<RunbookRun, AppError> {
+    /// Goes on with a run that another program left, from its journal. Where somebody says that it ends (to
+    /// abort it, or to roll it back), nothing is done before that word is heard.
+    pub async fn resume_runbook(
+        &self,
+        run: &str,
+        ending: Option<(&str, RunbookWord)>,
+    ) -> Result<RunbookRun, AppError> {
         let run = run_id(run)?;
         let (plan, of, entries) = self.runbook_record(run).await?;
         let compiled = plan.compile().map_err(|error| unplanned(&error))?;
@@ -175,11 +183,15 @@ impl App {
             let message = format!("run {run} has ended");
             return Err(AppError::new(Code::Invalid, message, "start the runbook anew"));
         }
+        let of_start = StartOf { fleet: &plan.fleet, run, plan: compiled.hash };
+        let stands = fold_steps(&entries);
+        let first = ending.map(|(by, word)| ends(by, word)).transpose()?;
         if entries.is_empty() {
-            let of = StartOf { fleet: &plan.fleet, run, plan: compiled.hash };
-            self.may_begin_unsigned(of, &compiled).await?;
+            self.may_begin_unsigned(of_start, &compiled).await?;
+        } else if first.is_none() {
+            self.may_go_on(of_start, &compiled, &stands).await?;
         }
-        let again = Starter { operator: self.me(), signed: None };
+        let again = Starter { operator: self.me(), signed: None, first };
         self.perform_runbook(run, (plan, compiled), of, entries, again).await
     }
 
@@ -203,6 +215,7 @@ impl App {
         let key = self.signer_again(run).await?;
         let (desk, orders) = step_desk();
         let mut stands = fold_steps(&entries);
+        heard_first(starter.first.as_ref(), &desk, &compiled, &stands)?;
         if stands.started_at.is_some() {
             // As it will be once it goes on: nobody is asked about what another program left.
             let by = starter.operator.clone();
@@ -392,14 +405,45 @@ impl App {
     }
 }
 
+/// Lays down what is said before anything is done, where it will be obeyed.
+fn heard_first(
+    first: Option<&StepOrder>,
+    desk: &StepDesk,
+    compiled: &Compiled,
+    stands: &StepsState,
+) -> Result<(), AppError> {
+    let Some(first) = first else { return Ok(()) };
+    let obeyed = obey_step(first, compiled, stands);
+    obeyed.and_then(|_| desk.lay_down(first.clone())).map_err(|error| unwanted(&error))
+}
+
+/// A word that ends a run or takes it back.
+fn ends(by: &str, word: RunbookWord) -> Result<StepOrder, AppError> {
+    if !word.ends_it() {
+        let message = "this word does not end a run";
+        return Err(AppError::new(Code::Invalid, message, "resume it, then say it"));
+    }
+    Ok(StepOrder { by: by.to_owned(), groups: BTreeSet::new(), what: wish(word)? })
+}
+
 /// Ends and removes what a killed program left of a run. For whoever has its lock.
 async fn tidied(outputs: &Utf8Path, artifacts: &Utf8Path) -> Result<(), AppError> {
     let (outputs, artifacts) = (outputs.to_owned(), artifacts.to_owned());
     let tidying = tokio::task::spawn_blocking(move || {
-        end_left_behind(&outputs);
-        swept(&artifacts);
+        let alive = end_left_behind(&outputs);
+        if alive.is_empty() {
+            swept(&artifacts);
+        }
+        alive
     });
-    tidying.await.map_err(|error| AppError::new(Code::Other, chain(&error), "resume the run again"))
+    let again = "resume the run again";
+    let alive = tidying.await.map_err(|error| AppError::new(Code::Other, chain(&error), again))?;
+    if alive.is_empty() {
+        return Ok(());
+    }
+    let processes = alive.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let message = format!("what a killed program left is still at work: process {processes}");
+    Err(AppError::new(Code::Busy, message, "wait for its end or end it, then resume the run"))
 }
 
 /// What a task takes with it.

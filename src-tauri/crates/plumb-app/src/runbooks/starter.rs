@@ -1,11 +1,15 @@
 //! Who starts a run of a runbook: proved by a key, where people have to approve what it does.
 
-use plumb_exec::steps::{SignedStart, StepsState};
+use jiff::{SignedDuration, Timestamp};
+use plumb_exec::{
+    StepOrder,
+    steps::{SignedStart, StepsState},
+};
 use plumb_fleet::{FleetId, PlanHash, RunId};
 use plumb_journal::RunbookStart;
 use plumb_runbook::document::{Compiled, StepKind};
 use plumb_trust::{
-    approval::said_by_a_person,
+    approval::said_before_by_a_person,
     dsse::Envelope,
     roster::{PersonId, Roster},
 };
@@ -17,11 +21,16 @@ use crate::{
     personal_keys::KeyChoice,
 };
 
+/// How far the moment that a start names may be from the one at which the journal says that the run began.
+const SIGNED_WITHIN: SignedDuration = SignedDuration::from_mins(10);
+
 /// Who starts a run, and the proof of it where one is asked for.
 #[derive(Debug)]
 pub(super) struct Starter {
     pub operator: String,
     pub signed: Option<SignedStart>,
+    /// What is said before anything is done.
+    pub first: Option<StepOrder>,
 }
 
 /// What a start was signed for.
@@ -33,33 +42,33 @@ pub(super) struct StartOf<'a> {
 }
 
 impl StartOf<'_> {
-    /// The person whose key signed the start: by the roster as it is now, and whatever name stands in it.
+    /// The person whose key signed the start: by the roster as it is now, and whatever name stands in it. A key
+    /// that has ended since was good when it signed.
     pub(super) fn signer(
         self,
         envelope: &str,
         roster: &Roster,
-        now: jiff::Timestamp,
+        now: Timestamp,
     ) -> Result<PersonId, AppError> {
-        let refused = |why: String| {
-            let message = format!("the signature over the start of the run does not count: {why}");
-            AppError::new(
-                Code::Invalid,
-                message,
-                "start the runbook anew, with a key of the roster",
-            )
-        };
-        let said = said_by_a_person::<RunbookStart>(envelope.as_bytes(), roster, now)
+        self.signed(envelope, roster, now).map(|(person, _)| person)
+    }
+
+    fn signed(
+        self,
+        envelope: &str,
+        roster: &Roster,
+        now: Timestamp,
+    ) -> Result<(PersonId, Timestamp), AppError> {
+        let at = |start: &RunbookStart| start.at;
+        let said = said_before_by_a_person(envelope.as_bytes(), roster, now, at)
             .map_err(|error| refused(chain(&error)))?;
-        let expected = RunbookStart {
-            fleet: self.fleet.clone(),
-            run: self.run,
-            by: said.person.clone(),
-            at: said.statement.predicate.at,
-        };
+        let at = said.statement.predicate.at;
+        let expected =
+            RunbookStart { fleet: self.fleet.clone(), run: self.run, by: said.person.clone(), at };
         if said.statement != expected.statement(self.plan) {
             return Err(refused("it is for another run, plan or person".to_owned()));
         }
-        Ok(said.person)
+        Ok((said.person, at))
     }
 
     /// The same for a run as it stands. A name that stands in its journal is nobody.
@@ -67,7 +76,7 @@ impl StartOf<'_> {
         self,
         state: &StepsState,
         roster: &Roster,
-        now: jiff::Timestamp,
+        now: Timestamp,
     ) -> Result<PersonId, AppError> {
         let Some(signed) = &state.signed else {
             let message = "nobody signed the start of this run, so nobody can tell whether one person \
@@ -78,7 +87,13 @@ impl StartOf<'_> {
                 "start the runbook anew, with a key of the roster: plumb runbook run NAME --key FILE",
             ));
         };
-        self.signer(&signed.envelope, roster, now)
+        let (person, at) = self.signed(&signed.envelope, roster, now)?;
+        // Otherwise a key that has ended signs as of a day on which it was good.
+        let began = state.started_at.map(|began| began.duration_since(at).abs());
+        if began.is_none_or(|apart| apart > SIGNED_WITHIN) {
+            return Err(refused(format!("it is of {at}, and the run began at another time")));
+        }
+        Ok(person)
     }
 }
 
@@ -103,10 +118,9 @@ impl App {
         compiled: &Compiled,
         key: Option<&KeyChoice>,
     ) -> Result<Starter, AppError> {
-        let kinds = || compiled.steps.iter().map(|planned| &planned.step.kind);
         let roster = self.roster_of(of.fleet).await?;
-        let Some(roster) = roster.filter(|roster| is_signed(roster, of.fleet, kinds())) else {
-            return Ok(Starter { operator: self.me(), signed: None });
+        let Some(roster) = roster.filter(|roster| signs(roster, of.fleet, compiled)) else {
+            return Ok(Starter { operator: self.me(), signed: None, first: None });
         };
         let Some(key) = key else {
             return Err(unsigned(of.fleet, "no key was named", "sign its start: --key FILE"));
@@ -127,7 +141,8 @@ impl App {
         // A key that was revoked, has ended or is not good yet starts nothing.
         of.signer(&envelope, &roster, now)?;
         let by = by.to_string();
-        Ok(Starter { operator: by.clone(), signed: Some(SignedStart { by, envelope }) })
+        let signed = Some(SignedStart { by: by.clone(), envelope });
+        Ok(Starter { operator: by, signed, first: None })
     }
 
     /// A run that never began has nobody who started it: its journal is empty, and its key was used elsewhere.
@@ -144,6 +159,40 @@ impl App {
             }
         }
     }
+
+    /// A run whose start has to be signed by now, and is not, goes forward no more: whoever approved it before
+    /// may be the one who runs it. One that goes back or is aborted does so to its end.
+    pub(super) async fn may_go_on(
+        &self,
+        of: StartOf<'_>,
+        compiled: &Compiled,
+        state: &StepsState,
+    ) -> Result<(), AppError> {
+        if state.rollback.is_some() || state.abort_requested {
+            return Ok(());
+        }
+        let roster = self.roster_of(of.fleet).await?;
+        let Some(roster) = roster.filter(|roster| signs(roster, of.fleet, compiled)) else {
+            return Ok(());
+        };
+        of.runner(state, &roster, self.now()).map(drop).map_err(|error| {
+            let hint = format!(
+                "end it: plumb runbook resume {} --abort, or --roll-back REASON; then start the runbook anew, \
+                 with a key of the roster",
+                of.run
+            );
+            AppError::new(error.code, error.message, hint)
+        })
+    }
+}
+
+fn signs(roster: &Roster, fleet: &FleetId, compiled: &Compiled) -> bool {
+    is_signed(roster, fleet, compiled.steps.iter().map(|planned| &planned.step.kind))
+}
+
+fn refused(why: impl std::fmt::Display) -> AppError {
+    let message = format!("the signature over the start of the run does not count: {why}");
+    AppError::new(Code::Invalid, message, "start the runbook anew, with a key of the roster")
 }
 
 fn unsigned(fleet: &FleetId, why: &str, hint: &str) -> AppError {

@@ -249,6 +249,13 @@ pub enum RunbookWord {
     },
 }
 
+impl RunbookWord {
+    /// Whether nothing new is done after it, but what takes back what was done.
+    pub const fn ends_it(&self) -> bool {
+        matches!(self, Self::Abort | Self::RollBack { .. })
+    }
+}
+
 /// What a rehearsal of a runbook came to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, JsonSchema)]
 #[ts(export_to = "bindings.ts")]

@@ -102,7 +102,8 @@ pub(crate) struct Asked {
     /// Ask nobody: leave the run open where it waits for a person
     #[arg(long)]
     no_input: bool,
-    /// The key to approve with, where a signed roster rules the fleet
+    /// The key that proves who you are, where a signed roster rules the fleet: it signs the start of a run
+    /// and, for what the run waits for, approvals of people other than whoever runs it
     #[command(flatten)]
     key: KeyArgs,
 }
@@ -507,8 +508,13 @@ impl Resume {
                 let stands = app.runbook_run(&self.run).await?;
                 let word = self.decision.word(&stands)?;
                 let asker = self.asked.asker(session, app, answers.clone())?;
-                let run = app.resume_runbook(&self.run).await?;
-                Ok(finish(session, &drive(session, run, &asker, word).await?))
+                let by = asker.by(&stands);
+                let (ending, first) = match word {
+                    Some(word) if word.ends_it() => (Some((by.as_str(), word)), None),
+                    word => (None, word),
+                };
+                let run = app.resume_runbook(&self.run, ending).await?;
+                Ok(finish(session, &drive(session, run, &asker, first).await?))
             })
             .await
     }

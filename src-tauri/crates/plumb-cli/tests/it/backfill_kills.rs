@@ -138,6 +138,8 @@ impl<'a> Trial<'a> {
         let words = backfill_words(&self.folder, &self.artifacts);
         let mut program = Command::new(env!("CARGO_BIN_EXE_plumb"))
             .args(format!("runbook run {words} --answers {} --no-input", self.answers).split(' '))
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("PLUMBLINE_DATA_DIR", self.world.path().join("data"))
             .env("PLUMB_TOKEN", crate::world::CANARY)
             .env("USER", "avery")

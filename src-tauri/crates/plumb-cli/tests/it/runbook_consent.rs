@@ -103,6 +103,35 @@ fn both_groups_consent_on_machines_of_their_own_and_nobody_else_can() {
     assert_eq!(runs(), before);
 }
 
+/// What was approved by name before a roster ruled the fleet lets nothing go on that nobody signed.
+#[test]
+fn a_run_that_began_before_the_roster_is_ended_and_never_gone_on_with() {
+    let world = World::demo(1);
+    let fleet = company(&world);
+    world.file("careful.md", APPROVED);
+    let approved = ["Storage", "Platform Security"].map(|group| {
+        let by = group.replace(' ', "-");
+        format!("[[approvals]]\nstep = \"consent\"\ngroup = \"{group}\"\nby = \"{by}\"\n")
+    });
+    world.file("answers.toml", &approved.concat());
+    world.file("rest.toml", "[attest]\nlook = \"it is\"\n");
+    let path = world.path().join("careful.md").display().to_string();
+    let start = format!("runbook|run|{path}|--no-input|--answers|answers.toml");
+    let left = document(&world, &start, 1);
+    assert_eq!(left["signed"], false);
+    assert_eq!(state_of(&left, "consent"), "succeeded");
+    let id = text(&left["id"]).to_owned();
+    signing(&world, &format!("roster|enrol|roster.json|--root|vault.pub|--fleet|{fleet}"), 0);
+    let resume = format!("runbook|resume|{id}|--no-input|--answers|rest.toml");
+    for words in [resume.clone(), format!("{resume}|--key|rick.key")] {
+        let refused = signing(&world, &words, 2);
+        assert!(refused.stderr.contains("nobody signed the start"), "{}", refused.stderr);
+        assert!(refused.stderr.contains("--abort"), "it says what to do: {}", refused.stderr);
+    }
+    let ended = document(&world, &format!("{resume}|--abort"), 1);
+    assert_eq!(ended["state"], "aborted", "{:?}", states(&ended));
+}
+
 /// Who started a run stands in its signature: nobody starts one as somebody else and approves it as himself.
 #[test]
 fn who_starts_a_run_is_told_by_a_key_and_approves_nothing_of_it() {

@@ -520,6 +520,9 @@ fn a_program_killed_in_the_middle_of_the_job_sends_it_never_again() {
     let words = backfill_words(&folder, &root);
     let mut program = Command::new(env!("CARGO_BIN_EXE_plumb"))
         .args(format!("runbook run {words} --answers {answers} --no-input").split_whitespace())
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        .env("USER", "avery")
         .env("PLUMBLINE_DATA_DIR", world.path().join("data"))
         .env("PLUMB_TOKEN", crate::world::CANARY)
         .current_dir(world.path())

@@ -124,6 +124,13 @@ impl StepDesk {
         self.0.send((order, answer)).await.map_err(|_| StepOrderError::Ended)?;
         answered.await.unwrap_or(Err(StepOrderError::Ended))
     }
+
+    /// Lays a word down that is heard before anything else, where the run has not begun to listen. Whoever does
+    /// has found that it is obeyed; nobody is told.
+    pub fn lay_down(&self, order: StepOrder) -> Result<(), StepOrderError> {
+        let (answer, _) = oneshot::channel();
+        self.0.try_send((order, answer)).map_err(|_| StepOrderError::Ended)
+    }
 }
 
 /// What a run of a runbook is given beside its plan.

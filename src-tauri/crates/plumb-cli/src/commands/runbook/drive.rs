@@ -70,7 +70,7 @@ impl Asker<'_> {
         }
     }
 
-    fn by(&self, view: &RunbookRunView) -> String {
+    pub(super) fn by(&self, view: &RunbookRunView) -> String {
         self.by.clone().unwrap_or_else(|| view.operator.clone())
     }
 

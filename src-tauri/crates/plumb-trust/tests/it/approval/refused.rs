@@ -7,8 +7,8 @@ use plumb_fleet::Digest;
 use plumb_testkit::peer::verify_dsse;
 use plumb_trust::{
     approval::{
-        Act, ApprovalDraft, ApprovalRefusal, DraftError, REASON_BYTES_MAX, signed_by_a_person,
-        taken_away, verify_approval, verify_review,
+        Act, ApprovalDocument, ApprovalDraft, ApprovalRefusal, DraftError, REASON_BYTES_MAX,
+        said_before_by_a_person, signed_by_a_person, taken_away, verify_approval, verify_review,
     },
     dsse::{Algorithm, Envelope, NewKey, PAYLOAD_TYPE, pae},
     roster::{Person, PersonKey, Roster, RosterDocument},
@@ -116,6 +116,30 @@ fn a_newer_roster_takes_away_what_it_revokes_and_not_what_time_ended() {
         let lost = taken_away(&counted, &newer.roster(), at(NOW));
         assert_eq!(lost.map(|lost| lost.name()), expected);
     }
+}
+
+#[test]
+fn what_was_signed_while_its_key_was_good_stays_said_until_the_key_is_revoked() {
+    type Change = fn(&mut PersonKey);
+    let cases: [(Change, &str); 6] = [
+        (|_| {}, "said"),
+        (|key| key.until = Some(at("2026-03-01T11:59:59Z")), "said"),
+        (|key| key.until = Some(at("2026-03-01T09:59:59Z")), "key_ended"),
+        (|key| key.from = Some(at("2026-03-01T11:00:00Z")), "key_not_yet"),
+        (|key| key.revoked_at = Some(at("2026-03-01T11:59:59Z")), "key_revoked"),
+        (|key| key.revoked_at = Some(at("2026-03-01T12:00:01Z")), "said"),
+    ];
+    let read = |company: &Company, signed: &str| {
+        let envelope = company.approval(EU, "mara", "storage");
+        let signed_at = |_: &ApprovalDocument| at(signed);
+        let said = said_before_by_a_person(&envelope, &company.roster(), at(NOW), signed_at);
+        said.map_or_else(|refusal| refusal.name(), |_| "said")
+    };
+    for (change, expected) in cases {
+        let company = Company::new().with(|roster| change(&mut mara(roster).keys[0]));
+        assert_eq!(read(&company, "2026-03-01T10:00:00Z"), expected);
+    }
+    assert_eq!(read(&Company::new(), "2026-03-01T12:05:01Z"), "from_the_future");
 }
 
 fn mara(roster: &mut RosterDocument) -> &mut Person {
