@@ -1,7 +1,11 @@
 //! What goes into evidence, source by source. A source that fails is noted and the next one follows.
 
-use plumb_evidence::{Capture, CaptureError, Window, capture::Captured, manifest::ROSTER};
+use plumb_evidence::{
+    Capture, CaptureError, Window, capture::Captured, limits::APPROVALS_MAX, manifest::ROSTER,
+    name::safe_part,
+};
 use plumb_redact::Form;
+use plumb_store::approvals::KeptApproval;
 use serde::Serialize;
 
 use super::{CaptureRequest, Scope, not_captured, page, raw::RawFile};
@@ -170,6 +174,24 @@ pub(super) fn take(
 ) -> Result<bool, CaptureError> {
     let bytes = serde_json::to_vec(document).expect("views always serialise");
     capture.take(source, Form::Json, name, &bytes)
+}
+
+/// Takes what people signed about a plan into a folder, as they signed it.
+pub(super) fn take_approvals(
+    capture: &mut Capture,
+    folder: &str,
+    approvals: &[KeptApproval],
+) -> Result<(), CaptureError> {
+    if approvals.len() > APPROVALS_MAX {
+        let why = format!("only the first {APPROVALS_MAX} are taken");
+        capture.lacks(&format!("further approvals in {folder}"), &why)?;
+    }
+    for (at, approval) in approvals.iter().take(APPROVALS_MAX).enumerate() {
+        let (person, act) = (safe_part(&approval.person), safe_part(&approval.act));
+        let name = format!("{folder}/approvals/{:03}-{act}-{person}.dsse.json", at + 1);
+        capture.bound("approval", Form::Json, &name, &approval.envelope)?;
+    }
+    Ok(())
 }
 
 /// Work that keeps a core or the disk busy.

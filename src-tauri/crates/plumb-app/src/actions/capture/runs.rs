@@ -16,7 +16,12 @@ use plumb_journal::{Entry, Event, StateMark, StepEvent, certificate::JournalRef,
 use plumb_redact::Form;
 use plumb_runbook::Plan;
 
-use super::{CaptureRequest, Scope, gather::take, not_captured, raw::RawFile};
+use super::{
+    CaptureRequest, Scope,
+    gather::{take, take_approvals},
+    not_captured,
+    raw::RawFile,
+};
 use crate::{
     app::App,
     error::{AppError, Code, chain},
@@ -24,8 +29,6 @@ use crate::{
     views::plan::NodeSelection,
 };
 
-/// Most approvals of one plan.
-const APPROVALS_MAX: usize = plumb_evidence::limits::APPROVALS_MAX;
 /// Most runs of a window that are taken, the newest first.
 const RUNS_MAX: usize = 50;
 /// Where the journal stands in the folder of the capture until it is looked through.
@@ -269,11 +272,7 @@ impl App {
             let asked = plumb_store::approvals::request(&mut conn, plan.hash()).await?;
             (approvals, asked, dry_run)
         };
-        for (at, approval) in approvals.iter().take(APPROVALS_MAX).enumerate() {
-            let (person, act) = (safe_part(&approval.person), safe_part(&approval.act));
-            let name = of_run(run, &format!("approvals/{:03}-{act}-{person}.dsse.json", at + 1));
-            capture.bound("approval", Form::Json, &name, &approval.envelope).map_err(wrong)?;
-        }
+        take_approvals(capture, &run_folder(run), &approvals).map_err(wrong)?;
         // What nodes answered, and which requests were found to be answered differently: approvals bind both.
         if let Some(found) = dry_run {
             let (name, bytes) = (of_run(run, "dry-run.json"), found.document.as_bytes());

@@ -1,10 +1,10 @@
 //! Plans that wait for consent, as their requesters signed them: whoever has the archive can look at them and answer.
 
-use plumb_evidence::{Capture, CaptureError, limits::APPROVALS_MAX, name::safe_part};
+use plumb_evidence::{Capture, CaptureError};
 use plumb_fleet::PlanHash;
 use plumb_redact::Form;
 
-use super::{CaptureRequest, not_captured};
+use super::{CaptureRequest, gather::take_approvals, not_captured};
 use crate::{app::App, error::AppError, ids, queries::approvals::WAITING_MAX};
 
 /// Where they stand in an archive: a folder for each plan, with `request.json` and `approvals/`.
@@ -35,53 +35,23 @@ impl App {
             capture.lacks("further plans that wait for consent", &why).map_err(wrong)?;
         }
         for plan in waiting {
-            self.waiting_plan(capture, ids::plan_hash(&plan.plan)?).await.map_err(|error| {
-                match error {
-                    Waiting::App(error) => error,
-                    Waiting::Capture(error) => wrong(error),
-                }
-            })?;
+            self.waiting_plan(capture, ids::plan_hash(&plan.plan)?).await?;
         }
         Ok(())
     }
 
-    async fn waiting_plan(&self, capture: &mut Capture, plan: PlanHash) -> Result<(), Waiting> {
+    async fn waiting_plan(&self, capture: &mut Capture, plan: PlanHash) -> Result<(), AppError> {
+        let folder = capture.draft().folder().to_owned();
+        let wrong = |error: CaptureError| not_captured(&folder, &error);
         let (asked, answers) = {
-            let mut conn = self.record().read().await.map_err(AppError::from)?;
-            let asked = plumb_store::approvals::request(&mut conn, plan).await;
-            let answers = plumb_store::approvals::of_plan(&mut conn, plan).await;
-            (asked.map_err(AppError::from)?, answers.map_err(AppError::from)?)
+            let mut conn = self.record().read().await?;
+            let asked = plumb_store::approvals::request(&mut conn, plan).await?;
+            (asked, plumb_store::approvals::of_plan(&mut conn, plan).await?)
         };
         let Some(asked) = asked else { return Ok(()) };
-        let of_plan = |name: &str| format!("{REQUESTS}/{plan}/{name}");
-        capture.bound("request", Form::Json, &of_plan("request.json"), asked.as_bytes())?;
-        if answers.len() > APPROVALS_MAX {
-            let why = format!("only the first {APPROVALS_MAX} are taken");
-            capture.lacks(&format!("further answers to the plan {}", plan.short()), &why)?;
-        }
-        for (at, answer) in answers.iter().take(APPROVALS_MAX).enumerate() {
-            let (person, act) = (safe_part(&answer.person), safe_part(&answer.act));
-            let name = of_plan(&format!("approvals/{:03}-{act}-{person}.dsse.json", at + 1));
-            capture.bound("approval", Form::Json, &name, &answer.envelope)?;
-        }
-        Ok(())
-    }
-}
-
-/// Why a plan that waits was not captured.
-enum Waiting {
-    App(AppError),
-    Capture(CaptureError),
-}
-
-impl From<AppError> for Waiting {
-    fn from(error: AppError) -> Self {
-        Self::App(error)
-    }
-}
-
-impl From<CaptureError> for Waiting {
-    fn from(error: CaptureError) -> Self {
-        Self::Capture(error)
+        let of_plan = format!("{REQUESTS}/{plan}");
+        let name = format!("{of_plan}/request.json");
+        capture.bound("request", Form::Json, &name, asked.as_bytes()).map_err(wrong)?;
+        take_approvals(capture, &of_plan, &answers).map_err(wrong)
     }
 }
