@@ -175,8 +175,7 @@ impl App {
         file: &[u8],
         answering: &Answering,
     ) -> Result<(Vec<u8>, SignedView), AppError> {
-        let (envelope, signed) = self.answer_as_file(file, answering).await?;
-        let request = read_request(file)?;
+        let (request, envelope, signed) = self.answered(file, answering).await?;
         let fleet = request.plan.fleet.as_str();
         if self.state(fleet).is_ok() {
             self.deliver(fleet, request.hash(), &envelope).await;
@@ -190,9 +189,19 @@ impl App {
         file: &[u8],
         answering: &Answering,
     ) -> Result<(Vec<u8>, SignedView), AppError> {
+        let (_, envelope, signed) = self.answered(file, answering).await?;
+        Ok((envelope, signed))
+    }
+
+    async fn answered(
+        &self,
+        file: &[u8],
+        answering: &Answering,
+    ) -> Result<(ApprovalRequest, Vec<u8>, SignedView), AppError> {
         let request = read_request(file)?;
         let roster = self.ruling_roster(&request.plan.fleet).await?;
-        self.answer_by(&request, &roster, answering).await
+        let (envelope, signed) = self.answer_by(&request, &roster, answering).await?;
+        Ok((request, envelope, signed))
     }
 
     /// The same by a roster that is trusted. In a fleet that is read-only here nothing is signed.

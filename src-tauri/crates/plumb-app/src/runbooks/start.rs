@@ -178,13 +178,13 @@ impl App {
         let run = run_id(run)?;
         let (plan, of, entries) = self.runbook_record(run).await?;
         let compiled = plan.compile().map_err(|error| unplanned(&error))?;
-        if let Some(outcome) = fold_steps(&entries).outcome {
+        let stands = fold_steps(&entries);
+        if let Some(outcome) = stands.outcome {
             self.cleared_up(run, &compiled, outcome).await?;
             let message = format!("run {run} has ended");
             return Err(AppError::new(Code::Invalid, message, "start the runbook anew"));
         }
         let of_start = StartOf { fleet: &plan.fleet, run, plan: compiled.hash };
-        let stands = fold_steps(&entries);
         let first = ending.map(|(by, word)| ends(by, word)).transpose()?;
         if entries.is_empty() {
             self.may_begin_unsigned(of_start, &compiled).await?;
