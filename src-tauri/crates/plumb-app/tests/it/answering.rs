@@ -12,10 +12,7 @@ use std::{
 use camino::Utf8PathBuf;
 use plumb_app::{
     App,
-    actions::{
-        approve::{Answer, Answering},
-        capture::{CaptureRequest, Sealer},
-    },
+    actions::approve::{Answer, Answering},
     console::{Console, Named},
     error::Code,
     queries::evidence::evidence_trust_of,
@@ -28,7 +25,7 @@ use crate::{
     company::{Company, console_of_rick},
     consent::{answer, key, ruled},
     opened::{forged, reviewer},
-    world::{World, sync_drifted},
+    world::{World, sealed_evidence, sync_drifted},
 };
 
 const TWO: [(&str, &str); 2] = [("gw-1", "v1.signed.json"), ("gw-2", "v1.signed.json")];
@@ -42,24 +39,6 @@ async fn asked(world: &World, app: &App, nodes: &[&str]) -> String {
     let file = world.path(&format!("request-{}.json", nodes.len())).into_string();
     app.ask_for_approval("eu", &plan.hash, key(world, "avery"), &file).await.expect("asked");
     plan.hash
-}
-
-/// The fleet as it stands, with the plans that wait.
-async fn captured(world: &World, app: &App) -> Utf8PathBuf {
-    let request = CaptureRequest {
-        fleet: "eu".to_owned(),
-        run: None,
-        last_s: None,
-        nodes: NodeSelection::All,
-        ask: false,
-        command: Vec::new(),
-        map: None,
-        raw: None,
-    };
-    let (draft, path) = (world.path("draft"), world.path("waiting.zip"));
-    app.capture_evidence(&request, &draft).await.expect("captured");
-    app.seal_evidence(&draft, &path, &Sealer::Console).await.expect("sealed");
-    path
 }
 
 /// A reviewer who got the root key of the roster by another way.
@@ -80,7 +59,7 @@ async fn an_approver_signs_a_plan_that_is_found_in_evidence_and_the_first_machin
     let world = World::start(&TWO).await;
     let app = ruled(&world).await;
     let plan = asked(&world, &app, &["gw-1"]).await;
-    let path = captured(&world, &app).await;
+    let path = sealed_evidence(&world, &app, None, false).await;
 
     let console = opened(&world, &path).await;
     let front = console.front();
@@ -134,7 +113,7 @@ async fn nobody_signs_by_a_roster_that_only_the_archive_vouches_for() {
     let world = World::start(&TWO).await;
     let app = ruled(&world).await;
     let plan = asked(&world, &app, &["gw-1"]).await;
-    let path = captured(&world, &app).await;
+    let path = sealed_evidence(&world, &app, None, false).await;
     let console = reviewer(&world).await;
     console.open_evidence(&path, &Named::default()).await.expect("opened");
     let shown = console.evidence_request(&plan).await.expect("a request");
@@ -155,7 +134,7 @@ async fn a_request_with_another_plan_in_it_is_not_answered() {
     let app = ruled(&world).await;
     let (small, large) =
         (asked(&world, &app, &["gw-1"]).await, asked(&world, &app, &["gw-1", "gw-2"]).await);
-    captured(&world, &app).await;
+    sealed_evidence(&world, &app, None, false).await;
     app.close().await;
     let read = |n: usize| -> Value {
         let text = fs::read(world.path(&format!("request-{n}.json"))).expect("a request");
@@ -203,7 +182,7 @@ async fn a_terminal_takes_the_request_out_of_evidence_that_holds() {
     let app = ruled(&world).await;
     let small = asked(&world, &app, &["gw-1"]).await;
     let large = asked(&world, &app, &["gw-1", "gw-2"]).await;
-    let path = captured(&world, &app).await;
+    let path = sealed_evidence(&world, &app, None, false).await;
     app.close().await;
     let trust = || evidence_trust_of(&[], &[], Vec::new()).expect("nobody");
     let several = request_in_evidence(&path, trust(), None).await.expect_err("there are two");

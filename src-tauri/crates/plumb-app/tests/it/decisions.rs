@@ -5,7 +5,6 @@ use std::fs;
 
 use plumb_app::{
     App,
-    actions::capture::{CaptureRequest, Sealer},
     error::Code,
     impact::Looked,
     views::{
@@ -20,7 +19,7 @@ use plumb_runbook::{ApprovalRequest, DryRun};
 
 use crate::{
     company::{Company, console_of_rick},
-    world::World,
+    world::{World, sealed_evidence},
 };
 
 /// What the second version refuses and the first does not.
@@ -149,19 +148,7 @@ async fn the_evidence_of_a_run_holds_the_decisions_that_were_signed_for() {
     fs::write(world.path("requests.json"), REFUND).expect("written");
     let later = app.dry_run(&plan).await.expect("a dry run");
 
-    let evidence = CaptureRequest {
-        fleet: "eu".to_owned(),
-        run: Some(run),
-        last_s: None,
-        nodes: NodeSelection::All,
-        ask: false,
-        command: Vec::new(),
-        map: None,
-        raw: None,
-    };
-    let (draft, path) = (world.path("draft"), world.path("run.zip"));
-    app.capture_evidence(&evidence, &draft).await.expect("captured");
-    app.seal_evidence(&draft, &path, &Sealer::Console).await.expect("sealed");
+    let path = sealed_evidence(&world, &app, Some(&run), false).await;
     app.close().await;
     let bytes = fs::read(&path).expect("a file");
     let archive = Archive::open(bytes.as_slice()).expect("an archive");

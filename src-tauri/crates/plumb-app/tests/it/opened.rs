@@ -5,12 +5,10 @@ use std::fs;
 use camino::{Utf8Path, Utf8PathBuf};
 use plumb_app::{
     App, AppOptions,
-    actions::capture::{CaptureRequest, Sealer},
     console::{Console, Named},
     views::{
         drift::Baseline,
         evidence::{EvidenceResult, EvidenceUnread},
-        plan::NodeSelection,
         run::{RunNodeState, RunPhase},
         shell::Mode,
     },
@@ -22,7 +20,7 @@ use plumb_trust::dsse::{Algorithm, NewKey};
 use crate::{
     runbooks,
     runs::carried_out,
-    world::{World, page, states, sync_drifted, throw_away_key},
+    world::{World, page, sealed_evidence, states, sync_drifted, throw_away_key},
 };
 
 /// A run over two nodes, captured and sealed, with its id.
@@ -32,19 +30,7 @@ async fn sealed(world: &World) -> (Utf8PathBuf, String) {
     let plan = app.prepare_plan("eu", &sync_drifted()).await.expect("a plan");
     let run = carried_out(&app, &plan).await.id;
     app.sweep("eu").await.expect("a sweep");
-    let request = CaptureRequest {
-        fleet: "eu".to_owned(),
-        run: Some(run.clone()),
-        last_s: None,
-        nodes: NodeSelection::All,
-        ask: true,
-        command: Vec::new(),
-        map: None,
-        raw: None,
-    };
-    let (draft, path) = (world.path("draft"), world.path("run.zip"));
-    app.capture_evidence(&request, &draft).await.expect("captured");
-    app.seal_evidence(&draft, &path, &Sealer::Console).await.expect("sealed");
+    let path = sealed_evidence(world, &app, Some(&run), true).await;
     app.close().await;
     (path, run)
 }
@@ -364,19 +350,7 @@ async fn a_run_of_a_runbook_is_shown_step_by_step() {
     let (world, app) = runbooks::world().await;
     let run = runbooks::begun(&app, &runbooks::asked("odd.md")).await;
     runbooks::until(&app, &run, runbooks::waits_at("seen")).await;
-    let request = CaptureRequest {
-        fleet: "eu".to_owned(),
-        run: Some(run.clone()),
-        last_s: None,
-        nodes: NodeSelection::All,
-        ask: false,
-        command: Vec::new(),
-        map: None,
-        raw: None,
-    };
-    let (draft, path) = (world.path("draft"), world.path("runbook.zip"));
-    app.capture_evidence(&request, &draft).await.expect("captured");
-    app.seal_evidence(&draft, &path, &Sealer::Console).await.expect("sealed");
+    let path = sealed_evidence(&world, &app, Some(&run), false).await;
     app.close().await;
 
     let console = reviewer(&world).await;

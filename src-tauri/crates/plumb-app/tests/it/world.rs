@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use plumb_agent::{Agent, AgentConfig, Governance, Recording, RunningAgent, TrustKey};
 use plumb_app::{
     App, AppOptions, KeyPlace, Passphrase,
+    actions::capture::{CaptureRequest, Sealer},
     views::{
         fleet::{FleetPage, FleetSort, FleetView},
         plan::{ActionKind, ActionRequest, NodeSelection},
@@ -34,6 +35,29 @@ const BUNDLES: [(&str, &str, &str); 3] = [
 pub(crate) struct World {
     pub(crate) folder: TempDir,
     pub(crate) agents: Vec<(String, RunningAgent)>,
+}
+
+/// The fleet as it stands, with a run, captured and sealed by the console. With `ask` its nodes are asked once more.
+pub(crate) async fn sealed_evidence(
+    world: &World,
+    app: &App,
+    run: Option<&str>,
+    ask: bool,
+) -> Utf8PathBuf {
+    let request = CaptureRequest {
+        fleet: "eu".to_owned(),
+        run: run.map(str::to_owned),
+        last_s: None,
+        nodes: NodeSelection::All,
+        ask,
+        command: Vec::new(),
+        map: None,
+        raw: None,
+    };
+    let (draft, path) = (world.path("draft"), world.path("evidence.zip"));
+    app.capture_evidence(&request, &draft).await.expect("captured");
+    app.seal_evidence(&draft, &path, &Sealer::Console).await.expect("sealed");
+    path
 }
 
 impl World {
