@@ -84,7 +84,7 @@ impl Default for RoleMatrix {
         let operator = [lead.as_slice(), &change].concat();
         let roles = [
             ("agent_monitor", vec![Ingest, Read]),
-            ("agent_node", vec![PackRead, Telemetry, Refuse, Ingest]),
+            ("agent_node", vec![PackRead, Telemetry, Ingest]),
             ("operator", operator),
             ("agent_oncall", lead.clone()),
             ("agent_cto", lead),

@@ -36,6 +36,9 @@ use crate::{
     },
 };
 
+/// A list that skips more versions than this is no next one; without this, one forged list would end all others.
+const VERSIONS_SKIPPED_MAX: u32 = 1_000;
+
 pub(super) fn routes() -> Router<Hub> {
     Router::new()
         .route("/v1/hub/fleets/{fleet}/desired", get(desired_now).put(set))
@@ -273,6 +276,12 @@ fn follows(former: &RefusedList, next: &RefusedList) -> Result<(), Problem> {
         return Err(Problem::conflict(format!(
             "version {} is here already: take it with `plumb refused fetch`, and sign the next one",
             was.version
+        )));
+    }
+    if is.version > was.version.saturating_add(VERSIONS_SKIPPED_MAX) {
+        return Err(Problem::refused(format!(
+            "version {} is far beyond {}, which is here: take that one with `plumb refused fetch`, and sign the next one",
+            is.version, was.version
         )));
     }
     let forgotten = was

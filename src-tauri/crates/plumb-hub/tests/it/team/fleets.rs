@@ -203,8 +203,16 @@ async fn a_refused_list_is_followed_by_newer_ones_that_forget_nothing() {
     for wrong in ["[]", "{}", r#"{"payload":"two","signatures":[]}"#] {
         team.ask("PUT", path, BOOTSTRAP, wrong).await.problem(422);
     }
-    let viewer = team.token(BOOTSTRAP, "viewer").await;
-    team.ask("PUT", path, &viewer, first.clone()).await.problem(403);
+    // One forged list must not end all others.
+    let beyond = team.ask("PUT", path, BOOTSTRAP, list(&key, u32::MAX, &["a", "c"], &["b"])).await;
+    assert!(beyond.problem(422).contains("far beyond 2"));
+    let third = list(&key, 3, &["a", "c"], &["b"]);
+    for role in ["viewer", "agent_node", "agent_oncall"] {
+        let token = team.token(BOOTSTRAP, role).await;
+        team.ask("PUT", path, &token, third.clone()).await.problem(403);
+    }
+    let operator = team.token(BOOTSTRAP, "operator").await;
+    assert_eq!(team.ask("PUT", path, &operator, third).await.status, 204);
 }
 
 #[tokio::test]
