@@ -43,6 +43,9 @@ pub(crate) struct KeptVersion {
     pub(crate) format: PackFormat,
     pub(crate) bytes: u64,
     pub(crate) attested: bool,
+    /// Of what vouches for it: it may be put anew, where the first one was a wrong one.
+    #[serde(default)]
+    pub(crate) attestation: Option<Digest>,
     pub(crate) published_at: Timestamp,
     pub(crate) published_by: String,
 }
@@ -187,7 +190,7 @@ pub(crate) async fn publish(hub: &Hub, wanted: Publication) -> Result<PackView, 
     let digest = Digest::of(&bytes);
     let length = bytes.len() as u64;
     hub.blobs.put_pack(digest, bytes).await?;
-    let attested = hub.blobs.attestation(digest).await?.is_some();
+    let attestation = hub.blobs.attestation(digest).await?.map(|bytes| Digest::of(&bytes));
     let now = hub.now();
     let others = all(&hub.state).await?;
     if others.len() >= PACKS_MAX && !others.iter().any(|other| other.key == pack) {
@@ -214,7 +217,8 @@ pub(crate) async fn publish(hub: &Hub, wanted: Publication) -> Result<PackView, 
                     digest,
                     format,
                     bytes: length,
-                    attested,
+                    attested: attestation.is_some(),
+                    attestation,
                     published_at: now,
                     published_by: by.clone(),
                 },
@@ -269,6 +273,7 @@ pub(crate) async fn attest(
             "a Sigstore bundle is a JSON object, as `cosign sign-blob --bundle` writes it",
         ));
     }
+    let attestation = Digest::of(&bytes);
     hub.blobs.put_attestation(digest, bytes).await?;
     if kept(&hub.state, pack).await.is_ok() {
         let now = hub.now();
@@ -276,6 +281,7 @@ pub(crate) async fn attest(
             let mut kept = kept.unwrap_or_default();
             for version in kept.versions.iter_mut().filter(|version| version.digest == digest) {
                 version.attested = true;
+                version.attestation = Some(attestation);
             }
             let done = Change::default().done(by, "packs", &format!("{pack} {digest} attested"));
             Ok::<_, Problem>((kept, done))

@@ -108,7 +108,10 @@ impl Shop {
             let known = former.get(key).filter(|pack| {
                 pack.digest == serving.digest
                     && pack.modified_at == since
-                    && pack.attestation.is_some() == version.attested
+                    && match version.attestation {
+                        Some(digest) => pack.attestation.as_deref().map(Digest::of) == Some(digest),
+                        None => pack.attestation.is_some() == version.attested,
+                    }
             });
             if let Some(known) = known {
                 shelf.insert(key.clone(), Arc::clone(known));

@@ -50,6 +50,11 @@ async fn a_published_version_is_served_with_its_attestation() {
     assert_eq!(held.status, 304);
     let attested = team.get(&format!("{PACK}/attestation"), &node).await;
     assert_eq!(attested.text(), r#"{"mediaType":"bundle"}"#);
+    // The first one may have been a wrong one.
+    let mended = r#"{"mediaType":"mended"}"#;
+    assert_eq!(team.ask("PUT", &attestation, BOOTSTRAP, mended).await.status, 204);
+    assert_eq!(team.get(&format!("{PACK}/attestation"), &node).await.text(), mended);
+    assert_eq!(team.get(PACK, &node).await.header("x-cosign-bundle"), mended);
     // Nobody without the entitlement, and nobody unknown.
     let monitor = team.token(BOOTSTRAP, "agent_monitor").await;
     team.get(PACK, &monitor).await.problem(403);
