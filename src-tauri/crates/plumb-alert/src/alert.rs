@@ -115,6 +115,39 @@ pub enum Rejection {
 }
 
 impl Draft {
+    /// The draft with what cannot be accepted cut or replaced, for a sender that repeats nothing and reads no answer:
+    /// better a shortened alert than none. What makes two reports one alert is left as it is.
+    #[must_use]
+    pub fn fitted(mut self) -> Self {
+        let kind_byte = |c: char| c.is_ascii_alphanumeric() || "_-.:".contains(c);
+        self.kind = self.kind.trim().replace(|c| !kind_byte(c), "_");
+        for (text, max) in [
+            (&mut self.kind, NAME_BYTES_MAX),
+            (&mut self.source, NAME_BYTES_MAX),
+            (&mut self.service, NAME_BYTES_MAX),
+            (&mut self.env, NAME_BYTES_MAX),
+            (&mut self.title, TITLE_BYTES_MAX),
+        ] {
+            *text = cut(text, max).replace(char::is_control, " ");
+        }
+        for (empty, other) in
+            [(&mut self.service, "unknown"), (&mut self.title, self.kind.as_str())]
+        {
+            if empty.trim().is_empty() {
+                other.clone_into(empty);
+            }
+        }
+        self.message = cut(&self.message, TEXT_BYTES_MAX).replace('\0', " ");
+        let labels = std::mem::take(&mut self.labels).into_iter().take(LABELS_MAX);
+        self.labels = labels
+            .map(|(name, value)| {
+                let name = cut(&name, NAME_BYTES_MAX).replace(char::is_control, " ");
+                (name, cut(&value, TEXT_BYTES_MAX).replace('\0', " "))
+            })
+            .collect();
+        self
+    }
+
     /// Whether the alert can be accepted; `kinds` where the policy names the only ones.
     pub fn check(&self, kinds: Option<&[String]>) -> Result<(), Rejection> {
         for (field, text) in
@@ -188,6 +221,11 @@ pub(crate) fn one_line(field: &str, text: &str, max: usize) -> Result<(), Reject
         return Err(Rejection::Control { field: field.to_owned() });
     }
     Ok(())
+}
+
+/// The beginning that fits, up to a whole character.
+fn cut(text: &str, bytes_max: usize) -> &str {
+    &text[..text.floor_char_boundary(bytes_max)]
 }
 
 fn within(field: &str, bytes: usize, max: usize) -> Result<(), Rejection> {

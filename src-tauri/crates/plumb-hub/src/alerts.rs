@@ -96,7 +96,7 @@ pub(crate) async fn notified(
     }
     let (mut drafts, mut rejected) = (Vec::new(), Vec::new());
     for (index, alert) in notification.alerts.iter().enumerate() {
-        match draft::of(alert.to_ingest(&notification.receiver), caller.name()) {
+        match draft::of_alertmanager(alert, &notification.receiver, caller.name()) {
             Ok(draft) => drafts.push((index, draft)),
             Err(error) => rejected.push(json!({ "alert": index, "error": error.to_string() })),
         }
@@ -113,6 +113,10 @@ pub(crate) async fn notified(
             // Alertmanager sends it again, and what was kept is deduplicated.
             Err(error) => return Err(error.into()),
         }
+    }
+    // Nobody reads the answer: what is lost to people is told here.
+    for lost in &rejected {
+        tracing::warn!(receiver = %notification.receiver, %lost, "an alert of Alertmanager is not kept");
     }
     Ok(json!({
         "received": notification.alerts.len(),

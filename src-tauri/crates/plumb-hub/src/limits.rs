@@ -77,5 +77,7 @@ pub(crate) const DECISIONS_COUNT_MAX: usize = 10_000;
 pub(crate) const DECISION_BYTES_MAX: usize = 64 << 10;
 /// Decisions that are kept; the newest.
 pub(crate) const DECISIONS_KEPT: usize = 10_000;
+/// A notification of Alertmanager: 2,000 alerts with their labels and annotations.
+pub(crate) const NOTIFICATION_BYTES_MAX: usize = 8 << 20;
 /// What a triage freezes, with its frame.
 pub(crate) const FROZEN_BODY_BYTES_MAX: usize = plumb_alert::limits::FROZEN_BYTES_MAX + (64 << 10);

@@ -1,7 +1,19 @@
 //! A report as it came, as a draft of an alert.
 
 use plumb_alert::{Draft, Rejection, Severity};
-use plumb_wire::alerts::{Ingest, is_installation, teller};
+use plumb_wire::alerts::{Ingest, NotifiedAlert, is_installation, teller};
+
+/// Reads what an Alertmanager tells. It repeats nothing that was answered, so what would be refused of somebody else is
+/// bent: a severity of its own words is the default one and stays in the labels.
+pub(super) fn of_alertmanager(
+    alert: &NotifiedAlert,
+    receiver: &str,
+    caller: &str,
+) -> Result<Draft, Rejection> {
+    let mut report = alert.to_ingest(receiver);
+    report.severity = report.severity.filter(|text| text.parse::<Severity>().is_ok());
+    Ok(of(report, caller)?.fitted())
+}
 
 /// Reads a report. A sender that does not say who it is, is whoever shows the token; who says that the condition lasts, or is
 /// over, is that in any case, so nobody speaks for others.

@@ -25,7 +25,7 @@ use crate::{
     alerts,
     extract::{self, Params, body},
     hub::Hub,
-    limits::{BODY_BYTES_MAX, FROZEN_BODY_BYTES_MAX},
+    limits::{BODY_BYTES_MAX, FROZEN_BODY_BYTES_MAX, NOTIFICATION_BYTES_MAX},
     problem::Problem,
 };
 
@@ -64,11 +64,11 @@ async fn execute(State(hub): State<Hub>, caller: Caller, request: Request) -> An
     alerts::execute(&hub, &caller, call).await.map(Json)
 }
 
-async fn webhook(
-    State(hub): State<Hub>,
-    caller: Caller,
-    extract::Json(notification): extract::Json<Notification>,
-) -> Answer {
+async fn webhook(State(hub): State<Hub>, caller: Caller, request: Request) -> Answer {
+    // What is answered 413 is not sent again: as much is read as a storm of the largest group comes to.
+    let bytes = body(request.into_body(), NOTIFICATION_BYTES_MAX).await?;
+    let notification: Notification = serde_json::from_slice(&bytes)
+        .map_err(|error| Problem::bad_request(format!("the body: {error}")))?;
     alerts::notified(&hub, &caller, &notification).await.map(Json)
 }
 

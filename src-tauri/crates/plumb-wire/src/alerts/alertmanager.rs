@@ -38,8 +38,9 @@ pub struct NotifiedAlert {
 }
 
 impl NotifiedAlert {
-    /// The report it stands for: its kind is the alert's name, its service the first of the labels `service`, `job`
-    /// and `name`, its environment `env`, `environment` or `cluster`.
+    /// The report it stands for: its kind is the alert's name, its service the first of the labels `service`, `job`,
+    /// `name`, `app`, `namespace` and `instance`, or else the receiver's name, its environment `env`, `environment` or
+    /// `cluster`.
     pub fn to_ingest(&self, receiver: &str) -> Ingest {
         let first = |names: &[&str]| names.iter().find_map(|name| self.labels.get(*name)).cloned();
         let told = |name: &str| self.annotations.get(name).cloned();
@@ -47,7 +48,9 @@ impl NotifiedAlert {
         let url = Value::from(self.generator_url.as_str());
         Ingest {
             source: Some(format!("alertmanager/{receiver}")),
-            service: first(&["service", "job", "name"]),
+            // A rule over `sum by (...)` may have left none of them.
+            service: first(&["service", "job", "name", "app", "namespace", "instance"])
+                .or_else(|| Some(receiver.to_owned()).filter(|name| !name.is_empty())),
             env: first(&["env", "environment", "cluster"]),
             title: told("summary").or_else(|| told("message")).or_else(|| kind.clone()),
             kind,

@@ -292,6 +292,62 @@ async fn a_notification_of_a_real_alertmanager_is_taken() {
     team.ask("POST", path, &monitor, "{}").await.problem(400);
 }
 
+/// Alertmanager repeats nothing that was answered and reads no answer: what is not kept is lost.
+#[tokio::test]
+async fn what_alertmanager_tells_in_its_own_words_is_kept_all_the_same() {
+    let team = Team::start().await;
+    let monitor = team.token(BOOTSTRAP, "agent_monitor").await;
+    let alert = |labels: Value, annotations: Value| json!({ "status": "firing", "labels": labels, "annotations": annotations, "startsAt": "2026-11-30T10:00:00Z" });
+    let long = "x".repeat(40_000);
+    let alerts = [
+        alert(
+            json!({ "alertname": "Disk nearly full!", "severity": "ticket", "namespace": "billing" }),
+            json!({}),
+        ),
+        alert(
+            json!({ "alertname": "Sum", "severity": "sev1" }),
+            json!({ "summary": "two\nlines", "description": long.as_str() }),
+        ),
+        alert(
+            json!({ "alertname": "Long", "instance": "10.0.0.1:9100" }),
+            json!({ "summary": long.as_str() }),
+        ),
+    ];
+    let told = json!({ "version": "4", "receiver": "plumbline", "alerts": alerts });
+    let taken = team.post("/v1/alertmanager/webhook", &monitor, &told).await.fine();
+    assert_eq!((taken["created"].as_u64(), &taken["rejected"]), (Some(3), &json!([])), "{taken}");
+    let listed = team.get("/v1/alerts?status=new", BOOTSTRAP).await.fine();
+    let kept = |kind: &str| {
+        let alerts = listed["alerts"].as_array().into_iter().flatten();
+        alerts
+            .cloned()
+            .find(|alert| alert["kind"] == kind)
+            .unwrap_or_else(|| panic!("no {kind}: {listed}"))
+    };
+    let disk = kept("Disk_nearly_full_");
+    assert_eq!((&disk["service"], &disk["severity"]), (&json!("billing"), &json!("P2")));
+    assert_eq!(disk["labels"]["severity"], "ticket", "what it said is kept");
+    assert_eq!(
+        (&kept("Sum")["service"], &kept("Sum")["title"]),
+        (&json!("plumbline"), &json!("two"))
+    );
+    assert_eq!(kept("Long")["title"].as_str().map(str::len), Some(1_000));
+
+    // A storm of the largest group is more than a request of another kind may have.
+    let many: Vec<Value> = (0..2_000)
+        .map(|number| {
+            alert(
+                json!({ "alertname": "Storm", "number": number.to_string() }),
+                json!({ "summary": "y".repeat(900) }),
+            )
+        })
+        .collect();
+    let told = json!({ "version": "4", "receiver": "plumbline", "alerts": many });
+    assert!(told.to_string().len() > 3 << 19);
+    let taken = team.post("/v1/alertmanager/webhook", &monitor, &told).await.fine();
+    assert_eq!((taken["created"].as_u64(), &taken["rejected"]), (Some(2_000), &json!([])));
+}
+
 #[tokio::test]
 async fn a_breach_blocks_a_release_and_a_bypass_stands_in_the_incident() {
     let team = Team::start_with(|options| {
