@@ -178,6 +178,7 @@ pub fn detect(sweep: &Sweep<'_>) -> Vec<Draft> {
         look(sweep, node, seen, &mut found);
     }
     let fleet = sweep.snapshot.fleet.as_str();
+    let of_versions = mixed_versions(sweep, fleet);
     let of_nodes =
         found.into_iter().map(|((rule, labels), nodes)| of_nodes(rule, fleet, labels, &nodes));
     let of_freezes = sweep.freezes.into_iter().flatten().map(|freeze| of_freeze(fleet, freeze));
@@ -187,7 +188,36 @@ pub fn detect(sweep: &Sweep<'_>) -> Vec<Draft> {
         ..draft
     };
     let of_disagreements = sweep.disagreements.iter().map(|one| disagree(one, fleet));
-    of_nodes.chain(of_disagreements).chain(of_freezes).map(told).collect()
+    of_nodes.chain(of_versions).chain(of_disagreements).chain(of_freezes).map(told).collect()
+}
+
+/// Nodes of one bundle that run different versions where nobody said which one is desired (R042): those that do not run
+/// what most of them run.
+fn mixed_versions(sweep: &Sweep<'_>, fleet: &str) -> Vec<Draft> {
+    let mut bundles: BTreeMap<String, BTreeMap<String, Vec<&NodeId>>> = BTreeMap::new();
+    for (node, seen) in &sweep.snapshot.nodes {
+        let Some(report) = seen.report.as_deref().filter(|_| seen.failure.is_none()) else {
+            continue;
+        };
+        let (Some(version), None) = (&report.version, sweep.desired.of(node)) else { continue };
+        let bundle = report.bundle_id.as_ref().map(|bundle| bundle.value.to_string());
+        let versions = bundles.entry(bundle.unwrap_or_default()).or_default();
+        versions.entry(version.value.to_string()).or_default().push(node);
+    }
+    let mut drafts = Vec::new();
+    for versions in bundles.values() {
+        // Of two that are run alike often, the one that stands first.
+        let most = versions.iter().rev().max_by_key(|(_, nodes)| nodes.len());
+        let Some((most, _)) = most else { continue };
+        for (running, nodes) in versions.iter().filter(|(running, _)| *running != most) {
+            let labels = [("running", running), ("most", most)];
+            let labels = labels.map(|(name, value)| (name.to_owned(), value.clone()));
+            let draft = of_nodes(DetectionRule::PolicyVersionMismatch, fleet, labels.into(), nodes);
+            let title = "nodes run different policy versions, and none is desired".to_owned();
+            drafts.push(Draft { title, ..draft });
+        }
+    }
+    drafts
 }
 
 fn of_freeze(fleet: &str, freeze: &LeftFreeze) -> Draft {
@@ -407,7 +437,7 @@ pub fn quiet_sources(
         let labels = Labels::from([("source".to_owned(), wanted.source.clone())]);
         let since = match last {
             Some(last) => format!("it told something last at {last}"),
-            None => "nothing of it is known".to_owned(),
+            None => "nothing of it came within that time".to_owned(),
         };
         let message = format!(
             "{} should tell something every {} min; {since}. Look whether the monitor runs, and whether its role has tools.alerts.ingest",

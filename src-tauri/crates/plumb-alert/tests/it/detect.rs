@@ -119,6 +119,34 @@ fn nodes_on_another_version_are_one_alert_for_each_version() {
     assert_eq!(many[0].details["count"], 70);
 }
 
+/// R042, also where nobody said what is desired.
+#[test]
+fn nodes_of_one_fleet_on_different_versions_are_told_without_a_desired_one() {
+    let world = |versions: &[&str]| {
+        versions.iter().enumerate().fold(World::new("mixed"), |world, (number, version)| {
+            world.runs(&format!("gw-{number}"), NodeApi::Agent, version, version)
+        })
+    };
+    assert_eq!(check(&world(&["1.0", "1.0"]), None), Vec::<String>::new());
+    assert_eq!(
+        check(&world(&["1.1", "1.0", "1.1", "0.9"]), None),
+        [
+            "P2 PolicyVersionMismatch: most 1.1; running 0.9; 1 node of fleet payments-eu: gw-3",
+            "P2 PolicyVersionMismatch: most 1.1; running 1.0; 1 node of fleet payments-eu: gw-1",
+        ]
+    );
+    let told = drafts(&world(&["1.1", "1.0"]), None);
+    assert_eq!(told.len(), 1, "of two, one is the other");
+    assert!(told[0].title.contains("none is desired"), "{}", told[0].title);
+    // Another bundle has versions of its own.
+    let mut other = world(&["1.0", "7.0"]);
+    let report =
+        other.snapshot.nodes.values_mut().next_back().and_then(|seen| seen.report.as_mut());
+    let report = std::sync::Arc::make_mut(report.expect("a report"));
+    report.bundle_id = Some(observed("another".to_owned()));
+    assert_eq!(check(&other, None), Vec::<String>::new());
+}
+
 /// C1: two ages, never one.
 #[test]
 fn a_stale_digest_and_an_old_load_are_two_things() {
@@ -294,7 +322,7 @@ fn a_quiet_source_is_an_alert_until_it_talks() {
         quiet_sources(&policy.sources, &seen, at(3_600)).remove(0)
     };
     let never = told(&[("monitor@node2", 3_600)]);
-    assert!(!never.resolved && never.message.contains("nothing of it is known"));
+    assert!(!never.resolved && never.message.contains("nothing of it came within"));
     assert!(never.message.contains("tools.alerts.ingest"), "{}", never.message);
     assert_eq!(never.fingerprint(), told(&[("monitor@node1", -1)]).fingerprint());
     assert!(!told(&[("monitor@node1", -1)]).resolved && told(&[("monitor@node1", 0)]).resolved);

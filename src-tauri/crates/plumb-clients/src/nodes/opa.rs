@@ -5,7 +5,8 @@ pub(crate) mod wire;
 use std::collections::BTreeMap;
 
 use plumb_fleet::{
-    Digest, FailureKind, NodeFailure, NodeReport, Observed, Ordering, Policy, SignatureReport,
+    Digest, FailureKind, NodeFailure, NodeReport, Observed, Ordering, Policy, ReloadEntry,
+    SignatureReport,
 };
 use serde_json::Value;
 
@@ -168,6 +169,18 @@ fn take_trouble(report: &mut NodeReport, name: &str, bundle: &wire::Bundle) {
     }
     if let Some(code) = bundle.http_code.and_then(super::loose::Number::count) {
         message = format!("{message} (its server answered {code})");
+    }
+    // Of the time of its last request: OPA tells no other of a bundle that it could not activate.
+    if let Some(at) = bundle.last_request.0 {
+        report.history.push(ReloadEntry {
+            at,
+            version: None,
+            success: false,
+            duration_us: 0,
+            policies: 0,
+            error: Some(message.clone()),
+            trigger: None,
+        });
     }
     add_gap(report, STATUS, failure(FailureKind::Reported, message));
 }
