@@ -57,6 +57,9 @@ impl Draft {
     }
 }
 
+/// Detail under which an alert keeps the window that its sender gave.
+const OWN_WINDOW: &str = "dedupe_ttl_minutes";
+
 /// A digest over parts with their lengths, so that no two lists of parts read the same.
 fn key(prefix: &str, parts: [&str; 4], labels: &Labels) -> String {
     let mut hash = Sha256::new();
@@ -120,6 +123,13 @@ pub fn ingest(
     Ok(Decided::new(Ingested::Created(create(draft, fingerprint, fresh, now)), why))
 }
 
+impl Alert {
+    /// The window in minutes that its sender gave it, where the policy's is not the one.
+    pub(crate) fn own_window(&self) -> Option<u32> {
+        u32::try_from(self.details.get(OWN_WINDOW)?.as_u64()?).ok()
+    }
+}
+
 pub(crate) fn after_minutes(at: Timestamp, minutes: u32) -> Timestamp {
     at.saturating_add(SignedDuration::from_mins(i64::from(minutes))).unwrap_or(Timestamp::MAX)
 }
@@ -149,6 +159,10 @@ fn create(draft: &Draft, fingerprint: String, alert_ref: AlertRef, now: Timestam
     let mut tellers = BTreeMap::new();
     told(&mut tellers, draft, now);
     let source = if draft.source.is_empty() { UNKNOWN_SOURCE } else { &draft.source };
+    let mut details = draft.details.clone();
+    if let Some(minutes) = draft.dedupe_ttl_minutes {
+        details.insert(OWN_WINDOW.to_owned(), minutes.into());
+    }
     Alert {
         alert_ref,
         source: source.to_owned(),
@@ -161,7 +175,7 @@ fn create(draft: &Draft, fingerprint: String, alert_ref: AlertRef, now: Timestam
         fingerprint,
         signature: draft.signature(),
         labels: draft.labels.clone(),
-        details: draft.details.clone(),
+        details,
         occurrences: 1,
         created_at: now,
         last_seen_at: now,

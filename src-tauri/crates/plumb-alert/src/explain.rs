@@ -34,7 +34,11 @@ pub fn explain(
     let triage =
         decide(&alert.signature, triaged, route.value.triage_cooldown_minutes, now).why.pop();
     Explained {
-        dedupe: dedupe(alert, policy.defaults.dedupe_ttl_minutes, now),
+        dedupe: dedupe(
+            alert,
+            alert.own_window().unwrap_or(policy.defaults.dedupe_ttl_minutes),
+            now,
+        ),
         claim: claim(alert, now),
         triage: triage.expect("a decision has its reason"),
         route: route.why.into_iter().next().expect("a route has its reason"),
