@@ -172,6 +172,7 @@ async fn token(data: &std::path::Path, role: &str) -> String {
         role: role.to_owned(),
         expires_after_s: 3_600,
         certificate: None,
+        node: None,
     };
     let now = jiff::Timestamp::now();
     let made = admin::create_identity(data, &RoleMatrix::default(), &wanted, "test", now).await;

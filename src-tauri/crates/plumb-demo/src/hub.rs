@@ -34,6 +34,7 @@ impl DemoHub {
                 role: role.to_owned(),
                 expires_after_s: EXPIRES_AFTER_S,
                 certificate: None,
+                node: None,
             };
             let roles = RoleMatrix::default();
             let made = admin::create_identity(&folder, &roles, &wanted, "demo", now).await;

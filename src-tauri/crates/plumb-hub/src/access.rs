@@ -21,6 +21,7 @@ use crate::{
     identity::{self, ADMIN, BOOTSTRAP, Identity},
     limits::REQUEST_TIMEOUT,
     problem::Problem,
+    scope::Scope,
     state::{Change, topic::AUDIT},
 };
 
@@ -42,6 +43,11 @@ impl Caller {
 
     pub(crate) fn may(&self, entitlement: Entitlement) -> Result<(), Problem> {
         Ok(self.roles.check(&self.identity.role, entitlement)?)
+    }
+
+    /// For which nodes the caller tells and fetches.
+    pub(crate) fn scope(&self) -> &Scope {
+        &self.identity.scope
     }
 
     /// Everything the role allows.
@@ -141,13 +147,13 @@ impl Hub {
             if let Some(first) = &self.bootstrap
                 && same(shown, first.expose_secret().as_bytes())
             {
-                if identity::has_admin(&self.state, now).await? {
+                if identity::had_admin(&self.state).await? {
                     return Err(Problem::unauthenticated(
-                        "the first token is over, because an admin has a token or certificate now: use that one, and take PLUMB_HUB_TOKEN away",
+                        "the first token is over, because an admin has had a token or certificate: use that one, or make one on the hub's machine (plumb hub token create --role admin --data DIR), and take PLUMB_HUB_TOKEN away",
                     ));
                 }
                 let (name, role) = (BOOTSTRAP.to_owned(), ADMIN.to_owned());
-                return Ok(known(Identity { name, role }));
+                return Ok(known(Identity { name, role, scope: Scope::Any }));
             }
             let found = identity::of_token(&self.state, shown, now).await?;
             return found.map(known).ok_or_else(|| {

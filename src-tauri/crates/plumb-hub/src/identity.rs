@@ -3,7 +3,7 @@
 use aws_lc_rs::{constant_time::verify_slices_are_equal, rand};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use jiff::{SignedDuration, Timestamp};
-use plumb_alert::RoleMatrix;
+use plumb_alert::{Entitlement, RoleMatrix};
 use plumb_fleet::Digest;
 use plumb_wire::hub::{CreatedIdentity, Identities, IdentityView, NewIdentity};
 use serde::{Deserialize, Serialize};
@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     limits::{CERTIFICATE_NAME_BYTES_MAX, EXPIRES_AFTER_MAX_S, NAME_BYTES_MAX},
     problem::Problem,
+    scope::Scope,
     state::{Change, Document, State, StateError, collection::IDENTITY},
 };
 
@@ -28,6 +29,7 @@ pub(crate) const ADMIN: &str = "admin";
 pub(crate) struct Identity {
     pub(crate) name: String,
     pub(crate) role: String,
+    pub(crate) scope: Scope,
 }
 
 /// An identity as it is kept.
@@ -36,6 +38,8 @@ struct Kept {
     name: String,
     role: String,
     certificate: Option<String>,
+    #[serde(default, skip_serializing_if = "Scope::is_any")]
+    scope: Scope,
     /// SHA-256 of the secret, which is random: no salt would make it harder to guess.
     secret: Option<Digest>,
     created_at: Timestamp,
@@ -49,12 +53,17 @@ impl Kept {
         self.revoked_at.is_none() && now < self.expires_at
     }
 
+    fn identity(self) -> Identity {
+        Identity { name: self.name, role: self.role, scope: self.scope }
+    }
+
     fn view(&self, id: &str, now: Timestamp) -> IdentityView {
         IdentityView {
             id: id.to_owned(),
             name: self.name.clone(),
             role: self.role.clone(),
             certificate: self.certificate.clone(),
+            node: self.scope.bound(),
             created_at: self.created_at,
             created_by: self.created_by.clone(),
             expires_at: self.expires_at,
@@ -73,6 +82,7 @@ pub(crate) async fn create(
     now: Timestamp,
 ) -> Result<CreatedIdentity, Problem> {
     check(roles, wanted)?;
+    let scope = wanted.node.clone().map(Scope::try_from).transpose().map_err(Problem::refused)?;
     let expires_after = i64::try_from(wanted.expires_after_s).unwrap_or(i64::MAX);
     let expires_at =
         now.saturating_add(SignedDuration::from_secs(expires_after)).unwrap_or(Timestamp::MAX);
@@ -80,6 +90,7 @@ pub(crate) async fn create(
         name: wanted.name.clone(),
         role: wanted.role.clone(),
         certificate: wanted.certificate.clone(),
+        scope: scope.unwrap_or_default(),
         secret: None,
         created_at: now,
         created_by: by.to_owned(),
@@ -101,7 +112,8 @@ pub(crate) async fn create(
         let detail = format!("{id} has a role already: revoke it first");
         return Err(Problem::conflict(detail));
     }
-    let detail = format!("{id} made for {} with role {} until {expires_at}", kept.name, kept.role);
+    let Kept { name, role, scope, .. } = &kept;
+    let detail = format!("{id} made for {name} with role {role} for {scope} until {expires_at}");
     let version = former.map(|former| former.version);
     let change = Change::default().put(IDENTITY, &id, version, &kept).done(by, "tokens", &detail);
     state.commit(&change, now).await?;
@@ -130,6 +142,22 @@ fn check(roles: &RoleMatrix, wanted: &NewIdentity) -> Result<(), Problem> {
         let days = EXPIRES_AFTER_MAX_S / 86_400;
         let detail = format!("it must expire after 1 s at least and {days} days at most");
         return Err(Problem::refused(detail));
+    }
+    // What changes a fleet is not bound by this, and a token that looks bound and is not misleads.
+    let changes = [
+        Entitlement::Admin,
+        Entitlement::DesiredWrite,
+        Entitlement::PackPublish,
+        Entitlement::Deploy,
+        Entitlement::Refuse,
+    ];
+    if wanted.node.is_some()
+        && changes.into_iter().any(|change| roles.check(&wanted.role, change).is_ok())
+    {
+        return Err(Problem::refused(format!(
+            "role {:?} may change what nodes run, and that is not bound to nodes: bind a role that only tells and fetches, such as agent_node",
+            wanted.role
+        )));
     }
     let sound = |name: &String| plain(name, CERTIFICATE_NAME_BYTES_MAX);
     if !wanted.certificate.as_ref().is_none_or(sound) {
@@ -169,6 +197,13 @@ pub(crate) async fn has_admin(state: &State, now: Timestamp) -> Result<bool, Sta
     Ok(kept.iter().any(|one| one.body.role == ADMIN && one.body.active(now)))
 }
 
+/// Whether somebody ever had an identity that may do everything: the first token does not come
+/// back with the end of the last one.
+pub(crate) async fn had_admin(state: &State) -> Result<bool, StateError> {
+    let kept: Vec<Document<Kept>> = state.list(IDENTITY, "").await?;
+    Ok(kept.iter().any(|one| one.body.role == ADMIN))
+}
+
 /// Whose token it is; nobody's, where it is unknown, over or revoked.
 pub(crate) async fn of_token(
     state: &State,
@@ -187,7 +222,7 @@ pub(crate) async fn of_token(
     let right = kept
         .secret
         .is_some_and(|secret| verify_slices_are_equal(shown.as_bytes(), secret.as_bytes()).is_ok());
-    Ok((right && kept.active(now)).then_some(Identity { name: kept.name, role: kept.role }))
+    Ok((right && kept.active(now)).then(|| kept.identity()))
 }
 
 /// Who the names of a verified certificate stand for: the first that has a role.
@@ -199,7 +234,7 @@ pub(crate) async fn of_certificate(
     for name in names {
         let found: Option<Document<Kept>> = state.get(IDENTITY, &certificate_id(name)).await?;
         if let Some(kept) = found.map(|found| found.body).filter(|kept| kept.active(now)) {
-            return Ok(Some(Identity { name: kept.name, role: kept.role }));
+            return Ok(Some(kept.identity()));
         }
     }
     Ok(None)

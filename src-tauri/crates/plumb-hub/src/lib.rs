@@ -23,6 +23,7 @@ mod problem;
 mod rates;
 mod registry;
 mod routes;
+mod scope;
 mod serve;
 mod served;
 mod state;

@@ -44,7 +44,7 @@ macro_rules! problems {
 problems! {
     bad_request = BAD_REQUEST, BAD_REQUEST, "the request cannot be read";
     unauthenticated = UNAUTHORIZED, UNAUTHENTICATED, "no identity";
-    forbidden = FORBIDDEN, FORBIDDEN, "the role may not do this";
+    forbidden = FORBIDDEN, FORBIDDEN, "the identity may not do this";
     not_found = NOT_FOUND, NOT_FOUND, "not found";
     method = METHOD_NOT_ALLOWED, METHOD, "method not allowed";
     conflict = CONFLICT, CONFLICT, "what is there does not allow it";
@@ -82,6 +82,11 @@ impl Problem {
     pub(crate) fn with(mut self, name: &'static str, value: Value) -> Self {
         self.more = Some(Box::new((name, value)));
         self
+    }
+
+    /// Whether the caller may not do it, whatever it sends.
+    pub(crate) fn is_forbidden(&self) -> bool {
+        self.status == StatusCode::FORBIDDEN
     }
 
     pub(crate) fn detail(&self) -> &str {

@@ -42,6 +42,7 @@ async fn whoami(caller: Caller) -> Json<WhoAmI> {
     Json(WhoAmI {
         name: caller.name().to_owned(),
         role: caller.role().to_owned(),
+        node: caller.scope().bound(),
         entitlements: caller.entitlements().map(|one| one.as_str().to_owned()).collect(),
     })
 }

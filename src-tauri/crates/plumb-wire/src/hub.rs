@@ -66,6 +66,9 @@ pub struct Health {
 pub struct WhoAmI {
     pub name: String,
     pub role: String,
+    /// The nodes for which the caller speaks: `FLEET/NODE` or `FLEET/*`; any node where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<String>,
     pub entitlements: Vec<String>,
 }
 
@@ -81,6 +84,10 @@ pub struct NewIdentity {
     /// A name in client certificates, instead of a token.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub certificate: Option<String>,
+    /// `FLEET/NODE`, or `FLEET/*`: the nodes for which it may push status and decisions and fetch the bundle. Any node
+    /// without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<String>,
 }
 
 /// An identity that was made; the token is shown this once.
@@ -98,6 +105,9 @@ pub struct IdentityView {
     pub name: String,
     pub role: String,
     pub certificate: Option<String>,
+    /// The nodes for which it speaks: `FLEET/NODE` or `FLEET/*`; any node where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<String>,
     pub created_at: Timestamp,
     pub created_by: String,
     pub expires_at: Timestamp,

@@ -34,6 +34,7 @@ async fn give(world: &World, role: &str, file: &str) {
         role: role.to_owned(),
         expires_after_s: 3_600,
         certificate: None,
+        node: None,
     };
     let (data, roles, now) = (world.path("hub"), RoleMatrix::default(), Timestamp::now());
     let made = admin::create_identity(data.as_std_path(), &roles, &wanted, "test", now).await;

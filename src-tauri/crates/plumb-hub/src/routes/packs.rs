@@ -24,6 +24,7 @@ use crate::{
     limits::ATTESTATION_BYTES_MAX,
     problem::Problem,
     registry::{self, Publication},
+    scope::Named,
     served::{Served, whole_seconds},
 };
 
@@ -111,12 +112,14 @@ fn parse(digest: &str) -> Result<Digest, Problem> {
 /// What this node should run, as OPA downloads it; held back while it has that.
 async fn bundle(
     State(hub): State<Hub>,
+    caller: Caller,
     Path((fleet, node)): Path<(String, String)>,
     method: Method,
     headers: HeaderMap,
 ) -> Result<Response<Body>, Problem> {
     // Some name the file as it would lie on a disk.
     let node = node.strip_suffix(".tar.gz").unwrap_or(&node);
+    caller.scope().name(Named { fleet: Some(&fleet), node: Some(node), id: None })?;
     let mut changes = hub.shop.subscribe();
     let held = |served: &Served| -> Result<bool, Problem> {
         Ok(found(served, &fleet, node)?.0.is_held(&headers))

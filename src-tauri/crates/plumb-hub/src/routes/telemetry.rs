@@ -17,6 +17,7 @@ use serde_json::Value;
 
 use super::admin::wanted;
 use crate::{
+    access::Caller,
     extract::{Params, body},
     hub::Hub,
     limits::{
@@ -24,6 +25,7 @@ use crate::{
         DECISIONS_UNPACKED_MAX, NODES_MAX, STATUS_BYTES_MAX, STATUS_PARTS_MAX,
     },
     problem::Problem,
+    scope::Named,
     state::{Change, Document, collection::NODE, topic},
 };
 
@@ -79,23 +81,34 @@ impl From<PushedBundle> for NodeBundle {
 
 async fn status_of_partition(
     hub: State<Hub>,
+    caller: Caller,
     Path(_): Path<String>,
     request: Request,
 ) -> Result<StatusCode, Problem> {
-    status(hub, request).await
+    status(hub, caller, request).await
 }
 
-async fn status(State(hub): State<Hub>, request: Request) -> Result<StatusCode, Problem> {
+async fn status(
+    State(hub): State<Hub>,
+    caller: Caller,
+    request: Request,
+) -> Result<StatusCode, Problem> {
     let bytes = unpacked(request, STATUS_BYTES_MAX, STATUS_BYTES_MAX as u64).await?;
     let pushed: Pushed = serde_json::from_slice(&bytes)
         .map_err(|error| Problem::bad_request(format!("the status: {error}")))?;
     let labels = labels(pushed.labels);
-    let node = node_of(&labels)?;
+    let node = caller.scope().name(named(&labels))?;
     let named = pushed.bundle.map(|one| (one.name.clone().unwrap_or_default(), one));
     let bundles = pushed.bundles.unwrap_or_default().into_iter().chain(named);
     let bundles = bundles.take(STATUS_PARTS_MAX).map(|(name, one)| (cut(name), one.into()));
     let now = hub.now();
-    let status = NodeStatus { node: node.clone(), at: now, labels, bundles: bundles.collect() };
+    let status = NodeStatus {
+        node: node.clone(),
+        told_by: caller.name().to_owned(),
+        at: now,
+        labels,
+        bundles: bundles.collect(),
+    };
     let others: bool = hub.state.get::<NodeStatus>(NODE, &node).await?.is_none();
     if others && hub.state.list::<NodeStatus>(NODE, "").await?.len() >= NODES_MAX {
         return Err(Problem::refused(format!("the hub knows {NODES_MAX} nodes already")));
@@ -114,14 +127,16 @@ async fn nodes(State(hub): State<Hub>) -> Result<Json<NodeStatuses>, Problem> {
 
 async fn decisions_of_partition(
     hub: State<Hub>,
+    caller: Caller,
     Path(_): Path<String>,
     request: Request,
 ) -> Result<Json<DecisionsTaken>, Problem> {
-    decisions(hub, request).await
+    decisions(hub, caller, request).await
 }
 
 async fn decisions(
     State(hub): State<Hub>,
+    caller: Caller,
     request: Request,
 ) -> Result<Json<DecisionsTaken>, Problem> {
     let bytes = unpacked(request, DECISIONS_PACKED_MAX, DECISIONS_UNPACKED_MAX).await?;
@@ -136,7 +151,12 @@ async fn decisions(
     for mut event in events {
         erase(&mut event);
         let told = event.get("labels").and_then(Value::as_object).cloned().unwrap_or_default();
-        let Ok(node) = node_of(&labels(told.into_iter().collect())) else { continue };
+        let node = match caller.scope().name(named(&labels(told.into_iter().collect()))) {
+            Ok(node) => node,
+            // Somebody else's decisions: nothing of the batch is believed.
+            Err(problem) if problem.is_forbidden() => return Err(problem),
+            Err(_) => continue,
+        };
         if !event.is_object() || event.to_string().len() > DECISION_BYTES_MAX {
             continue;
         }
@@ -182,15 +202,10 @@ fn labels(told: BTreeMap<String, Value>) -> BTreeMap<String, String> {
     texts.take(STATUS_PARTS_MAX).collect()
 }
 
-/// `fleet/node` where the labels say so, or the id that every OPA has.
-fn node_of(labels: &BTreeMap<String, String>) -> Result<String, Problem> {
-    let label = |name: &str| labels.get(name).filter(|text| !text.is_empty());
-    let node = match (label("fleet"), label("node"), label("id")) {
-        (Some(fleet), Some(node), _) => format!("{fleet}/{node}"),
-        (_, _, Some(id)) => id.clone(),
-        _ => return Err(Problem::refused("the labels name neither fleet and node, nor an id")),
-    };
-    Ok(node.chars().filter(|c| !c.is_control()).take(400).collect())
+/// Which node the labels name.
+fn named(labels: &BTreeMap<String, String>) -> Named<'_> {
+    let label = |name: &str| labels.get(name).map(String::as_str).filter(|text| !text.is_empty());
+    Named { fleet: label("fleet"), node: label("node"), id: label("id") }
 }
 
 fn cut(text: String) -> String {

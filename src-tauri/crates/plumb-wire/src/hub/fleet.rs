@@ -276,8 +276,11 @@ pub struct Mailbox {
 /// What a node says of its bundles.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct NodeStatus {
-    /// `fleet/node` of its labels, or its id.
+    /// `fleet/node` of its labels, or its id; what the teller's identity is bound to, where it is bound.
     pub node: String,
+    /// Identity that pushed it.
+    #[serde(default)]
+    pub told_by: String,
     pub at: Timestamp,
     pub labels: BTreeMap<String, String>,
     pub bundles: BTreeMap<String, NodeBundle>,

@@ -67,6 +67,9 @@ pub(crate) struct Create {
     /// Give the role to a name in client certificates, instead of making a token
     #[arg(long, value_name = "NAME")]
     for_certificate: Option<String>,
+    /// Bind it to a node, or to the nodes of a fleet with FLEET/*: status, decisions and bundles of no other
+    #[arg(long, value_name = "FLEET/NODE")]
+    node: Option<String>,
     #[command(flatten)]
     at: Where,
 }
@@ -96,6 +99,7 @@ impl Create {
             role: self.role.clone(),
             expires_after_s: self.expires.into(),
             certificate: self.for_certificate.clone(),
+            node: self.node.clone(),
         };
         let made: CreatedIdentity = if let Some(place) = self.at.place()? {
             let folder = self.at.data.data.as_deref().unwrap_or(Path::new("."));
@@ -110,8 +114,12 @@ impl Create {
         session.out.show(&made, |out| {
             let one = &made.identity;
             out.note(format!(
-                "{} for {}, role {}, until {}",
-                one.id, one.name, one.role, one.expires_at
+                "{} for {}, role {}, nodes {}, until {}",
+                one.id,
+                one.name,
+                one.role,
+                one.node.as_deref().unwrap_or("any"),
+                one.expires_at
             ));
             match &made.token {
                 // Alone on standard output, so that it can go into a file.
@@ -135,7 +143,7 @@ async fn list(at: &Where, session: Session<'_>) -> Outcome {
         _ => at.hub.client()?.get("/v1/hub/tokens").await.map_err(failed)?,
     };
     session.out.show(&listed, |out| {
-        let mut table = Table::new(&["id", "name", "role", "state", "until", "made by"]);
+        let mut table = Table::new(&["id", "name", "role", "nodes", "state", "until", "made by"]);
         for one in &listed.identities {
             let state = match (one.active, one.revoked_at) {
                 (true, _) => "works",
@@ -146,6 +154,7 @@ async fn list(at: &Where, session: Session<'_>) -> Outcome {
                 Cell::from(&one.id),
                 Cell::from(&one.name),
                 Cell::from(&one.role),
+                Cell::from(one.node.as_deref().unwrap_or("any")),
                 Cell::from(state),
                 Cell::from(&one.expires_at.to_string()),
                 Cell::from(&one.created_by),

@@ -134,6 +134,14 @@ impl Team {
         made["token"].as_str().expect("a token").to_owned()
     }
 
+    /// A token of the role of nodes, which speaks for no other than these: `FLEET/NODE` or `FLEET/*`.
+    pub(crate) async fn bound_token(&self, node: &str) -> String {
+        let wanted = json!({ "name": format!("agent of {node}"), "role": "agent_node", "expires_after_s": 3_600, "node": node });
+        let made = self.post("/v1/hub/tokens", BOOTSTRAP, &wanted).await.fine();
+        assert_eq!(made["identity"]["node"], node);
+        made["token"].as_str().expect("a token").to_owned()
+    }
+
     /// A token of a role, made by the first token or by the admin's.
     pub(crate) async fn token(&self, admin: &str, role: &str) -> String {
         let wanted = json!({ "name": format!("{role} of the tests"), "role": role, "expires_after_s": 3_600 });

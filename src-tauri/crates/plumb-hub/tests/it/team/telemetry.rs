@@ -63,6 +63,73 @@ async fn the_newest_status_of_each_node_is_kept() {
 }
 
 #[tokio::test]
+async fn a_bound_identity_tells_of_its_own_nodes_alone() {
+    let team = Team::start().await;
+    let one = team.bound_token("prod/gw-1").await;
+    let fleet = team.bound_token("prod/*").await;
+    let labels =
+        |fleet: &str, node: &str| json!({ "labels": { "id": "1f", "fleet": fleet, "node": node } });
+    let taken = async |token: &str, told: &Value| {
+        assert_eq!(team.post("/status", token, told).await.status, 200, "{told}");
+    };
+    taken(&one, &labels("prod", "gw-1")).await;
+    // Its labels do not say who it is: its identity does.
+    taken(&one, &json!({ "labels": { "id": "1f" } })).await;
+    taken(&fleet, &labels("prod", "gw-2")).await;
+    for (token, told) in [
+        (&one, labels("prod", "gw-2")),
+        (&one, labels("dev", "gw-1")),
+        (&fleet, labels("dev", "gw-2")),
+    ] {
+        let detail = team.post("/status", token, &told).await.problem(403);
+        assert!(detail.contains("speaks for prod/"), "{detail}");
+    }
+    team.post("/status", &fleet, &json!({ "labels": { "id": "prod/gw-1" } })).await.problem(422);
+    let nodes = team.get("/v1/hub/nodes", BOOTSTRAP).await.fine();
+    let told: Vec<_> = nodes["nodes"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|one| (&one["node"], &one["told_by"]))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            (&json!("prod/gw-1"), &json!("agent of prod/gw-1")),
+            (&json!("prod/gw-2"), &json!("agent of prod/*"))
+        ]
+    );
+
+    // A batch with one decision of somebody else is refused whole, and that is written down.
+    let decision =
+        |node: &str| json!({ "decision_id": node, "labels": { "fleet": "prod", "node": node } });
+    team.post("/logs", &one, &json!([decision("gw-1"), decision("gw-2")])).await.problem(403);
+    assert_eq!(team.post("/logs", &one, &json!([decision("gw-1")])).await.fine()["taken"], 1);
+    let kept = team.get("/v1/hub/decisions", BOOTSTRAP).await.fine();
+    assert_eq!(kept["decisions"].as_array().map(Vec::len), Some(1));
+    let audit = team.get("/v1/hub/audit", BOOTSTRAP).await.fine().to_string();
+    assert!(audit.contains("speaks for prod/gw-1, not for prod/gw-2"), "{audit}");
+
+    // It fetches what its own node should run: there is nothing yet, which another is not even told.
+    team.get("/bundles/prod/gw-1", &one).await.problem(404);
+    team.get("/bundles/prod/gw-2", &one).await.problem(403);
+    team.get("/bundles/prod/gw-2.tar.gz", &fleet).await.problem(404);
+    for role in ["admin", "operator"] {
+        let wanted =
+            json!({ "name": "x", "role": role, "expires_after_s": 60, "node": "prod/gw-1" });
+        let detail = team.post("/v1/hub/tokens", BOOTSTRAP, &wanted).await.problem(422);
+        assert!(detail.contains("only tells and fetches"), "{detail}");
+    }
+    assert_eq!(team.get("/v1/hub/whoami", &one).await.fine()["node"], "prod/gw-1");
+    for node in ["prod", "prod/", "/gw-1", "a/b/c", "*/gw-1"] {
+        let wanted =
+            json!({ "name": "x", "role": "agent_node", "expires_after_s": 60, "node": node });
+        let detail = team.post("/v1/hub/tokens", BOOTSTRAP, &wanted).await.problem(422);
+        assert!(detail.contains("FLEET/NODE"), "{node}: {detail}");
+    }
+}
+
+#[tokio::test]
 async fn decisions_are_kept_as_masked_as_they_were_sent() {
     let team = Team::start().await;
     let node = team.token(BOOTSTRAP, "agent_node").await;

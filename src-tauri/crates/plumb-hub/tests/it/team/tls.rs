@@ -127,6 +127,7 @@ async fn a_certificate_whose_name_has_a_role_is_an_identity() {
         role: "agent_node".to_owned(),
         expires_after_s: 3_600,
         certificate: Some("gw-1.example".to_owned()),
+        node: None,
     };
     let now = jiff::Timestamp::now();
     let made = admin::create_identity(data.path(), &roles, &wanted, "root", now).await;
