@@ -224,7 +224,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         .needs(Entitlement::IncidentRead)
         .query::<alerts::IncidentsQuery>()
         .gives(Body::Json(anything)),
-    get("/v1/incidents/open", "open_incidents", "Incidents that are not closed")
+    get("/v1/incidents/open", "open_incidents", "Incidents that are worked on: open or mitigating")
         .needs(Entitlement::IncidentRead)
         .query::<alerts::OpenQuery>()
         .gives(Body::Json(anything)),

@@ -12,7 +12,8 @@ use crate::{
     identity::random,
     limits::{LEASE_S_MAX, NAME_BYTES_MAX, NODES_MAX, REASON_BYTES_MAX},
     problem::Problem,
-    registry,
+    refused,
+    registry::{self, KeptVersion},
     state::{
         Change, Document, State,
         collection::{DESIRED, LOCK},
@@ -30,6 +31,7 @@ pub(crate) async fn set(
     check(fleet, &wanted.nodes, &wanted.reason)?;
     let which = WhichVersion { version: wanted.version.clone(), digest: wanted.digest.clone() };
     let (pack, found) = registry::find(&hub.state, &wanted.pack, &which).await?;
+    refuse(hub, fleet, &found).await?;
     let now = hub.time().await?;
     let to = DesiredVersion {
         pack,
@@ -41,6 +43,25 @@ pub(crate) async fn set(
     };
     let lease = wanted.lease.as_deref();
     change(hub, fleet, &wanted.nodes, Some(&to), &wanted.reason, (by, lease)).await
+}
+
+/// Whether the list of what the fleet refuses names the content: an unmodified OPA has no list of its own.
+async fn refuse(hub: &Hub, fleet: &str, version: &KeptVersion) -> Result<(), Problem> {
+    let (Some(content), Some(list)) = (version.content, refused::list(&hub.state, fleet).await?)
+    else {
+        return Ok(());
+    };
+    let document = list.document();
+    match document.refused.get(&content) {
+        None => Ok(()),
+        Some(entry) => Err(Problem::conflict(format!(
+            "{fleet} refuses content {} since {} ({}), says version {} of its list: choose another version, or have it signed clean (`plumb refused clear`)",
+            content.short(),
+            entry.since,
+            entry.reason,
+            document.version
+        ))),
+    }
 }
 
 /// Takes back what was said of nodes, or of the fleet.

@@ -21,6 +21,7 @@ mod packs;
 mod policies;
 mod problem;
 mod rates;
+mod refused;
 mod registry;
 mod routes;
 mod scope;

@@ -3,7 +3,7 @@
 use axum::body::Bytes;
 use jiff::Timestamp;
 use plumb_bundle::{ArchiveError, OpaArchive, PolicyPack};
-use plumb_fleet::Digest;
+use plumb_fleet::{ContentDigest, Digest};
 use plumb_wire::{
     hub::{PackFormat, PackList, PackVersion, PackView, StorageStatus, WhichVersion},
     packs::is_pack_id,
@@ -41,6 +41,9 @@ pub(crate) struct KeptVersion {
     pub(crate) version: String,
     pub(crate) digest: Digest,
     pub(crate) format: PackFormat,
+    /// Of its policies; not kept of what was published before this was.
+    #[serde(default)]
+    pub(crate) content: Option<ContentDigest>,
     pub(crate) bytes: u64,
     pub(crate) attested: bool,
     /// Of what vouches for it: it may be put anew, where the first one was a wrong one.
@@ -179,8 +182,8 @@ pub(crate) async fn publish(hub: &Hub, wanted: Publication) -> Result<PackView, 
     check_names(&pack, &version)?;
     let examined = bytes.clone();
     let examined = tokio::task::spawn_blocking(move || examine(&examined)).await;
-    let format = match examined {
-        Ok(Ok(format)) => format,
+    let (format, content) = match examined {
+        Ok(Ok(found)) => found,
         Ok(Err(error)) => {
             let detail = format!("this is no policy pack and no OPA bundle: {}", chain(&error));
             return Err(Problem::refused(detail));
@@ -216,6 +219,7 @@ pub(crate) async fn publish(hub: &Hub, wanted: Publication) -> Result<PackView, 
                     version: version.clone(),
                     digest,
                     format,
+                    content: Some(content),
                     bytes: length,
                     attested: attestation.is_some(),
                     attestation,
@@ -315,13 +319,11 @@ fn no_name(pack: &str) -> Problem {
 }
 
 /// Reads the whole of it, so that nothing is published that nobody could load.
-fn examine(bytes: &[u8]) -> Result<PackFormat, ArchiveError> {
+fn examine(bytes: &[u8]) -> Result<(PackFormat, ContentDigest), ArchiveError> {
     if bytes.starts_with(&GZIP) {
-        OpaArchive::read(bytes)?.to_bundle()?;
-        return Ok(PackFormat::Opa);
+        return Ok((PackFormat::Opa, OpaArchive::read(bytes)?.to_bundle()?.content));
     }
-    PolicyPack::read(bytes)?.to_bundle()?;
-    Ok(PackFormat::Pack)
+    Ok((PackFormat::Pack, PolicyPack::read(bytes)?.to_bundle()?.content))
 }
 
 impl From<StorageError> for Problem {

@@ -10,12 +10,13 @@ use axum::{
     routing::{get, post},
 };
 use plumb_fleet::Digest;
-use plumb_trust::refused::{LIST_BYTES_MAX, RefusedList};
+use plumb_trust::refused::LIST_BYTES_MAX;
 use plumb_wire::hub::{
     DeploymentEntry, DeploymentQuery, DeploymentReport, Deployments, Desired, DesiredChange,
     DesiredHistory, DesiredHistoryEntry, LiftDesired, LockView, LogQuery, MailView, Mailbox,
     RefuseQuery, ReleaseLock, SetDesired, TakeLock,
 };
+
 use serde::{Deserialize, Serialize};
 
 use super::admin::wanted;
@@ -24,10 +25,10 @@ use crate::{
     conditional::{Stand, value},
     desired::{self, check_name},
     extract::{self, Params, body},
-    folder::chain,
     hub::Hub,
     limits::{DOCUMENTS_MAX, MAIL_BYTES_MAX, MAIL_FILES_MAX},
     problem::Problem,
+    refused::{Letter, follows, names_fleet, read_list},
     served::whole_seconds,
     state::{
         Change, Document,
@@ -35,9 +36,6 @@ use crate::{
         topic,
     },
 };
-
-/// A list that skips more versions than this is no next one; without this, one forged list would end all others.
-const VERSIONS_SKIPPED_MAX: u32 = 1_000;
 
 pub(super) fn routes() -> Router<Hub> {
     Router::new()
@@ -172,14 +170,6 @@ async fn deployments(
     Ok(Json(Deployments { deployments: deployments.collect() }))
 }
 
-/// A signed document as it came.
-#[derive(Debug, Serialize, Deserialize)]
-struct Letter {
-    text: String,
-    at: jiff::Timestamp,
-    by: String,
-}
-
 async fn read_letter(
     hub: &Hub,
     caller: &Caller,
@@ -245,58 +235,6 @@ async fn refuse(
     let change = Change::default().put(REFUSED, &fleet, version, &letter);
     hub.state.commit(&change.done(caller.name(), "refused", &done), hub.now()).await?;
     Ok(StatusCode::NO_CONTENT)
-}
-
-fn read_list(letter: &Letter) -> Result<RefusedList, Problem> {
-    RefusedList::kept(letter.text.as_bytes()).map_err(|error| {
-        let told = chain(&error);
-        Problem::refused(format!("{told}: sign one with `plumb refused add`"))
-    })
-}
-
-/// Whether the first list of a fleet is its own. Where a console calls the fleet otherwise than the hub does, it says so.
-fn names_fleet(list: &RefusedList, expected: &str) -> Result<(), Problem> {
-    let named = &list.document().fleet;
-    if named.as_str() == expected {
-        return Ok(());
-    }
-    Err(Problem::refused(format!(
-        "it is for fleet {named}, not for {expected}: put it where that fleet is, or say list_of={named} where both are the same fleet"
-    )))
-}
-
-/// Whether a list may take the place of another.
-fn follows(former: &RefusedList, next: &RefusedList) -> Result<(), Problem> {
-    let (was, is) = (former.document(), next.document());
-    if was.fleet != is.fleet {
-        let told = format!("it is for fleet {}, and the list here for {}", is.fleet, was.fleet);
-        return Err(Problem::refused(told));
-    }
-    if is.version <= was.version {
-        return Err(Problem::conflict(format!(
-            "version {} is here already: take it with `plumb refused fetch`, and sign the next one",
-            was.version
-        )));
-    }
-    if is.version > was.version.saturating_add(VERSIONS_SKIPPED_MAX) {
-        return Err(Problem::refused(format!(
-            "version {} is far beyond {}, which is here: take that one with `plumb refused fetch`, and sign the next one",
-            is.version, was.version
-        )));
-    }
-    let forgotten = was
-        .refused
-        .keys()
-        .find(|content| !is.refused.contains_key(*content) && !is.cleared.contains_key(*content));
-    match forgotten {
-        Some(content) => Err(Problem::conflict(format!(
-            "content {} is refused by version {}, and version {} says nothing of it: take that one first",
-            content.short(),
-            was.version,
-            is.version
-        ))),
-        None => Ok(()),
-    }
 }
 
 async fn mailbox(

@@ -3,8 +3,12 @@
 use std::time::Duration;
 
 use axum::body::Body;
-use plumb_bundle::OpaArchive;
+use plumb_bundle::{OpaArchive, PolicyPack};
 use plumb_fleet::Digest;
+use plumb_trust::{
+    dsse::Algorithm,
+    refused::{RefusedDocument, RefusedEntry},
+};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
@@ -154,6 +158,38 @@ async fn each_node_gets_the_bundle_it_should_run() {
     set(json!({ "pack": "policy-pack-v0", "version": "2.0.0", "nodes": ["a/b"] }))
         .await
         .problem(422);
+}
+
+/// An unmodified OPA has no list of its own: the hub hands it nothing that its fleet refuses.
+#[tokio::test]
+async fn what_a_fleet_refuses_is_desired_of_nobody() {
+    let team = Team::start().await;
+    publish(&team, "1.0.0", "true").await;
+    publish(&team, "2.0.0", "false").await;
+    let bad = PolicyPack::read(&tar("false")).and_then(|pack| pack.to_bundle()).expect("a pack");
+    let now = "2026-03-01T12:00:00Z".parse().expect("a time");
+    let entry = RefusedEntry { since: now, reason: "denied every refund".to_owned() };
+    let list = RefusedDocument {
+        fleet: "prod".parse().expect("a name"),
+        version: 1,
+        issued_at: now,
+        refused: [(bad.content, entry)].into(),
+        cleared: Default::default(),
+    };
+    let list = list.sign(&plumb_testkit::company::key(Algorithm::Ed25519)).expect("signed");
+    let put = team.ask("PUT", "/v1/hub/fleets/prod/refused", BOOTSTRAP, list).await;
+    assert_eq!(put.status, 204);
+    let set = async |fleet: &str, version: &str| {
+        let body = json!({ "pack": "policy-pack-v0", "version": version, "reason": "go" });
+        team.put(&format!("/v1/hub/fleets/{fleet}/desired"), body).await
+    };
+    let told = set("prod", "2.0.0").await.problem(409);
+    assert!(
+        told.contains("denied every refund") && told.contains("version 1 of its list"),
+        "{told}"
+    );
+    set("prod", "1.0.0").await.fine();
+    set("stage", "2.0.0").await.fine();
 }
 
 #[tokio::test]
