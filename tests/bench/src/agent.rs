@@ -1,7 +1,6 @@
 //! Reloads of an agent from request to answer, the swap alone, requests during two hundred reloads, and packs.
 
 mod bundles;
-mod http;
 mod load;
 pub(crate) mod opa;
 mod packs;
@@ -23,10 +22,10 @@ use tokio::runtime::Runtime;
 use crate::{
     agent::{
         bundles::{SIZES, Signer, Size},
-        http::Connection,
         load::{EVALUATE, Load, under_load},
     },
     decisions,
+    http::Connection,
     report::{RUNS, Report, best},
     runtime, verification,
 };

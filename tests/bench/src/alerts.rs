@@ -1,18 +1,21 @@
 //! Alerts in SQLite and in PostgreSQL, both durable and on the same disk: what a hub takes in, gives out and changes.
 
-use std::sync::Arc;
+use std::{net::SocketAddr, path::Path, sync::Arc, thread};
 
 use anyhow::{Context as _, Result, ensure};
 use plumb_alert::{Acknowledgement, AlertRef, Caller, Draft, RoutingPolicy};
+use plumb_hub::{RoleMatrix, TeamOptions, admin, serve_team, wire::NewIdentity};
 use plumb_inbox::{
-    AlertQuery, AlertStore, ClaimRequest, Clock, Inbox, PostgresSettings, PostgresStore,
+    AlertQuery, AlertStore, ClaimRequest, Clock, Inbox, PostgresSettings, PostgresStore, Settings,
     SqliteStore,
 };
 use plumb_testkit::postgres::Postgres;
+use serde_json::json;
 use tempfile::tempdir;
 use tokio::runtime::Runtime;
 
 use crate::{
+    http::Connection,
     report::{RUNS, Report, best, slow_but_one_in_twenty, timed},
     runtime,
 };
@@ -21,6 +24,8 @@ use crate::{
 const INGESTED: usize = 2_000;
 const INGESTED_MS: f64 = 1_000.0;
 const SENDERS: usize = 64;
+/// Numbers of alerts that a hub is told: none that was taken in before, also where it uses the same database.
+const HUB_BEGINS: usize = 1_000_000;
 /// Promised: a claim among so many, in milliseconds.
 const AMONG: usize = 100_000;
 const CLAIMED: u32 = 25;
@@ -67,6 +72,21 @@ pub fn run(report: &mut Report) -> Result<()> {
         report.timed(&took, figures.change, "ms", CHANGE_MS);
         let size = format!("alerts, {name}: dashboard of {AMONG}");
         report.shown(&size, figures.dashboard, "ms");
+    }
+    // The whole way: a hub that asks who it is, reads what came, keeps it, and answers.
+    let database = folder.path().join("hub.sqlite");
+    let mut hubs = vec![("SQLite", Settings::Sqlite(database))];
+    if let Some(server) = &server {
+        let settings = PostgresSettings::new(server.dsn("postgres"));
+        hubs.push(("PostgreSQL", Settings::Postgres(settings)));
+    }
+    for (name, alerts) in hubs {
+        let took = told_to_a_hub(&runtime, &folder.path().join(name), alerts)?;
+        let per_second = INGESTED as f64 / took * 1_000.0;
+        report.shown(&format!("alerts, {name}: taken by a hub in a second"), per_second, "alerts");
+        let name =
+            format!("alerts, {name}: {INGESTED} told to a hub by {SENDERS} senders over HTTP");
+        report.timed(&name, took, "ms", INGESTED_MS);
     }
     runtime.block_on(async {
         for (_, inbox) in &stores {
@@ -137,6 +157,63 @@ async fn ingested(inbox: &Inbox, run: usize) -> Result<()> {
         sender.await??;
     }
     Ok(())
+}
+
+/// The best of some runs, in milliseconds: each sender keeps its connection, and waits for each answer.
+fn told_to_a_hub(runtime: &Runtime, data: &Path, alerts: Settings) -> Result<f64> {
+    let (hub, token) = runtime.block_on(async {
+        let wanted = NewIdentity {
+            name: "monitor".to_owned(),
+            role: "agent_monitor".to_owned(),
+            expires_after_s: 3_600,
+            certificate: None,
+            node: None,
+        };
+        std::fs::create_dir_all(data)?;
+        let now = jiff::Timestamp::now();
+        let made =
+            admin::create_identity(data, &RoleMatrix::default(), &wanted, "bench", now).await?;
+        let mut options = TeamOptions::new(data);
+        options.alerts = Some(alerts);
+        // It is for the beginning, and nobody uses it.
+        options.bootstrap = Some("a-first-token-that-nobody-uses".to_owned().into());
+        let hub = serve_team(options).await?;
+        anyhow::Ok((hub, made.token.context("a token")?))
+    })?;
+    let address = hub.address();
+    let mut took = Vec::new();
+    for run in 0..RUNS {
+        took.push(timed(|| told_by_senders(address, &token, run))?.0);
+    }
+    runtime.block_on(hub.shutdown());
+    Ok(best(&took))
+}
+
+fn told_by_senders(address: SocketAddr, token: &str, run: usize) -> Result<()> {
+    let sender = |sender: usize| -> Result<()> {
+        let mut connection = Connection::open(address)?;
+        for number in (sender..INGESTED).step_by(SENDERS) {
+            let number = HUB_BEGINS + run * INGESTED + number;
+            let draft = report_of(number);
+            let body = json!({
+                "source": draft.source, "service": draft.service, "env": draft.env, "kind": draft.kind,
+                "title": draft.title, "message": draft.message, "fingerprint": draft.fingerprint,
+                "labels": draft.labels,
+            });
+            let answer = connection.post_as(token, "/v1/alerts", &body.to_string())?;
+            let text = String::from_utf8_lossy(&answer.body);
+            ensure!(answer.status == 200, "alert {number} was answered {}: {text}", answer.status);
+        }
+        Ok(())
+    };
+    thread::scope(|scope| {
+        let senders: Vec<_> =
+            (0..SENDERS).map(|number| scope.spawn(move || sender(number))).collect();
+        senders.into_iter().try_for_each(|sender| match sender.join() {
+            Ok(told) => told,
+            Err(panic) => std::panic::resume_unwind(panic),
+        })
+    })
 }
 
 async fn fill(inbox: &Inbox, from: usize, to: usize) -> Result<()> {

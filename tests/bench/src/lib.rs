@@ -20,6 +20,7 @@ pub mod verification;
 pub mod window;
 
 mod console;
+mod http;
 
 use anyhow::{Context as _, Result};
 use tokio::runtime::Runtime;

@@ -15,7 +15,7 @@ use std::{
 use anyhow::{Context as _, Result, bail, ensure};
 use tempfile::tempdir;
 
-use super::http::Connection;
+use crate::http::Connection;
 
 /// Until connections are open and requests flow.
 const RUN_UP: Duration = Duration::from_millis(500);

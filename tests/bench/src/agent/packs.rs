@@ -27,11 +27,13 @@ use tokio::runtime::Runtime;
 
 use super::{
     bundles::Signer,
-    http::Connection,
     load::{Ask, under_load},
     opa::{self, Opa},
 };
-use crate::report::{RUNS, Report, best};
+use crate::{
+    http::Connection,
+    report::{RUNS, Report, best},
+};
 
 /// Agents that learn of the same pack at the same time.
 const AGENTS: usize = 200;

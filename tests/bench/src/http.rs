@@ -23,7 +23,7 @@ pub(crate) struct Answer {
 
 impl Connection {
     pub(crate) fn open(address: SocketAddr) -> Result<Self> {
-        let stream = TcpStream::connect(address).context("connecting to the agent")?;
+        let stream = TcpStream::connect(address).context("connecting to the server")?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(ANSWER_TIME_MAX))?;
         Ok(Self { stream: BufReader::new(stream) })
@@ -31,15 +31,24 @@ impl Connection {
 
     /// Sends one request and reads the whole answer.
     pub(crate) fn post(&mut self, path: &str, body: &str) -> Result<Answer> {
+        self.posted(path, "", body)
+    }
+
+    /// As [`Connection::post`], by somebody who is known.
+    pub(crate) fn post_as(&mut self, token: &str, path: &str, body: &str) -> Result<Answer> {
+        self.posted(path, &format!("authorization: Bearer {token}\r\n"), body)
+    }
+
+    fn posted(&mut self, path: &str, fields: &str, body: &str) -> Result<Answer> {
         let request = format!(
-            "POST {path} HTTP/1.1\r\nhost: agent\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+            "POST {path} HTTP/1.1\r\nhost: server\r\n{fields}content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
             body.len()
         );
         self.answered(&request)
     }
 
     pub(crate) fn get(&mut self, path: &str) -> Result<Answer> {
-        self.answered(&format!("GET {path} HTTP/1.1\r\nhost: agent\r\n\r\n"))
+        self.answered(&format!("GET {path} HTTP/1.1\r\nhost: server\r\n\r\n"))
     }
 
     fn answered(&mut self, request: &str) -> Result<Answer> {
