@@ -200,7 +200,7 @@ fn mixed_versions(sweep: &Sweep<'_>, fleet: &str) -> Vec<Draft> {
             continue;
         };
         let (Some(version), None) = (&report.version, sweep.desired.of(node)) else { continue };
-        let bundle = report.bundle_id.as_ref().map(|bundle| bundle.value.to_string());
+        let bundle = report.bundle_id.as_ref().map(|bundle| bundle.value.clone());
         let versions = bundles.entry(bundle.unwrap_or_default()).or_default();
         versions.entry(version.value.to_string()).or_default().push(node);
     }

@@ -92,6 +92,17 @@ pub enum BypassKind {
     MeasurementBroken,
 }
 
+impl BypassKind {
+    /// For a sentence.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::EmergencyDeploy => "emergency deploy",
+            Self::FixesTheBreach => "it mends the breach",
+            Self::MeasurementBroken => "the measurement is broken",
+        }
+    }
+}
+
 /// Why a gate was bypassed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BypassReason {

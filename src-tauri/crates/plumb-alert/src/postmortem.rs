@@ -53,9 +53,12 @@ fn told(event: &IncidentEvent) -> String {
         }
         IncidentEvent::Note { text } => plain(text),
         IncidentEvent::StateChanged { from, to } => format!("{from} became {to}"),
-        IncidentEvent::GateBypassed { gate, service, reason } => {
-            format!("**gate {gate} bypassed** for {}: {}", plain(service), plain(&reason.text))
-        }
+        IncidentEvent::GateBypassed { gate, service, reason } => format!(
+            "**gate {gate} bypassed** for {} ({}): {}",
+            plain(service),
+            reason.kind.words(),
+            plain(&reason.text)
+        ),
         IncidentEvent::Closed { resolution } => format!("closed: {}", plain(resolution)),
     }
 }

@@ -21,7 +21,7 @@ use crate::{
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Incidents {
-    /// Incidents that are not closed, the worst first
+    /// Incidents that are worked on, open or mitigating, the worst first
     List(List),
     /// An incident with its timeline
     Show(One),
@@ -37,7 +37,7 @@ pub(crate) enum Incidents {
 
 #[derive(Debug, Args)]
 pub(crate) struct List {
-    /// Closed ones, too
+    /// Those that are resolved or closed, too
     #[arg(long)]
     all: bool,
     /// Only of this service

@@ -1,6 +1,6 @@
 //! `hub token`: over the hub's API, or in its data folder on its own machine.
 
-use std::path::Path;
+use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
@@ -70,6 +70,9 @@ pub(crate) struct Create {
     /// Bind it to a node, or to the nodes of a fleet with FLEET/*: status, decisions and bundles of no other
     #[arg(long, value_name = "FLEET/NODE")]
     node: Option<String>,
+    /// Folder of the policy files, where roles stand that are not ours; the data folder without it
+    #[arg(long, value_name = "DIR", env = "PLUMB_HUB_CONFIG")]
+    config: Option<PathBuf>,
     #[command(flatten)]
     at: Where,
 }
@@ -102,8 +105,9 @@ impl Create {
             node: self.node.clone(),
         };
         let made: CreatedIdentity = if let Some(place) = self.at.place()? {
-            let folder = self.at.data.data.as_deref().unwrap_or(Path::new("."));
-            let roles = Policies::read(folder).map_err(|error| refused(&error))?.roles;
+            let folder = self.config.as_ref().or(self.at.data.data.as_ref());
+            let policies = folder.map(|folder| Policies::read(folder)).transpose();
+            let roles = policies.map_err(|error| refused(&error))?.unwrap_or_default().roles;
             let made =
                 admin::create_identity(place, &roles, &wanted, LOCAL, Timestamp::now()).await;
             made.map_err(|error| refused(&error))?
