@@ -201,6 +201,11 @@ impl Capture {
         Ok(())
     }
 
+    /// Passes over a name of a secret that a document gives; see [`Redactor::passes_over`].
+    pub fn passes_over(&mut self, reference: &str) {
+        self.redactor.passes_over(reference);
+    }
+
     /// Takes bytes that must stay as they are. Where they hold a credential they are left out, which is
     /// noted; the answer is whether they are in.
     pub fn bound(

@@ -113,6 +113,7 @@ impl Walk<'_> {
         let bytes = quoted.len();
         let read: String = serde_json::from_str(quoted)?;
         let redacted = match secret {
+            Some(_) if self.redactor.is_reference(&read) => read.clone(),
             Some(rule) if !read.is_empty() => self.redactor.whole(&read, rule),
             _ => self.redactor.text(&read)?,
         };

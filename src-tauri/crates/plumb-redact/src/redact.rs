@@ -37,6 +37,9 @@ pub enum RedactError {
     Unsettled,
 }
 
+/// What the name of a secret begins with.
+const REFERENCE: &str = "secret:";
+
 /// Replaces secrets, and counts what it did.
 #[derive(Clone)]
 pub struct Redactor {
@@ -44,6 +47,8 @@ pub struct Redactor {
     key: TokenKey,
     counts: BTreeMap<String, u64>,
     tokens: BTreeSet<String>,
+    /// Names of secrets as documents give them, such as `secret:hub-token`; none is a secret.
+    references: BTreeSet<String>,
     /// What each token stands for, where somebody may want it back.
     map: Option<BTreeMap<String, String>>,
 }
@@ -63,7 +68,14 @@ struct Span {
 
 impl Redactor {
     pub const fn new(rules: Rules, key: TokenKey) -> Self {
-        Self { rules, key, counts: BTreeMap::new(), tokens: BTreeSet::new(), map: None }
+        Self {
+            rules,
+            key,
+            counts: BTreeMap::new(),
+            tokens: BTreeSet::new(),
+            references: BTreeSet::new(),
+            map: None,
+        }
     }
 
     /// Remembers from now on what each token stands for. The map is as secret as what it holds.
@@ -75,6 +87,19 @@ impl Redactor {
     /// What each token stands for, if that is kept.
     pub const fn map(&self) -> Option<&BTreeMap<String, String>> {
         self.map.as_ref()
+    }
+
+    /// Passes over a name of a secret that a document gives where the secret will stand. Only names that are told are passed
+    /// over: `secret:` before a word may as well be a label before a password.
+    pub fn passes_over(&mut self, reference: &str) {
+        if reference.strip_prefix(REFERENCE).is_some_and(|name| !name.is_empty()) {
+            self.references.insert(reference.to_owned());
+        }
+    }
+
+    /// Whether it is a name that is passed over.
+    pub(crate) fn is_reference(&self, text: &str) -> bool {
+        self.references.contains(text)
     }
 
     /// Counts what was redacted before with the same key and rules. False where it was another key.
@@ -170,6 +195,7 @@ impl Redactor {
         // What is escaped in JSON shows only when it is read.
         for document in text.lines().filter(|line| line.starts_with(['{', '['])) {
             let mut probe = Self::new(self.rules.clone(), self.key.clone());
+            probe.references.clone_from(&self.references);
             if probe.json(document).is_ok() {
                 let credentials = self.rules.listed().into_iter();
                 let credentials = credentials.filter(|(_, class)| *class == Class::Credential);
@@ -228,6 +254,18 @@ impl Redactor {
         out
     }
 
+    /// Where names that are passed over stand as a whole: what goes on behind one is another word.
+    fn references_in(&self, text: &str) -> Vec<(usize, usize)> {
+        let goes_on = |c: char| c.is_alphanumeric() || "_-.:/+=@".contains(c);
+        let whole = |start: usize, end: usize| {
+            !text[end..].starts_with(goes_on) && !text[..start].ends_with(goes_on)
+        };
+        let places = self.references.iter().flat_map(|name| {
+            text.match_indices(name.as_str()).map(|(start, name)| (start, start + name.len()))
+        });
+        places.filter(|(start, end)| whole(*start, *end)).collect()
+    }
+
     /// What is to be replaced, in order and without overlaps. A token is never replaced again, and one that
     /// stands for a credential is not swallowed by the name of a person or a machine around it.
     fn spans(&self, text: &str, personal: bool) -> Vec<Span> {
@@ -247,7 +285,12 @@ impl Redactor {
                 pattern.secrets(text).map(move |(start, end)| Span { start, end, rule })
             })
         };
-        let credentials = of_class(Class::Credential).filter(|span| !inside(span.start, span.end));
+        let references = self.references_in(text);
+        let named = |start: usize, end: usize| {
+            references.iter().any(|name| name.0 <= start && end <= name.1)
+        };
+        let credentials = of_class(Class::Credential)
+            .filter(|span| !inside(span.start, span.end) && !named(span.start, span.end));
         let mut spans = merged(credentials.collect());
         if personal {
             let taken: Vec<_> = spans.iter().map(|span| (span.start, span.end)).collect();

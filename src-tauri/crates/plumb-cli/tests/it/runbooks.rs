@@ -12,7 +12,7 @@ use std::{
 
 use serde_json::Value;
 
-use crate::world::World;
+use crate::{evidence::signing, world::World};
 
 /// What its answers are and what it printed, for a run that is expected to end so.
 #[track_caller]
@@ -656,4 +656,14 @@ fn requests_go_to_listed_hosts_only_and_secrets_stay_out_of_everything() {
     world.check(&format!("journal export {id} -o {}", exported.display()), 0);
     let journal = fs::read_to_string(exported).expect("the journal");
     assert!(!journal.contains(crate::world::CANARY), "no secret in the journal");
+
+    // The name of a secret is none: what is bound by a hash is in the evidence, not left out.
+    signing(&world, "journal key --make console.key --output console.pem", 0);
+    let said =
+        signing(&world, &format!("evidence capture --run {id} --no-ask --output run.zip"), 0);
+    assert!(!said.stdout.contains(".jsonl"), "{}", said.stdout);
+    let inside = world.document("evidence inspect run.zip", 0, "evidence-contents").to_string();
+    for name in ["journal.jsonl", "runbook.json"] {
+        assert!(inside.contains(&format!("runs/{id}/{name}")), "{name}: {inside}");
+    }
 }

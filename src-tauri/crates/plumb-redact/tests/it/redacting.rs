@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use plumb_redact::{
     Class, CustomPattern, Form, RedactError, Redactor, RuleError, RuleSpec, Rules, TokenKey,
     canary::plant,
@@ -49,6 +51,31 @@ fn secrets_are_replaced_and_their_surroundings_stay() {
         ("bundle 4.2.0 on gw-1 took 12 ms", "bundle 4.2.0 on gw-1 took 12 ms"),
     ] {
         assert_eq!(shape(text), wanted, "{text}");
+    }
+}
+
+/// A runbook names its secrets; the names stand in its plan, which is bound by a hash and taken as it is or not at all.
+#[test]
+fn a_name_of_a_secret_that_was_told_is_passed_over_and_nothing_else_is() {
+    let plan = r#"{"documents":{"own.md":"headers: {authorization: 'secret:env:HUB'}\nenvironment: {GIVEN: 'secret:hub-token', API_KEY: 'secret:hub-token'}"},"api_key":"secret:hub-token"}"#;
+    let mut redactor = redactor(&RuleSpec::default());
+    assert!(!redactor.finds_credentials(plan.as_bytes()).unwrap().is_empty(), "nobody told them");
+    for name in ["secret:env:HUB", "secret:hub-token", "secret:", "hunter2"] {
+        redactor.passes_over(name);
+    }
+    assert_eq!(redactor.finds_credentials(plan.as_bytes()).unwrap(), BTreeSet::new());
+    let kept = redactor.document(Form::Json, plan.as_bytes()).unwrap();
+    assert_eq!(String::from_utf8(kept).unwrap(), plan);
+    for leak in [
+        "secret:hub-tokenx",
+        "secret:other",
+        "secret: hub-token",
+        "password=hunter2",
+        "password=secret:hub-token/hunter2",
+        "authorization: 'secret:env:HUB2'",
+    ] {
+        let told = redactor.text(leak).unwrap();
+        assert_ne!(told, leak);
     }
 }
 

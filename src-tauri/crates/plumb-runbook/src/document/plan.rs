@@ -123,6 +123,19 @@ impl RunbookPlan {
         PlanHash(Digest::of(&self.canonical_bytes()))
     }
 
+    /// Names of secrets that its requests and commands are given, such as `secret:hub-token`. Documents that do not read
+    /// name none.
+    pub fn secret_references(&self) -> BTreeSet<String> {
+        let documents = self.documents.values().filter_map(|text| parse(text).ok());
+        let steps = documents.flat_map(|document| document.steps);
+        let given = steps.flat_map(|step| match step.kind {
+            StepKind::Http(http) => http.headers.into_values().collect(),
+            StepKind::Command(command) => command.environment.into_values().collect(),
+            _ => Vec::new(),
+        });
+        given.filter(|value| value.starts_with("secret:")).collect()
+    }
+
     /// Expands it: every value is filled in and of its type, every arm is there.
     pub fn compile(&self) -> Result<Compiled, RunbookPlanError> {
         let mut library = Library::default();

@@ -141,6 +141,9 @@ impl App {
         let wrong = |error: CaptureError| not_captured(&folder, &error);
         let events = self.export_journal(&run.to_string(), &folder.join(COPY)).await?.events;
         let (plan, of, mut entries) = self.runbook_record(run).await?;
+        for reference in plan.secret_references() {
+            capture.passes_over(&reference);
+        }
         up_to(&mut entries, events);
         let journal = self.journal_evidence(capture, run, &entries).await?;
         let bytes = plan.canonical_bytes();
