@@ -1,5 +1,6 @@
 //! Runs of runbooks against a world that answers well, badly or not at all, held to a small model.
 
+mod shipped;
 mod world;
 
 use std::{
@@ -193,7 +194,16 @@ async fn a_freeze_that_the_journal_does_not_tell_of_can_be_lifted() {
 
 /// Runs to the end, then again from every prefix of the journal: as after a crash at that event.
 async fn every_prefix(plan: &(RunbookPlan, Compiled), world: &World) {
-    let (_, whole) = run_on(plan, world, &[], &BTreeMap::new()).await;
+    every_prefix_of(plan, world, &BTreeMap::new()).await;
+}
+
+/// The same where people give these answers. Gives the journal of the whole run.
+async fn every_prefix_of(
+    plan: &(RunbookPlan, Compiled),
+    world: &World,
+    answers: &BTreeMap<&str, &str>,
+) -> Vec<plumb_journal::Entry> {
+    let (_, whole) = run_on(plan, world, &[], answers).await;
     for cut in 0..whole.len() {
         let before = &whole[..cut];
         let started: BTreeSet<String> = (before.iter())
@@ -207,7 +217,7 @@ async fn every_prefix(plan: &(RunbookPlan, Compiled), world: &World) {
             })
             .collect();
         let again = World { performed: Arc::default(), said: Arc::default(), ..world.clone() };
-        let (left, entries) = run_on(plan, &again, before, &BTreeMap::new()).await;
+        let (left, entries) = run_on(plan, &again, before, answers).await;
         let acts = |step: &String| {
             plan.1.place(step).is_some_and(|at| {
                 matches!(plan.1.steps[at].step.kind, plumb_runbook::document::StepKind::Action(_))
@@ -227,6 +237,7 @@ async fn every_prefix(plan: &(RunbookPlan, Compiled), world: &World) {
             "after event {cut} it ended frozen"
         );
     }
+    whole
 }
 
 #[tokio::test(start_paused = true)]

@@ -158,7 +158,7 @@ pub(super) fn word(
             let answer = said.or_else(|| choices.first().cloned()).unwrap_or("well".to_owned());
             order("ana", &[], StepWish::Answer { step, answer })
         }
-        WaitingFor::Attestation { .. } => {
+        WaitingFor::Attestation { .. } | WaitingFor::Announcement { .. } => {
             let note = "seen".to_owned();
             order("ana", &[], StepWish::Attest { step, note })
         }
