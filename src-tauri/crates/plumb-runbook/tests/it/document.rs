@@ -13,11 +13,11 @@ use plumb_runbook::document::{
 };
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 
-const FRONT: &str = "title: Nodes differ\ncomponent: Policy Engine\nseverity: medium\n\
+pub(crate) const FRONT: &str = "title: Nodes differ\ncomponent: Policy Engine\nseverity: medium\n\
     on_call_scope: Platform team\nowners: {run: DevOps, approvals: [Storage]}\n\
     last_updated: 2026-01-17\nparameters:\n  - {name: version, type: version, ask: Which version?}\n";
 
-fn text(front: &str, steps: &[&str]) -> String {
+pub(crate) fn text(front: &str, steps: &[&str]) -> String {
     let mut text = format!("---\n{front}---\n# Runbook\n");
     for step in steps {
         write!(text, "\nThen:\n\n```step\n{step}\n```\n").expect("writing to a string");
@@ -26,7 +26,7 @@ fn text(front: &str, steps: &[&str]) -> String {
 }
 
 /// What is wrong with a document, one line an error.
-fn check(text: &str) -> String {
+pub(crate) fn check(text: &str) -> String {
     match parse(text) {
         Ok(document) => format!("fine, {} steps\n", document.steps.len()),
         Err(errors) => {
@@ -36,92 +36,8 @@ fn check(text: &str) -> String {
     }
 }
 
-const LOOK: &str = "id: look\ntitle: Look\ndo: {doctor: {check: check.policy.version-consistency}}";
-
-fn with(step: &str) -> String {
-    check(&text(FRONT, &[LOOK, &format!("id: second\ntitle: Second\n{step}")]))
-}
-
-/// Steps that are wrong, each for one reason.
-const WRONG: [&str; 44] = [
-    "do: {wait: {seconds: 0}}",
-    "do: {doctor: {check: version}}",
-    "do: {doctor: {chek: version}}",
-    "do: {dance: {}}",
-    "do: {wait: {seconds: 5}}\nwhenever: true",
-    "do: {action: {verb: pin, nodes: all}}",
-    "do: {action: {verb: sync, nodes: all, version: v1}}",
-    "do: {action: {verb: set_config, nodes: all, key: a}}",
-    "do: {action: {verb: pin, nodes: all, version: '${verison}'}}",
-    "do: {action: {verb: pin, nodes: all, version: '${version'}}",
-    "do: {action: {verb: sync, nodes: all}}\nretry: {tries: 3, every_s: 1}",
-    "do: {wait: {seconds: 5}}\nretry: {tries: 1, every_s: 1}",
-    "do: {query: {source: nodes, query: up}}",
-    "do: {query: {source: nodes, query: up, min: 2, max: 1}}",
-    "do: {http: {method: GET, url: 'file:///etc/passwd'}}",
-    "do: {http: {method: GET, url: 'https://me:pw@host/'}}",
-    "do: {http: {method: GET, url: 'https://${version}/'}}",
-    "do: {http: {method: GET, url: 'https://host/', headers: {Authorization: Bearer x}}}",
-    "do: {command: {argv: []}}",
-    "do: {command: {argv: [/bin/sh, -c, 'rm -rf /']}}",
-    "do: {command: {argv: [ls], folder: ../..}}",
-    "do: {command: {argv: [job], repeats: {step: look, without: --dry-run}}}",
-    "do: {capture: {from: {result: look}, into: /etc/cron.d/x}}",
-    "do: {capture: {from: {result: look}, into: ../x.json}}",
-    "do: {capture: {from: {file: a/../../b}, into: x.json}}",
-    "do: {capture: {from: {result: later}, into: x.json}}",
-    "do: {capture: {from: {result: look}, into: '${version}.json'}}",
-    "do: {question: {ask: Which?, choices: [one]}}",
-    "do: {branch: {arms: [{title: a, when: 'true'}]}}",
-    "do: {branch: {arms: [{title: a}, {title: b}]}}",
-    "do: {branch: {arms: [{title: a, when: 'steps.look.ok', steps: [look]}, {title: b}]}}",
-    "do: {parallel: {steps: [look]}}",
-    "do: {unfreeze: {step: look}}",
-    "do: {freeze: {reason: x, lease_s: 0}}",
-    "do: {announce: {to: team, text: ''}}",
-    "do: {attest: {what: ''}}",
-    "do: {wait: {seconds: 5}}\nrollback: look",
-    "do: {wait: {seconds: 5}}\nwhen: steps.later.ok",
-    "do: {wait: {seconds: 5}}\nwhen: '1 +'",
-    "do: {wait: {seconds: 5}}\nwhen: '[1].all(x, x > 0)'",
-    "do: {wait: {seconds: 5}}\nwhen: exec('x')",
-    "do: {wait: {seconds: 5}}\nwhen: ''",
-    "do: {wait: {seconds: 5}}\nwhen: '((((((((((((((1))))))))))))))'",
-    "do: {wait: {seconds: &a 5}}",
-];
-
-#[test]
-fn every_error_says_where_it_is_and_what_to_do() {
-    let mut told = String::new();
-    for step in WRONG {
-        write!(told, "{step}\n{}\n", with(step)).expect("writing to a string");
-    }
-    for front in [
-        FRONT.replace("severity: medium", "severity: bad"),
-        FRONT.replace("title: Nodes differ\n", ""),
-        FRONT.replace("2026-01-17", "17 January"),
-        FRONT.replace("[Storage]", "[DevOps]"),
-        format!("{FRONT}related: [../other.md]\n"),
-        format!("{FRONT}artifacts: ../../etc\n"),
-        format!("{FRONT}  - {{name: version, type: text, ask: Again?}}\n"),
-        format!("{FRONT}  - {{name: No, type: text, ask: Name?}}\n"),
-        format!("{FRONT}  - {{name: many, type: integer, ask: How many?, default: few}}\n"),
-        format!("{FRONT}title: Twice\n"),
-        format!("{FRONT}kind: rollout\n"),
-    ] {
-        let last = front.lines().last().unwrap_or_default();
-        write!(told, "{last}\n{}\n", check(&text(&front, &[LOOK]))).expect("writing to a string");
-    }
-    for whole in
-        ["", "# no front\n", "---\ntitle: x\n", &text(FRONT, &[]), &text(FRONT, &[LOOK, LOOK])]
-    {
-        writeln!(told, "{}", check(whole)).expect("writing to a string");
-    }
-    let open = text(FRONT, &[LOOK]).replace("\n```\n", "\n");
-    write!(told, "{}{}", check(&open), check(&text(FRONT, &["id: a\u{202e}"]))).expect("a string");
-    assert!(!told.contains("fine"), "something wrong was not found:\n{told}");
-    assert_snapshot!(told);
-}
+pub(crate) const LOOK: &str =
+    "id: look\ntitle: Look\ndo: {doctor: {check: check.policy.version-consistency}}";
 
 #[test]
 fn metacharacters_and_markup_stay_words() {
@@ -172,7 +88,7 @@ fn mutated_documents_are_read_or_refused() {
     clippy::disallowed_methods,
     reason = "the library lies in the tree, and tests read it there"
 )]
-fn shipped() -> BTreeMap<String, String> {
+pub(crate) fn shipped() -> BTreeMap<String, String> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../assets/runbooks");
     let entries = fs::read_dir(folder).expect("the folder of runbooks");
     let files = entries.map(|entry| entry.expect("an entry").path());

@@ -10,6 +10,7 @@ mod action;
 mod approve;
 mod around;
 mod document;
+mod document_errors;
 mod dry_run;
 mod finding;
 mod laws;
