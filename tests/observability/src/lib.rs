@@ -2,5 +2,7 @@
 
 pub mod monitors;
 pub mod programs;
+pub mod prometheus;
 
 pub use monitors::{MonitorPrograms, Monitors, Watched};
+pub use prometheus::Prometheus;

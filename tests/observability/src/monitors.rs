@@ -1,11 +1,14 @@
 //! The real Prometheus and the real Alertmanager, which watch nodes by the shipped rules and tell a hub.
 
-use std::{fs, io, net::TcpListener, path::Path, process::Stdio, time::Duration};
+use std::{fs, io, path::Path, process::Stdio, time::Duration};
 
 use serde_json::json;
 use tokio::process::{Child, Command};
 
-use crate::programs::{packaging, program, text, yaml};
+use crate::{
+    programs::{packaging, program, text, yaml},
+    prometheus::{Prometheus, free_address},
+};
 
 /// The alert that they tell.
 pub const ALERT: &str = "PolicyVersionMismatch";
@@ -35,7 +38,7 @@ pub struct Watched<'a> {
 /// Both programs at work; they end when dropped.
 #[derive(Debug)]
 pub struct Monitors {
-    _prometheus: Child,
+    _prometheus: Prometheus,
     _alertmanager: Child,
 }
 
@@ -52,10 +55,6 @@ impl MonitorPrograms {
         let prometheus = prometheus(self.prometheus, watched, &address)?;
         Ok(Monitors { _prometheus: prometheus, _alertmanager: alertmanager })
     }
-}
-
-fn free_address() -> io::Result<String> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string())
 }
 
 /// The rules as they are shipped, but that nobody waits a quarter of an hour.
@@ -110,7 +109,7 @@ fn prometheus(
     program: std::process::Command,
     watched: &Watched<'_>,
     alertmanager: &str,
-) -> io::Result<Child> {
+) -> io::Result<Prometheus> {
     let targets = watched.nodes.iter().filter_map(|node| node.strip_prefix("http://"));
     let config = json!({
         "global": { "scrape_interval": "1s", "evaluation_interval": "1s" },
@@ -121,13 +120,5 @@ fn prometheus(
             "static_configs": [{ "targets": targets.collect::<Vec<_>>() }],
         }],
     });
-    fs::write(watched.folder.join("prometheus.yml"), config.to_string())?;
-    let mut command = Command::from(program);
-    command
-        .args(["--config.file=prometheus.yml", "--storage.tsdb.path=data", "--log.level=error"])
-        .arg(format!("--web.listen-address={}", free_address()?))
-        .current_dir(watched.folder)
-        .stdout(Stdio::null())
-        .kill_on_drop(true);
-    command.spawn()
+    Prometheus::start(program, watched.folder, &config)
 }

@@ -110,13 +110,13 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("xtask", &[]),
 ];
 
-/// What tests may use beyond that and `plumb-testkit`: a real peer on loopback.
+/// What tests may use beyond that and `plumb-testkit`: a real peer on loopback, or what starts one.
 const TESTS_MAY_USE: &[(&str, &[&str])] = &[
     ("plumb-trust", &["plumb-pki"]),
     // The console's own alerts are held to what the other stores are held to.
     ("plumb-inbox", &["plumb-store"]),
     ("plumb-evidence", &["plumb-pki"]),
-    ("plumb-cli", &["plumb-pki"]),
+    ("plumb-cli", &["plumb-pki", "observability-tests"]),
     ("plumb-agent", &["plumb-hub", "plumb-pki"]),
     ("plumb-clients", &["plumb-agent", "plumb-demo"]),
     ("plumb-app", &["plumb-agent", "plumb-demo", "plumb-hub"]),

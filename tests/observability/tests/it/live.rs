@@ -1,20 +1,20 @@
 //! A real Prometheus over a real fleet: every query of the dashboard finds something.
 
 use std::{
-    fs,
-    net::TcpListener,
     path::Path,
-    process::Stdio,
+    process::Command,
     time::{Duration, Instant},
 };
 
-use observability_tests::programs::{packaging, program, text};
+use observability_tests::{
+    Prometheus,
+    programs::{packaging, program, text},
+};
 use plumb_demo::{DemoFleet, DemoOptions, RunningDemo};
 use plumb_fleet::{DriftState, NodeApi};
 use reqwest::{Client, Url};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::process::{Child, Command};
 
 /// Some scrapes and evaluations, one a second, on a machine that has other things to do.
 const FOUND_WITHIN: Duration = Duration::from_mins(3);
@@ -66,9 +66,7 @@ fn asked() -> Vec<Asked> {
 }
 
 /// A Prometheus with our rules that scrapes every node each second. It ends with its last handle.
-fn start(program: std::process::Command, folder: &Path, fleet: &RunningDemo) -> (Child, Url) {
-    let port = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr());
-    let address = port.expect("a free port").to_string();
+fn start(program: Command, folder: &Path, fleet: &RunningDemo) -> (Prometheus, Url) {
     let rules = ["recording.rules.yml", "alerting.rules.yml"]
         .map(|name| packaging().join("observability").join(name));
     let targets = fleet.nodes.iter().filter_map(|node| node.url.strip_prefix("http://"));
@@ -80,17 +78,9 @@ fn start(program: std::process::Command, folder: &Path, fleet: &RunningDemo) -> 
             "static_configs": [{ "targets": targets.collect::<Vec<_>>() }],
         }],
     });
-    // JSON is YAML.
-    fs::write(folder.join("prometheus.yml"), config.to_string()).expect("writable");
-    let mut command = Command::from(program);
-    command
-        .args(["--config.file=prometheus.yml", "--storage.tsdb.path=data", "--log.level=error"])
-        .arg(format!("--web.listen-address={address}"))
-        .current_dir(folder)
-        .stdout(Stdio::null())
-        .kill_on_drop(true);
-    let url = format!("http://{address}/").parse().expect("an address");
-    (command.spawn().expect("Prometheus starts"), url)
+    let prometheus = Prometheus::start(program, folder, &config).expect("Prometheus starts");
+    let url = format!("http://{}/", prometheus.address()).parse().expect("an address");
+    (prometheus, url)
 }
 
 /// Whether an answer holds a number; a quantile of nothing is none.

@@ -1,19 +1,13 @@
 //! The dashboard of a run at a stand-in for Grafana: put when its job begins, removed when it ends, however
 //! it ends.
 
-use std::{
-    fs,
-    path::PathBuf,
-    process::{Command, Stdio},
-    thread,
-    time::{Duration, Instant},
-};
+use std::{fs, path::PathBuf};
 
 use plumb_testkit::grafana::StandInGrafana;
 use serde_json::json;
 
 use crate::{
-    runbooks::{BACKFILL, backfill_words, backfill_world, edges, run, states},
+    runbooks::{BACKFILL, backfill_words, backfill_world, has_written, run, running, states},
     world::{CANARY, World},
 };
 
@@ -79,21 +73,10 @@ fn a_dashboard_of_a_run_whose_program_was_killed_is_removed_by_who_goes_on() {
     fs::write(folder.join("slow"), "").expect("writable");
     let answers = world.file("answers.toml", BACKFILL);
     let words = backfill_words(&folder, &world.path().join("artifacts"));
-    let mut program = Command::new(env!("CARGO_BIN_EXE_plumb"))
-        .args(format!("runbook run {words} --answers {answers} --no-input").split(' '))
-        .env("PLUMBLINE_DATA_DIR", world.path().join("data"))
-        .env("PLUMB_TOKEN", CANARY)
-        .current_dir(world.path())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("it starts");
-    let began = Instant::now();
+    let mut program = running(&world, &words);
+    has_written(&folder);
     let count = || grafana.shown().dashboards.len();
-    while count() == 0 || !folder.join("advisories.sqlite").exists() || edges(&folder) != "500" {
-        assert!(began.elapsed() < Duration::from_mins(1), "the job never begins");
-        thread::yield_now();
-    }
+    drop(grafana.until(|shown| shown.dashboards.len() == 1));
     program.kill().expect("it is there");
     program.wait().expect("it ends");
     fs::remove_file(folder.join("slow")).expect("it is there");

@@ -1,16 +1,11 @@
 //! A freeze that nobody lifts: found by the doctor, told as an alert, lifted by hand with a reason.
 
-use std::{
-    fs,
-    process::{Command, Stdio},
-    thread,
-    time::{Duration, Instant},
-};
+use std::{fs, process::Command};
 
 use serde_json::Value;
 
 use crate::{
-    runbooks::{BACKFILL, backfill_words, backfill_world, edges, run},
+    runbooks::{BACKFILL, backfill_words, backfill_world, edges, has_written, run, running},
     world::World,
 };
 
@@ -96,20 +91,8 @@ fn a_freeze_of_a_killed_program_is_found_at_once_and_not_lifted_over_one_that_li
     fs::write(folder.join("slow"), "").expect("writable");
     let answers = world.file("answers.toml", BACKFILL);
     let words = backfill_words(&folder, &world.path().join("artifacts"));
-    let mut program = Command::new(env!("CARGO_BIN_EXE_plumb"))
-        .args(format!("runbook run {words} --answers {answers} --no-input").split(' '))
-        .env("PLUMBLINE_DATA_DIR", world.path().join("data"))
-        .env("PLUMB_TOKEN", crate::world::CANARY)
-        .current_dir(world.path())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("it starts");
-    let began = Instant::now();
-    while !folder.join("advisories.sqlite").exists() || edges(&folder) != "500" {
-        assert!(began.elapsed() < Duration::from_mins(1), "the first batch is never written");
-        thread::yield_now();
-    }
+    let mut program = running(&world, &words);
+    has_written(&folder);
     assert_eq!(doctor(&world, 0).0, "passed", "somebody carries it out");
     let runs = world.document("runbook list --runs", 0, "runbook-runs");
     let id = runs["runs"][0]["id"].as_str().expect("an id").to_owned();

@@ -3,6 +3,7 @@
 mod acting;
 mod approvals;
 mod backfill_kills;
+mod backfill_watched;
 mod bundles;
 mod certificates;
 mod contract;

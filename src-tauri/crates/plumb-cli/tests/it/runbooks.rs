@@ -5,7 +5,7 @@ use std::{
     io::{Read as _, Write as _},
     net::TcpListener,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::{Child, Command, Stdio},
     thread,
     time::{Duration, Instant},
 };
@@ -258,6 +258,7 @@ fn every_shipped_runbook_rehearses_green_with_a_fault_at_every_step() {
     let world = World::demo(7);
     let content = desired_content(&world);
     let digest = "0".repeat(64);
+    let mut rehearsed = Vec::new();
     for (runbook, set) in [
         (
             "policy-version-conflicts",
@@ -280,9 +281,26 @@ fn every_shipped_runbook_rehearses_green_with_a_fault_at_every_step() {
         let words = format!("runbook rehearse {runbook} {set}");
         let view = world.document(&words, 0, "rehearsal");
         assert_eq!(view["green"], true);
-        let runs = view["runs"].as_array().expect("runs");
-        assert!(runs.iter().any(|run| !run["faults"].as_array().expect("faults").is_empty()));
+        let runs = view["runs"].as_array().expect("runs").iter();
+        let faults = runs.flat_map(|run| run["faults"].as_array().expect("faults"));
+        let faults: Vec<&str> = faults.filter_map(Value::as_str).collect();
+        // What leads to others does nothing that could go wrong.
+        let shown = world.document(&format!("runbook show {runbook}"), 0, "runbook");
+        for step in shown["steps"].as_array().expect("steps") {
+            let leads = matches!(step["kind"].as_str(), Some("branch" | "parallel" | "runbook"));
+            let wrong = format!("{}: ", step["id"].as_str().expect("an id"));
+            let is_tried = faults.iter().any(|fault| fault.starts_with(&wrong));
+            assert!(leads || is_tried, "{runbook}: nothing goes wrong at {step}");
+        }
+        rehearsed.push(format!("{runbook}.md"));
     }
+    let listed = world.document("runbook list", 0, "runbooks");
+    let mut shipped: Vec<&str> = (listed["runbooks"].as_array().expect("runbooks").iter())
+        .map(|runbook| runbook["file"].as_str().expect("a file"))
+        .collect();
+    rehearsed.sort();
+    shipped.sort_unstable();
+    assert_eq!(rehearsed, shipped);
     // Nothing was sent: every node is as it was.
     assert!(world.check("policy version --all-nodes", 1).stdout.contains("diverged"));
 }
@@ -333,13 +351,44 @@ pub(crate) fn prometheus(lag: &'static str) -> String {
 /// A fleet with a Prometheus, and the folder of the job.
 pub(crate) fn backfill_world(lag: &'static str) -> (World, PathBuf) {
     let world = World::demo(1);
-    let file = world.fleet_file();
-    let text = fs::read_to_string(&file).expect("the fleet file");
-    let text = format!("{text}\n[prometheus]\nurl = \"{}\"\n", prometheus(lag));
-    fs::write(&file, text).expect("writable");
     let folder = world.path().join("work");
     job_in(&folder);
+    asks_prometheus(&world, &prometheus(lag));
     (world, folder)
+}
+
+/// Names a Prometheus in the fleet file.
+pub(crate) fn asks_prometheus(world: &World, url: &str) {
+    let file = world.fleet_file();
+    let text = fs::read_to_string(&file).expect("the fleet file");
+    let text = format!("{text}\n[prometheus]\nurl = \"{url}\"\n");
+    fs::write(&file, text).expect("writable");
+}
+
+/// A run of a backfill whose program is left to itself.
+pub(crate) fn running(world: &World, words: &str) -> Child {
+    let answers = world.file("answers.toml", BACKFILL);
+    Command::new(env!("CARGO_BIN_EXE_plumb"))
+        .args(format!("runbook run {words} --answers {answers} --no-input").split(' '))
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        .env("USER", "avery")
+        .env("PLUMBLINE_DATA_DIR", world.path().join("data"))
+        .env("PLUMB_TOKEN", crate::world::CANARY)
+        .current_dir(world.path())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("it starts")
+}
+
+/// Waits until the job wrote its first batch.
+pub(crate) fn has_written(folder: &Path) {
+    let began = Instant::now();
+    while !folder.join("advisories.sqlite").exists() || edges(folder) != "500" {
+        assert!(began.elapsed() < Duration::from_mins(1), "the first batch is never written");
+        thread::yield_now();
+    }
 }
 
 /// Puts the job, its script and its bundle into a folder; its database is made by its first call.
@@ -518,23 +567,8 @@ fn a_program_killed_in_the_middle_of_the_job_sends_it_never_again() {
     let root = world.path().join("artifacts");
     let answers = world.file("answers.toml", BACKFILL);
     let words = backfill_words(&folder, &root);
-    let mut program = Command::new(env!("CARGO_BIN_EXE_plumb"))
-        .args(format!("runbook run {words} --answers {answers} --no-input").split_whitespace())
-        .env_clear()
-        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
-        .env("USER", "avery")
-        .env("PLUMBLINE_DATA_DIR", world.path().join("data"))
-        .env("PLUMB_TOKEN", crate::world::CANARY)
-        .current_dir(world.path())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("it starts");
-    let began = Instant::now();
-    while !folder.join("advisories.sqlite").exists() || edges(&folder) != "500" {
-        assert!(began.elapsed() < Duration::from_mins(1), "the first batch is never written");
-        thread::yield_now();
-    }
+    let mut program = running(&world, &words);
+    has_written(&folder);
     program.kill().expect("it is there");
     program.wait().expect("it ends");
     fs::remove_file(folder.join("slow")).expect("it is there");
