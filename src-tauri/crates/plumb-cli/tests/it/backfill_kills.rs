@@ -6,6 +6,8 @@ use std::{
     io::{BufRead as _, BufReader},
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    thread,
+    time::{Duration, Instant},
 };
 
 use serde_json::Value;
@@ -20,6 +22,8 @@ use crate::{
 enum When {
     /// As soon as the step is heard of: its beginning is in the journal.
     Begun,
+    /// Once its command did what it had to do, before it said so.
+    Done,
     /// Once it is over, before anything is done about the next.
     Over,
 }
@@ -44,28 +48,100 @@ fn a_backfill_killed_after_each_step_comes_to_the_same_end() {
     assert!(tally.left.iter().all(|state| state != "running"), "{tally:?}");
 }
 
-/// R077-R080: the way back, too, is gone once, whoever dies on it.
+/// A way back of a job that failed.
+struct Back {
+    /// What goes wrong on it.
+    faults: &'static [&'static str],
+    steps: &'static [&'static str],
+    /// Commands on it, in whose middle the program dies, too: their steps, and the names of the files that hold
+    /// them.
+    held: &'static [(&'static str, &'static str)],
+    /// The one of them that changes the database.
+    changes: &'static str,
+    /// Whether somebody has to do it by hand in the end, though nobody is killed.
+    by_hand: bool,
+}
+
+/// R077-R079: what the window wrote is removed once, whoever dies on the way.
 #[test]
 fn a_way_back_killed_at_each_step_takes_back_once_and_unfreezes() {
+    back_from_every_step(&Back {
+        faults: &["fault-error"],
+        steps: &["backfill", "remove_window", "unfreeze", "resume", "replay"],
+        held: &[("remove_window", "rollback")],
+        changes: "remove_window",
+        by_hand: false,
+    });
+}
+
+/// R080: where that fails the snapshot is put back, once, whoever dies on the way.
+#[test]
+fn a_restore_killed_at_each_step_puts_the_snapshot_back_once_and_unfreezes() {
+    back_from_every_step(&Back {
+        faults: &["fault-error", "fault-rollback"],
+        steps: &["remove_window", "restore", "unfreeze", "resume", "replay"],
+        held: &[("remove_window", "rollback"), ("restore", "restore")],
+        changes: "restore",
+        by_hand: false,
+    });
+}
+
+/// R080: where another snapshot came back it is not put back once more; somebody does it by hand.
+#[test]
+fn a_way_back_by_hand_killed_at_each_step_restores_nothing_by_itself_any_more() {
+    back_from_every_step(&Back {
+        faults: &["fault-error", "fault-rollback", "fault-restore"],
+        steps: &["restore", "by_hand", "unfreeze", "resume", "replay"],
+        held: &[("restore", "restore")],
+        changes: "restore",
+        by_hand: true,
+    });
+}
+
+/// Kills a run at each step of its way back, each time another run; the database is the one of the snapshot in
+/// the end.
+fn back_from_every_step(back: &Back) {
     let (world, _) = backfill_world("1");
-    let steps = steps(&world);
-    let mut killed = 0;
-    for step in ["backfill", "remove_window", "unfreeze", "resume", "replay"] {
-        for when in [When::Begun, When::Over] {
-            let trial = Trial::new(&world, &format!("back-{step}-{when:?}"));
-            fs::write(trial.folder.join("fault-error"), "").expect("writable");
-            let title = &steps.iter().find(|(id, _)| id == step).expect("the step").1;
-            let (id, there) = trial.run_and_kill(title, when);
-            killed += usize::from(there);
-            let end = trial.resumed(&id);
-            assert_eq!(end["state"], "rolled_back", "{step} {when:?}: {:?}", states(&end));
-            assert_eq!(end["frozen_until_ms"], Value::Null, "{step} {when:?}");
-            // By the script, or where that did not come to its end by the snapshot.
-            assert_eq!(edges(&trial.folder), "0", "{step} {when:?}");
-            trial.nothing_twice(&id);
+    let titles = steps(&world);
+    let moments = back.steps.iter().flat_map(|step| {
+        let done = (*step == back.changes).then_some(When::Done);
+        [Some(When::Begun), done, Some(When::Over)]
+            .into_iter()
+            .flatten()
+            .map(move |when| (*step, when))
+    });
+    let (mut killed, mut settled, mut in_doubt, mut runs) = (0, 0, 0, 0);
+    for (step, when) in moments {
+        let at = format!("{step} {when:?}");
+        let trial = Trial::new(&world, &format!("back-{step}-{when:?}"));
+        for fault in back.faults {
+            fs::write(trial.folder.join(fault), "").expect("writable");
         }
+        let held = back.held.iter().find(|(held, _)| *held == step && when != When::Over);
+        if let Some((_, script)) = held {
+            let side = if when == When::Done { "after" } else { "before" };
+            fs::write(trial.folder.join(format!("hold-{side}-{script}")), "").expect("writable");
+            in_doubt += 1;
+        }
+        let title = &titles.iter().find(|(id, _)| id == step).expect("the step").1;
+        let (id, there) = trial.run_and_kill_at_last(title, when, back.by_hand);
+        runs += 1;
+        killed += usize::from(there);
+        let end = trial.resumed(&id);
+        assert_eq!(end["state"], "rolled_back", "{at}: {:?}", states(&end));
+        assert_eq!(end["frozen_until_ms"], Value::Null, "{at}");
+        let journal = trial.journal(&id);
+        assert_eq!(trial.database(), taken(&journal), "{at}: the snapshot is what there is");
+        assert_eq!(edges(&trial.folder), "0", "{at}");
+        trial.nothing_twice(&id);
+        settled += usize::from(journal.contains("\"settled\""));
+        let by_hand = state_of(&end, "by_hand") == "succeeded";
+        assert!(by_hand || !back.by_hand, "{at}: {:?}", states(&end));
+        let verdict = world.check(&format!("journal verify {id}"), 0).stdout;
+        assert!(verdict.contains("complete"), "{at}: {verdict}");
     }
-    assert!(killed >= 8, "{killed} of 10 runs were killed in time");
+    assert!(killed + 2 >= runs, "{killed} of {runs} runs were killed in time");
+    assert_eq!(settled, in_doubt, "what was held in its middle is in doubt, and nothing else");
 }
 
 /// Kills a run at each of its steps, each time another run.
@@ -136,8 +212,27 @@ impl<'a> Trial<'a> {
     /// was still there to be killed.
     fn run_and_kill(&self, title: &str, when: When) -> (String, bool) {
         let words = backfill_words(&self.folder, &self.artifacts);
+        self.kill(&format!("runbook run {words} --answers {}", self.answers), title, when)
+    }
+
+    /// The same for a way back at whose end somebody has a say: where that was needed before the step, the
+    /// program that goes on is killed.
+    fn run_and_kill_at_last(&self, title: &str, when: When, by_hand: bool) -> (String, bool) {
+        let (id, there) = self.run_and_kill(title, when);
+        if there || !by_hand || !self.stands(&id)["ended_at_ms"].is_null() {
+            return (id, there);
+        }
+        self.by_hand();
+        let answers = self.answers_by_hand();
+        let (_, there) =
+            self.kill(&format!("runbook resume {id} --answers {answers}"), title, when);
+        (id, there)
+    }
+
+    fn kill(&self, words: &str, title: &str, when: When) -> (String, bool) {
         let mut program = Command::new(env!("CARGO_BIN_EXE_plumb"))
-            .args(format!("runbook run {words} --answers {} --no-input", self.answers).split(' '))
+            .args(words.split(' '))
+            .arg("--no-input")
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("PLUMBLINE_DATA_DIR", self.world.path().join("data"))
@@ -157,39 +252,83 @@ impl<'a> Trial<'a> {
             }
             let of_step = line.contains(title);
             let over = !line.starts_with("running");
-            if of_step && (when == When::Begun || over) {
+            if of_step && (when != When::Over || over) {
                 break;
             }
             line.clear();
         }
-        let there = program.try_wait().expect("it can be asked").is_none();
+        let began = Instant::now();
+        while when == When::Done
+            && !files(&self.folder).iter().any(|file| file.ends_with(".reached"))
+        {
+            assert!(began.elapsed() < Duration::from_mins(1), "its command does nothing");
+            thread::yield_now();
+        }
+        // Where it told of the step it was not over; at the end of what it says it is gone, or about to be.
+        let there = !line.is_empty() && program.try_wait().expect("it can be asked").is_none();
         program.kill().expect("it can be asked to");
         program.wait().expect("it ends");
         (id, there)
+    }
+
+    /// The SHA-256 of what the database holds, as the script tells that of a snapshot.
+    fn database(&self) -> String {
+        let said = Command::new("sh")
+            .args(["-c", "sqlite3 advisories.sqlite .dump | sha256sum"])
+            .current_dir(&self.folder)
+            .output()
+            .expect("it runs");
+        String::from_utf8_lossy(&said.stdout).chars().take(64).collect()
+    }
+
+    /// What somebody does who restores it by hand: before this run there was no edge.
+    fn by_hand(&self) {
+        let said = Command::new("sqlite3")
+            .args(["advisories.sqlite", "DELETE FROM supersedes"])
+            .current_dir(&self.folder)
+            .status()
+            .expect("sqlite3 is there");
+        assert!(said.success());
+    }
+
+    fn answers_by_hand(&self) -> String {
+        let attested = "[attest]\nby_hand = \"deleted what was new, and compared\"\n";
+        self.world.file("by-hand.toml", &BACKFILL.replace("[attest]\n", attested))
     }
 
     fn stands(&self, id: &str) -> Value {
         self.world.document(&format!("runbook show {id}"), 0, "runbook-run")
     }
 
-    /// Goes on until the run has ended; somebody looks at what is in doubt.
+    /// Goes on until the run has ended; somebody looks at what is in doubt, and does what only they can do.
     fn resumed(&self, id: &str) -> Value {
-        let resume = format!("runbook resume {id} --answers {} --no-input", self.answers);
-        for _ in 0..4 {
+        for _ in 0..6 {
             let now = self.stands(id);
             if !now["ended_at_ms"].is_null() {
                 return now;
             }
-            let settled = match now["waiting"][0]["what"].as_str() {
-                Some("settlement") if edges(&self.folder) == "0" => " --happened it-is-gone",
-                Some("settlement") => " --not-happened it-is-there",
-                _ => "",
-            };
+            let (mut answers, mut settled) = (self.answers.clone(), "");
+            let waiting = &now["waiting"][0];
+            if waiting["what"] == "settlement" {
+                let is_back = self.database() == taken(&self.journal(id));
+                settled =
+                    if is_back { " --happened it-is-gone" } else { " --not-happened it-is-there" };
+            } else if waiting["step"] == "by_hand" {
+                self.by_hand();
+                answers = self.answers_by_hand();
+            }
             let mut command = self.world.command();
-            command.args(format!("{resume}{settled}").split(' '));
+            let words = format!("runbook resume {id} --answers {answers} --no-input{settled}");
+            command.args(words.split(' '));
             command.output().expect("it starts");
         }
         panic!("it never ends: {}", self.stands(id));
+    }
+
+    fn journal(&self, id: &str) -> String {
+        let file = self.folder.join("journal.jsonl");
+        self.world.check(&format!("journal export {id} -o {}", file.display()), 0);
+        fs::read_to_string(&file).expect("the journal")
     }
 
     fn calls(&self, of: impl Fn(&str) -> bool) -> usize {
@@ -200,10 +339,7 @@ impl<'a> Trial<'a> {
     /// What changes something was sent as often as the journal says that it was begun, which is once or never;
     /// and where it is told as done, it was.
     fn nothing_twice(&self, id: &str) {
-        let file = self.folder.join("journal.jsonl");
-        self.world.check(&format!("journal export {id} -o {}", file.display()), 0);
-        let journal = fs::read_to_string(&file).expect("the journal");
-        let view = self.stands(id);
+        let (journal, view) = (self.journal(id), self.stands(id));
         let sent = [
             ("backfill", "job --batch-size=500 --stop-on-error"),
             ("remove_window", "rollback"),
@@ -245,14 +381,25 @@ impl<'a> Trial<'a> {
     }
 }
 
+/// What happened to a step, by the journal.
+fn of_step<'a>(journal: &'a str, step: &'a str) -> impl Iterator<Item = Value> + 'a {
+    let events = journal.lines().map(|line| {
+        let mut line: Value = serde_json::from_str(line).unwrap_or_default();
+        line["body"]["event"].take()
+    });
+    events.filter(move |event| event["step"] == step).map(|mut event| event["happened"].take())
+}
+
 /// How often a step was begun, by the journal.
 fn begun(journal: &str, step: &str) -> usize {
-    let is_start = |line: &&str| {
-        let line: Value = serde_json::from_str(line).unwrap_or_default();
-        let event = &line["body"]["event"];
-        event["step"] == step && event["happened"]["what"] == "started"
-    };
-    journal.lines().filter(is_start).count()
+    of_step(journal, step).filter(|happened| happened["what"] == "started").count()
+}
+
+/// The SHA-256 of the snapshot that was taken, by the journal.
+fn taken(journal: &str) -> String {
+    let finished = of_step(journal, "snapshot").find(|happened| happened["what"] == "finished");
+    let finished = finished.expect("a snapshot was taken");
+    finished["result"]["sha256"].as_str().expect("its hash").to_owned()
 }
 
 /// A trial that tells of two calls is found out by the check that the others pass.
