@@ -28,6 +28,9 @@ const HITS_MIN: usize = KILLS / 8;
 /// The part of a program's time after which its run has begun: before, it starts, looks and plans.
 const LATE: f64 = 0.4;
 
+/// How often it is looked how far a program has come; its own time between two requests is longer.
+const LOOKS_EVERY: Duration = Duration::from_micros(200);
+
 /// Reproducible numbers (SplitMix64).
 struct Seeded(u64);
 
@@ -102,13 +105,17 @@ fn a_rollout_killed_at_any_moment_is_picked_up_and_sends_nothing_twice() {
     let fleet = Recorded::start(NODES);
     let mut seeded = Seeded(0x7761_7665_7321);
     assert!(fleet.command(&["policy", "status"]).output().expect("starts").status.success());
-    let whole = whole_run(&fleet, &fleet.planned_in_waves());
-    let (mut open, mut acted) = (0, 0);
+    // A run that nobody kills tells how far there is to go, however fast this machine is now.
+    let before = fleet.requests();
+    whole_run(&fleet, &fleet.planned_in_waves());
+    let whole = fleet.requests() - before;
+    let (mut open, mut acted, mut twice) = (0, 0, 0);
     for kill in 0..ROLLOUTS {
         let (known, when) = (newest(&fleet), format!("kill {kill}"));
         let plan = fleet.planned_in_waves();
-        let late = |seeded: &mut Seeded| LATE + 0.5 * seeded.share();
-        run_and_kill(&fleet, &run(&plan), whole.mul_f64(late(&mut seeded)));
+        let mut late =
+            || Progress { of: whole, share: LATE + 0.5 * seeded.share(), more: seeded.share() };
+        run_and_kill_at(&fleet, &run(&plan), late());
         let Some(id) = newest(&fleet).filter(|id| Some(id) != known.as_ref()) else { continue };
         let resume = ["run", "resume", id.as_str()];
         let app = fleet.open(&fleet.path("data"));
@@ -117,7 +124,8 @@ fn a_rollout_killed_at_any_moment_is_picked_up_and_sends_nothing_twice() {
             open += 1;
             acted +=
                 usize::from(look().nodes.iter().any(|node| node.state != RunNodeState::Waiting));
-            run_and_kill(&fleet, &resume, whole.mul_f64(late(&mut seeded)));
+            run_and_kill_at(&fleet, &resume, late());
+            twice += usize::from(look().ended_at_ms.is_none());
         }
         // What was in doubt and did not come to be has failed, and halts the run.
         for words in [&resume[..], &resume, &resume, &["run", "abort", id.as_str()]] {
@@ -132,7 +140,10 @@ fn a_rollout_killed_at_any_moment_is_picked_up_and_sends_nothing_twice() {
         is_settled(&fleet, &app, &id, (&fleet.sent(), &when));
         fleet.runtime.block_on(app.close());
     }
-    assert!(open >= ROLLOUTS / 4 && acted > 0, "{open} left open, {acted} of them had begun");
+    let counts =
+        format!("{open} left open, {acted} of them had begun, {twice} were left open twice");
+    println!("{counts}");
+    assert!(open >= ROLLOUTS / 4 && acted > 0, "{counts}");
 }
 
 /// The words that carry out a kept plan.
@@ -164,6 +175,51 @@ fn run_and_kill(fleet: &Recorded, words: &[&str], after: Duration) -> Option<Dur
     child.wait().expect("it ends");
     reader.join().expect("the reader ends");
     finished.then(|| began.elapsed())
+}
+
+/// How far a program has come, by the requests that it sent: the same whether the machine is busy or not.
+#[derive(Debug, Clone, Copy)]
+struct Progress {
+    /// Requests of a program that nobody kills.
+    of: usize,
+    share: f64,
+    /// The part of the time between two requests that passes after the last one.
+    more: f64,
+}
+
+/// Kills the program when it has come so far.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a share of a small count"
+)]
+fn run_and_kill_at(fleet: &Recorded, words: &[&str], progress: Progress) {
+    let (began, before) = (Instant::now(), fleet.requests());
+    let goal = (progress.of as f64 * progress.share) as usize;
+    let mut child = spawn(fleet, words);
+    let (told, ended) = mpsc::channel();
+    let mut stdout = child.stdout.take().expect("piped");
+    // Its standard output ends with it, and only then.
+    let reader = thread::spawn(move || {
+        let _ = std::io::copy(&mut stdout, &mut std::io::sink());
+        let _ = told.send(());
+    });
+    let sent = || fleet.requests() - before;
+    let gone = loop {
+        if ended.recv_timeout(LOOKS_EVERY).is_ok() {
+            break true;
+        }
+        if sent() >= goal {
+            break false;
+        }
+    };
+    if !gone {
+        let between = began.elapsed().div_f64(sent().max(1) as f64);
+        let _ = ended.recv_timeout(between.mul_f64(progress.more));
+    }
+    let _ = child.kill();
+    child.wait().expect("it ends");
+    reader.join().expect("the reader ends");
 }
 
 fn spawn(fleet: &Recorded, words: &[&str]) -> Child {

@@ -7,7 +7,10 @@ use std::{
     io::{Read as _, Write as _},
     net::{Shutdown, SocketAddr, TcpListener, TcpStream},
     path::{Path, PathBuf},
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
     thread,
 };
 
@@ -37,14 +40,20 @@ pub(crate) const PASSPHRASE: &str = "correct horse battery";
 pub(crate) const SYNC: [&str; 7] =
     ["policy", "sync", "--force", "--all-nodes", "--yes", "--reason", "each load leaves a trace"];
 
-/// Idempotency keys in the order in which their requests came by.
-type Keys = Arc<Mutex<Vec<String>>>;
+/// What came by on the wire.
+#[derive(Debug, Default)]
+struct Wire {
+    /// Idempotency keys of requests, in order.
+    keys: Mutex<Vec<String>>,
+    /// Requests of any kind.
+    requests: AtomicUsize,
+}
 
 pub(crate) struct Recorded {
     folder: TempDir,
     pub(crate) runtime: Runtime,
     agents: BTreeMap<String, RunningAgent>,
-    keys: Keys,
+    wire: Arc<Wire>,
 }
 
 impl Recorded {
@@ -53,7 +62,7 @@ impl Recorded {
         let folder = TempDir::new().expect("a temporary folder");
         let runtime = Runtime::new().expect("a runtime");
         let content = sign(folder.path());
-        let keys = Keys::default();
+        let wire = Arc::<Wire>::default();
         let mut agents = BTreeMap::new();
         let mut fleet = format!(
             "name = \"eu\"\ndeadline_s = 5\nbundles = [\"bundles\"]\n\n[desired]\nversion = \"2.0.0\"\n\
@@ -62,7 +71,7 @@ impl Recorded {
         for number in 1..=nodes {
             let name = format!("gw-{number}");
             let agent = runtime.block_on(start_agent(folder.path(), &name));
-            let address = counted(agent.address(), &keys);
+            let address = counted(agent.address(), &wire);
             write!(
                 fleet,
                 "\n[[node]]\nid = \"{name}\"\napi = \"agent\"\nurl = \"http://{address}\"\n"
@@ -71,7 +80,7 @@ impl Recorded {
             agents.insert(name, agent);
         }
         fs::write(folder.path().join("fleet.toml"), fleet).expect("writable");
-        let recorded = Self { folder, runtime, agents, keys };
+        let recorded = Self { folder, runtime, agents, wire };
         let added = recorded.command(&["fleet", "add", "fleet.toml"]).output().expect("starts");
         assert!(added.status.success(), "{added:?}");
         recorded
@@ -139,7 +148,12 @@ impl Recorded {
 
     /// Keys of mutating requests that have left so far.
     pub(crate) fn sent(&self) -> Vec<String> {
-        self.keys.lock().expect("no panic while keys are held").clone()
+        self.wire.keys.lock().expect("no panic while keys are held").clone()
+    }
+
+    /// How many requests, of any kind, have left so far.
+    pub(crate) fn requests(&self) -> usize {
+        self.wire.requests.load(Ordering::Relaxed)
     }
 
     /// How often each node says that it loaded since it was started.
@@ -237,30 +251,35 @@ async fn start_agent(folder: &Path, name: &str) -> RunningAgent {
     Agent::start(config).await.expect("the agent starts")
 }
 
-/// Listens in front of a node and notes the idempotency key of each request that comes by.
-fn counted(node: SocketAddr, keys: &Keys) -> SocketAddr {
+/// Listens in front of a node and notes each request that comes by.
+fn counted(node: SocketAddr, wire: &Arc<Wire>) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("an address");
-    let keys = keys.clone();
+    let wire = wire.clone();
     // The thread ends with the process, as its listener does.
     thread::spawn(move || {
         for client in listener.incoming().map_while(Result::ok) {
             let Ok(server) = TcpStream::connect(node) else { continue };
             let (to_client, from_server) = (client.try_clone(), server.try_clone());
             let (Ok(to_client), Ok(from_server)) = (to_client, from_server) else { continue };
-            let keys = keys.clone();
-            thread::spawn(move || forward(client, server, |line| note(line, &keys)));
+            let wire = wire.clone();
+            thread::spawn(move || forward(client, server, |line| wire.note(line)));
             thread::spawn(move || forward(from_server, to_client, |_| {}));
         }
     });
     address
 }
 
-fn note(line: &str, keys: &Keys) {
-    if let Some((name, value)) = line.split_once(':')
-        && name.eq_ignore_ascii_case("idempotency-key")
-    {
-        keys.lock().expect("no panic while keys are held").push(value.trim().to_owned());
+impl Wire {
+    fn note(&self, line: &str) {
+        if line.trim_end().ends_with(" HTTP/1.1") {
+            self.requests.fetch_add(1, Ordering::Relaxed);
+        }
+        if let Some((name, value)) = line.split_once(':')
+            && name.eq_ignore_ascii_case("idempotency-key")
+        {
+            self.keys.lock().expect("no panic while keys are held").push(value.trim().to_owned());
+        }
     }
 }
 
