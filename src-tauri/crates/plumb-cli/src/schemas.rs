@@ -50,7 +50,9 @@ use crate::{
         key::KeysDocument,
         logs::LogsDocument,
         packs::{PacksStarted, PublishedDocument},
-        runbook::{RunbookCheckDocument, RunbookRunsDocument, RunbooksDocument},
+        runbook::{
+            RunbookCheckDocument, RunbookOffersDocument, RunbookRunsDocument, RunbooksDocument,
+        },
         runs::RunsDocument,
         status::NodeDocument,
         trust::SimulationDocument,
@@ -139,6 +141,7 @@ fn of_commands() -> Vec<(&'static str, Schema)> {
         ("runbook", of::<RunbookView>()),
         ("runbook-check", of::<RunbookCheckDocument>()),
         ("runbook-consent", of::<RunbookConsentView>()),
+        ("runbook-offers", of::<RunbookOffersDocument>()),
         ("runbook-recorded", of::<RecordedView>()),
         ("runbook-request", of::<RunbookRequestView>()),
         ("runbook-run", of::<RunbookRunView>()),

@@ -2,6 +2,7 @@
 
 mod answers;
 mod drive;
+mod occasion;
 mod record;
 mod request;
 mod sign;
@@ -21,9 +22,11 @@ use plumb_app::{
 use schemars::JsonSchema;
 use serde::Serialize;
 
+pub(crate) use self::occasion::RunbookOffersDocument;
 use self::{
     answers::Answers,
     drive::{Asker, drive, transcript},
+    occasion::Occasion,
     record::Record,
     request::Request,
     sign::Sign,
@@ -66,8 +69,10 @@ pub(crate) enum Runbook {
 #[derive(Debug, Args)]
 pub(crate) struct List {
     /// The newest runs of runbooks in the fleet
-    #[arg(long)]
+    #[arg(long, conflicts_with = "occasion")]
     runs: bool,
+    #[command(flatten)]
+    occasion: Occasion,
 }
 
 #[derive(Debug, Args)]
@@ -131,6 +136,8 @@ pub(crate) struct Run {
     /// Do not wait until the freeze was announced long enough; say why
     #[arg(long, value_name = "REASON")]
     pass_freeze: Option<String>,
+    #[command(flatten)]
+    occasion: Occasion,
     #[command(flatten)]
     asked: Asked,
 }
@@ -228,6 +235,9 @@ impl Runbook {
 
 impl List {
     async fn run(&self, session: Session<'_>) -> Outcome {
+        if self.occasion.is_named() {
+            return self.occasion.list(session).await;
+        }
         if self.runs {
             return session
                 .with_fleet(async |app, fleet| {
@@ -414,15 +424,17 @@ impl Run {
         session
             .with_fleet(async |app, fleet| {
                 let (shelf, runbook) = shelf(app, &self.runbook).await?;
+                let known = self.occasion.parameters(session, app, (fleet, &runbook)).await?;
                 let mut request = RunbookRequest {
                     runbook,
-                    parameters: answers.parameters.clone(),
+                    parameters: known,
                     hosts: self.allow_host.iter().chain(&answers.hosts).cloned().collect(),
                     folder: self.folder.clone(),
                     artifacts: self.artifacts.clone(),
                     accept: self.accept.clone(),
                     key: Some(self.asked.key.choice(app)?),
                 };
+                request.parameters.extend(answers.parameters.clone());
                 request.parameters.extend(pairs(&self.set)?);
                 let asker = self.asked.asker(session, app, answers.clone())?;
                 asker.parameters(&shelf.view(&request.runbook)?, &mut request.parameters);

@@ -2,7 +2,10 @@
 
 use serde_json::Value;
 
-use crate::world::World;
+use crate::{
+    runbooks::{desired_content, own},
+    world::World,
+};
 
 const NODE: &str = "us-gw-001";
 
@@ -23,6 +26,53 @@ fn every_action_copies_as_a_step() {
     assert_eq!(world.document("runs list", 0, "runs")["runs"], serde_json::json!([]));
     let document = world.document(&format!("policy sync --node {NODE} --dry-run"), 0, "action");
     assert!(document["plan"]["steps"].as_str().is_some_and(|steps| steps.contains("verb: sync")));
+}
+
+/// Every action of this program, as a command line, as curl where a node is asked over HTTP, and as a step that
+/// is sound.
+#[test]
+fn every_action_of_the_program_copies_in_all_three_forms() {
+    let world = World::demo(7);
+    let content = desired_content(&world);
+    for (words, verbs) in [
+        (format!("policy sync --node {NODE}"), &["sync"][..]),
+        (format!("policy sync --force --node {NODE}"), &["sync"]),
+        (format!("policy pin --version 2.0.0 --content {content} --node {NODE}"), &["pin"]),
+        (
+            format!("policy pin --version 2.0.0 --content {content} --sync --node {NODE}"),
+            &["pin", "sync"],
+        ),
+        (format!("policy rollback --node {NODE}"), &["rollback"]),
+        (format!("service restart policy-engine --node {NODE}"), &["restart"]),
+        (
+            format!("policy resolve-conflict --to-version 2.0.0 --content {content}"),
+            &["pin", "sync"],
+        ),
+        (format!("policy config set deployment.locking true --node {NODE}"), &["set_config"]),
+    ] {
+        let step = world.check(&format!("{words} --as-step"), 0).stdout;
+        for verb in verbs {
+            assert!(step.contains(&format!("verb: {verb}")), "{words}: {step}");
+        }
+        let file = world.file("copied.md", &own(&step));
+        let sound = world.document(&format!("runbook check {file}"), 0, "runbook-check");
+        assert_eq!(sound["problems"], serde_json::json!({}), "{words}: {step}");
+        let mut command = world.command();
+        command.args(words.split(' ')).args(["--dry-run", "--json"]);
+        let said = command.output().expect("it starts");
+        let document: Value = serde_json::from_slice(&said.stdout).expect("a document");
+        let plan = &document["plan"];
+        assert_eq!(plan["steps"], step.as_str(), "{words}");
+        let cli = plan["cli"].as_str().expect("a command line");
+        assert!(cli.starts_with("plumb --fleet demo "), "{words}: {cli}");
+        let curl = plan["curl"].as_array().expect("requests");
+        let asks = !plan["empty"].as_bool().expect("known");
+        assert!(!asks || !curl.is_empty(), "{words}: {plan:#}");
+        for request in curl {
+            assert!(request.as_str().expect("text").starts_with("curl "), "{words}: {request}");
+        }
+    }
+    assert_eq!(world.document("runs list", 0, "runs")["runs"], serde_json::json!([]));
 }
 
 #[test]

@@ -253,6 +253,62 @@ fn a_run_that_waits_is_left_open_and_resumed_with_what_was_missing() {
     world.check(&resumed, 2);
 }
 
+/// From an alert, a finding of the doctor or a node that drifted to a runbook whose parameters are filled in.
+#[test]
+fn a_runbook_is_started_from_what_was_seen_with_its_parameters_filled_in() {
+    let world = World::demo(5);
+    let content = desired_content(&world);
+    world.check("policy status", 1);
+    let told = Command::new("sqlite3")
+        .arg(world.path().join("data/record.sqlite"))
+        .arg("SELECT alert_ref FROM alerts WHERE kind = 'PolicyVersionMismatch'")
+        .output()
+        .expect("sqlite3 is there");
+    let alert = String::from_utf8_lossy(&told.stdout).trim().to_owned();
+    let check = "check.policy.version-consistency";
+    for (occasion, why, names_a_node) in [
+        (format!("--alert {alert}"), "it answers PolicyVersionMismatch".to_owned(), true),
+        // What it finds is about versions, and no node of them is named alone.
+        (format!("--check {check}"), format!("it makes {check} pass"), false),
+        (format!("--drift {NODE}"), format!("it makes {check} pass"), true),
+    ] {
+        let listed = world.document(&format!("runbook list {occasion}"), 0, "runbook-offers");
+        let best = &listed["offers"][0];
+        assert_eq!(
+            (&best["file"], &best["why"]),
+            (&"policy-version-conflicts.md".into(), &why.into())
+        );
+        let known = &best["parameters"];
+        assert_eq!(
+            (&known["version"], &known["content"]),
+            (&"2.0.0".into(), &content.clone().into())
+        );
+        assert_eq!(known["node"].is_string(), names_a_node, "{known}");
+        assert!(!occasion.contains("--drift") || known["node"] == NODE, "{known}");
+        // What is told to be typed is what starts it, and nothing is missing then.
+        let command = best["command"].as_str().expect("a command");
+        assert!(command.contains(&format!("--set content={content}")), "{command}");
+        let words = command.strip_prefix("plumb ").expect("this program");
+        let node = if names_a_node { String::new() } else { format!(" --set node={NODE}") };
+        let view = world.document(&format!("{words}{node} --no-input"), 1, "runbook-run");
+        assert_eq!(view["waiting"][0]["step"], "pin", "{:?}", states(&view));
+    }
+    let run = "runbook run policy-version-conflicts --no-input";
+    let view = world.document(&format!("{run} --drift {NODE}"), 1, "runbook-run");
+    assert_eq!(view["waiting"][0]["step"], "pin", "{:?}", states(&view));
+    // Without it somebody is asked, and another runbook is none for that.
+    assert!(world.check(run, 2).stderr.contains("needs a value for"));
+    let refused = world.check(&format!("runbook run supersedes-backfill --drift {NODE}"), 2).stderr;
+    assert!(refused.contains("supersedes-backfill.md is no runbook for that"), "{refused}");
+    assert!(refused.contains("policy-version-conflicts.md"), "{refused}");
+    world.check(&format!("runbook list --check {check} --drift {NODE}"), 2);
+    world.check("runbook list --runs --drift x", 2);
+    assert_eq!(
+        world.document("runbook list --check check.policy.clock-skew", 0, "runbook-offers"),
+        serde_json::json!({ "offers": [] })
+    );
+}
+
 #[test]
 fn every_shipped_runbook_rehearses_green_with_a_fault_at_every_step() {
     let world = World::demo(7);
