@@ -69,6 +69,8 @@ pub struct AppOptions {
     pub evaluator: Option<plumb_worker::Program>,
     /// How dashboards of runs are kept at a Grafana.
     pub dashboards: DashboardPace,
+    /// How long what a killed program left of a runbook may take to be gone, once it was killed.
+    pub left_gone_within: Duration,
 }
 
 impl AppOptions {
@@ -84,6 +86,7 @@ impl AppOptions {
             person: std::env::var("PLUMBLINE_PERSON").ok().filter(|person| !person.is_empty()),
             evaluator: None,
             dashboards: DashboardPace::default(),
+            left_gone_within: Duration::from_secs(5),
         }
     }
 

@@ -26,8 +26,6 @@ const GRACE: Duration = Duration::from_secs(5);
 const MARK: &str = "PLUMB_STEP";
 /// How the name of a note ends.
 pub(super) const NOTE: &str = "begun";
-/// How long what was killed may take to be gone.
-const GONE_WITHIN: Duration = Duration::from_secs(5);
 /// Most that is kept of what it says on standard error.
 const ERRORS_BYTES_MAX: usize = 64 * 1024;
 
@@ -133,14 +131,14 @@ pub(super) async fn run(program: &Program<'_>, stop: &CancellationToken) -> std:
 }
 
 /// Ends programs that outlived the one that started them: nobody would hear what they came to. Those of steps
-/// that had ended are left alone. Waits until they are gone, for a few seconds; gives those that are not, whose
-/// notes stay.
-pub(super) fn end_left_behind(folder: &Utf8Path) -> Vec<i32> {
+/// that had ended are left alone. Waits until they are gone, for so long; gives those that are not, whose notes
+/// stay.
+pub(super) fn end_left_behind(folder: &Utf8Path, within: Duration) -> Vec<i32> {
     let mut alive = Vec::new();
     let Ok(entries) = folder.read_dir_utf8() else { return alive };
     for file in entries.flatten().filter(|entry| entry.path().extension() == Some(NOTE)) {
         let note = std::fs::read_to_string(file.path()).unwrap_or_default();
-        let left = Noted::read(&note).map(|noted| noted.end()).unwrap_or_default();
+        let left = Noted::read(&note).map(|noted| noted.end(within)).unwrap_or_default();
         if left.is_empty() {
             let _ = std::fs::remove_file(file.path());
         }
@@ -188,8 +186,8 @@ impl<'a> Noted<'a> {
     }
 
     /// Kills what is left of it, with the process groups; gives what is still there.
-    fn end(&self) -> Vec<i32> {
-        let until = Instant::now() + GONE_WITHIN;
+    fn end(&self, within: Duration) -> Vec<i32> {
+        let until = Instant::now() + within;
         loop {
             let mut found = self.left();
             let (spared, groups) = ours();
@@ -333,6 +331,8 @@ async fn kept(mut from: impl AsyncRead + Unpin, bytes_max: usize) -> (Vec<u8>, b
 mod tests {
     use super::*;
 
+    const GONE_WITHIN: Duration = Duration::from_mins(1);
+
     async fn ran(argv: &[&str], timeout_ms: u64, stop: &CancellationToken) -> Ran {
         let argv: Vec<String> = argv.iter().map(|word| (*word).to_owned()).collect();
         let kept = tempfile::tempdir().expect("a folder");
@@ -394,7 +394,7 @@ mod tests {
         let note = folder.join("left.begun");
         std::fs::write(&note, &left).expect("written");
         std::fs::write(folder.join("never-begun.begun"), "").expect("written");
-        assert_eq!(end_left_behind(folder), Vec::<i32>::new());
+        assert_eq!(end_left_behind(folder, GONE_WITHIN), Vec::<i32>::new());
         assert!(ends.wait().expect("it ends").code().is_none(), "a signal ended it");
         assert!(stays.try_wait().expect("it is there").is_none(), "another attempt is another");
         assert_eq!(folder.read_dir_utf8().expect("the folder").count(), 0, "nothing is left to do");
@@ -434,11 +434,28 @@ mod tests {
         let other = text.replace(&format!(" {started} "), &format!(" {} ", started + 1));
         assert_ne!(other, text);
         std::fs::write(&note, other).expect("written");
-        assert_eq!(end_left_behind(folder), Vec::<i32>::new());
+        assert_eq!(end_left_behind(folder, GONE_WITHIN), Vec::<i32>::new());
         assert!(child.try_wait().expect("it is there").is_none(), "it began at another time");
         noted(folder, &mark, Some(child.id()));
-        assert_eq!(end_left_behind(folder), Vec::<i32>::new());
+        assert_eq!(end_left_behind(folder, GONE_WITHIN), Vec::<i32>::new());
         assert!(child.wait().expect("it ends").code().is_none(), "a signal ended it");
+        assert!(!note.exists(), "nothing is left to do");
+    }
+
+    #[test]
+    fn one_that_is_not_gone_in_time_is_told_and_looked_for_again() {
+        let kept = tempfile::tempdir().expect("a folder");
+        let folder = Utf8Path::from_path(kept.path()).expect("UTF-8");
+        let mark = format!("{}/slow/1", std::process::id());
+        let mut child = std::process::Command::new("/bin/sleep");
+        let mut child = child.arg("600").env(MARK, &mark).spawn().expect("it begins");
+        let note = noted(folder, &mark, Some(child.id()));
+        let id = i32::try_from(child.id()).expect("small");
+        // It was alive when it was looked at, and nobody waits for its end.
+        assert_eq!(end_left_behind(folder, Duration::ZERO), [id]);
+        assert!(note.exists(), "whoever goes on next looks again");
+        assert!(child.wait().expect("it ends").code().is_none(), "a signal ended it");
+        assert_eq!(end_left_behind(folder, Duration::ZERO), Vec::<i32>::new());
         assert!(!note.exists(), "nothing is left to do");
     }
 
@@ -456,7 +473,7 @@ mod tests {
             std::thread::yield_now();
         }
         noted(folder, &mark, None);
-        assert_eq!(end_left_behind(folder), Vec::<i32>::new());
+        assert_eq!(end_left_behind(folder, GONE_WITHIN), Vec::<i32>::new());
         assert!(child.try_wait().expect("it is there").is_none(), "people work in it");
         child.kill().expect("it is there");
         child.wait().expect("it ends");
@@ -472,7 +489,7 @@ mod tests {
         let mut child = std::process::Command::new("/bin/sleep");
         let mut child = child.arg("600").env(MARK, &mark).spawn().expect("it begins");
         noted(folder, &mark, Some(std::process::id()));
-        assert_eq!(end_left_behind(folder), Vec::<i32>::new());
+        assert_eq!(end_left_behind(folder, GONE_WITHIN), Vec::<i32>::new());
         assert!(child.wait().expect("it ends").code().is_none(), "a signal ended it");
         let (processes, groups) = ours();
         let own = Process::of(own_id()).expect("it is there");

@@ -1,6 +1,6 @@
 //! From a runbook and its values to a run, and on from where another program left one.
 
-use std::{collections::BTreeSet, sync::Mutex};
+use std::{collections::BTreeSet, sync::Mutex, time::Duration};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use plumb_exec::{
@@ -210,7 +210,8 @@ impl App {
         // Read again now that nobody else writes it.
         let entries = if entries.is_empty() { entries } else { self.runbook_record(run).await?.2 };
         let outputs = self.0.options.data_dir.join("runbook-runs").join(run.to_string());
-        tidied(&outputs, Utf8Path::new(&of.artifacts)).await?;
+        let within = self.0.options.left_gone_within;
+        tidied(&outputs, Utf8Path::new(&of.artifacts), within).await?;
         let (_, loaded) = self.loaded(plan.fleet.as_str())?;
         let key = self.signer_again(run).await?;
         let (desk, orders) = step_desk();
@@ -427,10 +428,14 @@ fn ends(by: &str, word: RunbookWord) -> Result<StepOrder, AppError> {
 }
 
 /// Ends and removes what a killed program left of a run. For whoever has its lock.
-async fn tidied(outputs: &Utf8Path, artifacts: &Utf8Path) -> Result<(), AppError> {
+async fn tidied(
+    outputs: &Utf8Path,
+    artifacts: &Utf8Path,
+    within: Duration,
+) -> Result<(), AppError> {
     let (outputs, artifacts) = (outputs.to_owned(), artifacts.to_owned());
     let tidying = tokio::task::spawn_blocking(move || {
-        let alive = end_left_behind(&outputs);
+        let alive = end_left_behind(&outputs, within);
         if alive.is_empty() {
             swept(&artifacts);
         }

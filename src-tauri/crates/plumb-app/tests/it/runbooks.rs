@@ -1,12 +1,13 @@
 //! Runbooks as a window has them: opened without running, held while people say their word, picked up,
 //! offered where something was seen, and recorded.
 
-use std::{fs, time::Duration};
+use std::{fs, process::Command, time::Duration};
 
 use plumb_app::{
     App, AppOptions,
     error::Code,
     views::{
+        alerts::{AlertLine, AlertsPage},
         plan::{ActionKind, ActionRequest, NodeSelection},
         runbook::{
             RunbookAsked, RunbookBegun, RunbookCarried, RunbookOccasion, RunbookRunPage,
@@ -153,6 +154,41 @@ async fn a_run_that_was_left_is_picked_up_and_goes_on() {
     until(&app, &run, |page| page.run.state == RunbookRunState::Succeeded).await;
 }
 
+/// Nobody goes on with a run while a command of it is at work that its killed program left.
+#[tokio::test]
+async fn a_run_is_busy_while_a_command_that_was_left_is_not_gone() {
+    let (world, app) = world().await;
+    let run = begun(&app, &asked("odd.md")).await;
+    until(&app, &run, waits_at("seen")).await;
+    app.close().await;
+    let mark = format!("{run}/seen/1");
+    let notes = world.path("data").join("runbook-runs").join(&run);
+    fs::create_dir_all(&notes).expect("a folder");
+    let note = notes.join("seen.begun");
+    fs::write(&note, format!("{mark}\n\n")).expect("written");
+    let mut command = Command::new("/bin/sleep");
+    let mut command = command.arg("600").env("PLUMB_STEP", &mark).spawn().expect("it begins");
+
+    // It is killed, and nobody waits until it is gone.
+    let options = AppOptions { left_gone_within: Duration::ZERO, ..world.options() };
+    let app = App::open(options).await.expect("the files open");
+    app.add_fleet(world.path("fleet.toml").as_str()).await.expect("the fleet opens");
+    let refused = app.pick_up_runbook(&run).await.expect_err("it is at work");
+    assert_eq!(refused.code, Code::Busy, "{refused:?}");
+    let process = format!("still at work: process {}", command.id());
+    assert!(refused.message.ends_with(&process), "{refused:?}");
+    assert!(refused.hint.contains("then resume the run"), "{refused:?}");
+    let page = app.runbook_run_page(&run).await.expect("the run");
+    assert_eq!((page.carried, note.exists()), (RunbookCarried::Nobody, true));
+    assert!(waits_at("seen")(&page), "nothing became of it meanwhile");
+
+    command.wait().expect("it ends");
+    assert_eq!(app.pick_up_runbook(&run).await.expect("picked up").carried, RunbookCarried::Here);
+    until(&app, &run, waits_at("seen")).await;
+    assert!(!note.exists(), "nothing is left to look for");
+    app.close().await;
+}
+
 #[tokio::test]
 async fn a_document_that_nobody_vouches_for_runs_once_its_digest_is_typed() {
     let (_world, app) = world().await;
@@ -233,6 +269,47 @@ async fn runbooks_are_offered_with_what_is_known() {
     assert_eq!(offers[1].why, "it makes check.policy.version-consistency pass");
     let none = RunbookOccasion::Check { check: "check.policy.clock-skew".to_owned() };
     assert_eq!(app.runbooks_for(FLEET, &none).await.expect("offers"), []);
+}
+
+/// Where an alert leads, by the runbook that names it, with the node that it is about.
+#[tokio::test]
+async fn an_alert_offers_what_answers_it_first() {
+    let (world, app) = world().await;
+    let page = AlertsPage { limit: 100, ..AlertsPage::default() };
+    let inbox = app.alerts(FLEET, &page).await.expect("an inbox");
+    let of_kind = |kind: &str| {
+        let mut rows = inbox.lines.iter().filter_map(|line| match line {
+            AlertLine::Alert(row) => Some(row),
+            AlertLine::Storm(_) => None,
+        });
+        rows.find(|row| row.kind == kind).map(|row| row.alert.clone())
+    };
+    let alert = of_kind("PolicyVersionMismatch").expect("the sweep told it");
+    let occasion = RunbookOccasion::Alert { alert };
+    let offers = app.runbooks_for(FLEET, &occasion).await.expect("offers");
+    let told: Vec<(&str, &str)> =
+        offers.iter().map(|offer| (offer.file.as_str(), offer.why.as_str())).collect();
+    assert_eq!(
+        told,
+        [
+            ("policy-version-conflicts.md", "it answers PolicyVersionMismatch"),
+            ("acting.md", "it makes check.policy.version-consistency pass"),
+            ("odd.md", "it makes check.policy.version-consistency pass"),
+        ]
+    );
+    let known = &offers[0].parameters;
+    assert_eq!((known["node"].as_str(), known["version"].as_str()), ("gw-1", "2.0.0"));
+    assert_eq!(known["content"], world.content("v2.signed.json"));
+    // With that it is complete: nobody is asked before its first step.
+    let asked = RunbookAsked {
+        runbook: offers[0].file.clone(),
+        parameters: known.clone(),
+        ..RunbookAsked::default()
+    };
+    let report = app.rehearse_asked(FLEET, &asked).await.expect("nothing is missing");
+    assert_eq!(report.runbook, "policy-version-conflicts.md");
+    let gone = RunbookOccasion::Alert { alert: "gone".to_owned() };
+    app.runbooks_for(FLEET, &gone).await.expect_err("there is no such alert");
 }
 
 #[tokio::test]
