@@ -5,15 +5,16 @@ use std::{fs, time::Duration};
 use jiff::Timestamp;
 use plumb_app::{
     App, AppOptions,
+    ports::clock::WallClock,
     runbooks::DashboardPace,
     views::runbook::{RunbookAsked, RunbookBegun, RunbookRunState, RunbookWord},
 };
-use plumb_runbook::document::expires_at;
+use plumb_runbook::document::{dashboard_uid, expires_at};
 use plumb_testkit::grafana::StandInGrafana;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::world::World;
+use crate::{certificates::Ahead, world::World};
 
 const FLEET: &str = "eu";
 const TOKEN: &str = "token-of-tests";
@@ -24,7 +25,7 @@ const SOAK: &str = "---\ntitle: Watch it\ncomponent: It\nseverity: low\non_call_
     \x20 - {title: Errors, source: prometheus, query: sum(errors_total), max: 1000000, every_s: 600}\n```\n";
 
 struct Watched {
-    _world: World,
+    world: World,
     _token: TempDir,
     app: App,
     grafana: StandInGrafana,
@@ -32,6 +33,10 @@ struct Watched {
 
 impl Watched {
     async fn start(pace: DashboardPace) -> Self {
+        Self::start_by(pace, WallClock::default()).await
+    }
+
+    async fn start_by(pace: DashboardPace, clock: WallClock) -> Self {
         let world = World::start(&[("gw-1", "v2.signed.json")]).await;
         let grafana = StandInGrafana::start(TOKEN);
         let folder = TempDir::new().expect("a folder");
@@ -48,15 +53,19 @@ impl Watched {
         let books = world.path("data").join("runbooks");
         fs::create_dir_all(&books).expect("a folder");
         fs::write(books.join("watch.md"), SOAK).expect("written");
-        let options = AppOptions { dashboards: pace, ..world.options() };
+        let options = AppOptions { dashboards: pace, clock, ..world.options() };
         let app = App::open(options).await.expect("the files open");
         app.add_fleet(file.as_str()).await.expect("the fleet opens");
-        Self { _world: world, _token: folder, app, grafana }
+        Self { world, _token: folder, app, grafana }
     }
 
     async fn begun(&self) -> String {
+        Self::begun_by(&self.app).await
+    }
+
+    async fn begun_by(app: &App) -> String {
         let asked = RunbookAsked { runbook: "watch.md".to_owned(), ..RunbookAsked::default() };
-        match self.app.begin_runbook(FLEET, &asked).await.expect("it begins") {
+        match app.begin_runbook(FLEET, &asked).await.expect("it begins") {
             RunbookBegun::Started { run } => run,
             RunbookBegun::Phrase { phrase } => panic!("{phrase} has to be typed"),
         }
@@ -145,5 +154,63 @@ async fn what_a_grafana_does_not_let_go_is_told_and_removed_later() {
     watched.until(|shown| shown.dashboards.is_empty()).await;
     // It is not put again after it was removed, and a program that closes waits for no Grafana.
     assert_eq!(watched.grafana.shown().put.len(), 1);
+    watched.app.close().await;
+}
+
+/// A dashboard belongs to its run as long as that goes on: nobody else renews it or removes it, however long ago
+/// it says that it was to be gone.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dashboard_of_a_run_that_goes_on_is_put_and_removed_by_that_run_only() {
+    const STANDS_S: i64 = 3_600;
+    let ahead = Ahead::default();
+    let pace = pace(3_600_000, 20);
+    let watched = Watched::start_by(pace, ahead.clock()).await;
+    let first = watched.begun().await;
+    watched.until(|shown| shown.dashboards.len() == 1).await;
+    // As if whoever carries it out had slept: its time is over, and nobody renewed it.
+    ahead.by(2 * STANDS_S);
+    let now = watched.app.now();
+    assert!(expires(&watched.grafana.shown().dashboards[&dashboard_uid(&first)]) < now);
+
+    // Another run here, and one of another program: each removes what was left behind when it begins. What is
+    // told last tells that it is through.
+    let other = AppOptions { dashboards: pace, clock: ahead.clock(), ..watched.world.options() };
+    let other = App::open(other).await.expect("the files open");
+    let fleet = watched.world.path("fleet.toml");
+    other.add_fleet(fleet.as_str()).await.expect("the fleet opens");
+    let mut runs = Vec::new();
+    for app in [&watched.app, &other] {
+        let left =
+            json!({ "uid": "run-left", "tags": ["plumbline-run", "plumbline-expires-1000"] });
+        watched.grafana.shown().dashboards.insert("run-left".to_owned(), left);
+        runs.push(Watched::begun_by(app).await);
+        let shows = runs.len() + 1;
+        watched
+            .until(move |shown| {
+                shown.dashboards.len() == shows && !shown.dashboards.contains_key("run-left")
+            })
+            .await;
+        let removed = watched.grafana.shown().asked_to("DELETE");
+        assert_eq!(removed, runs.len(), "what was left, and nothing else");
+    }
+
+    // The end of one removes its own and leaves those of the others.
+    watched.abort(&runs[0]).await;
+    watched.until(|shown| shown.dashboards.len() == 2).await;
+    other.tell_runbook(&runs[1], None, &[], RunbookWord::Abort).await.expect("it is heard");
+    let own = dashboard_uid(&first);
+    watched.until(move |shown| shown.dashboards.keys().eq([&own])).await;
+    watched.abort(&first).await;
+    watched.until(|shown| shown.dashboards.is_empty()).await;
+    {
+        let shown = watched.grafana.shown();
+        for run in runs.iter().chain([&first]) {
+            let put = shown.put.iter().filter(|put| put["uid"] == dashboard_uid(run)).count();
+            let path = format!("DELETE /api/dashboards/uid/{}", dashboard_uid(run));
+            let removed = shown.asked.iter().filter(|asked| **asked == path).count();
+            assert_eq!((put, removed), (1, 1), "{run}: {:?}", shown.asked);
+        }
+    }
+    other.close().await;
     watched.app.close().await;
 }
