@@ -201,3 +201,6 @@ fn unsigned(fleet: &FleetId, why: &str, hint: &str) -> AppError {
     );
     AppError::new(Code::Invalid, message, hint)
 }
+
+#[cfg(test)]
+mod tests;
