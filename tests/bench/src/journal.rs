@@ -50,8 +50,9 @@ pub fn run(report: &mut Report) -> Result<()> {
     long.write(file.as_std_path(), &key)?;
     let mut took = Vec::new();
     for _ in 0..RUNS {
-        let (ms, view) =
-            timed(|| runtime.block_on(verify_journal_file(&file, &pem)).map_err(console::told))?;
+        let (ms, view) = timed(|| {
+            runtime.block_on(verify_journal_file(&file, &pem, None)).map_err(console::told)
+        })?;
         is_complete(&view)?;
         took.push(ms);
     }
@@ -67,7 +68,7 @@ pub fn run(report: &mut Report) -> Result<()> {
     let mut took = Vec::new();
     let run = long.run.to_string();
     for _ in 0..RUNS {
-        let verified = app.verify_journal(&run, &pem);
+        let verified = app.verify_journal(&run, &pem, None);
         let (ms, view) = timed(|| runtime.block_on(verified).map_err(console::told))?;
         is_complete(&view)?;
         took.push(ms);

@@ -116,7 +116,7 @@ async fn a_backfill_is_approved_by_two_guilds_taken_back_where_it_fails_and_repo
     window.see("LIVE").await?;
 
     start(&window, &guilds).await?;
-    window.see("by dana (signed)").await?;
+    window.see("start signed by dana (").await?;
     up_to_the_job(&window, &guilds, true).await?;
     // The job stops at its first error; its window is removed, and only then the freeze is lifted.
     window.see("ingest workers and the outbox publisher are enabled").await?;

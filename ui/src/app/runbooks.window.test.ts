@@ -170,7 +170,7 @@ describe('a run', () => {
     await expect.element(dialog().getByText(/whoever signs here approves nothing of this run/)).toBeVisible();
     await expectAccessible();
     await apply();
-    await expect.element(page.getByRole('article', { name: /^Run / }).getByText(/by mira@ops-laptop \(signed\)/)).toBeVisible();
+    await expect.element(page.getByRole('article', { name: /^Run / }).getByText(/^start signed by mira \([0-9a-f]{12}\)$/)).toBeVisible();
     expect(changes).toEqual(['beginRunbook']);
   });
 

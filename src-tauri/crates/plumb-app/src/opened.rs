@@ -84,6 +84,11 @@ impl Evidence {
         self.step().at
     }
 
+    /// The roster in the archive, where somebody who is trusted vouches for it.
+    pub(crate) const fn trusted_roster(&self) -> Option<&Roster> {
+        self.roster.as_ref()
+    }
+
     /// Whether a run was under way at the moment that is shown.
     pub(crate) fn goes_on(&self, run: RunId) -> bool {
         let shown = self.now();

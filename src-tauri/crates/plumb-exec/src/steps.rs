@@ -13,8 +13,7 @@ mod state;
 pub use judge::{Answer, judge, outside};
 pub use next::{Errand, Look, Move, NotedSteps, Task, next_step};
 pub use people::{
-    StepOrder, StepOrderError, StepWish, Waiting, WaitingFor, belongs, has_way_back, obey_step,
-    waiting,
+    StepOrder, StepOrderError, StepWish, Waiting, WaitingFor, has_way_back, obey_step, waiting,
 };
 pub use perform::{Came, StepDesk, StepHandler, StepOrders, StepSetting, perform_steps, step_desk};
 pub use rehearse::{Fault, Rehearsal, Rehearsed, SimulatedWorld, rehearse};

@@ -4,7 +4,12 @@ use jiff::Timestamp;
 use plumb_fleet::{Digest, FleetId, PlanHash, RunId};
 use serde::{Deserialize, Serialize};
 
-use crate::{event::Event, signed_head::JournalHead, step_event::StepEvent};
+use crate::{
+    event::Event,
+    people::{People, concerns},
+    signed_head::JournalHead,
+    step_event::StepEvent,
+};
 
 /// An event in its place: hash over its canonical JSON (RFC 8785) with the former hash inside.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,6 +71,8 @@ pub struct Link {
     previous: Digest,
     hash: Digest,
     turn: Turn,
+    /// The event itself, where it is about what people signed.
+    word: Option<Box<Event>>,
 }
 
 /// What of an event matters to the chain itself.
@@ -107,8 +114,16 @@ impl Link {
             Event::Step { happened: StepEvent::Lifted { .. }, .. } => Turn::Clears,
             _ => Turn::Goes,
         };
+        let word = concerns(&body.event).then(|| Box::new(body.event.clone()));
         let Body { run, seq, at, previous, .. } = *body;
-        Self { run, seq, at, previous, hash, turn }
+        Self { run, seq, at, previous, hash, turn, word }
+    }
+
+    /// Hands what it tells of people on.
+    pub(crate) fn tell(&self, people: &mut People) {
+        if let Some(event) = &self.word {
+            people.take(self.seq, self.at, event);
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use plumb_fleet::{Digest, RunId};
 
 use crate::{
     chain::{Chain, ChainVerdict, Link},
+    people::People,
     signed_head::JournalHead,
 };
 
@@ -15,6 +16,7 @@ pub struct Check {
     signed: Option<Signed>,
     /// Heads whose signature nobody trusted made.
     strangers: u64,
+    people: People,
 }
 
 /// The newest head that somebody trusted signed.
@@ -33,11 +35,14 @@ pub struct Found {
     pub strangers: u64,
     /// Hash of the newest event that holds.
     pub head: Digest,
+    /// What people signed in the events that hold.
+    pub people: People,
 }
 
 impl Check {
     pub fn new(run: RunId) -> Self {
-        Self { chain: Chain::new(run), broken: None, signed: None, strangers: 0 }
+        let people = People::default();
+        Self { chain: Chain::new(run), broken: None, signed: None, strangers: 0, people }
     }
 
     pub const fn chain(&self) -> &Chain {
@@ -54,8 +59,9 @@ impl Check {
         if self.is_broken() {
             return;
         }
-        if let Err(why) = link.and_then(|link| self.chain.follow(&link)) {
-            self.breaks(why);
+        match link.and_then(|link| self.chain.follow(&link).map(|()| link)) {
+            Ok(link) => link.tell(&mut self.people),
+            Err(why) => self.breaks(why),
         }
     }
 
@@ -96,6 +102,7 @@ impl Check {
             None => ChainVerdict::Complete { events },
         };
         let head = self.chain.head().hash;
-        Found { verdict, signed: self.signed, strangers: self.strangers, head }
+        let (signed, strangers, people) = (self.signed, self.strangers, self.people);
+        Found { verdict, signed, strangers, head, people }
     }
 }

@@ -6,7 +6,9 @@ pub mod check;
 pub mod event;
 pub mod fold;
 pub mod freeze_lease;
+pub mod people;
 pub mod portable;
+pub mod runbook_answer;
 pub mod runbook_consent;
 pub mod runbook_start;
 pub mod signed_head;
@@ -22,6 +24,8 @@ pub use fold::{
     WaveRun, fold,
 };
 pub use freeze_lease::FreezeLease;
+pub use people::{Judged, OfRun, People, Signer, WordRefusal};
+pub use runbook_answer::RunbookAnswer;
 pub use runbook_consent::RunbookConsent;
 pub use runbook_start::RunbookStart;
 pub use signed_head::{JournalHead, is_signed_after};

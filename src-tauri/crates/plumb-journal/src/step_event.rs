@@ -78,6 +78,9 @@ pub enum StepEvent {
         /// Who gave the answer, where a person did.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         by: Option<String>,
+        /// A DSSE envelope over [`RunbookAnswer`](crate::RunbookAnswer), where whoever gave it had to sign.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        envelope: Option<String>,
     },
     /// What was in doubt, as somebody found it.
     Settled {

@@ -61,6 +61,17 @@ pub async fn by_digest(
     attempt(conn, "reading a roster", row).await?.map(Row::kept).transpose()
 }
 
+/// Every roster that was accepted for a fleet, oldest first.
+pub async fn all(
+    conn: &mut SqliteConnection,
+    fleet: &FleetId,
+) -> Result<Vec<KeptRoster>, StoreError> {
+    let fleet = fleet.as_str();
+    let rows =
+        sqlx::query_file_as!(Row, "queries/roster/all.sql", fleet).fetch_all(&mut *conn).await;
+    attempt(conn, "reading rosters", rows).await?.into_iter().map(Row::kept).collect()
+}
+
 struct Row {
     version: i64,
     digest: Vec<u8>,

@@ -1493,6 +1493,35 @@ counts: boolean,
  */
 detail: string, };
 
+/**
+ * Something that a person signed in a run, and whether it is what the journal says.
+ */
+export type PersonSignatureView = { 
+/**
+ * The number of its event, from one.
+ */
+event: number, 
+/**
+ * What was signed, for example `the start of the run`.
+ */
+what: string, 
+/**
+ * The key is one that the roster gave to that person, and what it signed is what the journal says.
+ */
+verified: boolean, 
+/**
+ * `signed by NAME (fingerprint)` or `not verified: why`.
+ */
+sentence: string, 
+/**
+ * Whose key it is; nothing where it is not verified.
+ */
+by: string | null, 
+/**
+ * SHA-256 of that key, in hex.
+ */
+key: string | null, };
+
 export type PersonView = { id: string, name: string, groups: Array<string>, keys: Array<PersonKeyView>, };
 
 /**
@@ -2210,9 +2239,13 @@ export type RunbookRunState = "running" | "waiting" | "paused" | "halted" | "rol
  */
 export type RunbookRunView = { id: string, runbook: string, title: string, fleet: string, operator: string, 
 /**
- * Whoever started it proved by a key of the roster who they are.
+ * Whoever started it proved by a key of the roster who they are: the signature was verified.
  */
 signed: boolean, 
+/**
+ * The signature over its start, as it was judged; nothing where nobody signed.
+ */
+signature: PersonSignatureView | null, 
 /**
  * Why its documents may run, in a sentence.
  */
@@ -2449,7 +2482,11 @@ state: string, attempt: number,
 /**
  * What it asks for, in a sentence.
  */
-asks: string | null, detail: string, by: string | null, started_at_ms: number | null, ended_at_ms: number | null, };
+asks: string | null, detail: string, by: string | null, 
+/**
+ * What people signed at it, as it was judged.
+ */
+signatures: Array<PersonSignatureView>, started_at_ms: number | null, ended_at_ms: number | null, };
 
 /**
  * Many alerts of one signature.

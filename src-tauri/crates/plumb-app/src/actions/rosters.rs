@@ -22,6 +22,34 @@ use crate::{
     views::approvals::{EnvironmentView, PersonKeyView, PersonView, RootView, RosterView},
 };
 
+/// The rosters of a fleet, oldest first, each with the moment from which it ruled.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Rosters(Vec<(Timestamp, Roster)>);
+
+impl Rosters {
+    /// One that ruled all the time.
+    pub(crate) fn of(roster: Option<Roster>) -> Self {
+        Self(roster.map(|roster| (Timestamp::MIN, roster)).into_iter().collect())
+    }
+
+    /// The roster that ruled at a moment. Before the first was accepted here, another machine may have had it.
+    pub(crate) fn at(&self, at: Timestamp) -> Option<&Roster> {
+        let by_then = self.0.iter().rev().find(|(from, _)| *from <= at);
+        by_then.or_else(|| self.0.first()).map(|(_, roster)| roster)
+    }
+}
+
+/// A roster that somebody names because they trust it: its own root keys have to have signed it.
+pub fn roster_as_given(text: &str) -> Result<Roster, AppError> {
+    let no_roster = |error: RosterError| {
+        let message = format!("it is no roster: {}", chain(&error));
+        AppError::new(Code::Invalid, message, "name the roster as its root keys signed it")
+    };
+    let (document, _) = Roster::look(text.as_bytes()).map_err(no_roster)?;
+    let roots: Vec<PublicKey> = document.roots.keys.into_iter().map(|root| root.key).collect();
+    Roster::enrol(text.as_bytes(), &roots).map_err(no_roster)
+}
+
 impl App {
     /// Accepts a roster for a fleet that it names. The first one needs its root keys, which came another
     /// way; a later one is judged by the last.
@@ -91,6 +119,23 @@ impl App {
         };
         let roster = Roster::accept(&kept.envelope, &pin_of(&kept)?);
         roster.map(Some).map_err(|error| refused(&error))
+    }
+
+    /// The rosters of a fleet, verified again as they were when they were accepted. In evidence it is the one that
+    /// somebody who is trusted vouches for, if any.
+    pub(crate) async fn rosters_of(&self, fleet: &FleetId) -> Result<Rosters, AppError> {
+        if let Some(evidence) = self.in_evidence() {
+            return Ok(Rosters::of(evidence.trusted_roster().cloned()));
+        }
+        let kept = {
+            let mut conn = self.record().read().await?;
+            plumb_store::rosters::all(&mut conn, fleet).await?
+        };
+        let read = |kept: &KeptRoster| {
+            let roster = Roster::accept(&kept.envelope, &pin_of(kept)?);
+            Ok((kept.accepted_at, roster.map_err(|error| refused(&error))?))
+        };
+        kept.iter().map(read).collect::<Result<_, AppError>>().map(Rosters)
     }
 
     /// The roster that a plan was made for, verified again as it was when it was accepted.

@@ -10,12 +10,10 @@ use plumb_evidence::{
     verify,
     verify::{ProofTrust, Unreadable, verify_archive, verify_source},
 };
-use plumb_trust::{
-    dsse::PublicKey,
-    roster::{Roster, RosterError, RosterPin},
-};
+use plumb_trust::roster::RosterPin;
 
 use crate::{
+    actions::rosters::roster_as_given,
     app::App,
     console_key::public_keys,
     error::{AppError, Code, chain},
@@ -76,14 +74,12 @@ pub(crate) fn trust_root(trust: &mut Trust, text: &str) -> Result<(), AppError> 
         trust.roots.extend(public_keys(&[text.to_owned()])?);
         return Ok(());
     }
-    let no_roster = |error: RosterError| {
-        let message = format!("it is neither a root key nor a roster: {}", chain(&error));
+    let roster = roster_as_given(text).map_err(|error| {
+        let message =
+            error.message.replacen("it is no roster", "it is neither a root key nor a roster", 1);
         let hint = "name a root key as PEM, or the roster as its root keys signed it";
         AppError::new(Code::Invalid, message, hint)
-    };
-    let (document, _) = Roster::look(text.as_bytes()).map_err(no_roster)?;
-    let roots: Vec<PublicKey> = document.roots.keys.into_iter().map(|root| root.key).collect();
-    let roster = Roster::enrol(text.as_bytes(), &roots).map_err(no_roster)?;
+    })?;
     trust.pins.push(roster.pin());
     Ok(())
 }

@@ -10,32 +10,40 @@ use std::{
 use camino::{Utf8Path, Utf8PathBuf};
 use plumb_fleet::{PlanHash, RunId};
 use plumb_journal::{
-    ChainVerdict, Check,
+    ChainVerdict, Check, Judged, OfRun,
     portable::{Header, write_entry, write_head, write_header},
 };
 use plumb_store::{heads::HeadRow, journal::StoredEvent};
-use plumb_trust::dsse::PublicKey;
+use plumb_trust::{dsse::PublicKey, roster::Roster};
 
 use crate::{
-    actions::files::{not_written, written_durably},
+    actions::{
+        files::{not_written, written_durably},
+        rosters::Rosters,
+    },
     app::App,
     console_key::public_keys,
     error::{AppError, Code, chain},
     ids::run_id,
     queries::journal::checking::{CheckedFile, FileError, check_file, check_stored},
-    views::journal::{JournalExportView, JournalVerdict, JournalVerdictView},
+    views::{
+        convert::person_signature,
+        journal::{JournalExportView, JournalVerdict, JournalVerdictView},
+    },
 };
 
 /// Events read from the store at once: a few megabytes.
 const PAGE_EVENTS: usize = 10_000;
 
 impl App {
-    /// Checks hashes, order and signatures of a run's journal, and that its plan is the one it names.
-    /// Without `keys` (PEM) the keys count that this console signed with.
+    /// Checks hashes, order and signatures of a run's journal, that its plan is the one it names, and what people
+    /// signed in it. Without `keys` (PEM) the keys count that this console signed with, and without a roster those
+    /// that ruled the fleet.
     pub async fn verify_journal(
         &self,
         run: &str,
         keys: &[String],
+        roster: Option<Roster>,
     ) -> Result<JournalVerdictView, AppError> {
         let id = run_id(run)?;
         let given = !keys.is_empty();
@@ -60,7 +68,12 @@ impl App {
             check.breaks(format!("is gone: a head was signed after event {}", head.events));
         }
         let plan = stored.plan_hash;
-        Ok(Checks { check, keys: &keys, given, file: None, cut_off: false }.view(&header, plan))
+        let rosters = match roster {
+            Some(roster) => Rosters::of(Some(roster)),
+            None => self.rosters_of(&header.fleet).await?,
+        };
+        let checks = Checks { check, keys: &keys, given, rosters, file: None, cut_off: false };
+        Ok(checks.view(&header, plan))
     }
 
     /// Writes the journal of a run as JSON Lines to a file, durably: the whole of it or nothing.
@@ -87,10 +100,12 @@ impl App {
     }
 }
 
-/// Checks a journal file, with the public keys of consoles as PEM; no store is needed.
+/// Checks a journal file, with the public keys of consoles as PEM and the roster that says whose keys people sign
+/// with; no store is needed.
 pub async fn verify_journal_file(
     path: &Utf8Path,
     keys: &[String],
+    roster: Option<Roster>,
 ) -> Result<JournalVerdictView, AppError> {
     let keys = public_keys(keys)?;
     let (opened, known) = (path.to_owned(), keys.clone());
@@ -109,7 +124,8 @@ pub async fn verify_journal_file(
     let plan = header.plan;
     let given = !keys.is_empty();
     let file = Some(path.to_owned());
-    Ok(Checks { check, keys: &keys, given, file, cut_off }.view(&header, plan))
+    let rosters = Rosters::of(roster);
+    Ok(Checks { check, keys: &keys, given, rosters, file, cut_off }.view(&header, plan))
 }
 
 /// What of a finished check goes into its view.
@@ -118,6 +134,8 @@ struct Checks<'a> {
     keys: &'a [PublicKey],
     /// Somebody named the keys, so a journal is complete only with their signatures.
     given: bool,
+    /// Who says whose keys people signed with.
+    rosters: Rosters,
     file: Option<Utf8PathBuf>,
     cut_off: bool,
 }
@@ -129,7 +147,15 @@ impl Checks<'_> {
         let named = self.check.chain().started().map(|(plan, _)| *plan);
         let found = self.check.found(self.given);
         let signed_to = found.signed.as_ref().map(|signed| signed.events);
-        let (verdict, detail) = match found.verdict {
+        let of = OfRun { fleet: &header.fleet, run: header.run, plan: named.unwrap_or(plan) };
+        let judged = found.people.judge(of, |at| self.rosters.at(at));
+        // What people signed stands before whatever does not fit.
+        let fault = judged.iter().find(|one| one.fault().is_some());
+        let chain = match fault {
+            Some(one) => ChainVerdict::Broken { at: one.event, why: not_signed(one) },
+            None => found.verdict,
+        };
+        let (verdict, detail) = match chain {
             ChainVerdict::Complete { .. } => {
                 (JournalVerdict::Complete, "the chain holds and the run ended".to_owned())
             }
@@ -155,7 +181,7 @@ impl Checks<'_> {
             fleet: header.fleet.to_string(),
             file: self.file.map(|file| file.to_string()),
             verdict,
-            events,
+            events: fault.map_or(events, |one| one.event),
             signed_to,
             signed_by: found.signed.map(|signed| signed.by),
             keys: self.keys.iter().map(|key| key.id().to_string()).collect(),
@@ -165,9 +191,16 @@ impl Checks<'_> {
             // Nothing contradicts the plan before the first event.
             plan_matches: named.is_none_or(|named| named == plan),
             cut_off: self.cut_off,
+            signatures: judged.iter().map(person_signature).collect(),
             detail,
         }
     }
+}
+
+/// Follows the number of an event in a sentence.
+fn not_signed(judged: &Judged) -> String {
+    let why = judged.fault().map(ToString::to_string).unwrap_or_default();
+    format!("tells of {}, and its signature does not count: {why}", judged.what)
 }
 
 /// A run's journal as it stands in the record, read page by page in one consistent view.

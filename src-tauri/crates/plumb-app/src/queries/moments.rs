@@ -62,7 +62,7 @@ fn of_a_node(event: &Event) -> (String, bool) {
             (format!("the gate of wave {} was looked at", wave.saturating_add(1)), false)
         }
         Event::RunbookTrusted { runbook, .. } => (format!("the runbook {runbook} may run"), false),
-        Event::RunbookSigned { by, .. } => (format!("{by} signed the start"), false),
+        Event::RunbookSigned { by, .. } => (format!("a signature of {by} over the start"), false),
         Event::Step { step, .. } => (format!("step {step}"), false),
         other => (format!("{other:?}"), false),
     }

@@ -3,23 +3,22 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
-use plumb_exec::{
-    StepOrder, StepWish, StepsState, fold_steps,
-    steps::{StepPhase, belongs},
-};
+use plumb_exec::{StepOrder, StepWish, StepsState, fold_steps, steps::StepPhase};
 use plumb_fleet::{PlanHash, RunId};
-use plumb_journal::RunbookConsent;
+use plumb_journal::{
+    OfRun, RunbookConsent,
+    people::{belongs, groups_in},
+};
 use plumb_runbook::document::{Compiled, OF_RUN, RunbookPlan, StepEffect, Values};
 use plumb_trust::{
-    approval::said_by_a_person,
     dsse::Envelope,
     roster::{PersonId, Roster},
 };
 use serde::{Deserialize, Serialize};
 
 use super::{
-    run::{RunbookRun, groups_of, unwanted},
-    starter::StartOf,
+    run::{RunbookRun, unwanted},
+    starter,
 };
 use crate::{
     actions::{approve::owner_of, hub::no_hub},
@@ -63,7 +62,7 @@ impl ConsentRequest {
 
     /// The person whose key signed the start of its run.
     fn runner(&self, roster: &Roster, now: Timestamp) -> Result<PersonId, AppError> {
-        let of = StartOf { fleet: &self.plan.fleet, run: self.run, plan: self.plan.hash() };
+        let of = OfRun { fleet: &self.plan.fleet, run: self.run, plan: self.plan.hash() };
         let start = self.start.as_deref().ok_or_else(|| {
             let message = format!(
                 "nobody signed the start of run {}, so nobody can tell whether you started it yourself",
@@ -71,7 +70,7 @@ impl ConsentRequest {
             );
             AppError::new(Code::Invalid, message, "ask whoever runs it to start it with a key of theirs")
         })?;
-        of.signer(start, roster, now)
+        starter::signer(of, start, roster, now)
     }
 
     /// Of the plan that it brings along.
@@ -239,7 +238,7 @@ impl App {
         let key = self.personal_key(key).await?;
         let person = owner_of(&roster, key.public())?;
         is_another(&person, &request.runner(&roster, self.now())?)?;
-        let own = groups_of(Some(&roster), person.as_str(), &[]);
+        let own = groups_in(&roster, &person);
         let named = |group: &&String| {
             role.is_none_or(|role| belongs(&BTreeSet::from([role.to_owned()]), group))
         };
@@ -301,27 +300,17 @@ impl RunbookRun {
         };
         let roster = self.app.ruling_roster(&self.plan.fleet).await?;
         let now = self.app.now();
-        let said = said_by_a_person::<RunbookConsent>(envelope, &roster, now)
-            .map_err(|error| refused(chain(&error)))?;
-        let (person, consent) = (said.person, said.statement.predicate.clone());
-        let expected = RunbookConsent {
-            fleet: self.plan.fleet.clone(),
-            group: consent.group.clone(),
-            run: self.run,
-            step: consent.step.clone(),
-        };
-        if said.statement != expected.statement(self.compiled.hash) {
-            return Err(refused("it is for another run, or for another plan".to_owned()));
-        }
-        let of = StartOf { fleet: &self.plan.fleet, run: self.run, plan: self.compiled.hash };
+        let of = OfRun { fleet: &self.plan.fleet, run: self.run, plan: self.compiled.hash };
+        let said =
+            of.consent(envelope, &roster, now).map_err(|error| refused(error.to_string()))?;
         let state = self.told.borrow().clone();
-        is_another(&person, &of.runner(&state, &roster, now)?)?;
-        let RunbookConsent { group, step, .. } = consent;
+        is_another(&said.person, &starter::runner(of, &state, &roster, now)?)?;
+        let person = said.person;
+        let RunbookConsent { group, step, .. } = said.statement.predicate;
         if state.step(&step).is_some_and(|run| run.approvals.contains_key(&group)) {
             return Ok(None);
         }
-        let by = person.to_string();
-        let groups = groups_of(Some(&roster), &by, &[]);
+        let (by, groups) = (person.to_string(), groups_in(&roster, &person));
         let envelope = String::from_utf8(envelope.to_vec()).ok();
         let what = StepWish::Approve { step, group: group.clone(), envelope };
         let Some(desk) = &self.desk else { return Err(refused("the run has ended".to_owned())) };

@@ -184,7 +184,9 @@ impl App {
         };
         let state = fold_steps(&entries);
         let alive = carried != RunbookCarried::Nobody;
-        let mut told = view(id, (&plan, &compiled), &state, &of.artifacts, alive);
+        let signatures = self.signatures(id, &plan, &state).await?;
+        let parts = (&plan, &compiled);
+        let mut told = view(id, parts, (&state, &signatures), &of.artifacts, alive);
         if let Ok((_, loaded)) = self.loaded(plan.fleet.as_str()) {
             told.dashboard = Self::dashboard_url(&loaded, id, &compiled);
         }

@@ -8,7 +8,7 @@ use plumb_exec::{
     waiting,
 };
 use plumb_fleet::RunId;
-use plumb_journal::Outcome;
+use plumb_journal::{Judged, OfRun, Outcome, people::groups_in};
 use plumb_runbook::document::{Compiled, RunbookPlan, StepKind, Trusted};
 use plumb_trust::roster::{PersonId, Roster};
 use tokio::{sync::watch, task::JoinHandle};
@@ -20,7 +20,7 @@ use crate::{
     error::{AppError, Code, chain},
     ids,
     views::{
-        convert::ms,
+        convert::{ms, person_signature},
         runbook::{
             RunbookRunState, RunbookRunView, RunbookWord, StepRunView, WaitingKind, WaitingView,
         },
@@ -50,13 +50,16 @@ impl RunbookRun {
     }
 
     /// How it stands.
-    pub fn view(&self) -> RunbookRunView {
+    pub async fn view(&self) -> Result<RunbookRunView, AppError> {
+        self.stands(true).await
+    }
+
+    async fn stands(&self, under_way: bool) -> Result<RunbookRunView, AppError> {
         let state = self.told.borrow().clone();
+        let signatures = self.app.signatures(self.run, &self.plan, &state).await?;
         let parts = (&self.plan, &self.compiled);
-        RunbookRunView {
-            dashboard: self.dashboard.clone(),
-            ..view(self.run, parts, &state, &self.artifacts, true)
-        }
+        let view = view(self.run, parts, (&state, &signatures), &self.artifacts, under_way);
+        Ok(RunbookRunView { dashboard: self.dashboard.clone(), ..view })
     }
 
     /// Waits until something changes; false when it has ended or was left.
@@ -103,28 +106,22 @@ impl RunbookRun {
     }
 
     /// Waits for its end, or until it is left open.
-    pub async fn finished(self) -> Result<RunbookRunView, AppError> {
-        let left = self
-            .task
+    pub async fn finished(mut self) -> Result<RunbookRunView, AppError> {
+        let left = (&mut self.task)
             .await
             .map_err(|error| AppError::new(Code::Other, chain(&error), "resume the run"))??;
-        let state = self.told.borrow().clone();
-        let under_way = false;
-        let parts = (&self.plan, &self.compiled);
         debug_assert!(
-            matches!(left, Left::Open) != state.outcome.is_some(),
+            matches!(left, Left::Open) != self.told.borrow().outcome.is_some(),
             "it ended or it did not"
         );
-        let view = view(self.run, parts, &state, &self.artifacts, under_way);
-        Ok(RunbookRunView { dashboard: self.dashboard, ..view })
+        self.stands(false).await
     }
 }
 
 /// The groups of a person: those of the roster where one rules the fleet, else those that were named.
 pub(super) fn groups_of(roster: Option<&Roster>, by: &str, named: &[String]) -> BTreeSet<String> {
     let Some(roster) = roster else { return named.iter().cloned().collect() };
-    let person = PersonId::new(by).ok().and_then(|id| roster.person(&id));
-    person.map(|person| person.groups.iter().map(ToString::to_string).collect()).unwrap_or_default()
+    PersonId::new(by).map(|person| groups_in(roster, &person)).unwrap_or_default()
 }
 
 async fn wait_for<T>(task: &JoinHandle<T>) {
@@ -135,8 +132,8 @@ async fn wait_for<T>(task: &JoinHandle<T>) {
 
 pub(super) fn wish(word: RunbookWord) -> Result<StepWish, AppError> {
     Ok(match word {
-        RunbookWord::Answer { step, answer } => StepWish::Answer { step, answer },
-        RunbookWord::Attest { step, note } => StepWish::Attest { step, note },
+        RunbookWord::Answer { step, answer } => StepWish::Answer { step, answer, envelope: None },
+        RunbookWord::Attest { step, note } => StepWish::Attest { step, note, envelope: None },
         RunbookWord::Approve { step, group } => StepWish::Approve { step, group, envelope: None },
         RunbookWord::Confirm { step, plan, typed } => {
             StepWish::Confirm { step, plan: ids::plan_hash(&plan)?, typed }
@@ -160,11 +157,28 @@ pub(super) fn unwanted(error: &StepOrderError) -> AppError {
     AppError::new(code, error.to_string(), "look at what the run waits for")
 }
 
+impl App {
+    /// What people signed in a run, each judged by the roster that ruled when it was journalled.
+    pub(crate) async fn signatures(
+        &self,
+        run: RunId,
+        plan: &RunbookPlan,
+        state: &StepsState,
+    ) -> Result<Vec<Judged>, AppError> {
+        if state.people.is_empty() {
+            return Ok(Vec::new());
+        }
+        let rosters = self.rosters_of(&plan.fleet).await?;
+        let of = OfRun { fleet: &plan.fleet, run, plan: plan.hash() };
+        Ok(state.people.judge(of, |at| rosters.at(at)))
+    }
+}
+
 /// Builds the view of a run. `alive` says whether this process carries it out.
 pub(super) fn view(
     run: RunId,
     (plan, compiled): (&RunbookPlan, &Compiled),
-    state: &StepsState,
+    (state, signatures): (&StepsState, &[Judged]),
     artifacts: &str,
     alive: bool,
 ) -> RunbookRunView {
@@ -172,6 +186,7 @@ pub(super) fn view(
     let rolled = state.rollback.as_ref().map(|rollback| rollback.reason.clone());
     let halted = state.halted.as_ref().map(|halt| halt.reason.clone());
     let owners = owners(compiled);
+    let start = signatures.iter().find(|one| one.step.is_none()).map(person_signature);
     let step = |(at, planned): (usize, &plumb_runbook::document::PlannedStep)| {
         let run = state.step(&planned.id);
         let owner = owners.get(&at);
@@ -192,6 +207,10 @@ pub(super) fn view(
                 .map(plumb_runbook::document::StepEffect::sentence),
             detail: run.map(|run| run.detail.clone()).unwrap_or_default(),
             by: run.and_then(|run| run.by.clone()),
+            signatures: { signatures.iter() }
+                .filter(|one| one.step.as_ref() == Some(&planned.id))
+                .map(person_signature)
+                .collect(),
             started_at_ms: run.and_then(|run| run.started_at).map(ms),
             ended_at_ms: run.and_then(|run| run.ended_at).map(ms),
         }
@@ -202,7 +221,8 @@ pub(super) fn view(
         title: compiled.front.title.value.clone(),
         fleet: plan.fleet.to_string(),
         operator: state.operator.clone(),
-        signed: state.signed.is_some(),
+        signed: start.as_ref().is_some_and(|start| start.verified),
+        signature: start,
         trusted: trusted(&plan.trusted),
         started_at_ms: state.started_at.map_or(0, ms),
         ended_at_ms: state.ended_at.map(ms),

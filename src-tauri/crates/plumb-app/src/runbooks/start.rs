@@ -8,7 +8,7 @@ use plumb_exec::{
     step_desk, steps::obey_step,
 };
 use plumb_fleet::{FleetId, PlanHash, RunId};
-use plumb_journal::{Body, Entry, Event, Outcome};
+use plumb_journal::{Body, Entry, Event, OfRun, Outcome};
 use plumb_runbook::document::{Compiled, RunbookPlan, RunbookPlanError, Trusted, Values};
 use plumb_store::runbooks::OfRunbook;
 use tokio::sync::watch;
@@ -23,7 +23,7 @@ use super::{
     handler::World,
     library::Shelf,
     run::{RunbookRun, unwanted, view, wish},
-    starter::{StartOf, Starter},
+    starter::Starter,
 };
 use crate::{
     app::App,
@@ -125,7 +125,7 @@ impl App {
             return Err(AppError::new(Code::Invalid, message, "rehearse it instead"));
         }
         let run = new_id(self.now());
-        let of = StartOf { fleet: &plan.fleet, run, plan: compiled.hash };
+        let of = OfRun { fleet: &plan.fleet, run, plan: compiled.hash };
         let starter = self.starter(of, &compiled, request.key.as_ref()).await?;
         let name = compiled.front.artifacts.as_ref().map_or_else(
             || plan.runbook.trim_end_matches(".md").to_owned(),
@@ -184,7 +184,7 @@ impl App {
             let message = format!("run {run} has ended");
             return Err(AppError::new(Code::Invalid, message, "start the runbook anew"));
         }
-        let of_start = StartOf { fleet: &plan.fleet, run, plan: compiled.hash };
+        let of_start = OfRun { fleet: &plan.fleet, run, plan: compiled.hash };
         let first = ending.map(|(by, word)| ends(by, word)).transpose()?;
         if entries.is_empty() {
             self.may_begin_unsigned(of_start, &compiled).await?;
@@ -383,7 +383,9 @@ impl App {
         let compiled = plan.compile().map_err(|error| unplanned(&error))?;
         let state: StepsState = fold_steps(&entries);
         let alive = self.owns_run(run);
-        let mut view = view(run, (&plan, &compiled), &state, &of.artifacts, alive);
+        let signatures = self.signatures(run, &plan, &state).await?;
+        let parts = (&plan, &compiled);
+        let mut view = view(run, parts, (&state, &signatures), &of.artifacts, alive);
         if let Ok((_, loaded)) = self.loaded(plan.fleet.as_str()) {
             view.dashboard = Self::dashboard_url(&loaded, run, &compiled);
         }

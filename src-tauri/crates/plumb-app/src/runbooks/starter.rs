@@ -1,15 +1,14 @@
 //! Who starts a run of a runbook: proved by a key, where people have to approve what it does.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use plumb_exec::{
     StepOrder,
     steps::{SignedStart, StepsState},
 };
-use plumb_fleet::{FleetId, PlanHash, RunId};
-use plumb_journal::RunbookStart;
+use plumb_fleet::FleetId;
+use plumb_journal::{OfRun, RunbookStart, WordRefusal, people::SIGNED_WITHIN};
 use plumb_runbook::document::{Compiled, StepKind};
 use plumb_trust::{
-    approval::said_before_by_a_person,
     dsse::Envelope,
     roster::{PersonId, Roster},
 };
@@ -21,9 +20,6 @@ use crate::{
     personal_keys::KeyChoice,
 };
 
-/// How far the moment that a start names may be from the one at which the journal says that the run began.
-const SIGNED_WITHIN: SignedDuration = SignedDuration::from_mins(10);
-
 /// Who starts a run, and the proof of it where one is asked for.
 #[derive(Debug)]
 pub(super) struct Starter {
@@ -33,68 +29,40 @@ pub(super) struct Starter {
     pub first: Option<StepOrder>,
 }
 
-/// What a start was signed for.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct StartOf<'a> {
-    pub fleet: &'a FleetId,
-    pub run: RunId,
-    pub plan: PlanHash,
+/// The person whose key signed the start of a run: by the roster as it is now, and whatever name stands in it. A
+/// key that has ended since was good when it signed.
+pub(super) fn signer(
+    of: OfRun<'_>,
+    envelope: &str,
+    roster: &Roster,
+    now: Timestamp,
+) -> Result<PersonId, AppError> {
+    let said = of.start(envelope.as_bytes(), roster, now).map_err(refused)?;
+    Ok(said.person)
 }
 
-impl StartOf<'_> {
-    /// The person whose key signed the start: by the roster as it is now, and whatever name stands in it. A key
-    /// that has ended since was good when it signed.
-    pub(super) fn signer(
-        self,
-        envelope: &str,
-        roster: &Roster,
-        now: Timestamp,
-    ) -> Result<PersonId, AppError> {
-        self.signed(envelope, roster, now).map(|(person, _)| person)
+/// The same for a run as it stands. A name that stands in its journal is nobody.
+pub(super) fn runner(
+    of: OfRun<'_>,
+    state: &StepsState,
+    roster: &Roster,
+    now: Timestamp,
+) -> Result<PersonId, AppError> {
+    let Some(signed) = &state.signed else {
+        return Err(AppError::new(
+            Code::Invalid,
+            WordRefusal::NoStart.to_string(),
+            "start the runbook anew, with a key of the roster: plumb runbook run NAME --key FILE",
+        ));
+    };
+    let said = of.start(signed.envelope.as_bytes(), roster, now).map_err(refused)?;
+    let at = said.statement.predicate.at;
+    // Otherwise a key that has ended signs as of a day on which it was good.
+    let began = state.started_at.map(|began| began.duration_since(at).abs());
+    if began.is_none_or(|apart| apart > SIGNED_WITHIN) {
+        return Err(refused(WordRefusal::OtherTime { signed_at: at }));
     }
-
-    fn signed(
-        self,
-        envelope: &str,
-        roster: &Roster,
-        now: Timestamp,
-    ) -> Result<(PersonId, Timestamp), AppError> {
-        let at = |start: &RunbookStart| start.at;
-        let said = said_before_by_a_person(envelope.as_bytes(), roster, now, at)
-            .map_err(|error| refused(chain(&error)))?;
-        let at = said.statement.predicate.at;
-        let expected =
-            RunbookStart { fleet: self.fleet.clone(), run: self.run, by: said.person.clone(), at };
-        if said.statement != expected.statement(self.plan) {
-            return Err(refused("it is for another run, plan or person".to_owned()));
-        }
-        Ok((said.person, at))
-    }
-
-    /// The same for a run as it stands. A name that stands in its journal is nobody.
-    pub(super) fn runner(
-        self,
-        state: &StepsState,
-        roster: &Roster,
-        now: Timestamp,
-    ) -> Result<PersonId, AppError> {
-        let Some(signed) = &state.signed else {
-            let message = "nobody signed the start of this run, so nobody can tell whether one person \
-                           runs and approves it";
-            return Err(AppError::new(
-                Code::Invalid,
-                message,
-                "start the runbook anew, with a key of the roster: plumb runbook run NAME --key FILE",
-            ));
-        };
-        let (person, at) = self.signed(&signed.envelope, roster, now)?;
-        // Otherwise a key that has ended signs as of a day on which it was good.
-        let began = state.started_at.map(|began| began.duration_since(at).abs());
-        if began.is_none_or(|apart| apart > SIGNED_WITHIN) {
-            return Err(refused(format!("it is of {at}, and the run began at another time")));
-        }
-        Ok(person)
-    }
+    Ok(said.person)
 }
 
 /// Whether whoever starts it signs, in a fleet that a roster rules: where the runbook asks for approval, or it
@@ -114,7 +82,7 @@ impl App {
     /// Who starts a run, and their signature over it where one is asked for.
     pub(super) async fn starter(
         &self,
-        of: StartOf<'_>,
+        of: OfRun<'_>,
         compiled: &Compiled,
         key: Option<&KeyChoice>,
     ) -> Result<Starter, AppError> {
@@ -139,7 +107,7 @@ impl App {
             .map_err(|error| AppError::new(Code::Other, chain(&error), "try another key"))?;
         let envelope = String::from_utf8(signed.to_bytes()).expect("an envelope is JSON");
         // A key that was revoked, has ended or is not good yet starts nothing.
-        of.signer(&envelope, &roster, now)?;
+        signer(of, &envelope, &roster, now)?;
         let by = by.to_string();
         let signed = Some(SignedStart { by: by.clone(), envelope });
         Ok(Starter { operator: by, signed, first: None })
@@ -148,7 +116,7 @@ impl App {
     /// A run that never began has nobody who started it: its journal is empty, and its key was used elsewhere.
     pub(super) async fn may_begin_unsigned(
         &self,
-        of: StartOf<'_>,
+        of: OfRun<'_>,
         compiled: &Compiled,
     ) -> Result<(), AppError> {
         match self.starter(of, compiled, None).await {
@@ -164,7 +132,7 @@ impl App {
     /// may be the one who runs it. One that goes back or is aborted does so to its end.
     pub(super) async fn may_go_on(
         &self,
-        of: StartOf<'_>,
+        of: OfRun<'_>,
         compiled: &Compiled,
         state: &StepsState,
     ) -> Result<(), AppError> {
@@ -175,7 +143,7 @@ impl App {
         let Some(roster) = roster.filter(|roster| signs(roster, of.fleet, compiled)) else {
             return Ok(());
         };
-        of.runner(state, &roster, self.now()).map(drop).map_err(|error| {
+        runner(of, state, &roster, self.now()).map(drop).map_err(|error| {
             let hint = format!(
                 "end it: plumb runbook resume {} --abort, or --roll-back REASON; then start the runbook anew, \
                  with a key of the roster",
@@ -190,7 +158,7 @@ fn signs(roster: &Roster, fleet: &FleetId, compiled: &Compiled) -> bool {
     is_signed(roster, fleet, compiled.steps.iter().map(|planned| &planned.step.kind))
 }
 
-fn refused(why: impl std::fmt::Display) -> AppError {
+fn refused(why: WordRefusal) -> AppError {
     let message = format!("the signature over the start of the run does not count: {why}");
     AppError::new(Code::Invalid, message, "start the runbook anew, with a key of the roster")
 }

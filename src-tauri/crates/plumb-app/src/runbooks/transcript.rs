@@ -2,10 +2,10 @@
 
 use std::fmt::Write as _;
 
-use plumb_journal::{Entry, Event, StepEvent, StepOutcome};
+use plumb_journal::{Entry, Event, Judged, StepEvent, StepOutcome};
 
-/// One line for each event of a run of a runbook, in order.
-pub(crate) fn transcript(title: &str, entries: &[Entry]) -> String {
+/// One line for each event of a run of a runbook, in order; behind what somebody signed, whether it is theirs.
+pub(crate) fn transcript(title: &str, entries: &[Entry], signatures: &[Judged]) -> String {
     let mut out = format!("{title}\n\n");
     for entry in entries {
         let (step, said) = match &entry.body.event {
@@ -15,7 +15,9 @@ pub(crate) fn transcript(title: &str, entries: &[Entry]) -> String {
                 None => continue,
             },
         };
-        let _ = writeln!(out, "{}  {step}  {}", entry.body.at, one_line(&said));
+        let judged = signatures.iter().find(|judged| judged.event == entry.body.seq);
+        let signed = judged.map(|judged| format!("; {}", judged.sentence())).unwrap_or_default();
+        let _ = writeln!(out, "{}  {step}  {}{signed}", entry.body.at, one_line(&said));
     }
     out
 }
@@ -28,6 +30,7 @@ fn one_line(text: &str) -> String {
 fn of_run(event: &Event) -> Option<String> {
     Some(match event {
         Event::RunStarted { operator, .. } => format!("started by {operator}"),
+        Event::RunbookSigned { by, .. } => format!("a signature of {by} over the start"),
         Event::RunResumed { by } => format!("picked up by {by}"),
         Event::Paused { by } => format!("paused by {by}"),
         Event::Resumed { by } => format!("resumed by {by}"),
@@ -56,10 +59,7 @@ fn said(happened: &StepEvent) -> String {
         StepEvent::Planned { plan, summary, .. } => format!("planned {}: {summary}", plan.short()),
         StepEvent::Confirmed { plan, by } => format!("{by} confirmed plan {}", plan.short()),
         StepEvent::NotCarried { reason } => format!("not carried out: {reason}"),
-        StepEvent::Approved { group, by, envelope } => {
-            let signed = if envelope.is_some() { ", signed" } else { "" };
-            format!("approved by {by} for {group}{signed}")
-        }
+        StepEvent::Approved { group, by, .. } => format!("approved by {by} for {group}"),
         StepEvent::Breached { monitor, detail } => format!("{monitor} left its limits: {detail}"),
         StepEvent::Finished { outcome, detail, by, .. } => {
             let outcome = match outcome {

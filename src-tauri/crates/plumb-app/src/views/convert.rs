@@ -5,12 +5,27 @@ use plumb_fleet::{
     Caution, DesiredVersion, DriftState, FailureKind, Fleet, NodeId, NodeObservation, NodeReport,
     ReloadEntry, SignatureReport, Verdict, Verified,
 };
+use plumb_journal::Judged;
 
 use super::{
     fleet::{DesiredView, DriftStateView, LabelView, NodeRow, ReloadOrigin, ReloadView},
+    journal::PersonSignatureView,
     node::SignatureView,
 };
 use crate::queries::verification::unverified;
+
+/// A signature in a journal, as it was judged.
+pub(crate) fn person_signature(judged: &Judged) -> PersonSignatureView {
+    let signer = judged.signer.as_ref().ok();
+    PersonSignatureView {
+        event: u32::try_from(judged.event + 1).unwrap_or(u32::MAX),
+        what: judged.what.clone(),
+        verified: signer.is_some(),
+        sentence: judged.sentence(),
+        by: signer.map(|signer| signer.person.to_string()),
+        key: signer.map(|signer| signer.key.to_string()),
+    }
+}
 
 impl From<DriftState> for DriftStateView {
     fn from(state: DriftState) -> Self {

@@ -2,6 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::Serialize;
+use ts_rs::TS;
 
 /// The verdict over a chain of events, and over the signatures of its heads.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
@@ -29,8 +30,28 @@ pub struct JournalVerdictView {
     pub plan_matches: bool,
     /// The file ends in the middle of a line.
     pub cut_off: bool,
+    /// What people signed in it, in order, each judged by the roster that ruled then.
+    pub signatures: Vec<PersonSignatureView>,
     /// Why the journal is broken, and where; or what is missing.
     pub detail: String,
+}
+
+/// Something that a person signed in a run, and whether it is what the journal says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS, JsonSchema)]
+#[ts(export_to = "bindings.ts")]
+pub struct PersonSignatureView {
+    /// The number of its event, from one.
+    pub event: u32,
+    /// What was signed, for example `the start of the run`.
+    pub what: String,
+    /// The key is one that the roster gave to that person, and what it signed is what the journal says.
+    pub verified: bool,
+    /// `signed by NAME (fingerprint)` or `not verified: why`.
+    pub sentence: String,
+    /// Whose key it is; nothing where it is not verified.
+    pub by: Option<String>,
+    /// SHA-256 of that key, in hex.
+    pub key: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
-use super::consent::KeyRequest;
+use super::{consent::KeyRequest, journal::PersonSignatureView};
 
 /// A runbook as the list shows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, TS, JsonSchema)]
@@ -91,8 +91,10 @@ pub struct RunbookRunView {
     pub title: String,
     pub fleet: String,
     pub operator: String,
-    /// Whoever started it proved by a key of the roster who they are.
+    /// Whoever started it proved by a key of the roster who they are: the signature was verified.
     pub signed: bool,
+    /// The signature over its start, as it was judged; nothing where nobody signed.
+    pub signature: Option<PersonSignatureView>,
     /// Why its documents may run, in a sentence.
     pub trusted: String,
     pub started_at_ms: i64,
@@ -159,6 +161,8 @@ pub struct StepRunView {
     pub asks: Option<String>,
     pub detail: String,
     pub by: Option<String>,
+    /// What people signed at it, as it was judged.
+    pub signatures: Vec<PersonSignatureView>,
     pub started_at_ms: Option<i64>,
     pub ended_at_ms: Option<i64>,
 }

@@ -89,7 +89,7 @@ async fn a_run_whose_program_ended_is_settled_by_the_next_sweep() {
         view.nodes
     );
     // Whoever settles it signs what it found.
-    let verdict = app.verify_journal(&run, &[]).await.expect("a verdict");
+    let verdict = app.verify_journal(&run, &[], None).await.expect("a verdict");
     assert_eq!((verdict.events, verdict.signed_to), (6, Some(6)), "{verdict:?}");
     app.close().await;
 }

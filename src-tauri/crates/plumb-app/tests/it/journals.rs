@@ -2,6 +2,7 @@
 
 use std::{fs, sync::Arc};
 
+use camino::Utf8Path;
 use keyring_core::{CredentialStore, mock};
 use plumb_app::{
     App, AppOptions, KeyPlace, KeySafe, Keyring, Passphrase,
@@ -12,11 +13,19 @@ use plumb_app::{
         run::RunView,
     },
 };
+use plumb_fleet::{Digest, PlanHash, RunId};
 use plumb_journal::{
-    Body, Event, JournalHead,
+    Body, Event, Head, JournalHead, Outcome, RunbookStart,
     portable::{self, Line},
 };
-use plumb_trust::dsse::{Algorithm, Envelope, NewKey, PublicKey, Statement};
+use plumb_testkit::{
+    company::{Company, NOW, at, fleet, person},
+    ids::SeededIds,
+};
+use plumb_trust::{
+    dsse::{Algorithm, Envelope, NewKey, PublicKey, SigningKey, Statement},
+    roster::Roster,
+};
 
 use crate::{
     rollouts::{FOUR, started, sync_in_waves},
@@ -54,7 +63,7 @@ async fn the_journal_of_a_run_is_signed_to_its_end_and_travels() {
     let run = synced(&app).await;
     let events = u64::from(run.journal_events);
     assert_eq!((run.journal_signed_to, &run.journal_unsigned), (run.journal_events, &None));
-    let here = app.verify_journal(&run.id, &[]).await.expect("a verdict");
+    let here = app.verify_journal(&run.id, &[], None).await.expect("a verdict");
     assert_eq!(told(&here), (JournalVerdict::Complete, events, Some(events)));
     assert!(here.plan_matches && here.file.is_none() && here.signed_by.is_some());
 
@@ -65,15 +74,15 @@ async fn the_journal_of_a_run_is_signed_to_its_end_and_travels() {
     app.close().await;
 
     let keys = [another_key(), public_key()];
-    let there = verify_journal_file(&file, &keys).await.expect("a verdict");
+    let there = verify_journal_file(&file, &keys, None).await.expect("a verdict");
     assert_eq!(told(&there), told(&here));
     assert_eq!((there.head, there.plan_hash), (here.head, here.plan_hash));
     assert_eq!(there.other_heads, 0);
     // Without a key the chain is all that is checked; with another one there is no signature to go by.
-    let unchecked = verify_journal_file(&file, &[]).await.expect("a verdict");
+    let unchecked = verify_journal_file(&file, &[], None).await.expect("a verdict");
     assert_eq!(told(&unchecked), (JournalVerdict::Complete, events, None));
     assert_eq!(unchecked.other_heads, written.heads);
-    let stranger = verify_journal_file(&file, &[another_key()]).await.expect("a verdict");
+    let stranger = verify_journal_file(&file, &[another_key()], None).await.expect("a verdict");
     assert_eq!(told(&stranger), (JournalVerdict::Prefix, events, None));
     assert!(stranger.detail.contains("nobody trusted signed its end"), "{}", stranger.detail);
 }
@@ -90,7 +99,7 @@ async fn what_was_done_to_a_journal_file_is_found() {
     let keys = [public_key()];
     let verdict = async |text: &str| {
         fs::write(&file, text).expect("writable");
-        verify_journal_file(&file, &keys).await.expect("a verdict")
+        verify_journal_file(&file, &keys, None).await.expect("a verdict")
     };
     let events = u64::from(run.journal_events);
     let changed = verdict(&sound.replacen("\"arrived\":true", "\"arrived\":false", 1)).await;
@@ -119,7 +128,7 @@ async fn what_was_done_to_a_journal_file_is_found() {
         (JournalVerdict::Broken, "event 1 is longer than any event")
     );
     fs::write(&file, "not a journal\n").expect("writable");
-    let error = verify_journal_file(&file, &keys).await.expect_err("no journal");
+    let error = verify_journal_file(&file, &keys, None).await.expect_err("no journal");
     assert_eq!(error.code, Code::Invalid);
     assert!(error.message.contains("not the header of a journal"), "{}", error.message);
 }
@@ -142,13 +151,13 @@ async fn what_was_done_to_the_record_is_found() {
     }
     fs::write(&record, bytes).expect("writable");
     let app = world.app().await;
-    let verdict = app.verify_journal(&run.id, &[]).await.expect("a verdict");
+    let verdict = app.verify_journal(&run.id, &[], None).await.expect("a verdict");
     assert_eq!(verdict.verdict, JournalVerdict::Broken, "{verdict:?}");
     assert_eq!(verdict.detail, format!("event {} was altered", verdict.events + 1));
     // A copy of it is found broken at the same place.
     let file = world.path("run.jsonl");
     app.export_journal(&run.id, &file).await.expect("written as it stands");
-    let copy = verify_journal_file(&file, &[]).await.expect("a verdict");
+    let copy = verify_journal_file(&file, &[], None).await.expect("a verdict");
     assert_eq!((copy.verdict, copy.events), (JournalVerdict::Broken, verdict.events));
     app.close().await;
 }
@@ -169,10 +178,10 @@ async fn without_a_key_a_run_goes_on_and_says_that_it_is_not_signed() {
     assert_eq!((run.arrived, run.journal_signed_to), (2, 0));
     let why = run.journal_unsigned.expect("a reason");
     assert!(why.contains("nowhere.key") && why.contains("plumb journal key --make"), "{why}");
-    let verdict = app.verify_journal(&run.id, &[]).await.expect("a verdict");
+    let verdict = app.verify_journal(&run.id, &[], None).await.expect("a verdict");
     let events = u64::from(run.journal_events);
     assert_eq!(told(&verdict), (JournalVerdict::Complete, events, None));
-    let asked = app.verify_journal(&run.id, &[public_key()]).await.expect("a verdict");
+    let asked = app.verify_journal(&run.id, &[public_key()], None).await.expect("a verdict");
     assert_eq!(asked.verdict, JournalVerdict::Prefix);
     app.close().await;
     // Whoever looks later is told, too, although the reason is not kept.
@@ -196,8 +205,10 @@ async fn the_key_is_made_once_and_is_no_token() {
     assert_eq!(second.console_key().await.expect("a key"), key);
     second.add_fleet(world.path("fleet.toml").as_str()).await.expect("the fleet opens");
     let run = synced(&second).await;
-    let verdict =
-        second.verify_journal(&run.id, std::slice::from_ref(&key.pem)).await.expect("a verdict");
+    let verdict = second
+        .verify_journal(&run.id, std::slice::from_ref(&key.pem), None)
+        .await
+        .expect("a verdict");
     assert_eq!(verdict.signed_by, Some(key.fingerprint));
     // Under the names of tokens there is nothing: a fleet file could have it sent somewhere.
     let tokens = plumb_clients::TokenSource::with_keyring(keyring.clone());
@@ -272,4 +283,69 @@ async fn a_head_is_signed_at_the_start_after_each_wave_and_at_the_end() {
     }
     assert!(covered.len() >= waves + 2, "start, {waves} waves and end: {covered:?}");
     assert_eq!(run.journal_signed_to, run.journal_events);
+}
+
+/// Whoever can sign heads can write any journal; what people signed is nothing that they can make.
+#[tokio::test]
+async fn a_forged_word_in_a_journal_is_found_by_the_roster_and_named() {
+    let company = Company::new();
+    let run = SeededIds::new("forged").run();
+    let (fleet, plan) = (fleet("payments-eu"), PlanHash(Digest::of(b"a runbook")));
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = Utf8Path::from_path(folder.path()).expect("UTF-8").join("run.jsonl");
+    let began = at(NOW);
+    let written = |of: RunId, key: &SigningKey| {
+        let start = RunbookStart { fleet: fleet.clone(), run: of, by: person("rick"), at: began };
+        let signed = Envelope::sign(&start.statement(plan), &[key]).expect("it signs");
+        let envelope = String::from_utf8(signed.to_bytes()).expect("JSON");
+        let operator = "rick".to_owned();
+        let events = [
+            Event::RunStarted { plan, fleet: fleet.clone(), operator, targets: 1 },
+            Event::RunbookSigned { by: "rick".to_owned(), envelope },
+            Event::RunEnded { outcome: Outcome::Succeeded },
+        ];
+        let mut head = Head::empty(run);
+        let header = portable::Header::new(run, plan, fleet.clone());
+        let mut text = portable::write_header(&header);
+        for event in events {
+            let entry = head.append(began, event);
+            text.push_str(&portable::write_entry(&entry.body.canonical(), entry.hash));
+        }
+        fs::write(&file, text).expect("writable");
+    };
+    let verdict = async |roster: Option<Roster>| {
+        verify_journal_file(&file, &[], roster).await.expect("a verdict")
+    };
+    written(run, &company.keys["rick"]);
+    let sound = verdict(Some(company.roster())).await;
+    assert_eq!(sound.verdict, JournalVerdict::Complete, "{sound:?}");
+    let signed = &sound.signatures[0];
+    let key = company.keys["rick"].public().id();
+    assert_eq!((signed.event, signed.verified), (2, true));
+    assert_eq!(signed.sentence, format!("signed by rick ({})", key.short()));
+    assert_eq!((signed.by.as_deref(), signed.key.clone()), (Some("rick"), Some(key.to_string())));
+
+    let other = SeededIds::new("another").run();
+    let stranger = Company::new();
+    for (of, key, why) in [
+        (
+            other,
+            &company.keys["rick"],
+            format!("it is for another run: {other}, and this one is {run}"),
+        ),
+        (run, &stranger.keys["rick"], "no key of the roster signed it".to_owned()),
+        (run, &company.keys["mara"], "mara signed it in the name of rick".to_owned()),
+    ] {
+        written(of, key);
+        let forged = verdict(Some(company.roster())).await;
+        assert_eq!((forged.verdict, forged.events), (JournalVerdict::Broken, 1), "{forged:?}");
+        let told = "tells of the start of the run, and its signature does not count";
+        assert_eq!(forged.detail, format!("event 2 {told}: {why}"));
+        assert_eq!(forged.signatures[0].sentence, format!("not verified: {why}"));
+        assert_eq!(forged.signatures[0].by, None, "nobody is named");
+        // Without a roster nothing is said of anybody.
+        let unknown = verdict(None).await;
+        assert_eq!(unknown.verdict, JournalVerdict::Complete);
+        assert!(unknown.signatures[0].sentence.starts_with("not verified: no roster"));
+    }
 }

@@ -41,7 +41,7 @@ async fn done(app: &App, request: &ActionRequest) -> RunView {
     let plan = app.prepare_plan("eu", request).await.expect("a plan");
     let run = carried_out(app, &plan).await;
     assert_eq!(run.phase, RunPhase::Succeeded, "{run:?}");
-    let verdict = app.verify_journal(&run.id, &[]).await.expect("a verdict");
+    let verdict = app.verify_journal(&run.id, &[], None).await.expect("a verdict");
     assert_eq!((verdict.verdict, verdict.plan_matches), (JournalVerdict::Complete, true));
     run
 }

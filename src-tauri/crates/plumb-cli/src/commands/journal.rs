@@ -5,6 +5,7 @@ use std::io;
 use camino::{Utf8Path, Utf8PathBuf};
 use clap::Subcommand;
 use plumb_app::{
+    actions::rosters::roster_as_given,
     console_key::make_key_file,
     queries::journal::verify_journal_file,
     views::journal::{ConsoleKeyView, JournalVerdict, JournalVerdictView},
@@ -20,12 +21,16 @@ use crate::{
 
 /// Longest public key file.
 const PEM_BYTES_MAX: u64 = 32 << 10;
+/// Longest roster.
+const ROSTER_BYTES_MAX: u64 = 4 << 20;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Journal {
     /// Check hashes, order and signatures from the first event on
     #[command(after_help = "Exit codes: 0 complete, 6 a valid prefix only, 1 broken.\n\
-        A journal that was signed, or that is checked with --key, is complete only when its end is signed.")]
+        A journal that was signed, or that is checked with --key, is complete only when its end is signed.\n\
+        What people signed in it is checked by the roster that ruled the fleet then; one signature that is not what the \
+        journal says breaks it.")]
     Verify {
         /// Id of a run in the record, or a file that `journal export` wrote
         #[arg(value_name = "RUN|FILE")]
@@ -33,6 +38,10 @@ pub(crate) enum Journal {
         /// Public key of the console that signed, as PEM; may be repeated
         #[arg(long = "key", value_name = "PEM")]
         keys: Vec<String>,
+        /// Roster that says whose keys people signed with, as its root keys signed it; without it the record is
+        /// asked, which a file is checked without
+        #[arg(long, value_name = "FILE")]
+        roster: Option<String>,
     },
     /// Write the journal of a run as JSON Lines, for anybody to check
     Export {
@@ -57,7 +66,9 @@ pub(crate) enum Journal {
 impl Journal {
     pub(crate) async fn run(&self, session: Session<'_>) -> Outcome {
         match self {
-            Self::Verify { journal, keys } => verify(session, journal, keys).await,
+            Self::Verify { journal, keys, roster } => {
+                verify(session, journal, keys, roster.as_deref()).await
+            }
             Self::Export { run, output } => export(session, run, output.as_deref()).await,
             Self::Key { make: Some(file), output } => made(session.out, file, output.as_deref()),
             Self::Key { make: None, output } => key(session, output.as_deref()).await,
@@ -65,27 +76,46 @@ impl Journal {
     }
 }
 
-async fn verify(session: Session<'_>, journal: &str, keys: &[String]) -> Outcome {
+async fn verify(
+    session: Session<'_>,
+    journal: &str,
+    keys: &[String],
+    roster: Option<&str>,
+) -> Outcome {
     let keys: Result<Vec<String>, Failure> =
         keys.iter().map(|key| read_text(key, PEM_BYTES_MAX)).collect();
     let keys = keys?;
+    let roster = roster.map(|file| read_text(file, ROSTER_BYTES_MAX)).transpose()?;
+    let roster = roster.map(|text| roster_as_given(&text)).transpose()?;
     // A file is checked without opening any record.
     let path = Utf8Path::new(journal);
     if path.is_file() {
-        let view = verify_journal_file(path, &keys).await?;
-        return Ok(told(session.out, &view));
+        let has_roster = roster.is_some();
+        let view = verify_journal_file(path, &keys, roster).await?;
+        return Ok(told(session.out, &view, has_roster));
     }
     session
-        .with_app(async |app| Ok(told(session.out, &app.verify_journal(journal, &keys).await?)))
+        .with_app(async |app| {
+            let view = app.verify_journal(journal, &keys, roster.clone()).await?;
+            Ok(told(session.out, &view, true))
+        })
         .await
 }
 
 /// Prints a verdict and gives its exit code.
-fn told(out: &Output, view: &JournalVerdictView) -> Exit {
+fn told(out: &Output, view: &JournalVerdictView, has_roster: bool) -> Exit {
     out.show(view, |out| {
         out.say(verdict(out, view));
         out.say(format!("  {}", printable(&view.detail)));
         out.say(format!("  {}", signatures(view)));
+        for signed in &view.signatures {
+            let line = format!("  event {}: {}: {}", signed.event, signed.what, signed.sentence);
+            let line = printable(&line);
+            out.say(if signed.verified { line } else { out.style.bad(&line) });
+        }
+        if !has_roster && !view.signatures.is_empty() {
+            out.note("give the roster that ruled the fleet then: --roster FILE");
+        }
         let head = short(Some(&view.head));
         out.say(format!(
             "  run {} of {}, {} events, head {head}",

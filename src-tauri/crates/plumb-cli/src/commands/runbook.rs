@@ -337,6 +337,8 @@ fn shown(out: &Output, view: &RunbookView) {
 /// A run, step by step, and what it waits for.
 fn run_shown(out: &Output, view: &RunbookRunView) {
     out.say(out.style.bold(&printable(&view.title)));
+    let signed = view.signature.as_ref().map(|start| format!(", {}", start.sentence));
+    out.say(printable(&format!("run by {}{}", view.operator, signed.unwrap_or_default())));
     transcript(out, view, &mut BTreeMap::new(), true);
     ended(out, view);
 }

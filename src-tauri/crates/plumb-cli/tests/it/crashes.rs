@@ -130,7 +130,8 @@ fn a_rollout_killed_at_any_moment_is_picked_up_and_sends_nothing_twice() {
         // What was in doubt and did not come to be has failed, and halts the run.
         for words in [&resume[..], &resume, &resume, &["run", "abort", id.as_str()]] {
             let left = look();
-            let verdict = fleet.runtime.block_on(app.verify_journal(&id, &[])).expect("a verdict");
+            let verdict =
+                fleet.runtime.block_on(app.verify_journal(&id, &[], None)).expect("a verdict");
             assert_ne!(verdict.verdict, JournalVerdict::Broken, "{when}: {verdict:?}");
             agrees_with_the_wire(&fleet, &app, &left, (&fleet.sent(), &when));
             if left.ended_at_ms.is_none() {
@@ -253,7 +254,8 @@ pub(crate) fn check(fleet: &Recorded, when: &str, known: Option<&str>, tally: &m
         tally.no_run += 1;
         return fleet.runtime.block_on(app.close());
     };
-    let verdict = fleet.runtime.block_on(app.verify_journal(&left.id, &[])).expect("a verdict");
+    let verdict =
+        fleet.runtime.block_on(app.verify_journal(&left.id, &[], None)).expect("a verdict");
     assert_ne!(verdict.verdict, JournalVerdict::Broken, "{when}: {verdict:?}");
     assert!(verdict.plan_matches, "{when}: {verdict:?}");
     let sent = fleet.sent();
@@ -284,7 +286,7 @@ pub(crate) fn is_settled(
     let settled = fleet.runtime.block_on(app.run(run)).expect("a run");
     let ended = settled.ended_at_ms.is_some();
     assert_eq!((settled.in_doubt, ended), (0, true), "{when}: {settled:?}");
-    let verdict = fleet.runtime.block_on(app.verify_journal(run, &[])).expect("a verdict");
+    let verdict = fleet.runtime.block_on(app.verify_journal(run, &[], None)).expect("a verdict");
     assert_eq!(verdict.verdict, JournalVerdict::Complete, "{when}: {verdict:?}");
     assert_eq!(verdict.signed_to, Some(verdict.events), "{when}: {verdict:?}");
     agrees_with_the_wire(fleet, app, &settled, (sent, when))

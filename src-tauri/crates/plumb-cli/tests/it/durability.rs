@@ -306,7 +306,8 @@ fn comes_up_again(
     let known = runs.iter().any(|kept| kept.id == run);
     if known {
         let when = format!("loss at call {number}");
-        let verdict = fleet.runtime.block_on(app.verify_journal(run, &[])).expect("a verdict");
+        let verdict =
+            fleet.runtime.block_on(app.verify_journal(run, &[], None)).expect("a verdict");
         assert_ne!(
             verdict.verdict,
             plumb_app::views::journal::JournalVerdict::Broken,

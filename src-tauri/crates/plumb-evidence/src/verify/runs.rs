@@ -3,7 +3,9 @@
 use std::{cell::Cell, io::BufReader};
 
 use plumb_fleet::{Digest, PlanHash};
-use plumb_journal::{Certificate, ChainVerdict, certificate::JournalRef};
+use plumb_journal::{
+    Certificate, ChainVerdict, Entry, Judged, OfRun, People, certificate::JournalRef,
+};
 use plumb_runbook::{Plan, document::RunbookPlan};
 use plumb_trust::{
     approval::signed_by_a_person,
@@ -16,8 +18,8 @@ use super::{
     states::states,
 };
 use crate::{
-    archive::{Archive, Entry, Source},
-    journal::NoJournal,
+    archive::{self, Archive, Source},
+    journal::{JournalReader, NoJournal},
     limits::{APPROVALS_MAX, PIECE_BYTES},
     manifest::{Evidence, RunPart, run_folder},
 };
@@ -75,7 +77,7 @@ pub(super) fn check<S: Source>(
 /// for by putting them in, and those that are trusted here.
 fn keys<S: Source>(archive: &Archive<S>, signed: &Signed, trust: &Trust) -> Vec<PublicKey> {
     let inside = archive.entries().iter().filter(|entry| entry.name.folder() == "keys");
-    let read = |entry: &Entry| {
+    let read = |entry: &archive::Entry| {
         let pem = String::from_utf8(archive.document(entry).ok()?).ok()?;
         PublicKey::from_pem(&pem).ok()
     };
@@ -170,11 +172,14 @@ impl<S: Source> Reader<'_, S> {
         Ok(Some(format!("plan {} of run {}: {consent}", hash.short(), run.run)))
     }
 
-    /// The documents and values that a run of a runbook was made from.
+    /// The documents and values that a run of a runbook was made from, and who signed something in it.
     fn runbook(&self, run: &RunPart) -> Told {
         let name = format!("{}/runbook.json", run_folder(run.run));
         let wrong = |why: String| (format!("{name}: {why}"), name.clone());
-        let Some(entry) = self.archive.find(&name) else { return Ok(None) };
+        let people = self.people(run)?.join(", ");
+        let Some(entry) = self.archive.find(&name) else {
+            return Ok((!people.is_empty()).then(|| format!("run {}: {people}", run.run)));
+        };
         let bytes = self.archive.document(entry).map_err(|error| wrong(error.to_string()))?;
         let plan: RunbookPlan = serde_json::from_slice(&bytes)
             .map_err(|error| wrong(format!("it is no runbook that this program knows: {error}")))?;
@@ -186,13 +191,40 @@ impl<S: Source> Reader<'_, S> {
             let (is, was) = (hash.short(), run.plan.short());
             return Err(wrong(format!("its hash is {is}, and the run was of the runbook {was}")));
         }
-        Ok(Some(format!("runbook {} of run {}: {}", plan.runbook, run.run, hash.short())))
+        let runbook = format!("runbook {} of run {}: {}", plan.runbook, run.run, hash.short());
+        Ok(Some(if people.is_empty() { runbook } else { format!("{runbook}, {people}") }))
+    }
+
+    /// What people signed in the journal of a run, each verified as the program did that took it.
+    fn people(&self, run: &RunPart) -> Result<Vec<String>, (String, String)> {
+        let name = format!("{}/journal.jsonl", run_folder(run.run));
+        let wrong = |why: String| (format!("{name}: {why}"), name.clone());
+        let Some(entry) = self.archive.find(&name) else { return Ok(Vec::new()) };
+        let file = BufReader::with_capacity(PIECE_BYTES, self.archive.read(entry));
+        let mut journal = JournalReader::new(file).map_err(|error| wrong(error.to_string()))?;
+        let mut people = People::default();
+        while let Some(Entry { body, .. }) =
+            journal.event().map_err(|error| wrong(error.to_string()))?
+        {
+            people.take(body.seq, body.at, &body.event);
+        }
+        let of = OfRun { fleet: &self.evidence.about.fleet, run: run.run, plan: run.plan };
+        let judged = people.judge(of, |_| self.roster);
+        let told = |one: Judged| match &one.signer {
+            Ok(_) => Ok(format!("{} {}", one.what, one.sentence())),
+            Err(refusal) => Err(wrong(format!(
+                "event {} tells of {}, and its signature does not count: {refusal}",
+                one.event + 1,
+                one.what
+            ))),
+        };
+        judged.into_iter().map(told).collect()
     }
 
     /// Who signed something about the plan of a run.
     fn approvals(&self, folder: &str, run: &RunPart) -> Result<Vec<String>, (String, String)> {
         let entries = self.archive.entries().iter();
-        let entries: Vec<&Entry> =
+        let entries: Vec<&archive::Entry> =
             entries.filter(|entry| entry.name.as_str().starts_with(folder)).collect();
         if let Some(beyond) = entries.get(APPROVALS_MAX) {
             let name = beyond.name.to_string();

@@ -272,3 +272,102 @@ fn a_journal_with_a_credential_is_left_out_and_that_is_told() {
     let why = &left_out.expect("it is told").why;
     assert!(why.contains("url-credentials"), "{why}");
 }
+
+/// Evidence of a run of a runbook of this company: rick started it, and mara consented with this key.
+fn run_of_a_runbook(company: &Company, consents: &plumb_trust::dsse::SigningKey) -> Vec<u8> {
+    use plumb_journal::{
+        Event, Head, Outcome, RunbookConsent, RunbookStart, StepEvent,
+        portable::{Header, write_entry, write_header},
+    };
+    use plumb_testkit::company::{fleet, person};
+    use plumb_trust::dsse::Envelope;
+
+    let folder = Folder::new();
+    let (about, run) = (crate::support::about(), crate::support::run());
+    let (fleet, plan) = (fleet("payments-eu"), crate::support::sync().hash());
+    let began = plumb_testkit::company::at(plumb_testkit::company::NOW);
+    let start = RunbookStart { fleet: fleet.clone(), run, by: person("rick"), at: began };
+    let start = Envelope::sign(&start.statement(plan), &[&company.keys["rick"]]).expect("signs");
+    let (group, step) = ("Storage".to_owned(), "consent".to_owned());
+    let consent = RunbookConsent { fleet: fleet.clone(), group: group.clone(), run, step };
+    let consent = Envelope::sign(&consent.statement(plan), &[consents]).expect("it signs");
+    let text = |envelope: Envelope| String::from_utf8(envelope.to_bytes()).expect("JSON");
+    let (by, envelope) = ("mara".to_owned(), Some(text(consent)));
+    let happened = StepEvent::Approved { group, by, envelope };
+    let events = [
+        Event::RunStarted { plan, fleet: fleet.clone(), operator: "rick".to_owned(), targets: 1 },
+        Event::RunbookSigned { by: "rick".to_owned(), envelope: text(start) },
+        Event::Step { step: "consent".to_owned(), happened },
+        Event::RunEnded { outcome: Outcome::Succeeded },
+    ];
+    let mut head = Head::empty(run);
+    let mut lines = write_header(&Header::new(run, plan, fleet.clone()));
+    for event in events {
+        let entry = head.append(began, event);
+        lines.push_str(&write_entry(&entry.body.canonical(), entry.hash));
+    }
+    let file = folder.join("journal");
+    std::fs::write(&file, lines).expect("written");
+    let spec = plumb_redact::RuleSpec::default();
+    let rules = plumb_redact::Rules::compile(&spec).expect("rules");
+    let about = plumb_evidence::About { fleet, ..about };
+    let tokens = crate::support::TOKENS;
+    let mut capture =
+        plumb_evidence::Capture::begin(&folder.join("draft"), about, spec, rules, tokens)
+            .expect("begins");
+    let name = format!("runs/{run}/journal.jsonl");
+    capture.bound_lines("journal", &name, &file).expect("captured");
+    let roster = company.envelope();
+    let json = plumb_redact::Form::Json;
+    capture.bound("roster", json, "roster/roster.dsse.json", &roster).expect("captured");
+    let journal =
+        Some(plumb_journal::certificate::JournalRef { events: head.seq, head: head.hash });
+    let outcome = Some("succeeded".to_owned());
+    capture.run(plumb_evidence::RunPart { journal, outcome, plan, run }).expect("noted");
+    let captured = capture.finish().expect("it ends");
+    let sealed = crate::support::sealed_of(captured, &folder, console());
+    std::fs::read(sealed.path).expect("it is there")
+}
+
+#[test]
+fn what_people_signed_in_a_run_of_a_runbook_is_verified_by_the_roster() {
+    let company = Company::new();
+    let roots: Vec<_> = company.roots.iter().map(|key| key.public().clone()).collect();
+    let trust = Trust { roots, ..trust() };
+    let sound = run_of_a_runbook(&company, &company.keys["mara"]);
+    let verification = verified(&sound, &trust);
+    let finding = verification.finding(CheckName::Plan);
+    assert_eq!(finding.outcome, Outcome::Passed, "{}", said(&verification));
+    let short = |name: &str| company.keys[name].public().id().short();
+    let told = format!(
+        "run {}: the start of the run signed by rick ({}), the consent of Storage at consent signed by mara ({})",
+        crate::support::run(),
+        short("rick"),
+        short("mara")
+    );
+    assert_eq!(finding.detail, told);
+    // A roster that nobody here knows the root keys of names nobody for sure.
+    let unknown = verified(&sound, &crate::support::trust());
+    assert_eq!(unknown.finding(CheckName::Plan).outcome, Outcome::Open);
+
+    let stranger = Company::new();
+    let ways = [
+        (&stranger.keys["mara"], "no key of the roster signed it"),
+        (&company.keys["noor"], "noor signed it, and the journal says that it was mara"),
+        (&company.keys["rick"], "rick runs it, and whoever runs it does not approve it"),
+    ];
+    for (key, why) in ways {
+        let verification = verified(&run_of_a_runbook(&company, key), &trust);
+        let finding = verification.finding(CheckName::Plan);
+        assert_eq!(finding.outcome, Outcome::Failed, "{}", said(&verification));
+        let journal = format!("runs/{}/journal.jsonl", crate::support::run());
+        assert_eq!(finding.entry.as_deref(), Some(journal.as_str()));
+        let told = format!(
+            "{journal}: event 3 tells of the consent of Storage at consent, and its signature does not \
+             count: {why}"
+        );
+        assert_eq!(finding.detail, told);
+        let chain = verification.finding(CheckName::Journal).outcome;
+        assert_eq!(chain, Outcome::Passed, "its chain holds, and is not what is at fault");
+    }
+}

@@ -50,7 +50,7 @@ pub fn judge(plan: &Compiled, state: &StepsState, at: usize, answer: Answer) -> 
         }
     }
     let detail = detail.chars().take(DETAIL_CHARS_MAX).collect();
-    StepEvent::Finished { outcome, detail, result, by: None }
+    StepEvent::Finished { outcome, detail, result, by: None, envelope: None }
 }
 
 /// What counts as failure where the step names no condition of its own.

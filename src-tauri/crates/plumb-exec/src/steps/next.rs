@@ -183,8 +183,8 @@ impl<'a> Walk<'a> {
     }
 
     fn finished(&mut self, at: usize, outcome: StepOutcome, detail: impl Into<String>) {
-        let (detail, result, by) = (detail.into(), Value::Null, None);
-        self.tell(at, StepEvent::Finished { outcome, detail, result, by });
+        let (detail, result, by, envelope) = (detail.into(), Value::Null, None, None);
+        self.tell(at, StepEvent::Finished { outcome, detail, result, by, envelope });
     }
 
     fn wake(&mut self, at: Timestamp) {
@@ -426,7 +426,9 @@ impl<'a> Walk<'a> {
                 let by: Vec<&str> = run.approvals.values().map(String::as_str).collect();
                 let (detail, by) = (format!("approved by {}", by.join(" and ")), None);
                 let (outcome, result) = (StepOutcome::Succeeded, json!(run.approvals));
-                self.tell(at, StepEvent::Finished { outcome, detail, result, by });
+                // What each of them signed stands beside their consent.
+                let envelope = None;
+                self.tell(at, StepEvent::Finished { outcome, detail, result, by, envelope });
             }
             StepEffect::Ask { until_s, .. } | StepEffect::Attest { until_s, .. } => {
                 self.patience(at, after(*until_s), "nobody answered in time");

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
 use plumb_fleet::PlanHash;
-use plumb_journal::{Bypass, Event, StepEvent, StepOutcome};
+use plumb_journal::{Bypass, Event, StepEvent, StepOutcome, people::belongs};
 use plumb_runbook::document::{Compiled, PlannedStep, StepEffect};
 use serde_json::json;
 
@@ -21,13 +21,17 @@ pub struct StepOrder {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StepWish {
+    /// With the signed answer, where a roster rules the fleet and the step says who may give it.
     Answer {
         step: String,
         answer: String,
+        envelope: Option<String>,
     },
+    /// The same for what somebody saw.
     Attest {
         step: String,
         note: String,
+        envelope: Option<String>,
     },
     /// With the signed consent, where a roster rules the fleet.
     Approve {
@@ -172,7 +176,7 @@ fn of_step(
     let effect = run.effect.as_ref();
     let running = run.phase == StepPhase::Running;
     match &order.what {
-        StepWish::Answer { answer, .. } => match effect.filter(|_| running) {
+        StepWish::Answer { answer, envelope, .. } => match effect.filter(|_| running) {
             Some(StepEffect::Ask { choices, who, .. }) => {
                 of_group(order, who.as_deref())?;
                 if !choices.is_empty() && !choices.contains(answer) {
@@ -180,19 +184,19 @@ fn of_step(
                     return Err(StepOrderError::NoChoice { answer, choices });
                 }
                 let (answer, result) = (given(answer)?, json!({ "answer": answer }));
-                Ok(by_person(by, answer, result))
+                Ok(by_person(by, answer, result, envelope.clone()))
             }
             _ => Err(not_asked()),
         },
-        StepWish::Attest { note, .. } => match effect.filter(|_| running) {
+        StepWish::Attest { note, envelope, .. } => match effect.filter(|_| running) {
             Some(StepEffect::Announce { .. }) => {
                 let result = json!({ "note": note });
-                Ok(by_person(by, given(note)?, result))
+                Ok(by_person(by, given(note)?, result, None))
             }
             Some(StepEffect::Attest { who, .. }) => {
                 of_group(order, who.as_deref())?;
                 let result = json!({ "note": note });
-                Ok(by_person(by, given(note)?, result))
+                Ok(by_person(by, given(note)?, result, envelope.clone()))
             }
             _ => Err(not_asked()),
         },
@@ -263,14 +267,13 @@ fn decided(
     }
 }
 
-const fn by_person(by: String, detail: String, result: serde_json::Value) -> StepEvent {
-    StepEvent::Finished { outcome: StepOutcome::Succeeded, detail, result, by: Some(by) }
-}
-
-/// Whether groups hold one that a runbook names: by that name, or by the one that a roster writes it with,
-/// in small letters with hyphens (`Platform Security` is `platform-security`).
-pub fn belongs(groups: &BTreeSet<String>, group: &str) -> bool {
-    groups.contains(group) || groups.contains(&group.to_lowercase().replace(' ', "-"))
+const fn by_person(
+    by: String,
+    detail: String,
+    result: serde_json::Value,
+    envelope: Option<String>,
+) -> StepEvent {
+    StepEvent::Finished { outcome: StepOutcome::Succeeded, detail, result, by: Some(by), envelope }
 }
 
 fn of_group(order: &StepOrder, group: Option<&str>) -> Result<(), StepOrderError> {

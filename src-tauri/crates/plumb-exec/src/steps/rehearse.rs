@@ -397,10 +397,10 @@ impl<W: SimulatedWorld> Story<'_, W> {
                 let said = self.answers.get(&step).or_else(|| choices.first()).cloned();
                 let answer = said.unwrap_or_else(|| "as expected".to_owned());
                 self.choices.insert(step.clone(), choices.clone());
-                StepWish::Answer { step, answer }
+                StepWish::Answer { step, answer, envelope: None }
             }
             WaitingFor::Attestation { .. } | WaitingFor::Announcement { .. } => {
-                StepWish::Attest { step, note: "rehearsed".to_owned() }
+                StepWish::Attest { step, note: "rehearsed".to_owned(), envelope: None }
             }
             WaitingFor::Approval { groups, .. } => match groups.first() {
                 Some(group) => StepWish::Approve { step, group: group.clone(), envelope: None },

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use plumb_fleet::PlanHash;
 use plumb_journal::{
-    Bypass, Bypassed, Entry, Event, Halt, Outcome, Rollback, StepEvent, StepOutcome,
+    Bypass, Bypassed, Entry, Event, Halt, Outcome, People, Rollback, StepEvent, StepOutcome,
 };
 use plumb_runbook::document::StepEffect;
 use serde_json::Value;
@@ -28,6 +28,9 @@ pub struct StepsState {
     pub steps: BTreeMap<String, StepRun>,
     /// Steps that were started, in order, each once.
     pub started: Vec<String>,
+    /// What people signed in it.
+    pub people: People,
+    events: u64,
 }
 
 /// A start that somebody signed.
@@ -160,6 +163,8 @@ impl StepsState {
 
     /// Takes in the next event.
     pub fn apply(&mut self, event: &Event, at: Timestamp) {
+        self.people.take(self.events, at, event);
+        self.events += 1;
         match event {
             Event::RunStarted { plan, operator, .. } => {
                 self.plan = Some(*plan);
@@ -285,7 +290,7 @@ impl StepRun {
             StepEvent::Breached { monitor, detail } => {
                 self.breached = Some(format!("{monitor}: {detail}"));
             }
-            StepEvent::Finished { outcome, detail, result, by } => {
+            StepEvent::Finished { outcome, detail, result, by, .. } => {
                 self.phase = match outcome {
                     StepOutcome::Succeeded => StepPhase::Succeeded,
                     StepOutcome::Failed => StepPhase::Failed,

@@ -317,7 +317,11 @@ async fn two_groups_take_two_people_and_never_the_runner() {
         },
     };
     let asking = async {
-        let attest = StepWish::Attest { step: "index".to_owned(), note: "log 1f".to_owned() };
+        let attest = StepWish::Attest {
+            step: "index".to_owned(),
+            note: "log 1f".to_owned(),
+            envelope: None,
+        };
         let groups = BTreeSet::new();
         desk.give(StepOrder { by: "ana".to_owned(), groups, what: attest })
             .await
@@ -373,7 +377,7 @@ async fn who_signed_the_start_is_the_runner_and_stays_it() {
         let saying = async {
             if entries.is_empty() {
                 let note = "log 1f".to_owned();
-                let what = StepWish::Attest { step: "index".to_owned(), note };
+                let what = StepWish::Attest { step: "index".to_owned(), note, envelope: None };
                 let (by, groups) = ("ana".to_owned(), BTreeSet::new());
                 desk.give(StepOrder { by, groups, what }).await.expect("attested");
             }
@@ -414,7 +418,11 @@ async fn a_question_takes_a_choice_of_its_group_and_halts_when_nobody_answers_in
     let answer = |group: &str, answer: &str| StepOrder {
         by: "ana".to_owned(),
         groups: BTreeSet::from([group.to_owned()]),
-        what: StepWish::Answer { step: "ask".to_owned(), answer: answer.to_owned() },
+        what: StepWish::Answer {
+            step: "ask".to_owned(),
+            answer: answer.to_owned(),
+            envelope: None,
+        },
     };
     let saying = async {
         let refused = desk.give(answer("storage", "by hand")).await;

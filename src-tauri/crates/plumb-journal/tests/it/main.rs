@@ -1,6 +1,7 @@
 //! What a journal proves: no edit goes unseen, and every prefix amounts to something.
 
 mod certificate;
+mod people;
 mod portable;
 
 use std::collections::BTreeMap;

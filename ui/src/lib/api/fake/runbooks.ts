@@ -1,5 +1,5 @@
 //! Runbooks of the fake: a library, and runs that go on as far as they can without people.
-import type { Api, CheckView, DoctorView, LibraryRow, MonitorView, RecordedView, RehearsalView, RunbookAsked, RunbookBegun, RunbookListed, RunbookOccasion, RunbookOffer, RunbookPage, RunbookRunPage, RunbookRunView, RunbookWord, StepRunView } from '../api';
+import type { Api, CheckView, DoctorView, LibraryRow, MonitorView, PersonSignatureView, RecordedView, RehearsalView, RunbookAsked, RunbookBegun, RunbookListed, RunbookOccasion, RunbookOffer, RunbookPage, RunbookRunPage, RunbookRunView, RunbookWord, StepRunView } from '../api';
 import { BACKFILL, CONFLICT, type FakeStep } from './runbook-steps';
 import { fail } from './runs';
 import { digest } from './seed';
@@ -43,6 +43,8 @@ interface Kept {
   carried: RunbookRunPage['carried'];
   evidence: RunbookRunPage['evidence'];
 }
+
+const signedBy = (by: string, what: string): PersonSignatureView => ({ event: 3, what, verified: true, sentence: `signed by ${by} (${digest(by).slice(0, 12)})`, by, key: digest(by) });
 
 export class FakeRunbooks {
   #runs: Kept[] = [];
@@ -99,6 +101,7 @@ export class FakeRunbooks {
       fleet,
       operator: ME,
       signed: false,
+      signature: null,
       trusted: standingOf(file).standing === 'shipped' ? 'it came with the program' : `accepted by ${ME}`,
       started_at_ms: at,
       ended_at_ms: null,
@@ -107,7 +110,7 @@ export class FakeRunbooks {
       bypassed: [],
       frozen_until_ms: null,
       can_roll_back: false,
-      steps: steps.map(({ id, title, kind, phase = null, within = null, arm = null, wayBack = false, mutates = false, maySkip = false }) => ({ id, title, kind, phase, within, arm, way_back: wayBack, mutates, may_skip: maySkip, state: 'waiting', attempt: 0, asks: null, detail: '', by: null, started_at_ms: null, ended_at_ms: null })),
+      steps: steps.map(({ id, title, kind, phase = null, within = null, arm = null, wayBack = false, mutates = false, maySkip = false }) => ({ id, title, kind, phase, within, arm, way_back: wayBack, mutates, may_skip: maySkip, state: 'waiting', attempt: 0, asks: null, detail: '', by: null, signatures: [], started_at_ms: null, ended_at_ms: null })),
       waiting: [],
       artifacts: `/home/ops/.local/share/plumbline/artifacts/${file.replace('.md', '')}/20261114T092218Z`,
       dashboard: file === 'supersedes-backfill.md' ? 'https://grafana.example/d/plumb-019b2f10' : null,
@@ -225,6 +228,7 @@ export class FakeRunbooks {
     if (asked.parameters['version'] === 'v0') fail('invalid', 'no signed bundle of version v0 is known', 'give it with --set NAME=VALUE');
     const kept = this.#add(fleet, asked.runbook, 0);
     kept.view.signed = signs;
+    if (signs) kept.view.signature = signedBy('mira', 'the start of the run');
     this.#go(kept);
     this.changed(kept.view.id);
     return { begun: 'started', run: kept.view.id };

@@ -11,6 +11,7 @@ use plumb_evidence::{
     manifest::{run_folder, states_of},
     name::{EntryName, safe_part},
 };
+use plumb_exec::fold_steps;
 use plumb_fleet::RunId;
 use plumb_journal::{Entry, Event, StateMark, StepEvent, certificate::JournalRef, fold};
 use plumb_redact::Form;
@@ -153,7 +154,8 @@ impl App {
         // Where files lie on this machine concerns nobody else.
         view.artifacts.clear();
         take(capture, "runbook run", &of_run(run, "runbook-run.json"), &view).map_err(wrong)?;
-        let said = transcript(&of.title, &entries);
+        let signatures = self.signatures(run, &plan, &fold_steps(&entries)).await?;
+        let said = transcript(&of.title, &entries, &signatures);
         let name = of_run(run, "transcript.txt");
         capture.take("transcript", Form::Text, &name, said.as_bytes()).map_err(wrong)?;
         let artifacts = of.artifacts.clone();

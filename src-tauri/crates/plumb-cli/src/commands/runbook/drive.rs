@@ -226,8 +226,8 @@ pub(super) async fn drive(
     let (mut tried, mut used) = (BTreeSet::new(), BTreeSet::new());
     if let Some(word) = first {
         // Who runs it stands in its first event.
-        while run.view().operator.is_empty() && run.changed().await {}
-        let by = asker.by(&run.view());
+        while run.view().await?.operator.is_empty() && run.changed().await {}
+        let by = asker.by(&run.view().await?);
         if let Err(error) = run.say(&by, asker.groups, word).await {
             run.let_go();
             run.finished().await?;
@@ -235,7 +235,7 @@ pub(super) async fn drive(
         }
     }
     loop {
-        let view = run.view();
+        let view = run.view().await?;
         transcript(session.out, &view, &mut shown, false);
         let mut unheard = false;
         for waiting in view.waiting.iter().filter(|one| one.what != WaitingKind::Time) {
@@ -307,6 +307,12 @@ pub(super) fn transcript(
             "skipped" => out.style.faint(&text),
             _ => text,
         };
-        if quiet { out.say(line) } else { out.note(line) }
+        let signed = step.signatures.iter().map(|signed| {
+            let line = printable(&format!("{:<10} {}: {}", "", signed.what, signed.sentence));
+            if signed.verified { out.style.faint(&line) } else { out.style.bad(&line) }
+        });
+        for line in std::iter::once(line).chain(signed) {
+            if quiet { out.say(line) } else { out.note(line) }
+        }
     }
 }

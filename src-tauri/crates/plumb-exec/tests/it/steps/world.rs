@@ -156,11 +156,11 @@ pub(super) fn word(
         WaitingFor::Answer { choices, .. } => {
             let said = answers.get(step.as_str()).map(|said| (*said).to_owned());
             let answer = said.or_else(|| choices.first().cloned()).unwrap_or("well".to_owned());
-            order("ana", &[], StepWish::Answer { step, answer })
+            order("ana", &[], StepWish::Answer { step, answer, envelope: None })
         }
         WaitingFor::Attestation { .. } | WaitingFor::Announcement { .. } => {
             let note = "seen".to_owned();
-            order("ana", &[], StepWish::Attest { step, note })
+            order("ana", &[], StepWish::Attest { step, note, envelope: None })
         }
         WaitingFor::Approval { groups, .. } => {
             let group = groups.first()?.clone();
