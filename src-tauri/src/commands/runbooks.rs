@@ -73,11 +73,10 @@ pub(crate) async fn tell_runbook(
 pub(crate) async fn sign_runbook(
     app: Front,
     id: String,
-    step: String,
-    group: String,
+    word: RunbookWord,
     key: KeyRequest,
 ) -> Result<RunbookRunPage, AppError> {
-    app.consent_to_runbook(&id, &step, &group, key).await
+    app.sign_runbook_word(&id, word, key).await
 }
 
 #[tauri::command]

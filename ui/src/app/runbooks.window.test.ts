@@ -162,6 +162,33 @@ describe('a run', () => {
     expect(changes).toEqual(['signRunbook']);
   });
 
+  it('is answered with a key where a roster rules the fleet and the step says who may', async () => {
+    const { changes } = await openWindow({ hash: RUN, runbook: 'handover', consent: 'open' });
+    await expect.element(region('Current step').getByText('Waits until Platform team attests it')).toBeVisible();
+    await userEvent.keyboard('n');
+    await expect.element(dialog().getByRole('combobox', { name: 'Sign with' })).toBeVisible();
+    await expect.element(dialog().getByText(/the answer is signed by somebody of Platform team/)).toBeVisible();
+    expect(dialog().getByRole('textbox', { name: 'Your name' }).elements()).toEqual([]);
+    await dialog().getByRole('textbox', { name: 'What you saw' }).fill('they took over at 09:40');
+    await expectAccessible();
+    await apply();
+    await expect.element(region('So far').getByText(/^the answer at escalate: signed by sam \([0-9a-f]{12}\)$/)).toBeVisible();
+    expect(changes).toEqual(['signRunbook']);
+  });
+
+  it('is answered by name where no roster rules the fleet', async () => {
+    const { changes } = await openWindow({ hash: RUN, runbook: 'handover' });
+    await expect.element(region('Current step')).toBeVisible();
+    await userEvent.keyboard('n');
+    await dialog().getByRole('textbox', { name: 'What you saw' }).fill('they took over at 09:40');
+    await apply();
+    await expect.element(dialog().getByText('Say that you belong to the group.').first()).toBeVisible();
+    await dialog().getByRole('checkbox', { name: 'I belong to Platform team' }).click();
+    await apply();
+    await expect.element(dialog()).not.toBeInTheDocument();
+    expect(changes).toEqual(['tellRunbook']);
+  });
+
   it('is signed by whoever starts it, where others have to approve what it does', async () => {
     const { changes } = await openWindow({ hash: 'runbooks?file=supersedes-backfill.md', consent: 'open' });
     await button(/^Start…/).click();

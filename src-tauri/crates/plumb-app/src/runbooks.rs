@@ -1,5 +1,6 @@
 //! Runbooks: the library, what lets a document run, and runs of them in the real world.
 
+mod answer;
 mod artifacts;
 mod command;
 mod consent;

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { LibraryRow, MonitorView, ParameterView, RunbookRunView, StepRunView, WaitingView } from '$lib/api/api';
 import { faultsByStep } from './rehearsal.logic';
 import { collapsed, currentStep, filtered, isNotTaken, limitWords, openRuns, parameterWrong, progress, readKnown, size, sparkline, startMissing, startValues, stepGroups, stepState, waitingWords } from './runbooks.logic';
-import { missingWord, wordOf, wordShape } from './words.logic';
+import { missingWord, mustSign, wordOf, wordShape } from './words.logic';
 
 const step = (id: string, rest: Partial<StepRunView> = {}): StepRunView => ({ id, title: id, kind: 'command', phase: null, within: null, arm: null, way_back: false, mutates: false, may_skip: false, state: 'waiting', attempt: 0, asks: null, detail: '', by: null, signatures: [], started_at_ms: null, ended_at_ms: null, ...rest });
 const run = (steps: StepRunView[], rest: Partial<RunbookRunView> = {}): RunbookRunView => ({ id: 'r', runbook: 'a.md', title: 'A', fleet: 'demo', operator: 'mira', signed: false, signature: null, trusted: '', started_at_ms: 0, ended_at_ms: null, state: 'running', reason: null, bypassed: [], frozen_until_ms: null, can_roll_back: false, steps, waiting: [], artifacts: '', dashboard: null, plan_hash: '', journal_events: 0, ...rest });
@@ -97,6 +97,17 @@ describe('words', () => {
     expect(wordOf(confirm, { ...form, text: 'demo 3' })).toEqual({ word: 'confirm', step: 'a', plan: 'p', typed: 'demo 3' });
     expect(missingWord({ want: 'roll_back' }, form, false)).toBe('Write the reason first.');
     expect(missingWord({ want: 'abort' }, form, false)).toBeUndefined();
+  });
+
+  it('are signed where a roster rules the fleet and somebody in particular is asked', () => {
+    const answer = waiting({ groups: ['Storage'], choices: ['disk', 'network'] });
+    expect([mustSign(answer, true), mustSign(answer, false), mustSign(waiting({}), true)]).toEqual([true, false, false]);
+    expect(mustSign(waiting({ what: 'attestation', groups: ['Storage'] }), true)).toBe(true);
+    const give = { want: 'give', waiting: answer } as const;
+    expect(missingWord(give, { ...form, choice: 'disk' }, true)).toBeUndefined();
+    expect(missingWord(give, { ...form, choice: 'disk' }, false)).toBe('Say that you belong to the group.');
+    const attest = { want: 'give', waiting: waiting({ what: 'attestation', groups: ['Storage'] }) } as const;
+    expect(missingWord(attest, form, true)).toBe('Write it down first.');
   });
 
   it('become what was decided', () => {

@@ -77,6 +77,9 @@ function given(waiting: WaitingView, shape: (rest: Partial<WordShape>) => WordSh
   }
 }
 
+/** Whether a word takes a signature: where a roster rules the fleet, and somebody in particular has to give it. */
+export const mustSign = (waiting: WaitingView, ruled: boolean): boolean => ruled && waiting.groups.length > 0 && (waiting.what === 'approval' || waiting.what === 'answer' || waiting.what === 'attestation');
+
 /** What is still missing, in a sentence. */
 export function missingWord(wanted: Wanted, form: WordForm, ruled: boolean): string | undefined {
   const waiting = 'waiting' in wanted ? wanted.waiting : null;
@@ -86,8 +89,8 @@ export function missingWord(wanted: Wanted, form: WordForm, ruled: boolean): str
   if (field !== null && form.text.trim() === '') return `${field === 'Why' ? 'Write the reason' : 'Write it down'} first.`;
   if (wanted.want !== 'give' || waiting === null || waiting.groups.length === 0) return undefined;
   const approves = waiting.what === 'approval';
-  // Where a roster rules the fleet, who approves signs, and of everybody else it says the groups.
-  if (ruled) return approves || form.by.trim() !== '' ? undefined : 'Write your name as the roster has it.';
+  // The key says who it is, and the roster which groups they are in.
+  if (mustSign(waiting, ruled)) return undefined;
   if (approves && form.by.trim() === '') return 'Write the name of whoever approves: it is not whoever runs it.';
   return form.isOne ? undefined : 'Say that you belong to the group.';
 }

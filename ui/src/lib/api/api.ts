@@ -219,8 +219,8 @@ export interface Api {
   runbookRun(id: string): Promise<RunbookRunPage>;
   /** Tells a run that goes on here a person's word; without a name it is whoever uses this program. Durable when it answers. */
   tellRunbook(id: string, by: string | null, groups: string[], word: RunbookWord): Promise<RunbookRunPage>;
-  /** Signs consent for a group. */
-  signRunbook(id: string, step: string, group: string, key: KeyRequest): Promise<RunbookRunPage>;
+  /** Signs a person's word, consent or an answer, and tells it the run. */
+  signRunbook(id: string, word: RunbookWord, key: KeyRequest): Promise<RunbookRunPage>;
   /** Goes on with a run that another program left. */
   pickUpRunbook(id: string): Promise<RunbookRunPage>;
   /** Runbooks that fit what somebody looks at, with what is known of their parameters. */

@@ -2228,7 +2228,7 @@ export type RunbookRunPage = { run: RunbookRunView, carried: RunbookCarried,
  */
 me: string, 
 /**
- * A signed roster rules the fleet: who approves signs.
+ * A signed roster rules the fleet: who approves signs, and who answers where a step says who may.
  */
 ruled: boolean, monitors: Array<MonitorView>, evidence: Array<EvidenceFileView>, };
 

@@ -16,10 +16,7 @@ use plumb_trust::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{
-    run::{RunbookRun, unwanted},
-    starter,
-};
+use super::{run::RunbookRun, starter};
 use crate::{
     actions::{approve::owner_of, hub::no_hub},
     app::App,
@@ -284,7 +281,12 @@ fn is_another(approver: &PersonId, runner: &PersonId) -> Result<(), AppError> {
 impl RunbookRun {
     /// Signs consent for a group with a key of a person of the roster, and tells it the run; durable in
     /// the journal, with the signature, when this returns.
-    pub async fn approve(&self, step: &str, group: &str, key: &KeyChoice) -> Result<(), AppError> {
+    pub(super) async fn approve(
+        &self,
+        step: &str,
+        group: &str,
+        key: &KeyChoice,
+    ) -> Result<(), AppError> {
         let state = self.told.borrow().clone();
         let request = ConsentRequest::of(self.run, &state, step.to_owned(), self.plan.clone());
         let (envelope, _) = self.app.sign_consent(&request, Some(group), key).await?;
@@ -313,8 +315,7 @@ impl RunbookRun {
         let (by, groups) = (person.to_string(), groups_in(&roster, &person));
         let envelope = String::from_utf8(envelope.to_vec()).ok();
         let what = StepWish::Approve { step, group: group.clone(), envelope };
-        let Some(desk) = &self.desk else { return Err(refused("the run has ended".to_owned())) };
-        desk.give(StepOrder { by, groups, what }).await.map_err(|error| unwanted(&error))?;
+        self.give(StepOrder { by, groups, what }).await?;
         Ok(Some(group))
     }
 

@@ -153,19 +153,19 @@ impl App {
         let held = self.held(run)?;
         let me = self.0.options.operator.clone();
         let by = by.map(str::trim).filter(|name| !name.is_empty()).unwrap_or(&me);
-        held.say(by, groups, word).await?;
+        held.say(by, groups, word, None).await?;
         self.runbook_run_page(run).await
     }
 
-    /// Signs consent for a group, and tells it the run.
-    pub async fn consent_to_runbook(
+    /// Signs somebody's word, consent or an answer, and tells it the run.
+    pub async fn sign_runbook_word(
         &self,
         run: &str,
-        step: &str,
-        group: &str,
+        word: RunbookWord,
         key: KeyRequest,
     ) -> Result<RunbookRunPage, AppError> {
-        self.held(run)?.approve(step, group, &choice(key)?).await?;
+        let me = self.0.options.operator.clone();
+        self.held(run)?.say(&me, &[], word, Some(&choice(key)?)).await?;
         self.runbook_run_page(run).await
     }
 

@@ -7,7 +7,7 @@ use plumb_exec::{
     steps::{StepPhase, has_way_back},
     waiting,
 };
-use plumb_fleet::RunId;
+use plumb_fleet::{FleetId, RunId};
 use plumb_journal::{Judged, OfRun, Outcome, people::groups_in};
 use plumb_runbook::document::{Compiled, RunbookPlan, StepKind, Trusted};
 use plumb_trust::roster::{PersonId, Roster};
@@ -19,6 +19,7 @@ use crate::{
     app::App,
     error::{AppError, Code, chain},
     ids,
+    personal_keys::KeyChoice,
     views::{
         convert::{ms, person_signature},
         runbook::{
@@ -73,24 +74,40 @@ impl RunbookRun {
         }
     }
 
-    /// Tells it somebody's word; durable in the journal when this returns. `groups` are those the person
-    /// belongs to where no signed roster says so.
+    /// Tells it somebody's word; durable in the journal when this returns. Where a roster rules the fleet, consent is
+    /// signed with `key`, and so is an answer where its step says who may give it: whose word it is, the key says.
+    /// `groups` are those the person belongs to where no roster says so.
     pub async fn say(
         &self,
         by: &str,
         groups: &[String],
         word: RunbookWord,
+        key: Option<&KeyChoice>,
     ) -> Result<(), AppError> {
         let roster = self.app.roster_of(&self.plan.fleet).await?;
-        if roster.is_some() && matches!(word, RunbookWord::Approve { .. }) {
-            let message = format!(
-                "a signed roster rules {}: whoever approves signs, and a name is not enough",
-                self.plan.fleet
-            );
-            return Err(AppError::new(Code::Invalid, message, "approve with --key FILE"));
+        if roster.is_some() {
+            match &word {
+                RunbookWord::Approve { step, group } => {
+                    let key = key.ok_or_else(|| unsigned(&self.plan.fleet, "approves", group))?;
+                    return self.approve(step, group, key).await;
+                }
+                RunbookWord::Answer { step, answer: said }
+                | RunbookWord::Attest { step, note: said } => {
+                    if let Some(asked) = self.asked(step) {
+                        let whom = &asked.group;
+                        let key = key.ok_or_else(|| unsigned(&self.plan.fleet, "answers", whom))?;
+                        return self.answer(asked, said, key).await;
+                    }
+                }
+                _ => {}
+            }
         }
         let groups = groups_of(roster.as_ref(), by, groups);
-        let order = StepOrder { by: by.to_owned(), groups, what: wish(word)? };
+        self.give(StepOrder { by: by.to_owned(), groups, what: wish(word)? }).await
+    }
+
+    /// Lays somebody's word on its desk.
+    pub(super) async fn give(&self, order: StepOrder) -> Result<(), AppError> {
         let Some(desk) = &self.desk else { return Err(unwanted(&StepOrderError::Ended)) };
         desk.give(order).await.map_err(|error| unwanted(&error))
     }
@@ -147,6 +164,13 @@ pub(super) fn wish(word: RunbookWord) -> Result<StepWish, AppError> {
         RunbookWord::RollBack { reason } => StepWish::RollBack { reason },
         RunbookWord::PassFreeze { reason } => StepWish::PassFreeze { reason },
     })
+}
+
+fn unsigned(fleet: &FleetId, does: &str, group: &str) -> AppError {
+    let message =
+        format!("a signed roster rules {fleet}: whoever {does} signs, and a name is not enough");
+    let hint = format!("sign with a key of somebody of {group}: --key FILE");
+    AppError::new(Code::Invalid, message, hint)
 }
 
 pub(super) fn unwanted(error: &StepOrderError) -> AppError {

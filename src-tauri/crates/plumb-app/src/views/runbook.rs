@@ -372,7 +372,7 @@ pub struct RunbookRunPage {
     pub carried: RunbookCarried,
     /// Who answers here.
     pub me: String,
-    /// A signed roster rules the fleet: who approves signs.
+    /// A signed roster rules the fleet: who approves signs, and who answers where a step says who may.
     pub ruled: bool,
     pub monitors: Vec<MonitorView>,
     pub evidence: Vec<EvidenceFileView>,

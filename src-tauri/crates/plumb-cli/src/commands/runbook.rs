@@ -107,8 +107,8 @@ pub(crate) struct Asked {
     /// Ask nobody: leave the run open where it waits for a person
     #[arg(long)]
     no_input: bool,
-    /// The key that proves who you are, where a signed roster rules the fleet: it signs the start of a run
-    /// and, for what the run waits for, approvals of people other than whoever runs it
+    /// The key that proves who you are, where a signed roster rules the fleet: it signs the start of a run, approvals
+    /// of people other than whoever runs it, and answers where the runbook says who may give them
     #[command(flatten)]
     key: KeyArgs,
 }

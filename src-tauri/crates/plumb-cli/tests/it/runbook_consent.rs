@@ -228,6 +228,74 @@ fn who_starts_a_run_is_told_by_a_key_and_approves_nothing_of_it() {
     assert_eq!(stands["waiting"][0]["groups"], json!(["Storage", "Platform Security"]));
 }
 
+const ASKED: &str = "---\ntitle: Asked\ncomponent: It\nseverity: low\non_call_scope: Us\n\
+    owners: {run: Operations}\nlast_updated: 2026-03-02\n---\n# Asked\n\n\
+    ```step\nid: cause\ntitle: What caused it?\n\
+    do: {question: {ask: What caused it?, choices: [disk, network], who: Storage}}\n```\n\n\
+    ```step\nid: gone\ntitle: The cause is gone\ndo: {attest: {what: the cause is gone, who: Platform Security}}\n```\n";
+
+/// Where a roster says who people are, an answer of somebody in particular is theirs by their key.
+#[test]
+fn answers_of_somebody_in_particular_are_signed_where_a_roster_rules() {
+    let (world, _) = ruled();
+    world.file("asked.md", ASKED);
+    world.file(
+        "answers.toml",
+        "[answers]\ncause = \"disk\"\n\n[attest]\ngone = \"no more errors\"\n",
+    );
+    let path = world.path().join("asked.md").display().to_string();
+    let words =
+        format!("runbook|run|{path}|--no-input|--answers|answers.toml|--by|mara|--group|Storage");
+    let said = signing(&world, &format!("{words}|--json"), 1);
+    let left: Value = serde_json::from_str(&said.stdout).expect("a document");
+    assert_eq!(left["waiting"][0]["step"], "cause", "a name answers nothing");
+    let refused = "whoever answers signs, and a name is not enough";
+    assert!(said.stderr.contains(refused), "{}", said.stderr);
+    let what_to_do = "sign with a key of somebody of Storage: --key FILE";
+    assert!(said.stderr.contains(what_to_do), "{}", said.stderr);
+
+    let id = text(&left["id"]).to_owned();
+    let resume = format!("runbook|resume|{id}|--no-input|--answers|answers.toml");
+    let other = signing(&world, &format!("{resume}|--key|rick.key"), 1);
+    let refused = "the answer does not count: rick is not in Storage";
+    assert!(other.stderr.contains(refused), "{}", other.stderr);
+    // The same file answers both steps; each key answers for its own group only.
+    let said = signing(&world, &format!("{resume}|--key|mara.key|--json"), 1);
+    let of_mara: Value = serde_json::from_str(&said.stdout).expect("a document");
+    assert_eq!(state_of(&of_mara, "cause"), "succeeded");
+    let step = &of_mara["steps"][0];
+    assert_eq!((&step["by"], &step["detail"]), (&json!("mara"), &json!("disk")));
+    assert_eq!(step["signatures"][0]["by"], "mara", "{step:#}");
+    assert!(said.stderr.contains("mara is not in Platform Security"), "{}", said.stderr);
+    let both = document(&world, &format!("{resume}|--key|piet.key"), 0);
+    assert_eq!(both["state"], "succeeded", "{:?}", states(&both));
+
+    let told = signing(&world, &format!("journal|verify|{id}"), 0).stdout;
+    for (step, by) in [("cause", "mara"), ("gone", "piet")] {
+        let line = format!("the answer at {step}: signed by {by} (");
+        assert!(told.contains(&line), "{told}");
+    }
+}
+
+/// Without a roster there are names, as before.
+#[test]
+fn answers_go_on_by_name_where_no_roster_rules() {
+    let world = World::demo(1);
+    world.file("asked.md", ASKED);
+    world.file(
+        "answers.toml",
+        "[answers]\ncause = \"disk\"\n\n[attest]\ngone = \"no more errors\"\n",
+    );
+    let path = world.path().join("asked.md").display().to_string();
+    let words = format!("runbook|run|{path}|--no-input|--answers|answers.toml|--by|mara");
+    let left = document(&world, &format!("{words}|--group|Storage"), 1);
+    assert_eq!(state_of(&left, "cause"), "succeeded");
+    assert_eq!(left["waiting"][0]["step"], "gone", "{left:#}");
+    let both = document(&world, &format!("{words}|--group|Storage|--group|Platform Security"), 0);
+    let step = &both["steps"][0];
+    assert_eq!((&step["by"], &step["signatures"]), (&json!("mara"), &json!([])));
+}
+
 /// The rule of a roster asks for approval of changes: who starts a runbook with one signs, too.
 #[test]
 fn a_runbook_that_changes_something_is_signed_where_changes_are_approved() {

@@ -6,7 +6,7 @@ import { digest } from './seed';
 import type { FakeFleet } from './fleets';
 
 /** How the newest run of a runbook stands. */
-export type Runbooked = 'none' | 'confirm' | 'question' | 'halted' | 'approval' | 'running' | 'doubt' | 'left' | 'elsewhere' | 'ended' | 'back' | 'odd';
+export type Runbooked = 'none' | 'confirm' | 'question' | 'halted' | 'approval' | 'running' | 'doubt' | 'left' | 'handover' | 'elsewhere' | 'ended' | 'back' | 'odd';
 
 const ME = 'mira@ops-laptop';
 const MINUTE = 60_000;
@@ -63,7 +63,7 @@ export class FakeRunbooks {
   #seed(how: Runbooked, fleet: string): void {
     const backfill = ['approval', 'running', 'doubt', 'back'].includes(how);
     const kept = this.#add(fleet, backfill ? 'supersedes-backfill.md' : 'policy-version-conflicts.md', 18 * MINUTE);
-    const upTo: Partial<Record<Runbooked, string>> = { confirm: 'pin', question: 'cause', left: 'cause', elsewhere: 'sync', approval: 'consent', running: 'backfill', doubt: 'backfill', back: 'backfill', halted: 'same_version' };
+    const upTo: Partial<Record<Runbooked, string>> = { confirm: 'pin', question: 'cause', left: 'cause', handover: 'escalate', elsewhere: 'sync', approval: 'consent', running: 'backfill', doubt: 'backfill', back: 'backfill', halted: 'same_version' };
     this.#go(kept, upTo[how], true);
     const step = (id: string): StepRunView => kept.view.steps.find((one) => one.id === id) ?? fail('other', `no step ${id}`, '');
     if (how === 'left') kept.carried = 'nobody';
@@ -345,6 +345,13 @@ export class FakeRunbooks {
     this.changed(id);
   }
 
+  /** Says a word with somebody's key. */
+  sign(id: string, who: string, word: RunbookWord): void {
+    const step = 'step' in word ? this.#kept(id).view.steps.find((one) => one.id === word.step) : undefined;
+    this.say(id, who, word.word === 'approve' ? [word.group] : [], word);
+    step?.signatures.push(signedBy(who, word.word === 'approve' ? `the consent of ${word.group} at ${step.id}` : `the answer at ${step.id}`));
+  }
+
   pickUp(id: string): void {
     this.#kept(id).carried = 'here';
     this.changed(id);
@@ -395,8 +402,8 @@ export function runbookCalls(books: FakeRunbooks, ask: Ask, answer: <T>(value: (
       books.say(id, by, groups, word);
       return page(id);
     }),
-    signRunbook: (id, step, group) => answer(() => {
-      books.say(id, 'sam', [group], { word: 'approve', step, group });
+    signRunbook: (id, word) => answer(() => {
+      books.sign(id, 'sam', word);
       return page(id);
     }),
     pickUpRunbook: (id) => answer(() => {

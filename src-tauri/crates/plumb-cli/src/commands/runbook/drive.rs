@@ -7,7 +7,6 @@ use std::{
 };
 
 use plumb_app::{
-    error::AppError,
     personal_keys::KeyChoice,
     runbooks::RunbookRun,
     views::runbook::{RunbookRunView, RunbookView, RunbookWord, WaitingKind, WaitingView},
@@ -31,7 +30,7 @@ pub(super) struct Asker<'a> {
     pub(super) answers: Answers,
     pub(super) by: Option<String>,
     pub(super) groups: &'a [String],
-    /// Approvals are signed with it.
+    /// Approvals are signed with it, and answers where a step says who may give them.
     pub(super) key: Option<KeyChoice>,
     /// Approvals that were signed elsewhere, by the files they were read from.
     pub(super) approvals: BTreeMap<String, String>,
@@ -142,16 +141,6 @@ impl Asker<'_> {
         !taken.is_empty()
     }
 
-    /// Tells a run a word; consent is signed where there is a key.
-    async fn say(&self, run: &RunbookRun, (by, groups, word): Said) -> Result<(), AppError> {
-        match (&self.key, &word) {
-            (Some(key), RunbookWord::Approve { step, group }) => {
-                run.approve(step, group, key).await
-            }
-            _ => run.say(&by, &groups, word).await,
-        }
-    }
-
     /// Says which files did not count in this run.
     fn say_unused(&self, used: &BTreeSet<String>) {
         for file in self.approvals.keys().filter(|file| !used.contains(*file)) {
@@ -228,7 +217,7 @@ pub(super) async fn drive(
         // Who runs it stands in its first event.
         while run.view().await?.operator.is_empty() && run.changed().await {}
         let by = asker.by(&run.view().await?);
-        if let Err(error) = run.say(&by, asker.groups, word).await {
+        if let Err(error) = run.say(&by, asker.groups, word, asker.key.as_ref()).await {
             run.let_go();
             run.finished().await?;
             return Err(error.into());
@@ -256,8 +245,10 @@ pub(super) async fn drive(
                 unheard = true;
                 continue;
             };
-            if let Err(error) = asker.say(&run, said).await {
+            let (by, groups, word) = said;
+            if let Err(error) = run.say(&by, &groups, word, asker.key.as_ref()).await {
                 session.out.note(session.out.style.bad(&printable(&error.message)));
+                session.out.note(session.out.style.faint(&printable(&error.hint)));
                 unheard = true;
             }
         }
