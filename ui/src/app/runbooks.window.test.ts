@@ -31,6 +31,7 @@ describe('every state of the Runbooks screen is accessible and fits', () => {
     ['run, halted', { hash: RUN, runbook: 'halted' }, () => page.getByRole('alert')],
     ['run, going back', { hash: RUN, runbook: 'back' }, () => page.getByText(/^stopped it: 84 is above 60/)],
     ['run, left behind', { hash: RUN, runbook: 'left' }, () => page.getByText('Nobody carries this out.')],
+    ['run, begun unsigned', { hash: RUN, runbook: 'unsigned', consent: 'open' }, () => page.getByText(/It goes on no more: abort it/)],
     ['run, elsewhere', { hash: RUN, runbook: 'elsewhere' }, () => page.getByText('Another program carries this out.')],
     ['run, ended', { hash: RUN, runbook: 'ended' }, () => region('Evidence')],
     ['run, gone', { hash: 'runbooks?run=nope' }, () => page.getByText(/^There is no run nope/)],
@@ -247,6 +248,21 @@ describe('a run', () => {
     await userEvent.keyboard('n');
     await expect.element(button(/^Answer…/)).toBeVisible();
     expect(changes).toEqual(['pickUpRunbook']);
+  });
+
+  it('that began unsigned is not gone on with, and is ended with the same dialog as any other', async () => {
+    const { changes } = await openWindow({ hash: RUN, runbook: 'unsigned', consent: 'open' });
+    await expect.element(page.getByText(/Nobody signed the start of this run.*It goes on no more: abort it/)).toBeVisible();
+    await expect.element(button(/^Pick up \(Nobody signed the start/)).toHaveAttribute('aria-disabled', 'true');
+    await userEvent.keyboard('n');
+    await button(/^Abort…/).click();
+    await expect.element(dialog().getByText(/nothing is taken back. The run cannot be gone on with/)).toBeVisible();
+    await expectAccessible();
+    await userEvent.keyboard('{Enter}');
+    expect(changes).toEqual([]);
+    await apply();
+    await expect.element(page.getByRole('status').getByText('aborted')).toBeVisible();
+    expect(changes).toEqual(['tellRunbook']);
   });
 
   it('of a read-only fleet takes no word', async () => {

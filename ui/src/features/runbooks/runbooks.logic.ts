@@ -253,7 +253,8 @@ export function size(bytes: number): string {
 export function cannotSay(page: RunbookRunPage): string | undefined {
   if (isOver(page.run)) return 'The run has ended.';
   if (page.carried === 'elsewhere') return 'Another program carries it out: say it there.';
-  return page.carried === 'nobody' ? 'Nobody carries it out: pick it up first.' : undefined;
+  if (page.carried !== 'nobody') return undefined;
+  return page.barred === null ? 'Nobody carries it out: pick it up first.' : 'Nobody carries it out, and it goes on no more: end it.';
 }
 
 /** Lines that say the same one after the other, once, with how often: a plan tells each node that it leaves out. */

@@ -217,7 +217,7 @@ export interface Api {
   /** Runs of runbooks, newest first. */
   runbookRuns(fleet: string): Promise<RunbookRunView[]>;
   runbookRun(id: string): Promise<RunbookRunPage>;
-  /** Tells a run that goes on here a person's word; without a name it is whoever uses this program. Durable when it answers. */
+  /** Tells a run that goes on here a person's word; without a name it is whoever uses this program. Durable when it answers. One that nobody carries out takes a word that ends it. */
   tellRunbook(id: string, by: string | null, groups: string[], word: RunbookWord): Promise<RunbookRunPage>;
   /** Signs a person's word, consent or an answer, and tells it the run. */
   signRunbook(id: string, word: RunbookWord, key: KeyRequest): Promise<RunbookRunPage>;

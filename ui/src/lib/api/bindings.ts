@@ -2224,6 +2224,10 @@ signed: boolean, };
  */
 export type RunbookRunPage = { run: RunbookRunView, carried: RunbookCarried, 
 /**
+ * Why a run that nobody carries out goes on no more; it can be ended here, or taken back.
+ */
+barred: string | null, 
+/**
  * Who answers here.
  */
 me: string, 

@@ -3,9 +3,10 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use camino::Utf8PathBuf;
-use plumb_exec::fold_steps;
+use plumb_exec::{StepsState, fold_steps};
 use plumb_fleet::RunId;
-use plumb_runbook::document::{Document, parse};
+use plumb_journal::{Entry, OfRun};
+use plumb_runbook::document::{Compiled, Document, RunbookPlan, parse};
 use plumb_store::runbooks::KeptRehearsal;
 
 use super::{
@@ -142,7 +143,8 @@ impl App {
     }
 
     /// Tells a run that goes on here somebody's word; durable when this returns. Without a name it is whoever
-    /// uses this program, and the groups are those they say they belong to.
+    /// uses this program, and the groups are those they say they belong to. One that nobody carries out is taken up
+    /// for a word that ends it.
     pub async fn tell_runbook(
         &self,
         run: &str,
@@ -150,10 +152,16 @@ impl App {
         groups: &[String],
         word: RunbookWord,
     ) -> Result<RunbookRunPage, AppError> {
-        let held = self.held(run)?;
         let me = self.0.options.operator.clone();
         let by = by.map(str::trim).filter(|name| !name.is_empty()).unwrap_or(&me);
-        held.say(by, groups, word, None).await?;
+        match self.held(run) {
+            Ok(held) => held.say(by, groups, word, None).await?,
+            Err(_) if word.ends_it() => {
+                let _until_it_is_held = self.on_network()?;
+                self.hold(self.resume_runbook(run, Some((by, word))).await?);
+            }
+            Err(error) => return Err(error),
+        }
         self.runbook_run_page(run).await
     }
 
@@ -183,6 +191,11 @@ impl App {
             None => RunbookCarried::Nobody,
         };
         let state = fold_steps(&entries);
+        let barred = if carried == RunbookCarried::Nobody {
+            self.barred(id, (&plan, &compiled), &entries, &state).await?
+        } else {
+            None
+        };
         let alive = carried != RunbookCarried::Nobody;
         let signatures = self.signatures(id, &plan, &state).await?;
         let parts = (&plan, &compiled);
@@ -205,11 +218,27 @@ impl App {
         Ok(RunbookRunPage {
             run: told,
             carried,
+            barred,
             me: self.0.options.operator.clone(),
             ruled: self.roster_of(&plan.fleet).await?.is_some(),
             monitors,
             evidence,
         })
+    }
+
+    /// Why a run that nobody carries out goes on no more, but to its end.
+    async fn barred(
+        &self,
+        run: RunId,
+        (plan, compiled): (&RunbookPlan, &Compiled),
+        entries: &[Entry],
+        state: &StepsState,
+    ) -> Result<Option<String>, AppError> {
+        if state.outcome.is_some() || entries.is_empty() || self.in_evidence().is_some() {
+            return Ok(None);
+        }
+        let of = OfRun { fleet: &plan.fleet, run, plan: compiled.hash };
+        Ok(self.may_go_on(of, compiled, state).await.err().map(|error| error.message))
     }
 
     fn held(&self, run: &str) -> Result<Arc<RunbookRun>, AppError> {

@@ -370,6 +370,8 @@ pub enum RunbookBegun {
 pub struct RunbookRunPage {
     pub run: RunbookRunView,
     pub carried: RunbookCarried,
+    /// Why a run that nobody carries out goes on no more; it can be ended here, or taken back.
+    pub barred: Option<String>,
     /// Who answers here.
     pub me: String,
     /// A signed roster rules the fleet: who approves signs, and who answers where a step says who may.

@@ -19,6 +19,7 @@ use tokio::time::timeout;
 
 use crate::{
     certificates::Ahead,
+    company::Company,
     world::{World, sync_drifted},
 };
 
@@ -187,6 +188,36 @@ async fn a_run_is_busy_while_a_command_that_was_left_is_not_gone() {
     until(&app, &run, waits_at("seen")).await;
     assert!(!note.exists(), "nothing is left to look for");
     app.close().await;
+}
+
+/// Two people have to approve it, so whoever starts it signs as soon as a roster rules the fleet.
+const CAREFUL: &str = "---\n# Odd\n\n```step\nid: consent\ntitle: Consent\n\
+    do: {approval: {what: the change, groups: [Storage]}}\n```\n";
+
+#[tokio::test]
+async fn a_run_that_began_unsigned_is_ended_here_and_never_gone_on_with() {
+    let (world, app) = world().await;
+    let file = world.path("data").join("runbooks").join("careful.md");
+    fs::write(file, format!("{FRONT}{CAREFUL}")).expect("written");
+    let asked = RunbookAsked { runbook: "careful.md".to_owned(), ..RunbookAsked::default() };
+    let run = begun(&app, &asked).await;
+    until(&app, &run, waits_at("consent")).await;
+    app.close().await;
+    let app = world.app().await;
+    let left = app.runbook_run_page(&run).await.expect("the run");
+    assert_eq!((left.carried, left.barred), (RunbookCarried::Nobody, None));
+
+    Company::found(&world, &app, |_| {}).await;
+    let barred = app.runbook_run_page(&run).await.expect("the run").barred.expect("it is barred");
+    assert!(barred.starts_with("nobody signed the start of this run"), "{barred}");
+    let refused = app.pick_up_runbook(&run).await.expect_err("it is barred");
+    assert_eq!(refused.message, barred);
+    // A word that would let it go on is for whoever carries it out, and nobody does.
+    let pause = app.tell_runbook(&run, None, &[], RunbookWord::Pause).await.expect_err("nobody");
+    assert_eq!(pause.code, Code::NotFound);
+    app.tell_runbook(&run, Some("rick"), &[], RunbookWord::Abort).await.expect("it is heard");
+    let page = until(&app, &run, |page| page.run.ended_at_ms.is_some()).await;
+    assert_eq!(page.run.state, RunbookRunState::Aborted);
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ import { digest } from './seed';
 import type { FakeFleet } from './fleets';
 
 /** How the newest run of a runbook stands. */
-export type Runbooked = 'none' | 'confirm' | 'question' | 'halted' | 'approval' | 'running' | 'doubt' | 'left' | 'handover' | 'elsewhere' | 'ended' | 'back' | 'odd';
+export type Runbooked = 'none' | 'confirm' | 'question' | 'halted' | 'approval' | 'running' | 'doubt' | 'left' | 'unsigned' | 'handover' | 'elsewhere' | 'ended' | 'back' | 'odd';
 
 const ME = 'mira@ops-laptop';
 const MINUTE = 60_000;
@@ -41,6 +41,7 @@ interface Kept {
   view: RunbookRunView;
   steps: readonly FakeStep[];
   carried: RunbookRunPage['carried'];
+  barred: string | null;
   evidence: RunbookRunPage['evidence'];
 }
 
@@ -61,12 +62,13 @@ export class FakeRunbooks {
   }
 
   #seed(how: Runbooked, fleet: string): void {
-    const backfill = ['approval', 'running', 'doubt', 'back'].includes(how);
+    const backfill = ['approval', 'running', 'doubt', 'back', 'unsigned'].includes(how);
     const kept = this.#add(fleet, backfill ? 'supersedes-backfill.md' : 'policy-version-conflicts.md', 18 * MINUTE);
-    const upTo: Partial<Record<Runbooked, string>> = { confirm: 'pin', question: 'cause', left: 'cause', handover: 'escalate', elsewhere: 'sync', approval: 'consent', running: 'backfill', doubt: 'backfill', back: 'backfill', halted: 'same_version' };
+    const upTo: Partial<Record<Runbooked, string>> = { confirm: 'pin', question: 'cause', left: 'cause', handover: 'escalate', elsewhere: 'sync', approval: 'consent', unsigned: 'consent', running: 'backfill', doubt: 'backfill', back: 'backfill', halted: 'same_version' };
     this.#go(kept, upTo[how], true);
     const step = (id: string): StepRunView => kept.view.steps.find((one) => one.id === id) ?? fail('other', `no step ${id}`, '');
-    if (how === 'left') kept.carried = 'nobody';
+    if (how === 'left' || how === 'unsigned') kept.carried = 'nobody';
+    if (how === 'unsigned') kept.barred = 'nobody signed the start of this run, so nobody can tell whether one person runs and approves it';
     if (how === 'elsewhere') kept.carried = 'elsewhere';
     if (how === 'halted') this.#stop(kept, step('same_version'), 'failed', 'two versions: v42 on 1,180 nodes, v41 on 20');
     if (how === 'doubt') this.#stop(kept, step('backfill'), 'in_doubt', 'the program ended before it did');
@@ -117,7 +119,7 @@ export class FakeRunbooks {
       plan_hash: digest(file),
       journal_events: 4,
     };
-    const kept: Kept = { view, steps, carried: 'here', evidence: [] };
+    const kept: Kept = { view, steps, carried: 'here', barred: null, evidence: [] };
     this.#runs.unshift(kept);
     return kept;
   }
@@ -259,7 +261,7 @@ export class FakeRunbooks {
 
   page(id: string, ruled: boolean): RunbookRunPage {
     const kept = this.#kept(id);
-    return { run: structuredClone(kept.view), carried: kept.carried, me: ME, ruled, monitors: this.#monitors(kept), evidence: [...kept.evidence] };
+    return { run: structuredClone(kept.view), carried: kept.carried, barred: kept.carried === 'nobody' ? kept.barred : null, me: ME, ruled, monitors: this.#monitors(kept), evidence: [...kept.evidence] };
   }
 
   #monitors(kept: Kept): MonitorView[] {
@@ -280,6 +282,8 @@ export class FakeRunbooks {
   say(id: string, by: string | null, groups: readonly string[], word: RunbookWord): void {
     const kept = this.#kept(id);
     const { view } = kept;
+    const ends = word.word === 'abort' || word.word === 'roll_back';
+    if (kept.carried === 'nobody' && ends) kept.carried = 'here';
     if (kept.carried !== 'here') fail('not_found', `this program does not carry out run ${id}`, 'pick it up first');
     const who = by ?? ME;
     const waiting = 'step' in word ? view.waiting.find((one) => one.step === word.step) : undefined;
@@ -353,7 +357,9 @@ export class FakeRunbooks {
   }
 
   pickUp(id: string): void {
-    this.#kept(id).carried = 'here';
+    const kept = this.#kept(id);
+    if (kept.barred !== null) fail('invalid', kept.barred, 'end it, then start the runbook anew, with a key of the roster');
+    kept.carried = 'here';
     this.changed(id);
   }
 
