@@ -293,6 +293,30 @@ impl RunbookRun {
         self.add_approval(&envelope).await.map(drop)
     }
 
+    /// Who may consent for each of these groups where a roster rules the fleet: whoever is in it and has a key that
+    /// counts now, but not whoever runs it. Nothing where no roster rules it, and people consent by name.
+    pub async fn approvers(
+        &self,
+        groups: &[String],
+    ) -> Result<Option<Vec<(String, Vec<String>)>>, AppError> {
+        let Some(roster) = self.app.roster_of(&self.plan.fleet).await? else { return Ok(None) };
+        let now = self.app.now();
+        let of = OfRun { fleet: &self.plan.fleet, run: self.run, plan: self.compiled.hash };
+        let state = self.told.borrow().clone();
+        let runner = starter::runner(of, &state, &roster, now).ok();
+        let able = |group: &String| {
+            let counting = roster.keys().filter(|(_, key)| key.counts(now));
+            let others =
+                counting.map(|(person, _)| person).filter(|one| Some(*one) != runner.as_ref());
+            let people: BTreeSet<String> = others
+                .filter(|person| belongs(&groups_in(&roster, person), group))
+                .map(ToString::to_string)
+                .collect();
+            (group.clone(), people.into_iter().collect())
+        };
+        Ok(Some(groups.iter().map(able).collect()))
+    }
+
     /// Takes consent that somebody signed, here or elsewhere; durable in the journal, with the signature, when
     /// this returns. Gives the group, or nothing where the journal has its consent already.
     pub async fn add_approval(&self, envelope: &[u8]) -> Result<Option<String>, AppError> {

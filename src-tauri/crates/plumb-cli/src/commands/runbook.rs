@@ -439,6 +439,7 @@ impl Run {
                 request.parameters.extend(answers.parameters.clone());
                 request.parameters.extend(pairs(&self.set)?);
                 let asker = self.asked.asker(session, app, answers.clone())?;
+                let asker = Asker { starts: true, ..asker };
                 asker.parameters(&shelf.view(&request.runbook)?, &mut request.parameters);
                 let mut prepared = app.prepare_runbook(fleet, &shelf, &request).await?;
                 if let Some(phrase) = prepared.phrase.clone() {
@@ -589,6 +590,7 @@ impl Asked {
             key,
             approvals: approvals?,
             interactive: confirm::is_interactive() && !self.no_input,
+            starts: false,
         })
     }
 }

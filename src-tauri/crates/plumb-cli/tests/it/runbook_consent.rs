@@ -1,6 +1,9 @@
 //! Runs of runbooks that people of a roster consent to on machines of their own, and runbooks they signed.
 
-use std::fs;
+use std::{
+    fs,
+    process::{Command, Stdio},
+};
 
 use plumb_trust::dsse::{Envelope, Predicate, SigningKey, Statement, Subject};
 use serde::{Deserialize, Serialize};
@@ -294,6 +297,51 @@ fn answers_go_on_by_name_where_no_roster_rules() {
     let both = document(&world, &format!("{words}|--group|Storage|--group|Platform Security"), 0);
     let step = &both["steps"][0];
     assert_eq!((&step["by"], &step["signatures"]), (&json!("mara"), &json!([])));
+}
+
+/// Whoever runs it is not asked for what they cannot give, but told who can, and how.
+#[test]
+fn a_terminal_says_whose_approval_is_waited_for_where_keys_tell_people_apart() {
+    let (world, _) = ruled();
+    world.file("careful.md", APPROVED);
+    let path = world.path().join("careful.md").display().to_string();
+    let program = env!("CARGO_BIN_EXE_plumb");
+    let words = format!("{program} runbook run {path} --key rick.key --group Storage");
+    let mut terminal = Command::new("script")
+        .args(["-qefc", &words, "/dev/null"])
+        .env("PLUMBLINE_DATA_DIR", world.path().join("data"))
+        .env("PLUMBLINE_KEY_PASSPHRASE", "a passphrase of tests")
+        .env("NO_COLOR", "1")
+        .current_dir(world.path())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("script is there");
+    // Nobody types anything, and the terminal stays open.
+    let typed = terminal.stdin.take().expect("it is piped");
+    let said = terminal.wait_with_output().expect("it ends");
+    drop(typed);
+    let said = String::from_utf8_lossy(&said.stdout).replace('\r', "");
+    let runs = document(&world, "runbook|list|--runs", 0);
+    let run = &runs["runs"][0];
+    let id = text(&run["id"]);
+    let transcript = said.replace(id, "RUN").replace(text(&run["artifacts"]), "FOLDER");
+    let expected = "\
+Careful
+run RUN
+running    Both groups consent  approval of the change by Storage and Platform Security
+Both groups consent waits for others: whoever runs it does not approve it
+  Storage: mara
+  Platform Security: piet
+  ask them:    plumb runbook request RUN -o request.json
+  they sign:   plumb approve --request request.json --key FILE -o signed.json
+  then go on:  plumb runbook resume RUN --approval signed.json
+waiting
+waits at consent from Storage and Platform Security: the change
+evidence: FOLDER
+go on with: plumb runbook resume RUN
+";
+    assert_eq!(transcript, expected);
 }
 
 /// The rule of a roster asks for approval of changes: who starts a runbook with one signs, too.

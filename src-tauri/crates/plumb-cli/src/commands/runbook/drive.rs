@@ -7,6 +7,7 @@ use std::{
 };
 
 use plumb_app::{
+    error::AppError,
     personal_keys::KeyChoice,
     runbooks::RunbookRun,
     views::runbook::{RunbookRunView, RunbookView, RunbookWord, WaitingKind, WaitingView},
@@ -35,6 +36,8 @@ pub(super) struct Asker<'a> {
     /// Approvals that were signed elsewhere, by the files they were read from.
     pub(super) approvals: BTreeMap<String, String>,
     pub(super) interactive: bool,
+    /// Whoever sits here starts the run: where keys tell people apart, they approve nothing of it.
+    pub(super) starts: bool,
 }
 
 impl Asker<'_> {
@@ -149,6 +152,36 @@ impl Asker<'_> {
         }
     }
 
+    /// Where keys tell people apart and nobody here can approve, says who can and how, instead of asking.
+    async fn told_whose(&self, run: &RunbookRun, waiting: &WaitingView) -> Result<bool, AppError> {
+        let said = self.answers.approvals.iter().any(|one| one.step == waiting.step);
+        let others = waiting.groups.iter().any(|group| self.groups.contains(group));
+        if said || (others && self.key.is_some() && !self.starts) {
+            return Ok(false);
+        }
+        let Some(approvers) = run.approvers(&waiting.groups).await? else { return Ok(false) };
+        let note = |line: &str| self.out.note(printable(line));
+        let title = &waiting.title;
+        note(&format!("{title} waits for others: whoever runs it does not approve it"));
+        for (group, people) in approvers {
+            let people = match people.as_slice() {
+                [] => "nobody else of the roster, so have the roster changed".to_owned(),
+                people => people.join(" or "),
+            };
+            note(&format!("  {group}: {people}"));
+        }
+        let id = run.id();
+        for line in [
+            format!("  ask them:    plumb runbook request {id} -o request.json"),
+            "  they sign:   plumb approve --request request.json --key FILE -o signed.json"
+                .to_owned(),
+            format!("  then go on:  plumb runbook resume {id} --approval signed.json"),
+        ] {
+            note(&line);
+        }
+        Ok(true)
+    }
+
     fn approval(&self, view: &RunbookRunView, waiting: &WaitingView) -> Option<Said> {
         let step = waiting.step.clone();
         let given = self.answers.approvals.iter();
@@ -239,6 +272,10 @@ pub(super) async fn drive(
                 && asker.signed_elsewhere(&run, &mut used).await
             {
                 // What is still missing is asked for anew.
+                continue;
+            }
+            if waiting.what == WaitingKind::Approval && asker.told_whose(&run, waiting).await? {
+                unheard = true;
                 continue;
             }
             let Some(said) = asker.word(&view, waiting) else {
