@@ -23,7 +23,7 @@ use crate::{
     error::{AppError, Code, chain},
     ids::run_id,
     personal_keys::KeyChoice,
-    views::runbook::{RunbookConsentView, RunbookRequestView},
+    views::runbook::{ApproversView, RunbookConsentView, RunbookRequestView},
 };
 
 /// What the file says that it is.
@@ -298,7 +298,7 @@ impl RunbookRun {
     pub async fn approvers(
         &self,
         groups: &[String],
-    ) -> Result<Option<Vec<(String, Vec<String>)>>, AppError> {
+    ) -> Result<Option<Vec<ApproversView>>, AppError> {
         let Some(roster) = self.app.roster_of(&self.plan.fleet).await? else { return Ok(None) };
         let now = self.app.now();
         let of = OfRun { fleet: &self.plan.fleet, run: self.run, plan: self.compiled.hash };
@@ -312,7 +312,7 @@ impl RunbookRun {
                 .filter(|person| belongs(&groups_in(&roster, person), group))
                 .map(ToString::to_string)
                 .collect();
-            (group.clone(), people.into_iter().collect())
+            ApproversView { group: group.clone(), people: people.into_iter().collect() }
         };
         Ok(Some(groups.iter().map(able).collect()))
     }

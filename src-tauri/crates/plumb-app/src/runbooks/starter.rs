@@ -37,7 +37,7 @@ pub(super) fn signer(
     roster: &Roster,
     now: Timestamp,
 ) -> Result<PersonId, AppError> {
-    let said = of.start(envelope.as_bytes(), roster, now).map_err(refused)?;
+    let said = of.start(envelope.as_bytes(), roster, now).map_err(|error| refused(&error))?;
     Ok(said.person)
 }
 
@@ -55,12 +55,13 @@ pub(super) fn runner(
             "start the runbook anew, with a key of the roster: plumb runbook run NAME --key FILE",
         ));
     };
-    let said = of.start(signed.envelope.as_bytes(), roster, now).map_err(refused)?;
+    let said =
+        of.start(signed.envelope.as_bytes(), roster, now).map_err(|error| refused(&error))?;
     let at = said.statement.predicate.at;
     // Otherwise a key that has ended signs as of a day on which it was good.
     let began = state.started_at.map(|began| began.duration_since(at).abs());
     if began.is_none_or(|apart| apart > SIGNED_WITHIN) {
-        return Err(refused(WordRefusal::OtherTime { signed_at: at }));
+        return Err(refused(&WordRefusal::OtherTime { signed_at: at }));
     }
     Ok(said.person)
 }
@@ -158,7 +159,7 @@ fn signs(roster: &Roster, fleet: &FleetId, compiled: &Compiled) -> bool {
     is_signed(roster, fleet, compiled.steps.iter().map(|planned| &planned.step.kind))
 }
 
-fn refused(why: WordRefusal) -> AppError {
+fn refused(why: &WordRefusal) -> AppError {
     let message = format!("the signature over the start of the run does not count: {why}");
     AppError::new(Code::Invalid, message, "start the runbook anew, with a key of the roster")
 }

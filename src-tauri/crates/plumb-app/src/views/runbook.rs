@@ -496,6 +496,13 @@ pub struct RunbookRequestView {
     pub steps: Vec<String>,
 }
 
+/// Who may consent for a group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApproversView {
+    pub group: String,
+    pub people: Vec<String>,
+}
+
 /// Consent to a step of a run, as it was signed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct RunbookConsentView {

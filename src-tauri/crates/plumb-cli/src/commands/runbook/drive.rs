@@ -10,7 +10,9 @@ use plumb_app::{
     error::AppError,
     personal_keys::KeyChoice,
     runbooks::RunbookRun,
-    views::runbook::{RunbookRunView, RunbookView, RunbookWord, WaitingKind, WaitingView},
+    views::runbook::{
+        ApproversView, RunbookRunView, RunbookView, RunbookWord, WaitingKind, WaitingView,
+    },
 };
 
 use tokio::time::timeout;
@@ -163,7 +165,7 @@ impl Asker<'_> {
         let note = |line: &str| self.out.note(printable(line));
         let title = &waiting.title;
         note(&format!("{title} waits for others: whoever runs it does not approve it"));
-        for (group, people) in approvers {
+        for ApproversView { group, people } in approvers {
             let people = match people.as_slice() {
                 [] => "nobody else of the roster, so have the roster changed".to_owned(),
                 people => people.join(" or "),
