@@ -13,6 +13,7 @@ mod receipt;
 mod redact;
 mod rules;
 pub mod search;
+mod stream;
 mod token;
 
 pub use canary::{Canary, CanarySource};
@@ -20,4 +21,5 @@ pub use receipt::{FORMAT, Receipt, RuleReceipt};
 pub use redact::{Form, RedactError, Redactor};
 pub use rules::{Class, CustomPattern, RuleError, RuleSpec, Rules};
 pub use search::{Encoding, Hit, Search};
+pub use stream::{StreamError, Streamed};
 pub use token::TokenKey;

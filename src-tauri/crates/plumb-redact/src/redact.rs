@@ -7,7 +7,7 @@ use std::{
 
 use crate::{
     json,
-    limits::{DOCUMENT_BYTES_MAX, PASSES_MAX},
+    limits::{DOCUMENT_BYTES_MAX, HELD_BYTES_MAX, PASSES_MAX},
     receipt::{Receipt, RuleReceipt},
     rules::{Class, Rules},
     token::TokenKey,
@@ -33,6 +33,10 @@ pub enum RedactError {
     NotJson { problem: String },
     #[error("line {line} is not JSON: {problem}")]
     NotJsonLine { line: usize, problem: String },
+    #[error(
+        "a line of it, or something that goes on over lines, is longer than the {HELD_BYTES_MAX} bytes that are held"
+    )]
+    Held,
     #[error("its rules still find something after {PASSES_MAX} passes")]
     Unsettled,
 }
@@ -216,6 +220,10 @@ impl Redactor {
             RuleReceipt { rule, class, replaced }
         });
         Receipt::new(self.key.id(), self.tokens.len() as u64, rules.collect())
+    }
+
+    pub(crate) const fn rules(&self) -> &Rules {
+        &self.rules
     }
 
     /// The rule by which the value at this place of a document is a secret.

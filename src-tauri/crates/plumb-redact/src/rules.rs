@@ -151,6 +151,11 @@ impl CustomPattern {
 }
 
 impl Pattern {
+    /// What it finds, with what stands around its secrets.
+    pub(crate) fn matches(&self, text: &str) -> impl Iterator<Item = (usize, usize)> {
+        self.regex.find_iter(text).map(|found| (found.start(), found.end()))
+    }
+
     /// Where its secrets stand, as byte ranges in order; none is empty.
     pub(crate) fn secrets<'t>(&'t self, text: &'t str) -> impl Iterator<Item = (usize, usize)> {
         let mut from = 0;

@@ -2,6 +2,7 @@
 
 mod redacting;
 mod searching;
+mod streaming;
 
 use std::sync::LazyLock;
 
