@@ -72,6 +72,17 @@ fn what_was_verified_is_read_or_nothing() {
     archive.document(&another).expect("the others are as they were");
 }
 
+/// Whether somebody waits for the lock of an open file.
+#[cfg(target_os = "linux")]
+fn is_waited_for(file: &File) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    let of_file = format!(":{} ", file.metadata().expect("it is open").ino());
+    let locks = fs::read_to_string("/proc/locks").expect("the kernel tells its locks");
+    locks.lines().any(|line| line.contains(" -> ") && line.contains(&of_file))
+}
+
+/// Where the kernel tells who waits, so that the other program surely has the old file open when it is replaced.
+#[cfg(target_os = "linux")]
 #[test]
 fn two_programs_that_attach_at_once_lose_nothing() {
     let folder = Folder::new();
@@ -85,6 +96,10 @@ fn two_programs_that_attach_at_once_lose_nothing() {
     held.lock().expect("locked");
     thread::scope(|scope| {
         let waiting = scope.spawn(|| attach(&path, Proof::Timestamp, (&seal, b"stamp"), false));
+        while !is_waited_for(&held) {
+            assert!(!waiting.is_finished(), "it waits for whoever has the file");
+            thread::yield_now();
+        }
         fs::rename(&other, &path).expect("replaced");
         drop(held);
         waiting.join().expect("no panic").expect("attached");
