@@ -29,7 +29,7 @@ use plumb_evidence::{
     verify::{CheckName, trusted_roster},
 };
 use plumb_fleet::{NodeId, RunId, Snapshot};
-use plumb_journal::StateHashes;
+use plumb_journal::{PROJECTION, StateHashes};
 use plumb_store::{Horizon, Kind, SweepMeta, history, horizon};
 use plumb_trust::roster::Roster;
 
@@ -291,7 +291,9 @@ impl App {
         };
         let recorded = evidence.contents.states.get(&run);
         let at = usize::try_from(seq).unwrap_or(usize::MAX);
-        let recorded = recorded.and_then(|marks| marks.get(at)).map(|mark| mark.state);
+        // One of another version is of the same events, and not to be compared.
+        let recorded = recorded.and_then(|marks| marks.get(at));
+        let recorded = recorded.filter(|mark| mark.projection == PROJECTION).map(|mark| mark.state);
         Ok(Some(EvidenceState {
             same: recorded == Some(found.state),
             recorded: recorded.map(|state| state.to_string()),

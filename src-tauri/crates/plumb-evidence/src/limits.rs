@@ -29,5 +29,14 @@ pub const RUNS_MAX: usize = 1_000;
 /// Bytes of journals, unpacked, from which facts are taken for a comparison: all of it may stay in memory, and a run
 /// over 10,000 nodes has 70 MB.
 pub const COMPARED_BYTES_MAX: u64 = 512 << 20;
+/// Bytes of what is known of one run, written out, while its journal is folded: it stays in memory, and a run over the
+/// 20,000 nodes of the largest fleet comes to a quarter of it.
+pub const STATE_BYTES_MAX: u64 = 64 << 20;
+/// How much may be hashed to fold a journal, as a multiple of its bytes: an event leaves two or three times its own.
+pub const STATE_WORK_MAX: u64 = 32;
+/// What may be hashed in any case, in bytes: a short journal is soon folded, whatever is in it.
+pub const STATE_WORK_FROM_BYTES: u64 = 1 << 20;
+/// Events of one run about what was kept of it: one at each gate, halt and end.
+pub const KEPT_EVENTS_MAX: usize = 100_000;
 /// Bytes that are read at once.
 pub(crate) const PIECE_BYTES: usize = 128 << 10;

@@ -1,6 +1,6 @@
 //! Events to state: defined for every prefix of every run.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use plumb_fleet::{ContentDigest, NodeId, PlanHash, Version};
@@ -63,6 +63,13 @@ pub struct RunState {
     /// When somebody last went on with it, after a crash, a pause or a halt.
     #[serde(default)]
     pub went_on_at: Option<Timestamp>,
+    /// Nodes with an effect under way. Whoever goes on after another program looks at these and at no others, so a
+    /// journal that is resumed a thousand times folds in the time of its events.
+    #[serde(skip)]
+    acting: BTreeSet<NodeId>,
+    /// Waves whose gate failed, until the run goes on.
+    #[serde(skip)]
+    shut: BTreeSet<usize>,
 }
 
 /// A wave that has begun.
@@ -287,8 +294,23 @@ impl RunState {
         self.pins_changed || self.pins_pending
     }
 
+    /// Nodes that a program which ends now leaves in doubt.
+    pub(crate) const fn acting(&self) -> &BTreeSet<NodeId> {
+        &self.acting
+    }
+
+    /// Waves that are looked at anew when the run goes on.
+    pub(crate) const fn shut(&self) -> &BTreeSet<usize> {
+        &self.shut
+    }
+
+    /// Where a wave stands in the list of them.
+    pub(crate) fn wave_at(wave: u32) -> usize {
+        usize::try_from(wave).unwrap_or(usize::MAX).min(WAVES_KEPT)
+    }
+
     fn wave_mut(&mut self, wave: u32) -> &mut WaveRun {
-        let wave = usize::try_from(wave).unwrap_or(usize::MAX).min(WAVES_KEPT);
+        let wave = Self::wave_at(wave);
         if self.waves.len() <= wave {
             self.waves.resize_with(wave + 1, WaveRun::default);
         }
@@ -307,6 +329,7 @@ impl RunState {
             Event::GatePassed { wave } => self.wave_mut(*wave).passed = true,
             Event::GateFailed { wave, reason } => {
                 self.wave_mut(*wave).failed = Some(reason.clone());
+                self.shut.insert(Self::wave_at(*wave));
             }
             Event::Attested { wave, by, note } => {
                 let (by, note) = (by.clone(), note.clone());
@@ -322,7 +345,8 @@ impl RunState {
         self.went_on_at = Some(at);
         if self.halted.take().is_some() {
             self.forgiven = self.failed;
-            for wave in self.waves.iter_mut().filter(|wave| wave.failed.is_some()) {
+            for wave in std::mem::take(&mut self.shut) {
+                let wave = &mut self.waves[wave];
                 wave.failed = None;
                 wave.checks.clear();
                 wave.reached_at = Some(at);
@@ -335,7 +359,8 @@ impl RunState {
         self.resumed += 1;
         self.went_on_at = Some(at);
         self.lock = LockState::Free;
-        for node in self.nodes.values_mut() {
+        for id in std::mem::take(&mut self.acting) {
+            let Some(node) = self.nodes.get_mut(&id) else { continue };
             for branch in [Branch::Forward, Branch::Back] {
                 let run = node.branch_mut(branch);
                 if run.phase == NodePhase::Acting {
@@ -357,14 +382,21 @@ impl RunState {
         else {
             return;
         };
-        if !self.nodes.contains_key(node) {
-            self.nodes.insert(node.clone(), NodeRun::default());
+        let id = node;
+        if !self.nodes.contains_key(id) {
+            self.nodes.insert(id.clone(), NodeRun::default());
         }
-        let Some(node) = self.nodes.get_mut(node) else { return };
+        let Some(node) = self.nodes.get_mut(id) else { return };
         let failed = node.forward.phase == NodePhase::Failed;
         node.apply(event, *branch, at);
         let fails = node.forward.phase == NodePhase::Failed;
         self.failed = self.failed + u32::from(fails) - u32::from(failed);
+        let acts = |run: &BranchRun| run.phase == NodePhase::Acting;
+        if acts(&node.forward) || acts(&node.back) {
+            self.acting.insert(id.clone());
+        } else {
+            self.acting.remove(id);
+        }
     }
 }
 

@@ -1,8 +1,11 @@
 //! What a run amounted to after each event, as one hash, so that whoever folds the same events later can tell whether
 //! they come to the same.
 //!
-//! The hash of a step is SHA-256 over the hash of the step before, the canonical JSON (RFC 8785) of what the event left
-//! of the run, and that of every node it touched. So a step costs as much as what it changed, in a run of any size.
+//! The hash of a step is SHA-256 over the hash of the step before, and the canonical JSON (RFC 8785) of what the event
+//! may have left otherwise: the run itself without its lists, each wave and each node that it touched, and a bypass that
+//! came with it. So a step costs as much as what it changed, in a run of any size.
+
+use std::collections::{BTreeSet, HashMap};
 
 use plumb_fleet::{Digest, NodeId};
 use serde::{Deserialize, Serialize};
@@ -10,13 +13,13 @@ use sha2::{Digest as _, Sha256};
 
 use crate::{
     chain::Entry,
-    event::Event,
-    fold::{NodeRun, RunState},
+    event::{Bypass, Event},
+    fold::RunState,
 };
 
 /// The version of what events come to and how it is hashed. Whoever changes either makes it larger: marks of
 /// another version are not compared.
-pub const PROJECTION: u32 = 1;
+pub const PROJECTION: u32 = 2;
 
 /// Where a run stood after an event, as it is written down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,10 +29,13 @@ pub struct StateMark {
     /// Hash of the event.
     pub event: Digest,
     pub state: Digest,
-    /// By which version of the projection it was written when the event was; nothing where it was made later, of
-    /// the events.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub projection: Option<u32>,
+    /// By which version of the projection it was written; those that do not say it are of the first.
+    #[serde(default = "first")]
+    pub projection: u32,
+}
+
+const fn first() -> u32 {
+    1
 }
 
 /// Folds a journal event by event.
@@ -37,63 +43,120 @@ pub struct StateMark {
 pub struct StateHashes {
     state: RunState,
     hash: Digest,
+    sizes: HashMap<Part, usize>,
+    held_bytes: u64,
+    hashed_bytes: u64,
 }
 
 impl Default for StateHashes {
     fn default() -> Self {
-        Self { state: RunState::default(), hash: Digest::from_bytes([0; 32]) }
+        Self {
+            state: RunState::default(),
+            hash: Digest::from_bytes([0; 32]),
+            sizes: HashMap::new(),
+            held_bytes: 0,
+            hashed_bytes: 0,
+        }
     }
+}
+
+/// A part of a state that is hashed by itself.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Part {
+    Run,
+    Wave(usize),
+    Node(NodeId),
+    Bypass(usize),
 }
 
 impl StateHashes {
     /// Takes in the next event, and tells where the run stands now.
     pub fn take(&mut self, entry: &Entry) -> StateMark {
         let event = &entry.body.event;
+        let touched = Touched::by(event, &self.state);
+        let bypassed = self.state.bypasses.len();
         self.state.apply(event, entry.body.at);
         let mut sum = Sha256::new();
         sum.update(self.hash.as_bytes());
-        let nodes = std::mem::take(&mut self.state.nodes);
-        sum.update(canonical(&self.state));
-        self.state.nodes = nodes;
-        match touched(event) {
-            Touched::Nothing => {}
-            Touched::One(node) => add(&mut sum, node, self.state.nodes.get(node)),
-            Touched::Everything => {
-                self.state.nodes.iter().for_each(|(node, run)| add(&mut sum, node, Some(run)));
-            }
+        let (nodes, waves, bypasses) = (
+            std::mem::take(&mut self.state.nodes),
+            std::mem::take(&mut self.state.waves),
+            std::mem::take(&mut self.state.bypasses),
+        );
+        let run = canonical(&self.state);
+        self.add(&mut sum, Part::Run, &run);
+        for at in touched.waves {
+            self.add(&mut sum, Part::Wave(at), &canonical(&(at, waves.get(at))));
         }
+        for (at, one) in bypasses.iter().enumerate().skip(bypassed) {
+            self.add(&mut sum, Part::Bypass(at), &canonical(one));
+        }
+        for node in touched.nodes {
+            let text = canonical(&(&node, nodes.get(&node)));
+            self.add(&mut sum, Part::Node(node), &text);
+        }
+        (self.state.nodes, self.state.waves, self.state.bypasses) = (nodes, waves, bypasses);
         self.hash = Digest::from_bytes(sum.finalize().into());
-        let projection = Some(PROJECTION);
-        StateMark { seq: entry.body.seq, event: entry.hash, state: self.hash, projection }
+        let (seq, event) = (entry.body.seq, entry.hash);
+        StateMark { seq, event, state: self.hash, projection: PROJECTION }
     }
 
     pub const fn state(&self) -> &RunState {
         &self.state
     }
-}
 
-/// Which nodes an event may leave otherwise.
-enum Touched<'a> {
-    Nothing,
-    One(&'a NodeId),
-    Everything,
-}
+    /// How much there is to know of the run, written out: what it takes to hold it.
+    pub const fn held_bytes(&self) -> u64 {
+        self.held_bytes
+    }
 
-fn touched(event: &Event) -> Touched<'_> {
-    match event {
-        Event::EffectStarted { node, .. }
-        | Event::EffectFinished { node, .. }
-        | Event::EffectSkipped { node, .. }
-        | Event::EffectSettled { node, .. }
-        | Event::NodeProven { node, .. } => Touched::One(node),
-        Event::RunResumed { .. } => Touched::Everything,
-        _ => Touched::Nothing,
+    /// How much was hashed until now: what it took to get here.
+    pub const fn hashed_bytes(&self) -> u64 {
+        self.hashed_bytes
+    }
+
+    fn add(&mut self, sum: &mut Sha256, part: Part, text: &str) {
+        sum.update(b"\n");
+        sum.update(text);
+        let before = self.sizes.insert(part, text.len()).unwrap_or_default();
+        self.held_bytes = self.held_bytes + text.len() as u64 - before as u64;
+        self.hashed_bytes += text.len() as u64;
     }
 }
 
-fn add(sum: &mut Sha256, node: &NodeId, run: Option<&NodeRun>) {
-    sum.update(b"\n");
-    sum.update(canonical(&(node, run)));
+/// What an event may leave otherwise beside the run itself.
+struct Touched {
+    nodes: BTreeSet<NodeId>,
+    waves: BTreeSet<usize>,
+}
+
+impl Touched {
+    /// `before` is what the event is taken into.
+    fn by(event: &Event, before: &RunState) -> Self {
+        let (mut nodes, mut waves) = (BTreeSet::new(), BTreeSet::new());
+        match event {
+            Event::EffectStarted { node, .. }
+            | Event::EffectFinished { node, .. }
+            | Event::EffectSkipped { node, .. }
+            | Event::EffectSettled { node, .. }
+            | Event::NodeProven { node, .. } => {
+                nodes.insert(node.clone());
+            }
+            Event::WaveStarted { wave, .. }
+            | Event::GateReached { wave }
+            | Event::GateEvaluated { wave, .. }
+            | Event::GatePassed { wave }
+            | Event::GateFailed { wave, .. }
+            | Event::Attested { wave, .. }
+            | Event::Bypassed { what: Bypass::Gate { wave }, .. } => {
+                waves.insert(RunState::wave_at(*wave));
+            }
+            Event::Resumed { .. } if before.halted.is_some() => waves.clone_from(before.shut()),
+            Event::RunResumed { .. } => nodes.clone_from(before.acting()),
+            _ => {}
+        }
+        Self { nodes, waves }
+    }
 }
 
 fn canonical(value: &impl Serialize) -> String {
@@ -159,7 +222,7 @@ mod tests {
         let last = marks(&journal()).pop().expect("there are events").state.to_string();
         assert_eq!(
             (PROJECTION, last.as_str()),
-            (1, "1c0fad74a519dad3edbc40fa8a277a9e8b2db0ee31cbd16508a5739d39329c63")
+            (2, "b375ff8b0cded2321336a72212409ba5a7b4a086c76d93fe6d4bda798804c5ab")
         );
     }
 
@@ -173,5 +236,48 @@ mod tests {
         let after = marks(&entries);
         let same = before.iter().zip(&after).map(|(one, other)| one.state == other.state);
         assert_eq!(same.collect::<Vec<_>>(), [true, true, false, false, false, false]);
+    }
+
+    /// A journal in which every event has the same length, whatever the run knows by then.
+    fn long(nodes: usize, resumed: usize) -> Vec<Entry> {
+        let mut chain = Head::empty(RunId::from_bytes([7; 16]));
+        let acts = |at: usize| {
+            let node = NodeId::new(format!("gw-{at}")).expect("a name");
+            let (branch, key) = (plumb_runbook::Branch::Forward, "k".to_owned());
+            Event::EffectStarted {
+                node,
+                index: 0,
+                effect: plumb_runbook::Effect::Restart,
+                key,
+                branch,
+            }
+        };
+        let waves = (0..32).map(|wave| Event::GateFailed { wave, reason: "shut".to_owned() });
+        let freezes = (0..32).map(|_| Event::Bypassed {
+            what: Bypass::Freeze,
+            by: "mira".to_owned(),
+            reason: "it has to be today".to_owned(),
+        });
+        let resumed = (0..resumed).map(|_| Event::RunResumed { by: "mira".to_owned() });
+        let events = waves.chain(freezes).chain((0..nodes).map(acts)).chain(resumed);
+        events.map(|event| chain.append(Timestamp::UNIX_EPOCH, event)).collect()
+    }
+
+    #[test]
+    fn a_run_that_is_resumed_over_and_over_costs_as_much_as_it_has_events() {
+        let hashed = |nodes, resumed| {
+            let mut hashes = StateHashes::default();
+            let entries = long(nodes, resumed);
+            for entry in &entries {
+                hashes.take(entry);
+            }
+            (hashes.hashed_bytes() / entries.len() as u64, hashes.held_bytes())
+        };
+        let (one, held) = hashed(200, 1);
+        let (many, held_by_many) = hashed(200, 2_000);
+        assert!(many <= one, "{many} bytes an event, and {one} of a run that was resumed once");
+        assert!(held_by_many < held + 100, "{held_by_many} and {held}: nothing new is known");
+        let (of_more, _) = hashed(2_000, 2_000);
+        assert!(of_more <= 2 * one, "{of_more} bytes an event where there are more nodes");
     }
 }

@@ -6,9 +6,7 @@ use jiff::Timestamp;
 use plumb_evidence::live::Stand;
 use plumb_exec::{Journal, JournalError};
 use plumb_fleet::RunId;
-use plumb_journal::{
-    Entry, Event, Head, PROJECTION, StateHashes, StateMark, head, is_signed_after,
-};
+use plumb_journal::{Entry, Event, Head, StateHashes, StateMark, head, is_signed_after};
 use plumb_store::{Database, StoreError, heads::HeadRow, journal::JournalRow, states::StateRow};
 use plumb_trust::dsse::{Envelope, SigningKey};
 use tokio::sync::{mpsc, oneshot};
@@ -155,7 +153,7 @@ impl Writer {
 
 fn row(mark: StateMark) -> StateRow {
     let StateMark { seq, event, state, projection } = mark;
-    StateRow { seq, event, state, projection: projection.unwrap_or(PROJECTION) }
+    StateRow { seq, event, state, projection }
 }
 
 /// Whether a run comes to rest at an event: at its end, and where somebody may look at it for long.

@@ -2,12 +2,13 @@
 
 use std::{cell::Cell, io::BufReader};
 
+use plumb_fleet::fleet::NODES_MAX;
 use plumb_journal::{PROJECTION, StateHashes, StateMark};
 
 use crate::{
     archive::{Archive, Source},
     journal::{JournalReader, NoJournal, next_line},
-    limits::PIECE_BYTES,
+    limits::{PIECE_BYTES, STATE_BYTES_MAX, STATE_WORK_FROM_BYTES, STATE_WORK_MAX},
     manifest::{RunPart, run_folder, states_of},
 };
 
@@ -22,6 +23,7 @@ pub(super) fn states<S: Source>(
     let (Some(recorded), Some(events)) = (archive.find(&name), archive.find(&journal)) else {
         return Ok(None);
     };
+    let journal_bytes = events.bytes;
     let wrong = |why: String| (format!("{name}: {why}"), name.clone());
     let unread = |error: std::io::Error| wrong(error.to_string());
     let unheard = |error: NoJournal| (format!("{journal}: {error}"), journal.clone());
@@ -31,25 +33,25 @@ pub(super) fn states<S: Source>(
             .map_err(unheard)?;
     let mut mark = Vec::new();
     let mut hashes = StateHashes::default();
+    let work_max = STATE_WORK_MAX * journal_bytes + STATE_WORK_FROM_BYTES;
     let mut same: u64 = 0;
-    let mut written_then = true;
     while let Some(entry) = events.event().map_err(unheard)? {
         let found = hashes.take(&entry);
+        if let Some(why) = too_much(&hashes, work_max) {
+            return Err((format!("{journal}: event {} {why}", found.seq + 1), journal.clone()));
+        }
         let more = next_line(&mut recorded, &mut mark).map_err(unread)?;
         let told = if more { serde_json::from_slice::<StateMark>(&mark).ok() } else { None };
         match told {
-            Some(StateMark { projection: Some(other), .. }) if other != PROJECTION => {
+            Some(StateMark { projection, .. }) if projection != PROJECTION => {
                 open.set(true);
                 return Ok(Some(format!(
-                    "run {}: version {other} of the projection recorded its states, and this program has version \
-                     {PROJECTION}",
+                    "run {}: version {projection} of the projection recorded its states, and this program has \
+                     version {PROJECTION}",
                     run.run
                 )));
             }
-            Some(told) if StateMark { projection: found.projection, ..told } == found => {
-                same += 1;
-                written_then &= told.projection.is_some();
-            }
+            Some(told) if told == found => same += 1,
             Some(_) => {
                 return Err(wrong(format!(
                     "event {} comes to another state than was recorded",
@@ -64,6 +66,22 @@ pub(super) fn states<S: Source>(
     if next_line(&mut recorded, &mut mark).map_err(unread)? {
         return Err(wrong("states were recorded of events that are not there".to_owned()));
     }
-    let when = if written_then { "with the events" } else { "at the capture, not with the events" };
-    Ok(Some(format!("run {}: {same} states come out as recorded {when}", run.run)))
+    Ok(Some(format!("run {}: {same} states come out as recorded with the events", run.run)))
+}
+
+/// Why a journal is folded no further: whoever made it up would have memory filled, or time spent.
+fn too_much(hashes: &StateHashes, work_max: u64) -> Option<String> {
+    if hashes.state().nodes.len() > NODES_MAX {
+        return Some(format!("is about one more than the {NODES_MAX} nodes that a fleet may have"));
+    }
+    if hashes.held_bytes() > STATE_BYTES_MAX {
+        return Some(format!(
+            "leaves more to know of the run than the {STATE_BYTES_MAX} bytes that are held"
+        ));
+    }
+    (hashes.hashed_bytes() > work_max).then(|| {
+        format!(
+            "is not followed to: that takes more than {STATE_WORK_MAX} times the bytes of the whole journal"
+        )
+    })
 }

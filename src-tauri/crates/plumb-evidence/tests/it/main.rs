@@ -11,4 +11,5 @@ mod live;
 mod proofs;
 mod sealing;
 mod support;
+mod states;
 mod verifying;

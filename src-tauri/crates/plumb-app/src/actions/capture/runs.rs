@@ -206,7 +206,7 @@ impl App {
             seq: row.seq,
             event: row.event,
             state: row.state,
-            projection: Some(row.projection),
+            projection: row.projection,
         });
         let marks: Vec<Vec<u8>> = marks
             .map(|mark| serde_json::to_vec(&mark).expect("digests always serialise"))
