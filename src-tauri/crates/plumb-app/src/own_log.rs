@@ -117,37 +117,98 @@ fn path(folder: &Utf8Path, date: Date) -> Utf8PathBuf {
     folder.join(format!("{date}.jsonl"))
 }
 
-/// Lines that were written in a window, without those about other fleets; and whether there are more.
-pub(crate) fn lines(
-    data_dir: &Utf8Path,
-    fleet: &FleetId,
+/// Lines that were written in a window, without those about other fleets; one of them is in memory.
+#[derive(Debug)]
+pub(crate) struct Lines {
+    folder: Utf8PathBuf,
+    fleet: FleetId,
     window: Window,
-) -> io::Result<(Vec<Vec<u8>>, bool)> {
-    let day = |at: Timestamp| at.to_zoned(TimeZone::UTC).date();
-    let (first, last) = (day(window.from), day(window.to));
-    let mut lines = Vec::new();
-    for date in first.series(jiff::Span::new().days(1)).take_while(|date| *date <= last) {
-        let file = match File::open(path(&data_dir.join(FOLDER), date)) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-            Err(error) => return Err(error),
-        };
-        let mut file = BufReader::new(file);
+    /// The day that is read next.
+    next: Date,
+    file: Option<BufReader<File>>,
+    taken: usize,
+    ended: Option<Ended>,
+}
+
+/// Why no line follows.
+#[derive(Debug)]
+pub(crate) enum Ended {
+    Whole,
+    /// There are more than one capture takes.
+    TooMany,
+    Unread(io::Error),
+}
+
+impl Lines {
+    pub(crate) fn of(data_dir: &Utf8Path, fleet: &FleetId, window: Window) -> Self {
+        Self {
+            folder: data_dir.join(FOLDER),
+            fleet: fleet.clone(),
+            window,
+            next: day(window.from),
+            file: None,
+            taken: 0,
+            ended: None,
+        }
+    }
+
+    /// How it ended, once nothing follows.
+    pub(crate) fn ended(self) -> Ended {
+        self.ended.unwrap_or(Ended::TooMany)
+    }
+
+    fn read(&mut self) -> Result<Vec<u8>, Ended> {
         loop {
+            let Some(file) = &mut self.file else {
+                self.file = Some(self.open_next()?);
+                continue;
+            };
             let mut line = Vec::new();
-            if io::Read::take(&mut file, LINE_BYTES_MAX as u64).read_until(b'\n', &mut line)? == 0 {
-                break;
+            let most = LINE_BYTES_MAX as u64;
+            let read = io::Read::take(file, most).read_until(b'\n', &mut line);
+            if read.map_err(Ended::Unread)? == 0 {
+                self.file = None;
+                continue;
             }
-            if is_about(line.trim_ascii_end(), fleet, window) {
-                if lines.len() == LINES_MAX {
-                    return Ok((lines, true));
+            line.truncate(line.trim_ascii_end().len());
+            if is_about(&line, &self.fleet, self.window) {
+                if self.taken == LINES_MAX {
+                    return Err(Ended::TooMany);
                 }
-                line.truncate(line.trim_ascii_end().len());
-                lines.push(line);
+                self.taken += 1;
+                return Ok(line);
             }
         }
     }
-    Ok((lines, false))
+
+    /// The file of the next day that has one.
+    fn open_next(&mut self) -> Result<BufReader<File>, Ended> {
+        while self.next <= day(self.window.to) {
+            let file = File::open(path(&self.folder, self.next));
+            self.next = self.next.tomorrow().map_err(|_| Ended::Whole)?;
+            match file {
+                Ok(file) => return Ok(BufReader::new(file)),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(Ended::Unread(error)),
+            }
+        }
+        Err(Ended::Whole)
+    }
+}
+
+impl Iterator for Lines {
+    type Item = Vec<u8>;
+
+    fn next(&mut self) -> Option<Vec<u8>> {
+        if self.ended.is_some() {
+            return None;
+        }
+        self.read().map_err(|ended| self.ended = Some(ended)).ok()
+    }
+}
+
+fn day(at: Timestamp) -> Date {
+    at.to_zoned(TimeZone::UTC).date()
 }
 
 fn is_about(line: &[u8], fleet: &FleetId, window: Window) -> bool {
@@ -206,22 +267,25 @@ mod tests {
             span.in_scope(|| tracing::info!(target: "plumb_app", "of another fleet"));
         });
         let window = Window { from: began, to: Timestamp::now() };
-        let (found, more) = lines(data_dir, &fleet("eu"), window).expect("readable");
+        let lines = |window| {
+            let mut lines = Lines::of(data_dir, &fleet("eu"), window);
+            let found: Vec<Vec<u8>> = lines.by_ref().collect();
+            assert!(matches!(lines.ended(), Ended::Whole), "all of them were read");
+            found
+        };
+        let found = lines(window);
         let told: Vec<String> = found
             .iter()
             .map(|line| serde_json::from_slice::<Value>(line).expect("JSON")["message"].to_string())
             .collect();
-        assert_eq!(
-            (told, more),
-            (vec!["\"swept\"".into(), "\"a warning of a library\"".into()], false)
-        );
+        assert_eq!(told, ["\"swept\"", "\"a warning of a library\""]);
         let before = Window { from: Timestamp::UNIX_EPOCH, to: began };
         let before = Window { from: before.to - jiff::SignedDuration::from_secs(60), ..before };
-        assert_eq!(lines(data_dir, &fleet("eu"), before).expect("readable").0.len(), 0);
+        assert_eq!(lines(before).len(), 0);
         expire(data_dir, Timestamp::now()).expect("nothing is old");
-        assert_eq!(lines(data_dir, &fleet("eu"), window).expect("readable").0.len(), 2);
+        assert_eq!(lines(window).len(), 2);
         let later = Timestamp::now() + jiff::SignedDuration::from_hours(24 * 32);
         expire(data_dir, later).expect("removed");
-        assert_eq!(lines(data_dir, &fleet("eu"), window).expect("readable").0.len(), 0);
+        assert_eq!(lines(window).len(), 0);
     }
 }

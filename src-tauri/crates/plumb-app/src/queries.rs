@@ -7,6 +7,7 @@ pub mod charts;
 pub mod credentials;
 pub mod doctor;
 pub mod drift;
+pub mod events;
 pub mod evidence;
 pub mod fleet;
 pub mod history;

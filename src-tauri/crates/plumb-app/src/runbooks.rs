@@ -19,7 +19,7 @@ mod shipped;
 mod signature;
 mod start;
 mod starter;
-mod transcript;
+pub(crate) mod transcript;
 
 pub use dashboard::DashboardPace;
 pub use library::{RunbookText, Shelf};
@@ -34,4 +34,3 @@ pub(crate) use artifacts::kept_files;
 pub(crate) use consent::ConsentRequest;
 pub(crate) use nodes::in_runbook;
 pub(crate) use record::{as_steps, asking_step, steps_of};
-pub(crate) use transcript::transcript;

@@ -6,19 +6,19 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs::File,
-    io::{self, BufRead, BufReader, Write as _},
+    io::{self, BufRead, BufReader, Read as _, Write as _},
 };
 
 use camino::Utf8Path;
 use plumb_journal::portable::LINE_BYTES_MAX;
 use plumb_redact::{
-    Canary, Class, Form, Receipt, RedactError, Redactor, RuleSpec, Rules, TokenKey, canary::plant,
+    Canary, Class, Form, Receipt, RedactError, Redactor, RuleSpec, Rules, StreamError, TokenKey,
+    canary::plant, limits::DOCUMENT_BYTES_MAX,
 };
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    draft::{Draft, DraftError, digest},
+    draft::{Draft, DraftError, Hashing, Written, digest},
     live::{Kept, map_of},
     manifest::{About, CANARIES, RECEIPT, RunPart},
     name::safe_part,
@@ -47,6 +47,7 @@ pub struct Capture {
     redactor: Redactor,
     spec: RuleSpec,
     key: TokenKey,
+    /// Sources in which secrets were planted, by the name of the entry that shows it.
     sources: BTreeSet<String>,
     planted: Vec<Canary>,
     /// What tokens of runs stand for, which were made before this capture.
@@ -101,7 +102,6 @@ impl Capture {
         log_name: &str,
         with_map: bool,
     ) -> Result<(), CaptureError> {
-        let folder = kept.draft.folder();
         if !self.redactor.counts_also(&kept.receipt) {
             let why = "its tokens were made with another key";
             return self.lacks(log_name, why);
@@ -120,29 +120,31 @@ impl Capture {
                 self.draft.lacks(name.to_string(), "it was altered after it was written")?;
                 continue;
             }
-            let lines = BufReader::new(kept.draft.read_entry(name).map_err(read)?);
+            let mut lines = BufReader::new(kept.draft.read_entry(name).map_err(read)?);
             let redactor = &mut self.redactor;
             let is_canary = name.as_str().starts_with(CANARIES);
             let copied = self.draft.add_with(name.as_str(), |out| {
-                for line in lines.split(b'\n') {
-                    let mut line = line?;
+                let mut line = Vec::new();
+                loop {
+                    line.clear();
+                    // Each was redacted as a document, so none is longer.
+                    let most = DOCUMENT_BYTES_MAX as u64;
+                    if (&mut lines).take(most).read_until(b'\n', &mut line)? == 0 {
+                        return Ok(());
+                    }
                     if !is_canary {
                         redactor.sees(&String::from_utf8_lossy(&line));
                     }
-                    line.push(b'\n');
                     out.write_all(&line)?;
                 }
-                Ok(())
             })?;
             if copied != *written {
                 return Err(CaptureError::Altered { name: name.to_string() });
             }
         }
-        let log = Draft::log_lines(folder)
-            .map_err(|error| DraftError::Read { path: folder.to_owned(), error })?;
-        self.bound("kept log", Form::JsonLines, log_name, &log)?;
+        self.bound_lines("kept log", log_name, || kept.draft.log_lines())?;
         for canary in &kept.canaries {
-            self.sources.insert(canary.source.clone());
+            self.sources.insert(canary_name(&canary.source, Form::JsonLines));
             if !self.planted.contains(canary) {
                 self.planted.push(canary.clone());
             }
@@ -169,6 +171,38 @@ impl Capture {
     ) -> Result<bool, CaptureError> {
         self.plant(source, form)?;
         self.redacted(form, name, bytes)
+    }
+
+    /// The same for something that is read bit by bit: a document of any length but for JSON that is one document.
+    pub fn take_stream(
+        &mut self,
+        source: &str,
+        form: Form,
+        name: &str,
+        from: impl BufRead,
+    ) -> Result<bool, CaptureError> {
+        self.plant(source, form)?;
+        let redactor = &mut self.redactor;
+        let mut refused = None;
+        let added = self.draft.add_with(name, |out| match redactor.stream(form, from, out) {
+            Ok(_) => Ok(()),
+            Err(StreamError::Write(error)) => Err(error),
+            Err(error) => {
+                refused = Some(error);
+                Err(io::ErrorKind::InvalidData.into())
+            }
+        });
+        match refused {
+            None => added.map(|_| true).map_err(CaptureError::from),
+            Some(error) => {
+                let why = match error {
+                    StreamError::Read(error) => error.to_string(),
+                    other => other.to_string(),
+                };
+                self.draft.lacks(name, why)?;
+                Ok(false)
+            }
+        }
     }
 
     /// Takes JSON documents of a source, one a line, holding one at a time.
@@ -219,21 +253,26 @@ impl Capture {
         self.as_it_is(name, bytes)
     }
 
-    /// The same for a file of lines, holding one at a time.
-    pub fn bound_lines(
+    /// The same for lines, holding one at a time. They are read twice, and have to be the same both times.
+    pub fn bound_lines<R: io::Read>(
         &mut self,
         source: &str,
         name: &str,
-        path: &Utf8Path,
+        open: impl Fn() -> io::Result<R>,
     ) -> Result<bool, CaptureError> {
         self.plant_bound(source, Form::JsonLines)?;
-        let why = match self.credentials_in(path) {
-            Ok(rules) if rules.is_empty() => {
-                let open = |error| DraftError::Read { path: path.to_owned(), error };
-                self.draft.add(name, File::open(path).map_err(open)?)?;
-                return Ok(true);
+        let why = match open()
+            .map_err(|error| error.to_string())
+            .and_then(|file| self.credentials_in(file))
+        {
+            Ok((rules, looked_at)) if rules.is_empty() => {
+                let wrong = |error| DraftError::Read { path: name.into(), error };
+                if self.draft.add(name, open().map_err(wrong)?)? == looked_at {
+                    return Ok(true);
+                }
+                return Err(CaptureError::Altered { name: name.to_owned() });
             }
-            Ok(rules) => holds(&rules),
+            Ok((rules, _)) => holds(&rules),
             Err(why) => why,
         };
         self.draft.lacks(name, why)?;
@@ -294,22 +333,28 @@ impl Capture {
 
     /// Plants secrets into a source when it is first met.
     fn plant(&mut self, source: &str, form: Form) -> Result<(), CaptureError> {
-        if !self.sources.insert(source.to_owned()) {
+        let name = canary_name(source, form);
+        if !self.sources.insert(name.clone()) {
             return Ok(());
         }
         let planted = plant(source, form, &self.spec, &self.key);
-        let name = canary_name(source, form);
         // Not counted: the receipt tells of what was really there.
         let counted = self.redactor.clone();
         self.redacted(form, &name, planted.document.as_bytes())?;
         self.redactor = counted;
-        self.planted.extend(planted.canaries);
+        // Of a source with several forms, they are the same in each.
+        for canary in planted.canaries {
+            if !self.planted.contains(&canary) {
+                self.planted.push(canary);
+            }
+        }
         Ok(())
     }
 
     /// The same for what stays as it is: each planted credential has to keep its document out.
     fn plant_bound(&mut self, source: &str, form: Form) -> Result<(), CaptureError> {
-        if !self.sources.insert(source.to_owned()) {
+        let name = canary_name(source, Form::Text);
+        if !self.sources.insert(name.clone()) {
             return Ok(());
         }
         let everything = plant(source, form, &self.spec, &self.key);
@@ -340,7 +385,6 @@ impl Capture {
             }
             self.planted.extend(alone.canaries);
         }
-        let name = canary_name(source, Form::Text);
         self.draft.add(&name, said.as_bytes())?;
         Ok(())
     }
@@ -377,18 +421,21 @@ impl Capture {
         Ok(false)
     }
 
-    fn credentials_in(&self, path: &Utf8Path) -> Result<BTreeSet<String>, String> {
-        let file = File::open(path).map_err(|error| error.to_string())?;
+    /// Rules about credentials that find something in a line, and what was looked at.
+    fn credentials_in(&self, file: impl io::Read) -> Result<(BTreeSet<String>, Written), String> {
         let mut file = BufReader::new(file);
         let mut found = BTreeSet::new();
-        let mut line = Vec::new();
+        let (mut line, mut read) = (Vec::new(), Hashing::new(io::sink()));
         loop {
             line.clear();
-            let read =
-                io::Read::take(&mut file, LINE_BYTES_MAX as u64 + 2).read_until(b'\n', &mut line);
-            if read.map_err(|error| error.to_string())? == 0 {
-                return Ok(found);
+            let more = (&mut file).take(LINE_BYTES_MAX as u64 + 2).read_until(b'\n', &mut line);
+            if more.map_err(|error| error.to_string())? == 0 {
+                return Ok((found, read.written()));
             }
+            if line.len() > LINE_BYTES_MAX + 1 {
+                return Err(format!("a line of it is longer than {LINE_BYTES_MAX} bytes"));
+            }
+            read.write_all(&line).map_err(|error| error.to_string())?;
             let rules =
                 self.redactor.finds_credentials(&line).map_err(|error| error.to_string())?;
             found.extend(rules);

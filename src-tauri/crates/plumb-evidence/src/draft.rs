@@ -3,10 +3,12 @@
 //! A file is complete and on disk before the log names it, and each line of the log holds the hash of the
 //! one before. So after a crash everything that the log names is there, and nothing else counts.
 
+mod log;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs::{self, File, OpenOptions},
-    io::{self, BufRead as _, BufReader, Read, Write},
+    io::{self, BufReader, Read, Write},
 };
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -14,6 +16,8 @@ use plumb_fleet::Digest;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+use self::log::Line;
+pub(crate) use self::log::{LogProblem, LogReader, Said};
 use crate::{
     limits::{ENTRIES_MAX, ENTRY_BYTES_MAX, PIECE_BYTES},
     manifest::{About, Missing, OF_SEALING, RunPart},
@@ -24,8 +28,6 @@ use crate::{
 const LOG: &str = "written.jsonl";
 const ENTRIES: &str = "entries";
 const PART: &str = "part";
-/// Longest line of the log, in bytes; a reason may be long.
-const LINE_BYTES_MAX: u64 = 64 << 10;
 
 /// Why nothing could be written to or read from the folder.
 #[derive(Debug, thiserror::Error)]
@@ -58,39 +60,13 @@ pub struct Written {
     pub sha256: Digest,
 }
 
-/// What a line of the log says.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Said {
-    About(About),
-    Entry {
-        name: EntryName,
-        written: Written,
-    },
-    /// An entry that grows, as far as it is on disk.
-    Grown {
-        name: EntryName,
-        written: Written,
-    },
-    Missing(Missing),
-    /// SHA-256 of the file of raw answers, which lies outside.
-    Raw(Digest),
-    Run(RunPart),
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Line {
-    /// SHA-256 of the line before; of nothing for the first.
-    previous: Digest,
-    said: Said,
-}
-
 /// A folder that evidence is collected in.
 #[derive(Debug)]
 pub struct Draft {
     folder: Utf8PathBuf,
     log: File,
+    /// Of the whole lines of the log.
+    log_bytes: u64,
     head: Digest,
     about: About,
     entries: BTreeMap<EntryName, Written>,
@@ -133,6 +109,7 @@ impl Draft {
         let mut draft = Self {
             folder: folder.to_owned(),
             log,
+            log_bytes: 0,
             head: Digest::from_bytes([0; 32]),
             about: about.clone(),
             entries: BTreeMap::new(),
@@ -148,10 +125,10 @@ impl Draft {
 
     /// Opens a folder again. A line that a crash cut off is taken back, and so is the file it was for.
     pub fn open(folder: &Utf8Path) -> Result<Self, DraftError> {
-        let (mut draft, length, cut_off) = Self::read(folder)?;
+        let (mut draft, cut_off) = Self::read(folder)?;
         if cut_off {
             let wrong = |error| DraftError::Write { path: folder.join(LOG), error };
-            draft.log.set_len(length).map_err(wrong)?;
+            draft.log.set_len(draft.log_bytes).map_err(wrong)?;
             draft.log.sync_all().map_err(wrong)?;
         }
         draft.log = OpenOptions::new()
@@ -163,7 +140,7 @@ impl Draft {
 
     /// Checks everything that the log names; changes nothing.
     pub fn check(folder: &Utf8Path) -> Result<(Self, Prefix), DraftError> {
-        let (draft, _, cut_off) = Self::read(folder)?;
+        let (draft, cut_off) = Self::read(folder)?;
         let mut prefix = Prefix { entries: 0, bytes: 0, broken: None, cut_off };
         for (name, written) in &draft.entries {
             let found = draft.read_entry(name).and_then(|file| digest(file, io::sink()));
@@ -181,38 +158,31 @@ impl Draft {
         Ok((draft, prefix))
     }
 
-    /// The folder, the length of the whole lines of its log, and whether more follows them.
-    fn read(folder: &Utf8Path) -> Result<(Self, u64, bool), DraftError> {
+    /// The folder, and whether more follows the whole lines of its log.
+    fn read(folder: &Utf8Path) -> Result<(Self, bool), DraftError> {
         let path = folder.join(LOG);
         let none = || DraftError::NoDraft { path: folder.to_owned() };
         let wrong = |error| DraftError::Read { path: path.clone(), error };
         let log = OpenOptions::new().read(true).write(true).open(&path).map_err(|_| none())?;
-        let mut lines = BufReader::new(log.try_clone().map_err(wrong)?);
-        let (mut head, mut length, mut number) = (Digest::from_bytes([0; 32]), 0, 0);
+        let mut lines = LogReader::new(BufReader::new(log.try_clone().map_err(wrong)?));
         let mut draft: Option<Self> = None;
         loop {
-            let mut line = Vec::new();
-            let read = Read::take(&mut lines, LINE_BYTES_MAX).read_until(b'\n', &mut line);
-            read.map_err(wrong)?;
-            if line.last() != Some(&b'\n') {
-                let mut draft = draft.ok_or_else(none)?;
-                draft.head = head;
-                return Ok((draft, length, !line.is_empty()));
-            }
-            number += 1;
-            let altered = || DraftError::Log { path: folder.to_owned(), line: number };
-            let read: Line = serde_json::from_slice(&line).map_err(|_| altered())?;
-            if read.previous != head {
-                return Err(altered());
-            }
-            head = Digest::of(&line);
-            length += line.len() as u64;
-            match (&mut draft, read.said) {
-                (None, Said::About(about)) => {
+            let said = lines.next().map_err(|problem| match problem {
+                LogProblem::Read(error) => wrong(error),
+                LogProblem::Altered { line } => DraftError::Log { path: folder.to_owned(), line },
+            })?;
+            match (&mut draft, said) {
+                (_, None) => {
+                    let mut draft = draft.ok_or_else(none)?;
+                    (draft.head, draft.log_bytes) = (lines.head(), lines.length());
+                    return Ok((draft, lines.is_cut_off()));
+                }
+                (None, Some(Said::About(about))) => {
                     draft = Some(Self {
                         folder: folder.to_owned(),
                         log: log.try_clone().map_err(wrong)?,
-                        head,
+                        log_bytes: lines.length(),
+                        head: lines.head(),
                         about,
                         entries: BTreeMap::new(),
                         grown: BTreeSet::new(),
@@ -221,8 +191,8 @@ impl Draft {
                         runs: Vec::new(),
                     });
                 }
-                (Some(draft), said) => draft.remember(said),
-                (None, _) => return Err(none()),
+                (Some(draft), Some(said)) => draft.remember(said),
+                (None, Some(_)) => return Err(none()),
             }
         }
     }
@@ -245,7 +215,7 @@ impl Draft {
         private_folder(&folder).map_err(wrong)?;
         let file = OpenOptions::new().append(true).create_new(true).open(&path).map_err(wrong)?;
         sync_folder(&folder).map_err(wrong)?;
-        let out = Hashing { inner: io::BufWriter::new(file), hash: Sha256::new(), bytes: 0 };
+        let out = Hashing::new(io::BufWriter::new(file));
         Ok(Growing { name, path, out })
     }
 
@@ -257,8 +227,7 @@ impl Draft {
         }
         let done = out.inner.flush().and_then(|()| out.inner.get_ref().sync_data());
         done.map_err(|error| DraftError::Write { path: path.clone(), error })?;
-        let sha256 = Digest::from_bytes(out.hash.clone().finalize().into());
-        let written = Written { bytes: out.bytes, sha256 };
+        let written = out.written();
         self.say(Said::Grown { name: name.clone(), written })?;
         Ok(written)
     }
@@ -268,12 +237,9 @@ impl Draft {
         self.head
     }
 
-    /// The whole lines of the log, as they stand.
-    pub fn log_lines(folder: &Utf8Path) -> io::Result<Vec<u8>> {
-        let mut log = fs::read(folder.join(LOG))?;
-        let whole = log.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
-        log.truncate(whole);
-        Ok(log)
+    /// The whole lines of the log, as they stood when the folder was opened.
+    pub fn log_lines(&self) -> io::Result<impl Read + use<>> {
+        Ok(File::open(self.folder.join(LOG))?.take(self.log_bytes))
     }
 
     /// Writes an entry from a stream.
@@ -291,11 +257,15 @@ impl Draft {
         let part = self.folder.join(PART);
         let wrong = |error| DraftError::Write { path: part.clone(), error };
         let file = File::create(&part).map_err(wrong)?;
-        let mut out = Hashing { inner: io::BufWriter::new(file), hash: Sha256::new(), bytes: 0 };
-        write(&mut out).map_err(wrong)?;
-        let Hashing { inner, hash, bytes } = out;
-        let file = inner.into_inner().map_err(|error| wrong(error.into_error()))?;
-        if bytes > ENTRY_BYTES_MAX {
+        let mut out = Hashing::new(io::BufWriter::new(file));
+        if let Err(error) = write(&mut out) {
+            // Of what is not whole nothing stays, also where it is not going to be written over.
+            let _ = fs::remove_file(&part);
+            return Err(wrong(error));
+        }
+        let written = out.written();
+        let file = out.inner.into_inner().map_err(|error| wrong(error.into_error()))?;
+        if written.bytes > ENTRY_BYTES_MAX {
             return Err(DraftError::Large { name });
         }
         file.sync_all().map_err(wrong)?;
@@ -305,7 +275,6 @@ impl Draft {
             .and_then(|()| fs::rename(&part, &path))
             .and_then(|()| sync_folder(&folder));
         placed.map_err(|error| DraftError::Write { path, error })?;
-        let written = Written { bytes, sha256: Digest::from_bytes(hash.finalize().into()) };
         self.say(Said::Entry { name, written })?;
         Ok(written)
     }
@@ -382,11 +351,11 @@ impl Draft {
 
     fn say(&mut self, said: Said) -> Result<(), DraftError> {
         let line = Line { previous: self.head, said };
-        let mut text = serde_json::to_string(&line).expect("a line always serialises");
-        text.push('\n');
+        let text = line.text();
         let written = self.log.write_all(text.as_bytes()).and_then(|()| self.log.sync_data());
         written.map_err(|error| DraftError::Write { path: self.folder.join(LOG), error })?;
         self.head = Digest::of(text.as_bytes());
+        self.log_bytes += text.len() as u64;
         self.remember(line.said);
         Ok(())
     }
@@ -427,10 +396,22 @@ impl Write for Growing {
 
 /// Counts and hashes what goes through.
 #[derive(Debug)]
-struct Hashing<W> {
+pub(crate) struct Hashing<W> {
     inner: W,
     hash: Sha256,
     bytes: u64,
+}
+
+impl<W> Hashing<W> {
+    pub(crate) fn new(inner: W) -> Self {
+        Self { inner, hash: Sha256::new(), bytes: 0 }
+    }
+
+    /// What went through until now.
+    pub(crate) fn written(&self) -> Written {
+        let sha256 = Digest::from_bytes(self.hash.clone().finalize().into());
+        Written { bytes: self.bytes, sha256 }
+    }
 }
 
 impl<W: Write> Write for Hashing<W> {
@@ -448,7 +429,7 @@ impl<W: Write> Write for Hashing<W> {
 
 /// Copies a stream and tells its length and digest.
 pub(crate) fn digest(mut from: impl Read, to: impl Write) -> io::Result<Written> {
-    let mut out = Hashing { inner: to, hash: Sha256::new(), bytes: 0 };
+    let mut out = Hashing::new(to);
     let mut piece = vec![0; PIECE_BYTES];
     loop {
         match from.read(&mut piece) {
@@ -458,8 +439,7 @@ pub(crate) fn digest(mut from: impl Read, to: impl Write) -> io::Result<Written>
             Err(error) => return Err(error),
         }
     }
-    let sha256 = Digest::from_bytes(out.hash.finalize().into());
-    Ok(Written { bytes: out.bytes, sha256 })
+    Ok(out.written())
 }
 
 /// A folder that only its owner can look into: what is in it is not sealed yet.

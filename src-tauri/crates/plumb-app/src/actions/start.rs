@@ -338,9 +338,13 @@ impl App {
 
     /// The plan and the journal of a run.
     pub(crate) async fn run_record(&self, run: RunId) -> Result<(Plan, Vec<Entry>), AppError> {
+        Ok((self.plan_of_run(run).await?, self.journal_of(run).await?))
+    }
+
+    /// The plan of a run of nodes.
+    pub(crate) async fn plan_of_run(&self, run: RunId) -> Result<Plan, AppError> {
         let kept = self.kept_run(run).await?;
-        let plan = self.kept_plan(run, kept.plan).await?;
-        Ok((plan, self.journal_of(run).await?))
+        self.kept_plan(run, kept.plan).await
     }
 
     /// The events of a run, of nodes or of a runbook.
@@ -381,7 +385,7 @@ pub(super) struct Launch {
     pub(super) _locks: Locks,
 }
 
-fn unreadable(run: RunId, error: &serde_json::Error) -> AppError {
+pub(crate) fn unreadable(run: RunId, error: &serde_json::Error) -> AppError {
     AppError::new(
         Code::Other,
         format!("the record of run {run} does not read back: {error}"),

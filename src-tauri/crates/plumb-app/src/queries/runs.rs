@@ -3,14 +3,14 @@
 use std::fmt::Write as _;
 
 use plumb_fleet::{NodeId, RunId};
-use plumb_journal::{Entry, NodePhase, NodeRun, Outcome, RunState, WaveRun, fold};
+use plumb_journal::{NodePhase, NodeRun, Outcome, RunState, WaveRun};
 use plumb_runbook::{NodePlan, Plan};
 
 use crate::{
     app::App,
     error::AppError,
     ids::run_id,
-    queries::rollouts::of_run,
+    queries::{events::Followed, rollouts::of_run},
     views::{
         convert::ms,
         plan::{ActionKind, ActionRequest, NodeSelection},
@@ -28,12 +28,12 @@ impl App {
     }
 
     pub(crate) async fn run_view(&self, id: RunId) -> Result<RunView, AppError> {
-        let (plan, entries) = self.run_record(id).await?;
+        let (plan, followed) = (self.plan_of_run(id).await?, self.folded(id).await?);
         let signed_to = {
             let mut conn = self.record().read().await?;
             plumb_store::heads::newest(&mut conn, id).await?.unwrap_or(0)
         };
-        let mut view = run_view(id, &plan, &entries, self.owns_run(id));
+        let mut view = run_view(id, &plan, &followed, self.owns_run(id));
         view.journal_signed_to = u32::try_from(signed_to).unwrap_or(u32::MAX);
         view.journal_unsigned = self.unsigned(id, &view);
         let taken_back = view.rollout.as_ref().is_some_and(|rollout| rollout.rollback.is_some());
@@ -83,12 +83,12 @@ impl App {
 }
 
 /// Builds the view of a run. `alive` says whether some process still carries it out.
-pub fn run_view(id: RunId, plan: &Plan, entries: &[Entry], alive: bool) -> RunView {
-    let state = fold(entries);
-    let rollout = of_run(plan, &state, alive);
-    let phase = phase(&state, alive, rollout.is_some());
+pub fn run_view(id: RunId, plan: &Plan, followed: &Followed, alive: bool) -> RunView {
+    let Followed { state, head } = followed;
+    let rollout = of_run(plan, state, alive);
+    let phase = phase(state, alive, rollout.is_some());
     let nodes: Vec<RunNode> =
-        plan.targets().map(|target| run_node(&target.node, &state, alive)).collect();
+        plan.targets().map(|target| run_node(&target.node, state, alive)).collect();
     let count = |wanted: RunNodeState| {
         u32::try_from(nodes.iter().filter(|node| node.state == wanted).count()).unwrap_or(u32::MAX)
     };
@@ -109,12 +109,12 @@ pub fn run_view(id: RunId, plan: &Plan, entries: &[Entry], alive: bool) -> RunVi
         failed,
         in_doubt,
         total,
-        journal_head: entries.last().map(|entry| entry.hash.to_string()).unwrap_or_default(),
-        journal_events: u32::try_from(entries.len()).unwrap_or(u32::MAX),
+        journal_head: if head.seq == 0 { String::new() } else { head.hash.to_string() },
+        journal_events: u32::try_from(head.seq).unwrap_or(u32::MAX),
         journal_signed_to: 0,
         journal_unsigned: None,
         refused: None,
-        undo: undo(id, plan, &state),
+        undo: undo(id, plan, state),
         summary: summary(phase, arrived, total, failed, in_doubt),
         rollout,
         nodes,

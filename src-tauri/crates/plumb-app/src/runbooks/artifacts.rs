@@ -19,9 +19,6 @@ const SUMS: &str = "SHA256SUMS";
 /// Largest file that is kept or digested.
 const FILE_BYTES_MAX: u64 = 8 * 1024 * 1024 * 1024;
 
-/// Largest file that is taken into sealed evidence, as it is redacted in one piece.
-const WHOLE_BYTES_MAX: u64 = 64 << 20;
-
 /// A new folder below a root, named by the moment; another run of the same second gets a number.
 pub(super) fn new_folder(root: &Utf8Path, at: Timestamp) -> io::Result<Utf8PathBuf> {
     let stamp = at.strftime("%Y%m%dT%H%M%SZ").to_string();
@@ -113,8 +110,8 @@ pub(super) fn kept(folder: &Utf8Path) -> Vec<EvidenceFileView> {
 #[derive(Debug)]
 pub(crate) struct KeptFile {
     pub(crate) name: String,
-    /// What is in it, or why that is not at hand.
-    pub(crate) bytes: Result<Vec<u8>, String>,
+    /// Where it really is, or why it is not at hand.
+    pub(crate) path: Result<Utf8PathBuf, String>,
 }
 
 /// Every file that is listed, one after the other, and the list itself.
@@ -123,18 +120,9 @@ pub(crate) fn kept_files(folder: &Utf8Path) -> impl Iterator<Item = KeptFile> + 
     let sums = folder.join(SUMS).is_file().then(|| SUMS.to_owned());
     let folder = folder.to_owned();
     listed.map(|file| file.name).chain(sums).map(move |name| {
-        let bytes = below(&folder, &name).and_then(|path| read_whole(&path));
-        KeptFile { name, bytes: bytes.map_err(|error| error.to_string()) }
+        let path = below(&folder, &name).map_err(|error| error.to_string());
+        KeptFile { name, path }
     })
-}
-
-fn read_whole(path: &Utf8Path) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    fs::File::open(path)?.take(WHOLE_BYTES_MAX + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > WHOLE_BYTES_MAX {
-        return Err(io::Error::other(format!("it has more than {WHOLE_BYTES_MAX} bytes")));
-    }
-    Ok(bytes)
 }
 
 fn copied(from: impl Read, to: &mut impl Write) -> io::Result<(Digest, u64)> {

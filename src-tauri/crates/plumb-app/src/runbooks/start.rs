@@ -8,7 +8,7 @@ use plumb_exec::{
     step_desk, steps::obey_step,
 };
 use plumb_fleet::{FleetId, PlanHash, RunId};
-use plumb_journal::{Body, Entry, Event, OfRun, Outcome};
+use plumb_journal::{Entry, Event, OfRun, Outcome};
 use plumb_runbook::document::{Compiled, RunbookPlan, RunbookPlanError, Trusted, Values};
 use plumb_store::runbooks::OfRunbook;
 use tokio::sync::watch;
@@ -331,6 +331,15 @@ impl App {
         &self,
         run: RunId,
     ) -> Result<(RunbookPlan, OfRunbook, Vec<Entry>), AppError> {
+        let (plan, of) = self.runbook_plan(run).await?;
+        Ok((plan, of, self.journal_of(run).await?))
+    }
+
+    /// The plan and the folders of a run of a runbook.
+    pub(crate) async fn runbook_plan(
+        &self,
+        run: RunId,
+    ) -> Result<(RunbookPlan, OfRunbook), AppError> {
         let kept = self.kept_run(run).await?;
         let mut conn = self.record().read().await?;
         let of = plumb_store::runbooks::get(&mut conn, run).await?;
@@ -349,12 +358,7 @@ impl App {
         };
         let plan: RunbookPlan =
             serde_json::from_str(&plan.document).map_err(|error| unreadable(&error))?;
-        let rows = plumb_store::journal::events(&mut conn, run).await?;
-        let entry = |row: plumb_store::JournalRow| {
-            serde_json::from_str::<Body>(&row.body).map(|body| Entry { body, hash: row.hash })
-        };
-        let entries: Result<Vec<Entry>, _> = rows.into_iter().map(entry).collect();
-        Ok((plan, of, entries.map_err(|error| unreadable(&error))?))
+        Ok((plan, of))
     }
 
     /// The hash of a plan as it is kept, made again of what it says: of nodes, or of a runbook.
@@ -379,9 +383,14 @@ impl App {
     }
 
     async fn runbook_run_view(&self, run: RunId) -> Result<RunbookRunView, AppError> {
-        let (plan, of, entries) = self.runbook_record(run).await?;
+        let (plan, of) = self.runbook_plan(run).await?;
         let compiled = plan.compile().map_err(|error| unplanned(&error))?;
-        let state: StepsState = fold_steps(&entries);
+        let (mut state, mut events) = (StepsState::default(), 0_u32);
+        self.each_event(run, |entry| {
+            state.apply(&entry.body.event, entry.body.at);
+            events = events.saturating_add(1);
+        })
+        .await?;
         let alive = self.owns_run(run);
         let signatures = self.signatures(run, &plan, &state).await?;
         let parts = (&plan, &compiled);
@@ -389,7 +398,7 @@ impl App {
         if let Ok((_, loaded)) = self.loaded(plan.fleet.as_str()) {
             view.dashboard = Self::dashboard_url(&loaded, run, &compiled);
         }
-        view.journal_events = u32::try_from(entries.len()).unwrap_or(u32::MAX);
+        view.journal_events = events;
         Ok(view)
     }
 

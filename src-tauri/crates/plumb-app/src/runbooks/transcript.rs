@@ -1,25 +1,17 @@
 //! What every step of a run did, event by event, as people read it.
 
-use std::fmt::Write as _;
-
 use plumb_journal::{Entry, Event, Judged, StepEvent, StepOutcome};
 
-/// One line for each event of a run of a runbook, in order; behind what somebody signed, whether it is theirs.
-pub(crate) fn transcript(title: &str, entries: &[Entry], signatures: &[Judged]) -> String {
-    let mut out = format!("{title}\n\n");
-    for entry in entries {
-        let (step, said) = match &entry.body.event {
-            Event::Step { step, happened } => (step.as_str(), said(happened)),
-            event => match of_run(event) {
-                Some(said) => ("-", said),
-                None => continue,
-            },
-        };
-        let judged = signatures.iter().find(|judged| judged.event == entry.body.seq);
-        let signed = judged.map(|judged| format!("; {}", judged.sentence())).unwrap_or_default();
-        let _ = writeln!(out, "{}  {step}  {}{signed}", entry.body.at, one_line(&said));
-    }
-    out
+/// The line of an event of a run of a runbook, and behind what somebody signed whether it is theirs; of an event that
+/// people do not read about, nothing.
+pub(crate) fn line(entry: &Entry, signatures: &[Judged]) -> Option<String> {
+    let (step, said) = match &entry.body.event {
+        Event::Step { step, happened } => (step.as_str(), said(happened)),
+        event => ("-", of_run(event)?),
+    };
+    let judged = signatures.iter().find(|judged| judged.event == entry.body.seq);
+    let signed = judged.map(|judged| format!("; {}", judged.sentence())).unwrap_or_default();
+    Some(format!("{}  {step}  {}{signed}\n", entry.body.at, one_line(&said)))
 }
 
 /// What a step answered may have lines of its own.

@@ -156,7 +156,9 @@ pub(crate) fn captured(folder: &Utf8Path, inside: &Inside<'_>) -> Captured {
     let (text, stands, entries) = journal(inside.detail.unwrap_or("runs 2.0.0"));
     let file = folder.join("journal");
     std::fs::write(&file, text).expect("written");
-    let is_in = capture.bound_lines("journal", &of_run("journal.jsonl"), &file).expect("captured");
+    let is_in = capture
+        .bound_lines("journal", &of_run("journal.jsonl"), || std::fs::File::open(&file))
+        .expect("captured");
     let (_, _, told) = journal(inside.states_of_detail.or(inside.detail).unwrap_or("runs 2.0.0"));
     let mut hashes = StateHashes::default();
     let marks = told.iter().map(|entry| {

@@ -12,6 +12,7 @@ use super::{CaptureRequest, Scope, not_captured, page, raw::RawFile};
 use crate::{
     app::App,
     error::{AppError, Code, chain},
+    own_log::{Ended, Lines},
 };
 
 /// Most sweeps that are listed; a day of one a minute has 1,440.
@@ -41,7 +42,7 @@ impl App {
         if let Some(raw) = raw {
             capture.raw(&raw.finish()?).map_err(wrong)?;
         }
-        self.own_log_evidence(&mut capture, scope).await?;
+        let mut capture = self.own_log_evidence(capture, scope).await?;
         let page = page::page(self, &mut capture, scope, (&runs, pictures)).await?;
         capture.composed(plumb_evidence::manifest::REPORT, page.as_bytes()).map_err(wrong)?;
         blocking(move || capture.finish()).await?.map_err(wrong)
@@ -64,25 +65,30 @@ impl App {
     }
 
     /// What this program told of itself in the window.
-    async fn own_log_evidence(&self, capture: &mut Capture, scope: &Scope) -> Result<(), AppError> {
+    async fn own_log_evidence(
+        &self,
+        mut capture: Capture,
+        scope: &Scope,
+    ) -> Result<Capture, AppError> {
         let folder = capture.draft().folder().to_owned();
         let wrong = |error: CaptureError| not_captured(&folder, &error);
-        let (data_dir, fleet) = (self.data_dir().to_owned(), scope.current.fleet.name.clone());
         // What the capture itself did up to here is told, too.
         let window = Window { to: scope.window.to.max(self.now()), ..scope.window };
-        let read = blocking(move || crate::own_log::lines(&data_dir, &fleet, window)).await?;
-        let (lines, more) = match read {
-            Ok(read) => read,
-            Err(error) => {
-                let why = error.to_string();
-                return capture.lacks("log of the console", &why).map_err(wrong);
+        let mut lines = Lines::of(self.data_dir(), &scope.current.fleet.name, window);
+        let taking = blocking(move || {
+            let taken = capture.take_lines("console log", "console/log.jsonl", lines.by_ref());
+            taken.map(|()| (capture, lines.ended()))
+        });
+        let (mut capture, ended) = taking.await?.map_err(wrong)?;
+        let lacks = match ended {
+            Ended::Whole => return Ok(capture),
+            Ended::TooMany => {
+                "there are more lines than one capture takes; choose a shorter time".to_owned()
             }
+            Ended::Unread(error) => error.to_string(),
         };
-        if more {
-            let why = "there are more lines than one capture takes; choose a shorter time";
-            capture.lacks("later lines of the console's log", why).map_err(wrong)?;
-        }
-        capture.take_lines("console log", "console/log.jsonl", lines).map_err(wrong)
+        capture.lacks("later lines of the console's log", &lacks).map_err(wrong)?;
+        Ok(capture)
     }
 
     /// The fleet as the store knows it: nodes, desired versions, sweeps.

@@ -6,7 +6,7 @@ use plumb_evidence::{
     report::{Page, Picture, Section, html},
 };
 use plumb_fleet::RunId;
-use plumb_journal::{Entry, Event};
+use plumb_journal::Event;
 
 use super::Scope;
 use crate::{app::App, error::AppError};
@@ -61,7 +61,7 @@ pub(super) async fn page(
 async fn run(app: &App, run: RunId) -> Result<[Section; 2], AppError> {
     let id = run.to_string();
     if app.is_of_runbook(run).await? {
-        let (_, of, entries) = app.runbook_record(run).await?;
+        let (_, of) = app.runbook_plan(run).await?;
         let view = app.runbook_run(&id).await?;
         let steps = view.steps.into_iter().map(|step| {
             let by = step.by.map(|by| format!(" ({by})")).unwrap_or_default();
@@ -74,9 +74,8 @@ async fn run(app: &App, run: RunId) -> Result<[Section; 2], AppError> {
             rows: steps.collect(),
             ..Section::default()
         };
-        return Ok([section, decisions(&entries)]);
+        return Ok([section, decisions(app, run).await?]);
     }
-    let (_, entries) = app.run_record(run).await?;
     let view = app.run(&id).await?;
     let nodes = view.nodes.iter().map(|node| {
         vec![node.node.clone(), words(&format!("{:?}", node.state)), node.detail.clone()]
@@ -88,7 +87,7 @@ async fn run(app: &App, run: RunId) -> Result<[Section; 2], AppError> {
         rows: nodes.collect(),
         ..Section::default()
     };
-    Ok([section, decisions(&entries)])
+    Ok([section, decisions(app, run).await?])
 }
 
 fn facts(by: &str, scope: &Scope) -> Section {
@@ -108,22 +107,24 @@ fn facts(by: &str, scope: &Scope) -> Section {
     }
 }
 
-fn decisions(entries: &[Entry]) -> Section {
-    let rows = entries.iter().filter_map(|entry| {
+async fn decisions(app: &App, run: RunId) -> Result<Section, AppError> {
+    let mut rows = Vec::new();
+    app.each_event(run, |entry| {
         let said = match &entry.body.event {
             Event::RunEnded { outcome } => Some(format!("ended: {}", words(outcome.name()))),
             event => decision(event),
         };
-        Some(vec![entry.body.at.to_string(), said?])
-    });
-    Section {
+        rows.extend(said.map(|said| vec![entry.body.at.to_string(), said]));
+    })
+    .await?;
+    Ok(Section {
         title: "Decisions".to_owned(),
         text: "Every decision in the journal, in order; runs/*/journal.jsonl has every event."
             .to_owned(),
         columns: ["when", "what"].map(str::to_owned).into(),
-        rows: rows.collect(),
+        rows,
         ..Section::default()
-    }
+    })
 }
 
 /// `InDoubt` or `in_doubt` as people write it.

@@ -1,21 +1,27 @@
 //! Runs in evidence: journal, plan and what was signed of each; of runbooks also the transcript, and the files that
 //! their steps kept.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::BTreeSet,
+    fs::File,
+    io::{self, BufRead, BufReader, BufWriter, Write as _},
+};
 
 use camino::Utf8Path;
 use jiff::Timestamp;
 use plumb_evidence::{
     Capture, CaptureError, RunPart,
+    journal::next_line,
     live::Kept,
     manifest::{run_folder, states_of},
     name::{EntryName, safe_part},
 };
-use plumb_exec::fold_steps;
+use plumb_exec::StepsState;
 use plumb_fleet::RunId;
-use plumb_journal::{Entry, Event, StateMark, StepEvent, certificate::JournalRef, fold};
+use plumb_journal::{Entry, Event, Head, Judged, StateMark, StepEvent, certificate::JournalRef};
 use plumb_redact::Form;
 use plumb_runbook::Plan;
+use serde::de::IgnoredAny;
 
 use super::{
     CaptureRequest, Scope,
@@ -26,6 +32,7 @@ use super::{
 use crate::{
     app::App,
     error::{AppError, Code, chain},
+    queries::events::Followed,
     runbooks::{kept_files, transcript},
     views::plan::NodeSelection,
 };
@@ -34,6 +41,8 @@ use crate::{
 const RUNS_MAX: usize = 50;
 /// Where the journal stands in the folder of the capture until it is looked through.
 const COPY: &str = "journal";
+/// Where the transcript stands there until it is redacted.
+const SAID: &str = "transcript";
 /// Runs that are looked through for those of a window.
 const RUNS_LOOKED_MAX: usize = 10_000;
 
@@ -116,18 +125,18 @@ impl App {
         let folder = capture.draft().folder().to_owned();
         let wrong = |error: CaptureError| not_captured(&folder, &error);
         let events = self.export_journal(&run.to_string(), &folder.join(COPY)).await?.events;
-        let (plan, mut entries) = self.run_record(run).await?;
-        up_to(&mut entries, events);
-        let journal = self.journal_evidence(capture, run, &entries).await?;
+        let plan = self.plan_of_run(run).await?;
+        let mut ran = Followed::empty(run);
+        self.up_to(run, events, |entry| ran.take(&entry)).await?;
+        let journal = self.journal_evidence(capture, run, ran.head).await?;
         let bytes = plan.canonical_bytes();
         capture.bound("plan", Form::Json, &of_run(run, "plan.json"), &bytes).map_err(wrong)?;
-        let ran = fold(&entries);
-        self.consent_evidence(capture, (run, ran.started_at), &plan).await?;
+        self.consent_evidence(capture, (run, ran.state.started_at), &plan).await?;
         self.certificate_evidence(capture, run).await?;
         self.kept_evidence(capture, run, (with_map, raw))?;
         let view = self.run(&run.to_string()).await?;
         take(capture, "run", &of_run(run, "run.json"), &view).map_err(wrong)?;
-        let outcome = outcome(&entries);
+        let outcome = outcome(&ran);
         capture.run(RunPart { journal, outcome, plan: plan.hash(), run }).map_err(wrong)
     }
 
@@ -141,12 +150,17 @@ impl App {
         let folder = capture.draft().folder().to_owned();
         let wrong = |error: CaptureError| not_captured(&folder, &error);
         let events = self.export_journal(&run.to_string(), &folder.join(COPY)).await?.events;
-        let (plan, of, mut entries) = self.runbook_record(run).await?;
+        let (plan, of) = self.runbook_plan(run).await?;
         for reference in plan.secret_references() {
             capture.passes_over(&reference);
         }
-        up_to(&mut entries, events);
-        let journal = self.journal_evidence(capture, run, &entries).await?;
+        let mut steps = StepsState::default();
+        self.up_to(run, events, |entry| steps.apply(&entry.body.event, entry.body.at)).await?;
+        let signatures = self.signatures(run, &plan, &steps).await?;
+        let said = folder.join(SAID);
+        let of_file = (of.title.as_str(), said.as_path());
+        let (ran, led_to) = self.transcribed((run, events), of_file, &signatures).await?;
+        let journal = self.journal_evidence(capture, run, ran.head).await?;
         let bytes = plan.canonical_bytes();
         let name = of_run(run, "runbook.json");
         capture.bound("runbook", Form::Json, &name, &bytes).map_err(wrong)?;
@@ -154,27 +168,67 @@ impl App {
         // Where files lie on this machine concerns nobody else.
         view.artifacts.clear();
         take(capture, "runbook run", &of_run(run, "runbook-run.json"), &view).map_err(wrong)?;
-        let signatures = self.signatures(run, &plan, &fold_steps(&entries)).await?;
-        let said = transcript(&of.title, &entries, &signatures);
-        let name = of_run(run, "transcript.txt");
-        capture.take("transcript", Form::Text, &name, said.as_bytes()).map_err(wrong)?;
+        take_file(capture, "transcript", &said, &of_run(run, "transcript.txt")).map_err(wrong)?;
+        std::fs::remove_file(&said).map_err(|error| unwritten(&said, &error))?;
         let artifacts = of.artifacts.clone();
         let mut names = BTreeSet::new();
         for kept in kept_files(Utf8Path::new(&artifacts)) {
             let name = entry_name(&kept.name);
-            match kept.bytes {
+            match kept.path {
                 // Names that differ only in capitals are one where the archive is unpacked.
-                Ok(bytes) if names.insert(name.to_ascii_lowercase()) => {
-                    let (form, name) = (form(&name, &bytes), of_run(run, &format!("files/{name}")));
-                    capture.take("runbook files", form, &name, &bytes).map_err(wrong)?;
+                Ok(path) if names.insert(name.to_ascii_lowercase()) => {
+                    let name = of_run(run, &format!("files/{name}"));
+                    take_file(capture, "runbook files", &path, &name).map_err(wrong)?;
                 }
                 Ok(_) => capture.lacks(&kept.name, "another file has its name").map_err(wrong)?,
                 Err(why) => capture.lacks(&kept.name, &why).map_err(wrong)?,
             }
         }
-        let part = RunPart { journal, outcome: outcome(&entries), plan: plan.hash(), run };
+        let part = RunPart { journal, outcome: outcome(&ran), plan: plan.hash(), run };
         capture.run(part).map_err(wrong)?;
-        Ok(led_to(&entries))
+        Ok(led_to)
+    }
+
+    /// Hands over as many events as were copied: a run that goes on has more by now.
+    async fn up_to(
+        &self,
+        run: RunId,
+        events: u64,
+        mut take: impl FnMut(Entry) + Send,
+    ) -> Result<(), AppError> {
+        let mut left = events;
+        self.each_event(run, |entry| {
+            if let Some(fewer) = left.checked_sub(1) {
+                left = fewer;
+                take(entry);
+            }
+        })
+        .await
+    }
+
+    /// Writes what every step did into a file, and tells what the run came to, and the runs of nodes that it led to.
+    async fn transcribed(
+        &self,
+        (run, events): (RunId, u64),
+        (title, path): (&str, &Utf8Path),
+        signatures: &[Judged],
+    ) -> Result<(Followed, Vec<RunId>), AppError> {
+        let wrong = |error: io::Error| unwritten(path, &error);
+        let mut file = BufWriter::new(File::create_new(path).map_err(wrong)?);
+        let mut written = write!(file, "{title}\n\n");
+        let (mut ran, mut led) = (Followed::empty(run), Vec::new());
+        self.up_to(run, events, |entry| {
+            if written.is_ok()
+                && let Some(line) = transcript::line(&entry, signatures)
+            {
+                written = file.write_all(line.as_bytes());
+            }
+            led.extend(led_to(&entry));
+            ran.take(&entry);
+        })
+        .await?;
+        written.and_then(|()| file.flush()).map_err(wrong)?;
+        Ok((ran, led))
     }
 
     /// The journal as it was hashed, and what the run amounted to after each event as it was written down then.
@@ -182,17 +236,14 @@ impl App {
         &self,
         capture: &mut Capture,
         run: RunId,
-        entries: &[Entry],
+        stands: Head,
     ) -> Result<Option<JournalRef>, AppError> {
         let folder = capture.draft().folder().to_owned();
         let wrong = |error: CaptureError| not_captured(&folder, &error);
         let file = folder.join(COPY);
-        let stands = plumb_journal::head(run, entries);
         let name = of_run(run, "journal.jsonl");
-        let is_in = capture.bound_lines("journal", &name, &file).map_err(wrong)?;
-        std::fs::remove_file(&file).map_err(|error| {
-            AppError::new(Code::Other, format!("{file}: {error}"), "look at the folder's rights")
-        })?;
+        let is_in = capture.bound_lines("journal", &name, || File::open(&file)).map_err(wrong)?;
+        std::fs::remove_file(&file).map_err(|error| unwritten(&file, &error))?;
         if !is_in {
             return Ok(None);
         }
@@ -211,13 +262,13 @@ impl App {
         let marks: Vec<Vec<u8>> = marks
             .map(|mark| serde_json::to_vec(&mark).expect("digests always serialise"))
             .collect();
-        if marks.len() == entries.len() {
+        if marks.len() as u64 == stands.seq {
             capture.take_lines("states", &states_of(run), marks).map_err(wrong)?;
         } else {
             let why = format!(
                 "{} of its {} events were written by a version that did not write them down",
-                entries.len() - marks.len(),
-                entries.len()
+                stands.seq.saturating_sub(marks.len() as u64),
+                stands.seq
             );
             capture.lacks(&format!("states of run {run}"), &why).map_err(wrong)?;
         }
@@ -246,7 +297,7 @@ impl App {
                     capture.adopt(&kept, &log, with_map).map_err(wrong)?;
                     if let Some(raw) = raw {
                         let copied =
-                            kept.raw_lines(|line| raw.line(line).map_err(std::io::Error::other));
+                            kept.raw_lines(|line| raw.line(line).map_err(io::Error::other));
                         if let Err(error) = copied {
                             let what = format!("raw answers to run {run}");
                             capture.lacks(&what, &chain(&error)).map_err(wrong)?;
@@ -322,22 +373,37 @@ fn of_run(run: RunId, name: &str) -> String {
     format!("{}/{name}", run_folder(run))
 }
 
-/// The events that were copied: a run that goes on has more by now.
-fn up_to(entries: &mut Vec<Entry>, events: u64) {
-    entries.truncate(usize::try_from(events).unwrap_or(usize::MAX));
+fn outcome(ran: &Followed) -> Option<String> {
+    ran.state.outcome.map(|outcome| outcome.name().to_owned())
 }
 
-fn outcome(entries: &[Entry]) -> Option<String> {
-    fold(entries).outcome.map(|outcome| outcome.name().to_owned())
-}
-
-/// Runs of nodes that steps of a runbook came to.
-fn led_to(entries: &[Entry]) -> Vec<RunId> {
-    let results = entries.iter().filter_map(|entry| match &entry.body.event {
-        Event::Step { happened: StepEvent::Finished { result, .. }, .. } => Some(result),
+/// The run of nodes that a step of a runbook came to.
+fn led_to(entry: &Entry) -> Option<RunId> {
+    match &entry.body.event {
+        Event::Step { happened: StepEvent::Finished { result, .. }, .. } => {
+            result["run"].as_str()?.parse().ok()
+        }
         _ => None,
-    });
-    results.filter_map(|result| result["run"].as_str()?.parse().ok()).collect()
+    }
+}
+
+fn unwritten(path: &Utf8Path, error: &io::Error) -> AppError {
+    AppError::new(Code::Other, format!("{path}: {error}"), "look at the folder's rights and disk")
+}
+
+/// Takes a file of any length without its secrets, holding a piece of it.
+fn take_file(
+    capture: &mut Capture,
+    source: &str,
+    path: &Utf8Path,
+    name: &str,
+) -> Result<(), CaptureError> {
+    let open = || File::open(path).map(BufReader::new);
+    let read = open().and_then(|file| Ok((form(name, file)?, open()?)));
+    match read {
+        Ok((form, file)) => capture.take_stream(source, form, name, file).map(drop),
+        Err(error) => capture.lacks(name, &error.to_string()),
+    }
 }
 
 /// A file of a step as an entry is named; what does not fit is replaced part by part.
@@ -348,17 +414,23 @@ fn entry_name(name: &str) -> String {
     safe_part(name)
 }
 
-/// How bytes are redacted: JSON by its members where it is some, everything else as text.
-fn form(name: &str, bytes: &[u8]) -> Form {
-    let is_json = |bytes: &[u8]| serde_json::from_slice::<serde::de::IgnoredAny>(bytes).is_ok();
-    let path = Utf8Path::new(name);
-    match path.extension() {
-        Some("json") if is_json(bytes) => Form::Json,
-        Some("jsonl")
-            if bytes.split(|byte| *byte == b'\n').all(|line| line.is_empty() || is_json(line)) =>
-        {
-            Form::JsonLines
+/// How a file is redacted: JSON by its members where it is some, everything else as text.
+fn form(name: &str, mut file: impl BufRead) -> io::Result<Form> {
+    match Utf8Path::new(name).extension() {
+        Some("json") => match serde_json::from_reader::<_, IgnoredAny>(file) {
+            Ok(_) => Ok(Form::Json),
+            Err(error) if error.is_io() => Err(error.into()),
+            Err(_) => Ok(Form::Text),
+        },
+        Some("jsonl") => {
+            let mut line = Vec::new();
+            while next_line(&mut file, &mut line)? {
+                if !line.is_empty() && serde_json::from_slice::<IgnoredAny>(&line).is_err() {
+                    return Ok(Form::Text);
+                }
+            }
+            Ok(Form::JsonLines)
         }
-        _ => Form::Text,
+        _ => Ok(Form::Text),
     }
 }

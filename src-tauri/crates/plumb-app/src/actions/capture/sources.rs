@@ -8,6 +8,8 @@ use plumb_redact::{Canary, Form};
 pub(super) enum How {
     /// Without its secrets.
     Redacted(Form),
+    /// Without its secrets, read piece by piece.
+    Streamed(Form),
     /// As it is, or not at all.
     Bound(Form),
     /// Redacted while a run went on, and taken over.
@@ -41,11 +43,11 @@ pub(super) const SOURCES: [(&str, How); 31] = [
     ("roster", How::Bound(Form::Json)),
     ("run", How::Redacted(Form::Json)),
     ("runbook", How::Bound(Form::Json)),
-    ("runbook files", How::Redacted(Form::Text)),
+    ("runbook files", How::Streamed(Form::Text)),
     ("runbook run", How::Redacted(Form::Json)),
     ("states", How::Redacted(Form::JsonLines)),
     ("sweeps", How::Redacted(Form::JsonLines)),
-    ("transcript", How::Redacted(Form::Text)),
+    ("transcript", How::Streamed(Form::Text)),
 ];
 
 /// A source that the self-test does not know would get into evidence without having been tried.
@@ -118,6 +120,13 @@ mod tests {
                 How::Redacted(form) => {
                     capture.take(source, *form, &name, b"{}").expect("taken");
                 }
+                How::Streamed(form) => {
+                    capture.take_stream(source, *form, &name, &b"{}"[..]).expect("taken");
+                }
+                How::Bound(Form::JsonLines) => {
+                    let lines = || Ok(&b"{}\n"[..]);
+                    capture.bound_lines(source, &name, lines).expect("taken");
+                }
                 How::Bound(form) => {
                     capture.bound(source, *form, &name, b"{}").expect("taken");
                 }
@@ -151,7 +160,10 @@ mod tests {
         for rule in receipt.rules {
             let wanted = SOURCES.iter().filter(|(_, how)| match (how, rule.rule.as_str()) {
                 // Members have names only in JSON, and what stays as it is is looked through as text.
-                (How::Redacted(Form::Text) | How::Bound(_), "json-member") => false,
+                (
+                    How::Redacted(Form::Text) | How::Streamed(Form::Text) | How::Bound(_),
+                    "json-member",
+                ) => false,
                 // Names of people and machines stand in what is signed.
                 (How::Bound(_), _) => rule.class == Class::Credential,
                 _ => true,
