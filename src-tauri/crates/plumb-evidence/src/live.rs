@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     capture::{CaptureError, canary_name, write_private},
     draft::{Draft, Growing},
-    manifest::{About, run_folder},
+    manifest::{About, kept_answers},
     raw::{Ended, RawError, RawWriter, read},
 };
 
@@ -100,7 +100,7 @@ impl Live {
             }
             Err(error) => draft.lacks(SOURCE, error.to_string())?,
         }
-        let growing = draft.grow(&format!("{}/answers-{part:02}.jsonl", run_folder(run)))?;
+        let growing = draft.grow(&kept_answers(run, part))?;
         let path = folder.join(RAW);
         let wrong = |error| CaptureError::Private { path: path.clone(), error };
         let file = private_file(&path).map_err(wrong)?;

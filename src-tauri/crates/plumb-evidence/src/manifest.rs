@@ -133,3 +133,28 @@ pub fn states_of(run: RunId) -> String {
 pub fn run_folder(run: RunId) -> String {
     format!("runs/{run}")
 }
+
+/// The log of what a program kept of a run, of which there is one for each program that carried it out.
+pub fn kept_log(run: RunId, part: u32) -> String {
+    format!("{}{part:02}.jsonl", kept_logs(run))
+}
+
+/// How the names of all of them begin.
+pub(crate) fn kept_logs(run: RunId) -> String {
+    format!("{}/kept-", run_folder(run))
+}
+
+/// What nodes answered to such a program.
+pub fn kept_answers(run: RunId, part: u32) -> String {
+    format!("{}{part:02}.jsonl", all_kept_answers(run))
+}
+
+/// How the names of all of them begin.
+pub(crate) fn all_kept_answers(run: RunId) -> String {
+    format!("{}/answers-", run_folder(run))
+}
+
+/// What is listed as missing where nothing was kept of a run.
+pub fn kept_of(run: RunId) -> String {
+    format!("answers of nodes to run {run}")
+}

@@ -3,6 +3,7 @@
 mod contents;
 mod hashes;
 mod journal;
+mod kept;
 mod proofs;
 mod runs;
 mod signature;
@@ -74,6 +75,8 @@ pub enum CheckName {
     Journal,
     /// Folding each journal comes to the states that were recorded, event by event.
     States,
+    /// What was kept while runs went on is here as it was kept, or listed as missing.
+    Kept,
     /// Plans are those that journals name and approvals bind.
     Plan,
     /// Certificates are about these runs, and were signed.
@@ -83,7 +86,7 @@ pub enum CheckName {
 }
 
 impl CheckName {
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Container,
         Self::Signature,
         Self::Timestamp,
@@ -95,6 +98,7 @@ impl CheckName {
         Self::Checksums,
         Self::Journal,
         Self::States,
+        Self::Kept,
         Self::Plan,
         Self::Certificate,
         Self::Redaction,
@@ -114,6 +118,7 @@ impl CheckName {
             Self::Checksums => "checksums",
             Self::Journal => "journal",
             Self::States => "states",
+            Self::Kept => "kept",
             Self::Plan => "plan",
             Self::Certificate => "certificate",
             Self::Redaction => "redaction",
@@ -134,6 +139,7 @@ impl CheckName {
             Self::Checksums => "checksums for sha256sum",
             Self::Journal => "chain of every journal",
             Self::States => "state after every event",
+            Self::Kept => "kept while runs went on",
             Self::Plan => "plan equals journal and approvals",
             Self::Certificate => "convergence certificates",
             Self::Redaction => "redaction receipt and self-test",

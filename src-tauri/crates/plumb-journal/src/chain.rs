@@ -82,6 +82,8 @@ enum Turn {
     Ends,
     /// May also stand behind the end: what a run left behind is cleared away.
     Clears,
+    /// Binds the log of what was kept for evidence.
+    Keeps(Digest),
     Goes,
 }
 
@@ -112,6 +114,7 @@ impl Link {
             Event::RunStarted { plan, fleet, .. } => Turn::Starts(*plan, fleet.clone()),
             Event::RunEnded { .. } => Turn::Ends,
             Event::Step { happened: StepEvent::Lifted { .. }, .. } => Turn::Clears,
+            Event::EvidenceKept { log, .. } => Turn::Keeps(*log),
             _ => Turn::Goes,
         };
         let word = concerns(&body.event).then(|| Box::new(body.event.clone()));
@@ -123,6 +126,14 @@ impl Link {
     pub(crate) fn tell(&self, people: &mut People) {
         if let Some(event) = &self.word {
             people.take(self.seq, self.at, event);
+        }
+    }
+
+    /// The newest line of the log of what was kept until then, where the entry is about that.
+    pub const fn kept(&self) -> Option<Digest> {
+        match self.turn {
+            Turn::Keeps(log) => Some(log),
+            _ => None,
         }
     }
 }
@@ -175,7 +186,7 @@ impl Chain {
                     self.started.get_or_insert_with(|| (*plan, fleet.clone()));
                 }
                 Turn::Ends => self.ended = true,
-                Turn::Clears | Turn::Goes => {}
+                Turn::Clears | Turn::Keeps(_) | Turn::Goes => {}
             }
             self.head = Head { run: link.run, seq: link.seq + 1, hash: link.hash };
             self.last_at = Some(link.at);

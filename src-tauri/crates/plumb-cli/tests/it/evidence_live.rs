@@ -118,7 +118,7 @@ fn what_nodes_answered_to_a_run_that_was_killed_is_in_its_evidence() {
     let id = runs["runs"][0]["id"].as_str().expect("an id").to_owned();
     signing(&world, &format!("evidence capture --run {id} --no-ask --output killed.zip"), 0);
     let view = world.document("evidence verify killed.zip --key console.pem", 0, "evidence");
-    for check in ["signature", "hashes", "journal", "states", "plan", "redaction"] {
+    for check in ["signature", "hashes", "journal", "states", "kept", "plan", "redaction"] {
         assert_eq!(result(&view, check), "passed", "{check}: {view:#}");
     }
     let folder = holds_for_others(&world, "killed.zip").join("runs").join(&id);
@@ -135,6 +135,8 @@ fn a_journal_says_what_was_kept_before_its_run_ended() {
     let (world, id) = crate::evidence::run();
     let words = format!("evidence capture --run {id} --no-ask --raw raw.bin --output run.zip");
     signing(&world, &words, 0);
+    let view = world.document("evidence verify run.zip --key console.pem", 0, "evidence");
+    assert_eq!(result(&view, "kept"), "passed", "{view:#}");
     let folder = holds_for_others(&world, "run.zip");
     let of_run = folder.join("runs").join(&id);
     let events = lines(&of_run.join("journal.jsonl"));

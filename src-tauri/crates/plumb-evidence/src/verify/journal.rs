@@ -2,13 +2,17 @@
 
 use std::io::BufRead;
 
+use plumb_fleet::Digest;
 use plumb_journal::{
-    Check, Found,
+    Check, Found, Link,
     portable::{ENTRIES_MAX, Header, Line},
 };
 use plumb_trust::dsse::{Envelope, PublicKey};
 
-use crate::journal::{JournalReader, NoJournal};
+use crate::{
+    journal::{JournalReader, NoJournal},
+    limits::KEPT_EVENTS_MAX,
+};
 
 /// A journal that was followed to its end.
 pub(super) struct Followed {
@@ -18,16 +22,26 @@ pub(super) struct Followed {
     pub(super) events: u64,
     pub(super) has_ended: bool,
     pub(super) found: Found,
+    /// Events by which the log of what was kept is bound: the number of each, and the hash of the log's newest line then.
+    pub(super) kept: Vec<(u64, Digest)>,
 }
 
 pub(super) fn follow(file: impl BufRead, keys: &[PublicKey]) -> Result<Followed, NoJournal> {
     let mut journal = JournalReader::new(file)?;
     let header = journal.header().clone();
     let mut check = Check::new(header.run);
+    let mut kept = Vec::new();
     let refs: Vec<&PublicKey> = keys.iter().collect();
     while let Some(line) = journal.line()? {
         match line {
-            Line::Entry(link) => check.entry(link),
+            Line::Entry(link) => {
+                let log = link.as_ref().ok().and_then(Link::kept);
+                check.entry(link);
+                kept.extend(log.map(|log| (check.chain().head().seq, log)));
+                if kept.len() > KEPT_EVENTS_MAX {
+                    check.breaks(format!("follows {KEPT_EVENTS_MAX} about what was kept"));
+                }
+            }
             Line::Head(envelope) => match Envelope::read(envelope.as_bytes()) {
                 Ok(envelope) => {
                     let verified = envelope.verify_first(&refs).ok();
@@ -52,5 +66,5 @@ pub(super) fn follow(file: impl BufRead, keys: &[PublicKey]) -> Result<Followed,
     let starts_as_told =
         started.is_none_or(|started| started == (header.plan, header.fleet.clone()));
     let (events, has_ended) = (check.chain().head().seq, check.chain().has_ended());
-    Ok(Followed { header, starts_as_told, events, has_ended, found: check.found(false) })
+    Ok(Followed { header, starts_as_told, events, has_ended, found: check.found(false), kept })
 }

@@ -1,8 +1,12 @@
 //! Runs in an archive: journal, plan, approvals and certificate belong together.
 
-use std::{cell::Cell, io::BufReader};
+use std::{
+    cell::{Cell, RefCell},
+    collections::BTreeMap,
+    io::BufReader,
+};
 
-use plumb_fleet::{Digest, PlanHash};
+use plumb_fleet::{Digest, PlanHash, RunId};
 use plumb_journal::{
     Certificate, ChainVerdict, Entry, Judged, OfRun, People, certificate::JournalRef,
 };
@@ -14,7 +18,10 @@ use plumb_trust::{
 };
 
 use super::{
-    CheckName, Finding, KnownRoster, Outcome, Trust, journal::follow, signature::Signed,
+    CheckName, Finding, KnownRoster, Outcome, Trust,
+    journal::follow,
+    kept::{Listed, Wrong, kept},
+    signature::Signed,
     states::states,
 };
 use crate::{
@@ -24,19 +31,26 @@ use crate::{
     manifest::{Evidence, RunPart, run_folder},
 };
 
+const OF_RUNS: [CheckName; 5] = [
+    CheckName::Journal,
+    CheckName::States,
+    CheckName::Kept,
+    CheckName::Plan,
+    CheckName::Certificate,
+];
+
 /// What a check of one run found: a sentence, or what is wrong and where.
-type Told = Result<Option<String>, (String, String)>;
+type Told = Result<Option<String>, Wrong>;
 
 pub(super) fn check<S: Source>(
     archive: &Archive<S>,
     signed: &Signed,
     roster: Option<&KnownRoster>,
     trust: &Trust,
-) -> [Finding; 4] {
+) -> [Finding; 5] {
     let Some(evidence) = signed.evidence() else {
         let why = "not looked at, because nothing says which runs belong here";
-        return [CheckName::Journal, CheckName::States, CheckName::Plan, CheckName::Certificate]
-            .map(|check| Finding::new(check, Outcome::Open, why));
+        return OF_RUNS.map(|check| Finding::new(check, Outcome::Open, why));
     };
     let keys = keys(archive, signed, trust);
     let reader = Reader { archive, evidence, roster: roster.map(|known| &known.roster), keys };
@@ -65,12 +79,20 @@ pub(super) fn check<S: Source>(
     if standing.outcome == Outcome::Passed && open.get() {
         standing.outcome = Outcome::Open;
     }
-    [
-        over(CheckName::Journal, &|run| reader.journal(run)),
-        standing,
-        plan,
-        over(CheckName::Certificate, &|run| reader.certificate(run)),
-    ]
+    let listed = Listed::of(&evidence.missing);
+    // Compared while the journal is followed, so that what it binds is not held of all runs.
+    let as_kept: RefCell<BTreeMap<RunId, Told>> = RefCell::default();
+    let journal = over(CheckName::Journal, &|run| {
+        let (detail, bound) = reader.journal(run)?;
+        as_kept.borrow_mut().insert(run.run, kept(archive, run, &bound, &listed));
+        Ok(detail)
+    });
+    let kept = over(CheckName::Kept, &|run| {
+        let told = as_kept.borrow_mut().remove(&run.run);
+        // Of a journal that does not hold, what is here can still be compared with its log.
+        told.unwrap_or_else(|| kept(archive, run, &[], &listed))
+    });
+    [journal, standing, kept, plan, over(CheckName::Certificate, &|run| reader.certificate(run))]
 }
 
 /// Keys that heads and certificates may be signed with: those that the signer of the evidence vouches
@@ -97,12 +119,13 @@ struct Reader<'a, S> {
 }
 
 impl<S: Source> Reader<'_, S> {
-    fn journal(&self, run: &RunPart) -> Told {
+    /// Also tells which events bind what was kept.
+    fn journal(&self, run: &RunPart) -> Result<(Option<String>, Vec<(u64, Digest)>), Wrong> {
         let name = format!("{}/journal.jsonl", run_folder(run.run));
         let Some(told) = run.journal else {
             return match self.archive.find(&name) {
                 Some(_) => Err((format!("{name} is there, and the manifest leaves it out"), name)),
-                None => Ok(None),
+                None => Ok((None, Vec::new())),
             };
         };
         let wrong = |why: String| (format!("{name}: {why}"), name.clone());
@@ -139,7 +162,8 @@ impl<S: Source> Reader<'_, S> {
             Some(signed) => format!("signed up to event {}", signed.events),
             None => "not signed by a key in the evidence".to_owned(),
         };
-        Ok(Some(format!("run {}: {} events hold, {signed}", run.run, followed.events)))
+        let detail = format!("run {}: {} events hold, {signed}", run.run, followed.events);
+        Ok((Some(detail), followed.kept))
     }
 
     fn plan(&self, run: &RunPart) -> Told {

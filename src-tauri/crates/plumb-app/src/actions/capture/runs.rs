@@ -13,7 +13,7 @@ use plumb_evidence::{
     Capture, CaptureError, RunPart,
     journal::next_line,
     live::Kept,
-    manifest::{run_folder, states_of},
+    manifest::{kept_log, kept_of, run_folder, states_of},
     name::{EntryName, safe_part},
 };
 use plumb_exec::StepsState;
@@ -287,11 +287,10 @@ impl App {
         let parts = self.kept_answers(run);
         if parts.is_empty() {
             let why = "nothing was kept while it went on; an older version carried it out, or it is too long ago";
-            let what = format!("answers of nodes to run {run}");
-            return capture.lacks(&what, why).map_err(wrong);
+            return capture.lacks(&kept_of(run), why).map_err(wrong);
         }
         for (part, folder) in parts {
-            let log = of_run(run, &format!("kept-{part:02}.jsonl"));
+            let log = kept_log(run, part);
             match Kept::open(&folder) {
                 Ok(kept) => {
                     capture.adopt(&kept, &log, with_map).map_err(wrong)?;
