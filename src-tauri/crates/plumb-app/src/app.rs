@@ -13,7 +13,7 @@ use std::{
 use camino::Utf8PathBuf;
 use jiff::Timestamp;
 use plumb_alert::AlertRef;
-use plumb_clients::{HttpPool, KeySafe, TokenSource};
+use plumb_clients::{HttpPool, KeySafe, TokenSource, Uplink};
 use plumb_exec::{Clock as _, Desk, Order, Wish};
 use plumb_fleet::{Content, ContentDigest, Digest, Fleet, FleetId, Node, NodeId, PlanHash, RunId};
 use plumb_store::{Database, Kind};
@@ -142,6 +142,8 @@ pub(crate) struct Inner {
     pub visible: AtomicBool,
     /// Evidence is shown before the fleets: nothing is asked of anybody.
     pub off_network: AtomicBool,
+    /// What everything is sent over; cut when evidence is opened, and another one from when it is closed.
+    pub uplink: Mutex<Uplink>,
     /// Held by whoever begins something that nodes or a hub are told of, until it is known as a run: evidence comes before
     /// the fleets only where nobody does.
     pub beginning: tokio::sync::RwLock<()>,
@@ -275,6 +277,7 @@ impl App {
             cancel: CancellationToken::new(),
             visible: AtomicBool::new(true),
             off_network: AtomicBool::new(false),
+            uplink: Mutex::default(),
             beginning: tokio::sync::RwLock::default(),
             painted: CancellationToken::new(),
             prepared: Mutex::default(),

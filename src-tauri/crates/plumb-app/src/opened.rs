@@ -38,6 +38,7 @@ use crate::{
     alerts::{desk::Desk, hub::KeptIncident, mirror::Mirror},
     app::{App, AppOptions},
     error::{AppError, Code, chain},
+    opening::evidence_is_open,
     ports::clock::WallClock,
     queries::evidence::verdict,
     topics::Topic,
@@ -189,11 +190,7 @@ impl App {
     /// Refuses what asks or changes a node where evidence is shown.
     pub fn only_live(&self) -> Result<(), AppError> {
         match self.in_evidence() {
-            None if self.is_off_network() => Err(AppError::new(
-                Code::Invalid,
-                "evidence is open: no node is asked, and nothing is changed",
-                "go back to the fleets",
-            )),
+            None if self.is_off_network() => Err(evidence_is_open()),
             None => Ok(()),
             Some(evidence) => Err(AppError::new(
                 Code::Invalid,

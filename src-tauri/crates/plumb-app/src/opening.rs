@@ -9,7 +9,7 @@ use std::{
 };
 
 use camino::{Utf8Path, Utf8PathBuf};
-use plumb_clients::HttpPool;
+use plumb_clients::{HttpPool, Uplink};
 use plumb_fleet::FleetId;
 use tokio::sync::{Notify, OnceCell, RwLockReadGuard};
 
@@ -91,7 +91,12 @@ impl App {
         if self.in_evidence().is_some() || self.is_off_network() {
             return no_connections(tokens, folder);
         }
-        HttpPool::new(tokens, folder)
+        HttpPool::over(self.uplink(), tokens, folder)
+    }
+
+    /// What everything is sent over.
+    pub(crate) fn uplink(&self) -> Uplink {
+        self.0.uplink.lock().expect("no panic while the uplink is held").clone()
     }
 
     /// Whether evidence is shown before the fleets of this application.
@@ -99,7 +104,8 @@ impl App {
         self.0.off_network.load(Ordering::SeqCst)
     }
 
-    /// Ends what asks nodes and hubs, and closes the connections. Refused while a run needs them.
+    /// Ends what asks nodes and hubs, and closes the connections, those of whatever is under way as well. Refused while a
+    /// run needs them.
     pub(crate) async fn leave_network(&self) -> Result<(), AppError> {
         {
             let alone = self.0.beginning.try_write();
@@ -118,6 +124,9 @@ impl App {
         let left = self.reload_fleets(Reopen::All).await;
         if left.is_err() {
             self.0.off_network.store(false, Ordering::SeqCst);
+        } else {
+            // A dry run or a capture has connections of its own in hand.
+            self.uplink().cut("evidence is open: nothing is sent to anybody");
         }
         left
     }
@@ -126,13 +135,7 @@ impl App {
     /// network until it is dropped.
     pub(crate) fn on_network(&self) -> Result<RwLockReadGuard<'_, ()>, AppError> {
         let begins = self.0.beginning.try_read();
-        begins.ok().filter(|_| !self.is_off_network()).ok_or_else(|| {
-            AppError::new(
-                Code::Invalid,
-                "evidence is open: no node is asked, and nothing is changed",
-                "go back to the fleets",
-            )
-        })
+        begins.ok().filter(|_| !self.is_off_network()).ok_or_else(evidence_is_open)
     }
 
     /// Opens the connections again, and sweeps.
@@ -140,6 +143,7 @@ impl App {
         if !self.0.off_network.swap(false, Ordering::SeqCst) {
             return Ok(());
         }
+        *self.0.uplink.lock().expect("no panic while the uplink is held") = Uplink::default();
         let back = self.reload_fleets(Reopen::All).await;
         if back.is_err() {
             // The connections are closed still: whoever goes back once more opens them.
@@ -222,6 +226,22 @@ impl App {
         }
         Ok(())
     }
+}
+
+impl Loaded {
+    /// Refuses what was asked over connections that were cut meanwhile: it is not what nodes said.
+    pub(crate) fn asked_to_the_end(&self) -> Result<(), AppError> {
+        self.pool.uplink().why_cut().map_or(Ok(()), |_| Err(evidence_is_open()))
+    }
+}
+
+/// Why nothing is asked of anybody.
+pub(crate) fn evidence_is_open() -> AppError {
+    AppError::new(
+        Code::Invalid,
+        "evidence is open: no node is asked, and nothing is changed",
+        "go back to the fleets",
+    )
 }
 
 async fn load(file: &Utf8Path) -> Result<LoadedFleet, String> {

@@ -21,6 +21,7 @@ use crate::{
     content::{ContentCache, InForceByNode},
     credentials::TokenSource,
     nodes::open_reload::OpenReloads,
+    uplink::Uplink,
 };
 use client::Clients;
 use tunnel::Tunnels;
@@ -40,7 +41,7 @@ pub struct HttpPool {
     tap: Option<Tap>,
 }
 
-/// Hears every answer of a node as it comes. It must not block.
+/// Hears every answer as it comes. It must not block.
 pub type Tap = Arc<dyn Fn(Received) + Send + Sync>;
 
 /// An answer of a node, word for word.
@@ -73,9 +74,14 @@ struct Inner {
 impl HttpPool {
     /// A pool that takes tokens from `tokens` and finds the fleet file's relative PEM paths in `folder`.
     pub fn new(tokens: TokenSource, folder: impl Into<PathBuf>) -> Self {
+        Self::over(Uplink::default(), tokens, folder)
+    }
+
+    /// The same over a way to the network that others share.
+    pub fn over(uplink: Uplink, tokens: TokenSource, folder: impl Into<PathBuf>) -> Self {
         Self {
             inner: Arc::new(Inner {
-                clients: Clients::new(),
+                clients: Clients::new(uplink),
                 tunnels: Tunnels::new(),
                 tokens,
                 contents: ContentCache::new(),
@@ -100,10 +106,14 @@ impl HttpPool {
 
     /// A pool that opens no connection, and says this why.
     pub fn closed(tokens: TokenSource, folder: impl Into<PathBuf>, why: &'static str) -> Self {
-        let mut pool = Self::new(tokens, folder);
-        let inner = Arc::get_mut(&mut pool.inner).expect("nobody else has it yet");
-        inner.clients = Clients::closed(why);
-        pool
+        let uplink = Uplink::default();
+        uplink.cut(why);
+        Self::over(uplink, tokens, folder)
+    }
+
+    /// What it sends over.
+    pub fn uplink(&self) -> &Uplink {
+        self.inner.clients.uplink()
     }
 
     pub fn tokens(&self) -> &TokenSource {

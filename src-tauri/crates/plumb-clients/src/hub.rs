@@ -17,6 +17,7 @@ use crate::{
     escape::escape,
     http::{HttpPool, plain_client},
     limits::EXCERPT_CHARS_MAX,
+    uplink::Uplink,
 };
 
 /// How long a hub may take for an answer; it holds back none that we ask for.
@@ -86,6 +87,7 @@ pub struct HubClient {
     client: Client,
     authorization: Option<HeaderValue>,
     answer_within: Duration,
+    uplink: Uplink,
 }
 
 impl HubClient {
@@ -109,7 +111,8 @@ impl HubClient {
         let client = plain_client(base.scheme() == "https", access.tls.clone(), &access.folder)
             .map_err(|failure| HubError::Client(failure.message))?;
         let authorization = access.token.as_ref().map(bearer).transpose()?;
-        Ok(Self { base, client, authorization, answer_within: ANSWER_WITHIN })
+        let (answer_within, uplink) = (ANSWER_WITHIN, Uplink::default());
+        Ok(Self { base, client, authorization, answer_within, uplink })
     }
 
     /// The hub that a fleet file names, with the token it names. Its connections are those of the pool.
@@ -128,7 +131,8 @@ impl HubClient {
             .await
             .map_err(|failure| HubError::Client(failure.message))?;
         let (base, answer_within) = (hub.url.clone(), ANSWER_WITHIN);
-        Ok(Self { base, client, authorization, answer_within })
+        let uplink = pool.uplink().clone();
+        Ok(Self { base, client, authorization, answer_within, uplink })
     }
 
     /// The same hub, given up sooner or later.
@@ -176,6 +180,23 @@ impl HubClient {
     }
 
     async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Vec<u8>>,
+    ) -> Result<Vec<u8>, HubError> {
+        self.uplink.stands().map_err(|failure| HubError::Client(failure.message))?;
+        tokio::select! {
+            biased;
+            cut = self.uplink.ended() => {
+                let url = self.base.to_string();
+                Err(HubError::Unreachable { url, message: cut.message, sent: true })
+            }
+            answer = self.send_while_it_stands(method, path, body) => answer,
+        }
+    }
+
+    async fn send_while_it_stands(
         &self,
         method: Method,
         path: &str,

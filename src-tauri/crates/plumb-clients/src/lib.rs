@@ -22,6 +22,7 @@ pub mod prometheus;
 mod prometheus_api;
 mod step_http;
 pub mod sweep;
+mod uplink;
 
 pub use credentials::{
     CredentialError, KeySafe, KeySafeError, Keyring, KeyringStatus, TokenSource,
@@ -36,3 +37,4 @@ pub use operations::{
 pub use prometheus_api::{QueryError, query as query_prometheus};
 pub use step_http::{PlainAnswer, PlainError, PlainRequest, send_plain};
 pub use sweep::{SweepEnd, SweepOptions, SweepResult, sweep};
+pub use uplink::Uplink;

@@ -9,7 +9,13 @@ use reqwest::{
 };
 use secrecy::{ExposeSecret as _, SecretString};
 
-use crate::{error::chain, escape::escape, http::plain_client, limits::EXCERPT_CHARS_MAX};
+use crate::{
+    error::chain,
+    escape::escape,
+    http::{header_lines, plain_client},
+    limits::EXCERPT_CHARS_MAX,
+    uplink::Uplink,
+};
 
 /// Most that is read of an answer, in bytes.
 const ANSWER_BYTES_MAX: usize = 1024 * 1024;
@@ -29,6 +35,8 @@ pub struct PlainRequest {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlainAnswer {
     pub status: u16,
+    /// One `name: value` each, as they came.
+    pub headers: Vec<String>,
     pub body: Vec<u8>,
 }
 
@@ -44,7 +52,23 @@ pub enum PlainError {
 }
 
 /// Sends one request, once; redirects are not followed, and proxies of the environment are not used.
-pub async fn send_plain(request: PlainRequest, folder: &Path) -> Result<PlainAnswer, PlainError> {
+pub async fn send_plain(
+    request: PlainRequest,
+    folder: &Path,
+    uplink: &Uplink,
+) -> Result<PlainAnswer, PlainError> {
+    uplink.stands().map_err(|failure| PlainError::NotSent { message: failure.message })?;
+    tokio::select! {
+        biased;
+        cut = uplink.ended() => Err(PlainError::NoAnswer { message: cut.message }),
+        answer = send_while_it_stands(request, folder) => answer,
+    }
+}
+
+async fn send_while_it_stands(
+    request: PlainRequest,
+    folder: &Path,
+) -> Result<PlainAnswer, PlainError> {
     let not_sent = |message: String| PlainError::NotSent { message };
     let url: Url = request.url.parse().map_err(|_| not_sent("this is no URL".to_owned()))?;
     let mut headers = HeaderMap::new();
@@ -76,7 +100,7 @@ pub async fn send_plain(request: PlainRequest, folder: &Path) -> Result<PlainAns
                 PlainError::NoAnswer { message }
             }
         })?;
-        let status = response.status().as_u16();
+        let (status, headers) = (response.status().as_u16(), header_lines(response.headers()));
         let mut body = Vec::new();
         let broken = |error: reqwest::Error| PlainError::NoAnswer {
             message: escape(&chain(&error), EXCERPT_CHARS_MAX),
@@ -88,7 +112,7 @@ pub async fn send_plain(request: PlainRequest, folder: &Path) -> Result<PlainAns
             }
             body.extend_from_slice(&chunk);
         }
-        Ok(PlainAnswer { status, body })
+        Ok(PlainAnswer { status, headers, body })
     };
     match tokio::time::timeout(request.deadline, asking).await {
         Ok(answer) => answer,

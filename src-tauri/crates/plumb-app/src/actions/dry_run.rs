@@ -92,6 +92,7 @@ impl App {
             self.observe_of(&state, &loaded, &nodes),
         );
         let (current, looked) = seen?;
+        loaded.asked_to_the_end()?;
         let mut report = DryRun::of(plan);
         for target in plan.targets() {
             let answers =

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use jiff::Timestamp;
-use plumb_clients::{PlainRequest, send_plain};
+use plumb_clients::{PlainRequest, Uplink, send_plain};
 use plumb_evidence::{
     proofs::{AttachError, Proof, attach, envelope},
     verify::ProofTrust,
@@ -81,7 +81,7 @@ pub async fn stamp_evidence(
     let sealed = path.to_owned();
     let seal =
         blocking(move || envelope(&sealed).map_err(|error| refused(&sealed, &error))).await?;
-    let (stamp, answer) = stamp_of(&seal, by).await?;
+    let (stamp, answer) = stamp_of(&seal, by, &Uplink::default()).await?;
     let file = path.to_owned();
     blocking(move || {
         attach(&file, Proof::Timestamp, (&seal, &answer), replace)
@@ -93,8 +93,12 @@ pub async fn stamp_evidence(
 }
 
 /// Asks an authority to stamp a seal; its answer holds.
-async fn stamp_of(seal: &[u8], by: &Authority) -> Result<(StampView, Vec<u8>), AppError> {
-    let answer = asked(&by.url, seal).await?;
+async fn stamp_of(
+    seal: &[u8],
+    by: &Authority,
+    uplink: &Uplink,
+) -> Result<(StampView, Vec<u8>), AppError> {
+    let answer = asked(&by.url, seal, uplink).await?;
     let Stamped { at, .. } = timestamp::verify(&answer, seal, &by.trusted_root).map_err(|why| {
         let message = format!("the answer of {} does not hold: {why}", by.url);
         let hint = "look whether the trusted root lists this authority";
@@ -152,7 +156,7 @@ impl App {
         self.state(fleet).ok()?;
         match self.evidence_authority(fleet).await {
             Ok(None) => None,
-            Ok(Some(authority)) => Some(stamp_of(seal, &authority).await),
+            Ok(Some(authority)) => Some(stamp_of(seal, &authority, &self.uplink()).await),
             Err(error) => Some(Err(error)),
         }
     }
@@ -177,7 +181,7 @@ impl App {
     }
 }
 
-async fn asked(url: &str, seal: &[u8]) -> Result<Vec<u8>, AppError> {
+async fn asked(url: &str, seal: &[u8], uplink: &Uplink) -> Result<Vec<u8>, AppError> {
     let hint = "the evidence is sealed without it: `plumb evidence stamp FILE` asks again";
     let failed = |why: String| {
         AppError::new(Code::Unreachable, format!("no timestamp of {url}: {why}"), hint)
@@ -191,7 +195,7 @@ async fn asked(url: &str, seal: &[u8]) -> Result<Vec<u8>, AppError> {
         deadline: ANSWER_WITHIN,
     };
     // An authority is known by what it signs: no files of a client are needed.
-    let answer = send_plain(request, std::path::Path::new(".")).await;
+    let answer = send_plain(request, std::path::Path::new("."), uplink).await;
     let answer = answer.map_err(|error| failed(error.to_string()))?;
     if answer.status != 200 {
         return Err(failed(format!("it answers {}", answer.status)));

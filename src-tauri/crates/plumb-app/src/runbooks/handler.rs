@@ -280,7 +280,8 @@ impl World {
             body: body.clone().map(String::into_bytes),
             deadline: Duration::from_secs(u64::from(*timeout_s)),
         };
-        match send_plain(request, self.folder.as_std_path()).await {
+        let sent = send_plain(request, self.folder.as_std_path(), self.loaded.pool.uplink()).await;
+        match sent {
             Ok(come) => {
                 let text = self.scrubbed(come.body);
                 let mut result = document_of(&text, "body");

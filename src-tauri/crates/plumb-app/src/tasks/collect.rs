@@ -181,6 +181,8 @@ impl App {
         look: Look,
         sweep: Option<SweepMeta>,
     ) -> Result<Current, AppError> {
+        // A node is not silent because we stopped listening.
+        loaded.asked_to_the_end()?;
         let _one_at_a_time = state.storing.lock().await;
         let name = &loaded.fleet.name;
         let desired = Arc::new(self.read_desired(&loaded.fleet).await?);

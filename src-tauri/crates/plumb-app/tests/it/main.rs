@@ -6,6 +6,7 @@ mod asking;
 mod certificates;
 mod company;
 mod consent;
+mod cut_off;
 mod dashboards;
 mod decisions;
 mod dry_runs;

@@ -16,6 +16,7 @@ use crate::{
         IDLE_CONNECTIONS_PER_NODE,
     },
     once::{Made, Once},
+    uplink::Uplink,
 };
 
 /// Which connections a request may use.
@@ -41,25 +42,17 @@ struct ClientKey {
 #[derive(Debug)]
 pub(crate) struct Clients {
     made: Once<ClientKey, Result<Client, NodeFailure>>,
-    /// Why none is given out.
-    closed: Option<&'static str>,
+    uplink: Uplink,
 }
 
 impl Clients {
-    pub(crate) fn new() -> Self {
-        Self { made: Once::new(), closed: None }
+    pub(crate) fn new(uplink: Uplink) -> Self {
+        Self { made: Once::new(), uplink }
     }
 
-    pub(crate) fn closed(why: &'static str) -> Self {
-        Self { closed: Some(why), ..Self::new() }
-    }
-
-    /// Whether clients are given out at all.
-    pub(crate) fn open(&self) -> Result<(), NodeFailure> {
-        match self.closed {
-            Some(why) => Err(failure(FailureKind::Policy, why)),
-            None => Ok(()),
-        }
+    /// What all of them send over.
+    pub(crate) const fn uplink(&self) -> &Uplink {
+        &self.uplink
     }
 
     /// The client for a node, with its tunnel running.
@@ -69,7 +62,7 @@ impl Clients {
         node: &Node,
         lane: Lane,
     ) -> Result<Client, NodeFailure> {
-        self.open()?;
+        self.uplink.stands()?;
         let proxy = match &node.route {
             Route::Direct => None,
             Route::Proxy(url) => Some(url.clone()),
@@ -91,7 +84,7 @@ impl Clients {
         encrypted: bool,
         tls: Option<Arc<TlsFiles>>,
     ) -> Result<Client, NodeFailure> {
-        self.open()?;
+        self.uplink.stands()?;
         let key = ClientKey { tls, proxy: None, encrypted, lane: Lane::Warm };
         self.shared(key, pool.folder()).await
     }

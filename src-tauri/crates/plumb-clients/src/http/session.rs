@@ -116,11 +116,18 @@ impl<'a> Session<'a> {
     ) -> Result<Self, NodeFailure> {
         let deadline = Instant::now() + allowed;
         let ready = async {
-            // A closed pool asks no keyring either.
-            pool.clients().open()?;
+            // A pool that was cut off asks no keyring either.
+            pool.uplink().stands()?;
             let token = token(pool, node, now).await?;
             let client = pool.clients().get(pool, node, lane).await?;
             Ok((token, client))
+        };
+        let ready = async {
+            tokio::select! {
+                biased;
+                cut = pool.uplink().ended() => Err(cut),
+                ready = ready => ready,
+            }
         };
         let (token, client) = timeout_at(deadline, ready).await.unwrap_or_else(|_| {
             Err(failure(
@@ -182,6 +189,16 @@ impl<'a> Session<'a> {
 
     /// Sends once; never retried, never redirected.
     pub(crate) async fn send(&self, call: &Call<'_>) -> Result<Answer, SendError> {
+        let uplink = self.pool.uplink();
+        uplink.stands().map_err(SendError::NotSent)?;
+        tokio::select! {
+            biased;
+            cut = uplink.ended() => Err(SendError::InDoubt(cut)),
+            answer = self.send_while_it_stands(call) => answer,
+        }
+    }
+
+    async fn send_while_it_stands(&self, call: &Call<'_>) -> Result<Answer, SendError> {
         let request = self.request(call).map_err(SendError::NotSent)?;
         let sent = timeout_at(self.deadline, self.client.execute(request)).await;
         let response = match sent {
