@@ -44,12 +44,21 @@ pub struct HttpPool {
 /// Hears every answer as it comes. It must not block.
 pub type Tap = Arc<dyn Fn(Received) + Send + Sync>;
 
-/// An answer of a node, word for word.
+/// Who answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answerer {
+    /// A node, or a server that the fleet file names.
+    Node(NodeId),
+    /// Another host, by its name and port.
+    Host(String),
+}
+
+/// An answer, word for word.
 #[derive(Debug, Clone)]
 pub struct Received {
-    pub node: NodeId,
+    pub from: Answerer,
     pub method: String,
-    /// Path and query below the node's URL.
+    /// Path and query, of a node below its URL.
     pub path: String,
     /// Our clock when the last byte had arrived.
     pub at: Timestamp,

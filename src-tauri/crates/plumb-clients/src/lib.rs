@@ -29,7 +29,7 @@ pub use credentials::{
 };
 pub use durations::{Durations, decision_durations};
 pub use escape::{escape, escape_bytes};
-pub use http::{HttpPool, Now, Received, Tap, wall_clock};
+pub use http::{Answerer, HttpPool, Now, Received, Tap, wall_clock};
 pub use node::observe;
 pub use operations::{
     Attempt, Operation, Outcome, PlanStep, Signed, perform, put_signed, submit_plan,

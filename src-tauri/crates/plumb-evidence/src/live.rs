@@ -34,10 +34,19 @@ const KNOWN_MAX: usize = 50_000;
 /// Largest file of one run, in bytes; a rollout of 10,000 nodes has some hundred megabytes.
 const BYTES_MAX: u64 = 2 << 30;
 
-/// One answer of a node, as it came.
+/// Who answered.
+#[derive(Debug, Clone, Copy)]
+pub enum Answerer<'a> {
+    /// A node, or a server that the fleet file names.
+    Node(&'a NodeId),
+    /// Another host that a step of a runbook asked, by its name and port.
+    Host(&'a str),
+}
+
+/// One answer, as it came.
 #[derive(Debug, Clone, Copy)]
 pub struct Answer<'a> {
-    pub node: &'a NodeId,
+    pub from: Answerer<'a>,
     pub method: &'a str,
     pub path: &'a str,
     pub at: Timestamp,
@@ -128,10 +137,14 @@ impl Live {
         }
         let number = self.answers + 1;
         let line = serde_json::json!({
-            "n": number, "node": answer.node, "method": answer.method, "path": answer.path,
+            "n": number, "method": answer.method, "path": answer.path,
             "at": answer.at, "status": answer.status, "headers": answer.headers,
         });
         let mut line = line.as_object().cloned().unwrap_or_default();
+        match answer.from {
+            Answerer::Node(node) => line.insert("node".to_owned(), node.as_str().into()),
+            Answerer::Host(host) => line.insert("host".to_owned(), host.into()),
+        };
         let digest = Digest::of(answer.body.as_bytes());
         if let Some(same) = self.known.get(&digest) {
             line.insert("same_as".to_owned(), (*same).into());

@@ -1,4 +1,4 @@
-//! Evidence of a run while it goes on: what nodes answer it is kept as it comes, on a thread of its own, so that a run
+//! Evidence of a run while it goes on: what nodes and others answer it is kept as it comes, on a thread of its own, so that a run
 //! neither waits for it nor loses it when the program is killed.
 
 use std::{
@@ -17,7 +17,7 @@ use jiff::Timestamp;
 use plumb_clients::{Received, Tap};
 use plumb_evidence::{
     CaptureError,
-    live::{Answer, Live, Stand},
+    live::{Answer, Answerer, Live, Stand},
 };
 use plumb_fleet::RunId;
 use tokio::sync::oneshot;
@@ -139,7 +139,10 @@ impl Worker {
             match told.recv_timeout(due.saturating_duration_since(Instant::now())) {
                 Ok(Said::Came(received)) => {
                     let taken = self.live.take(&Answer {
-                        node: &received.node,
+                        from: match &received.from {
+                            plumb_clients::Answerer::Node(node) => Answerer::Node(node),
+                            plumb_clients::Answerer::Host(host) => Answerer::Host(host),
+                        },
                         method: &received.method,
                         path: &received.path,
                         at: received.at,

@@ -1,11 +1,15 @@
 //! Does in the world what steps ask for. Secrets are named in documents, looked up here, and in nothing
 //! that is kept.
 
-use std::{collections::BTreeMap, sync::Mutex, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use camino::Utf8PathBuf;
 use jiff::SignedDuration;
-use plumb_clients::{PlainError, PlainRequest, query_prometheus, send_plain};
+use plumb_clients::{Answerer, PlainError, PlainRequest, Received, query_prometheus, send_plain};
 use plumb_exec::{Answer, Came, Clock as _, Errand, StepHandler, Task};
 use plumb_fleet::{CredentialRef, RunId};
 use plumb_journal::{FreezeLease, StepOutcome};
@@ -32,6 +36,7 @@ use super::{
 use crate::{
     app::{App, Loaded},
     error::{AppError, chain},
+    ports::keeping::Keeping,
     topics::Topic,
 };
 
@@ -48,7 +53,10 @@ pub(super) struct World {
     pub figures: Figures,
     pub run: RunId,
     pub fleet: String,
+    /// What a Prometheus answers over its connections is kept.
     pub loaded: Loaded,
+    /// Keeps what others answer; nothing where that could not be begun.
+    pub heard: Option<Arc<Keeping>>,
     pub compiled: Compiled,
     /// Folder in which commands run.
     pub folder: Utf8PathBuf,
@@ -284,6 +292,11 @@ impl World {
         match sent {
             Ok(come) => {
                 let text = self.scrubbed(come.body);
+                self.hear(
+                    (method.name(), url.as_str()),
+                    (come.status, come.headers.as_slice()),
+                    &text,
+                );
                 let mut result = document_of(&text, "body");
                 result.insert("status".to_owned(), json!(come.status));
                 let detail = format!("answered {}", come.status);
@@ -294,6 +307,25 @@ impl World {
             }
             Err(error) => failed(error.to_string()),
         }
+    }
+
+    /// Keeps an answer, without the secrets that were used.
+    fn hear(&self, (method, url): (&str, &str), (status, headers): (u16, &[String]), body: &[u8]) {
+        let Some(heard) = &self.heard else { return };
+        let clean = |text: &str| {
+            String::from_utf8_lossy(&self.scrubbed(text.as_bytes().to_vec())).into_owned()
+        };
+        // An address may hold a secret as well, and was read as one when it was sent.
+        let (host, path) = host_and_path(url);
+        heard.tap()(Received {
+            from: Answerer::Host(clean(&host)),
+            method: method.to_owned(),
+            path: clean(&path),
+            at: self.app.now(),
+            status,
+            headers: headers.iter().map(|header| clean(header)).collect(),
+            body: body.to_vec(),
+        });
     }
 
     async fn command(
@@ -459,6 +491,14 @@ impl World {
         let kept = keeping.await.map_err(|error| chain(&error))?;
         kept.map_err(|error| error.to_string())
     }
+}
+
+/// The host of an address with its port, and what comes after it.
+fn host_and_path(url: &str) -> (String, String) {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    (host.to_owned(), path.to_owned())
 }
 
 /// Where captured bytes come from.

@@ -1,6 +1,10 @@
 //! From a runbook and its values to a run, and on from where another program left one.
 
-use std::{collections::BTreeSet, sync::Mutex, time::Duration};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use plumb_exec::{
@@ -26,7 +30,7 @@ use super::{
     starter::Starter,
 };
 use crate::{
-    app::App,
+    app::{App, Loaded},
     error::{AppError, Code, chain},
     ids::{new_id, run_id},
     personal_keys::KeyChoice,
@@ -226,13 +230,20 @@ impl App {
         let cancel = CancellationToken::new();
         let figures = Figures::default();
         let dashboard = Self::dashboard_url(&loaded, run, &compiled);
+        let (shown, at) = (Shown::new(self, &loaded, run, &compiled), loaded.clone());
+        let keeping = self.keep_answers(run, &loaded).await.map(Arc::new);
+        let loaded = match &keeping {
+            Some(keeping) => Loaded { pool: loaded.pool.tapped(keeping.tap()), ..loaded },
+            None => loaded,
+        };
         let world = World {
             app: self.clone(),
             figures: figures.clone(),
             run,
             fleet: plan.fleet.to_string(),
-            shown: Shown::new(self, &loaded, run, &compiled),
+            shown,
             loaded,
+            heard: keeping.clone(),
             compiled: compiled.clone(),
             folder: Utf8PathBuf::from(&of.folder),
             artifacts: Utf8PathBuf::from(&of.artifacts),
@@ -240,10 +251,11 @@ impl App {
             secrets: Mutex::default(),
             keeping: tokio::sync::Mutex::default(),
         };
-        let (journal, writer) = StoreJournal::new(self.clone(), run, &entries, key);
+        let (journal, writer) =
+            StoreJournal::with(self.clone(), run, (&entries, key), keeping.clone());
         let writer = self.0.tasks.spawn(writer);
         world.shown.go_on(&tell.borrow());
-        let (app, at) = (self.clone(), world.loaded.clone());
+        let app = self.clone();
         self.0.tasks.spawn(async move { app.remove_left_dashboards(&at).await });
         let (app, ending) = (self.clone(), cancel.clone());
         let parts = (plan.clone(), compiled.clone());
@@ -252,6 +264,10 @@ impl App {
             let left = app.carry_out_runbook(run, &parts, setting, &ending).await;
             if let Err(error) = writer.await {
                 error!(%run, error = %chain(&error), "the writer of the journal ended badly");
+            }
+            if let Some(keeping) = keeping.and_then(Arc::into_inner) {
+                // What came is on disk before the run counts as ended.
+                let _ = tokio::task::spawn_blocking(move || keeping.end()).await;
             }
             // A run that could not be carried on stays one that a program left.
             if left.is_ok() {

@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use crate::{
     evidence::{PASSPHRASE, signing},
-    runbooks::{desired_content, run, states},
+    runbooks::{desired_content, own, prometheus, run, states},
     world::{CANARY, World},
 };
 
@@ -214,6 +214,55 @@ fn a_runbook_ends_with_sealed_evidence_of_it_and_of_what_it_led_to() {
     assert!(led_to.join("plan.json").is_file() && led_to.join("answers-01.jsonl").is_file());
     let page = read(&folder.join("report.html"));
     assert!(page.contains("of the runbook") && page.matches("data:image/svg+xml").count() == 5);
+}
+
+#[test]
+fn what_steps_asked_of_others_is_kept_as_what_nodes_answered() {
+    let world = World::demo(1);
+    signing(&world, "journal key --make console.key --output console.pem", 0);
+    let url = prometheus("7");
+    let host = url.trim_start_matches("http://").to_owned();
+    let fleet = world.fleet_file();
+    let text = read(&fleet);
+    fs::write(&fleet, format!("{text}\n[prometheus]\nurl = \"{url}\"\n")).expect("writable");
+    let steps = format!(
+        "```step\nid: ask\ntitle: Ask\ndo: {{http: {{method: GET, url: '{url}/lag?of=oplog', headers: {{authorization: 'secret:env:PLUMB_TOKEN'}}}}}}\n```\n\
+         ```step\nid: lag\ntitle: Lag\ndo: {{query: {{source: prometheus, query: oplog, max: 9}}}}\n```\n"
+    );
+    let file = world.file("asking.md", &own(&steps));
+    let words = format!("runbook run {file} --no-input --allow-host {host}");
+    let phrase = world.check(&words, 4).stderr.split('"').nth(1).expect("the phrase").to_owned();
+    let mut command = world.command();
+    command.env("PLUMBLINE_CONSOLE_KEY", "console.key").env("PLUMBLINE_KEY_PASSPHRASE", PASSPHRASE);
+    command.args(words.split(' ')).args(["--json", "--accept", &phrase]);
+    let said = world.check_command(&mut command, &words, 0);
+    let view: Value = serde_json::from_str(&said.stdout).expect("a document");
+    let id = view["id"].as_str().expect("an id").to_owned();
+    let words = format!("evidence capture --run {id} --no-ask --raw raw.bin --output asked.zip");
+    signing(&world, &words, 0);
+    let view = world.document("evidence verify asked.zip --key console.pem", 0, "evidence");
+    for check in ["journal", "states", "kept", "redaction"] {
+        assert_eq!(result(&view, check), "passed", "{check}: {view:#}");
+    }
+    let of_run = holds_for_others(&world, "asked.zip").join("runs").join(&id);
+    let answers = lines(&of_run.join("answers-01.jsonl"));
+    let [asked, figure] = answers.as_slice() else { panic!("{answers:?}") };
+    let body = asked["body"].as_str().expect("a body");
+    assert!(body.contains("\"7\""), "{asked}");
+    assert_eq!((&asked["method"], &asked["path"]), (&"GET".into(), &"/lag?of=oplog".into()));
+    assert_eq!((&asked["status"], &figure["status"]), (&200.into(), &200.into()));
+    // The same body comes once, and the name of the host is an address, which is one of a machine.
+    assert!(asked["host"].as_str().is_some_and(|host| host.starts_with("redacted-")), "{asked}");
+    assert!(figure["node"].is_string() && figure["same_as"] == 1, "{figure}");
+    for answer in &answers {
+        let headers = answer["headers"].as_array().expect("headers");
+        assert!(headers.iter().any(|line| line == "content-type: application/json"), "{answer}");
+        assert!(answer["at"].is_string());
+    }
+    // Word for word beside it, and without the secret that the step used.
+    let raw = signing(&world, "evidence raw raw.bin --of asked.zip", 0).stdout;
+    assert!(raw.contains(&host) && raw.lines().count() == 2, "{raw}");
+    assert!(!raw.contains(CANARY));
 }
 
 #[test]

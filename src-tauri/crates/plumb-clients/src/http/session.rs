@@ -14,7 +14,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::{
     error::{failure, from_status, from_transport, malformed, timed_out},
     http::{
-        HttpPool, Lane, Now, Received,
+        Answerer, HttpPool, Lane, Now, Received,
         body::{self, Reading},
     },
     limits::DOCUMENT_BYTES_MAX,
@@ -221,7 +221,7 @@ impl<'a> Session<'a> {
         let at = self.now();
         if let Some(tap) = self.pool.tap() {
             tap(Received {
-                node: self.node.id.clone(),
+                from: Answerer::Node(self.node.id.clone()),
                 method: call.method.to_string(),
                 path: call.path.to_owned(),
                 at,

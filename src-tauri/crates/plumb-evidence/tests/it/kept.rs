@@ -5,7 +5,7 @@ use std::fs;
 use plumb_evidence::{
     Capture, CheckName, Draft, RunPart, Seal,
     capture::Captured,
-    live::{Answer, Live},
+    live::{Answer, Answerer, Live},
     manifest::{kept_answers, kept_log, kept_of, run_folder},
     seal,
 };
@@ -37,7 +37,7 @@ fn told(live: &mut Live, body: &str) {
     let node = NodeId::new("gw-1").expect("a name");
     let (method, path, headers) = ("GET", "/readyz", &["content-type: text/plain".to_owned()]);
     let answer = Answer {
-        node: &node,
+        from: Answerer::Node(&node),
         method,
         path,
         at: after(1),

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use plumb_evidence::{
     Archive, Capture, Draft, Seal, SealError,
     capture::Captured,
-    live::{Answer, Kept, Live, SOURCE, Stand, token_key},
+    live::{Answer, Answerer, Kept, Live, SOURCE, Stand, token_key},
     manifest::run_folder,
     raw::{Ended, RawError, RawWriter, read_file},
     seal,
@@ -39,7 +39,7 @@ fn told(live: &mut Live, body: &str) {
     let headers =
         ["content-type: application/json".to_owned(), format!("set-cookie: sid={SECRET}")];
     let answer = Answer {
-        node: &node,
+        from: Answerer::Node(&node),
         method: "GET",
         path: "/readyz",
         at: Timestamp::UNIX_EPOCH,

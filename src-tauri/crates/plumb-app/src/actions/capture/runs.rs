@@ -63,10 +63,11 @@ impl App {
         while let Some(run) = runs.get(at).copied() {
             at += 1;
             if !self.is_of_runbook(run).await? {
-                self.run_evidence(capture, run, (request.map.is_some(), raw)).await?;
+                self.run_evidence(capture, run, (request.map.is_some(), &mut *raw)).await?;
                 continue;
             }
-            let led_to = self.runbook_evidence(capture, run).await?;
+            let kept = (request.map.is_some(), &mut *raw);
+            let led_to = self.runbook_evidence(capture, run, kept).await?;
             runs.extend(led_to.into_iter().filter(|run| known.insert(*run)));
         }
         Ok(runs)
@@ -146,6 +147,7 @@ impl App {
         &self,
         capture: &mut Capture,
         run: RunId,
+        (with_map, raw): (bool, &mut Option<RawFile>),
     ) -> Result<Vec<RunId>, AppError> {
         let folder = capture.draft().folder().to_owned();
         let wrong = |error: CaptureError| not_captured(&folder, &error);
@@ -184,6 +186,7 @@ impl App {
                 Err(why) => capture.lacks(&kept.name, &why).map_err(wrong)?,
             }
         }
+        self.kept_evidence(capture, run, (with_map, raw))?;
         let part = RunPart { journal, outcome: outcome(&ran), plan: plan.hash(), run };
         capture.run(part).map_err(wrong)?;
         Ok(led_to)
