@@ -93,6 +93,9 @@ impl Verdict {
 /// bundle is known.
 pub type Majority = BTreeMap<Version, ContentDigest>;
 
+/// Why nothing can be said of a node that never answered.
+pub const NO_ANSWER_YET: &str = "no answer yet";
+
 /// Names the drift state of one node.
 ///
 /// `tampered` and `poisoned` outrank everything; an accepted change in flight hides the lesser states
@@ -125,7 +128,7 @@ pub fn drift(
         return Verdict::new(state, failure.message.clone());
     }
     match &seen.report {
-        None => Verdict::new(DriftState::Unknown, "never seen"),
+        None => Verdict::new(DriftState::Unknown, NO_ANSWER_YET),
         Some(report) => compare(node, report, desired, majority, now),
     }
 }

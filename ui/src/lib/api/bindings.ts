@@ -1366,7 +1366,11 @@ failure: string | null,
 /**
  * When the node last gave a report.
  */
-seen_at_ms: number | null, attempted_at_ms: number | null, digest_age_over: boolean, load_age_over: boolean, 
+seen_at_ms: number | null, 
+/**
+ * It never gave one, up to the moment that is shown.
+ */
+no_answer_yet: boolean, attempted_at_ms: number | null, digest_age_over: boolean, load_age_over: boolean, 
 /**
  * What it runs, and was offered last, was verified.
  */

@@ -3,7 +3,9 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use jiff::Timestamp;
-use plumb_fleet::{NodeFailure, NodeId, NodeObservation, NodeReport, Observed, Snapshot};
+use plumb_fleet::{
+    NodeFailure, NodeId, NodeObservation, NodeReport, Observed, Snapshot, drift::NO_ANSWER_YET,
+};
 use plumb_store::snapshots::NodeChange;
 
 /// The document that a value of the past is read from.
@@ -33,12 +35,19 @@ fn unseen() -> NodeObservation {
 }
 
 fn observation(seen: NodeObservation, then: &NodeChange, at: Timestamp) -> NodeObservation {
+    // A node that answered once keeps what it said in the log while it is silent.
+    let answered = then.failure.is_none() || then.version.is_some() || then.content.is_some();
     let failure = then.failure.map(|kind| NodeFailure {
         kind,
-        message: format!("it did not answer, as far as the log goes back from {at}"),
+        message: if answered {
+            format!("it did not answer, as far as the log goes back from {at}")
+        } else {
+            NO_ANSWER_YET.to_owned()
+        },
     });
     // The log says since when a node stands so, not when it was looked at last before this moment.
-    let report = seen.report.map(|report| Arc::new(self::report(&report, then, at)));
+    let report = seen.report.filter(|_| answered);
+    let report = report.map(|report| Arc::new(self::report(&report, then, at)));
     NodeObservation { attempted_at: Some(at), failure, report }
 }
 

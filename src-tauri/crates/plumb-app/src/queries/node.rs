@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use plumb_clients::{Operation, operations::curl};
 use plumb_fleet::{
     Capability, Caution, ContentDigest, DriftState, NamedContent, Node, NodeId, NodeReport,
-    Observed, ReloadStats, Verdict,
+    Observed, ReloadStats, Verdict, drift::NO_ANSWER_YET,
 };
 use plumb_runbook::Action;
 use plumb_store::reloads::KeptReload;
@@ -48,7 +48,7 @@ impl App {
         let difference = self.difference(&current, &node.id, content).await?;
         let now = self.now();
         let assessment = current.assess(now);
-        let unknown = Verdict { state: DriftState::Unknown, why: "never seen".to_owned() };
+        let unknown = Verdict { state: DriftState::Unknown, why: NO_ANSWER_YET.to_owned() };
         let verdict = assessment.nodes.get(&node.id).unwrap_or(&unknown);
         let (previous, next) = neighbours(&current, &node.id);
         let read_only = loaded.fleet.read_only;

@@ -140,6 +140,7 @@ pub fn node_row(
             .and_then(|seen| seen.failure.as_ref())
             .map(|failure| failure_word(failure.kind).to_owned()),
         seen_at_ms: report.map(|r| ms(r.at)),
+        no_answer_yet: report.is_none(),
         attempted_at_ms: seen.and_then(|seen| seen.attempted_at).map(ms),
         digest_age_over: cautions.iter().any(|c| matches!(c, Caution::DigestAge { .. })),
         load_age_over: cautions.iter().any(|c| matches!(c, Caution::LoadAge { .. })),

@@ -156,6 +156,8 @@ pub struct NodeRow {
     pub failure: Option<String>,
     /// When the node last gave a report.
     pub seen_at_ms: Option<i64>,
+    /// It never gave one, up to the moment that is shown.
+    pub no_answer_yet: bool,
     pub attempted_at_ms: Option<i64>,
     pub digest_age_over: bool,
     pub load_age_over: bool,

@@ -372,3 +372,39 @@ async fn a_run_of_a_runbook_is_shown_step_by_step() {
     assert!(shown.state.expect("a state").same, "as it was written down with the event");
     console.close().await;
 }
+
+#[tokio::test]
+async fn a_node_that_never_answered_is_told_as_that_at_every_step() {
+    let mut world = world().await;
+    let (_, silent) = world.agents.pop().expect("two agents");
+    let address = silent.address();
+    silent.shutdown().await;
+    let app = world.app().await;
+    app.sweep("eu").await.expect("a sweep");
+    let plan = app.prepare_plan("eu", &sync_drifted()).await.expect("a plan");
+    let run = carried_out(&app, &plan).await.id;
+    app.sweep("eu").await.expect("a sweep");
+    let path = sealed_evidence(&world, &app, Some(&run), true).await;
+    app.close().await;
+    let console = reviewer(&world).await;
+    console.open_evidence(&path, &Named::default()).await.expect("opened");
+    let front = console.front();
+    let steps = front.evidence_steps().len();
+    assert!(steps > 4, "{steps} steps at {address}");
+    for step in 0..steps {
+        front.show_evidence_step(u32::try_from(step).expect("few")).await.expect("a moment");
+        let fleet = front.fleet_overview("eu", &page("")).await.expect("a fleet");
+        let told: Vec<_> = fleet
+            .rows
+            .iter()
+            .map(|row| (row.id.as_str(), row.no_answer_yet, row.version.is_some()))
+            .collect();
+        // The other one answered before the run began, and not before the window.
+        assert_eq!(told.len(), 2, "both have their names at step {step}: {told:?}");
+        assert_eq!(told[1], ("gw-2", true, false), "step {step}");
+        if step < steps - 1 {
+            assert_eq!(fleet.rows[1].why, "no answer yet", "step {step}");
+        }
+    }
+    console.close().await;
+}

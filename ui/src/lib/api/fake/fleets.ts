@@ -90,6 +90,7 @@ export function makeNode(id: string, api: string, labels: Record<string, string>
     latency_ms: dead ? null : 4 + Math.floor(next() * 60),
     failure: dead ? (next() > 0.5 ? 'timed out' : 'refused') : state === 'unknown' ? 'malformed' : null,
     seen_at_ms: state === 'unknown' ? null : dead ? START_MS - 26 * MINUTE : START_MS - 4_000,
+    no_answer_yet: state === 'unknown',
     attempted_at_ms: START_MS - 4_000,
     digest_age_over: state === 'stale' || dead,
     load_age_over: runs !== null && START_MS - loadedAt > DAY,
