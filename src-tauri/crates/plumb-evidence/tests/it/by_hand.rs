@@ -5,7 +5,10 @@ use std::process::{Command, Output};
 use camino::Utf8Path;
 use plumb_trust::dsse::{Algorithm, NewKey};
 
-use crate::support::{Folder, Inside, console, sealed};
+use sigstore_crypto::VerificationKey;
+use sigstore_types::{DerPublicKey, DsseEnvelope};
+
+use crate::support::{Folder, Inside, console, entries, sealed};
 
 /// The lines for the shell, as somebody would paste them.
 fn commands(instructions: &str) -> String {
@@ -73,5 +76,31 @@ fn the_instructions_find_what_was_altered() {
     ] {
         let output = by_hand(console(), change);
         assert!(!output.status.success(), "{change}: {}", String::from_utf8_lossy(&output.stdout));
+    }
+}
+
+/// Envelope, encoding and signature as another implementation of DSSE reads them.
+#[test]
+fn a_verifier_of_envelopes_that_is_not_ours_takes_the_signature() {
+    let p256 = NewKey::generate(Algorithm::EcdsaP256).and_then(|key| key.signing()).expect("a key");
+    for key in [console(), &p256] {
+        let folder = Folder::new();
+        let sealed = sealed(&folder, &Inside::default(), key);
+        let entries = entries(&std::fs::read(sealed.path).expect("it is there"));
+        let entry = |name: &str| {
+            let found = entries.iter().find(|(other, _)| other == name);
+            found.expect("it is there").1.as_slice()
+        };
+        let envelope: DsseEnvelope =
+            serde_json::from_slice(entry("manifest.dsse.json")).expect("an envelope");
+        assert_eq!(envelope.payload.as_bytes(), entry("manifest.json"));
+        let pem = std::str::from_utf8(entry("signer.pem")).expect("text");
+        let signer = DerPublicKey::from_pem(pem).expect("a key");
+        let signer = VerificationKey::from_spki(&signer).expect("one that signs");
+        let signature = &envelope.signature.sig;
+        signer.verify(envelope.pae(), signature).expect("it is signed");
+        let mut altered = envelope.pae();
+        altered[100] ^= 1;
+        signer.verify(altered, signature).expect_err("it is over every byte");
     }
 }

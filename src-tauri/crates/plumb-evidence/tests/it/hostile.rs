@@ -153,6 +153,10 @@ fn names_that_systems_read_in_two_ways_are_refused() {
         &[file("aux.txt", "x")],
         "the entry \"aux.txt\" has a name that some systems keep for a device or shorten",
     );
+    check(
+        &[file("<script>alert(1)<.html", "x")],
+        "the entry \"<script>alert(1)<.html\" has a name with '<', which some systems read in another way",
+    );
     check(&[file("a//b", "x")], "the entry \"a//b\" has no name");
     check(
         &[file(&"a/".repeat(9), "")],
