@@ -165,27 +165,27 @@ async fn a_dry_run_ends_when_evidence_is_opened_and_finds_nothing() {
 async fn a_capture_goes_on_without_the_network_and_lists_what_it_could_not_ask() {
     let (world, way, app, path) = world().await;
     way.hold(true);
-    let asking = tokio::spawn({
-        let (app, folder) = (app.clone(), world.path("second"));
-        async move {
-            let request = CaptureRequest {
-                fleet: "eu".to_owned(),
-                run: None,
-                last_s: None,
-                nodes: NodeSelection::All,
-                ask: true,
-                command: Vec::new(),
-                map: None,
-                raw: None,
-            };
-            app.capture_evidence(&request, &folder).await
-        }
-    });
-    way.a_request_is_held().await;
+    let (request, folder) = (
+        CaptureRequest {
+            fleet: "eu".to_owned(),
+            run: None,
+            last_s: None,
+            nodes: NodeSelection::All,
+            ask: true,
+            command: Vec::new(),
+            map: None,
+            raw: None,
+        },
+        world.path("second"),
+    );
     let console = Console::new(&app);
-    console.open_evidence(&path, &Named::default()).await.expect("opened");
-    way.nothing_is_open().await;
-    let captured = tokio::time::timeout(SOON, asking).await.expect("in time").expect("no panic");
+    let opening = async {
+        way.a_request_is_held().await;
+        console.open_evidence(&path, &Named::default()).await.expect("opened");
+        way.nothing_is_open().await;
+    };
+    let both = async { tokio::join!(app.capture_evidence(&request, &folder), opening) };
+    let (captured, ()) = tokio::time::timeout(SOON, both).await.expect("in time");
     let missing = captured.expect("captured").missing;
     let why = "evidence is open: nothing is sent to anybody";
     let of_node: Vec<_> = missing.iter().filter(|one| one.what.contains("gw-1")).collect();
