@@ -190,6 +190,5 @@ async fn a_capture_goes_on_without_the_network_and_lists_what_it_could_not_ask()
     let why = "evidence is open: nothing is sent to anybody";
     let of_node: Vec<_> = missing.iter().filter(|one| one.what.contains("gw-1")).collect();
     assert!(of_node.iter().any(|one| one.why.contains(why)), "{missing:?}");
-    assert!(of_node.iter().all(|one| one.why.contains("evidence is open")), "{missing:?}");
     console.close().await;
 }
