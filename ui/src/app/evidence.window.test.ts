@@ -1,6 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { page, userEvent } from 'vitest/browser';
+import { createFake } from '$lib/api/fake';
+import front from '../../../src-tauri/src/front.rs?raw';
 import { expectAccessible, openWindow } from './window.kit';
+
+/** What the window may ask of evidence, as its process has it, and what is asked of this machine instead. */
+const OF_EVIDENCE = new Set([...(/OF_EVIDENCE: &\[&str\] = &\[([^\]]*)\]/.exec(front)?.[1] ?? '').matchAll(/"(\w+)"/g)].map((found) => found[1] ?? ''));
+const OF_THIS_MACHINE = new Set(['opened_evidence', 'on_topics', 'on_dropped', 'on_clicked', 'painted', 'visible']);
+const command = (call: string): string => call.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 
 const slider = () => page.getByRole('region', { name: 'Moment of the evidence' }).getByRole('slider');
 const bar = () => page.getByRole('region', { name: 'Moment of the evidence' });
@@ -21,6 +28,19 @@ describe('the Evidence screen', () => {
     await page.getByRole('button', { name: 'Back to the fleets' }).click();
     await expect.element(page.getByText('LIVE', { exact: true })).toBeVisible();
     await expect.element(bar()).not.toBeInTheDocument();
+  });
+
+  it('opens a file that is dropped onto the window, and keeps what is shown where the next one is broken', async () => {
+    const fake = createFake({ fleet: 'demo', tickMs: 20 });
+    let drop: (path: string) => void = () => undefined;
+    await openWindow({ api: { ...fake, onDropped: (heard) => { drop = heard; return Promise.resolve(() => undefined); } } });
+    await expect.element(page.getByText('LIVE', { exact: true })).toBeVisible();
+    drop('/home/ops/rollout.evidence.zip');
+    await expect.element(page.getByRole('heading', { name: 'Every promise holds' })).toBeVisible();
+    await expect.element(page.getByText('EVIDENCE read-only')).toBeVisible();
+    drop('/home/ops/broken.zip');
+    await expect.element(page.getByRole('heading', { name: '2 promises broken' })).toBeVisible();
+    await expect.element(page.getByText('/home/ops/broken.zip is not shown as a fleet')).toBeVisible();
   });
 
   it('names the first broken entry, and shows no fleet', async () => {
@@ -59,6 +79,32 @@ describe('opened evidence', () => {
     expect(changes).toEqual([]);
   });
 
+  it('offers nothing that would look at nodes or write the record, in no corner of a run', async () => {
+    const { changes } = await openWindow({ evidence: 'open', runs: 'past', hash: 'rollouts' });
+    await expect.element(page.getByRole('article', { name: /^Run / })).toBeVisible();
+    for (const name of [/^look now/i, /^look again/i, /^make it anew/i, /record as a runbook/i, /^plan the undo/i]) expect(page.getByRole('button', { name }).elements()).toEqual([]);
+    await page.getByRole('button', { name: /^Refused content/ }).click();
+    await expect.element(page.getByRole('heading', { name: 'Refused content' })).toBeVisible();
+    for (const name of [/^refuse a/i, /^take a list/i, /^save/i, /^sign/i, /^push/i]) expect(page.getByRole('button', { name }).elements()).toEqual([]);
+    expect(page.getByText('The roster could not be read').elements()).toEqual([]);
+    expect(changes).toEqual([]);
+  });
+
+  it('is asked only what its process answers of evidence', async () => {
+    const asked = new Set<string>();
+    const fake = createFake({ fleet: 'demo', tickMs: 20, evidence: 'open', runs: 'past', refused: true, consent: 'open' });
+    const api = new Proxy(fake, { get: (target, name: keyof typeof fake) => (asked.add(command(name)), target[name]) });
+    await openWindow({ api });
+    await expect.element(page.getByRole('grid', { name: 'Nodes' })).toBeVisible();
+    for (const hash of ['fleet?node=aud-can-0003', 'fleet?node=aud-can-0003&tab=raw', 'fleet?node=aud-can-0003&tab=logs', 'fleet?node=aud-can-0003&tab=policies', 'drift', 'drift?tab=decisions', 'rollouts', 'rollouts?refused=list', 'alerts', 'alerts?tab=incidents', 'runbooks', 'history', 'evidence']) {
+      location.hash = `/${hash}`;
+      await expect.element(page.getByText('EVIDENCE read-only')).toBeVisible();
+      await expect.poll(() => page.getByText('Loading').elements().length).toBe(0);
+    }
+    expect(OF_EVIDENCE.size).toBeGreaterThan(30);
+    expect([...asked].filter((name) => !OF_EVIDENCE.has(name) && !OF_THIS_MACHINE.has(name))).toEqual([]);
+  });
+
   it('is led through by the slider and by keys, and says that the state is the recorded one', async () => {
     await openWindow({ evidence: 'open' });
     await expect.element(slider()).toBeVisible();
@@ -69,8 +115,15 @@ describe('opened evidence', () => {
     await expect.element(bar().getByText('state as recorded')).toBeVisible();
     await userEvent.keyboard('<');
     await expect.element(bar().getByText(/its disk is full/)).toBeVisible();
+    await bar().getByRole('button', { name: 'Next decision or failure' }).click();
+    await expect.element(bar().getByText('as it was captured')).toBeVisible();
+    await bar().getByRole('button', { name: 'Decision or failure before' }).click();
+    await expect.element(bar().getByText(/its disk is full/)).toBeVisible();
+    // The slider stays under the pointer, whatever is told beside it.
+    const width = slider().element().getBoundingClientRect().width;
     await slider().fill('1');
     await expect.element(bar().getByText(/^started by ops@console/)).toBeVisible();
+    expect(slider().element().getBoundingClientRect().width).toBe(width);
     await expect.element(bar().getByText(`1 of ${last}`)).toBeVisible();
     await userEvent.keyboard('.');
     await expect.element(bar().getByText(/^the lock was taken/)).toBeVisible();

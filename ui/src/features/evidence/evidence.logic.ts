@@ -1,6 +1,6 @@
 //! What a check of evidence says, and where the slider leads.
 import type { EvidenceCheck, EvidenceDifference, EvidenceResult, EvidenceStep, EvidenceVerdictView } from '$lib/api/api';
-import { plural, visible } from '$lib/domain/words.logic';
+import { plural, shortDigest, visible } from '$lib/domain/words.logic';
 
 export const RESULT_WORDS: Record<EvidenceResult, string> = { passed: 'passed', failed: 'failed', absent: 'none', open: 'open' };
 
@@ -37,8 +37,11 @@ export function byKind(differences: readonly EvidenceDifference[]): { kind: stri
   return groups;
 }
 
+/** Whether a value of one side is a digest, which is shown short. */
+export const isDigest = (value: string | null): value is string => value !== null && /^[0-9a-f]{64}$/.test(value);
+
 /** A value of one side: digests short, and nothing where that side does not tell it. */
-export const said = (value: string | null): string => (value === null ? 'not told' : /^[0-9a-f]{64}$/.test(value) ? value.slice(0, 12) : visible(value));
+export const said = (value: string | null): string => (value === null ? 'not told' : isDigest(value) ? shortDigest(value) : visible(value));
 
 /** Failures first, otherwise in the order in which they were made. */
 export const failuresFirst = (checks: readonly EvidenceCheck[]): EvidenceCheck[] => checks.toSorted((a, b) => Number(b.result === 'failed') - Number(a.result === 'failed'));
