@@ -9,8 +9,8 @@ use crate::{
         agent, alerts, approvals, approve, bundle, bundle_status, certificate, chart,
         check_subscription, completion, config, credential, demo, deployments, distribute, doctor,
         drift, evaluate, evidence, fleet, help, hub, impact, incidents, journal, key, logs, man,
-        opa, packs, pin, plan, readiness, refused, requests, resolve_conflict, restart, rollback,
-        roster, run, runbook, runs, status, sync, trust, unpin, verify_bundle, version,
+        opa, packs, pin, plan, readiness, refused, release, requests, resolve_conflict, restart,
+        rollback, roster, run, runbook, runs, status, sync, trust, unpin, verify_bundle, version,
     },
     exit::Failure,
 };
@@ -141,12 +141,15 @@ pub(crate) enum Command {
     /// The server of a team: packs, desired versions, alerts and incidents
     #[command(subcommand)]
     Hub(hub::Hub),
-    /// Alerts of a team's hub
+    /// Alerts: of the console's own inbox, or of a team's hub
     #[command(subcommand)]
     Alerts(alerts::Alerts),
-    /// Incidents of a team's hub
+    /// Incidents: of the console's own inbox, or of a team's hub
     #[command(subcommand)]
     Incidents(incidents::Incidents),
+    /// Whether a release may go on, by the objectives of its service
+    #[command(subcommand)]
+    Release(release::Release),
     /// A small real fleet on this machine, with drift
     Demo(demo::Demo),
     /// Print a completion script

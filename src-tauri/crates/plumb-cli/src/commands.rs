@@ -24,6 +24,7 @@ pub(crate) mod fleet;
 pub(crate) mod help;
 pub(crate) mod hub;
 pub(crate) mod impact;
+pub(crate) mod inbox;
 pub(crate) mod incidents;
 pub(crate) mod journal;
 pub(crate) mod key;
@@ -36,6 +37,7 @@ pub(crate) mod pin;
 pub(crate) mod plan;
 pub(crate) mod readiness;
 pub(crate) mod refused;
+pub(crate) mod release;
 pub(crate) mod requests;
 pub(crate) mod resolve_conflict;
 pub(crate) mod restart;
@@ -91,6 +93,7 @@ pub(crate) async fn run(arguments: &Arguments, out: &Output) -> Outcome {
         Command::Hub(hub) => hub.run(session).await,
         Command::Alerts(alerts) => alerts.run(session).await,
         Command::Incidents(incidents) => incidents.run(session).await,
+        Command::Release(release) => release.run(session).await,
         Command::Demo(demo) => Box::pin(demo.run(session)).await,
         Command::Completion(completion) => completion.run(session),
         Command::Man(man) => man.run(session),

@@ -7,12 +7,14 @@ use plumb_fleet::{Node, NodeApi, NodeId, Route, TlsFiles};
 pub use plumb_wire::alerts::Notification;
 use plumb_wire::alerts::{GettableAlert, NotifiedAlert, PrometheusAlerts};
 
+pub use crate::prometheus_api::QueryError;
 use crate::{
     credentials::TokenSource,
     error::{from_status, malformed, words},
     escape::escape,
     http::{HttpPool, Lane, Session, json, wall_clock},
     limits::EXCERPT_CHARS_MAX,
+    prometheus_api::query as query_prometheus,
 };
 
 const ALERTMANAGER: &str = "/api/v2/alerts";
@@ -50,6 +52,26 @@ pub enum AlertSourceError {
 impl AlertSource {
     /// What fires there now. What is silenced or inhibited, or pending, is not told.
     pub async fn firing(&self) -> Result<Vec<NotifiedAlert>, AlertSourceError> {
+        let (pool, server) = self.server()?;
+        self.read(&pool, &server)
+            .await
+            .map_err(|failure| AlertSourceError::NoAnswer(failure.message))
+    }
+
+    /// What each query of a Prometheus comes to now, or why it has no value.
+    pub async fn values(
+        &self,
+        queries: &[String],
+    ) -> Result<Vec<Result<f64, QueryError>>, AlertSourceError> {
+        let ((pool, server), now) = (self.server()?, wall_clock());
+        let mut values = Vec::with_capacity(queries.len());
+        for query in queries {
+            values.push(query_prometheus(&pool, &server, query, ANSWER_WITHIN, &now).await);
+        }
+        Ok(values)
+    }
+
+    fn server(&self) -> Result<(HttpPool, Node), AlertSourceError> {
         let no_url = || AlertSourceError::Url { url: escape(&self.url, EXCERPT_CHARS_MAX) };
         let url: reqwest::Url = self.url.trim_end_matches('/').parse().map_err(|_| no_url())?;
         if !matches!(url.scheme(), "http" | "https") || url.query().is_some() {
@@ -70,10 +92,7 @@ impl AlertSource {
             bundle_folder: None,
             bundle: None,
         };
-        let pool = HttpPool::new(TokenSource::system(), PathBuf::from("."));
-        self.read(&pool, &server)
-            .await
-            .map_err(|failure| AlertSourceError::NoAnswer(failure.message))
+        Ok((HttpPool::new(TokenSource::system(), PathBuf::from(".")), server))
     }
 
     async fn read(

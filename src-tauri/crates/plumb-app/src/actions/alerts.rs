@@ -259,7 +259,7 @@ async fn carry_out(
 }
 
 /// What is not given is by the policy.
-async fn terms(
+pub(super) async fn terms(
     inbox: &Inbox,
     alert: &AlertRef,
     cap: Option<Severity>,

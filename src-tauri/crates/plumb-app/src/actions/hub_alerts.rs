@@ -15,6 +15,7 @@ use crate::{
     },
     app::App,
     error::{AppError, Code},
+    queries::alerts::alert_ref,
     views::{
         alerts::{ActedAlert, ActedView, RefusedAlert},
         incidents::IncidentAct,
@@ -28,7 +29,47 @@ pub(crate) struct AtHub {
     client: Result<HubClient, HubError>,
 }
 
+/// Why a hub was not told of a triage: it is asked by whoever knows how it was named.
+#[derive(Debug, thiserror::Error)]
+pub enum TriageError {
+    #[error(transparent)]
+    Here(#[from] AppError),
+    #[error(transparent)]
+    Hub(#[from] HubError),
+}
+
 impl App {
+    /// The hub that the file of a fleet names, ready to be asked, and what it calls the fleet; nothing where the file names
+    /// none.
+    pub async fn named_hub(&self, fleet: &str) -> Result<Option<(HubClient, String)>, AppError> {
+        let (_, loaded) = self.loaded(fleet)?;
+        let hub = self.hub(&loaded).await?;
+        Ok(hub.map(|hub| (hub.client().clone(), hub.fleet().to_owned())))
+    }
+
+    /// The address of the hub that the file of a fleet names.
+    pub fn hub_address(&self, fleet: &str) -> Result<Option<String>, AppError> {
+        let (_, loaded) = self.loaded(fleet)?;
+        Ok(loaded.fleet.hub.as_ref().map(|hub| hub.url.to_string()))
+    }
+
+    /// Settles an alert of a hub with what a fleet looks like now, which is written into the incident; within the cooldown
+    /// of its signature, with a note that no triage ran.
+    pub async fn triage_at(
+        &self,
+        hub: &HubClient,
+        fleet: &str,
+        alert: &str,
+        note: &str,
+    ) -> Result<Value, TriageError> {
+        self.writable(fleet)?;
+        let alert = alert_ref(alert)?;
+        let frozen = self.frozen(fleet).await?;
+        let mut body = serde_json::to_value(frozen).expect("JSON values always serialise");
+        body["note"] = json!(note.trim());
+        Ok(asking::triaged(hub, &alert, &self.me(), &body).await?)
+    }
+
     pub(crate) async fn at_hub(&self, fleet: &str) -> Result<Option<AtHub>, AppError> {
         let (_, loaded) = self.loaded(fleet)?;
         let Some(inbox) = self.hub_inbox(&loaded) else { return Ok(None) };

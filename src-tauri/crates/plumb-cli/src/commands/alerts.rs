@@ -1,14 +1,19 @@
-//! `alerts`: the tools of the field, asked of a hub.
+//! `alerts`: the tools of the field, asked of a hub or of the console's own inbox.
 
 mod read;
+mod retention;
+mod triage;
 
 use clap::{Args, Subcommand};
 use plumb_app::hub::path_part;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::{
-    commands::hub::access::{HubArgs, failed, guided},
-    exit::{Exit, Outcome},
+    commands::{
+        hub::access::{HubArgs, guided},
+        inbox::Inbox,
+    },
+    exit::{Exit, Failure, Outcome},
     output::Output,
     session::Session,
     text::{
@@ -21,13 +26,13 @@ use crate::{
 pub(crate) enum Alerts {
     /// Alerts, those seen last first
     List(List),
-    /// One alert, and where it is routed
+    /// One alert, where it is routed, and why it stands as it does
     Show(One),
     /// Counts by status, signatures, sources, and whether anything survives a restart
     Dashboard(Dashboard),
-    /// Tell the hub of something
+    /// Tell the inbox of something
     Ingest(Box<Ingest>),
-    /// Read what fires in an Alertmanager or a Prometheus now, and tell the hub of it
+    /// Read what fires in an Alertmanager or a Prometheus now, and tell the inbox of it
     Read(read::Read),
     /// Take alerts that nobody holds, the worst first
     Claim(Claim),
@@ -37,6 +42,10 @@ pub(crate) enum Alerts {
     Fail(Fail),
     /// Put an alert into an incident
     ToIncident(ToIncident),
+    /// Put an alert into an incident with what the fleet looks like now, and close it
+    Triage(triage::Triage),
+    /// Which acknowledged alerts of the console's own inbox are older than they are kept; removes them with --apply
+    Retention(retention::Retention),
 }
 
 #[derive(Debug, Args)]
@@ -100,7 +109,7 @@ pub(crate) struct Ingest {
     severity: Option<String>,
     #[arg(long, help = "Environment")]
     env: Option<String>,
-    /// Who says it; the name of our token without it
+    /// Who says it; the name of our token, or of this console, without it
     #[arg(long)]
     source: Option<String>,
     /// What makes two reports one alert; computed without it
@@ -118,9 +127,9 @@ pub(crate) struct Ingest {
 
 #[derive(Debug, Args)]
 pub(crate) struct Claim {
-    /// Who takes them
+    /// Who takes them; this console's name where no hub is named
     #[arg(long)]
-    owner: String,
+    owner: Option<String>,
     /// Only alerts seen so recently
     #[arg(long, value_name = "AGE", value_parser = parse_seconds)]
     last: Option<u32>,
@@ -180,7 +189,7 @@ pub(crate) struct ToIncident {
 }
 
 const ALERT: &str = "alert_ingest_tool";
-const ONCALL: &str = "oncall_tool";
+pub(crate) const ONCALL: &str = "oncall_tool";
 
 fn ingested(out: &Output, answer: &Value) {
     let again = if answer["deduped"] == true { "seen again, " } else { "" };
@@ -191,30 +200,54 @@ fn ingested(out: &Output, answer: &Value) {
 
 impl Alerts {
     pub(crate) async fn run(&self, session: Session<'_>) -> Outcome {
+        match self {
+            Self::Read(read) => read.run(session).await,
+            Self::Triage(triage) => Box::pin(triage.run(session)).await,
+            Self::Retention(retention) => retention.run(session).await,
+            _ => session.with_inbox(self.hub(), async |inbox| self.ask(session, inbox).await).await,
+        }
+    }
+
+    fn hub(&self) -> &HubArgs {
+        match self {
+            Self::List(list) => &list.hub,
+            Self::Show(one) => &one.hub,
+            Self::Dashboard(board) => &board.hub,
+            Self::Ingest(ingest) => &ingest.hub,
+            Self::Claim(claim) => &claim.hub,
+            Self::Ack(ack) => &ack.one.hub,
+            Self::Fail(fail) => &fail.one.hub,
+            Self::ToIncident(wanted) => &wanted.one.hub,
+            Self::Read(read) => read.hub(),
+            Self::Triage(triage) => triage.hub(),
+            Self::Retention(retention) => retention.hub(),
+        }
+    }
+
+    async fn ask(&self, session: Session<'_>, inbox: &Inbox<'_>) -> Outcome {
         let out = session.out;
         match self {
             Self::List(list) => {
-                let answer = list.hub.tool(ALERT, "list", list.arguments()).await?;
+                let answer = inbox.tool(ALERT, "list", list.arguments()).await?;
                 out.show(&answer, |out| table(out, &answer["alerts"]));
             }
             Self::Show(one) => {
-                let path = format!("/v1/alerts/{}", path_part(&one.alert));
-                let answer: Value = one.hub.client()?.get(&path).await.map_err(failed)?;
+                let answer = match inbox {
+                    Inbox::Own(own) => own.alert(&one.alert).await?,
+                    _ => inbox.get(&format!("/v1/alerts/{}", path_part(&one.alert))).await?,
+                };
                 out.show(&answer, |out| document(out, &answer));
             }
             Self::Dashboard(board) => {
-                let last = board.last.map(|s| format!("?window_minutes={}", s.div_ceil(60)));
-                let path = format!("/v1/alerts/dashboard{}", last.unwrap_or_default());
-                let answer: Value = board.hub.client()?.get(&path).await.map_err(failed)?;
+                let answer = board.asked(inbox).await?;
                 out.show(&answer, |out| dashboard(out, &answer));
             }
             Self::Ingest(ingest) => {
-                let answer = ingest.hub.tool(ALERT, "ingest", ingest.arguments()).await?;
+                let answer = inbox.tool(ALERT, "ingest", ingest.arguments()).await?;
                 out.show(&answer, |out| ingested(out, &answer));
             }
-            Self::Read(read) => return read.run(session).await,
             Self::Claim(claim) => {
-                let answer = claim.hub.tool(ALERT, "claim", claim.arguments()).await?;
+                let answer = inbox.tool(ALERT, "claim", claim.arguments(inbox)?).await?;
                 out.show(&answer, |out| {
                     table(out, &answer["alerts"]);
                     out.note(format!(
@@ -227,20 +260,20 @@ impl Alerts {
             Self::Ack(ack) => {
                 let arguments = json!({ "alert_ref": ack.one.alert, "note": ack.note,
                     "owner": ack.owner, "claim": ack.claim });
-                let answer = ack.one.hub.tool(ALERT, "ack", arguments).await?;
+                let answer = inbox.tool(ALERT, "ack", arguments).await?;
                 out.show(&answer, |out| settled(out, &answer));
             }
             Self::Fail(fail) => {
                 let arguments = json!({ "alert_ref": fail.one.alert, "error": fail.error,
                     "retry_after_seconds": fail.retry_after, "owner": fail.owner, "claim": fail.claim });
-                let answer = fail.one.hub.tool(ALERT, "fail", arguments).await?;
+                let answer = inbox.tool(ALERT, "fail", arguments).await?;
                 out.show(&answer, |out| settled(out, &answer));
             }
             Self::ToIncident(wanted) => {
                 let arguments = json!({ "alert_ref": wanted.one.alert,
                     "incident_severity_cap": wanted.severity_cap,
                     "dedupe_window_minutes": wanted.dedupe_window_minutes });
-                let answer = wanted.one.hub.tool(ONCALL, "alert_to_incident", arguments).await?;
+                let answer = inbox.tool(ONCALL, "alert_to_incident", arguments).await?;
                 out.show(&answer, |out| {
                     out.say(format!(
                         "{}: {}, severity {}",
@@ -251,8 +284,22 @@ impl Alerts {
                     reasons(out, &answer);
                 });
             }
+            Self::Read(_) | Self::Triage(_) | Self::Retention(_) => {
+                unreachable!("these look for their inbox themselves")
+            }
         }
         Ok(Exit::Fine)
+    }
+}
+
+impl Dashboard {
+    async fn asked(&self, inbox: &Inbox<'_>) -> Result<Value, Failure> {
+        let minutes = self.last.map(|s| s.div_ceil(60));
+        if let Inbox::Own(own) = inbox {
+            return Ok(own.dashboard(minutes).await?);
+        }
+        let last = minutes.map(|minutes| format!("?window_minutes={minutes}"));
+        inbox.get(&format!("/v1/alerts/dashboard{}", last.unwrap_or_default())).await
     }
 }
 
@@ -274,28 +321,13 @@ impl Ingest {
 }
 
 impl Claim {
-    fn arguments(&self) -> Value {
-        json!({ "owner": self.owner, "window_minutes": self.last.map(|s| s.div_ceil(60)),
-            "limit": self.limit, "lock_ttl_seconds": self.lock_ttl })
-    }
-}
-
-impl HubArgs {
-    /// A call of the tools endpoint; arguments that nobody gave are left out.
-    pub(crate) async fn tool(
-        &self,
-        tool: &str,
-        action: &str,
-        arguments: Value,
-    ) -> Result<Value, crate::exit::Failure> {
-        let mut call = Map::new();
-        call.insert("tool".to_owned(), tool.into());
-        call.insert("action".to_owned(), action.into());
-        if let Value::Object(arguments) = arguments {
-            call.extend(arguments.into_iter().filter(|(_, value)| !value.is_null()));
-        }
-        let client = self.client()?;
-        client.call("POST", "/v1/tools/execute", &call).await.map_err(failed)
+    fn arguments(&self, inbox: &Inbox<'_>) -> Result<Value, Failure> {
+        let owner = self.owner.clone().or_else(|| inbox.owner());
+        let owner = owner.ok_or_else(|| {
+            Failure::usage("nobody is named who takes them", "say who: --owner NAME")
+        })?;
+        Ok(json!({ "owner": owner, "window_minutes": self.last.map(|s| s.div_ceil(60)),
+            "limit": self.limit, "lock_ttl_seconds": self.lock_ttl }))
     }
 }
 

@@ -61,6 +61,7 @@ impl Status {
 impl Deployments {
     pub(crate) async fn run(&self, session: Session<'_>) -> Outcome {
         let Self::List(list) = self;
+        let (client, fleet) = list.hub.client_or_of_fleet(session).await?;
         let mut path = format!("/v1/hub/deployments?limit={}", list.limit);
         if let Some(status) = list.status {
             path.extend(["&status=", status.name()]);
@@ -68,10 +69,10 @@ impl Deployments {
         if let Some(seconds) = list.last {
             path.extend(["&last_minutes=", &seconds.div_ceil(60).to_string()]);
         }
-        if let Some(fleet) = &session.global.fleet {
+        if let Some(fleet) = &fleet {
             path.extend(["&fleet=", &path_part(fleet)]);
         }
-        let listed: wire::Deployments = list.hub.client()?.get(&path).await.map_err(failed)?;
+        let listed: wire::Deployments = client.get(&path).await.map_err(failed)?;
         session.out.show(&listed, |out| {
             let mut table =
                 Table::new(&["at", "fleet", "run", "version", "status", "by", "detail"]);

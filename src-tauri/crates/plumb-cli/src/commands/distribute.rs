@@ -42,8 +42,8 @@ pub(crate) struct Distribute {
 
 impl StorageStatus {
     pub(crate) async fn run(&self, session: Session<'_>) -> Outcome {
-        let status: wire::StorageStatus =
-            self.hub.client()?.get("/v1/hub/storage").await.map_err(failed)?;
+        let (client, _) = self.hub.client_or_of_fleet(session).await?;
+        let status: wire::StorageStatus = client.get("/v1/hub/storage").await.map_err(failed)?;
         let fine = status.writable && status.missing.is_empty();
         session.out.show(&status, |out| {
             out.say(format!(

@@ -1,4 +1,4 @@
-//! `incidents`: what alerts became, asked of a hub.
+//! `incidents`: what alerts became, asked of a hub or of the console's own inbox.
 
 use clap::{Args, Subcommand};
 use plumb_app::hub::path_part;
@@ -7,8 +7,9 @@ use serde_json::{Value, json};
 
 use crate::{
     commands::{
-        alerts::text,
-        hub::access::{HubArgs, failed},
+        alerts::{ONCALL, text},
+        hub::access::HubArgs,
+        inbox::Inbox,
     },
     exit::{Exit, Failure, Outcome},
     output::Output,
@@ -95,11 +96,76 @@ impl One {
         format!("/v1/incidents/{}{below}", path_part(&self.incident))
     }
 
-    async fn post(&self, session: Session<'_>, below: &str, body: &Value) -> Outcome {
-        let client = self.hub.client()?;
-        let answer: Value = client.call("POST", &self.path(below), body).await.map_err(failed)?;
-        session.out.show(&answer, |out| {
-            let incident = &answer["incident"];
+    /// Tells a hub, or calls for what the console's own inbox does.
+    async fn post(
+        &self,
+        inbox: &Inbox<'_>,
+        below: &str,
+        body: Value,
+        action: &str,
+    ) -> Result<Value, Failure> {
+        let Inbox::Own(_) = inbox else { return inbox.call(&self.path(below), &body).await };
+        let mut arguments = body;
+        arguments["incident_ref"] = self.incident.as_str().into();
+        inbox.tool(ONCALL, action, arguments).await
+    }
+}
+
+impl Incidents {
+    pub(crate) async fn run(&self, session: Session<'_>) -> Outcome {
+        session.with_inbox(self.hub(), async |inbox| self.ask(session, inbox).await).await
+    }
+
+    fn hub(&self) -> &HubArgs {
+        match self {
+            Self::List(list) => &list.hub,
+            Self::Show(one) | Self::Draft(one) => &one.hub,
+            Self::Note(note) => &note.one.hub,
+            Self::Move(to) => &to.one.hub,
+            Self::Close(close) => &close.one.hub,
+        }
+    }
+
+    async fn ask(&self, session: Session<'_>, inbox: &Inbox<'_>) -> Outcome {
+        let out = session.out;
+        let changed = match self {
+            Self::List(list) => {
+                let answer = list.asked(inbox).await?;
+                out.show(&answer, |out| listed(out, &answer));
+                return Ok(Exit::Fine);
+            }
+            Self::Show(one) => {
+                let answer = match inbox {
+                    Inbox::Own(own) => own.incident(&one.incident).await?,
+                    _ => inbox.get(&one.path("")).await?,
+                };
+                out.show(&answer, |out| show(out, &answer));
+                return Ok(Exit::Fine);
+            }
+            Self::Draft(one) => {
+                let markdown = match inbox {
+                    Inbox::Own(own) => own.draft_of(&one.incident).await?,
+                    _ => inbox.text(&one.path("/draft")).await?,
+                };
+                let document = DraftDocument { incident: one.incident.clone(), markdown };
+                out.show(&document, |out| out.raw(&document.markdown));
+                return Ok(Exit::Fine);
+            }
+            Self::Note(note) => {
+                let body = json!({ "note": note.text });
+                note.one.post(inbox, "/events", body, "incident_append_event").await?
+            }
+            Self::Move(to) => match inbox {
+                Inbox::Own(own) => own.move_to(&to.one.incident, &to.to).await?,
+                _ => inbox.call(&to.one.path("/move"), &json!({ "to": to.to })).await?,
+            },
+            Self::Close(close) => {
+                let body = json!({ "resolution": close.resolution });
+                close.one.post(inbox, "/close", body, "incident_close").await?
+            }
+        };
+        out.show(&changed, |out| {
+            let incident = &changed["incident"];
             let (name, state) = (text(&incident["incident_ref"]), text(&incident["state"]));
             out.say(format!("{name} is {state}, {} entries", incident["entries"]));
         });
@@ -107,62 +173,34 @@ impl One {
     }
 }
 
-impl Incidents {
-    pub(crate) async fn run(&self, session: Session<'_>) -> Outcome {
-        match self {
-            Self::List(list) => list.run(session).await,
-            Self::Show(one) => {
-                let answer: Value = one.hub.client()?.get(&one.path("")).await.map_err(failed)?;
-                session.out.show(&answer, |out| show(out, &answer));
-                Ok(Exit::Fine)
-            }
-            Self::Draft(one) => {
-                let client = one.hub.client()?;
-                let bytes = client.get_bytes(&one.path("/draft")).await.map_err(failed)?;
-                let markdown = String::from_utf8(bytes).map_err(|_| {
-                    Failure::internal("the draft is no text", "is this address that of a hub?")
-                })?;
-                let document = DraftDocument { incident: one.incident.clone(), markdown };
-                session.out.show(&document, |out| out.raw(&document.markdown));
-                Ok(Exit::Fine)
-            }
-            Self::Note(note) => {
-                note.one.post(session, "/events", &json!({ "note": note.text })).await
-            }
-            Self::Move(to) => to.one.post(session, "/move", &json!({ "to": to.to })).await,
-            Self::Close(close) => {
-                let body = json!({ "resolution": close.resolution });
-                close.one.post(session, "/close", &body).await
-            }
-        }
-    }
-}
-
 impl List {
-    async fn run(&self, session: Session<'_>) -> Outcome {
+    async fn asked(&self, inbox: &Inbox<'_>) -> Result<Value, Failure> {
+        if let Inbox::Own(own) = inbox {
+            return Ok(own.incidents(self.service.clone(), self.all).await?);
+        }
         let mut path = format!("/v1/incidents?with_closed={}", self.all);
         if let Some(service) = &self.service {
             path.extend(["&service=", &path_part(service)]);
         }
-        let answer: Value = self.hub.client()?.get(&path).await.map_err(failed)?;
-        session.out.show(&answer, |out| {
-            let mut table =
-                Table::new(&["incident", "state", "sev", "alerts", "service", "opened", "title"]);
-            for one in answer["incidents"].as_array().into_iter().flatten() {
-                table.row([
-                    Cell::from(text(&one["incident_ref"])),
-                    Cell::from(text(&one["state"])),
-                    Cell::from(text(&one["severity"])),
-                    Cell::from(&one["alerts"].to_string()),
-                    Cell::from(text(&one["service"])),
-                    Cell::from(text(&one["opened_at"])),
-                    Cell::from(text(&one["title"])),
-                ]);
-            }
-            table.print(out);
-        });
-        Ok(Exit::Fine)
+        inbox.get(&path).await
     }
+}
+
+fn listed(out: &Output, answer: &Value) {
+    let mut table =
+        Table::new(&["incident", "state", "sev", "alerts", "service", "opened", "title"]);
+    for one in answer["incidents"].as_array().into_iter().flatten() {
+        table.row([
+            Cell::from(text(&one["incident_ref"])),
+            Cell::from(text(&one["state"])),
+            Cell::from(text(&one["severity"])),
+            Cell::from(&one["alerts"].to_string()),
+            Cell::from(text(&one["service"])),
+            Cell::from(text(&one["opened_at"])),
+            Cell::from(text(&one["title"])),
+        ]);
+    }
+    table.print(out);
 }
 
 fn show(out: &Output, answer: &Value) {

@@ -288,6 +288,26 @@ pub(crate) async fn settled(
     act: &str,
     body: &Value,
 ) -> Result<Changed, HubError> {
+    hold(hub, alert, me, act).await?;
+    let mut body = body.clone();
+    if act != "triage" {
+        body["owner"] = json!(me);
+    }
+    hub.call("POST", &format!("/v1/alerts/{alert}/{act}"), &body).await
+}
+
+/// Settles one alert at the hub with what a triage froze, and gives the whole answer.
+pub(crate) async fn triaged(
+    hub: &HubClient,
+    alert: &AlertRef,
+    me: &str,
+    body: &Value,
+) -> Result<Value, HubError> {
+    hold(hub, alert, me, "triage").await?;
+    hub.call("POST", &format!("/v1/alerts/{alert}/triage"), body).await
+}
+
+async fn hold(hub: &HubClient, alert: &AlertRef, me: &str, act: &str) -> Result<(), HubError> {
     let mine = |found: &Alert| matches!(found.state(), plumb_alert::State::Processing { owner, .. } if owner == me);
     let found: Alert = hub.get(&format!("/v1/alerts/{alert}")).await?;
     // What is over is settled as well, and the hub says so; whoever else holds it is named.
@@ -295,9 +315,5 @@ pub(crate) async fn settled(
     {
         claim(hub, alert, me, None).await?;
     }
-    let mut body = body.clone();
-    if act != "triage" {
-        body["owner"] = json!(me);
-    }
-    hub.call("POST", &format!("/v1/alerts/{alert}/{act}"), &body).await
+    Ok(())
 }

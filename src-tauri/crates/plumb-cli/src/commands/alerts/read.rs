@@ -1,13 +1,13 @@
-//! `alerts read`: what fires elsewhere now, told to a hub once, for servers that cannot send webhooks to it.
+//! `alerts read`: what fires elsewhere now, told to the inbox once, for servers that cannot send webhooks to a hub.
 
 use clap::{ArgGroup, Args};
 use plumb_app::alert_sources::{
     AlertSource, AlertSourceError, AlertSourceKind, CredentialRef, Notification,
 };
-use serde_json::Value;
+use serde_json::json;
 
 use crate::{
-    commands::hub::access::{HubArgs, failed},
+    commands::{hub::access::HubArgs, inbox::Inbox},
     exit::{Exit, Failure, Outcome},
     session::Session,
 };
@@ -32,6 +32,10 @@ pub(crate) struct Read {
 }
 
 impl Read {
+    pub(super) fn hub(&self) -> &HubArgs {
+        &self.hub
+    }
+
     pub(super) async fn run(&self, session: Session<'_>) -> Outcome {
         let (kind, receiver, url) = match (&self.alertmanager, &self.prometheus) {
             (Some(url), _) => (AlertSourceKind::Alertmanager, "read", url),
@@ -54,11 +58,18 @@ impl Read {
             alerts,
             truncated_alerts: 0,
         };
-        let client = self.hub.client()?;
-        let answer: Value =
-            client.call("POST", "/v1/alertmanager/webhook", &notification).await.map_err(failed)?;
-        session.out.show(&answer, |out| out.say(format!("{count} alerts were told to the hub")));
-        Ok(Exit::Fine)
+        session
+            .with_inbox(&self.hub, async |inbox| {
+                let answer = match inbox {
+                    Inbox::Own(own) => own.notified(&notification).await?,
+                    _ => inbox.call("/v1/alertmanager/webhook", &json!(notification)).await?,
+                };
+                let whom = if matches!(inbox, Inbox::Own(_)) { "inbox" } else { "hub" };
+                let told = format!("{count} alerts were told to the {whom}");
+                session.out.show(&answer, |out| out.say(told));
+                Ok(Exit::Fine)
+            })
+            .await
     }
 }
 

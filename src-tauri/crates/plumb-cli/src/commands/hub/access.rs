@@ -8,6 +8,7 @@ use plumb_app::hub::{HubAccess, HubClient, HubError};
 use crate::{
     commands::token::{Purpose, token},
     exit::{Exit, Failure},
+    session::Session,
 };
 
 const TOKEN: Purpose = Purpose {
@@ -38,6 +39,43 @@ impl HubArgs {
     /// Whether a hub is named.
     pub(crate) fn is_named(&self) -> bool {
         self.url.is_some()
+    }
+
+    /// Refuses what belongs to a hub where none is named: it was meant for one.
+    pub(crate) fn is_left_out(&self) -> Result<(), Failure> {
+        if self.token_file.is_some() || self.ca.is_some() || self.certificate.is_some() {
+            let message = "a token or certificates for a hub are given, but no hub is named";
+            return Err(Failure::usage(message, "give --hub URL, or set PLUMB_HUB"));
+        }
+        Ok(())
+    }
+
+    /// The hub that is named, or else the one of the fleet file, and what that calls the fleet; for what no console keeps
+    /// itself.
+    pub(crate) async fn client_or_of_fleet(
+        &self,
+        session: Session<'_>,
+    ) -> Result<(HubClient, Option<String>), Failure> {
+        if self.is_named() {
+            return Ok((self.client()?, session.global.fleet.clone()));
+        }
+        self.is_left_out()?;
+        let mut found = None;
+        session
+            .with_app(async |app| {
+                if let Some(fleet) = session.fleet_of_inbox(app).await? {
+                    found = app.named_hub(&fleet).await?;
+                }
+                Ok(Exit::Fine)
+            })
+            .await?;
+        let (client, name) = found.ok_or_else(|| {
+            Failure::usage(
+                "no hub is named, neither here nor in the fleet file",
+                "give --hub URL, set PLUMB_HUB, or add [hub] with its url to the fleet file: plumb help hub",
+            )
+        })?;
+        Ok((client, session.global.fleet.is_some().then_some(name)))
     }
 
     pub(crate) fn client(&self) -> Result<HubClient, Failure> {
