@@ -101,7 +101,7 @@ fn long_runbook() -> String {
 /// Waits until a run waits for people. Gives the step it waits at.
 async fn waits(run: &mut RunbookRun) -> Result<String> {
     loop {
-        let view = run.view();
+        let view = run.view().await.map_err(console::told)?;
         if view.state == RunbookRunState::Waiting {
             return Ok(view.waiting[0].step.clone());
         }
@@ -121,7 +121,7 @@ async fn carried_out(app: &App, long: &Path, folder: &Path) -> Result<(f64, Stri
     ensure!(waits(&mut run).await? == "begin", "it asks first");
     let word = RunbookWord::Answer { step: "begin".to_owned(), answer: "how long".to_owned() };
     let began = Instant::now();
-    run.say("ops", &[], word).await.map_err(console::told)?;
+    run.say("ops", &[], word, None).await.map_err(console::told)?;
     while waits(&mut run).await? != "last" {
         run.changed().await;
     }

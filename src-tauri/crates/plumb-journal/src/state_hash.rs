@@ -5,7 +5,7 @@
 //! may have left otherwise: the run itself without its lists, each wave and each node that it touched, and a bypass that
 //! came with it. So a step costs as much as what it changed, in a run of any size.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 use plumb_fleet::{Digest, NodeId};
 use serde::{Deserialize, Serialize};
@@ -43,7 +43,7 @@ const fn first() -> u32 {
 pub struct StateHashes {
     state: RunState,
     hash: Digest,
-    sizes: HashMap<Part, usize>,
+    sizes: BTreeMap<Part, usize>,
     held_bytes: u64,
     hashed_bytes: u64,
 }
@@ -53,7 +53,7 @@ impl Default for StateHashes {
         Self {
             state: RunState::default(),
             hash: Digest::from_bytes([0; 32]),
-            sizes: HashMap::new(),
+            sizes: BTreeMap::new(),
             held_bytes: 0,
             hashed_bytes: 0,
         }
@@ -61,7 +61,7 @@ impl Default for StateHashes {
 }
 
 /// A part of a state that is hashed by itself.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Part {
     Run,
     Wave(usize),

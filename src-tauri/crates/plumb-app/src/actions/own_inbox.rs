@@ -76,7 +76,7 @@ impl OwnInboxTools<'_> {
             ToolCall::Claim(wanted) => self.claim(&wanted).await,
             ToolCall::Ack(wanted) => self.ack(wanted).await,
             ToolCall::Fail(wanted) => self.fail(wanted).await,
-            ToolCall::AlertToIncident(wanted) => self.to_incident(&wanted).await,
+            ToolCall::AlertToIncident(wanted) => self.convert(&wanted).await,
             ToolCall::IncidentAppendEvent(wanted) => self.append(&wanted).await,
             ToolCall::IncidentClose(wanted) => self.close(&wanted).await,
         }
@@ -244,7 +244,7 @@ impl OwnInboxTools<'_> {
         Ok(self.settled(&decided))
     }
 
-    async fn to_incident(&self, wanted: &AlertToIncident) -> Result<Value, AppError> {
+    async fn convert(&self, wanted: &AlertToIncident) -> Result<Value, AppError> {
         self.writable()?;
         let (inbox, alert) = (self.inbox(), alert_ref(&wanted.alert_ref)?);
         let cap = wanted.incident_severity_cap.as_deref().map(str::parse::<Severity>).transpose();

@@ -7,6 +7,7 @@ use std::{
 };
 
 use camino::{Utf8Path, Utf8PathBuf};
+use jiff::Timestamp;
 use plumb_exec::{
     Left, StepDesk, StepOrder, StepOrders, StepSetting, StepsState, fold_steps, perform_steps,
     step_desk, steps::obey_step,
@@ -15,7 +16,7 @@ use plumb_fleet::{FleetId, PlanHash, RunId};
 use plumb_journal::{Entry, Event, OfRun, Outcome};
 use plumb_runbook::document::{Compiled, RunbookPlan, RunbookPlanError, Trusted, Values};
 use plumb_store::runbooks::OfRunbook;
-use tokio::sync::watch;
+use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 use tracing::error;
 
@@ -34,7 +35,7 @@ use crate::{
     error::{AppError, Code, chain},
     ids::{new_id, run_id},
     personal_keys::KeyChoice,
-    ports::journal::StoreJournal,
+    ports::{journal::StoreJournal, keeping::Keeping},
     topics::Topic,
     views::runbook::{RunbookRunView, RunbookWord},
 };
@@ -207,10 +208,7 @@ impl App {
         entries: Vec<Entry>,
         starter: Starter,
     ) -> Result<RunbookRun, AppError> {
-        let lock = self.own_run(run).ok_or_else(|| {
-            let message = format!("run {run} is carried out elsewhere");
-            AppError::new(Code::Busy, message, "wait for its end, or end that program")
-        })?;
+        let lock = self.own_run(run).ok_or_else(|| carried_elsewhere(run))?;
         // Read again now that nobody else writes it.
         let entries = if entries.is_empty() { entries } else { self.runbook_record(run).await?.2 };
         let outputs = self.0.options.data_dir.join("runbook-runs").join(run.to_string());
@@ -219,14 +217,9 @@ impl App {
         let (_, loaded) = self.loaded(plan.fleet.as_str())?;
         let key = self.signer_again(run).await?;
         let (desk, orders) = step_desk();
-        let mut stands = fold_steps(&entries);
+        let stands = fold_steps(&entries);
         heard_first(starter.first.as_ref(), &desk, &compiled, &stands)?;
-        if stands.started_at.is_some() {
-            // As it will be once it goes on: nobody is asked about what another program left.
-            let by = starter.operator.clone();
-            stands.apply(&Event::RunResumed { by }, self.now());
-        }
-        let (tell, told) = watch::channel(stands);
+        let (tell, told) = watch::channel(once_it_goes_on(stands, &starter, self.now()));
         let cancel = CancellationToken::new();
         let figures = Figures::default();
         let dashboard = Self::dashboard_url(&loaded, run, &compiled);
@@ -262,13 +255,7 @@ impl App {
         let task = self.0.tasks.spawn(async move {
             let setting = Performing { world, journal, orders, tell, entries, starter };
             let left = app.carry_out_runbook(run, &parts, setting, &ending).await;
-            if let Err(error) = writer.await {
-                error!(%run, error = %chain(&error), "the writer of the journal ended badly");
-            }
-            if let Some(keeping) = keeping.and_then(Arc::into_inner) {
-                // What came is on disk before the run counts as ended.
-                let _ = tokio::task::spawn_blocking(move || keeping.end()).await;
-            }
+            written(run, writer, keeping).await;
             // A run that could not be carried on stays one that a program left.
             if left.is_ok() {
                 lock.done();
@@ -430,6 +417,29 @@ impl App {
             views.push(self.runbook_run_view(run.run.id).await?);
         }
         Ok(views)
+    }
+}
+
+fn carried_elsewhere(run: RunId) -> AppError {
+    let message = format!("run {run} is carried out elsewhere");
+    AppError::new(Code::Busy, message, "wait for its end, or end that program")
+}
+
+/// How a run will stand once it goes on: nobody is asked about what another program left.
+fn once_it_goes_on(mut stands: StepsState, starter: &Starter, now: Timestamp) -> StepsState {
+    if stands.started_at.is_some() {
+        stands.apply(&Event::RunResumed { by: starter.operator.clone() }, now);
+    }
+    stands
+}
+
+/// Waits until journal and answers are on disk: before that no run counts as ended.
+async fn written(run: RunId, writer: JoinHandle<()>, keeping: Option<Arc<Keeping>>) {
+    if let Err(error) = writer.await {
+        error!(%run, error = %chain(&error), "the writer of the journal ended badly");
+    }
+    if let Some(keeping) = keeping.and_then(Arc::into_inner) {
+        let _ = tokio::task::spawn_blocking(move || keeping.end()).await;
     }
 }
 

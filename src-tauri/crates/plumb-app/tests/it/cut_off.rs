@@ -185,7 +185,7 @@ async fn a_capture_goes_on_without_the_network_and_lists_what_it_could_not_ask()
         way.nothing_is_open().await;
     };
     let both = async { tokio::join!(app.capture_evidence(&request, &folder), opening) };
-    let (captured, ()) = tokio::time::timeout(SOON, both).await.expect("in time");
+    let (captured, ()) = tokio::time::timeout(SOON, Box::pin(both)).await.expect("in time");
     let missing = captured.expect("captured").missing;
     let why = "evidence is open: nothing is sent to anybody";
     let of_node: Vec<_> = missing.iter().filter(|one| one.what.contains("gw-1")).collect();

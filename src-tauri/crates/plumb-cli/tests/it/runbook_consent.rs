@@ -42,6 +42,34 @@ fn ruled() -> (World, String) {
     (world, fleet)
 }
 
+/// Whoever reads the journal of a run later sees whose signatures are in it, by the roster that ruled then.
+#[track_caller]
+fn signatures_are_told(world: &World, id: &str) {
+    let journal = world.path().join("journal.jsonl");
+    let words = [
+        ("the start of the run", "rick"),
+        ("the consent of Storage at consent", "mara"),
+        ("the consent of Platform Security at consent", "piet"),
+    ];
+    let file = journal.display();
+    for of in
+        [format!("journal|verify|{id}"), format!("journal|verify|{file}|--roster|roster.json")]
+    {
+        let told = signing(world, &of, 0).stdout;
+        for (what, by) in words {
+            assert!(told.contains(&format!("{what}: signed by {by} (")), "{of}: {told}");
+        }
+    }
+    let unknown = signing(world, &format!("journal|verify|{file}"), 0);
+    let told =
+        "the start of the run: not verified: no roster that is trusted here says whose key it is";
+    assert!(unknown.stdout.contains(told), "{}", unknown.stdout);
+    assert!(unknown.stderr.contains("--roster FILE"), "{}", unknown.stderr);
+    let shown = signing(world, &format!("runbook|show|{id}"), 0).stdout;
+    assert!(shown.contains("run by rick, signed by rick ("), "{shown}");
+    assert!(shown.contains("the consent of Storage at consent: signed by mara ("), "{shown}");
+}
+
 /// R090-R092: who runs it, and two groups who approve it, each a person on a machine of their own.
 #[test]
 fn both_groups_consent_on_machines_of_their_own_and_nobody_else_can() {
@@ -93,29 +121,7 @@ fn both_groups_consent_on_machines_of_their_own_and_nobody_else_can() {
         3,
         "the start and both consents are signed in it"
     );
-    // Whoever reads it later sees whose signatures these are, by the roster that ruled then.
-    let words = [
-        ("the start of the run", "rick"),
-        ("the consent of Storage at consent", "mara"),
-        ("the consent of Platform Security at consent", "piet"),
-    ];
-    let file = journal.display();
-    for of in
-        [format!("journal|verify|{id}"), format!("journal|verify|{file}|--roster|roster.json")]
-    {
-        let told = signing(&world, &of, 0).stdout;
-        for (what, by) in words {
-            assert!(told.contains(&format!("{what}: signed by {by} (")), "{of}: {told}");
-        }
-    }
-    let unknown = signing(&world, &format!("journal|verify|{file}"), 0);
-    let told =
-        "the start of the run: not verified: no roster that is trusted here says whose key it is";
-    assert!(unknown.stdout.contains(told), "{}", unknown.stdout);
-    assert!(unknown.stderr.contains("--roster FILE"), "{}", unknown.stderr);
-    let shown = signing(&world, &format!("runbook|show|{id}"), 0).stdout;
-    assert!(shown.contains("run by rick, signed by rick ("), "{shown}");
-    assert!(shown.contains("the consent of Storage at consent: signed by mara ("), "{shown}");
+    signatures_are_told(&world, &id);
 
     // What was signed for one run says nothing about the next, and a path that is mistyped starts none.
     let start = format!("runbook|run|{path}|--no-input|--key|rick.key");

@@ -14,6 +14,9 @@ use crate::{
     limits::KEPT_EVENTS_MAX,
 };
 
+/// Events by which the log of what was kept is bound: the number of each, and the hash of the newest line of the log then.
+pub(super) type Kept = Vec<(u64, Digest)>;
+
 /// A journal that was followed to its end.
 pub(super) struct Followed {
     pub(super) header: Header,
@@ -22,8 +25,7 @@ pub(super) struct Followed {
     pub(super) events: u64,
     pub(super) has_ended: bool,
     pub(super) found: Found,
-    /// Events by which the log of what was kept is bound: the number of each, and the hash of the log's newest line then.
-    pub(super) kept: Vec<(u64, Digest)>,
+    pub(super) kept: Kept,
 }
 
 pub(super) fn follow(file: impl BufRead, keys: &[PublicKey]) -> Result<Followed, NoJournal> {

@@ -19,7 +19,7 @@ use plumb_trust::{
 
 use super::{
     CheckName, Finding, KnownRoster, Outcome, Trust,
-    journal::follow,
+    journal::{Kept, follow},
     kept::{Listed, Wrong, kept},
     signature::Signed,
     states::states,
@@ -120,7 +120,7 @@ struct Reader<'a, S> {
 
 impl<S: Source> Reader<'_, S> {
     /// Also tells which events bind what was kept.
-    fn journal(&self, run: &RunPart) -> Result<(Option<String>, Vec<(u64, Digest)>), Wrong> {
+    fn journal(&self, run: &RunPart) -> Result<(Option<String>, Kept), Wrong> {
         let name = format!("{}/journal.jsonl", run_folder(run.run));
         let Some(told) = run.journal else {
             return match self.archive.find(&name) {

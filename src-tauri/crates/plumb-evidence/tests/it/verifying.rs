@@ -316,7 +316,7 @@ fn run_of_a_runbook(company: &Company, consents: &plumb_trust::dsse::SigningKey)
         plumb_evidence::Capture::begin(&folder.join("draft"), about, spec, rules, tokens)
             .expect("begins");
     let name = format!("runs/{run}/journal.jsonl");
-    capture.bound_lines("journal", &name, &file).expect("captured");
+    capture.bound_lines("journal", &name, || std::fs::File::open(&file)).expect("captured");
     let roster = company.envelope();
     let json = plumb_redact::Form::Json;
     capture.bound("roster", json, "roster/roster.dsse.json", &roster).expect("captured");

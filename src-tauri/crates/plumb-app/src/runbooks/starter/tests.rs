@@ -1,7 +1,7 @@
 //! When a start was signed, held to when its run began.
 
 use jiff::SignedDuration;
-use plumb_fleet::Digest;
+use plumb_fleet::{Digest, PlanHash};
 use plumb_testkit::{
     company::{Company, NOW, at, fleet, person},
     ids::SeededIds,
@@ -23,14 +23,12 @@ fn runner(company: &Company, apart: SignedDuration) -> Result<String, String> {
     let start = RunbookStart { fleet: fleet.clone(), run, by, at: began + apart };
     let signed = Envelope::sign(&start.statement(plan), &[&company.keys["rick"]]).expect("signed");
     let envelope = String::from_utf8(signed.to_bytes()).expect("an envelope is JSON");
-    let state = StepsState {
-        started_at: Some(began),
-        // What stands beside the envelope is nobody's word.
-        signed: Some(SignedStart { by: "mara".to_owned(), envelope }),
-        ..StepsState::default()
-    };
-    let of = StartOf { fleet: &fleet, run, plan };
-    let told = of.runner(&state, &company.roster(), at(NOW));
+    let mut state = StepsState::default();
+    state.started_at = Some(began);
+    // What stands beside the envelope is nobody's word.
+    state.signed = Some(SignedStart { by: "mara".to_owned(), envelope });
+    let of = OfRun { fleet: &fleet, run, plan };
+    let told = super::runner(of, &state, &company.roster(), at(NOW));
     told.map(|person| person.to_string()).map_err(|error| error.message)
 }
 
@@ -77,9 +75,10 @@ fn a_run_that_has_no_beginning_has_no_runner() {
     let signed = Envelope::sign(&start.statement(plan), &[&company.keys["rick"]]).expect("signed");
     let envelope = String::from_utf8(signed.to_bytes()).expect("an envelope is JSON");
     let signed = Some(SignedStart { by: "rick".to_owned(), envelope });
-    let of = StartOf { fleet: &fleet, run, plan };
+    let of = OfRun { fleet: &fleet, run, plan };
     for signed in [signed, None] {
-        let state = StepsState { signed, ..StepsState::default() };
-        of.runner(&state, &company.roster(), at(NOW)).expect_err("it never began");
+        let mut state = StepsState::default();
+        state.signed = signed;
+        super::runner(of, &state, &company.roster(), at(NOW)).expect_err("it never began");
     }
 }

@@ -174,7 +174,7 @@ async fn what_a_fleet_refuses_is_desired_of_nobody() {
         version: 1,
         issued_at: now,
         refused: [(bad.content, entry)].into(),
-        cleared: Default::default(),
+        cleared: [].into(),
     };
     let list = list.sign(&plumb_testkit::company::key(Algorithm::Ed25519)).expect("signed");
     let put = team.ask("PUT", "/v1/hub/fleets/prod/refused", BOOTSTRAP, list).await;
