@@ -11,7 +11,7 @@ use std::{
 use jiff::{SignedDuration, Timestamp};
 use plumb_fleet::{
     Assessment, Caution, ContentDigest, Desired, DriftState, NodeId, NodeObservation, NodeReport,
-    SignatureReport, Snapshot, cautions,
+    SignatureReport, Snapshot, cautions, snapshot::LOAD_FAILING,
 };
 use serde_json::json;
 
@@ -200,6 +200,14 @@ fn mixed_versions(sweep: &Sweep<'_>, fleet: &str) -> Vec<Draft> {
             continue;
         };
         let (Some(version), None) = (&report.version, sweep.desired.of(node)) else { continue };
+        // What rolls out now is mixed for a while: it counts once a node stays where it is.
+        let before = sweep.earlier.and_then(|earlier| earlier.nodes.get(node)?.report.as_deref());
+        let before = before.and_then(|before| before.version.as_ref());
+        if sweep.desired.in_flight.contains_key(node)
+            || before.is_none_or(|before| before.value != version.value)
+        {
+            continue;
+        }
         let bundle = report.bundle_id.as_ref().map(|bundle| bundle.value.clone());
         let versions = bundles.entry(bundle.unwrap_or_default()).or_default();
         versions.entry(version.value.to_string()).or_default().push(node);
@@ -210,11 +218,12 @@ fn mixed_versions(sweep: &Sweep<'_>, fleet: &str) -> Vec<Draft> {
         let most = versions.iter().rev().max_by_key(|(_, nodes)| nodes.len());
         let Some((most, _)) = most else { continue };
         for (running, nodes) in versions.iter().filter(|(running, _)| *running != most) {
-            let labels = [("running", running), ("most", most)];
-            let labels = labels.map(|(name, value)| (name.to_owned(), value.clone()));
-            let draft = of_nodes(DetectionRule::PolicyVersionMismatch, fleet, labels.into(), nodes);
+            let labels = [("running".to_owned(), running.clone())].into();
+            let draft = of_nodes(DetectionRule::PolicyVersionMismatch, fleet, labels, nodes);
             let title = "nodes run different policy versions, and none is desired".to_owned();
-            drafts.push(Draft { title, ..draft });
+            // No label: what most of them run may change while this stays the same thing.
+            let message = format!("most run {most}; {}", draft.message);
+            drafts.push(Draft { title, message, ..draft });
         }
     }
     drafts
@@ -292,7 +301,7 @@ fn look<'a>(sweep: &Sweep<'a>, node: &'a NodeId, seen: &'a NodeObservation, foun
             _ => {}
         }
     }
-    if failures(report, sweep.now, FAILURE_TOLD) > 0 {
+    if report.config.contains_key(LOAD_FAILING) || failures(report, sweep.now, FAILURE_TOLD) > 0 {
         add(DetectionRule::ReloadFailed, &[]);
     }
     if failures(report, sweep.now, FAILURES_WITHIN) > FAILURES_MAX {

@@ -21,6 +21,9 @@ use crate::{
     topics::Topic,
 };
 
+/// Told to whatever is under way as evidence opens.
+const CUT: &str = "evidence is open: nothing is sent to anybody";
+
 /// Which fleets are read again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Reopen {
@@ -126,7 +129,7 @@ impl App {
             self.0.off_network.store(false, Ordering::SeqCst);
         } else {
             // A dry run or a capture has connections of its own in hand.
-            self.uplink().cut("evidence is open: nothing is sent to anybody");
+            self.uplink().cut(CUT);
         }
         left
     }
@@ -147,6 +150,7 @@ impl App {
         let back = self.reload_fleets(Reopen::All).await;
         if back.is_err() {
             // The connections are closed still: whoever goes back once more opens them.
+            self.uplink().cut(CUT);
             self.0.off_network.store(true, Ordering::SeqCst);
         }
         back

@@ -52,6 +52,10 @@ pub const REQUIRES_APPROVAL: &str = "agent.requires_approval";
 /// absent where there is no such lock.
 pub const LOCK_OWNER: &str = "agent.lock";
 
+/// Key in [`NodeReport::config`] of the code by which an OPA, which keeps no history, says that it could not load what it
+/// follows the last time it tried; absent where it could.
+pub const LOAD_FAILING: &str = "opa.load_failing";
+
 /// What a node said of itself in one observation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NodeReport {

@@ -47,20 +47,14 @@ pub(crate) async fn set(
 
 /// Whether the list of what the fleet refuses names the content: an unmodified OPA has no list of its own.
 async fn refuse(hub: &Hub, fleet: &str, version: &KeptVersion) -> Result<(), Problem> {
-    let (Some(content), Some(list)) = (version.content, refused::list(&hub.state, fleet).await?)
-    else {
-        return Ok(());
+    let Some(list) = refused::list(&hub.state, fleet).await? else { return Ok(()) };
+    let content = match version.content {
+        Some(content) => Some(content),
+        None => registry::content(hub, version.digest).await?,
     };
-    let document = list.document();
-    match document.refused.get(&content) {
+    match content.and_then(|content| refused::why(&list, content)) {
+        Some(why) => Err(Problem::conflict(why)),
         None => Ok(()),
-        Some(entry) => Err(Problem::conflict(format!(
-            "{fleet} refuses content {} since {} ({}), says version {} of its list: choose another version, or have it signed clean (`plumb refused clear`)",
-            content.short(),
-            entry.since,
-            entry.reason,
-            document.version
-        ))),
     }
 }
 

@@ -112,6 +112,11 @@ pub(crate) async fn create(
         let detail = format!("{id} has a role already: revoke it first");
         return Err(Problem::conflict(detail));
     }
+    // That there was an admin is why the first token is over: it is not forgotten.
+    if former.as_ref().is_some_and(|former| former.body.role == ADMIN) && wanted.role != ADMIN {
+        let detail = format!("{id} was an admin's: give another name in the certificate");
+        return Err(Problem::conflict(detail));
+    }
     let Kept { name, role, scope, .. } = &kept;
     let detail = format!("{id} made for {name} with role {role} for {scope} until {expires_at}");
     let version = former.map(|former| former.version);
@@ -143,20 +148,17 @@ fn check(roles: &RoleMatrix, wanted: &NewIdentity) -> Result<(), Problem> {
         let detail = format!("it must expire after 1 s at least and {days} days at most");
         return Err(Problem::refused(detail));
     }
-    // What changes a fleet is not bound by this, and a token that looks bound and is not misleads.
-    let changes = [
-        Entitlement::Admin,
-        Entitlement::DesiredWrite,
-        Entitlement::PackPublish,
-        Entitlement::Deploy,
-        Entitlement::Refuse,
-    ];
-    if wanted.node.is_some()
-        && changes.into_iter().any(|change| roles.check(&wanted.role, change).is_ok())
-    {
+    // What else a role may do is not bound by this, and a token that looks bound and is not misleads.
+    let tells =
+        [Entitlement::PackRead, Entitlement::Telemetry, Entitlement::Ingest, Entitlement::Read];
+    let more = Entitlement::ALL
+        .iter()
+        .find(|may| !tells.contains(may) && roles.check(&wanted.role, **may).is_ok());
+    if let Some(more) = more.filter(|_| wanted.node.is_some()) {
         return Err(Problem::refused(format!(
-            "role {:?} may change what nodes run, and that is not bound to nodes: bind a role that only tells and fetches, such as agent_node",
-            wanted.role
+            "role {:?} has {}, which is not bound to nodes: bind a role that only tells and fetches, such as agent_node",
+            wanted.role,
+            more.as_str()
         )));
     }
     let sound = |name: &String| plain(name, CERTIFICATE_NAME_BYTES_MAX);

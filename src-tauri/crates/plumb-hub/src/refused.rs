@@ -1,5 +1,6 @@
 //! What a fleet refuses, as the hub keeps it: a list that somebody signed, held to what it says by itself.
 
+use plumb_fleet::ContentDigest;
 use plumb_trust::refused::RefusedList;
 use serde::{Deserialize, Serialize};
 
@@ -57,12 +58,7 @@ pub(crate) fn follows(former: &RefusedList, next: &RefusedList) -> Result<(), Pr
             was.version
         )));
     }
-    if is.version > was.version.saturating_add(VERSIONS_SKIPPED_MAX) {
-        return Err(Problem::refused(format!(
-            "version {} is far beyond {}, which is here: take that one with `plumb refused fetch`, and sign the next one",
-            is.version, was.version
-        )));
-    }
+    no_jump(was.version, is.version)?;
     let forgotten = was
         .refused
         .keys()
@@ -76,4 +72,29 @@ pub(crate) fn follows(former: &RefusedList, next: &RefusedList) -> Result<(), Pr
         ))),
         None => Ok(()),
     }
+}
+
+/// Whether a version is one of the next.
+pub(crate) fn no_jump(was: u32, is: u32) -> Result<(), Problem> {
+    if is <= was.saturating_add(VERSIONS_SKIPPED_MAX) {
+        return Ok(());
+    }
+    Err(Problem::refused(format!(
+        "version {is} is far beyond {was}: take what is here with `plumb refused fetch`, and sign the next one"
+    )))
+}
+
+/// Why content is refused by a list; nothing where it is not.
+pub(crate) fn why(list: &RefusedList, content: ContentDigest) -> Option<String> {
+    let document = list.document();
+    document.refused.get(&content).map(|entry| {
+        format!(
+            "{} refuses content {} since {} ({}), says version {} of its list: choose another version, or have it signed clean (`plumb refused clear`)",
+            document.fleet,
+            content.short(),
+            entry.since,
+            entry.reason,
+            document.version
+        )
+    })
 }

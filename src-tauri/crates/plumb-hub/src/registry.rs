@@ -318,8 +318,18 @@ fn no_name(pack: &str) -> Problem {
     ))
 }
 
+/// Of the policies of a version that was published before this was kept; nothing where its bytes are away.
+pub(crate) async fn content(hub: &Hub, digest: Digest) -> Result<Option<ContentDigest>, Problem> {
+    let Some(bytes) = hub.blobs.pack(digest).await? else { return Ok(None) };
+    let examined = tokio::task::spawn_blocking(move || examine(&bytes)).await;
+    match examined {
+        Ok(found) => Ok(found.ok().map(|(_, content)| content)),
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
+}
+
 /// Reads the whole of it, so that nothing is published that nobody could load.
-fn examine(bytes: &[u8]) -> Result<(PackFormat, ContentDigest), ArchiveError> {
+pub(crate) fn examine(bytes: &[u8]) -> Result<(PackFormat, ContentDigest), ArchiveError> {
     if bytes.starts_with(&GZIP) {
         return Ok((PackFormat::Opa, OpaArchive::read(bytes)?.to_bundle()?.content));
     }

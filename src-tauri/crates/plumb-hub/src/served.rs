@@ -4,16 +4,21 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use axum::body::Bytes;
 use jiff::Timestamp;
-use plumb_bundle::PolicyPack;
-use plumb_fleet::Digest;
+use plumb_bundle::{ArchiveError, PolicyPack};
+use plumb_fleet::{ContentDigest, Digest};
+use plumb_trust::refused::RefusedList;
 use plumb_wire::hub::{Desired, DesiredVersion, PackFormat};
 use tokio::sync::{Mutex, watch};
 
 use crate::{
     folder::{Pack, Shelf, chain},
     packs::Packs,
-    registry::{self, KeptPack},
-    state::{Document, State, StateError, collection::DESIRED},
+    refused::{self, Letter, read_list},
+    registry::{self, KeptPack, examine},
+    state::{
+        Document, State, StateError,
+        collection::{DESIRED, REFUSED},
+    },
     storage::Blobs,
 };
 
@@ -23,6 +28,8 @@ pub(crate) struct Bundle {
     /// Of these bytes; that of the pack they were made of is another.
     pub(crate) digest: Digest,
     pub(crate) bytes: Bytes,
+    /// Of its policies.
+    content: ContentDigest,
 }
 
 /// What nodes should run, and the bundles for it by the digest of what was published.
@@ -30,6 +37,8 @@ pub(crate) struct Bundle {
 pub(crate) struct Served {
     pub(crate) desired: BTreeMap<String, Desired>,
     bundles: BTreeMap<Digest, Arc<Bundle>>,
+    /// Bundles that are desired and refused, by fleet and by the digest of what was published, with the reason.
+    withheld: BTreeMap<(String, Digest), String>,
 }
 
 impl Served {
@@ -39,6 +48,24 @@ impl Served {
         let digest: Option<Digest> = wanted.digest.parse().ok();
         let bundle = digest.and_then(|digest| self.bundles.get(&digest));
         Some((wanted, bundle.map(AsRef::as_ref)))
+    }
+
+    /// Why the bundle of a version is not handed out to a fleet.
+    pub(crate) fn withheld(&self, fleet: &str, wanted: &DesiredVersion) -> Option<&str> {
+        let digest = wanted.digest.parse().ok()?;
+        self.withheld.get(&(fleet.to_owned(), digest)).map(String::as_str)
+    }
+}
+
+impl Served {
+    /// Notes which of the bundles that are desired in a fleet its list refuses.
+    fn withhold(&mut self, fleet: &str, desired: &Desired, list: &RefusedList) {
+        for wanted in desired.fleet.iter().chain(desired.nodes.values()) {
+            let Ok(digest) = wanted.digest.parse::<Digest>() else { continue };
+            let bundle = self.bundles.get(&digest);
+            let why = bundle.and_then(|bundle| refused::why(list, bundle.content));
+            self.withheld.extend(why.map(|why| ((fleet.to_owned(), digest), why)));
+        }
     }
 }
 
@@ -72,6 +99,10 @@ impl Shop {
         let _looking = self.looking.lock().await;
         let packs = registry::all(state).await?;
         let desired: Vec<Document<Desired>> = state.list(DESIRED, "").await?;
+        let letters: Vec<Document<Letter>> = state.list(REFUSED, "").await?;
+        let lists =
+            letters.into_iter().filter_map(|kept| Some((kept.key, read_list(&kept.body).ok()?)));
+        let refused: BTreeMap<String, RefusedList> = lists.collect();
         self.packs.put(self.shelf(&packs).await);
         let former = Arc::clone(&self.served.borrow());
         let mut next = Served::default();
@@ -87,10 +118,14 @@ impl Shop {
                 };
                 next.bundles.extend(bundle.map(|bundle| (digest, bundle)));
             }
+            if let Some(list) = refused.get(&key) {
+                next.withhold(&key, &body, list);
+            }
             next.desired.insert(key, body);
         }
-        let changed =
-            next.desired != former.desired || next.bundles.keys().ne(former.bundles.keys());
+        let changed = next.desired != former.desired
+            || next.withheld != former.withheld
+            || next.bundles.keys().ne(former.bundles.keys());
         if changed {
             self.served.send_replace(Arc::new(next));
         }
@@ -165,14 +200,18 @@ impl Shop {
                 return None;
             }
         };
-        let made = tokio::task::spawn_blocking(move || match format {
-            PackFormat::Opa => Ok(bytes),
-            PackFormat::Pack => {
-                PolicyPack::read(&bytes)?.to_opa().map(|form| Bytes::from(form.archive))
-            }
+        let made = tokio::task::spawn_blocking(move || {
+            let (_, content) = examine(&bytes)?;
+            let bytes = match format {
+                PackFormat::Opa => bytes,
+                PackFormat::Pack => Bytes::from(PolicyPack::read(&bytes)?.to_opa()?.archive),
+            };
+            Ok::<_, ArchiveError>((bytes, content))
         });
         match made.await {
-            Ok(Ok(bytes)) => Some(Arc::new(Bundle { digest: Digest::of(&bytes), bytes })),
+            Ok(Ok((bytes, content))) => {
+                Some(Arc::new(Bundle { digest: Digest::of(&bytes), bytes, content }))
+            }
             Ok(Err(error)) => {
                 tracing::error!(%digest, error = %chain(&error), "a pack cannot be made into a bundle");
                 None

@@ -237,10 +237,11 @@ impl Judged {
         }
     }
 
-    /// Why what was signed is not what the journal says. That nobody can tell here whose key it is, is no fault of it.
+    /// Why what was signed is not what the journal says. That nobody can tell here whose key it is, is no fault of it; nor is
+    /// that nobody signed the start, which runs did not always ask for.
     pub const fn fault(&self) -> Option<&WordRefusal> {
         match &self.signer {
-            Ok(_) | Err(WordRefusal::NoRoster) => None,
+            Ok(_) | Err(WordRefusal::NoRoster | WordRefusal::NoStart) => None,
             Err(refusal) => Some(refusal),
         }
     }
@@ -252,7 +253,7 @@ pub(crate) const fn concerns(event: &Event) -> bool {
         Event::RunbookSigned { .. } => true,
         Event::Step { happened, .. } => matches!(
             happened,
-            StepEvent::Started { effect: StepEffect::Ask { .. } | StepEffect::Attest { .. }, .. }
+            StepEvent::Started { .. }
                 | StepEvent::Approved { envelope: Some(_), .. }
                 | StepEvent::Finished { envelope: Some(_), .. }
         ),
@@ -298,6 +299,8 @@ impl People {
     }
 
     fn asks(&mut self, number: u64, step: String, attempt: u32, effect: &StepEffect) {
+        // What was asked before is over, also where the step asks nobody now.
+        self.asked.remove(&step);
         let (StepEffect::Ask { ask: text, who, .. } | StepEffect::Attest { what: text, who, .. }) =
             effect
         else {
@@ -313,10 +316,12 @@ impl People {
 
     fn add(&mut self, event: u64, at: Timestamp, what: Saying, (by, envelope): (&str, &str)) {
         let words = match &what {
-            Saying::Answer { said, asked, .. } => {
-                said.len() + asked.as_ref().map_or(0, |asked| asked.text.len())
+            Saying::Answer { step, said, asked } => {
+                let asked = asked.as_ref().map_or(0, |asked| asked.text.len() + asked.group.len());
+                step.len() + said.len() + asked
             }
-            _ => 0,
+            Saying::Consent { step, group } => step.len() + group.len(),
+            Saying::Start => 0,
         };
         if self.has_room(event, by.len() + envelope.len() + words) {
             let (by, envelope) = (by.to_owned(), envelope.to_owned());

@@ -3,7 +3,7 @@
 /// Longest text or JSON document that is redacted in one piece: the answer of the largest node has 8 MB.
 pub const DOCUMENT_BYTES_MAX: usize = 64 << 20;
 /// Most that is held of a stream, in bytes: a line of a journal may have as much.
-pub const HELD_BYTES_MAX: usize = 16 << 20;
+pub const HELD_BYTES_MAX: usize = 32 << 20;
 /// Most own patterns and paths of one fleet: a page of them is already hard to review.
 pub const CUSTOM_MAX: usize = 64;
 /// Longest own pattern or path.

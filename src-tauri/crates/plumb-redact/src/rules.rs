@@ -72,6 +72,9 @@ pub(crate) struct Pattern {
     keep: Option<fn(&str) -> bool>,
 }
 
+/// Parts of a pattern by which it may match the end of a line; some of them may as well not.
+const CROSS_LINES: [&str; 8] = ["(?", "[^", r"\s", r"\n", r"\W", r"\D", r"\x", r"\P"];
+
 /// The rule that knows JSON members by their name.
 pub(crate) const MEMBER_RULE: &str = "json-member";
 
@@ -109,6 +112,14 @@ impl Rules {
         let paths = spec.paths.iter().map(path).collect::<Result<_, _>>()?;
         let names = is_on(MEMBER_RULE).then(|| compiled(MEMBER_RULE, SECRET_NAMES)).transpose()?;
         Ok(Self { patterns, names, paths })
+    }
+
+    /// Whether a pattern of the fleet's own may match over the end of a line.
+    pub(crate) fn cross_lines(&self) -> bool {
+        let own =
+            self.patterns.iter().filter(|rule| !BUILT_IN.iter().any(|ours| ours.name == rule.name));
+        let mut own = own.map(|rule| rule.regex.as_str());
+        own.any(|pattern| CROSS_LINES.iter().any(|part| pattern.contains(part)))
     }
 
     pub(crate) fn patterns(&self) -> &[Pattern] {

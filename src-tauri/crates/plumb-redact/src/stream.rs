@@ -108,11 +108,19 @@ impl Redactor {
             let newline = text.as_bytes()[..end].iter().rposition(|byte| *byte == b'\n');
             newline.map_or(0, |newline| newline + 1)
         };
-        let found: Vec<(usize, usize)> =
+        // A fleet's own rule that goes over lines shows only once its end is there.
+        if self.rules().cross_lines() {
+            return 0;
+        }
+        let mut found: Vec<(usize, usize)> =
             self.rules().patterns().iter().flat_map(|pattern| pattern.matches(text)).collect();
+        found.sort_unstable();
         let mut cut = line_at(text.len().saturating_sub(REACH_BYTES));
-        while let Some((start, _)) = found.iter().find(|(start, end)| *start < cut && cut < *end) {
-            cut = line_at(*start);
+        // Backwards over what reaches across; whatever begins before that one is looked at once.
+        for (start, end) in found.into_iter().rev() {
+            if start < cut && cut < end {
+                cut = line_at(start);
+            }
         }
         cut
     }

@@ -6,7 +6,7 @@ use plumb_alert::{
     Alert, DetectionRule, Disagreement, Draft, ExpectedSource, LeftFreeze, RoutingPolicy, Severity,
     Sweep, detect, lifted, over, quiet_sources,
 };
-use plumb_fleet::{NodeApi, NodeReport, ReloadEntry, SignatureReport};
+use plumb_fleet::{NodeApi, NodeReport, ReloadEntry, SignatureReport, snapshot::LOAD_FAILING};
 use plumb_testkit::{
     builders::{World, content, node_id, observed, reloaded, report},
     clock::after,
@@ -119,6 +119,18 @@ fn nodes_on_another_version_are_one_alert_for_each_version() {
     assert_eq!(many[0].details["count"], 70);
 }
 
+/// An OPA has no history: it says that what it follows could not be loaded, as long as that is so.
+#[test]
+fn a_bundle_that_could_not_be_loaded_is_told_while_it_stands() {
+    let mut world = fleet().runs("gw-1", NodeApi::Opa, "2026.11.3", "new");
+    let fine = check(&world, None);
+    assert_eq!(fine, Vec::<String>::new());
+    let report = world.snapshot.nodes.values_mut().next().and_then(|seen| seen.report.as_mut());
+    let report = std::sync::Arc::make_mut(report.expect("a report"));
+    report.config.insert(LOAD_FAILING.to_owned(), "bundle_error".to_owned());
+    assert_eq!(check(&world, None), ["P3 ReloadFailed: 1 node of fleet payments-eu: gw-1"]);
+}
+
 /// R042, also where nobody said what is desired.
 #[test]
 fn nodes_of_one_fleet_on_different_versions_are_told_without_a_desired_one() {
@@ -127,16 +139,22 @@ fn nodes_of_one_fleet_on_different_versions_are_told_without_a_desired_one() {
             world.runs(&format!("gw-{number}"), NodeApi::Agent, version, version)
         })
     };
-    assert_eq!(check(&world(&["1.0", "1.0"]), None), Vec::<String>::new());
+    let none = Vec::<String>::new();
+    assert_eq!(check(&world(&["1.0", "1.0"]), Some(&world(&["1.0", "1.0"]))), none);
+    let mixed = world(&["1.1", "1.0", "1.1", "0.9"]);
     assert_eq!(
-        check(&world(&["1.1", "1.0", "1.1", "0.9"]), None),
+        check(&mixed, Some(&mixed)),
         [
-            "P2 PolicyVersionMismatch: most 1.1; running 0.9; 1 node of fleet payments-eu: gw-3",
-            "P2 PolicyVersionMismatch: most 1.1; running 1.0; 1 node of fleet payments-eu: gw-1",
+            "P2 PolicyVersionMismatch: most run 1.1; running 0.9; 1 node of fleet payments-eu: gw-3",
+            "P2 PolicyVersionMismatch: most run 1.1; running 1.0; 1 node of fleet payments-eu: gw-1",
         ]
     );
-    let told = drafts(&world(&["1.1", "1.0"]), None);
+    let two = world(&["1.1", "1.0"]);
+    let told = drafts(&two, Some(&two));
     assert_eq!(told.len(), 1, "of two, one is the other");
+    // While something rolls out they differ for a while, and nobody is called for that.
+    assert_eq!(check(&mixed, None), none);
+    assert_eq!(check(&world(&["1.1", "1.1", "1.1", "1.0"]), Some(&world(&["1.0"; 4]))), none);
     assert!(told[0].title.contains("none is desired"), "{}", told[0].title);
     // Another bundle has versions of its own.
     let mut other = world(&["1.0", "7.0"]);
@@ -144,7 +162,7 @@ fn nodes_of_one_fleet_on_different_versions_are_told_without_a_desired_one() {
         other.snapshot.nodes.values_mut().next_back().and_then(|seen| seen.report.as_mut());
     let report = std::sync::Arc::make_mut(report.expect("a report"));
     report.bundle_id = Some(observed("another".to_owned()));
-    assert_eq!(check(&other, None), Vec::<String>::new());
+    assert_eq!(check(&other, Some(&other)), none);
 }
 
 /// C1: two ages, never one.

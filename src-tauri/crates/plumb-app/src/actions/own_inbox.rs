@@ -142,9 +142,12 @@ impl OwnInboxTools<'_> {
         self.writable()?;
         let (mut drafts, mut indexes, mut rejected) = (Vec::new(), Vec::new(), Vec::new());
         for (index, alert) in notification.alerts.iter().enumerate() {
-            match self.draft(alert.to_ingest(&notification.receiver)) {
+            // As a hub takes it: a word of its own is no reason to lose an alert.
+            let mut report = alert.to_ingest(&notification.receiver);
+            report.severity = report.severity.filter(|text| text.parse::<Severity>().is_ok());
+            match self.draft(report) {
                 Ok(draft) => {
-                    drafts.push(draft);
+                    drafts.push(draft.fitted());
                     indexes.push(index);
                 }
                 Err(error) => rejected.push(json!({ "alert": index, "error": error.to_string() })),

@@ -2,7 +2,7 @@
 
 use plumb_exec::{StepOrder, StepWish, steps::StepPhase};
 use plumb_journal::{OfRun, RunbookAnswer, people::groups_in};
-use plumb_runbook::document::StepEffect;
+use plumb_runbook::document::{StepEffect, StepKind};
 use plumb_trust::dsse::Envelope;
 
 use super::run::RunbookRun;
@@ -24,6 +24,16 @@ pub(super) struct Asked {
 }
 
 impl RunbookRun {
+    /// The group that alone may answer a step.
+    pub(super) fn whom(&self, step: &str) -> Option<&str> {
+        let planned = self.compiled.steps.iter().find(|planned| planned.id == step)?;
+        match &planned.step.kind {
+            StepKind::Question(question) => question.who.as_deref(),
+            StepKind::Attest(attest) => attest.who.as_deref(),
+            _ => None,
+        }
+    }
+
     /// What a step asks; nothing where it waits for nobody in particular.
     pub(super) fn asked(&self, step: &str) -> Option<Asked> {
         let state = self.told.borrow();

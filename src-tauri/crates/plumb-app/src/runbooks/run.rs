@@ -93,9 +93,13 @@ impl RunbookRun {
                 }
                 RunbookWord::Answer { step, answer: said }
                 | RunbookWord::Attest { step, note: said } => {
-                    if let Some(asked) = self.asked(step) {
-                        let whom = &asked.group;
+                    // By the plan, and not by how the run stands now: between two looks a step may begin to ask.
+                    if let Some(whom) = self.whom(step) {
                         let key = key.ok_or_else(|| unsigned(&self.plan.fleet, "answers", whom))?;
+                        let step = step.clone();
+                        let asked = self.asked(&step);
+                        let asked =
+                            asked.ok_or_else(|| unwanted(&StepOrderError::NotAsked { step }))?;
                         return self.answer(asked, said, key).await;
                     }
                 }

@@ -34,7 +34,7 @@ pub(crate) struct Check {
     #[arg(long)]
     service: String,
     /// The environment, as release_gate_policy.yml names it
-    #[arg(long, default_value = "")]
+    #[arg(long)]
     env: String,
     /// Address of a Prometheus that is asked for the figures
     #[arg(long, value_name = "URL", requires = "queries")]

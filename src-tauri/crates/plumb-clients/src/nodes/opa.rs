@@ -5,8 +5,8 @@ pub(crate) mod wire;
 use std::collections::BTreeMap;
 
 use plumb_fleet::{
-    Digest, FailureKind, NodeFailure, NodeReport, Observed, Ordering, Policy, ReloadEntry,
-    SignatureReport,
+    Digest, FailureKind, NodeFailure, NodeReport, Observed, Ordering, Policy, SignatureReport,
+    snapshot::LOAD_FAILING,
 };
 use serde_json::Value;
 
@@ -139,6 +139,10 @@ pub(crate) fn take_status(
         bundle.last_successful_activation.0.map(|loaded| Observed::new(loaded, STATUS, at));
     report.confirmed_at =
         bundle.last_successful_request.0.map(|confirmed| Observed::new(confirmed, STATUS, at));
+    // It stands as long as OPA tells it, whenever it last tried.
+    if let Some(code) = bundle.code.as_deref().filter(|code| !code.is_empty()) {
+        report.config.insert(LOAD_FAILING.to_owned(), said(code));
+    }
     report.signature =
         refused_signature(bundle).map(|refused| Box::new(Observed::new(refused, STATUS, at)));
     Ok(Some(name.clone()))
@@ -169,18 +173,6 @@ fn take_trouble(report: &mut NodeReport, name: &str, bundle: &wire::Bundle) {
     }
     if let Some(code) = bundle.http_code.and_then(super::loose::Number::count) {
         message = format!("{message} (its server answered {code})");
-    }
-    // Of the time of its last request: OPA tells no other of a bundle that it could not activate.
-    if let Some(at) = bundle.last_request.0 {
-        report.history.push(ReloadEntry {
-            at,
-            version: None,
-            success: false,
-            duration_us: 0,
-            policies: 0,
-            error: Some(message.clone()),
-            trigger: None,
-        });
     }
     add_gap(report, STATUS, failure(FailureKind::Reported, message));
 }

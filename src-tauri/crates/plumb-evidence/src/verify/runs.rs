@@ -234,9 +234,9 @@ impl<S: Source> Reader<'_, S> {
         }
         let of = OfRun { fleet: &self.evidence.about.fleet, run: run.run, plan: run.plan };
         let judged = people.judge(of, |_| self.roster);
-        let told = |one: Judged| match &one.signer {
-            Ok(_) => Ok(format!("{} {}", one.what, one.sentence())),
-            Err(refusal) => Err(wrong(format!(
+        let told = |one: Judged| match one.fault() {
+            None => Ok(format!("{} {}", one.what, one.sentence())),
+            Some(refusal) => Err(wrong(format!(
                 "event {} tells of {}, and its signature does not count: {refusal}",
                 one.event + 1,
                 one.what

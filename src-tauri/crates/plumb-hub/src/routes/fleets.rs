@@ -28,7 +28,7 @@ use crate::{
     hub::Hub,
     limits::{DOCUMENTS_MAX, MAIL_BYTES_MAX, MAIL_FILES_MAX},
     problem::Problem,
-    refused::{Letter, follows, names_fleet, read_list},
+    refused::{Letter, follows, names_fleet, no_jump, read_list},
     served::whole_seconds,
     state::{
         Change, Document,
@@ -229,11 +229,14 @@ async fn refuse(
     } else {
         let expected = query.list_of.as_deref().unwrap_or(&fleet);
         names_fleet(&list, expected)?;
+        no_jump(0, list.version())?;
     }
     let version = known.map(|known| known.version);
     let done = format!("list of what {fleet} refuses, version {}", list.version());
     let change = Change::default().put(REFUSED, &fleet, version, &letter);
     hub.state.commit(&change.done(caller.name(), "refused", &done), hub.now()).await?;
+    // What is desired and refused now is not handed out any more.
+    hub.refresh().await;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -179,6 +179,9 @@ fn found(served: &Served, fleet: &str, node: &str) -> Result<(Stand, axum::body:
             "nothing is desired for node {node:?} of fleet {fleet:?}: plumb hub desired set"
         )));
     };
+    if let Some(why) = served.withheld(fleet, wanted) {
+        return Err(Problem::conflict(why));
+    }
     let bundle = bundle.ok_or_else(|| {
         Problem::not_now(format!("{} {} cannot be had now", wanted.pack, wanted.version))
     })?;

@@ -10,6 +10,7 @@ use crate::{
     commands::{hub::access::HubArgs, inbox::Inbox},
     exit::{Exit, Failure, Outcome},
     session::Session,
+    text::escape::printable,
 };
 
 #[derive(Debug, Args)]
@@ -66,8 +67,14 @@ impl Read {
                 };
                 let whom = if matches!(inbox, Inbox::Own(_)) { "inbox" } else { "hub" };
                 let told = format!("{count} alerts were told to the {whom}");
-                session.out.show(&answer, |out| out.say(told));
-                Ok(Exit::Fine)
+                let rejected = answer["rejected"].as_array().map_or(&[][..], Vec::as_slice);
+                session.out.show(&answer, |out| {
+                    out.say(told);
+                    for lost in rejected {
+                        out.note(format!("not kept: {}", printable(&lost.to_string())));
+                    }
+                });
+                Ok(Exit::fine_if(rejected.is_empty()))
             })
             .await
     }

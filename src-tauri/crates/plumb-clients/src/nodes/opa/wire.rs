@@ -33,8 +33,6 @@ pub(crate) struct Bundle {
     pub(crate) last_successful_activation: Moment,
     #[serde(default = "never")]
     pub(crate) last_successful_request: Moment,
-    #[serde(default = "never")]
-    pub(crate) last_request: Moment,
     pub(crate) code: Option<String>,
     pub(crate) message: Option<String>,
     #[serde(default, deserialize_with = "or_default")]

@@ -169,14 +169,15 @@ async fn what_a_fleet_refuses_is_desired_of_nobody() {
     let bad = PolicyPack::read(&tar("false")).and_then(|pack| pack.to_bundle()).expect("a pack");
     let now = "2026-03-01T12:00:00Z".parse().expect("a time");
     let entry = RefusedEntry { since: now, reason: "denied every refund".to_owned() };
-    let list = RefusedDocument {
+    let document = RefusedDocument {
         fleet: "prod".parse().expect("a name"),
         version: 1,
         issued_at: now,
         refused: [(bad.content, entry)].into(),
         cleared: [].into(),
     };
-    let list = list.sign(&plumb_testkit::company::key(Algorithm::Ed25519)).expect("signed");
+    let key = plumb_testkit::company::key(Algorithm::Ed25519);
+    let list = document.clone().sign(&key).expect("signed");
     let put = team.ask("PUT", "/v1/hub/fleets/prod/refused", BOOTSTRAP, list).await;
     assert_eq!(put.status, 204);
     let set = async |fleet: &str, version: &str| {
@@ -190,6 +191,14 @@ async fn what_a_fleet_refuses_is_desired_of_nobody() {
     );
     set("prod", "1.0.0").await.fine();
     set("stage", "2.0.0").await.fine();
+    assert_eq!(team.get("/bundles/stage/gw-1", BOOTSTRAP).await.status, 200);
+    // It is desired first, and found to be bad then: nobody is handed it any more.
+    let list = RefusedDocument { fleet: "stage".parse().expect("a name"), ..document };
+    let list = list.sign(&key).expect("signed");
+    let put = team.ask("PUT", "/v1/hub/fleets/stage/refused", BOOTSTRAP, list).await;
+    assert_eq!(put.status, 204);
+    let told = team.get("/bundles/stage/gw-1", BOOTSTRAP).await.problem(409);
+    assert!(told.contains("denied every refund"), "{told}");
 }
 
 #[tokio::test]
