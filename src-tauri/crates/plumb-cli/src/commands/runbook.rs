@@ -1,6 +1,7 @@
 //! `runbook`: the library, and runs that lead a person from symptom to verified end.
 
 mod answers;
+mod check;
 mod drive;
 mod occasion;
 mod record;
@@ -22,9 +23,9 @@ use plumb_app::{
 use schemars::JsonSchema;
 use serde::Serialize;
 
-pub(crate) use self::occasion::RunbookOffersDocument;
 use self::{
     answers::Answers,
+    check::Check,
     drive::{Asker, drive, transcript},
     occasion::Occasion,
     record::Record,
@@ -32,6 +33,7 @@ use self::{
     sign::Sign,
     unfreeze::Unfreeze,
 };
+pub(crate) use self::{check::RunbookCheckDocument, occasion::RunbookOffersDocument};
 use crate::{
     args::{ENVELOPE_BYTES_MAX, KeyArgs},
     commands::fleet::read_text,
@@ -80,13 +82,6 @@ pub(crate) struct Show {
     /// A runbook of the library, a path to one, or the id of a run
     #[arg(value_name = "RUNBOOK OR RUN")]
     what: String,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Check {
-    /// Files to check, with the runbooks beside them; the library when none is named
-    #[arg(value_name = "FILE")]
-    files: Vec<Utf8PathBuf>,
 }
 
 /// How people are asked.
@@ -206,14 +201,6 @@ pub(crate) struct RunbooksDocument {
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct RunbookRunsDocument {
     pub(crate) runs: Vec<RunbookRunView>,
-}
-
-/// What a check of runbooks found.
-#[derive(Debug, Serialize, JsonSchema)]
-pub(crate) struct RunbookCheckDocument {
-    pub(crate) files: u32,
-    /// By the name of the file: `LINE:COLUMN: what is wrong`.
-    pub(crate) problems: BTreeMap<String, Vec<String>>,
 }
 
 impl Runbook {
@@ -377,46 +364,6 @@ pub(super) fn ended(out: &Output, view: &RunbookRunView) {
     }
     if view.ended_at_ms.is_none() {
         out.say(out.style.faint(&format!("go on with: plumb runbook resume {}", view.id)));
-    }
-}
-
-impl Check {
-    async fn run(&self, session: Session<'_>) -> Outcome {
-        session
-            .with_app(async |app| {
-                let mut problems: BTreeMap<String, Vec<String>> = BTreeMap::new();
-                let mut files = 0_u32;
-                if self.files.is_empty() {
-                    let shelf = app.runbooks().await?;
-                    for (file, _) in shelf.texts() {
-                        files += 1;
-                        note_problems(&mut problems, file, &shelf);
-                    }
-                }
-                for path in &self.files {
-                    let (shelf, file) = app.runbooks_beside(path).await?;
-                    files += 1;
-                    note_problems(&mut problems, &file, &shelf);
-                }
-                let document = RunbookCheckDocument { files, problems };
-                session.out.show(&document, |out| {
-                    for line in document.problems.values().flatten() {
-                        out.say(printable(line));
-                    }
-                    if document.problems.is_empty() {
-                        out.say(format!("{} runbooks are sound", document.files));
-                    }
-                });
-                let sound = document.problems.is_empty();
-                Ok(if sound { Exit::Fine } else { Exit::Usage })
-            })
-            .await
-    }
-}
-
-fn note_problems(problems: &mut BTreeMap<String, Vec<String>>, file: &str, shelf: &Shelf) {
-    if let Err(error) = shelf.documents(file) {
-        problems.insert(file.to_owned(), error.message.lines().map(str::to_owned).collect());
     }
 }
 

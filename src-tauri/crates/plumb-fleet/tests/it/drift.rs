@@ -79,7 +79,7 @@ fn unknown_names_what_is_missing() {
         let seen = w.snapshot.nodes.get_mut(&node_id("n")).unwrap();
         seen.report = None;
     });
-    check(&never, DriftState::Unknown, "never seen");
+    check(&never, DriftState::Unknown, "no answer yet");
     let refused = running("2.0.0", "two").with(|w| {
         let seen = w.snapshot.nodes.get_mut(&node_id("n")).unwrap();
         seen.failure = Some(failure(FailureKind::Auth, "the token was refused"));
