@@ -494,7 +494,7 @@ async fn a_window_that_is_started_with_a_bad_file_opens_and_says_what_is_wrong()
     window.see("It could not be looked at").await?;
     window.see("no.pem could not be read").await?;
     // And it works as any other.
-    window.press('8').await?;
+    window.press_outside_fields('8').await?;
     window.see("Credentials").await?;
     window.quit().await
 }
