@@ -160,10 +160,8 @@ fn whole_run(fleet: &Recorded, plan: &str) -> Duration {
     began.elapsed()
 }
 
-/// Kills the program after so long. Gives how long it took where it was faster.
-fn run_and_kill(fleet: &Recorded, words: &[&str], after: Duration) -> Option<Duration> {
-    let began = Instant::now();
-    let mut child = spawn(fleet, words);
+/// Tells when a program ends; who reads what it says is waited for after that.
+fn end_of(child: &mut Child) -> (mpsc::Receiver<()>, thread::JoinHandle<()>) {
     let (told, ended) = mpsc::channel();
     let mut stdout = child.stdout.take().expect("piped");
     // Its standard output ends with it, and only then.
@@ -171,6 +169,14 @@ fn run_and_kill(fleet: &Recorded, words: &[&str], after: Duration) -> Option<Dur
         let _ = std::io::copy(&mut stdout, &mut std::io::sink());
         let _ = told.send(());
     });
+    (ended, reader)
+}
+
+/// Kills the program after so long. Gives how long it took where it was faster.
+fn run_and_kill(fleet: &Recorded, words: &[&str], after: Duration) -> Option<Duration> {
+    let began = Instant::now();
+    let mut child = spawn(fleet, words);
+    let (ended, reader) = end_of(&mut child);
     let finished = ended.recv_timeout(after).is_ok();
     let _ = child.kill();
     child.wait().expect("it ends");
@@ -198,13 +204,7 @@ fn run_and_kill_at(fleet: &Recorded, words: &[&str], progress: Progress) {
     let (began, before) = (Instant::now(), fleet.requests());
     let goal = (progress.of as f64 * progress.share) as usize;
     let mut child = spawn(fleet, words);
-    let (told, ended) = mpsc::channel();
-    let mut stdout = child.stdout.take().expect("piped");
-    // Its standard output ends with it, and only then.
-    let reader = thread::spawn(move || {
-        let _ = std::io::copy(&mut stdout, &mut std::io::sink());
-        let _ = told.send(());
-    });
+    let (ended, reader) = end_of(&mut child);
     let sent = || fleet.requests() - before;
     let gone = loop {
         if ended.recv_timeout(LOOKS_EVERY).is_ok() {
