@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { page, userEvent } from 'vitest/browser';
+import type { Topic } from '$lib/api/api';
 import { createFake } from '$lib/api/fake';
 import front from '../../../src-tauri/src/front.rs?raw';
 import { expectAccessible, openWindow } from './window.kit';
@@ -194,5 +195,38 @@ describe('evidence that is not as it should be', () => {
     await expect.element(page.getByRole('alert').getByText(/missing\.zip cannot be read/)).toBeVisible();
     await expect.element(page.getByText('LIVE', { exact: true })).toBeVisible();
     await expectAccessible();
+  });
+
+  it('says so once, and leaves whoever goes on where they went', async () => {
+    const fake = createFake({ fleet: 'demo', tickMs: 20, evidence: 'missing' });
+    const told: ((topics: Topic[]) => void)[] = [];
+    let asked = 0;
+    let later = false;
+    await openWindow({
+      api: {
+        ...fake,
+        onTopics: (listener) => {
+          told.push(listener);
+          return fake.onTopics(listener);
+        },
+        openedEvidence: () => {
+          asked += 1;
+          return fake.openedEvidence();
+        },
+        shell: async () => {
+          const now = await fake.shell();
+          return later ? { ...now, fleets: now.fleets.map((fleet) => ({ ...fleet, environment: 'told anew' })) } : now;
+        },
+      },
+    });
+    await expect.element(page.getByRole('heading', { name: 'It could not be looked at' })).toBeVisible();
+    await userEvent.keyboard('8');
+    await expect.element(page.getByRole('heading', { name: 'Credentials' })).toBeVisible();
+    const before = asked;
+    later = true;
+    for (const listener of told) listener([{ topic: 'shell' }]);
+    await expect.element(page.getByText('told anew', { exact: true })).toBeVisible();
+    expect(asked).toBe(before);
+    await expect.element(page.getByRole('heading', { name: 'Credentials' })).toBeVisible();
   });
 });
