@@ -75,7 +75,7 @@ pub(crate) async fn incident_draft(
 pub(crate) async fn alert_retention(
     app: Front,
     fleet: String,
-    acked_days: u32,
+    acked_days: Option<u32>,
 ) -> Result<RetentionView, AppError> {
     app.alert_retention(&fleet, acked_days).await
 }

@@ -244,6 +244,8 @@ describe('retention', () => {
     const { changes } = await openWindow({ hash: 'alerts?status=all', alerts: 'settled' });
     await button('Retention…').click();
     await expect.element(dialog().getByText('Nothing would go.')).toBeVisible();
+    await expect.element(dialog().getByRole('spinbutton')).toHaveValue(90);
+    await expect.element(dialog().getByText(/retention_policy.yml keeps acked alerts for 90 days; what is older goes by itself once a day/)).toBeVisible();
     await dialog().getByRole('spinbutton').fill('0');
     await expect.element(dialog().getByText(/15 alerts would go/)).toBeVisible();
     await userEvent.keyboard('{Control>}{Enter}{/Control}');
@@ -253,6 +255,13 @@ describe('retention', () => {
     await userEvent.keyboard('{Control>}{Enter}{/Control}');
     await expect.element(page.getByText('15 acked alerts removed')).toBeVisible();
     expect(changes).toEqual(['retainAlerts']);
+  });
+
+  it('proposes a month where no policy says how long', async () => {
+    await openWindow({ hash: 'alerts', alerts: 'some' });
+    await button('Retention…').click();
+    await expect.element(dialog().getByRole('spinbutton')).toHaveValue(30);
+    await expect.element(dialog().getByText(/kept for ever: no retention_policy.yml/)).toBeVisible();
   });
 
   it('of a hub is done at the hub', async () => {

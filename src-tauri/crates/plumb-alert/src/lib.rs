@@ -37,7 +37,7 @@ pub use incident::{
 pub use life::{Acknowledgement, Caller, Failure, Lease};
 pub use policy::PolicyError;
 pub use postmortem::draft as postmortem_draft;
-pub use retention::Retention;
+pub use retention::{Retention, RetentionPolicy};
 pub use roles::{Denied, Entitlement, RoleMatrix};
 pub use routing::{Defaults, ExpectedSource, Route, RoutingPolicy};
 pub use slo::{

@@ -12,7 +12,7 @@ pub(crate) mod mirror;
 use std::sync::{Arc, Mutex, MutexGuard, RwLock};
 
 use camino::Utf8Path;
-use plumb_alert::{Alert, RoutingPolicy};
+use plumb_alert::{Alert, PolicyError, RetentionPolicy, RoutingPolicy};
 use plumb_inbox::{Clock, Inbox, InboxError, LIST_MAX, Since};
 use plumb_store::Database;
 
@@ -22,8 +22,9 @@ use crate::{
     ports::clock::WallClock,
 };
 
-/// Name of the policy file in the folder of the console's files.
-const POLICY_FILE: &str = "alert_routing_policy.yml";
+/// Names of the policy files in the folder of the console's files.
+const ROUTING_FILE: &str = "alert_routing_policy.yml";
+const RETENTION_FILE: &str = "retention_policy.yml";
 /// Largest policy file in bytes: some thousand rules.
 const POLICY_BYTES_MAX: u64 = 1 << 20;
 /// Times that the inbox is read anew because it was changed meanwhile.
@@ -35,6 +36,7 @@ pub(crate) struct OwnInbox {
     /// Replaced with the record that it is in.
     inbox: RwLock<Inbox>,
     mirror: Mutex<Held>,
+    pub(crate) retention: RetentionPolicy,
     /// The mirror is read from the store for the first who asks.
     reading: tokio::sync::Mutex<()>,
 }
@@ -48,9 +50,15 @@ struct Held {
 }
 
 impl OwnInbox {
-    pub(crate) fn open(record: &Database, clock: &WallClock, policy: RoutingPolicy) -> Self {
+    pub(crate) fn open(
+        record: &Database,
+        clock: &WallClock,
+        routing: RoutingPolicy,
+        retention: RetentionPolicy,
+    ) -> Self {
         Self {
-            inbox: RwLock::new(inbox_in(record, clock, policy)),
+            inbox: RwLock::new(inbox_in(record, clock, routing)),
+            retention,
             mirror: Mutex::default(),
             reading: tokio::sync::Mutex::default(),
         }
@@ -140,17 +148,28 @@ async fn everything(inbox: &Inbox) -> Result<Vec<Alert>, AppError> {
     }
 }
 
-/// The policy beside the console's files; one that cannot be read is told, and the defaults hold.
-pub(crate) fn policy(folder: &Utf8Path) -> (RoutingPolicy, Option<String>) {
-    let path = folder.join(POLICY_FILE);
+/// Where alerts go, by the file beside the console's; one that cannot be read is told, and the defaults hold.
+pub(crate) fn routing(folder: &Utf8Path) -> (RoutingPolicy, Option<String>) {
+    policy(folder, ROUTING_FILE, RoutingPolicy::from_yaml)
+}
+
+/// How long alerts are kept, by the file beside the console's; one that cannot be read is told, and nothing goes by itself.
+pub(crate) fn retention(folder: &Utf8Path) -> (RetentionPolicy, Option<String>) {
+    policy(folder, RETENTION_FILE, RetentionPolicy::from_yaml)
+}
+
+fn policy<T: Default>(
+    folder: &Utf8Path,
+    name: &str,
+    read: impl Fn(&str) -> Result<T, PolicyError>,
+) -> (T, Option<String>) {
+    let path = folder.join(name);
     let told = |problem: String| {
         let problem = format!("{path} is not followed, the defaults hold: {problem}");
-        (RoutingPolicy::default(), Some(problem))
+        (T::default(), Some(problem))
     };
     match std::fs::metadata(&path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            return (RoutingPolicy::default(), None);
-        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return (T::default(), None),
         Ok(found) if found.len() > POLICY_BYTES_MAX => {
             return told(format!("it is larger than {POLICY_BYTES_MAX} bytes"));
         }
@@ -158,7 +177,7 @@ pub(crate) fn policy(folder: &Utf8Path) -> (RoutingPolicy, Option<String>) {
     }
     match std::fs::read_to_string(&path) {
         Err(error) => told(error.to_string()),
-        Ok(text) => match RoutingPolicy::from_yaml(&text) {
+        Ok(text) => match read(&text) {
             Ok(policy) => (policy, None),
             Err(error) => told(chain(&error)),
         },
@@ -256,6 +275,7 @@ mod tests {
             Arc::new(Overtaken { before, after, looks: AtomicU32::new(0), inbox: OnceLock::new() });
         let own = Arc::new(OwnInbox {
             inbox: RwLock::new(Inbox::new(store.clone(), RoutingPolicy::default())),
+            retention: RetentionPolicy::default(),
             mirror: Mutex::default(),
             reading: tokio::sync::Mutex::default(),
         });

@@ -259,9 +259,10 @@ impl App {
         }
         let cache = open(Kind::Cache).await?;
         let record = open(Kind::Record).await?;
-        let (policy, problem) = alerts::policy(&options.data_dir);
-        notices.extend(problem);
-        let alerts = OwnInbox::open(&record, &options.clock, policy);
+        let (routing, unrouted) = alerts::routing(&options.data_dir);
+        let (retention, unretained) = alerts::retention(&options.data_dir);
+        notices.extend(unrouted.into_iter().chain(unretained));
+        let alerts = OwnInbox::open(&record, &options.clock, routing, retention);
         let app = Self(Arc::new(Inner {
             options,
             evidence,

@@ -9,11 +9,13 @@ use plumb_inbox::{Inbox, PostgresSettings, PostgresStore, Settings, SqliteStore}
 pub use plumb_inbox::{Migration, Step};
 use plumb_wire::hub::{CreatedIdentity, Identities, IdentityView, NewIdentity};
 
+pub use crate::retention::Expired;
 use crate::{
     error::HubError,
     identity,
     problem::Problem,
-    state::{State, StatePlace, topic},
+    retention,
+    state::{State, StatePlace},
 };
 
 /// Makes an identity where a hub keeps them.
@@ -89,27 +91,28 @@ pub async fn retain_alerts(
     kept.map_err(|error| HubError::Refused(error.to_string()))
 }
 
-/// Entries of one log that are older than they are kept.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Expired {
-    pub log: &'static str,
-    pub entries: u64,
-}
-
-/// What is older than it is kept, log by log; removes it where asked to.
-pub async fn retention(
+/// How much of each log is older than it is kept; removes nothing.
+pub async fn expired(
     at: impl Into<StatePlace>,
     before: Timestamp,
-    remove: bool,
 ) -> Result<Vec<Expired>, HubError> {
     let state = open(&at.into()).await?;
-    let mut expired = Vec::new();
-    for log in topic::ALL {
-        let entries = state.expire(log, before, remove).await?;
-        expired.push(Expired { log, entries });
-    }
+    let expired = retention::preview(&state, before).await;
     state.close().await;
-    Ok(expired)
+    Ok(expired?)
+}
+
+/// Removes what is older than it is kept, log by log, and says so in the audit log.
+pub async fn expire(
+    at: impl Into<StatePlace>,
+    before: Timestamp,
+    by: &str,
+    now: Timestamp,
+) -> Result<Vec<Expired>, HubError> {
+    let state = open(&at.into()).await?;
+    let expired = retention::remove(&state, before, by, now).await;
+    state.close().await;
+    Ok(expired?)
 }
 
 async fn open(place: &StatePlace) -> Result<State, HubError> {

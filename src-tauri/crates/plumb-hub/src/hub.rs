@@ -22,11 +22,11 @@ use crate::{
     error::HubError,
     folder::chain,
     identity, limits,
-    limits::{BOOTSTRAP_CHARS_MIN, LOOK_EVERY, SOURCES_EVERY, TIP_EVERY},
+    limits::{BOOTSTRAP_CHARS_MIN, LOOK_EVERY, RETENTION_EVERY, SOURCES_EVERY, TIP_EVERY},
     packs::Packs,
     policies::Policies,
     rates::{Rate, Rates},
-    routes,
+    retention, routes,
     serve::bound,
     served::Shop,
     state::{State, StateError, StatePlace},
@@ -56,6 +56,8 @@ pub struct TeamOptions {
     pub packs: PackStorage,
     /// How often it looks whether a source of alerts has gone quiet that the routing policy expects.
     pub sources_every: Duration,
+    /// How often it removes what the retention policy keeps no longer, where that goes by itself.
+    pub retention_every: Duration,
     pub clock: Clock,
 }
 
@@ -82,6 +84,7 @@ impl TeamOptions {
             rate: limits::CALLER_RATE,
             packs: PackStorage::Data,
             sources_every: SOURCES_EVERY,
+            retention_every: RETENTION_EVERY,
             clock: Arc::new(Timestamp::now),
         }
     }
@@ -246,6 +249,9 @@ pub async fn serve_team(options: TeamOptions) -> Result<TeamHub, HubError> {
     tracker.spawn(look(state.clone(), stop.clone()));
     tracker.spawn(watch(inbox.clone(), options.sources_every, stop.clone()));
     tracker.spawn(tell_tips(inbox.clone(), tips, stop.clone()));
+    let retained =
+        retention::by_itself(hub.clone(), options.policies.retention, options.retention_every);
+    tracker.spawn(retained);
     tracker.spawn(follow(hub, stop.clone()));
     Ok(TeamHub { address, encrypted, state, inbox, stop, tracker })
 }

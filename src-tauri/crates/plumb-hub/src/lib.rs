@@ -23,6 +23,7 @@ mod problem;
 mod rates;
 mod refused;
 mod registry;
+mod retention;
 mod routes;
 mod scope;
 mod serve;
@@ -34,7 +35,7 @@ pub use error::HubError;
 pub use folder::{PackFolder, build, publish};
 pub use hub::{Clock, TeamHub, TeamOptions, serve_team};
 pub use packs::{Packs, router};
-pub use plumb_alert::RoleMatrix;
+pub use plumb_alert::{Retention, RetentionPolicy, RoleMatrix};
 pub use plumb_inbox::{
     Durability, PostgresSettings, Settings as AlertSettings, backend::BACKEND_VARIABLE,
 };

@@ -50,6 +50,8 @@ pub(crate) const TIP_EVERY: Duration = Duration::from_millis(200);
 pub(crate) const CHANGES_WAIT_MAX: Duration = Duration::from_secs(10);
 /// How often it looks for sources that have gone quiet: a policy counts in minutes.
 pub(crate) const SOURCES_EVERY: Duration = Duration::from_mins(1);
+/// How often it removes what its policy keeps no longer: that counts in days.
+pub(crate) const RETENTION_EVERY: Duration = Duration::from_hours(1);
 /// Entries of a log in one answer, where nobody says how many.
 pub(crate) const ENTRIES_DEFAULT: u32 = 200;
 pub(crate) const ENTRIES_MAX: u32 = 5_000;

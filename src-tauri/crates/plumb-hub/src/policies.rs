@@ -2,7 +2,9 @@
 
 use std::{fs, io, path::Path};
 
-use plumb_alert::{PolicyError, ReleaseGates, RoleMatrix, RoutingPolicy, SloPolicy};
+use plumb_alert::{
+    PolicyError, ReleaseGates, RetentionPolicy, RoleMatrix, RoutingPolicy, SloPolicy,
+};
 
 use crate::error::HubError;
 
@@ -10,16 +12,18 @@ const ROLES: &str = "rbac_tools_matrix.yml";
 const ROUTING: &str = "alert_routing_policy.yml";
 const SLO: &str = "slo_policy.yml";
 const GATES: &str = "release_gate_policy.yml";
+const RETENTION: &str = "retention_policy.yml";
 /// A policy is some hundred lines.
 const POLICY_BYTES_MAX: u64 = 1 << 20;
 
-/// Who may what, where alerts go, and what releases are judged by.
+/// Who may what, where alerts go, what releases are judged by, and how long things are kept.
 #[derive(Debug, Clone, Default)]
 pub struct Policies {
     pub roles: RoleMatrix,
     pub routing: RoutingPolicy,
     pub slo: SloPolicy,
     pub gates: ReleaseGates,
+    pub retention: RetentionPolicy,
 }
 
 impl Policies {
@@ -30,6 +34,7 @@ impl Policies {
             routing: one(folder, ROUTING, RoutingPolicy::from_yaml)?,
             slo: one(folder, SLO, SloPolicy::from_yaml)?,
             gates: one(folder, GATES, ReleaseGates::from_yaml)?,
+            retention: one(folder, RETENTION, RetentionPolicy::from_yaml)?,
         })
     }
 }

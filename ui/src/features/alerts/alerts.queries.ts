@@ -36,5 +36,5 @@ export const incidentsQuery = (api: Api, fleet: string, withClosed: boolean) =>
 export const incidentQuery = (api: Api, fleet: string, incident: string) =>
   queryOptions({ queryKey: [INBOX, fleet, 'incident', incident], queryFn: () => api.incident(fleet, incident), meta });
 
-export const retentionQuery = (api: Api, fleet: string, days: number) =>
+export const retentionQuery = (api: Api, fleet: string, days: number | null) =>
   queryOptions({ queryKey: [INBOX, fleet, 'retention', days], queryFn: () => api.alertRetention(fleet, days), meta });

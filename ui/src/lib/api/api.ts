@@ -202,8 +202,8 @@ export interface Api {
   actOnIncident(fleet: string, incident: string, act: IncidentAct): Promise<IncidentView>;
   /** The draft of a postmortem, in Markdown. */
   incidentDraft(fleet: string, incident: string): Promise<string>;
-  /** What would be removed of alerts acknowledged longer ago than this. */
-  alertRetention(fleet: string, ackedDays: number): Promise<RetentionView>;
+  /** What would be removed of alerts acknowledged longer ago than this; than the policy says without it. */
+  alertRetention(fleet: string, ackedDays: number | null): Promise<RetentionView>;
   /** Removes what a preview counted, by its moment, and tells how many. */
   retainAlerts(fleet: string, beforeMs: number): Promise<number>;
   /** The library, each runbook with who vouches for it. */

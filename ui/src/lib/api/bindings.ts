@@ -1891,6 +1891,18 @@ masked: number, };
  */
 export type RetentionView = { 
 /**
+ * Days that acknowledged alerts would be kept.
+ */
+acked_days: number, 
+/**
+ * What `retention_policy.yml` says.
+ */
+policy_days: number | null, 
+/**
+ * They go by themselves once a day.
+ */
+automatic: boolean, 
+/**
  * Alerts acknowledged before this moment go.
  */
 before_ms: number, alerts: number, first_acked_at_ms: number | null, last_acked_at_ms: number | null, 

@@ -1,7 +1,7 @@
 use plumb_alert::{
     BypassKind, BypassReason, ConversionTerms, Entitlement, GateMode, GateRequest, GateVerdict,
-    Incident, IncidentEvent, Measured, ReleaseGates, RoleMatrix, RoutingPolicy, Severity,
-    SloPolicy, convert, judge,
+    Incident, IncidentEvent, Measured, ReleaseGates, Retention, RetentionPolicy, RoleMatrix,
+    RoutingPolicy, Severity, SloPolicy, convert, judge,
 };
 
 use crate::world::{alert, at, incident_ref};
@@ -22,6 +22,29 @@ fn the_first_matching_route_decides_and_is_named() {
     assert_eq!((plain.value.triage_cooldown_minutes, plain.value.auto_incident), (15, false));
     for wrong in ["defaults: {triage_cooldown: 5}", "routes: [{env_in: [prod]}]", "- a"] {
         assert!(RoutingPolicy::from_yaml(wrong).is_err(), "{wrong}");
+    }
+}
+
+/// R149: without a policy everything is kept, and one that would remove everything by itself is refused.
+#[test]
+fn a_retention_policy_says_what_goes_and_what_goes_by_itself() {
+    let nothing = RetentionPolicy::from_yaml("{}").expect("a policy");
+    assert_eq!(nothing, RetentionPolicy::default());
+    let asked = RetentionPolicy::from_yaml("acked_days: 30\nlog_days: 365\n").expect("a policy");
+    assert_eq!((asked.automatic_alerts(), asked.automatic_logs(at(0))), (None, None));
+    let ruled = RetentionPolicy::from_yaml("acked_days: 30\nautomatic: true\n").expect("a policy");
+    assert_eq!(ruled.automatic_alerts(), Some(Retention { acked_days: 30 }));
+    assert_eq!(ruled.automatic_logs(at(0)), None);
+    for (wrong, why) in [
+        ("automatic: true", "automatic removes nothing without acked_days or log_days"),
+        ("acked_days: 0\nautomatic: true", "0 days would remove everything by itself"),
+        ("log_days: 4000", "more than 3650"),
+    ] {
+        let refused = RetentionPolicy::from_yaml(wrong).expect_err(wrong).to_string();
+        assert!(refused.starts_with("retention_policy.yml") && refused.contains(why), "{refused}");
+    }
+    for wrong in ["acked_days: -1", "keep: 30", "acked_days: many"] {
+        assert!(RetentionPolicy::from_yaml(wrong).is_err(), "{wrong}");
     }
 }
 

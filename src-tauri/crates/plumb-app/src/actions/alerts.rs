@@ -213,10 +213,26 @@ impl App {
                 "look at a preview first",
             ));
         }
+        self.remove_acked(before).await
+    }
+
+    /// Removes from the console's own inbox what `retention_policy.yml` lets go by itself.
+    pub(crate) async fn retain_by_itself(&self) -> Result<u64, AppError> {
+        let Some(retention) = self.0.alerts.retention.automatic_alerts() else { return Ok(0) };
+        let inbox = self.0.alerts.inbox();
+        let preview = inbox.retention_preview(retention).await.map_err(refused)?;
+        if preview.expiring.alerts == 0 {
+            return Ok(0);
+        }
+        self.remove_acked(preview.before).await
+    }
+
+    /// Removes alerts of the console's own inbox that were acknowledged before a moment.
+    pub(crate) async fn remove_acked(&self, before: jiff::Timestamp) -> Result<u64, AppError> {
         let removed = self.0.alerts.inbox().retain(before).await.map_err(refused)?;
         self.0.alerts.forget();
         self.announce([Topic::Alerts]);
-        info!(removed, "old alerts removed");
+        info!(removed, %before, "old alerts removed");
         Ok(removed)
     }
 }

@@ -12,7 +12,6 @@ use plumb_wire::alerts::{
     Notification, ToolCall, guides,
 };
 use serde_json::{Map, Value, json};
-use tracing::info;
 
 use crate::{
     actions::alerts::terms,
@@ -406,19 +405,17 @@ impl OwnInboxTools<'_> {
         Ok(verdict)
     }
 
-    /// What a retention of so many days would remove; removes it when asked to.
-    pub async fn retention(&self, acked_days: u32, apply: bool) -> Result<Value, AppError> {
+    /// What a retention of so many days, or of the policy's, would remove; removes it when asked to.
+    pub async fn retention(&self, acked_days: Option<u32>, apply: bool) -> Result<Value, AppError> {
         let inbox = self.inbox();
+        let acked_days = self.app.acked_days(acked_days)?;
         let preview = inbox.retention_preview(Retention { acked_days }).await.map_err(refused)?;
         let mut told = json!(preview);
         told["applied"] = apply.into();
+        told["acked_days"] = acked_days.into();
         if apply {
             self.writable()?;
-            let removed = inbox.retain(preview.before).await.map_err(refused)?;
-            self.app.0.alerts.forget();
-            self.app.announce([Topic::Alerts]);
-            info!(removed, "old alerts removed");
-            told["alerts"] = removed.into();
+            told["alerts"] = self.app.remove_acked(preview.before).await?.into();
         }
         Ok(told)
     }

@@ -19,9 +19,6 @@ use crate::{
     },
 };
 
-/// Longest time that acknowledged alerts are kept for by a policy, in days.
-const RETENTION_DAYS_MAX: u32 = 3_650;
-
 impl App {
     /// A page of the inbox that a fleet uses.
     pub async fn alerts(&self, fleet: &str, page: &AlertsPage) -> Result<InboxView, AppError> {
@@ -50,29 +47,42 @@ impl App {
         Ok(alert_view(found, &desk.around(&me, self.now()), &desk.mirror))
     }
 
-    /// What retention would remove of the console's own inbox; removes nothing.
+    /// What retention would remove of the console's own inbox, by the policy where no days are given; removes nothing.
     pub async fn alert_retention(
         &self,
         fleet: &str,
-        acked_days: u32,
+        acked_days: Option<u32>,
     ) -> Result<RetentionView, AppError> {
         let hub = self.hub_of(fleet)?;
-        if acked_days > RETENTION_DAYS_MAX {
-            return Err(AppError::new(
-                Code::Invalid,
-                format!("{acked_days} days are more than {RETENTION_DAYS_MAX}"),
-                "give fewer, or keep everything",
-            ));
-        }
+        let policy = self.0.alerts.retention;
+        let acked_days = self.acked_days(acked_days)?;
         let inbox = self.0.alerts.inbox();
         let preview = inbox.retention_preview(Retention { acked_days }).await.map_err(refused)?;
         Ok(RetentionView {
+            acked_days,
+            policy_days: policy.acked_days,
+            automatic: policy.automatic_alerts().is_some(),
             before_ms: ms(preview.before),
             alerts: preview.expiring.alerts,
             first_acked_at_ms: preview.expiring.first_acked_at.map(ms),
             last_acked_at_ms: preview.expiring.last_acked_at.map(ms),
             elsewhere: hub.map(|_| "alerts of a hub are removed there: plumb hub retention --data DIR --acked-days DAYS".to_owned()),
         })
+    }
+
+    /// How many days acknowledged alerts are kept: as given, or as the policy beside the console's files says, or as is
+    /// proposed.
+    pub(crate) fn acked_days(&self, given: Option<u32>) -> Result<u32, AppError> {
+        let proposed = Retention::PROPOSED.acked_days;
+        let days = given.or(self.0.alerts.retention.acked_days).unwrap_or(proposed);
+        if days > Retention::DAYS_MAX {
+            return Err(AppError::new(
+                Code::Invalid,
+                format!("{days} days are more than {}", Retention::DAYS_MAX),
+                "give fewer, or keep everything",
+            ));
+        }
+        Ok(days)
     }
 
     /// By which name this console acts: the person of the roster, or else the user and machine.

@@ -130,7 +130,7 @@ impl App {
         Ok(())
     }
 
-    /// Removes what the cache holds beyond its age, at the start and once a day.
+    /// Removes what the cache holds beyond its age, and the alerts that a policy keeps no longer, at the start and once a day.
     pub(crate) async fn expire_daily(self) {
         let mut tick = tokio::time::interval(EXPIRE_EVERY);
         loop {
@@ -141,6 +141,9 @@ impl App {
             let before = self.now() - KEPT;
             if let Err(error) = plumb_store::retention::expire(&self.cache(), before).await {
                 warn!(error = %chain(&error), "old rows of the cache not removed");
+            }
+            if let Err(error) = self.retain_by_itself().await {
+                warn!(error = %error.message, "old alerts not removed");
             }
             self.let_go_of_old();
         }

@@ -291,6 +291,12 @@ pub enum TentativeOutcome {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
 #[ts(export_to = "bindings.ts")]
 pub struct RetentionView {
+    /// Days that acknowledged alerts would be kept.
+    pub acked_days: u32,
+    /// What `retention_policy.yml` says.
+    pub policy_days: Option<u32>,
+    /// They go by themselves once a day.
+    pub automatic: bool,
     /// Alerts acknowledged before this moment go.
     pub before_ms: i64,
     pub alerts: u64,

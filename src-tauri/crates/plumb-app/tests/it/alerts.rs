@@ -10,7 +10,9 @@ use plumb_app::{
     },
 };
 
-use crate::world::World;
+use crate::{certificates::Ahead, world::World};
+
+const DEADLINE: std::time::Duration = std::time::Duration::from_mins(1);
 
 fn page() -> AlertsPage {
     AlertsPage { limit: 100, ..AlertsPage::default() }
@@ -183,15 +185,58 @@ async fn everything_is_there_after_a_restart_and_nothing_goes_unseen() {
     app.close().await;
     let app = App::open(world.options()).await.expect("the files open");
     assert_eq!(mismatch(&app).await.status, AlertStatus::Acked);
-    let preview = app.alert_retention("eu", 30).await.expect("a preview");
+    let preview = app.alert_retention("eu", Some(30)).await.expect("a preview");
     assert_eq!(preview.alerts, 0);
     let ahead = app.retain_alerts("eu", i64::MAX / 1_000_000).await.expect_err("not old yet");
     assert_eq!(ahead.code, Code::Invalid);
-    let now = app.alert_retention("eu", 0).await.expect("a preview");
+    let now = app.alert_retention("eu", Some(0)).await.expect("a preview");
     assert_eq!(now.alerts, 1);
     assert_eq!(app.retain_alerts("eu", now.before_ms).await.expect("removed"), 1);
     let left = rows(&inbox(&app).await);
     assert!(left.iter().all(|row| row.alert != alert), "{left:?}");
+    app.close().await;
+}
+
+/// R149: nothing goes by itself until a policy says so, and then what is older than it says.
+#[tokio::test]
+async fn a_policy_lets_settled_alerts_go_by_themselves() {
+    let (world, app) = behind().await;
+    let alert = mismatch(&app).await.alert;
+    act(&app, &alert, AlertAct::Ack { note: String::new() }).await.expect("free");
+    app.close().await;
+    let file = world.path("data/retention_policy.yml");
+    let later = || {
+        let ahead = Ahead::default();
+        ahead.by(8 * 86_400);
+        AppOptions { clock: ahead.clock(), sweep_on_period: true, ..world.options() }
+    };
+    let gone = async |app: &App| {
+        let mut heard = app.subscribe();
+        loop {
+            if rows(&inbox(app).await).iter().all(|row| row.alert != alert) {
+                return;
+            }
+            heard.recv().await.expect("it announces");
+        }
+    };
+    std::fs::write(&file, "acked_days: 7\n").expect("written");
+    let app = App::open(later()).await.expect("the files open");
+    let shown = app.alert_retention("eu", None).await.expect("a preview");
+    assert_eq!((shown.acked_days, shown.policy_days, shown.automatic), (7, Some(7), false));
+    assert_eq!(shown.alerts, 1, "and only somebody who says so removes it");
+    app.close().await;
+    std::fs::write(&file, "acked_days: 7\nautomatic: true\n").expect("written");
+    let app = App::open(later()).await.expect("the files open");
+    tokio::time::timeout(DEADLINE, gone(&app)).await.expect("it goes by itself");
+    app.close().await;
+    std::fs::write(&file, "automatic: true\n").expect("written");
+    let app = App::open(world.options()).await.expect("the files open");
+    let notices = app.shell().await.expect("a frame").notices;
+    assert!(
+        notices.iter().any(|told| told.contains("retention_policy.yml is not followed")
+            && told.contains("removes nothing without acked_days")),
+        "{notices:?}"
+    );
     app.close().await;
 }
 

@@ -183,6 +183,21 @@ fn tables_are_made_twice_and_what_retention_removes_is_told_first() {
     assert!(again["steps"].as_array().expect("steps").iter().all(|step| step["pending"] == false));
     let told = world.document("hub retention --data hub --logs 30d", 0, "hub-retention");
     assert_eq!((told["applied"].as_bool(), told["acked_alerts"].as_u64()), (Some(false), Some(0)));
+    assert_eq!(told["logs_kept"], json!({ "seconds": 30 * 86_400, "by": "argument" }));
+    assert_eq!(told["alerts_kept"], json!({ "seconds": 30 * 86_400, "by": "proposal" }));
+    world.file("hub/retention_policy.yml", "acked_days: 90\nlog_days: 400\n");
+    let ruled = world.check("hub retention --data hub", 0);
+    assert!(
+        ruled
+            .stdout
+            .contains("acknowledged alerts are kept for 90 d, as retention_policy.yml says")
+            && ruled.stdout.contains("logs are kept for 400 d, as retention_policy.yml says"),
+        "{ruled:?}"
+    );
+    world.file("hub/retention_policy.yml", "automatic: true\n");
+    let refused = world.check("hub retention --data hub", 2);
+    assert!(refused.stderr.contains("retention_policy.yml cannot be used"), "{refused:?}");
+    world.file("hub/retention_policy.yml", "");
     world.check("hub migrate --dsn mysql://x", 2);
     // Nobody could use it.
     let refused = world.check("hub serve --listen 127.0.0.1:0 --data hub", 2);

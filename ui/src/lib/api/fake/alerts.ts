@@ -332,10 +332,12 @@ export class FakeAlerts {
     return `# ${row.incident}: ${row.title}\n\n## Timeline\n\n${timeline.map((entry) => `- ${new Date(entry.at_ms).toISOString()} ${entry.by}: ${entry.what}`).join('\n')}\n`;
   }
 
-  retention(days: number): RetentionView {
+  retention(given: number | null): RetentionView {
+    const ruled = this.how === 'settled' ? 90 : null;
+    const days = given ?? ruled ?? 30;
     const before = this.now() - days * 24 * 60 * MINUTE;
     const old = days === 0 ? this.#alerts.filter((alert) => alert.status === 'acked') : [];
-    return { before_ms: before, alerts: old.length, first_acked_at_ms: old.length > 0 ? before - MINUTE : null, last_acked_at_ms: old.length > 0 ? before - MINUTE : null, elsewhere: this.how === 'hub' || this.how === 'offline' || this.how === 'memory' ? 'alerts of a hub are removed there: plumb hub retention --data DIR --acked-days DAYS' : null };
+    return { acked_days: days, policy_days: ruled, automatic: ruled !== null, before_ms: before, alerts: old.length, first_acked_at_ms: old.length > 0 ? before - MINUTE : null, last_acked_at_ms: old.length > 0 ? before - MINUTE : null, elsewhere: this.how === 'hub' || this.how === 'offline' || this.how === 'memory' ? 'alerts of a hub are removed there: plumb hub retention --data DIR --acked-days DAYS' : null };
   }
 
   retain(): number {

@@ -11,9 +11,10 @@ use crate::{
 
 #[derive(Debug, Args)]
 pub(crate) struct Retention {
-    /// How long acknowledged alerts are kept; what nobody dealt with stays, and so do incidents
-    #[arg(long, value_name = "DAYS", default_value_t = 30, value_parser = value_parser!(u32).range(0..=3_650))]
-    acked_days: u32,
+    /// How long acknowledged alerts are kept; without it as retention_policy.yml beside the console's files says, or else 30.
+    /// What nobody dealt with stays, and so do incidents
+    #[arg(long, value_name = "DAYS", value_parser = value_parser!(u32).range(0..=3_650))]
+    acked_days: Option<u32>,
     /// Remove them
     #[arg(long)]
     apply: bool,
@@ -40,8 +41,8 @@ impl Retention {
                     let verb = if self.apply { "removed" } else { "would remove" };
                     let before = text(&answer["before"]);
                     out.say(format!(
-                        "{verb} {} alerts that were acknowledged before {before}",
-                        answer["alerts"]
+                        "{verb} {} alerts that were acknowledged before {before}, {} days ago",
+                        answer["alerts"], answer["acked_days"]
                     ));
                     if !self.apply {
                         out.say("nothing is removed without --apply");

@@ -1,22 +1,32 @@
 //! `hub migrate` and `hub retention`: done on the hub's machine, beside a running hub or without one.
 
-use std::path::Path;
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
-use clap::Args;
-use jiff::{SignedDuration, Timestamp};
-use plumb_hub::{AlertSettings, PostgresSettings, admin};
+use clap::{Args, value_parser};
+use jiff::Timestamp;
+use plumb_hub::{
+    AlertSettings, Policies, PostgresSettings, Retention as AlertsKept, RetentionPolicy, admin,
+};
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{
     FolderArgs, refused,
     serve::{alerts, alerts_beside},
+    token::LOCAL,
 };
 use crate::{
     exit::{Exit, Failure, Outcome},
     session::Session,
-    text::age::parse_seconds,
+    text::age::{parse_seconds, seconds_words},
 };
+
+const DAY_S: u64 = 86_400;
+/// What is proposed for logs where nobody decided.
+const LOG_DAYS_PROPOSED: u32 = 365;
 
 #[derive(Debug, Args)]
 pub(crate) struct Migrate {
@@ -123,12 +133,17 @@ fn told(steps: Vec<admin::Step>) -> Vec<MigrationStep> {
 pub(crate) struct Retention {
     #[command(flatten)]
     data: FolderArgs,
-    /// How long audit, deployments, history and decisions are kept: 90d
-    #[arg(long, value_name = "AGE", value_parser = parse_seconds, default_value = "365d")]
-    logs: u32,
-    /// How long acknowledged alerts are kept; what nobody dealt with stays, and so do incidents
-    #[arg(long, value_name = "DAYS", default_value_t = 30)]
-    acked_days: u32,
+    /// Folder with retention_policy.yml, which says how long things are kept where no argument does; the data folder
+    /// without it
+    #[arg(long, value_name = "DIR", env = "PLUMB_HUB_CONFIG")]
+    config: Option<PathBuf>,
+    /// How long audit, deployments, history and decisions are kept, as 90d; 365d where the policy says nothing
+    #[arg(long, value_name = "AGE", value_parser = parse_seconds)]
+    logs: Option<u32>,
+    /// How long acknowledged alerts are kept; 30 where the policy says nothing. What nobody dealt with stays, and so do
+    /// incidents
+    #[arg(long, value_name = "DAYS", value_parser = value_parser!(u32).range(0..=3_650))]
+    acked_days: Option<u32>,
     /// Remove it
     #[arg(long)]
     apply: bool,
@@ -138,8 +153,29 @@ pub(crate) struct Retention {
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct RetentionDocument {
     pub(crate) applied: bool,
+    /// How long acknowledged alerts are kept.
+    pub(crate) alerts_kept: KeptFor,
+    /// How long entries of logs are kept.
+    pub(crate) logs_kept: KeptFor,
     pub(crate) acked_alerts: u64,
     pub(crate) logs: Vec<ExpiredLog>,
+}
+
+/// A time, and who decided it.
+#[derive(Debug, Clone, Copy, Serialize, JsonSchema)]
+pub(crate) struct KeptFor {
+    pub(crate) seconds: u64,
+    pub(crate) by: DecidedBy,
+}
+
+/// Who decided how long something is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum DecidedBy {
+    Argument,
+    Policy,
+    /// Nobody; this is what is proposed.
+    Proposal,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -148,25 +184,69 @@ pub(crate) struct ExpiredLog {
     pub(crate) entries: u64,
 }
 
+impl KeptFor {
+    fn decide(argument: Option<u64>, policy: Option<u64>, proposal: u64) -> Self {
+        match (argument, policy) {
+            (Some(seconds), _) => Self { seconds, by: DecidedBy::Argument },
+            (None, Some(seconds)) => Self { seconds, by: DecidedBy::Policy },
+            (None, None) => Self { seconds: proposal, by: DecidedBy::Proposal },
+        }
+    }
+
+    fn say(self, what: &str) -> String {
+        let by = match self.by {
+            DecidedBy::Argument => "as given",
+            DecidedBy::Policy => "as retention_policy.yml says",
+            DecidedBy::Proposal => "as nobody decided",
+        };
+        let kept = seconds_words(i64::try_from(self.seconds).unwrap_or(i64::MAX));
+        format!("{what} are kept for {kept}, {by}")
+    }
+}
+
 impl Retention {
+    /// How long alerts and logs are kept.
+    fn kept(&self) -> Result<(KeptFor, KeptFor), Failure> {
+        let policy = match self.config.as_ref().or(self.data.data.as_ref()) {
+            Some(folder) => Policies::read(folder).map_err(|error| refused(&error))?.retention,
+            None => RetentionPolicy::default(),
+        };
+        let days = |days: u32| u64::from(days) * DAY_S;
+        Ok((
+            KeptFor::decide(
+                self.acked_days.map(days),
+                policy.acked_days.map(days),
+                days(AlertsKept::PROPOSED.acked_days),
+            ),
+            KeptFor::decide(
+                self.logs.map(u64::from),
+                policy.log_days.map(days),
+                days(LOG_DAYS_PROPOSED),
+            ),
+        ))
+    }
+
     pub(crate) async fn run(&self, session: Session<'_>) -> Outcome {
         let place = self.data.place()?.ok_or_else(|| {
             Failure::usage("no hub is named", "give --data DIR or --database-file FILE")
         })?;
-        let kept = SignedDuration::from_secs(i64::from(self.logs));
-        let before = Timestamp::now().saturating_sub(kept).unwrap_or(Timestamp::MIN);
-        let logs = admin::retention(place, before, self.apply).await;
-        let logs = logs.map_err(|error| refused(&error))?;
-        let database = self.data.database()?;
-        let folder = self.data.data.as_deref().unwrap_or(Path::new("."));
-        let settings = match (alerts_beside(folder, database.as_ref())?, database) {
-            (Some(settings), _) => settings,
-            (None, Some(database)) => AlertSettings::Postgres(database),
-            (None, None) => alerts(folder)?,
+        let (alerts_kept, logs_kept) = self.kept()?;
+        let now = Timestamp::now();
+        let kept = Duration::from_secs(logs_kept.seconds);
+        let before = now.saturating_sub(kept).unwrap_or(Timestamp::MIN);
+        let logs = if self.apply {
+            admin::expire(place, before, LOCAL, now).await
+        } else {
+            admin::expired(place, before).await
         };
-        let acked_alerts = admin::retain_alerts(&settings, self.acked_days, self.apply).await;
+        let logs = logs.map_err(|error| refused(&error))?;
+        let acked_days = u32::try_from(alerts_kept.seconds / DAY_S).unwrap_or(u32::MAX);
+        let settings = self.alerts()?;
+        let acked_alerts = admin::retain_alerts(&settings, acked_days, self.apply).await;
         let document = RetentionDocument {
             applied: self.apply,
+            alerts_kept,
+            logs_kept,
             acked_alerts: acked_alerts.map_err(|error| refused(&error))?,
             logs: logs
                 .into_iter()
@@ -174,6 +254,8 @@ impl Retention {
                 .collect(),
         };
         session.out.show(&document, |out| {
+            out.say(document.alerts_kept.say("acknowledged alerts"));
+            out.say(document.logs_kept.say("logs"));
             let verb = if document.applied { "removed" } else { "would remove" };
             out.say(format!("{verb} {} acknowledged alerts", document.acked_alerts));
             for one in &document.logs {
@@ -184,5 +266,15 @@ impl Retention {
             }
         });
         Ok(Exit::Fine)
+    }
+
+    fn alerts(&self) -> Result<AlertSettings, Failure> {
+        let database = self.data.database()?;
+        let folder = self.data.data.as_deref().unwrap_or(Path::new("."));
+        match (alerts_beside(folder, database.as_ref())?, database) {
+            (Some(settings), _) => Ok(settings),
+            (None, Some(database)) => Ok(AlertSettings::Postgres(database)),
+            (None, None) => alerts(folder),
+        }
     }
 }

@@ -34,8 +34,8 @@ pub(crate) struct Serve {
     listen: SocketAddr,
     #[command(flatten)]
     data: FolderArgs,
-    /// Folder with rbac_tools_matrix.yml, alert_routing_policy.yml, slo_policy.yml and
-    /// release_gate_policy.yml; the data folder without it, and what is not there has its defaults
+    /// Folder with rbac_tools_matrix.yml, alert_routing_policy.yml, slo_policy.yml, release_gate_policy.yml and
+    /// retention_policy.yml; the data folder without it, and what is not there has its defaults
     #[arg(long, value_name = "DIR", env = "PLUMB_HUB_CONFIG")]
     config: Option<PathBuf>,
     /// Keep packs in object storage, as s3://bucket; AWS_* variables say how. In the data folder without it

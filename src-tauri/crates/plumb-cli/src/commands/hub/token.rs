@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// Who is named where the person on the hub's machine does it.
-const LOCAL: &str = "local";
+pub(super) const LOCAL: &str = "local";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Token {

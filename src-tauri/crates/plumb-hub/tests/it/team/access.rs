@@ -1,11 +1,15 @@
 //! Who is let in, and what is written of who is not.
 
-use plumb_hub::{HubError, Rate, TeamOptions, admin, serve_team};
+use std::time::Duration;
+
+use plumb_hub::{HubError, Rate, RetentionPolicy, TeamOptions, admin, serve_team};
 use plumb_wire::hub::NewIdentity;
 use serde_json::json;
 use tempfile::TempDir;
 
 use super::client::{BOOTSTRAP, Team};
+
+const DEADLINE: Duration = Duration::from_mins(1);
 
 #[tokio::test]
 async fn nothing_but_health_is_told_to_somebody_unknown() {
@@ -153,6 +157,45 @@ async fn a_running_hub_hears_what_is_done_in_its_folder() {
     admin::migrate(team.data.path()).await.expect("safe to repeat");
 }
 
+/// R149: a policy removes by itself what is older than it says, and the audit log says that it did.
+#[tokio::test]
+async fn what_a_policy_keeps_no_longer_goes_by_itself() {
+    let policy = "acked_days: 1\nlog_days: 1\nautomatic: true\n";
+    let team = Team::start_with(|options| {
+        options.policies.retention = RetentionPolicy::from_yaml(policy).expect("a policy");
+        options.retention_every = Duration::from_millis(20);
+    })
+    .await;
+    team.get("/v1/hub/whoami", "").await.problem(401);
+    let told = json!({ "service": "gateway", "kind": "slow", "title": "p95" });
+    let settled = team.post("/v1/alerts", BOOTSTRAP, &told).await.fine()["alert_ref"].clone();
+    let claim = json!({ "owner": "ada", "limit": 1 });
+    team.post("/v1/alerts/claim", BOOTSTRAP, &claim).await.fine();
+    let path = format!("/v1/alerts/{}/ack", settled.as_str().expect("a reference"));
+    team.post(&path, BOOTSTRAP, &json!({ "owner": "ada" })).await.fine();
+    let told = json!({ "service": "gateway", "kind": "errors", "title": "5xx" });
+    let open = team.post("/v1/alerts", BOOTSTRAP, &told).await.fine()["alert_ref"].clone();
+    team.pass(2 * 86_400);
+    let alerts = async || {
+        let listed = team.get("/v1/alerts?limit=10", BOOTSTRAP).await.fine();
+        let alerts = listed["alerts"].as_array().expect("alerts").iter();
+        alerts.map(|alert| alert["alert_ref"].clone()).collect::<Vec<_>>()
+    };
+    let removed = async || loop {
+        let audit = team.get("/v1/hub/audit", BOOTSTRAP).await.fine();
+        let entries = audit["entries"].as_array().expect("entries").clone();
+        let by: Vec<_> =
+            entries.iter().filter(|entry| entry["who"] == "retention_policy.yml").collect();
+        if by.len() == 2 {
+            assert!(entries.iter().all(|entry| entry["outcome"] == "done"), "{entries:?}");
+            return;
+        }
+        tokio::task::yield_now().await;
+    };
+    tokio::time::timeout(DEADLINE, removed()).await.expect("both are told");
+    assert_eq!(alerts().await, [open], "what nobody dealt with stays");
+}
+
 #[tokio::test]
 async fn what_retention_would_remove_is_told_first() {
     let team = Team::start().await;
@@ -161,14 +204,17 @@ async fn what_retention_would_remove_is_told_first() {
     team.get("/v1/hub/whoami", "").await.problem(401);
     let data = team.stop().await;
     let noon = jiff::Timestamp::from_second(super::client::BEGIN_S + 43_200).expect("a time");
-    let expired = async |remove| {
-        let told = admin::retention(data.path(), noon, remove).await.expect("told");
+    let audit = |told: Vec<admin::Expired>| {
         told.into_iter().find(|one| one.log == "audit").map(|one| one.entries)
     };
-    assert_eq!(expired(false).await, Some(1));
-    assert_eq!(expired(true).await, Some(1));
-    assert_eq!(expired(false).await, Some(0));
+    let expired = async || audit(admin::expired(data.path(), noon).await.expect("told"));
+    assert_eq!(expired().await, Some(1));
+    let removed = admin::expire(data.path(), noon, "root", noon).await.expect("removed");
+    assert_eq!(audit(removed), Some(1));
+    assert_eq!(expired().await, Some(0));
     let team = Team::start_in(data, |_| {}).await;
     let left = team.get("/v1/hub/audit", BOOTSTRAP).await.fine();
-    assert_eq!(left["entries"].as_array().map(Vec::len), Some(1));
+    let left = left["entries"].as_array().expect("entries");
+    assert_eq!(left.len(), 2, "what is younger, and who removed the rest: {left:?}");
+    assert!(left.iter().any(|entry| entry["who"] == "root" && entry["path"] == "retention"));
 }
