@@ -381,7 +381,36 @@ mod tests {
     fn outlives(mark: &str) -> std::process::Child {
         let mut command = std::process::Command::new("/bin/sleep");
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
-        command.arg("600").env_clear().env(MARK, mark).spawn().expect("it begins")
+        marked_child(command.arg("600").env_clear(), mark)
+    }
+
+    /// Begins a program with a mark. It runs before its environment can be read, and nothing knows it before.
+    fn marked_child(command: &mut std::process::Command, mark: &str) -> std::process::Child {
+        let child = command.env(MARK, mark).spawn().expect("it begins");
+        until(|| !marked(&format!("{MARK}={mark}")).is_empty());
+        child
+    }
+
+    fn until(holds: impl Fn() -> bool) {
+        let end = Instant::now() + Duration::from_mins(1);
+        while !holds() {
+            assert!(Instant::now() < end, "it never comes to that");
+            std::thread::yield_now();
+        }
+    }
+
+    /// How many processes of a group run this program by now.
+    fn running(program: &str, group: u32) -> usize {
+        let of_group = |id: &i32| {
+            Process::of(*id).is_some_and(|one| u32::try_from(one.group).is_ok_and(|of| of == group))
+        };
+        let runs = |id: &i32| {
+            let words = std::fs::read(format!("/proc/{id}/cmdline")).unwrap_or_default();
+            words.split(|byte| *byte == 0).next() == Some(program.as_bytes())
+        };
+        let processes = std::fs::read_dir("/proc").expect("the processes").flatten();
+        let numbers = processes.filter_map(|file| file.file_name().to_str()?.parse::<i32>().ok());
+        numbers.filter(of_group).filter(runs).count()
     }
 
     #[test]
@@ -421,11 +450,9 @@ mod tests {
         let mut command = std::process::Command::new("/bin/sh");
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
         let mut child = command.args(["-c", script]).env(MARK, &mark).spawn().expect("it begins");
-        let until = Instant::now() + Duration::from_mins(1);
-        while !marked(&format!("{MARK}={mark}")).is_empty() {
-            assert!(Instant::now() < until, "it never clears its environment");
-            std::thread::yield_now();
-        }
+        // While a program begins nothing of its environment can be read, so that is no sign that it is cleared.
+        until(|| running("sleep", child.id()) == 2);
+        assert_eq!(marked(&format!("{MARK}={mark}")), Vec::<i32>::new());
         // Another process that has the number by now is another.
         let note = noted(folder, &mark, Some(child.id()));
         let text = std::fs::read_to_string(&note).expect("the note");
@@ -448,7 +475,7 @@ mod tests {
         let folder = Utf8Path::from_path(kept.path()).expect("UTF-8");
         let mark = format!("{}/slow/1", std::process::id());
         let mut child = std::process::Command::new("/bin/sleep");
-        let mut child = child.arg("600").env(MARK, &mark).spawn().expect("it begins");
+        let mut child = marked_child(child.arg("600"), &mark);
         let note = noted(folder, &mark, Some(child.id()));
         let id = i32::try_from(child.id()).expect("small");
         // It was alive when it was looked at, and nobody waits for its end.
@@ -467,11 +494,7 @@ mod tests {
         let mut command = std::process::Command::new("setsid");
         let mut child = command.args(["sleep", "600"]).env(MARK, &mark).spawn().expect("it begins");
         let id = i32::try_from(child.id()).expect("small");
-        let until = Instant::now() + Duration::from_mins(1);
-        while Process::of(id).expect("it is there").session != id {
-            assert!(Instant::now() < until, "it never has a session of its own");
-            std::thread::yield_now();
-        }
+        until(|| Process::of(id).expect("it is there").session == id);
         noted(folder, &mark, None);
         assert_eq!(end_left_behind(folder, GONE_WITHIN), Vec::<i32>::new());
         assert!(child.try_wait().expect("it is there").is_none(), "people work in it");
@@ -487,7 +510,7 @@ mod tests {
         // As where the run is resumed from a shell that a step left: this program is the one that is noted, and
         // one that it started is in its group.
         let mut child = std::process::Command::new("/bin/sleep");
-        let mut child = child.arg("600").env(MARK, &mark).spawn().expect("it begins");
+        let mut child = marked_child(child.arg("600"), &mark);
         noted(folder, &mark, Some(std::process::id()));
         assert_eq!(end_left_behind(folder, GONE_WITHIN), Vec::<i32>::new());
         assert!(child.wait().expect("it ends").code().is_none(), "a signal ended it");
