@@ -136,7 +136,7 @@ describe('figures', () => {
 describe('a rehearsal', () => {
   it('is told step by step', () => {
     const one = (faults: string[], problem: string | null = null) => ({ answers: {}, faults, came_to: 'rolled_back', problem });
-    const report = { runbook: 'a.md', title: 'A', fleet: 'demo', seen_at_ms: null, rehearsed_at_ms: 0, green: false, never_reached: [], runs: [one([]), one(['a: it fails']), one(['a: it fails', 'back: it fails'], 'stands still')] };
+    const report = { runbook: 'a.md', title: 'A', fleet: 'demo', seen_at_ms: null, rehearsed_at_ms: 0, green: false, never_reached: [], left_out: [], cut_off: false, runs: [one([]), one(['a: it fails']), one(['a: it fails', 'back: it fails'], 'stands still')] };
     const lines = faultsByStep(report, [{ id: 'a', title: 'First', kind: 'command', phase: null, mutates: true, may_skip: false }]);
     expect(lines).toEqual([
       { step: 'a', title: 'First', faults: ['it fails'], cameTo: ['rolled back'], bad: false },

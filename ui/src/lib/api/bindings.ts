@@ -1822,7 +1822,15 @@ green: boolean,
 /**
  * Steps that no run reached.
  */
-never_reached: Array<string>, runs: Array<RehearsedView>, };
+never_reached: Array<string>, 
+/**
+ * Steps that are no part of a run with these parameters.
+ */
+left_out: Array<string>, 
+/**
+ * There was more to try than is tried, so it is not green.
+ */
+cut_off: boolean, runs: Array<RehearsedView>, };
 
 /**
  * One run of a rehearsal.

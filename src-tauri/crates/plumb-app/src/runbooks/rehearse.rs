@@ -78,6 +78,8 @@ impl App {
             rehearsed_at_ms: ms(now),
             green: rehearsal.is_green(),
             never_reached: rehearsal.never_reached.clone(),
+            left_out: rehearsal.left_out.clone(),
+            cut_off: rehearsal.cut_off,
             runs: rehearsal.runs.iter().map(rehearsed).collect(),
         };
         let kept = KeptRehearsal {

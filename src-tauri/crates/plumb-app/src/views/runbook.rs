@@ -274,6 +274,12 @@ pub struct RehearsalView {
     pub green: bool,
     /// Steps that no run reached.
     pub never_reached: Vec<String>,
+    /// Steps that are no part of a run with these parameters.
+    #[serde(default)]
+    pub left_out: Vec<String>,
+    /// There was more to try than is tried, so it is not green.
+    #[serde(default)]
+    pub cut_off: bool,
     pub runs: Vec<RehearsedView>,
 }
 

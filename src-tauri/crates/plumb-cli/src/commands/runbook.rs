@@ -457,7 +457,14 @@ fn rehearsed(out: &Output, view: &RehearsalView) {
     for step in &view.never_reached {
         out.say(out.style.bad(&format!("no run reached {step}")));
     }
+    if !view.left_out.is_empty() {
+        out.say(format!("left out by the parameters: {}", view.left_out.join(", ")));
+    }
     let runs = view.runs.len();
+    if view.cut_off {
+        let line = format!("there is more to try than {runs} runs: split it into several");
+        out.say(out.style.bad(&line));
+    }
     let word = if view.green { "green" } else { "not green" };
     out.say(format!("{word} after {runs} runs"));
 }

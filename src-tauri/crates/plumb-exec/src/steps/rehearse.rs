@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 use plumb_journal::{Event, Outcome, StepEvent, StepOutcome};
-use plumb_runbook::document::{Compiled, Phase, StepEffect, StepKind};
-use serde_json::json;
+use plumb_runbook::document::{Compiled, Expression, Phase, Scope, StepEffect, StepKind};
+use serde_json::{Value, json};
 
 use super::{
     judge::{Answer, outside},
@@ -75,11 +75,22 @@ pub struct Rehearsal {
     pub runs: Vec<Rehearsed>,
     /// Steps that no run reached.
     pub never_reached: Vec<String>,
+    /// Steps that are no part of a run with these parameters: their condition speaks of nothing else, and does not hold.
+    pub left_out: Vec<String>,
+    /// There was more to try than is tried.
+    pub cut_off: bool,
 }
 
 impl Rehearsal {
+    /// Whether nothing more is tried; that it is not is part of what came of it.
+    fn is_full(&mut self) -> bool {
+        self.cut_off |= self.runs.len() >= RUNS_MAX;
+        self.cut_off
+    }
+
     pub fn is_green(&self) -> bool {
         !self.runs.is_empty()
+            && !self.cut_off
             && self.never_reached.is_empty()
             && self.runs.iter().all(|run| run.problem.is_none())
     }
@@ -92,6 +103,9 @@ pub fn rehearse(plan: &Compiled, world: &mut impl SimulatedWorld, now: Timestamp
     let mut known = BTreeSet::from([BTreeMap::new()]);
     let mut open = vec![BTreeMap::new()];
     while let Some(answers) = open.pop() {
+        if rehearsal.is_full() {
+            break;
+        }
         let sound = one(plan, world, now, &answers, &[]);
         let steps = sound.reached.clone();
         for (step, choices) in &sound.choices {
@@ -116,10 +130,27 @@ pub fn rehearse(plan: &Compiled, world: &mut impl SimulatedWorld, now: Timestamp
             }
         }
     }
-    let missed = |step: &&plumb_runbook::document::PlannedStep| !reached.contains(&step.id);
-    let never = plan.steps.iter().filter(missed);
-    rehearsal.never_reached = never.map(|step| step.id.clone()).collect();
+    for (at, step) in plan.steps.iter().enumerate() {
+        if reached.contains(&step.id) {
+            continue;
+        }
+        let missed = if is_left_out(plan, at) {
+            &mut rehearsal.left_out
+        } else {
+            &mut rehearsal.never_reached
+        };
+        missed.push(step.id.clone());
+    }
     rehearsal
+}
+
+/// Whether the parameters alone decide that a step is not done.
+fn is_left_out(plan: &Compiled, at: usize) -> bool {
+    let Some(when) = &plan.steps[at].step.when else { return false };
+    let typed = &plan.scopes[plan.steps[at].scope].typed;
+    let scope = Scope { parameters: typed.keys().cloned().collect(), ..Scope::default() };
+    let values = BTreeMap::from([("params".to_owned(), Value::Object(typed.clone()))]);
+    Expression::parse(&when.value, &scope).is_ok_and(|when| when.holds(&values) == Ok(false))
 }
 
 /// Runs that go wrong, under some answers.
@@ -138,7 +169,7 @@ impl<W: SimulatedWorld> Trial<'_, W> {
         rehearsal: &mut Rehearsal,
         reached: &mut BTreeSet<String>,
     ) {
-        if rehearsal.runs.len() >= RUNS_MAX {
+        if rehearsal.is_full() {
             return;
         }
         let run = one(self.plan, self.world, self.now, self.answers, wrong);

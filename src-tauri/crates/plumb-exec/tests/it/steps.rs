@@ -1,5 +1,6 @@
 //! Runs of runbooks against a world that answers well, badly or not at all, held to a small model.
 
+mod rehearsing;
 mod shipped;
 mod world;
 

@@ -246,7 +246,7 @@ export class FakeRunbooks {
         return faults.map((fault, at) => ({ answers: {}, faults: [`${step.id}: ${fault}`], came_to: step.mutates ? 'rolled_back' : 'succeeded', problem: bad && step.id === 'sync' && at === 0 ? 'sync was sent twice' : null }));
       }),
     ];
-    const report: RehearsalView = { runbook: asked.runbook, title: LIBRARY.find((one) => one.file === asked.runbook)?.title ?? '', fleet, seen_at_ms: this.now() - 12_000, rehearsed_at_ms: this.now(), green: !bad, never_reached: [], runs };
+    const report: RehearsalView = { runbook: asked.runbook, title: LIBRARY.find((one) => one.file === asked.runbook)?.title ?? '', fleet, seen_at_ms: this.now() - 12_000, rehearsed_at_ms: this.now(), green: !bad, never_reached: [], left_out: [], cut_off: false, runs };
     this.#rehearsals.set(asked.runbook, report);
     return report;
   }
