@@ -283,6 +283,11 @@ async fn a_version_conflict_is_led_from_its_alert_to_its_verified_end() -> Resul
     row_says(&window, DIVERGED, "Diverged").await?;
 
     start_conflict(&window).await?;
+    window.see("How are they brought together?").await?;
+    window.press_outside_fields('n').await?;
+    window.click("//dialog//label[normalize-space()='pin the version']").await?;
+    window.chord(&[CONTROL], ENTER).await?;
+    window.closed().await?;
     confirm_step(&window, "Pin 2.0.0 on").await?;
     confirm_step(&window, "Sync to the desired version on").await?;
     window.see("What does the diagnosis say?").await?;

@@ -184,7 +184,7 @@ fn a_runbook_ends_with_sealed_evidence_of_it_and_of_what_it_led_to() {
     let content = desired_content(&world);
     let answers = format!(
         "[parameters]\nversion = \"2.0.0\"\ncontent = \"{content}\"\nnode = \"eu-gw-002\"\n\
-         [answers]\ncause = \"node out of sync\"\n[confirm]\npin = \"yes\"\nsync = \"demo 3\"\n\
+         [answers]\nbring = \"pin the version\"\ncause = \"node out of sync\"\n[confirm]\npin = \"yes\"\nsync = \"demo 3\"\n\
          resync = \"yes\"\n[skip]\nsame_answers = \"the reload services know no safety context\"\n"
     );
     let view = run(&world, "policy-version-conflicts", &answers, 0);

@@ -157,8 +157,12 @@ fn hub(world: &World) -> (Served, String) {
     (Served::start(world, &words, "hub-started"), made.stdout.trim().to_owned())
 }
 
-/// R024-R036: each cause has its own way out of the conflict, and all of them end verified (R037-R040).
+/// R018-R021, R025-R036: each cause has its own way out of the conflict, and all of them end verified (R037-R040).
 fn conflict(cause: &str, name: &str, attest: &Value) {
+    brought_together("pin the version", cause, name, attest);
+}
+
+fn brought_together(bring: &str, cause: &str, name: &str, attest: &Value) {
     let world = World::demo(7);
     let (hub, token) = hub(&world);
     let parameters = json!({
@@ -169,7 +173,7 @@ fn conflict(cause: &str, name: &str, attest: &Value) {
     });
     let answers = json!({
         "parameters": parameters,
-        "answers": { "cause": cause },
+        "answers": { "bring": bring, "cause": cause },
         "attest": attest,
         "confirm": {},
         "skip": skips(&[]),
@@ -196,6 +200,21 @@ fn a_conflict_by_a_node_out_of_sync() {
 #[test]
 fn a_conflict_by_concurrent_deployments() {
     conflict("concurrent deployments", "version-conflict-deployments", &json!({}));
+}
+
+/// R022: without a pin they meet at what the fleet desires.
+#[test]
+fn a_conflict_that_ends_at_the_desired_version() {
+    let attest = json!({ "escalate": "Platform took over" });
+    let (bring, cause) = ("the desired version", "something else");
+    brought_together(bring, cause, "version-conflict-desired", &attest);
+}
+
+/// R024: engines load what they hold when they start again.
+#[test]
+fn a_conflict_that_a_restart_ends() {
+    let attest = json!({ "escalate": "Platform took over" });
+    brought_together("restart", "something else", "version-conflict-restart", &attest);
 }
 
 /// R043: nodes converge fast because they ask often.

@@ -89,7 +89,7 @@ fn conflict(world: &World, cause: &str, rest: &str) -> String {
     let content = desired_content(world);
     format!(
         "[parameters]\nversion = \"2.0.0\"\ncontent = \"{content}\"\nnode = \"{NODE}\"\n\
-         [answers]\ncause = \"{cause}\"\n{rest}"
+         [answers]\nbring = \"pin the version\"\ncause = \"{cause}\"\n{rest}"
     )
 }
 
@@ -187,7 +187,8 @@ fn every_symptom_of_a_conflict_is_recognised_and_gone_after_its_runbook() {
             "Gate decisions for the same artifact are inconsistent",
         ])
     );
-    assert_eq!(view["runbook"]["alerts"], serde_json::json!(["PolicyVersionMismatch"]));
+    let alerts = ["PolicyVersionMismatch", "SilentDrift", "DecisionsDisagree"];
+    assert_eq!(view["runbook"]["alerts"], serde_json::json!(alerts));
     assert_eq!(view["runbook"]["doctor_check"], "check.policy.version-consistency");
 
     let ill = symptoms(&world);
@@ -243,7 +244,7 @@ fn a_run_that_waits_is_left_open_and_resumed_with_what_was_missing() {
     let id = view["id"].as_str().expect("an id").to_owned();
     let file = world.file(
         "more.toml",
-        "[answers]\ncause = \"something else\"\n[confirm]\npin = \"yes\"\nsync = \"demo 3\"\n\
+        "[answers]\nbring = \"pin the version\"\ncause = \"something else\"\n[confirm]\npin = \"yes\"\nsync = \"demo 3\"\n\
          [attest]\nescalate = \"Platform took over at 03:10\"\n\
          [skip]\nsame_answers = \"the reload services know no safety context\"\n",
     );
@@ -291,11 +292,11 @@ fn a_runbook_is_started_from_what_was_seen_with_its_parameters_filled_in() {
         let words = command.strip_prefix("plumb ").expect("this program");
         let node = if names_a_node { String::new() } else { format!(" --set node={NODE}") };
         let view = world.document(&format!("{words}{node} --no-input"), 1, "runbook-run");
-        assert_eq!(view["waiting"][0]["step"], "pin", "{:?}", states(&view));
+        assert_eq!(view["waiting"][0]["step"], "bring", "{:?}", states(&view));
     }
     let run = "runbook run policy-version-conflicts --no-input";
     let view = world.document(&format!("{run} --drift {NODE}"), 1, "runbook-run");
-    assert_eq!(view["waiting"][0]["step"], "pin", "{:?}", states(&view));
+    assert_eq!(view["waiting"][0]["step"], "bring", "{:?}", states(&view));
     // Without it somebody is asked, and another runbook is none for that.
     assert!(world.check(run, 2).stderr.contains("needs a value for"));
     let refused = world.check(&format!("runbook run supersedes-backfill --drift {NODE}"), 2).stderr;
@@ -318,7 +319,10 @@ fn every_shipped_runbook_rehearses_green_with_a_fault_at_every_step() {
     for (runbook, set) in [
         (
             "policy-version-conflicts",
-            format!("--set version=2.0.0 --set content={content} --set node={NODE}"),
+            format!(
+                "--set version=2.0.0 --set content={content} --set node={NODE} \
+                 --set hub=https://hub.example"
+            ),
         ),
         (
             "policy-gradual-reload",
@@ -371,7 +375,7 @@ fn a_runbook_that_cannot_reach_its_end_does_not_rehearse_green() {
         ),
         (
             "```step\nid: a\ntitle: A\ndo: {attest: {what: it is so}}\n```\n\
-             ```step\nid: b\ntitle: B\ndo: {attest: {what: it is so}}\nwhen: params.word == 'never'\n```\n",
+             ```step\nid: b\ntitle: B\ndo: {attest: {what: it is so}}\nwhen: steps.a.state == 'never'\n```\n",
             "",
         ),
     ] {
@@ -382,6 +386,15 @@ fn a_runbook_that_cannot_reach_its_end_does_not_rehearse_green() {
         assert!(found.starts_with(problem), "{found}");
         assert_eq!(view["never_reached"] == serde_json::json!(["b"]), problem.is_empty());
     }
+    // What the parameters alone leave out is told, and no fault of the document.
+    let steps = "```step\nid: a\ntitle: A\ndo: {attest: {what: it is so}}\n```\n\
+        ```step\nid: b\ntitle: B\ndo: {attest: {what: it is so}}\nwhen: params.word == 'never'\n```\n";
+    let file = world.file("own.md", &own(steps));
+    let view = world.document(&format!("runbook rehearse {file}"), 0, "rehearsal");
+    assert_eq!(
+        (&view["left_out"], &view["never_reached"]),
+        (&serde_json::json!(["b"]), &serde_json::json!([]))
+    );
 }
 
 /// A Prometheus as far as runbooks ask it: one series for every query, and a lag that can be set.
