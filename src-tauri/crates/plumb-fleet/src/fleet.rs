@@ -58,6 +58,8 @@ pub struct Fleet {
     pub decisions: DecisionsEntry,
     /// Who vouches for sealed evidence beside its signer.
     pub evidence: EvidenceEntry,
+    /// What is asked of runbooks before they run.
+    pub runbooks: RunbooksEntry,
     /// What the team shares, where there is one.
     pub hub: Option<Arc<Hub>>,
     /// Shared with whoever talks to a node.
@@ -100,6 +102,9 @@ pub struct FleetFile {
     /// Who vouches for sealed evidence beside its signer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub evidence: Option<EvidenceEntry>,
+    /// What is asked of runbooks before they run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub runbooks: Option<RunbooksEntry>,
     /// The hub of the team: its lock, mailbox, deployments and inbox are used, and what it says nodes
     /// should run is what OPA follows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -170,6 +175,16 @@ pub struct DecisionsEntry {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 60))]
     pub ask_nodes_every_s: Option<u32>,
+}
+
+/// What is asked of runbooks before they run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RunbooksEntry {
+    /// One that changes something runs only when a rehearsal of it against this fleet came out green within so many hours,
+    /// whatever it asks for itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rehearsed_within_h: Option<u32>,
 }
 
 /// Who vouches for sealed evidence beside its signer.
@@ -345,12 +360,7 @@ impl FleetFile {
             let message = format!("must be at least {ASK_NODES_EVERY_S_MIN}");
             return Err(field("decisions.ask_nodes_every_s", message));
         }
-        let mut groups: BTreeMap<String, CommonEntry> = BTreeMap::new();
-        for group in self.groups {
-            if groups.insert(group.name.clone(), group.common).is_some() {
-                return Err(field("group", format!("{:?} stands twice", group.name)));
-            }
-        }
+        let groups = by_name(self.groups)?;
         let mut key_ids = BTreeSet::new();
         for key in &self.trust.keys {
             if !key_ids.insert(&key.id) {
@@ -395,10 +405,21 @@ impl FleetFile {
             grafana: grafana.map(Arc::new),
             decisions: self.decisions.unwrap_or_default(),
             evidence: self.evidence.map(EvidenceEntry::checked).transpose()?.unwrap_or_default(),
+            runbooks: self.runbooks.unwrap_or_default(),
             hub: hub.map(Arc::new),
             nodes,
         })
     }
+}
+
+fn by_name(groups: Vec<GroupEntry>) -> Result<BTreeMap<String, CommonEntry>, FleetFileError> {
+    let mut named = BTreeMap::new();
+    for group in groups {
+        if named.insert(group.name.clone(), group.common).is_some() {
+            return Err(field("group", format!("{:?} stands twice", group.name)));
+        }
+    }
+    Ok(named)
 }
 
 impl EvidenceEntry {

@@ -233,6 +233,7 @@ fn empty(name: FleetId) -> FleetFile {
         grafana: None,
         decisions: None,
         evidence: None,
+        runbooks: None,
         hub: None,
         name,
         environment: String::new(),

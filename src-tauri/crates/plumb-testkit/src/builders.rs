@@ -188,6 +188,7 @@ impl World {
                 grafana: None,
                 decisions: plumb_fleet::fleet::DecisionsEntry::default(),
                 evidence: plumb_fleet::fleet::EvidenceEntry::default(),
+                runbooks: plumb_fleet::fleet::RunbooksEntry::default(),
                 hub: None,
                 name,
                 environment: "staging".to_owned(),

@@ -6,13 +6,14 @@ use camino::Utf8PathBuf;
 use plumb_exec::{StepsState, fold_steps};
 use plumb_fleet::RunId;
 use plumb_journal::{Entry, OfRun};
-use plumb_runbook::document::{Compiled, Document, RunbookPlan, parse};
+use plumb_runbook::document::{Compiled, Document, RunbookPlan, StepKind, parse};
 use plumb_store::runbooks::KeptRehearsal;
 
 use super::{
     artifacts,
     figures::Figures,
     library::{Shelf, digest_of},
+    rehearse::asked_within,
     run::{RunbookRun, view},
     start::RunbookRequest,
     starter::is_signed,
@@ -61,6 +62,7 @@ impl App {
         let outdated =
             newest.as_ref().is_some_and(|newest| newest.documents != digest_of(&documents));
         let front = plumb_runbook::document::parse_front(&shelf.get(file)?.text).ok();
+        let (_, loaded) = self.loaded(name.as_str())?;
         let kinds = || parsed.iter().flat_map(|document| &document.steps).map(|step| &step.kind);
         let roster = self.roster_of(&name).await?;
         Ok(RunbookPage {
@@ -70,7 +72,11 @@ impl App {
             folder: self.runbook_folder().to_string(),
             rehearsal: newest.as_ref().map(read_rehearsal).transpose()?,
             rehearsal_outdated: outdated,
-            rehearsed_within_h: front.and_then(|front| front.rehearsed_within_h),
+            rehearsed_within_h: front
+                .and_then(|front| {
+                    asked_within(&loaded.fleet, &front, kinds().any(StepKind::mutates))
+                })
+                .map(|(hours, _)| hours),
             signed: roster.is_some_and(|roster| is_signed(&roster, &name, kinds())),
         })
     }

@@ -8,12 +8,14 @@ use plumb_exec::{
     Answer, Came, Errand, Task,
     steps::{Rehearsed, SimulatedWorld, rehearse},
 };
-use plumb_fleet::{DesiredVersion, NamedContent, NodeId, NodeReport, Observed, PlanHash, Snapshot};
+use plumb_fleet::{
+    DesiredVersion, Fleet, NamedContent, NodeId, NodeReport, Observed, PlanHash, Snapshot,
+};
 use plumb_journal::StepOutcome;
 use plumb_runbook::{
     Effect, NodePlan, PinTo, Plan,
     document::{
-        Compiled, StepEffect,
+        Compiled, FrontMatter, StepEffect,
         steps::{
             action::Waves,
             query::{Decimal, QueryStep},
@@ -95,12 +97,13 @@ impl App {
         Ok(view)
     }
 
-    /// Refuses a runbook that has to be rehearsed before it runs in production, and was not.
+    /// Refuses a runbook that has to be rehearsed before it runs here, and was not.
     pub(super) async fn is_rehearsed(&self, prepared: &PreparedRunbook) -> Result<(), AppError> {
-        let front = &prepared.compiled.front;
-        let production = plumb_runbook::is_production(&prepared.plan.environment);
-        let Some(hours) = front.rehearsed_within_h.filter(|_| production) else { return Ok(()) };
         let (fleet, runbook) = (&prepared.plan.fleet, &prepared.plan.runbook);
+        let (_, loaded) = self.loaded(fleet.as_str())?;
+        let changes = prepared.compiled.steps.iter().any(|step| step.step.kind.mutates());
+        let asked = asked_within(&loaded.fleet, &prepared.compiled.front, changes);
+        let Some((hours, asks)) = asked else { return Ok(()) };
         let newest = {
             let mut conn = self.record().read().await?;
             plumb_store::runbooks::rehearsal(&mut conn, fleet, runbook).await?
@@ -120,9 +123,23 @@ impl App {
             }
             Some(_) => return Ok(()),
         };
-        let message = format!("{runbook} {missing}, and production asks for that");
+        let message = format!("{runbook} {missing}, and {asks} asks for that");
         Err(AppError::new(Code::Invalid, message, format!("plumb runbook rehearse {runbook}")))
     }
+}
+
+/// Within how many hours a runbook has to be rehearsed green before it runs in a fleet, and who asks for that: the
+/// stricter of the two.
+pub(super) fn asked_within(
+    fleet: &Fleet,
+    front: &FrontMatter,
+    changes: bool,
+) -> Option<(u32, &'static str)> {
+    let production = plumb_runbook::is_production(&fleet.environment);
+    let of_document = front.rehearsed_within_h.filter(|_| production);
+    let of_fleet = fleet.runbooks.rehearsed_within_h.filter(|_| changes);
+    let asked = [(of_document, "production"), (of_fleet, "the fleet file")];
+    asked.into_iter().filter_map(|(hours, who)| Some((hours?, who))).min_by_key(|(hours, _)| *hours)
 }
 
 fn rehearsed(run: &Rehearsed) -> RehearsedView {

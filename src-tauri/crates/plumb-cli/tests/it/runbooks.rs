@@ -397,6 +397,29 @@ fn a_runbook_that_cannot_reach_its_end_does_not_rehearse_green() {
     );
 }
 
+/// A fleet may ask for a rehearsal of everything that changes it, whatever a document asks for itself.
+#[test]
+fn a_fleet_may_demand_a_green_rehearsal_of_what_changes_it() {
+    let world = World::demo(5);
+    let file = world.fleet_file();
+    let text = fs::read_to_string(&file).expect("the fleet file");
+    fs::write(&file, format!("{text}\n[runbooks]\nrehearsed_within_h = 24\n")).expect("writable");
+    let words = "runbook run policy-opa-crash --set node=eu-gw-001 --no-input";
+    let refused = world.check(words, 2).stderr;
+    assert!(
+        refused.contains("was never rehearsed here, and the fleet file asks for that")
+            && refused.contains("plumb runbook rehearse policy-opa-crash"),
+        "{refused}"
+    );
+    let reads = own("```step\nid: a\ntitle: A\ndo: {attest: {what: it is so}}\n```\n");
+    let reads = world.file("own.md", &reads);
+    let view = world.document(&format!("runbook run {reads} --no-input"), 1, "runbook-run");
+    assert_eq!(view["waiting"][0]["step"], "a", "what changes nothing runs: {view}");
+    world.check("runbook rehearse policy-opa-crash --set node=eu-gw-001", 0);
+    let view = world.document(words, 1, "runbook-run");
+    assert_eq!(state_of(&view, "logs"), "succeeded");
+}
+
 /// A Prometheus as far as runbooks ask it: one series for every query, and a lag that can be set.
 pub(crate) fn prometheus(lag: &'static str) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
