@@ -2319,7 +2319,19 @@ export type RunbookView = { runbook: RunbookListed,
 /**
  * SHA-256 of the document, 64 hex digits.
  */
-sha256: string, scope: string | null, symptoms: Array<string>, impact: { [key in string]: string }, related: Array<string>, references: Array<string>, parameters: Array<ParameterView>, steps: Array<StepListed>, 
+sha256: string, 
+/**
+ * By which others speak of it.
+ */
+id: string | null, scope: string | null, symptoms: Array<string>, 
+/**
+ * What is affected, by the kind of impact.
+ */
+impact: { [key in string]: string }, 
+/**
+ * The sprint and the task that it came from, in words.
+ */
+trace: string | null, related: Array<string>, references: Array<string>, parameters: Array<ParameterView>, steps: Array<StepListed>, 
 /**
  * The document below its front matter, as written.
  */

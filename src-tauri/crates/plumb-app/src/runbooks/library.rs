@@ -305,9 +305,11 @@ impl RunbookView {
         Self {
             runbook: listed,
             sha256: Digest::of(text.text.as_bytes()).to_string(),
+            id: front.id.clone(),
             scope: front.scope.clone(),
             symptoms: front.symptoms.clone(),
             impact: front.impact.clone(),
+            trace: front.trace.as_ref().map(|trace| format!("{} {}", trace.sprint, trace.task)),
             related: front.related.iter().map(|link| link.value.clone()).collect(),
             references: front.references.clone(),
             parameters: front.parameters.iter().map(parameter).collect(),

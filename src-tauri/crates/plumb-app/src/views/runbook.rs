@@ -46,9 +46,14 @@ pub struct RunbookView {
     pub runbook: RunbookListed,
     /// SHA-256 of the document, 64 hex digits.
     pub sha256: String,
+    /// By which others speak of it.
+    pub id: Option<String>,
     pub scope: Option<String>,
     pub symptoms: Vec<String>,
+    /// What is affected, by the kind of impact.
     pub impact: BTreeMap<String, String>,
+    /// The sprint and the task that it came from, in words.
+    pub trace: Option<String>,
     pub related: Vec<String>,
     pub references: Vec<String>,
     pub parameters: Vec<ParameterView>,

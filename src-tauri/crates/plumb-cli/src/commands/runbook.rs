@@ -293,6 +293,12 @@ impl Show {
 fn shown(out: &Output, view: &RunbookView) {
     let listed = &view.runbook;
     out.say(out.style.bold(&printable(&listed.title)));
+    if let Some(id) = &view.id {
+        out.say(format!("id             {}", printable(id)));
+    }
+    if let Some(scope) = &view.scope {
+        out.say(format!("scope          {}", printable(scope)));
+    }
     out.say(format!("component      {}", printable(&listed.component)));
     out.say(format!("severity       {}", listed.severity));
     out.say(format!("on-call scope  {}", printable(&listed.on_call_scope)));
@@ -303,6 +309,15 @@ fn shown(out: &Output, view: &RunbookView) {
     out.say(format!("last updated   {}", listed.last_updated));
     if let Some(check) = &listed.doctor_check {
         out.say(format!("doctor check   {}", printable(check)));
+    }
+    for symptom in &view.symptoms {
+        out.say(format!("symptom        {}", printable(symptom)));
+    }
+    for (what, impact) in &view.impact {
+        out.say(format!("impact         {}: {}", printable(what), printable(impact)));
+    }
+    if let Some(trace) = &view.trace {
+        out.say(format!("came from      {}", printable(trace)));
     }
     for parameter in &view.parameters {
         let default = parameter.default.as_ref().map(|value| format!(" [{value}]"));
