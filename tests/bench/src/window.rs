@@ -82,6 +82,11 @@ pub fn run(report: &mut Report) -> Result<()> {
     let scrubbed = raster::measured(&runtime, folder.path())?;
     let name = format!("window, raster of {} nodes over {} days", raster::NODES, raster::DAYS);
     report.timed(&format!("{name}: frame while scrubbed"), scrubbed.work, "ms", FRAME_MS);
+    report.shown(
+        &format!("{name}: the slowest of {} frames", raster::MOVES),
+        scrubbed.slowest,
+        "ms",
+    );
     report.shown(&format!("{name}: of that the picture"), scrubbed.drawing, "ms");
     // The display of this machine has a say in it: a virtual one paints on the processor.
     report.shown(&format!("{name}: from frame to frame"), scrubbed.between, "ms");

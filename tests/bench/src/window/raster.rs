@@ -25,7 +25,7 @@ const CHANGES: i64 = 2 * DAYS - 1;
 /// Versions that they go round.
 const VERSIONS: i64 = 12;
 /// Positions of the pointer that are painted, one a frame.
-const MOVES: usize = 300;
+pub(super) const MOVES: usize = 300;
 
 /// The raster, once it is drawn for the first time: that is done once, and not while somebody scrubs.
 const DRAWN: &str = "//canvas[@role='slider' and @data-newest-ms and starts-with(@aria-label, 'Moment in what 5,000 nodes')]";
@@ -62,6 +62,8 @@ const SCRUB: &str = "
 pub(super) struct Scrubbed {
     /// Work of the page on one frame.
     pub(super) work: f64,
+    /// The same of the very slowest frame.
+    pub(super) slowest: f64,
     /// What the picture took of that.
     pub(super) drawing: f64,
     /// From frame to frame, as the display of this machine allows.
@@ -94,8 +96,10 @@ async fn scrub(window: &Window) -> Result<Scrubbed> {
         ensure!(row.len() + 2 >= MOVES, "{} frames of {MOVES} were timed", row.len());
         Ok(row)
     };
+    let worked = row("worked")?;
     Ok(Scrubbed {
-        work: slow_but_one_in_twenty(row("worked")?),
+        slowest: worked.iter().copied().fold(0.0, f64::max),
+        work: slow_but_one_in_twenty(worked),
         drawing: slow_but_one_in_twenty(row("drawn")?),
         between: slow_but_one_in_twenty(row("between")?),
     })
