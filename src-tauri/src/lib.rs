@@ -173,6 +173,8 @@ fn commands() -> impl Fn(tauri::ipc::Invoke) -> bool + Send + Sync + 'static {
         commands::alerts::incident_draft,
         commands::alerts::alert_retention,
         commands::alerts::retain_alerts,
+        commands::evidence::preview_capture,
+        commands::evidence::capture_evidence,
         commands::evidence::choose_evidence,
         commands::evidence::open_evidence,
         commands::evidence::opened_evidence,

@@ -48,6 +48,8 @@ const SCENES = [
   ['fleet-filter-error', '?fleet=demo', '#/fleet?filter=state:broken', null],
   ['fleet-hostile', '?fleet=hostile', '#/fleet?node=%3Cimg%20src%3Dx%20onerror%3Dalert(1)%3E', null],
   ['evidence-none', '?fleet=demo', '#/evidence', null],
+  ['evidence-capture', '?fleet=demo&runs=past', '#/evidence?capture=fleet', button('Preview what is taken out')],
+  ['evidence-sealed', '?fleet=demo&runs=past', '#/evidence?capture=fleet', steps(async (page) => page.getByLabel('Save the archive as').fill('/home/ops/demo-now.evidence.zip'), button(/^Capture and seal/))],
   ['evidence-drift', '?fleet=demo&evidence=open', '#/drift', null],
   ['evidence-alerts', '?fleet=demo&evidence=open', '#/alerts', null],
   ['evidence-run', '?fleet=demo&evidence=open&runs=past', '#/rollouts', null],

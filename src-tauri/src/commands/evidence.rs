@@ -6,8 +6,10 @@ use plumb_app::{
     error::AppError,
     views::{
         approvals::SignedView,
-        consent::{RequestFileView, SignRequest},
-        evidence::{EvidenceDiffView, EvidenceOpened, EvidenceStep},
+        consent::{KeyRequest, RequestFileView, SignRequest},
+        evidence::{
+            CaptureAsked, CaptureView, EvidenceDiffView, EvidenceOpened, EvidenceStep, SealedHere,
+        },
         shell::ShellView,
     },
 };
@@ -17,6 +19,26 @@ use crate::{
     dialog::{self, Asked},
     front::Front,
 };
+
+#[tauri::command]
+pub(crate) async fn preview_capture(
+    app: Front,
+    fleet: String,
+    asked: CaptureAsked,
+) -> Result<CaptureView, AppError> {
+    app.preview_capture(&fleet, &asked, std::env::args().collect()).await
+}
+
+#[tauri::command]
+pub(crate) async fn capture_evidence(
+    app: Front,
+    fleet: String,
+    asked: CaptureAsked,
+    key: Option<KeyRequest>,
+    path: String,
+) -> Result<SealedHere, AppError> {
+    app.capture_here(&fleet, &asked, std::env::args().collect(), key, &path).await
+}
 
 #[tauri::command]
 pub(crate) async fn choose_evidence(handle: AppHandle) -> Result<Option<String>, AppError> {

@@ -64,6 +64,42 @@ describe('the Evidence screen', () => {
   });
 });
 
+describe('capturing', () => {
+  it('previews what is taken out, then seals into a file', async () => {
+    const { changes } = await openWindow({ hash: 'evidence' });
+    await page.getByRole('button', { name: /^Capture…/ }).click();
+    const dialog = page.getByRole('dialog', { name: 'Capture evidence of demo' });
+    await dialog.getByRole('button', { name: 'Preview what is taken out' }).click();
+    const preview = dialog.getByRole('region', { name: 'Preview of the capture' });
+    await expect.element(preview.getByText('7 secrets would be replaced')).toBeVisible();
+    await expect.element(preview.getByText('an unmodified OPA has no such endpoint')).toBeVisible();
+    expect(preview.getByText('private keys').elements()).toEqual([]);
+    await expectAccessible();
+    // Another question makes the preview one of something else.
+    await dialog.getByRole('checkbox', { name: /^Ask the nodes/ }).click();
+    await expect.element(preview).not.toBeInTheDocument();
+    expect(changes).toEqual([]);
+    await expect.element(dialog.getByText('Say where the archive goes.').first()).toBeVisible();
+    await dialog.getByLabelText('Save the archive as').fill('/home/ops/now.evidence.zip');
+    await dialog.getByRole('button', { name: /^Capture and seal/ }).click();
+    await expect.element(page.getByText(/^Sealed as \/home\/ops\/now\.evidence\.zip: 47 entries, none of 96 planted secrets found in it/)).toBeVisible();
+    expect(changes).toEqual(['captureEvidence']);
+    // It is checked as a reader will check it, and says where it lies.
+    await expect.element(page.getByRole('region', { name: 'Verification' }).getByText('Every promise holds')).toBeVisible();
+    await expect.element(page.getByRole('region', { name: 'What the evidence is about' }).getByText('/home/ops/now.evidence.zip')).toBeVisible();
+    await expectAccessible();
+  });
+
+  it('begins with the run that somebody looks at', async () => {
+    await openWindow({ runs: 'past', hash: 'rollouts' });
+    await page.getByRole('button', { name: 'Capture evidence' }).click();
+    const about = page.getByRole('dialog', { name: 'Capture evidence of demo' }).getByLabelText('What it is about');
+    await expect.element(about).toHaveDisplayValue(/^Run: /);
+    expect(page.getByText('24 h', { exact: true }).elements()).toEqual([]);
+    await expectAccessible();
+  });
+});
+
 describe('opened evidence', () => {
   it('has the screens of a fleet and nothing that changes or asks anything', async () => {
     const { changes } = await openWindow({ evidence: 'open' });
@@ -83,7 +119,7 @@ describe('opened evidence', () => {
   it('offers nothing that would look at nodes or write the record, in no corner of a run', async () => {
     const { changes } = await openWindow({ evidence: 'open', runs: 'past', hash: 'rollouts' });
     await expect.element(page.getByRole('article', { name: /^Run / })).toBeVisible();
-    for (const name of [/^look now/i, /^look again/i, /^make it anew/i, /record as a runbook/i, /^plan the undo/i]) expect(page.getByRole('button', { name }).elements()).toEqual([]);
+    for (const name of [/^look now/i, /^look again/i, /^capture/i, /^make it anew/i, /record as a runbook/i, /^plan the undo/i]) expect(page.getByRole('button', { name }).elements()).toEqual([]);
     await page.getByRole('button', { name: /^Refused content/ }).click();
     await expect.element(page.getByRole('heading', { name: 'Refused content' })).toBeVisible();
     for (const name of [/^refuse a/i, /^take a list/i, /^save/i, /^sign/i, /^push/i]) expect(page.getByRole('button', { name }).elements()).toEqual([]);

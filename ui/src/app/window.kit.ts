@@ -14,7 +14,7 @@ export interface Calls {
   changes: string[];
 }
 
-const CHANGES = new Set(['startRun', 'startRunAtNight', 'askForApproval', 'addApprovalFile', 'signHere', 'answerRequestFile', 'giveReview', 'enrolRoster', 'refuse', 'clearRefused', 'signClearing', 'takeRefused', 'pushRefused', 'makeKey', 'takeKey', 'dryRun', 'linkReadiness', 'attestReadiness', 'setQuiet', 'makeCertificate', 'abortRun', 'orderRun', 'resumeRun', 'addFleet', 'removeFleet', 'saveImport', 'setSecret', 'deleteSecret', 'refresh', 'actOnAlerts', 'actOnIncident', 'retainAlerts', 'beginRunbook', 'rehearseRunbook', 'tellRunbook', 'signRunbook', 'pickUpRunbook', 'saveText']);
+const CHANGES = new Set(['startRun', 'startRunAtNight', 'askForApproval', 'addApprovalFile', 'signHere', 'answerRequestFile', 'giveReview', 'enrolRoster', 'refuse', 'clearRefused', 'signClearing', 'takeRefused', 'pushRefused', 'makeKey', 'takeKey', 'dryRun', 'linkReadiness', 'attestReadiness', 'setQuiet', 'makeCertificate', 'abortRun', 'orderRun', 'resumeRun', 'addFleet', 'removeFleet', 'saveImport', 'setSecret', 'deleteSecret', 'refresh', 'actOnAlerts', 'actOnIncident', 'retainAlerts', 'beginRunbook', 'rehearseRunbook', 'tellRunbook', 'signRunbook', 'pickUpRunbook', 'captureEvidence', 'saveText']);
 
 export async function openWindow(options: Partial<FakeOptions> & { api?: Api; hash?: string; theme?: string; size?: [number, number] } = {}): Promise<Calls> {
   const { api: given, hash = '', theme = 'dark', size = [1280, 800], ...rest } = options;

@@ -3,6 +3,7 @@
 pub mod alerts;
 pub mod approve;
 pub mod capture;
+pub mod capture_here;
 pub mod certify;
 mod circumstances;
 pub mod configure;

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { EvidenceCheck, EvidenceStep, EvidenceVerdictView } from '$lib/api/api';
-import { asksForRoots, byKind, failuresFirst, headline, marks, nextLoud, said } from './evidence.logic';
+import { archiveName, asksForRoots, byKind, captureAsked, failuresFirst, headline, marks, nextLoud, said } from './evidence.logic';
 
 const check = (name: string, result: EvidenceCheck['result']): EvidenceCheck => ({ name, title: name, result, detail: '', entry: null });
 const verdict = (checks: EvidenceCheck[], broken: string | null = null): EvidenceVerdictView => ({ file: 'a.zip', holds: checks.every((one) => one.result !== 'failed'), broken, checks, notes: [], signed_by: null, entries: 12, bytes: 1, unpacked_bytes: 1, evidence: null });
@@ -20,6 +20,17 @@ describe('files that a reviewer names', () => {
     const role = (result: EvidenceCheck['result'], detail: string) => ({ ...check('role', result), detail });
     expect(asksForRoots([role('open', 'mara in roster 3, whose root keys nobody here knows; give them to make sure')])).toBe(true);
     expect(asksForRoots([role('absent', 'no roster rules this fleet')])).toBe(false);
+  });
+});
+
+describe('a capture', () => {
+  it('is of a run in its own time, or of a fleet so far back', () => {
+    expect(captureAsked('019a3f52-7c1e-7b44-9d1c-2f6e8a90c3d1', '8', 'label:region=eu', false)).toEqual({ run: '019a3f52-7c1e-7b44-9d1c-2f6e8a90c3d1', last_s: null, filter: null, ask: false });
+    expect(captureAsked('', '8', ' label:region=eu ', true)).toEqual({ run: null, last_s: 28_800, filter: 'label:region=eu', ask: true });
+    expect(captureAsked('', '1', '  ', true).filter).toBeNull();
+  });
+  it('is called so that a desktop takes it for evidence', () => {
+    expect([archiveName('payments-eu', ''), archiveName('payments-eu', '019a3f52-7c1e-7b44-9d1c-2f6e8a90c3d1')]).toEqual(['payments-eu-now.evidence.zip', 'payments-eu-run-019a3f52-7c1e.evidence.zip']);
   });
 });
 

@@ -1,8 +1,25 @@
 //! What a check of evidence says, and where the slider leads.
-import type { EvidenceCheck, EvidenceDifference, EvidenceResult, EvidenceStep, EvidenceVerdictView } from '$lib/api/api';
+import type { CaptureAsked, EvidenceCheck, EvidenceDifference, EvidenceResult, EvidenceStep, EvidenceVerdictView } from '$lib/api/api';
 import { plural, shortDigest, visible } from '$lib/domain/words.logic';
 
 export const RESULT_WORDS: Record<EvidenceResult, string> = { passed: 'passed', failed: 'failed', absent: 'none', open: 'open' };
+
+/** How far back a capture of a fleet looks. */
+export const WINDOWS = [
+  { key: '1', word: '1 h' },
+  { key: '2', word: '2 h' },
+  { key: '8', word: '8 h' },
+  { key: '24', word: '24 h' },
+] as const;
+
+/** What is asked for: a run has its own time and nodes. */
+export function captureAsked(run: string, hours: string, filter: string, ask: boolean): CaptureAsked {
+  if (run !== '') return { run, last_s: null, filter: null, ask };
+  return { run: null, last_s: Number(hours) * 3600, filter: filter.trim() === '' ? null : filter.trim(), ask };
+}
+
+/** A name by which a desktop takes the archive for evidence. */
+export const archiveName = (fleet: string, run: string): string => `${fleet}-${run === '' ? 'now' : `run-${run.slice(0, 13)}`}.evidence.zip`;
 
 /** The check of whose signer nobody here knows the key: the only failure with which evidence is still shown. */
 const SIGNER = 'signer';

@@ -9,6 +9,8 @@ import type {
   AppError,
   Baseline,
   BundleChoice,
+  CaptureAsked,
+  CaptureView,
   CertificateView,
   ChosenText,
   ClearingFileView,
@@ -65,6 +67,7 @@ import type {
   RunMoment,
   RunOrder,
   RunView,
+  SealedHere,
   SettingsView,
   ShellView,
   SignedView,
@@ -252,6 +255,10 @@ export interface Api {
   /** Tells the desktop about a fleet, or nothing of it from now on. */
   setQuiet(fleet: string, quiet: boolean): Promise<SettingsView>;
   startDemo(): Promise<ShellView>;
+  /** What would be captured, and what would be taken out of it; nothing is kept. */
+  previewCapture(fleet: string, asked: CaptureAsked): Promise<CaptureView>;
+  /** Captures and seals, with the key of the console where none of a person is given. */
+  captureEvidence(fleet: string, asked: CaptureAsked, key: KeyRequest | null, path: string): Promise<SealedHere>;
   chooseEvidence(): Promise<string | null>;
   /** Verifies an archive, and shows it in the place of the fleets unless a promise of it is broken. While it is shown nothing is asked of any node. */
   openEvidence(path: string, named: NamedKeys): Promise<EvidenceOpened>;

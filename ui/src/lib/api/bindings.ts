@@ -283,6 +283,48 @@ refused: boolean,
  */
 shares_version: boolean, };
 
+/**
+ * What somebody at the window wants captured.
+ */
+export type CaptureAsked = { 
+/**
+ * The run it is about; nothing for the fleet as it stands.
+ */
+run: string | null, 
+/**
+ * How far back, in seconds; the run's own time, or an hour, without it.
+ */
+last_s: number | null, 
+/**
+ * Only nodes that this filter line lets through.
+ */
+filter: string | null, 
+/**
+ * Ask nodes for their documents and logs as they are now.
+ */
+ask: boolean, };
+
+/**
+ * A capture that came to its end.
+ */
+export type CaptureView = { 
+/**
+ * Where it lies until it is sealed.
+ */
+folder: string, fleet: string, runs: Array<string>, entries: number, bytes: number, 
+/**
+ * Different secrets that were replaced.
+ */
+secrets: number, 
+/**
+ * How often each rule found something.
+ */
+rules: Array<RuleLine>, 
+/**
+ * What could not be collected, and why.
+ */
+missing: Array<MissingLine>, };
+
 export type CertificateTarget = { node: string, 
 /**
  * Nothing where the plan was about settings or pins only.
@@ -1991,6 +2033,11 @@ digest: string, issued_at: string, expires_at: string, expired: boolean,
 threshold: number, roots: Array<RootView>, people: Array<PersonView>, environments: Array<EnvironmentView>, };
 
 /**
+ * A rule of the redaction.
+ */
+export type RuleLine = { rule: string, replaced: number, };
+
+/**
  * How a run stands with its certificate.
  */
 export type RunCertificateView = { 
@@ -2342,6 +2389,40 @@ body: string, };
  */
 export type RunbookWord = { "word": "answer", step: string, answer: string, } | { "word": "attest", step: string, note: string, } | { "word": "approve", step: string, group: string, } | { "word": "confirm", step: string, plan: string, typed: string | null, } | { "word": "skip", step: string, reason: string, } | { "word": "again", step: string, } | { "word": "settle", step: string, happened: boolean, note: string, } | { "word": "pause" } | { "word": "resume" } | { "word": "abort" } | { "word": "roll_back", reason: string, } | { "word": "pass_freeze", reason: string, };
 
+/**
+ * An archive that was sealed here, and what a check of it finds.
+ */
+export type SealedHere = { sealed: SealedView, verdict: EvidenceVerdictView, };
+
+/**
+ * A sealed archive.
+ */
+export type SealedView = { file: string, fleet: string, entries: number, 
+/**
+ * Of the archive.
+ */
+bytes: number, 
+/**
+ * SHA-256 of the manifest, by which the evidence is named.
+ */
+manifest: string, 
+/**
+ * Fingerprint of the key that signed.
+ */
+signed_by: string, 
+/**
+ * Secrets that were planted, and searched for in the archive.
+ */
+planted: number, 
+/**
+ * The timestamp over the seal, where the fleet names an authority.
+ */
+stamp: StampView | null, 
+/**
+ * Why there is none, although the fleet names one.
+ */
+not_stamped: string | null, missing: Array<MissingLine>, };
+
 export type SettingsView = { fleets: Array<FleetSummary>, credentials: Array<CredentialView>, 
 /**
  * Why the keyring cannot be used, and the way without it.
@@ -2477,6 +2558,19 @@ person: string | null,
  * Groups of the person that have a say.
  */
 roles: Array<string>, };
+
+/**
+ * A timestamp over a seal.
+ */
+export type StampView = { 
+/**
+ * Address of the authority.
+ */
+by: string, 
+/**
+ * When it saw the seal (RFC 3339).
+ */
+at: string, };
 
 export type StateCount = { state: DriftStateView, count: number, };
 

@@ -3,7 +3,7 @@
 import type { Api, FleetSummary, SettingsView, ShellView, Topic } from './api';
 import { FLEET_NAMES, START_MS, fleetNamed, forgetFleets, type FakeFleet } from './fake/fleets';
 import { FakeAlerts, alertCalls } from './fake/alerts';
-import { FakeEvidence } from './fake/evidence';
+import { FakeEvidence, previewOf, sealedOf } from './fake/evidence';
 import { historyOf } from './fake/history';
 import { FakeConsent, SIGNERS, certificateOf } from './fake/consent';
 import { fromAddress, type FakeOptions } from './fake/options';
@@ -199,6 +199,8 @@ export function createFake(options: FakeOptions): Api {
     ...runbookCalls(runbooks, ask, answer, (alert) => alerts.kindOf(alert), options.consent != null, now),
     history: (fleet, hours) => ask(fleet, (found) => historyOf(found, hours, evidence.view()?.shown.at_ms ?? now())),
     historySvg: (_fleet, name) => answer(() => chart(name === 'reloads' ? 'reloads' : 'versions')),
+    previewCapture: (fleet, asked) => answer(() => previewOf(fleet, asked)),
+    captureEvidence: (fleet, asked, _key, path) => answer(() => ({ sealed: sealedOf(fleet, asked, path), verdict: new FakeEvidence(null).open(path).verdict })),
     chooseEvidence: () => answer(() => '/home/ops/rollout.zip'),
     openEvidence: (path, named) => answer(() => {
       const opened = evidence.open(path, named);

@@ -1,6 +1,6 @@
 //! Evidence of a run, or of a fleet now: collected, redacted before a byte is kept, and sealed.
 
-mod gather;
+pub(crate) mod gather;
 pub(crate) mod history;
 mod nodes;
 mod page;

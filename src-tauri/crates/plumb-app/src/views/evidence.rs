@@ -1,11 +1,27 @@
 //! Evidence: what was captured, what was sealed, and what a check of it found.
 
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
+/// What somebody at the window wants captured.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, TS)]
+#[ts(export_to = "bindings.ts")]
+#[serde(deny_unknown_fields)]
+pub struct CaptureAsked {
+    /// The run it is about; nothing for the fleet as it stands.
+    pub run: Option<String>,
+    /// How far back, in seconds; the run's own time, or an hour, without it.
+    pub last_s: Option<u32>,
+    /// Only nodes that this filter line lets through.
+    pub filter: Option<String>,
+    /// Ask nodes for their documents and logs as they are now.
+    pub ask: bool,
+}
+
 /// A capture that came to its end.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS, JsonSchema)]
+#[ts(export_to = "bindings.ts")]
 pub struct CaptureView {
     /// Where it lies until it is sealed.
     pub folder: String,
@@ -22,7 +38,8 @@ pub struct CaptureView {
 }
 
 /// A rule of the redaction.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS, JsonSchema)]
+#[ts(export_to = "bindings.ts")]
 pub struct RuleLine {
     pub rule: String,
     pub replaced: u64,
@@ -36,7 +53,8 @@ pub struct MissingLine {
 }
 
 /// A sealed archive.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS, JsonSchema)]
+#[ts(export_to = "bindings.ts")]
 pub struct SealedView {
     pub file: String,
     pub fleet: String,
@@ -56,8 +74,17 @@ pub struct SealedView {
     pub missing: Vec<MissingLine>,
 }
 
+/// An archive that was sealed here, and what a check of it finds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
+#[ts(export_to = "bindings.ts")]
+pub struct SealedHere {
+    pub sealed: SealedView,
+    pub verdict: EvidenceVerdictView,
+}
+
 /// A timestamp over a seal.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS, JsonSchema)]
+#[ts(export_to = "bindings.ts")]
 pub struct StampView {
     /// Address of the authority.
     pub by: String,

@@ -3,6 +3,7 @@
 mod alerts;
 mod answering;
 mod asking;
+mod capturing;
 mod certificates;
 mod company;
 mod consent;

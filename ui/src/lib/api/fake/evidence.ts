@@ -1,5 +1,5 @@
 //! An archive of the fake: a rollout of five waves, sealed by somebody who is known or not, or altered.
-import type { EvidenceCheck, EvidenceDiffView, EvidenceOpened, EvidenceStep, NamedKeys, OpenEvidence, WaitingPlanView } from '../api';
+import type { CaptureAsked, CaptureView, EvidenceCheck, EvidenceDiffView, EvidenceOpened, EvidenceStep, NamedKeys, OpenEvidence, SealedView, WaitingPlanView } from '../api';
 import { START_MS } from './fleets';
 import { digest } from './seed';
 
@@ -63,6 +63,31 @@ function stepsOf(): EvidenceStep[] {
   steps.push(step(steps.length + 60, 'as it was captured'));
   return steps;
 }
+
+/** What a capture would hold. */
+export const previewOf = (fleet: string, asked: CaptureAsked): CaptureView => ({
+  folder: '/home/ops/.local/share/plumbline/evidence/019a3f60',
+  fleet,
+  runs: asked.run === null ? [] : [asked.run],
+  entries: 46,
+  bytes: 9_201_774,
+  secrets: 7,
+  rules: [{ rule: 'authorization headers', replaced: 41 }, { rule: 'credentials in URLs', replaced: 3 }, { rule: 'mail addresses', replaced: 20 }, { rule: 'private keys', replaced: 0 }],
+  missing: asked.ask ? [{ what: 'logs of fra-opa-1', why: 'an unmodified OPA has no such endpoint' }] : [],
+});
+
+export const sealedOf = (fleet: string, asked: CaptureAsked, file: string): SealedView => ({
+  file,
+  fleet,
+  entries: 47,
+  bytes: 812_331,
+  manifest: digest('a manifest'),
+  signed_by: KEY,
+  planted: 96,
+  stamp: null,
+  not_stamped: null,
+  missing: previewOf(fleet, asked).missing,
+});
 
 export class FakeEvidence {
   opened: EvidenceOpened | null = null;

@@ -201,7 +201,7 @@ pub(super) fn take_approvals(
 }
 
 /// Work that keeps a core or the disk busy.
-pub(super) async fn blocking<T: Send + 'static>(
+pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, AppError> {
     tokio::task::spawn_blocking(work)
