@@ -11,7 +11,9 @@ mod fill;
 mod limits;
 mod moment;
 mod read;
+mod readiness;
 mod reading;
+mod refused;
 mod requests;
 mod steps;
 

@@ -44,3 +44,14 @@ SELECT whole_approval.* FROM whole_approval, horizon WHERE whole_approval.added_
 ALTER TABLE desired RENAME TO whole_desired;
 CREATE VIEW desired AS
 SELECT whole_desired.* FROM whole_desired, horizon WHERE whole_desired.set_at_ms <= horizon.at_ms;
+
+ALTER TABLE refused_list RENAME TO whole_refused_list;
+CREATE VIEW refused_list AS
+SELECT whole_refused_list.* FROM whole_refused_list, horizon
+WHERE whole_refused_list.accepted_at_ms <= horizon.at_ms;
+
+-- In a file that was made to be looked at, what lifts content says since when it is lifted.
+ALTER TABLE refused_content RENAME TO whole_refused_content;
+CREATE VIEW refused_content AS
+SELECT whole_refused_content.* FROM whole_refused_content, horizon
+WHERE whole_refused_content.since_ms <= horizon.at_ms;

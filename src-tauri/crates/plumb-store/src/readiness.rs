@@ -63,3 +63,17 @@ pub async fn newest(
     let found = attempt(conn, "reading evidence of readiness", found).await?;
     found.into_iter().map(KeptReadiness::try_from).collect()
 }
+
+/// Everything that was added or withdrawn until a moment, oldest first.
+pub async fn all(
+    conn: &mut SqliteConnection,
+    fleet: &FleetId,
+    until: Timestamp,
+) -> Result<Vec<KeptReadiness>, StoreError> {
+    let (fleet, until_ms) = (fleet.as_str(), to_ms(until));
+    let found = sqlx::query_file_as!(Row, "queries/readiness/all.sql", fleet, until_ms)
+        .fetch_all(&mut *conn)
+        .await;
+    let found = attempt(conn, "reading evidence of readiness", found).await?;
+    found.into_iter().map(KeptReadiness::try_from).collect()
+}

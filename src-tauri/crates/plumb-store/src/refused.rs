@@ -91,6 +91,52 @@ async fn add(
     attempt(conn, "refusing content", done).await.map(drop)
 }
 
+/// A list as it was accepted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptList {
+    pub version: u32,
+    pub digest: Digest,
+    pub envelope: Vec<u8>,
+    pub accepted_at: Timestamp,
+}
+
+/// Every list that was accepted for a fleet, oldest first.
+pub async fn lists(
+    conn: &mut SqliteConnection,
+    fleet: &FleetId,
+) -> Result<Vec<KeptList>, StoreError> {
+    let fleet = fleet.as_str();
+    let rows = sqlx::query_file!("queries/refused_list/all.sql", fleet).fetch_all(&mut *conn).await;
+    let rows = attempt(conn, "reading refused lists", rows).await?;
+    rows.into_iter()
+        .map(|row| {
+            let malformed = |_| StoreError::malformed("version")("it is no small number".into());
+            Ok(KeptList {
+                version: u32::try_from(row.version).map_err(malformed)?,
+                digest: to_digest(&row.digest)?,
+                envelope: row.envelope,
+                accepted_at: from_ms(row.accepted_at_ms)?,
+            })
+        })
+        .collect()
+}
+
+/// Everything that this console refused in a fleet or lifted again, oldest first, with whether it refuses.
+pub async fn log(
+    conn: &mut SqliteConnection,
+    fleet: &FleetId,
+) -> Result<Vec<(RefusedHere, bool)>, StoreError> {
+    let fleet = fleet.as_str();
+    let rows =
+        sqlx::query_file!("queries/refused_content/log.sql", fleet).fetch_all(&mut *conn).await;
+    let rows = attempt(conn, "reading what was refused", rows).await?;
+    rows.into_iter()
+        .map(|row| {
+            Ok((read(&row.content, row.since_ms, row.reason, row.run_id)?, row.refuses == 1))
+        })
+        .collect()
+}
+
 /// What this console refuses by itself in a fleet, oldest first.
 pub async fn here(
     conn: &mut SqliteConnection,
@@ -100,16 +146,21 @@ pub async fn here(
     let rows =
         sqlx::query_file!("queries/refused_content/current.sql", fleet).fetch_all(&mut *conn).await;
     let rows = attempt(conn, "reading what is refused", rows).await?;
-    rows.into_iter()
-        .map(|row| {
-            let malformed = |_| StoreError::malformed("run id")("it is not 16 bytes".into());
-            let run = row.run_id.map(<[u8; 16]>::try_from).transpose().map_err(malformed)?;
-            Ok(RefusedHere {
-                content: ContentDigest(to_digest(&row.content)?),
-                since: from_ms(row.since_ms)?,
-                reason: row.reason,
-                run: run.map(RunId::from_bytes),
-            })
-        })
-        .collect()
+    rows.into_iter().map(|row| read(&row.content, row.since_ms, row.reason, row.run_id)).collect()
+}
+
+fn read(
+    content: &[u8],
+    since_ms: i64,
+    reason: String,
+    run: Option<Vec<u8>>,
+) -> Result<RefusedHere, StoreError> {
+    let malformed = |_| StoreError::malformed("run id")("it is not 16 bytes".into());
+    let run = run.map(<[u8; 16]>::try_from).transpose().map_err(malformed)?;
+    Ok(RefusedHere {
+        content: ContentDigest(to_digest(content)?),
+        since: from_ms(since_ms)?,
+        reason,
+        run: run.map(RunId::from_bytes),
+    })
 }

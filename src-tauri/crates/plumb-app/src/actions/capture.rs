@@ -6,6 +6,8 @@ mod nodes;
 mod page;
 mod pictures;
 mod raw;
+pub(crate) mod readiness;
+pub(crate) mod refused;
 mod runs;
 mod sources;
 pub(crate) mod waiting;
@@ -211,8 +213,10 @@ impl App {
             }
             // A runbook may look at any node.
             if !self.is_of_runbook(run).await? {
-                let plan = self.kept_plan(run, kept.plan).await?;
-                targets = Some(plan.targets().map(|target| target.node.clone()).collect());
+                // Of a plan that does not read, which is listed where the run is taken, nobody knows the nodes.
+                let plan = self.kept_plan(run, kept.plan).await.ok();
+                targets =
+                    plan.map(|plan| plan.targets().map(|target| target.node.clone()).collect());
             }
         }
         let assessment = current.assess(now);

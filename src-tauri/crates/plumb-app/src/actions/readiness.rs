@@ -259,6 +259,16 @@ impl App {
     }
 }
 
+/// The certificate of another fleet that kept evidence names, in words.
+pub(crate) fn certificate_named(document: &str) -> Option<String> {
+    match Evidence::read(document) {
+        Ok(Evidence::Certificate { fleet, digest }) => {
+            Some(format!("certificate {} of {fleet}", digest.short()))
+        }
+        _ => None,
+    }
+}
+
 fn item_of(word: &str) -> Result<ReadinessItem, AppError> {
     word.replace('-', "_").parse().map_err(|error: plumb_trust::readiness::ReadinessItemError| {
         let all: Vec<&str> = ReadinessItem::ALL.iter().map(|item| item.name()).collect();

@@ -19,7 +19,9 @@ use plumb_trust::{
 
 use super::{
     read::{CapturedRun, Contents},
+    readiness,
     reading::{Reading, unread},
+    refused,
     requests::CapturedRequest,
 };
 use crate::{app::App, error::AppError};
@@ -44,12 +46,17 @@ impl App {
         }
         for run in &contents.runs {
             self::run(&mut record, fleet, run).await?;
+            dry_run(&mut record, archive, run).await?;
             certificate(&mut record, archive, fleet, run, &keys).await?;
             if let Some(roster) = &roster {
                 let made_at = contents.evidence.made_at;
                 approvals(&mut record, archive, fleet, run, (roster, made_at)).await?;
             }
         }
+        let runs = contents.runs.iter().filter(|run| !run.bodies.is_empty());
+        let runs = runs.map(|run| run.part.run).collect();
+        readiness::fill(&mut record, fleet, &contents.readiness).await?;
+        refused::fill(&mut record, fleet, &contents.refused, &runs).await?;
         let ruled = roster.as_ref().map(|roster| (roster, contents.evidence.made_at));
         for asked in contents.requests.values() {
             request(&mut record, fleet, asked, ruled).await?;
@@ -93,6 +100,9 @@ async fn request(
     let document = text(&asked.request.plan.canonical_bytes());
     plumb_store::plans::insert(record, plan, fleet, at, &document).await?;
     plumb_store::approvals::add_request(record, plan, at, &text(&asked.bytes)).await?;
+    if let Some(found) = &asked.dry_run {
+        plumb_store::dry_runs::add(record, plan, found).await?;
+    }
     let Some((roster, made_at)) = ruled else { return Ok(()) };
     for (_, envelope) in &asked.answers {
         // One that does not count any more is no reason to show nothing; the request itself is judged when it is shown.
@@ -173,6 +183,20 @@ async fn run(
     }
     if let (Event::RunEnded { .. }, Some(outcome)) = (&last.event, &run.part.outcome) {
         plumb_store::runs::finish(record, id, last.at, outcome).await?;
+    }
+    Ok(())
+}
+
+/// What was found when the plan of a run was tried.
+async fn dry_run(
+    record: &mut SqliteConnection,
+    archive: &Archive<FileSource>,
+    run: &CapturedRun,
+) -> Result<(), AppError> {
+    let Some(first) = run.bodies.first() else { return Ok(()) };
+    let folder = run_folder(run.part.run);
+    if let Some(found) = readiness::dry_run(&mut Reading::of(archive), &folder, first.at)? {
+        plumb_store::dry_runs::add(record, run.part.plan, &found).await?;
     }
     Ok(())
 }

@@ -29,10 +29,14 @@ use serde::{Deserialize, Serialize};
 use super::{
     limits::{ANSWERS_MAX, CONTENTS_MAX, EVENTS_MAX, KEYS_MAX},
     reading::{Reading, under, unread},
+    refused::{self, CapturedRefused},
     requests::{self, CapturedRequest},
 };
 use crate::{
-    actions::capture::history::{ALERTS, CATALOGUE, CHANGES, CONTENTS, INCIDENTS, RELOADS},
+    actions::capture::{
+        history::{ALERTS, CATALOGUE, CHANGES, CONTENTS, INCIDENTS, RELOADS},
+        readiness::{READINESS, ReadinessLine},
+    },
     alerts::hub::KeptIncident,
     error::{AppError, Code, chain},
     views::{convert::ms, evidence::EvidenceUnread, node::RawAnswer, runbook::EvidenceFileView},
@@ -65,6 +69,10 @@ pub(super) struct Contents {
     pub(super) keys: Vec<(EntryName, String)>,
     /// Plans that wait for consent.
     pub(super) requests: BTreeMap<PlanHash, CapturedRequest>,
+    /// What was shown to be ready.
+    pub(super) readiness: Vec<ReadinessLine>,
+    /// What was refused in the fleet.
+    pub(super) refused: CapturedRefused,
     /// Entries of which some lines did not read.
     pub(super) unread: Vec<EvidenceUnread>,
 }
@@ -148,7 +156,10 @@ impl Contents {
         };
         let (runs, states) = runs(&mut reading, &evidence)?;
         let changes: Vec<FleetChange> = reading.lines(CHANGES)?;
-        let newest = changes.iter().map(|one| one.change.at).max();
+        let refused = refused::all(&mut reading, &evidence.about.fleet)?;
+        let newest = changes.iter().map(|one| one.change.at);
+        let newest = newest.chain(refused.log.iter().map(|line| line.at));
+        let newest = newest.chain(refused.lists.iter().map(|(line, _)| line.accepted_at)).max();
         let window = evidence.about.window;
         let captured_at =
             [Some(fleet.taken_at), Some(window.to), newest].into_iter().flatten().max();
@@ -168,6 +179,8 @@ impl Contents {
             roster: archive.find(ROSTER).map(|_| reading.bytes(ROSTER)).transpose()?,
             keys: keys(&mut reading)?,
             requests: requests::all(&mut reading)?,
+            readiness: reading.lines(READINESS)?,
+            refused,
             unread: reading.into_unread(),
             evidence,
         })

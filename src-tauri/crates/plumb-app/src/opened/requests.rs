@@ -5,9 +5,11 @@ use std::collections::BTreeMap;
 use plumb_evidence::limits::APPROVALS_MAX;
 use plumb_fleet::PlanHash;
 use plumb_runbook::ApprovalRequest;
+use plumb_store::dry_runs::KeptDryRun;
 
 use super::{
     limits::REQUESTS_MAX,
+    readiness,
     reading::{Reading, under, unread},
 };
 use crate::{actions::capture::waiting::REQUESTS, error::AppError};
@@ -17,6 +19,7 @@ use crate::{actions::capture::waiting::REQUESTS, error::AppError};
 pub(super) struct CapturedRequest {
     pub(super) bytes: Vec<u8>,
     pub(super) request: ApprovalRequest,
+    pub(super) dry_run: Option<KeptDryRun>,
     /// Envelopes of its answers, each with the name of its entry.
     pub(super) answers: Vec<(String, Vec<u8>)>,
 }
@@ -48,7 +51,9 @@ pub(super) fn all(
         for name in given {
             answers.push((name.clone(), reading.bytes(name)?));
         }
-        all.insert(plan, CapturedRequest { bytes, request, answers });
+        let of_plan = format!("{start}{plan}");
+        let dry_run = readiness::dry_run(reading, &of_plan, request.requested_at)?;
+        all.insert(plan, CapturedRequest { bytes, request, dry_run, answers });
     }
     Ok(all)
 }

@@ -3,6 +3,7 @@
 mod alerts;
 mod answering;
 mod asking;
+mod captured_rules;
 mod capturing;
 mod certificates;
 mod company;
@@ -12,6 +13,7 @@ mod dashboards;
 mod decisions;
 mod dry_runs;
 mod fleet;
+mod gaps;
 mod gates;
 mod hub_alerts;
 mod interrupted;

@@ -30,14 +30,25 @@ impl App {
         let wrong = |error: CaptureError| not_captured(&folder, &error);
         let command = serde_json::json!({ "arguments": request.command });
         take(&mut capture, "command", "console/command.json", &command).map_err(wrong)?;
-        self.keys_and_roster(&mut capture, scope).await?;
+        let done = self.keys_and_roster(&mut capture, scope).await;
+        or_gap(&mut capture, "keys and roster", done)?;
         let runs = self.runs_evidence((&mut capture, &mut raw), request, scope).await?;
+        // Without these nothing could be shown as the fleet.
         self.fleet_evidence(&mut capture, scope).await?;
         self.view_evidence(&mut capture, request).await?;
-        let pictures = self.picture_evidence(&mut capture, request, scope).await?;
-        self.history_evidence(&mut capture, scope).await?;
-        self.alert_evidence(&mut capture, request, scope).await?;
-        self.waiting_evidence(&mut capture, request).await?;
+        let pictures = self.picture_evidence(&mut capture, request, scope).await;
+        let pictures = pictures
+            .or_else(|error| gap(&mut capture, "some pictures", &error).map(|()| Vec::new()))?;
+        let done = self.history_evidence(&mut capture, scope).await;
+        or_gap(&mut capture, "some of what nodes ran", done)?;
+        let done = self.refused_evidence(&mut capture, scope).await;
+        or_gap(&mut capture, "some of what is refused", done)?;
+        let done = self.readiness_evidence(&mut capture, scope).await;
+        or_gap(&mut capture, "some of what shows readiness", done)?;
+        let done = self.alert_evidence(&mut capture, request, scope).await;
+        or_gap(&mut capture, "some alerts and incidents", done)?;
+        let done = self.waiting_evidence(&mut capture, request).await;
+        or_gap(&mut capture, "some plans that wait for consent", done)?;
         let (mut capture, raw) = self.node_evidence((capture, raw), request, scope).await?;
         if let Some(raw) = raw {
             capture.raw(&raw.finish()?).map_err(wrong)?;
@@ -169,6 +180,27 @@ impl App {
         }
         Ok(())
     }
+}
+
+/// What a source failed with is a gap of the evidence. Only where that cannot be written down there is no capture.
+pub(super) fn gap(capture: &mut Capture, what: &str, error: &AppError) -> Result<(), AppError> {
+    let folder = capture.draft().folder().to_owned();
+    tracing::warn!(what, error = %error.message, "left out of evidence");
+    capture.lacks(what, &error.message).map_err(|error| not_captured(&folder, &error))
+}
+
+/// The same for a source that is done.
+pub(super) fn or_gap(
+    capture: &mut Capture,
+    what: &str,
+    done: Result<(), AppError>,
+) -> Result<(), AppError> {
+    done.or_else(|error| gap(capture, what, &error))
+}
+
+/// Rows as lines of JSON.
+pub(super) fn lines<T: Serialize>(all: &[T]) -> impl Iterator<Item = Vec<u8>> {
+    all.iter().map(|one| serde_json::to_vec(one).expect("rows always serialise"))
 }
 
 /// Takes a document as JSON.

@@ -3,18 +3,23 @@
 
 use std::collections::BTreeSet;
 
+use jiff::Timestamp;
 use plumb_evidence::{Capture, CaptureError};
 use plumb_fleet::{ContentDigest, NodeId};
 use plumb_inbox::IncidentQuery;
 use plumb_redact::Form;
 use plumb_store::history::{changes, reloads};
-use serde::Serialize;
 
-use super::{CaptureRequest, Scope, gather::take, not_captured};
+use super::{
+    CaptureRequest, Scope,
+    gather::{lines, take},
+    not_captured,
+};
 use crate::{
     alerts::{hub::KeptIncident, refused},
     app::App,
     error::AppError,
+    views::alerts::InboxSource,
 };
 
 /// Changes and reloads of one capture: 10,000 nodes over a day of ten changes each.
@@ -71,6 +76,8 @@ impl App {
         let mut contents: BTreeSet<ContentDigest> =
             log.iter().filter_map(|one| one.change.content).collect();
         contents.extend(catalogue.iter().map(|entry| entry.content));
+        // Also where no node runs it: whoever looks into what is refused wants to see why.
+        contents.extend(self.refused_now(name).await?);
         self.content_evidence(capture, &contents).await
     }
 
@@ -125,6 +132,9 @@ impl App {
             .map(|alert| serde_json::to_vec(alert.as_ref()).expect("alerts always serialise"))
             .collect();
         capture.take_lines("alerts", ALERTS, alerts).map_err(wrong)?;
+        if let Some(why) = behind(&desk.source, window.to) {
+            capture.lacks("newer alerts and incidents of the hub", &why).map_err(wrong)?;
+        }
         let incidents = match self.incidents_with_timelines(&request.fleet).await {
             Ok(incidents) => incidents,
             Err(error) => {
@@ -158,6 +168,17 @@ impl App {
     }
 }
 
-fn lines<T: Serialize>(all: &[T]) -> impl Iterator<Item = Vec<u8>> {
-    all.iter().map(|one| serde_json::to_vec(one).expect("rows always serialise"))
+/// How old what is kept of a hub's inbox is, where the evidence reaches beyond it.
+fn behind(source: &InboxSource, until: Timestamp) -> Option<String> {
+    let hub = source.hub.as_ref()?;
+    let read = source.as_of_ms.and_then(|ms| Timestamp::from_millisecond(ms).ok());
+    if source.offline.is_none() && read.is_some_and(|read| read >= until) {
+        return None;
+    }
+    let age = match read {
+        Some(read) => format!("the inbox of {hub} was read last at {read}"),
+        None => format!("the inbox of {hub} was never read"),
+    };
+    let offline = source.offline.as_ref().map(|why| format!("; {why}")).unwrap_or_default();
+    Some(format!("{age}, and this is until {until}{offline}"))
 }

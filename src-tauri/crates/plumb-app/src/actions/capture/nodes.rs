@@ -118,7 +118,10 @@ impl App {
                 let _ = sender.send(line.to_string().into_bytes()).await;
             }
             match logs {
-                None => {}
+                None => {
+                    let why = format!("a node of the kind {} has none to give", node.api.name());
+                    asked.lacking.push((format!("logs of {}", node.id), why));
+                }
                 Some(Ok(lines)) => {
                     let line =
                         serde_json::json!({ "node": node.id, "path": "logs", "lines": lines });

@@ -41,7 +41,10 @@ pub(super) async fn page(
         });
     }
     for run in runs.iter().take(RUNS_TOLD_MAX) {
-        page.sections.extend(self::run(app, *run).await?);
+        // Of a run that cannot be read what is missing tells why.
+        if let Ok(sections) = self::run(app, *run).await {
+            page.sections.extend(sections);
+        }
     }
     let missing = capture.draft().missing().to_vec();
     page.sections.push(Section {

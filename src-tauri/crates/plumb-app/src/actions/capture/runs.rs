@@ -20,14 +20,16 @@ use plumb_exec::StepsState;
 use plumb_fleet::RunId;
 use plumb_journal::{Entry, Event, Head, Judged, StateMark, StepEvent, certificate::JournalRef};
 use plumb_redact::Form;
-use plumb_runbook::Plan;
+use plumb_runbook::{Plan, document::RunbookPlan};
+use plumb_store::runbooks::OfRunbook;
 use serde::de::IgnoredAny;
 
 use super::{
     CaptureRequest, Scope,
-    gather::{take, take_approvals},
+    gather::{gap, or_gap, take, take_approvals},
     not_captured,
     raw::RawFile,
+    readiness::take_dry_run,
 };
 use crate::{
     app::App,
@@ -62,13 +64,16 @@ impl App {
         let mut at = 0;
         while let Some(run) = runs.get(at).copied() {
             at += 1;
-            if !self.is_of_runbook(run).await? {
-                self.run_evidence(capture, run, (request.map.is_some(), &mut *raw)).await?;
-                continue;
-            }
             let kept = (request.map.is_some(), &mut *raw);
-            let led_to = self.runbook_evidence(capture, run, kept).await?;
-            runs.extend(led_to.into_iter().filter(|run| known.insert(*run)));
+            let done = match self.is_of_runbook(run).await {
+                Ok(true) => self.runbook_evidence(capture, run, kept).await,
+                Ok(false) => self.run_evidence(capture, run, kept).await.map(|()| Vec::new()),
+                Err(error) => Err(error),
+            };
+            match done {
+                Ok(led_to) => runs.extend(led_to.into_iter().filter(|run| known.insert(*run))),
+                Err(error) => gap(capture, &format!("run {run}"), &error)?,
+            }
         }
         Ok(runs)
     }
@@ -95,9 +100,13 @@ impl App {
                 && !self.is_of_runbook(run.id).await?
                 && let Some(nodes) = &scope.nodes
             {
-                let plan = self.kept_plan(run.id, run.plan).await?;
-                if !plan.targets().any(|target| nodes.contains(&target.node)) {
-                    continue;
+                match self.kept_plan(run.id, run.plan).await {
+                    Ok(plan) if plan.targets().any(|target| nodes.contains(&target.node)) => {}
+                    Ok(_) => continue,
+                    Err(error) => {
+                        gap(capture, &format!("run {}", run.id), &error)?;
+                        continue;
+                    }
                 }
             }
             runs.push(run.id);
@@ -116,7 +125,8 @@ impl App {
         Ok(plumb_store::runbooks::get(&mut conn, run).await?.is_some())
     }
 
-    /// Journal, plan, approvals, request and certificate of a run, as they were signed and hashed.
+    /// Journal, plan, approvals, request and certificate of a run, as they were signed and hashed. What cannot be read
+    /// is left out, and the rest of the run is taken.
     async fn run_evidence(
         &self,
         capture: &mut Capture,
@@ -125,20 +135,61 @@ impl App {
     ) -> Result<(), AppError> {
         let folder = capture.draft().folder().to_owned();
         let wrong = |error: CaptureError| not_captured(&folder, &error);
-        let events = self.export_journal(&run.to_string(), &folder.join(COPY)).await?.events;
-        let plan = self.plan_of_run(run).await?;
+        let row = self.kept_run(run).await?;
+        let ran = self.followed_evidence(capture, run).await?;
+        let (journal, outcome, started_at) = match &ran {
+            Some((journal, ran)) => (*journal, outcome(ran), ran.state.started_at),
+            None => (None, row.end.map(|end| end.outcome), None),
+        };
+        let started_at = started_at.unwrap_or(row.started_at);
+        match self.kept_plan(run, row.plan).await {
+            Ok(plan) => {
+                let (name, bytes) = (of_run(run, "plan.json"), plan.canonical_bytes());
+                capture.bound("plan", Form::Json, &name, &bytes).map_err(wrong)?;
+                let done = self.consent_evidence(capture, (run, started_at), &plan).await;
+                or_gap(capture, &format!("some of the consent to run {run}"), done)?;
+            }
+            Err(error) => gap(capture, &of_run(run, "plan.json"), &error)?,
+        }
+        let done = self.certificate_evidence(capture, run).await;
+        or_gap(capture, &of_run(run, "certificate.dsse.json"), done)?;
+        let done = self.kept_evidence(capture, run, (with_map, raw));
+        or_gap(capture, &format!("some answers of nodes to run {run}"), done)?;
+        match self.run(&run.to_string()).await {
+            Ok(view) => take(capture, "run", &of_run(run, "run.json"), &view).map(drop),
+            Err(error) => capture.lacks(&of_run(run, "run.json"), &error.message),
+        }
+        .map_err(wrong)?;
+        capture.run(RunPart { journal, outcome, plan: row.plan, run }).map_err(wrong)
+    }
+
+    /// The journal of a run of nodes, and what it comes to; nothing where it does not read, which is listed.
+    async fn followed_evidence(
+        &self,
+        capture: &mut Capture,
+        run: RunId,
+    ) -> Result<Option<(Option<JournalRef>, Followed)>, AppError> {
+        let Some(events) = self.copied(capture, run).await? else { return Ok(None) };
         let mut ran = Followed::empty(run);
-        self.up_to(run, events, |entry| ran.take(&entry)).await?;
+        let read = self.up_to(run, events, |entry| ran.take(&entry)).await;
+        if let Err(error) = read {
+            uncopied(capture, run, &error)?;
+            return Ok(None);
+        }
         let journal = self.journal_evidence(capture, run, ran.head).await?;
-        let bytes = plan.canonical_bytes();
-        capture.bound("plan", Form::Json, &of_run(run, "plan.json"), &bytes).map_err(wrong)?;
-        self.consent_evidence(capture, (run, ran.state.started_at), &plan).await?;
-        self.certificate_evidence(capture, run).await?;
-        self.kept_evidence(capture, run, (with_map, raw))?;
-        let view = self.run(&run.to_string()).await?;
-        take(capture, "run", &of_run(run, "run.json"), &view).map_err(wrong)?;
-        let outcome = outcome(&ran);
-        capture.run(RunPart { journal, outcome, plan: plan.hash(), run }).map_err(wrong)
+        Ok(Some((journal, ran)))
+    }
+
+    /// Copies the journal of a run beside the evidence, and tells its events; nothing where it does not read.
+    async fn copied(&self, capture: &mut Capture, run: RunId) -> Result<Option<u64>, AppError> {
+        let copy = capture.draft().folder().join(COPY);
+        match self.export_journal(&run.to_string(), &copy).await {
+            Ok(written) => Ok(Some(written.events)),
+            Err(error) => {
+                uncopied(capture, run, &error)?;
+                Ok(None)
+            }
+        }
     }
 
     /// A run of a runbook: its documents with the values, what every step did, and the files that steps kept. Tells
@@ -151,45 +202,62 @@ impl App {
     ) -> Result<Vec<RunId>, AppError> {
         let folder = capture.draft().folder().to_owned();
         let wrong = |error: CaptureError| not_captured(&folder, &error);
-        let events = self.export_journal(&run.to_string(), &folder.join(COPY)).await?.events;
         let (plan, of) = self.runbook_plan(run).await?;
         for reference in plan.secret_references() {
             capture.passes_over(&reference);
         }
-        let mut steps = StepsState::default();
-        self.up_to(run, events, |entry| steps.apply(&entry.body.event, entry.body.at)).await?;
-        let signatures = self.signatures(run, &plan, &steps).await?;
-        let said = folder.join(SAID);
-        let of_file = (of.title.as_str(), said.as_path());
-        let (ran, led_to) = self.transcribed((run, events), of_file, &signatures).await?;
-        let journal = self.journal_evidence(capture, run, ran.head).await?;
-        let bytes = plan.canonical_bytes();
-        let name = of_run(run, "runbook.json");
-        capture.bound("runbook", Form::Json, &name, &bytes).map_err(wrong)?;
-        let mut view = self.runbook_run(&run.to_string()).await?;
-        // Where files lie on this machine concerns nobody else.
-        view.artifacts.clear();
-        take(capture, "runbook run", &of_run(run, "runbook-run.json"), &view).map_err(wrong)?;
-        take_file(capture, "transcript", &said, &of_run(run, "transcript.txt")).map_err(wrong)?;
-        std::fs::remove_file(&said).map_err(|error| unwritten(&said, &error))?;
-        let artifacts = of.artifacts.clone();
-        let mut names = BTreeSet::new();
-        for kept in kept_files(Utf8Path::new(&artifacts)) {
-            let name = entry_name(&kept.name);
-            match kept.path {
-                // Names that differ only in capitals are one where the archive is unpacked.
-                Ok(path) if names.insert(name.to_ascii_lowercase()) => {
-                    let name = of_run(run, &format!("files/{name}"));
-                    take_file(capture, "runbook files", &path, &name).map_err(wrong)?;
+        let transcribed = match self.copied(capture, run).await? {
+            Some(events) => match self.steps_evidence((run, events), &plan, &of, &folder).await {
+                Ok(told) => Some(told),
+                Err(error) => {
+                    uncopied(capture, run, &error)?;
+                    None
                 }
-                Ok(_) => capture.lacks(&kept.name, "another file has its name").map_err(wrong)?,
-                Err(why) => capture.lacks(&kept.name, &why).map_err(wrong)?,
+            },
+            None => None,
+        };
+        let (journal, outcome, led_to) = match transcribed {
+            Some((ran, led_to)) => {
+                let journal = self.journal_evidence(capture, run, ran.head).await?;
+                let (said, name) = (folder.join(SAID), of_run(run, "transcript.txt"));
+                take_file(capture, "transcript", &said, &name).map_err(wrong)?;
+                std::fs::remove_file(&said).map_err(|error| unwritten(&said, &error))?;
+                (journal, outcome(&ran), led_to)
             }
+            None => (None, self.kept_run(run).await?.end.map(|end| end.outcome), Vec::new()),
+        };
+        let (name, bytes) = (of_run(run, "runbook.json"), plan.canonical_bytes());
+        capture.bound("runbook", Form::Json, &name, &bytes).map_err(wrong)?;
+        let name = of_run(run, "runbook-run.json");
+        match self.runbook_run(&run.to_string()).await {
+            Ok(mut view) => {
+                // Where files lie on this machine concerns nobody else.
+                view.artifacts.clear();
+                take(capture, "runbook run", &name, &view).map_err(wrong)?;
+            }
+            Err(error) => gap(capture, &name, &error)?,
         }
-        self.kept_evidence(capture, run, (with_map, raw))?;
-        let part = RunPart { journal, outcome: outcome(&ran), plan: plan.hash(), run };
+        file_evidence(capture, run, &of.artifacts).map_err(wrong)?;
+        let done = self.kept_evidence(capture, run, (with_map, raw));
+        or_gap(capture, &format!("some answers of nodes to run {run}"), done)?;
+        let part = RunPart { journal, outcome, plan: plan.hash(), run };
         capture.run(part).map_err(wrong)?;
         Ok(led_to)
+    }
+
+    /// Writes down what every step did, from a journal that was copied.
+    async fn steps_evidence(
+        &self,
+        (run, events): (RunId, u64),
+        plan: &RunbookPlan,
+        of: &OfRunbook,
+        folder: &Utf8Path,
+    ) -> Result<(Followed, Vec<RunId>), AppError> {
+        let mut steps = StepsState::default();
+        self.up_to(run, events, |entry| steps.apply(&entry.body.event, entry.body.at)).await?;
+        let signatures = self.signatures(run, plan, &steps).await?;
+        let said = folder.join(SAID);
+        self.transcribed((run, events), (of.title.as_str(), said.as_path()), &signatures).await
     }
 
     /// Hands over as many events as were copied: a run that goes on has more by now.
@@ -252,7 +320,14 @@ impl App {
         }
         let marks = {
             let mut conn = self.record().read().await?;
-            plumb_store::states::list(&mut conn, run).await?
+            plumb_store::states::list(&mut conn, run).await
+        };
+        let marks = match marks {
+            Ok(marks) => marks,
+            Err(error) => {
+                gap(capture, &format!("states of run {run}"), &error.into())?;
+                Vec::new()
+            }
         };
         // What goes on meanwhile is not in the journal that was taken.
         let marks = marks.into_iter().take_while(|mark| mark.seq < stands.seq);
@@ -316,7 +391,7 @@ impl App {
     async fn consent_evidence(
         &self,
         capture: &mut Capture,
-        (run, started_at): (RunId, Option<Timestamp>),
+        (run, started_at): (RunId, Timestamp),
         plan: &Plan,
     ) -> Result<(), AppError> {
         let folder = capture.draft().folder().to_owned();
@@ -324,8 +399,7 @@ impl App {
         let (approvals, asked, dry_run) = {
             let mut conn = self.record().read().await?;
             // The one by which the run was let go; what was found later was of another fleet.
-            let until = started_at.unwrap_or_else(|| self.now());
-            let dry_run = plumb_store::dry_runs::newest(&mut conn, plan.hash(), until).await?;
+            let dry_run = plumb_store::dry_runs::newest(&mut conn, plan.hash(), started_at).await?;
             let approvals = plumb_store::approvals::of_plan(&mut conn, plan.hash()).await?;
             let asked = plumb_store::approvals::request(&mut conn, plan.hash()).await?;
             (approvals, asked, dry_run)
@@ -333,8 +407,7 @@ impl App {
         take_approvals(capture, &run_folder(run), &approvals).map_err(wrong)?;
         // What nodes answered, and which requests were found to be answered differently: approvals bind both.
         if let Some(found) = dry_run {
-            let (name, bytes) = (of_run(run, "dry-run.json"), found.document.as_bytes());
-            capture.bound("dry run", Form::Json, &name, bytes).map_err(wrong)?;
+            take_dry_run(capture, &run_folder(run), &found).map_err(wrong)?;
         }
         if let Some(asked) = asked {
             let (name, bytes) = (of_run(run, "request.json"), asked.as_bytes());
@@ -369,6 +442,38 @@ impl App {
             }
         }
     }
+}
+
+/// Takes the copy of a journal away that does not read, and says why it is not in the evidence.
+fn uncopied(capture: &mut Capture, run: RunId, error: &AppError) -> Result<(), AppError> {
+    for name in [COPY, SAID] {
+        let path = capture.draft().folder().join(name);
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(unwritten(&path, &error));
+            }
+            _ => {}
+        }
+    }
+    gap(capture, &of_run(run, "journal.jsonl"), error)
+}
+
+/// Files that steps of a runbook kept, each as it lies there.
+fn file_evidence(capture: &mut Capture, run: RunId, folder: &str) -> Result<(), CaptureError> {
+    let mut names = BTreeSet::new();
+    for kept in kept_files(Utf8Path::new(folder)) {
+        let name = entry_name(&kept.name);
+        match kept.path {
+            // Names that differ only in capitals are one where the archive is unpacked.
+            Ok(path) if names.insert(name.to_ascii_lowercase()) => {
+                let name = of_run(run, &format!("files/{name}"));
+                take_file(capture, "runbook files", &path, &name)?;
+            }
+            Ok(_) => capture.lacks(&kept.name, "another file has its name")?,
+            Err(why) => capture.lacks(&kept.name, &why)?,
+        }
+    }
+    Ok(())
 }
 
 fn of_run(run: RunId, name: &str) -> String {

@@ -16,7 +16,7 @@ pub(super) enum How {
     Kept,
 }
 
-pub(super) const SOURCES: [(&str, How); 31] = [
+pub(super) const SOURCES: [(&str, How); 36] = [
     ("alerts", How::Redacted(Form::JsonLines)),
     ("answers", How::Redacted(Form::JsonLines)),
     (live::SOURCE, How::Kept),
@@ -30,6 +30,7 @@ pub(super) const SOURCES: [(&str, How); 31] = [
     ("desired", How::Redacted(Form::JsonLines)),
     ("doctor", How::Redacted(Form::Json)),
     ("dry run", How::Bound(Form::Json)),
+    ("dry run made", How::Redacted(Form::Json)),
     ("fleet", How::Redacted(Form::Json)),
     ("incidents", How::Redacted(Form::JsonLines)),
     ("journal", How::Bound(Form::JsonLines)),
@@ -38,6 +39,10 @@ pub(super) const SOURCES: [(&str, How); 31] = [
     ("nodes", How::Redacted(Form::JsonLines)),
     ("pictures", How::Redacted(Form::Text)),
     ("plan", How::Bound(Form::Json)),
+    ("readiness", How::Redacted(Form::JsonLines)),
+    ("refused content", How::Redacted(Form::JsonLines)),
+    ("refused list", How::Bound(Form::Json)),
+    ("refused lists", How::Redacted(Form::JsonLines)),
     ("reloads", How::Redacted(Form::JsonLines)),
     ("request", How::Bound(Form::Json)),
     ("roster", How::Bound(Form::Json)),

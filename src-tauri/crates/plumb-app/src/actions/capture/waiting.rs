@@ -4,7 +4,7 @@ use plumb_evidence::{Capture, CaptureError};
 use plumb_fleet::PlanHash;
 use plumb_redact::Form;
 
-use super::{CaptureRequest, gather::take_approvals, not_captured};
+use super::{CaptureRequest, gather::take_approvals, not_captured, readiness::take_dry_run};
 use crate::{app::App, error::AppError, ids, queries::approvals::WAITING_MAX};
 
 /// Where they stand in an archive: a folder for each plan, with `request.json` and `approvals/`.
@@ -43,15 +43,20 @@ impl App {
     async fn waiting_plan(&self, capture: &mut Capture, plan: PlanHash) -> Result<(), AppError> {
         let folder = capture.draft().folder().to_owned();
         let wrong = |error: CaptureError| not_captured(&folder, &error);
-        let (asked, answers) = {
+        let (asked, answers, dry_run) = {
             let mut conn = self.record().read().await?;
             let asked = plumb_store::approvals::request(&mut conn, plan).await?;
-            (asked, plumb_store::approvals::of_plan(&mut conn, plan).await?)
+            let answers = plumb_store::approvals::of_plan(&mut conn, plan).await?;
+            let dry_run = plumb_store::dry_runs::newest(&mut conn, plan, self.now()).await?;
+            (asked, answers, dry_run)
         };
         let Some(asked) = asked else { return Ok(()) };
         let of_plan = format!("{REQUESTS}/{plan}");
         let name = format!("{of_plan}/request.json");
         capture.bound("request", Form::Json, &name, asked.as_bytes()).map_err(wrong)?;
+        if let Some(found) = dry_run {
+            take_dry_run(capture, &of_plan, &found).map_err(wrong)?;
+        }
         take_approvals(capture, &of_plan, &answers).map_err(wrong)
     }
 }
