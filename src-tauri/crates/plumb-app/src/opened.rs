@@ -31,7 +31,7 @@ use plumb_evidence::{
     verify::{CheckName, trusted_roster},
 };
 use plumb_fleet::{NodeId, RunId, Snapshot};
-use plumb_journal::{PROJECTION, StateHashes};
+use plumb_journal::{StateHashes, StateMark};
 use plumb_store::{Horizon, Kind, SweepMeta, history, horizon};
 use plumb_trust::roster::Roster;
 
@@ -290,13 +290,17 @@ impl App {
         };
         let recorded = evidence.contents.states.get(&run);
         let at = usize::try_from(seq).unwrap_or(usize::MAX);
-        // One of another version is of the same events, and not to be compared.
+        // One of a version that this program does not know is of the same events, and not to be compared.
         let recorded = recorded.and_then(|marks| marks.get(at));
-        let recorded = recorded.filter(|mark| mark.projection == PROJECTION).map(|mark| mark.state);
+        let by = |mark: &StateMark| Some((mark.state, hashes.by(mark.projection)?));
+        let (recorded, found) = match recorded.and_then(by) {
+            Some((recorded, found)) => (Some(recorded), found),
+            None => (None, found.state),
+        };
         Ok(Some(EvidenceState {
-            same: recorded == Some(found.state),
+            same: recorded == Some(found),
             recorded: recorded.map(|state| state.to_string()),
-            found: found.state.to_string(),
+            found: found.to_string(),
         }))
     }
 }

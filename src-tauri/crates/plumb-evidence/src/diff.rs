@@ -6,7 +6,7 @@ use std::{
 };
 
 use plumb_fleet::fleet::NODES_MAX;
-use plumb_journal::{Entry, Event, RunState};
+use plumb_journal::{Entry, Event, RunState, StepEvent};
 use serde::Deserialize;
 
 use crate::{
@@ -20,6 +20,9 @@ use crate::{
 pub const DIFFERENCES_MAX: usize = 10_000;
 /// Most decisions of one run: people decide some dozens of times.
 const DECISIONS_MAX: usize = 100_000;
+
+/// Most steps of one run: those of a runbook and of what it leads to.
+const STEPS_MAX: usize = 10_000;
 
 /// What a fact is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -183,6 +186,9 @@ fn run<S: Source>(
         if state.nodes.len() > NODES_MAX {
             return Err(wrong(format!("it has more than the {NODES_MAX} nodes of a fleet")));
         }
+        if state.steps.len() > STEPS_MAX {
+            return Err(wrong(format!("it has more than the {STEPS_MAX} steps of a runbook")));
+        }
         if let Some(decision) = decision(&body.event) {
             decisions += 1;
             if decisions > DECISIONS_MAX {
@@ -199,6 +205,10 @@ fn run<S: Source>(
             format!("{:.1}", to.duration_since(from).as_secs_f64()),
         );
     }
+    for (step, state) in &state.steps {
+        told(Kind::Steps, format!("step {step}"), state.phase.words().to_owned());
+        told(Kind::Steps, format!("step {step}: events"), state.events.to_string());
+    }
     for (node, state) in &state.nodes {
         told(Kind::Steps, format!("node {node}"), format!("{:?}", state.phase).to_lowercase());
         if let Some(version) = &state.version {
@@ -209,6 +219,28 @@ fn run<S: Source>(
         }
     }
     Ok(())
+}
+
+/// What somebody decided about a step of a runbook, or its condition for them.
+fn decision_about(step: &str, happened: &StepEvent) -> Option<String> {
+    let said = match happened {
+        StepEvent::Skipped { reason, by: Some(by) } => format!("left out by {by}: {reason}"),
+        StepEvent::Skipped { reason, by: None } => format!("left out: {reason}"),
+        StepEvent::Taken { title, .. } => format!("led to {title}"),
+        StepEvent::Confirmed { plan, by } => format!("plan {} confirmed by {by}", plan.short()),
+        StepEvent::Approved { group, by, .. } => format!("approved by {by} for {group}"),
+        StepEvent::Finished { outcome, detail, by: Some(by), .. } => {
+            format!("answered by {by}: {}, {detail}", format!("{outcome:?}").to_lowercase())
+        }
+        StepEvent::Settled { happened, by, note } => {
+            let word = if *happened { "happened" } else { "did not happen" };
+            format!("{word}, as {by} found: {note}")
+        }
+        StepEvent::Lifted { by, reason } => format!("freeze lifted by {by}: {reason}"),
+        StepEvent::Again { by } => format!("done once more, as {by} wants"),
+        _ => return None,
+    };
+    Some(format!("step {step} {said}"))
 }
 
 /// What somebody decided, or the plan for them.
@@ -226,6 +258,7 @@ pub fn decision(event: &Event) -> Option<String> {
         }
         Event::Bypassed { what, by, reason } => format!("{what:?} passed over by {by}: {reason}"),
         Event::AbortRequested { by } => format!("aborted by {by}"),
+        Event::Step { step, happened } => return decision_about(step, happened),
         _ => return None,
     })
 }

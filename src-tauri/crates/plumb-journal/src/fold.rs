@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     chain::Entry,
     event::{Bypass, CheckResult, EffectOutcome, Event, HaltCause, Outcome},
+    step_run::StepRun,
 };
 
 /// What is known of a run from its journal alone.
@@ -63,6 +64,9 @@ pub struct RunState {
     /// When somebody last went on with it, after a crash, a pause or a halt.
     #[serde(default)]
     pub went_on_at: Option<Timestamp>,
+    /// Steps of a runbook, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub steps: BTreeMap<String, StepRun>,
     /// Nodes with an effect under way. Whoever goes on after another program looks at these and at no others, so a
     /// journal that is resumed a thousand times folds in the time of its events.
     #[serde(skip)]
@@ -263,6 +267,14 @@ impl RunState {
                 self.bypasses.push(Bypassed { what, by, reason, at });
             }
             Event::RunResumed { .. } => self.left_behind(at),
+            Event::Step { step, happened } => {
+                if !self.steps.contains_key(step) {
+                    self.steps.insert(step.clone(), StepRun::new(at));
+                }
+                if let Some(run) = self.steps.get_mut(step) {
+                    run.take(happened, at);
+                }
+            }
             Event::RunEnded { outcome } => {
                 self.outcome = Some(*outcome);
                 self.ended_at = Some(at);

@@ -14,6 +14,7 @@ pub mod runbook_start;
 pub mod signed_head;
 pub mod state_hash;
 pub mod step_event;
+pub mod step_run;
 
 pub use certificate::{Certificate, Target};
 pub use chain::{Body, Chain, ChainVerdict, Entry, Head, Link, head, verify};
@@ -31,3 +32,4 @@ pub use runbook_start::RunbookStart;
 pub use signed_head::{JournalHead, is_signed_after};
 pub use state_hash::{PROJECTION, StateHashes, StateMark};
 pub use step_event::{StepEvent, StepOutcome};
+pub use step_run::{StepPhase, StepRun};

@@ -2,8 +2,8 @@
 //! they come to the same.
 //!
 //! The hash of a step is SHA-256 over the hash of the step before, and the canonical JSON (RFC 8785) of what the event
-//! may have left otherwise: the run itself without its lists, each wave and each node that it touched, and a bypass that
-//! came with it. So a step costs as much as what it changed, in a run of any size.
+//! may have left otherwise: the run itself without its lists, each wave, each node and each step of a runbook that it
+//! touched, and a bypass that came with it. So a step costs as much as what it changed, in a run of any size.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,7 +19,9 @@ use crate::{
 
 /// The version of what events come to and how it is hashed. Whoever changes either makes it larger: marks of
 /// another version are not compared.
-pub const PROJECTION: u32 = 2;
+pub const PROJECTION: u32 = 3;
+/// The version before, in which steps of runbooks had no place. What it recorded is still compared.
+const WITHOUT_STEPS: u32 = 2;
 
 /// Where a run stood after an event, as it is written down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,6 +45,7 @@ const fn first() -> u32 {
 pub struct StateHashes {
     state: RunState,
     hash: Digest,
+    without_steps: Digest,
     sizes: BTreeMap<Part, usize>,
     held_bytes: u64,
     hashed_bytes: u64,
@@ -53,6 +56,7 @@ impl Default for StateHashes {
         Self {
             state: RunState::default(),
             hash: Digest::from_bytes([0; 32]),
+            without_steps: Digest::from_bytes([0; 32]),
             sizes: BTreeMap::new(),
             held_bytes: 0,
             hashed_bytes: 0,
@@ -67,6 +71,7 @@ enum Part {
     Wave(usize),
     Node(NodeId),
     Bypass(usize),
+    Step(String),
 }
 
 impl StateHashes {
@@ -76,12 +81,14 @@ impl StateHashes {
         let touched = Touched::by(event, &self.state);
         let bypassed = self.state.bypasses.len();
         self.state.apply(event, entry.body.at);
-        let mut sum = Sha256::new();
-        sum.update(self.hash.as_bytes());
-        let (nodes, waves, bypasses) = (
+        let mut sum = Sums { now: Sha256::new(), without_steps: Sha256::new() };
+        sum.now.update(self.hash.as_bytes());
+        sum.without_steps.update(self.without_steps.as_bytes());
+        let (nodes, waves, bypasses, steps) = (
             std::mem::take(&mut self.state.nodes),
             std::mem::take(&mut self.state.waves),
             std::mem::take(&mut self.state.bypasses),
+            std::mem::take(&mut self.state.steps),
         );
         let run = canonical(&self.state);
         self.add(&mut sum, Part::Run, &run);
@@ -95,10 +102,25 @@ impl StateHashes {
             let text = canonical(&(&node, nodes.get(&node)));
             self.add(&mut sum, Part::Node(node), &text);
         }
-        (self.state.nodes, self.state.waves, self.state.bypasses) = (nodes, waves, bypasses);
-        self.hash = Digest::from_bytes(sum.finalize().into());
+        if let Some(step) = touched.step {
+            let text = canonical(&(&step, steps.get(&step)));
+            self.add(&mut sum, Part::Step(step), &text);
+        }
+        (self.state.nodes, self.state.waves) = (nodes, waves);
+        (self.state.bypasses, self.state.steps) = (bypasses, steps);
+        self.hash = Digest::from_bytes(sum.now.finalize().into());
+        self.without_steps = Digest::from_bytes(sum.without_steps.finalize().into());
         let (seq, event) = (entry.body.seq, entry.hash);
         StateMark { seq, event, state: self.hash, projection: PROJECTION }
+    }
+
+    /// Where the run stands by a version of the projection; nothing for one that this program does not know.
+    pub const fn by(&self, projection: u32) -> Option<Digest> {
+        match projection {
+            PROJECTION => Some(self.hash),
+            WITHOUT_STEPS => Some(self.without_steps),
+            _ => None,
+        }
     }
 
     pub const fn state(&self) -> &RunState {
@@ -115,17 +137,33 @@ impl StateHashes {
         self.hashed_bytes
     }
 
-    fn add(&mut self, sum: &mut Sha256, part: Part, text: &str) {
-        sum.update(b"\n");
-        sum.update(text);
+    fn add(&mut self, sum: &mut Sums, part: Part, text: &str) {
+        for sum in sum.that_have(&part) {
+            sum.update(b"\n");
+            sum.update(text);
+        }
         let before = self.sizes.insert(part, text.len()).unwrap_or_default();
         self.held_bytes = self.held_bytes + text.len() as u64 - before as u64;
         self.hashed_bytes += text.len() as u64;
     }
 }
 
+/// The hash of a step by each version of the projection.
+struct Sums {
+    now: Sha256,
+    without_steps: Sha256,
+}
+
+impl Sums {
+    fn that_have(&mut self, part: &Part) -> impl Iterator<Item = &mut Sha256> {
+        let former = (!matches!(part, Part::Step(_))).then_some(&mut self.without_steps);
+        [&mut self.now].into_iter().chain(former)
+    }
+}
+
 /// What an event may leave otherwise beside the run itself.
 struct Touched {
+    step: Option<String>,
     nodes: BTreeSet<NodeId>,
     waves: BTreeSet<usize>,
 }
@@ -133,7 +171,7 @@ struct Touched {
 impl Touched {
     /// `before` is what the event is taken into.
     fn by(event: &Event, before: &RunState) -> Self {
-        let (mut nodes, mut waves) = (BTreeSet::new(), BTreeSet::new());
+        let (mut nodes, mut waves, mut touched) = (BTreeSet::new(), BTreeSet::new(), None);
         match event {
             Event::EffectStarted { node, .. }
             | Event::EffectFinished { node, .. }
@@ -153,9 +191,10 @@ impl Touched {
             }
             Event::Resumed { .. } if before.halted.is_some() => waves.clone_from(before.shut()),
             Event::RunResumed { .. } => nodes.clone_from(before.acting()),
+            Event::Step { step, .. } => touched = Some(step.clone()),
             _ => {}
         }
-        Self { nodes, waves }
+        Self { step: touched, nodes, waves }
     }
 }
 
@@ -169,7 +208,13 @@ mod tests {
     use plumb_fleet::{FleetId, PlanHash, RunId};
 
     use super::*;
-    use crate::{Head, event::EffectOutcome, fold};
+    use crate::{
+        Head,
+        event::EffectOutcome,
+        fold,
+        step_event::{StepEvent, StepOutcome},
+        step_run::StepPhase,
+    };
 
     fn journal() -> Vec<Entry> {
         let run = RunId::from_bytes([7; 16]);
@@ -222,8 +267,94 @@ mod tests {
         let last = marks(&journal()).pop().expect("there are events").state.to_string();
         assert_eq!(
             (PROJECTION, last.as_str()),
-            (2, "b375ff8b0cded2321336a72212409ba5a7b4a086c76d93fe6d4bda798804c5ab")
+            (3, "b375ff8b0cded2321336a72212409ba5a7b4a086c76d93fe6d4bda798804c5ab")
         );
+    }
+
+    /// The journal of a run of a runbook: two steps, of which the second one fails and is settled.
+    fn of_a_runbook() -> Vec<Entry> {
+        let mut chain = Head::empty(RunId::from_bytes([7; 16]));
+        let started = Event::RunStarted {
+            plan: PlanHash(Digest::of(b"runbook")),
+            fleet: FleetId::new("eu").expect("a name"),
+            operator: "mira".to_owned(),
+            targets: 0,
+        };
+        let step = |name: &str, happened| Event::Step { step: name.to_owned(), happened };
+        let finished = |outcome, by: Option<&str>| StepEvent::Finished {
+            outcome,
+            detail: "as it was told".to_owned(),
+            result: serde_json::Value::Null,
+            by: by.map(str::to_owned),
+            envelope: None,
+        };
+        let settled = StepEvent::Settled {
+            happened: true,
+            by: "mira".to_owned(),
+            note: "it is there".to_owned(),
+        };
+        let events = [
+            started,
+            step("ask", finished(StepOutcome::Succeeded, Some("mira"))),
+            step("drain", finished(StepOutcome::InDoubt, None)),
+            step("drain", settled),
+            Event::RunEnded { outcome: crate::event::Outcome::Succeeded },
+        ];
+        events.into_iter().map(|event| chain.append(Timestamp::UNIX_EPOCH, event)).collect()
+    }
+
+    #[test]
+    fn another_word_about_a_step_is_another_state_from_there_on() {
+        let mut entries = of_a_runbook();
+        let before = marks(&entries);
+        let different: BTreeSet<Digest> = before.iter().map(|mark| mark.state).collect();
+        assert_eq!(different.len(), before.len(), "every step event is in the state");
+        if let Event::Step { happened: StepEvent::Finished { by, .. }, .. } =
+            &mut entries[1].body.event
+        {
+            *by = Some("sofiia".to_owned());
+        }
+        let after = marks(&entries);
+        let same = before.iter().zip(&after).map(|(one, other)| one.state == other.state);
+        assert_eq!(same.collect::<Vec<_>>(), [true, false, false, false, false]);
+        let steps = fold(&entries).steps;
+        let told = steps.iter().map(|(step, run)| (step.as_str(), run.phase, run.events));
+        let expected = [("ask", StepPhase::Succeeded, 1), ("drain", StepPhase::Succeeded, 2)];
+        assert_eq!(told.collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn what_the_version_without_steps_recorded_is_still_compared() {
+        let mut hashes = StateHashes::default();
+        let mut last = None;
+        for entry in journal() {
+            last = Some(hashes.take(&entry).state);
+        }
+        // A run of nodes has no steps, so both are the same.
+        assert_eq!((hashes.by(PROJECTION), hashes.by(WITHOUT_STEPS)), (last, last));
+        let mut hashes = StateHashes::default();
+        for entry in of_a_runbook() {
+            hashes.take(&entry);
+        }
+        assert_ne!(hashes.by(PROJECTION), hashes.by(WITHOUT_STEPS));
+        assert_eq!(hashes.by(1), None);
+    }
+
+    #[test]
+    fn a_step_of_which_much_is_told_costs_as_much_as_it_has_events() {
+        let mut chain = Head::empty(RunId::from_bytes([7; 16]));
+        let mut cost = |events: u32| {
+            let mut hashes = StateHashes::default();
+            for at in 0..events {
+                let happened = StepEvent::Again { by: format!("mira {at:05}") };
+                let event = Event::Step { step: "ask".to_owned(), happened };
+                hashes.take(&chain.append(Timestamp::UNIX_EPOCH, event));
+            }
+            (hashes.hashed_bytes() / u64::from(events), hashes.held_bytes())
+        };
+        let ((few, held), (many, held_by_many)) = (cost(10), cost(5_000));
+        assert!(many <= few + 8, "{many} and {few} bytes an event");
+        assert!(held_by_many <= held + 8, "{held_by_many} and {held} bytes are known");
     }
 
     #[test]

@@ -127,7 +127,7 @@ fn what_nodes_answered_to_a_run_that_was_killed_is_in_its_evidence() {
     let has_headers = |line: &Value| line["headers"].as_array().is_some_and(|all| !all.is_empty());
     assert!(answers.iter().all(has_headers), "{answers:?}");
     let marks = lines(&folder.join("states.jsonl"));
-    assert!(marks.iter().all(|mark| mark["projection"] == 2), "{marks:?}");
+    assert!(marks.iter().all(|mark| mark["projection"] == 3), "{marks:?}");
 }
 
 #[test]
