@@ -6,3 +6,4 @@ pub(crate) mod hub;
 pub(crate) mod journal;
 pub(crate) mod keeping;
 pub(crate) mod lock;
+mod words;

@@ -81,7 +81,17 @@ impl Capture {
         key: [u8; 32],
     ) -> Result<Self, CaptureError> {
         let key = TokenKey::new(key);
-        let redactor = Redactor::new(rules, key.clone()).keeping_a_map();
+        let mut redactor = Redactor::new(rules, key.clone()).keeping_a_map();
+        // The manifest says it to everybody.
+        let mut without = |text: String| {
+            redactor.text(&text).unwrap_or_else(|error| format!("left out: {error}"))
+        };
+        let about = About {
+            by: without(about.by),
+            environment: without(about.environment),
+            selection: without(about.selection),
+            ..about
+        };
         let draft = Draft::create(folder, about)?;
         Ok(Self {
             draft,

@@ -88,6 +88,12 @@ impl Redactor {
         Self { map: Some(BTreeMap::new()), ..self }
     }
 
+    /// The same by other rules, with nothing counted yet.
+    #[must_use]
+    pub fn by(&self, rules: Rules) -> Self {
+        Self::new(rules, self.key.clone())
+    }
+
     /// What each token stands for, if that is kept.
     pub const fn map(&self) -> Option<&BTreeMap<String, String>> {
         self.map.as_ref()

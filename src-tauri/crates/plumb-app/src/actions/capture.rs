@@ -184,7 +184,7 @@ impl App {
     }
 
     /// The key of the tokens: that of runs that kept what nodes answered, where there are any; else a new one.
-    fn token_key(&self) -> Result<[u8; 32], AppError> {
+    pub(crate) fn token_key(&self) -> Result<[u8; 32], AppError> {
         let mut key = [0; 32];
         rand::fill(&mut key);
         let path = self.token_key_file();
@@ -257,7 +257,7 @@ impl App {
     }
 
     /// Built-in rules, and those of the fleet where it has a file of them.
-    fn redaction_rules(&self, fleet: &str) -> Result<(RuleSpec, Rules), AppError> {
+    pub(crate) fn redaction_rules(&self, fleet: &str) -> Result<(RuleSpec, Rules), AppError> {
         let state = self.state(fleet)?;
         Self::redaction_rules_in(folder_of(&state.file))
     }

@@ -12,7 +12,12 @@ use plumb_trust::dsse::{Envelope, SigningKey};
 use tokio::sync::{mpsc, oneshot};
 use tracing::warn;
 
-use crate::{app::App, error::chain, ports::keeping::Keeping, topics::Topic};
+use crate::{
+    app::App,
+    error::chain,
+    ports::{keeping::Keeping, words::Words},
+    topics::Topic,
+};
 
 /// Appends waiting for the disk; more callers wait before they may add theirs.
 const WAITING_MAX: usize = 256;
@@ -50,9 +55,10 @@ impl StoreJournal {
         for entry in entries {
             states.take(entry);
         }
-        let (record, states) = (app.record(), Some(states));
-        let writer =
-            Writer { record, app, head: head(run, entries), last, states, key, keeping, noted: 0 };
+        let mut words = Words::new(&app);
+        entries.iter().take(1).for_each(|entry| words.hear(&app, &entry.body.event));
+        let (record, states, head) = (app.record(), Some(states), head(run, entries));
+        let writer = Writer { record, app, head, last, states, words, key, keeping, noted: 0 };
         (Self { queue }, writer.write(waiting))
     }
 }
@@ -74,6 +80,7 @@ struct Writer {
     last: Timestamp,
     /// What the run amounts to, which is written with each event; nothing after events that were not kept.
     states: Option<StateHashes>,
+    words: Words,
     key: Option<Arc<SigningKey>>,
     keeping: Option<Arc<Keeping>>,
     /// Answers that were noted.
@@ -118,7 +125,8 @@ impl Writer {
         let mut marks = Vec::with_capacity(events.len());
         for event in events {
             self.last = self.last.max(self.app.now());
-            let entry = next.append(self.last, event);
+            self.words.hear(&self.app, &event);
+            let entry = next.append(self.last, self.words.without_credentials(event));
             marks.extend(states.as_mut().map(|states| row(states.take(&entry))));
             rows.push(JournalRow {
                 seq: entry.body.seq,

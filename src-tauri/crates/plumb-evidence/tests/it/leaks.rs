@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use plumb_evidence::{Seal, SealError, seal};
+use plumb_evidence::{About, Capture, Seal, SealError, seal};
 use plumb_redact::{Redactor, RuleSpec, Rules, TokenKey};
 use plumb_testkit::company::at;
 
-use crate::support::{Folder, Inside, TOKENS, captured, console};
+use crate::support::{Folder, Inside, TOKENS, about, captured, console};
 
 fn rules() -> Vec<String> {
     let rules = Rules::compile(&RuleSpec::default()).expect("rules");
@@ -40,4 +40,24 @@ fn a_secret_is_caught_in_each_source_when_its_rule_is_removed() {
         format!("{rule}: {}", sources.join(", "))
     });
     insta::assert_snapshot!(lines.collect::<Vec<_>>().join("\n"));
+}
+
+#[test]
+fn what_evidence_is_about_is_told_without_secrets() {
+    let folder = Folder::new();
+    let about = About {
+        by: "mira@example.org".to_owned(),
+        environment: "https://reader:hunter22@localhost/production".to_owned(),
+        selection: "filter label:owner=ops@example.org".to_owned(),
+        ..about()
+    };
+    let rules = Rules::compile(&RuleSpec::default()).expect("rules");
+    let spec = RuleSpec::default();
+    let capture = Capture::begin(&folder.join("draft"), about, spec, rules, TOKENS);
+    let capture = capture.expect("begins");
+    let told = serde_json::to_string(capture.draft().about()).expect("it serialises");
+    for secret in ["mira@example.org", "hunter22", "ops@example.org"] {
+        assert!(!told.contains(secret), "{told}");
+    }
+    assert!(told.contains("label:owner=") && told.contains("/production"), "{told}");
 }
