@@ -28,7 +28,8 @@ use plumb_alert::RoutingPolicy;
 use plumb_clients::{HttpPool, TokenSource};
 use plumb_evidence::{
     Archive, FileSource, Outcome, Source as _, Trust, Verification,
-    verify::{CheckName, trusted_roster},
+    rosters::Former,
+    verify::{CheckName, former_rosters, trusted_roster},
 };
 use plumb_fleet::{NodeId, RunId, Snapshot};
 use plumb_journal::{StateHashes, StateMark};
@@ -64,6 +65,8 @@ pub(crate) struct Evidence {
     signer_unknown: bool,
     /// The one in the archive, where somebody whom the reader trusts vouches for it.
     roster: Option<Roster>,
+    /// Those before it, likewise.
+    former: Vec<Former>,
     file: Utf8PathBuf,
     at: Mutex<At>,
     /// Of what was read so far.
@@ -102,6 +105,11 @@ impl Evidence {
     fn before(&self, last: &Step) -> bool {
         let step = self.step();
         step.run == last.run && step.seq < last.seq
+    }
+
+    /// Those that ruled before it, oldest first.
+    pub(crate) fn former_rosters(&self) -> &[Former] {
+        &self.former
     }
 
     pub(crate) fn incidents(&self) -> Arc<Vec<KeptIncident>> {
@@ -359,6 +367,7 @@ fn prepare(file: &Utf8Path, trust: &Trust, scratch: &Utf8Path) -> Result<Prepare
     let view = verdict(&file.to_owned(), found);
     if let (None, Some(archive)) = (broken, archive) {
         let roster = trusted_roster(&archive, trust);
+        let former = former_rosters(&archive, trust);
         return Ok(match Contents::read(&archive, scratch) {
             Ok(contents) => Prepared {
                 opened: EvidenceOpened { verdict: view, refused: None },
@@ -370,6 +379,7 @@ fn prepare(file: &Utf8Path, trust: &Trust, scratch: &Utf8Path) -> Result<Prepare
                     signed_by,
                     signer_unknown,
                     roster,
+                    former,
                     file: file.to_owned(),
                     at: Mutex::new(At { step: 0, state: None }),
                     moving: tokio::sync::Mutex::default(),

@@ -19,6 +19,7 @@ pub mod name;
 pub mod proofs;
 pub mod raw;
 pub mod report;
+pub mod rosters;
 pub mod seal;
 pub mod verify;
 

@@ -23,6 +23,7 @@ use plumb_trust::{
 use crate::{
     archive::{Archive, ArchiveError, FileSource, Source},
     manifest::Evidence,
+    rosters::Former,
 };
 
 /// Whom the reader of evidence trusts.
@@ -305,6 +306,12 @@ struct KnownRoster {
 /// The roster in an archive, if somebody who is trusted vouches for it.
 pub fn trusted_roster<S: Source>(archive: &Archive<S>, trust: &Trust) -> Option<Roster> {
     contents::roster(archive, trust).filter(|known| known.trusted).map(|known| known.roster)
+}
+
+/// Those that ruled before it, if somebody who is trusted vouches for them as well; oldest first.
+pub fn former_rosters<S: Source>(archive: &Archive<S>, trust: &Trust) -> Vec<Former> {
+    let newest = contents::roster(archive, trust).filter(|known| known.trusted);
+    contents::former(archive, newest.as_ref(), trust)
 }
 
 /// The file reads in no way, or in several: nothing in it was looked at.

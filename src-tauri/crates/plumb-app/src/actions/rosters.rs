@@ -125,7 +125,11 @@ impl App {
     /// somebody who is trusted vouches for, if any.
     pub(crate) async fn rosters_of(&self, fleet: &FleetId) -> Result<Rosters, AppError> {
         if let Some(evidence) = self.in_evidence() {
-            return Ok(Rosters::of(evidence.trusted_roster().cloned()));
+            let former = evidence.former_rosters();
+            let newest = former.last().map_or(Timestamp::MIN, |last| last.line.until);
+            let all = former.iter().map(|one| (one.line.from, one.roster.clone()));
+            let newest = evidence.trusted_roster().map(|roster| (newest, roster.clone()));
+            return Ok(Rosters(all.chain(newest).collect()));
         }
         let kept = {
             let mut conn = self.record().read().await?;

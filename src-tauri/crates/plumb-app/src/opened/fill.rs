@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use plumb_evidence::{
     Archive, FileSource,
     manifest::{ROSTER, run_folder},
+    rosters::{self, Former, approval_by, by_its_own_roots},
 };
 use plumb_fleet::{FleetId, assess};
 use plumb_journal::{Certificate, Event};
@@ -36,7 +37,13 @@ impl App {
         let fleet = &contents.snapshot.fleet;
         let mut record = self.record().write().await?;
         let keys = keys(&mut record, contents).await?;
-        let roster = roster(&mut record, contents).await?;
+        let former = rosters::former(archive, by_its_own_roots);
+        for one in &former {
+            let kept = kept_roster(&one.roster, &one.envelope, one.line.from);
+            plumb_store::rosters::add(&mut record, fleet, &kept).await?;
+        }
+        let accepted_at = former.last().map(|last| last.line.until);
+        let roster = roster(&mut record, contents, accepted_at).await?;
         for entry in &contents.catalogue {
             plumb_store::catalogue::upsert(&mut record, fleet, entry).await?;
         }
@@ -50,7 +57,7 @@ impl App {
             certificate(&mut record, archive, fleet, run, &keys).await?;
             if let Some(roster) = &roster {
                 let made_at = contents.evidence.made_at;
-                approvals(&mut record, archive, fleet, run, (roster, made_at)).await?;
+                approvals(&mut record, (archive, &former), fleet, run, (roster, made_at)).await?;
             }
         }
         let runs = contents.runs.iter().filter(|run| !run.bodies.is_empty());
@@ -144,21 +151,27 @@ async fn keys(
 async fn roster(
     record: &mut SqliteConnection,
     contents: &Contents,
+    accepted_at: Option<Timestamp>,
 ) -> Result<Option<Roster>, AppError> {
     let Some(envelope) = &contents.roster else { return Ok(None) };
     let (document, _) = Roster::look(envelope).map_err(|error| unread(ROSTER, &error))?;
     // Whether its root keys are to be trusted is told by verification.
     let roots: Vec<PublicKey> = document.roots.keys.into_iter().map(|root| root.key).collect();
     let roster = Roster::enrol(envelope, &roots).map_err(|error| unread(ROSTER, &error))?;
-    let kept = KeptRoster {
-        version: roster.reference().version,
-        digest: roster.reference().digest,
-        envelope: envelope.clone(),
-        pin: serde_json::to_string(&roster.pin()).expect("a pin always serialises"),
-        accepted_at: contents.evidence.about.window.from,
-    };
+    let accepted_at = accepted_at.unwrap_or(contents.evidence.about.window.from);
+    let kept = kept_roster(&roster, envelope, accepted_at);
     plumb_store::rosters::add(record, &contents.snapshot.fleet, &kept).await?;
     Ok(Some(roster))
+}
+
+fn kept_roster(roster: &Roster, envelope: &[u8], accepted_at: Timestamp) -> KeptRoster {
+    KeptRoster {
+        version: roster.reference().version,
+        digest: roster.reference().digest,
+        envelope: envelope.to_vec(),
+        pin: serde_json::to_string(&roster.pin()).expect("a pin always serialises"),
+        accepted_at,
+    }
 }
 
 async fn run(
@@ -231,7 +244,7 @@ async fn certificate(
 
 async fn approvals(
     record: &mut SqliteConnection,
-    archive: &Archive<FileSource>,
+    (archive, former): (&Archive<FileSource>, &[Former]),
     fleet: &FleetId,
     run: &CapturedRun,
     (roster, made_at): (&Roster, Timestamp),
@@ -241,7 +254,7 @@ async fn approvals(
     let entries = archive.entries().iter().map(|entry| entry.name.as_str());
     for name in entries.filter(|name| name.starts_with(&folder)) {
         let envelope = reading.bytes(name)?;
-        let approval = signed_by_a_person(&envelope, roster, made_at)
+        let (approval, _) = approval_by(&envelope, (roster, made_at), former)
             .map_err(|refusal| unread(name, &refusal))?;
         plumb_store::approvals::add(record, &kept(&approval, fleet, envelope)).await?;
     }

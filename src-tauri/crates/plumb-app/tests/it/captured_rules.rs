@@ -3,16 +3,21 @@
 use plumb_app::{
     App,
     console::{Console, Named},
+    queries::evidence::{diff_evidence, evidence_trust_of, verify_evidence},
     views::{
+        evidence::{CaptureAsked, EvidenceResult},
         plan::{ActionKind, ActionRequest, NodeSelection, PlanView},
         readiness::ChecklistState,
         refused::RefusedView,
+        runbook::{RunbookRunPage, RunbookWord},
     },
 };
 
 use crate::{
+    company::{Company, console_of_rick},
     opened::reviewer,
     refused::Ruled,
+    runbooks,
     runs::carried_out,
     world::{World, sealed_evidence},
 };
@@ -110,5 +115,74 @@ async fn a_dry_run_and_what_was_ready_are_shown_from_the_moment_they_were_known(
     at_the_end_of(&front, &first).await;
     assert_eq!(link().await, (false, None));
     console.close().await;
+    app.close().await;
+}
+
+#[tokio::test]
+async fn whoever_approved_under_an_earlier_roster_is_judged_by_that_one() {
+    let world = World::start(&TWO).await;
+    let app = console_of_rick(&world).await;
+    let mut company = Company::found(&world, &app, |_| {}).await;
+    app.sweep("eu").await.expect("a sweep");
+    let request = ActionRequest::new(ActionKind::Sync, NodeSelection::All);
+    let plan = app.prepare_plan("eu", &request).await.expect("a plan").hash;
+    company.agree(&app, &plan).await;
+    let run = app.start_run("eu", &plan, None).await.expect("everybody consented").id;
+    app.finished(&run).await.expect("a run");
+    // Mara leaves, and nothing that she signs from now on counts.
+    company
+        .amend(&app, |draft| {
+            draft["people"].as_object_mut().expect("people").remove("mara");
+            draft["environments"]["careful"]["rule"]["quorums"] =
+                serde_json::json!([{ "count": 1, "of": ["platform-security"] }]);
+        })
+        .await;
+    let path = sealed_evidence(&world, &app, Some(&run), false).await;
+    let roots = [company.root.to_pem()];
+    let trust = evidence_trust_of(&[], &roots, Vec::new()).expect("a root key");
+    let verdict = verify_evidence(&path, trust).await.expect("read");
+    let check = |name: &str| verdict.checks.iter().find(|one| one.name == name).expect("a check");
+    let plan = check("plan");
+    assert_eq!(plan.result, EvidenceResult::Passed, "{plan:?}");
+    assert!(plan.detail.contains("mara (approve, by roster 1)"), "{plan:?}");
+    assert!(plan.detail.contains("piet (approve)"), "{plan:?}");
+
+    let console = reviewer(&world).await;
+    let opened = console.open_evidence(&path, &Named::default()).await.expect("opened");
+    assert_eq!(opened.refused, None, "{opened:?}");
+    console.front().run(&run).await.expect("the run is shown");
+    console.close().await;
+    app.close().await;
+}
+
+#[tokio::test]
+async fn two_archives_of_a_runbook_differ_by_its_steps_and_by_what_was_decided() {
+    let (world, app) = runbooks::world().await;
+    let run = runbooks::begun(&app, &runbooks::asked("odd.md")).await;
+    runbooks::until(&app, &run, runbooks::waits_at("seen")).await;
+    let captured = async |name: &str| {
+        let path = world.path(name);
+        let run = Some(run.clone());
+        let asked = CaptureAsked { run, last_s: None, filter: None, ask: false };
+        let sealed = app.capture_here("eu", &asked, Vec::new(), None, path.as_str()).await;
+        assert!(sealed.expect("sealed").verdict.holds);
+        path
+    };
+    let waiting = captured("waiting.zip").await;
+    let answer = RunbookWord::Answer { step: "seen".into(), answer: "odd".into() };
+    app.tell_runbook(&run, None, &[], answer).await.expect("it is heard");
+    let answered = |page: &RunbookRunPage| page.run.waiting.iter().all(|one| one.step != "seen");
+    runbooks::until(&app, &run, answered).await;
+    let answered = captured("answered.zip").await;
+    let found = diff_evidence(&waiting, &answered, None).await.expect("compared");
+    let one = |kind: &str, what: &str| {
+        let mut all = found.differences.iter();
+        all.find(|one| one.kind == kind && one.what.contains(what)).cloned()
+    };
+    let step = one("steps", "step seen").expect("the step differs");
+    let phases = (step.left.as_deref(), step.right.as_deref());
+    assert_eq!(phases, (Some("started"), Some("succeeded")), "{found:?}");
+    let decided = one("decisions", "decision").expect("somebody answered");
+    assert!(decided.right.is_some_and(|right| right.starts_with("step seen answered by ")));
     app.close().await;
 }

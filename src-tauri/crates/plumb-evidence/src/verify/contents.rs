@@ -14,25 +14,41 @@ use super::{CheckName, Finding, KnownRoster, Outcome, Trust, hashes::Hashes, sig
 use crate::{
     archive::{Archive, Source},
     manifest::{CANARIES, CHECKSUMS, Evidence, RECEIPT, ROSTER, UNLISTED},
+    rosters::{self, Former, by_its_own_roots},
 };
 
 /// The roster in the archive, if its own root keys signed it.
 pub(super) fn roster<S: Source>(archive: &Archive<S>, trust: &Trust) -> Option<KnownRoster> {
-    let envelope = archive.document(archive.find(ROSTER)?).ok()?;
+    known(&archive.document(archive.find(ROSTER)?).ok()?, trust)
+}
+
+/// Those that ruled before it. Beside one that is trusted, only those count that are trusted as well.
+pub(super) fn former<S: Source>(
+    archive: &Archive<S>,
+    newest: Option<&KnownRoster>,
+    trust: &Trust,
+) -> Vec<Former> {
+    let Some(newest) = newest else { return Vec::new() };
+    let judge = |envelope: &[u8]| {
+        let one = known(envelope, trust)?;
+        (one.trusted || !newest.trusted).then_some(one.roster)
+    };
+    rosters::former(archive, judge)
+}
+
+fn known(envelope: &[u8], trust: &Trust) -> Option<KnownRoster> {
     if !trust.roots.is_empty()
-        && let Ok(roster) = Roster::enrol(&envelope, &trust.roots)
+        && let Ok(roster) = Roster::enrol(envelope, &trust.roots)
     {
         return Some(KnownRoster { roster, trusted: true });
     }
     // An older roster than the newest one is no reason to distrust what was done under it.
     let any = |pin: &RosterPin| RosterPin { version: 0, ..pin.clone() };
-    let known = trust.pins.iter().find_map(|pin| Roster::accept(&envelope, &any(pin)).ok());
+    let known = trust.pins.iter().find_map(|pin| Roster::accept(envelope, &any(pin)).ok());
     if let Some(roster) = known {
         return Some(KnownRoster { roster, trusted: true });
     }
-    let (document, _) = Roster::look(&envelope).ok()?;
-    let roots: Vec<PublicKey> = document.roots.keys.into_iter().map(|root| root.key).collect();
-    Some(KnownRoster { roster: Roster::enrol(&envelope, &roots).ok()?, trusted: false })
+    Some(KnownRoster { roster: by_its_own_roots(envelope)?, trusted: false })
 }
 
 /// Whether the signer is known, and with which role.

@@ -12,13 +12,13 @@ use plumb_journal::{
 };
 use plumb_runbook::{Plan, document::RunbookPlan};
 use plumb_trust::{
-    approval::signed_by_a_person,
     dsse::{Envelope, PublicKey},
     roster::Roster,
 };
 
 use super::{
     CheckName, Finding, KnownRoster, Outcome, Trust,
+    contents::former,
     journal::{Kept, follow},
     kept::{Listed, Wrong, kept},
     signature::Signed,
@@ -29,6 +29,7 @@ use crate::{
     journal::{JournalReader, NoJournal},
     limits::{APPROVALS_MAX, PIECE_BYTES},
     manifest::{Evidence, RunPart, run_folder},
+    rosters::{Former, approval_by, ruling},
 };
 
 const OF_RUNS: [CheckName; 5] = [
@@ -53,7 +54,9 @@ pub(super) fn check<S: Source>(
         return OF_RUNS.map(|check| Finding::new(check, Outcome::Open, why));
     };
     let keys = keys(archive, signed, trust);
-    let reader = Reader { archive, evidence, roster: roster.map(|known| &known.roster), keys };
+    let former = former(archive, roster, trust);
+    let roster_of = roster.map(|known| &known.roster);
+    let reader = Reader { archive, evidence, roster: roster_of, former, keys };
     let over = |check: CheckName, look: &dyn Fn(&RunPart) -> Told| {
         let mut said = Vec::new();
         for run in &evidence.runs {
@@ -115,6 +118,8 @@ struct Reader<'a, S> {
     archive: &'a Archive<S>,
     evidence: &'a Evidence,
     roster: Option<&'a Roster>,
+    /// Those before it.
+    former: Vec<Former>,
     keys: Vec<PublicKey>,
 }
 
@@ -233,7 +238,8 @@ impl<S: Source> Reader<'_, S> {
             people.take(body.seq, body.at, &body.event);
         }
         let of = OfRun { fleet: &self.evidence.about.fleet, run: run.run, plan: run.plan };
-        let judged = people.judge(of, |_| self.roster);
+        let ruled = |at| ruling(&self.former, at).map(|one| &one.roster).or(self.roster);
+        let judged = people.judge(of, ruled);
         let told = |one: Judged| match one.fault() {
             None => Ok(format!("{} {}", one.what, one.sentence())),
             Some(refusal) => Err(wrong(format!(
@@ -263,7 +269,8 @@ impl<S: Source> Reader<'_, S> {
             let Some(roster) = self.roster else {
                 return Err(wrong("there is no roster that says whose signature it is".to_owned()));
             };
-            let approval = signed_by_a_person(&envelope, roster, self.evidence.made_at)
+            let newest = (roster, self.evidence.made_at);
+            let (approval, by) = approval_by(&envelope, newest, &self.former)
                 .map_err(|refusal| wrong(refusal.to_string()))?;
             let document = approval.document();
             if document.plan() != run.plan {
@@ -273,7 +280,8 @@ impl<S: Source> Reader<'_, S> {
                     run.plan.short()
                 )));
             }
-            people.push(format!("{} ({})", approval.person(), approval.act().name()));
+            let by = by.map(|version| format!(", by roster {version}")).unwrap_or_default();
+            people.push(format!("{} ({}{by})", approval.person(), approval.act().name()));
         }
         Ok(people)
     }

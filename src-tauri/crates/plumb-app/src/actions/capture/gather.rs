@@ -1,11 +1,15 @@
 //! What goes into evidence, source by source. A source that fails is noted and the next one follows.
 
 use plumb_evidence::{
-    Capture, CaptureError, Window, capture::Captured, limits::APPROVALS_MAX, manifest::ROSTER,
+    Capture, CaptureError, Window,
+    capture::Captured,
+    limits::APPROVALS_MAX,
+    manifest::ROSTER,
     name::safe_part,
+    rosters::{FORMER, FORMER_MAX, FormerLine, former_of},
 };
 use plumb_redact::Form;
-use plumb_store::approvals::KeptApproval;
+use plumb_store::{approvals::KeptApproval, rosters::KeptRoster};
 use serde::Serialize;
 
 use super::{CaptureRequest, Scope, not_captured, page, raw::RawFile};
@@ -66,13 +70,28 @@ impl App {
             let name = format!("keys/console-{}.pem", key.id().short());
             capture.bound("keys", Form::Text, &name, key.to_pem().as_bytes()).map_err(wrong)?;
         }
-        let mut conn = self.record().read().await?;
-        if let Some(kept) =
-            plumb_store::rosters::newest(&mut conn, &scope.current.fleet.name).await?
-        {
-            capture.bound("roster", Form::Json, ROSTER, &kept.envelope).map_err(wrong)?;
+        let mut kept = {
+            let mut conn = self.record().read().await?;
+            plumb_store::rosters::all(&mut conn, &scope.current.fleet.name).await?
+        };
+        let Some(newest) = kept.pop() else { return Ok(()) };
+        capture.bound("roster", Form::Json, ROSTER, &newest.envelope).map_err(wrong)?;
+        let mut until: Vec<_> = kept.iter().map(|one| one.accepted_at).skip(1).collect();
+        until.push(newest.accepted_at);
+        if let Some(older) = kept.len().checked_sub(FORMER_MAX).filter(|older| *older > 0) {
+            let why = format!("the newest {FORMER_MAX} are taken");
+            capture.lacks(&format!("{older} older rosters"), &why).map_err(wrong)?;
         }
-        Ok(())
+        let mut former = Vec::new();
+        let skipped = kept.len().saturating_sub(FORMER_MAX);
+        for (one, until) in kept.into_iter().zip(until).skip(skipped) {
+            let KeptRoster { version, digest, envelope, accepted_at: from, .. } = one;
+            let name = former_of(version);
+            if capture.bound("roster", Form::Json, &name, &envelope).map_err(wrong)? {
+                former.push(FormerLine { version, digest, from, until });
+            }
+        }
+        capture.take_lines("former rosters", FORMER, lines(&former)).map_err(wrong)
     }
 
     /// What this program told of itself in the window.

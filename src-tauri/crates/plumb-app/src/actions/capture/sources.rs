@@ -16,7 +16,7 @@ pub(super) enum How {
     Kept,
 }
 
-pub(super) const SOURCES: [(&str, How); 36] = [
+pub(super) const SOURCES: [(&str, How); 37] = [
     ("alerts", How::Redacted(Form::JsonLines)),
     ("answers", How::Redacted(Form::JsonLines)),
     (live::SOURCE, How::Kept),
@@ -32,6 +32,7 @@ pub(super) const SOURCES: [(&str, How); 36] = [
     ("dry run", How::Bound(Form::Json)),
     ("dry run made", How::Redacted(Form::Json)),
     ("fleet", How::Redacted(Form::Json)),
+    ("former rosters", How::Redacted(Form::JsonLines)),
     ("incidents", How::Redacted(Form::JsonLines)),
     ("journal", How::Bound(Form::JsonLines)),
     ("kept log", How::Bound(Form::JsonLines)),
