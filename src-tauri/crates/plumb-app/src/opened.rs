@@ -277,10 +277,10 @@ impl App {
         let now = evidence.now();
         let mut conn = self.cache().read().await?;
         let standing = history::standing(&mut conn, &snapshot.fleet, now).await?;
-        let sweeps = &evidence.contents.sweeps;
+        let mut sweeps = evidence.contents.sweeps.iter().map(|sweep| sweep.meta);
         let sweep = sweep
             .filter(|sweep| sweep.finished_at <= now)
-            .or_else(|| sweeps.iter().rev().copied().find(|sweep| sweep.finished_at <= now));
+            .or_else(|| sweeps.rfind(|sweep| sweep.finished_at <= now));
         Ok((moment::as_of(snapshot, &standing, now), sweep))
     }
 

@@ -24,7 +24,7 @@ use crate::{
     error::{StoreError, attempt},
     intern, reloads,
     report::{Moving, Own, restore, same_shape, shape},
-    sweeps::DigestAges,
+    sweeps::{self, DigestAges, Sweep},
     value::{
         failure_name, from_json, from_ms, rows, to_content, to_failure, to_json, to_ms, to_state,
         to_version,
@@ -151,27 +151,16 @@ async fn insert_sweep(
     snapshot: &Snapshot,
     sweep: SweepMeta,
 ) -> Result<i64, StoreError> {
-    let snapshot_id = snapshot.id.as_bytes().as_slice();
-    let taken_at_ms = to_ms(snapshot.taken_at);
-    let (started_at_ms, finished_at_ms) = (to_ms(sweep.started_at), to_ms(sweep.finished_at));
-    let (nodes, answered) = (rows(snapshot.nodes.len()), rows(snapshot.answered()));
-    let ages = DigestAges::of(snapshot);
-    let (median_s, highest_s) = (ages.map(|ages| ages.median_s), ages.map(|ages| ages.highest_s));
-    let done = sqlx::query_file!(
-        "queries/sweep/insert.sql",
-        fleet,
-        snapshot_id,
-        taken_at_ms,
-        started_at_ms,
-        finished_at_ms,
-        nodes,
-        answered,
-        median_s,
-        highest_s
-    )
-    .execute(&mut *conn)
-    .await;
-    Ok(attempt(conn, "recording a sweep", done).await?.last_insert_rowid())
+    let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+    let row = Sweep {
+        snapshot: snapshot.id,
+        taken_at: snapshot.taken_at,
+        meta: sweep,
+        nodes: count(snapshot.nodes.len()),
+        answered: count(snapshot.answered()),
+        ages: DigestAges::of(snapshot),
+    };
+    sweeps::insert(conn, fleet, &row).await
 }
 
 /// One report, in the order in which the statement names its places.

@@ -7,8 +7,9 @@ use sqlx::SqliteConnection;
 
 use crate::{
     error::{StoreError, attempt},
+    intern,
     snapshots::SweepMeta,
-    value::{from_ms, rows},
+    value::{from_ms, rows, to_ms},
 };
 
 /// How long ago sources had confirmed what nodes run, in seconds, over the nodes that can tell.
@@ -42,6 +43,47 @@ pub struct Sweep {
     pub answered: u32,
     /// Nothing where no node could tell, and of sweeps before this was kept.
     pub ages: Option<DigestAges>,
+}
+
+/// Adds sweeps of the past, of which nothing but this is known.
+pub async fn add_past(
+    conn: &mut SqliteConnection,
+    fleet: &FleetId,
+    sweeps: &[Sweep],
+) -> Result<(), StoreError> {
+    let fleet = intern::fleet(conn, fleet).await?;
+    for sweep in sweeps {
+        insert(conn, fleet, sweep).await?;
+    }
+    Ok(())
+}
+
+/// Records that a sweep took place, and tells its number.
+pub(crate) async fn insert(
+    conn: &mut SqliteConnection,
+    fleet: i64,
+    sweep: &Sweep,
+) -> Result<i64, StoreError> {
+    let Sweep { snapshot, taken_at, meta, nodes, answered, ages } = sweep;
+    let (snapshot_id, taken_at_ms) = (snapshot.as_bytes().as_slice(), to_ms(*taken_at));
+    let (started_at_ms, finished_at_ms) = (to_ms(meta.started_at), to_ms(meta.finished_at));
+    let (nodes, answered) = (i64::from(*nodes), i64::from(*answered));
+    let (median_s, highest_s) = (ages.map(|ages| ages.median_s), ages.map(|ages| ages.highest_s));
+    let done = sqlx::query_file!(
+        "queries/sweep/insert.sql",
+        fleet,
+        snapshot_id,
+        taken_at_ms,
+        started_at_ms,
+        finished_at_ms,
+        nodes,
+        answered,
+        median_s,
+        highest_s
+    )
+    .execute(&mut *conn)
+    .await;
+    Ok(attempt(conn, "recording a sweep", done).await?.last_insert_rowid())
 }
 
 /// The newest sweeps of a fleet, newest first.

@@ -10,7 +10,7 @@ use plumb_fleet::{FleetId, assess};
 use plumb_journal::{Certificate, Event};
 use plumb_store::{
     SqliteConnection, SweepMeta, approvals::KeptApproval, certificates::KeptCertificate,
-    heads::KeyRow, rosters::KeptRoster,
+    heads::KeyRow, rosters::KeptRoster, sweeps::Sweep,
 };
 use plumb_trust::{
     approval::{VerifiedApproval, signed_by_a_person},
@@ -79,8 +79,9 @@ impl App {
         let desired = self.read_desired(&loaded.fleet).await?;
         let assessment = assess(&contents.snapshot, &desired, contents.captured_at);
         let at = contents.snapshot.taken_at;
-        let newest = contents.sweeps.iter().rev().find(|sweep| sweep.finished_at <= at);
-        let sweep = newest.copied().unwrap_or(SweepMeta { started_at: at, finished_at: at });
+        let mut sweeps = contents.sweeps.iter().map(|sweep| sweep.meta);
+        let newest = sweeps.rfind(|sweep| sweep.finished_at <= at);
+        let sweep = newest.unwrap_or(SweepMeta { started_at: at, finished_at: at });
         let mut cache = self.cache().write().await?;
         for content in &contents.policies {
             plumb_store::contents::insert(&mut cache, content, at).await?;
@@ -89,6 +90,10 @@ impl App {
         plumb_store::history::add_reloads(&mut cache, fleet, &contents.reloads).await?;
         plumb_store::snapshots::insert(&mut cache, &contents.snapshot, &assessment, None, sweep)
             .await?;
+        // That of the snapshot is there with it, and none may be newer.
+        let before = |sweep: &&Sweep| sweep.taken_at.as_millisecond() < at.as_millisecond();
+        let past: Vec<Sweep> = contents.sweeps.iter().filter(before).cloned().collect();
+        plumb_store::sweeps::add_past(&mut cache, fleet, &past).await?;
         plumb_store::history::replace_changes(&mut cache, fleet, &contents.changes).await?;
         cache.commit().await?;
         Ok(())

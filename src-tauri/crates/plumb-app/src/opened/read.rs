@@ -23,6 +23,7 @@ use plumb_store::{
     heads::HeadRow,
     history::{FleetChange, FleetReload},
     runbooks::OfRunbook,
+    sweeps::{DigestAges, Sweep},
 };
 use serde::{Deserialize, Serialize};
 
@@ -61,7 +62,8 @@ pub(super) struct Contents {
     pub(super) policies: Vec<Content>,
     pub(super) changes: Vec<FleetChange>,
     pub(super) reloads: Vec<FleetReload>,
-    pub(super) sweeps: Vec<SweepMeta>,
+    /// Oldest first.
+    pub(super) sweeps: Vec<Sweep>,
     pub(super) alerts: Vec<Alert>,
     pub(super) incidents: Vec<KeptIncident>,
     pub(super) roster: Option<Vec<u8>>,
@@ -129,8 +131,14 @@ struct CapturedWish {
 
 #[derive(Deserialize)]
 struct CapturedSweep {
+    snapshot: SnapshotId,
+    taken_at: Timestamp,
     started_at: Timestamp,
     finished_at: Timestamp,
+    nodes: u32,
+    answered: u32,
+    #[serde(default)]
+    ages: Option<DigestAges>,
 }
 
 impl Contents {
@@ -196,12 +204,16 @@ fn wishes(reading: &mut Reading<'_>) -> Result<Vec<DesiredChange>, AppError> {
     Ok(oldest_first.map(change).collect())
 }
 
-fn sweeps(reading: &mut Reading<'_>) -> Result<Vec<SweepMeta>, AppError> {
+fn sweeps(reading: &mut Reading<'_>) -> Result<Vec<Sweep>, AppError> {
     let told: Vec<CapturedSweep> = reading.lines("fleet/sweeps.jsonl")?;
-    let meta =
-        |one: CapturedSweep| SweepMeta { started_at: one.started_at, finished_at: one.finished_at };
-    let mut sweeps: Vec<SweepMeta> = told.into_iter().map(meta).collect();
-    sweeps.sort_by_key(|sweep| sweep.finished_at);
+    let sweep = |one: CapturedSweep| {
+        let CapturedSweep { snapshot, taken_at, started_at, finished_at, nodes, answered, ages } =
+            one;
+        let meta = SweepMeta { started_at, finished_at };
+        Sweep { snapshot, taken_at, meta, nodes, answered, ages }
+    };
+    let mut sweeps: Vec<Sweep> = told.into_iter().map(sweep).collect();
+    sweeps.sort_by_key(|sweep| sweep.meta.finished_at);
     Ok(sweeps)
 }
 

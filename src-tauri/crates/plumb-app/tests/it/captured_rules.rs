@@ -47,8 +47,10 @@ async fn at_the_end_of(front: &App, run: &str) {
     front.show_evidence_step(u32::try_from(last).expect("few")).await.expect("a moment");
 }
 
-/// Version of the list, who signed it, what is refused and whether by the list, and what was signed clean.
-fn told(view: &RefusedView) -> (Option<u32>, Vec<&str>, Vec<(&str, bool)>, usize) {
+/// Version of the list, who signed it, what is refused and whether by the list, and how much was signed clean.
+type Told<'a> = (Option<u32>, Vec<&'a str>, Vec<(&'a str, bool)>, usize);
+
+fn told(view: &RefusedView) -> Told<'_> {
     let signers = view.signed_by.iter().map(String::as_str).collect();
     let refused = view.refused.iter().map(|one| (one.content.as_str(), one.signed)).collect();
     (view.version, signers, refused, view.cleared.len())
@@ -184,5 +186,21 @@ async fn two_archives_of_a_runbook_differ_by_its_steps_and_by_what_was_decided()
     assert_eq!(phases, (Some("started"), Some("succeeded")), "{found:?}");
     let decided = one("decisions", "decision").expect("somebody answered");
     assert!(decided.right.is_some_and(|right| right.starts_with("step seen answered by ")));
+    app.close().await;
+}
+
+#[tokio::test]
+async fn how_old_digests_were_at_each_sweep_is_shown_over_evidence() {
+    let world = World::start(&TWO).await;
+    let app = world.app().await;
+    for _ in 0..3 {
+        app.sweep("eu").await.expect("a sweep");
+    }
+    let live = app.history("eu", 24).await.expect("a history").ages;
+    assert_eq!(live.len(), 3, "{live:?}");
+    let console = opened(&world, &app, None).await;
+    let shown = console.front().history("eu", 24).await.expect("a history").ages;
+    assert_eq!(shown, live);
+    console.close().await;
     app.close().await;
 }
