@@ -1,8 +1,10 @@
 //! What stories and pictures do alike.
 
-use anyhow::Result;
+use std::{fs, path::Path, process::Command};
 
-use crate::window::{CONTROL, ENTER, Window, quoted};
+use anyhow::{Context as _, Result, ensure};
+
+use crate::window::{CONTROL, ENTER, Launch, Window, quoted};
 
 /// Plans a rollout of every drifted node and waits for its review.
 pub async fn plan_rollout(window: &Window) -> Result<()> {
@@ -80,4 +82,37 @@ pub async fn confirm_step(window: &Window, says: &str) -> Result<()> {
     }
     window.chord(&[CONTROL], ENTER).await?;
     window.closed().await
+}
+
+/// Captures evidence of the run that is shown, looks at what is taken out, and seals it.
+pub async fn seal_what_is_shown(window: &Window, archive: &Path) -> Result<()> {
+    window.click_button("Capture evidence").await?;
+    window.click_button("Preview what is taken out").await?;
+    window.see("Nothing of this was kept.").await?;
+    let path = archive.to_str().context("a path in UTF-8")?;
+    window.fill("Save the archive as", path).await?;
+    window.chord(&[CONTROL], ENTER).await?;
+    window.closed().await?;
+    window.see("Every promise holds").await?;
+    ensure!(archive.is_file(), "it lies where it was wanted");
+    Ok(())
+}
+
+/// Somebody else with the key of whoever sealed it verifies the archive and goes to where the run was decided.
+pub async fn another_profile_opens(archive: &Path, decided: &str) -> Result<()> {
+    let key = archive.with_extension("pem");
+    let signer = Command::new("unzip").arg("-p").arg(archive).arg("signer.pem").output()?;
+    ensure!(signer.status.success(), "the archive opens anywhere, and has its public key");
+    fs::write(&key, signer.stdout)?;
+    let window =
+        Window::open(Launch { evidence: Some((archive, &key)), ..Launch::default() }).await?;
+    window.see("EVIDENCE read-only").await?;
+    window.press('7').await?;
+    window.see("Every promise holds").await?;
+    window.find("//tr[contains(., 'state after every event') and contains(., 'passed')]").await?;
+    window.click("//button[@aria-label='Event before']").await?;
+    window.see("state as recorded").await?;
+    window.press('3').await?;
+    window.see(decided).await?;
+    window.quit().await
 }

@@ -11,7 +11,8 @@ use anyhow::{Context as _, Result, ensure};
 use e2e_tests::{
     Between, Changes, Demo, Desktop, Launch, Window,
     acts::{
-        confirm_step, plan_pinned, plan_rollout, sign_with_file, start_conflict, start_rollout,
+        another_profile_opens, confirm_step, plan_pinned, plan_rollout, seal_what_is_shown,
+        sign_with_file, start_conflict, start_rollout,
     },
     demo::sealed_job,
     program::program,
@@ -224,10 +225,15 @@ async fn a_canary_that_fails_halts_the_rollout_and_is_brought_back() -> Result<(
     window.press_outside_fields('e').await?;
     window.see("brings nodes back: its disk is full.").await?;
     window.click_button("Close").await?;
+
+    // It ends with one sealed file.
+    let archive = state.path().join("halted.evidence.zip");
+    seal_what_is_shown(&window, &archive).await?;
     window.press_outside_fields('1').await?;
     row_says(&window, DIVERGED, "Diverged").await?;
     row_says(&window, AHEAD, "Ahead").await?;
-    window.quit().await
+    window.quit().await?;
+    another_profile_opens(&archive, "its disk is full").await
 }
 
 /// Waits until the run that is shown says of a node that it was not begun.
