@@ -20,13 +20,18 @@ use crate::{
     front::Front,
 };
 
+/// How this program was started, for whoever reads the evidence. A name of a file need not be text.
+fn arguments() -> Vec<String> {
+    std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect()
+}
+
 #[tauri::command]
 pub(crate) async fn preview_capture(
     app: Front,
     fleet: String,
     asked: CaptureAsked,
 ) -> Result<CaptureView, AppError> {
-    app.preview_capture(&fleet, &asked, std::env::args().collect()).await
+    app.preview_capture(&fleet, &asked, arguments()).await
 }
 
 #[tauri::command]
@@ -37,7 +42,7 @@ pub(crate) async fn capture_evidence(
     key: Option<KeyRequest>,
     path: String,
 ) -> Result<SealedHere, AppError> {
-    app.capture_here(&fleet, &asked, std::env::args().collect(), key, &path).await
+    app.capture_here(&fleet, &asked, arguments(), key, &path).await
 }
 
 #[tauri::command]

@@ -23,7 +23,7 @@ use plumb_trust::{
 use crate::{
     archive::{Archive, ArchiveError, FileSource, Source},
     manifest::Evidence,
-    rosters::Former,
+    rosters::{self, Former},
 };
 
 /// Whom the reader of evidence trusts.
@@ -310,8 +310,7 @@ pub fn trusted_roster<S: Source>(archive: &Archive<S>, trust: &Trust) -> Option<
 
 /// Those that ruled before it, if somebody who is trusted vouches for them as well; oldest first.
 pub fn former_rosters<S: Source>(archive: &Archive<S>, trust: &Trust) -> Vec<Former> {
-    let newest = contents::roster(archive, trust).filter(|known| known.trusted);
-    contents::former(archive, newest.as_ref(), trust)
+    if trusted_roster(archive, trust).is_some() { rosters::former(archive) } else { Vec::new() }
 }
 
 /// The file reads in no way, or in several: nothing in it was looked at.

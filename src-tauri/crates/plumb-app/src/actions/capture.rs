@@ -183,14 +183,11 @@ impl App {
         self.0.options.data_dir.join("evidence").join(id.to_string())
     }
 
-    /// The key of the tokens: that of runs that kept what nodes answered, where there are any; else a new one.
+    /// The key of the tokens, made when it is asked for first: what a journal replaced is known by it when it is captured.
     pub(crate) fn token_key(&self) -> Result<[u8; 32], AppError> {
         let mut key = [0; 32];
         rand::fill(&mut key);
         let path = self.token_key_file();
-        if !path.exists() {
-            return Ok(key);
-        }
         token_key(&path, key).map_err(|error| not_captured(&path, &error))
     }
 

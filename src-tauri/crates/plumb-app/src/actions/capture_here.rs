@@ -3,7 +3,9 @@
 use std::future::Future;
 
 use camino::{Utf8Path, Utf8PathBuf};
+use plumb_fleet::RunId;
 use tokio::runtime::Handle;
+use tracing::warn;
 
 use crate::{
     actions::{
@@ -11,7 +13,8 @@ use crate::{
         consent::{choice, named},
     },
     app::App,
-    error::{AppError, Code, chain},
+    error::{AppError, Code},
+    ids::new_id,
     queries::evidence::verify_evidence,
     views::{
         consent::KeyRequest,
@@ -29,13 +32,10 @@ impl App {
         command: Vec<String>,
     ) -> Result<CaptureView, AppError> {
         let (fleet, asked) = (fleet.to_owned(), asked.clone());
-        self.apart(async move |app| {
-            let folder = app.evidence_folder();
-            let captured = app.captured_here(&fleet, &asked, command, &folder).await;
-            removed(folder).await?;
-            captured
-        })
-        .await
+        let work = async move |app: Self, folder: Utf8PathBuf| {
+            app.captured_here(&fleet, &asked, command, &folder).await
+        };
+        self.apart(work).await
     }
 
     /// Captures and seals, with the key of the console where none of a person is given, and checks what it made as a
@@ -53,34 +53,55 @@ impl App {
             None => Sealer::Console,
         };
         let path = named(path)?;
+        if path.exists() {
+            let message = format!("{path} is there already");
+            return Err(AppError::new(Code::Invalid, message, "name another file"));
+        }
         let (fleet, asked) = (fleet.to_owned(), asked.clone());
-        self.apart(async move |app| {
-            let folder = app.evidence_folder();
-            let sealed = async {
-                app.captured_here(&fleet, &asked, command, &folder).await?;
-                app.seal_evidence(&folder, &path, &sealer).await
-            };
-            let sealed = sealed.await;
-            removed(folder).await?;
-            let sealed = sealed?;
+        let work = async move |app: Self, folder: Utf8PathBuf| {
+            app.captured_here(&fleet, &asked, command, &folder).await?;
+            let sealed = app.seal_evidence(&folder, &path, &sealer).await?;
             let verdict = verify_evidence(&path, app.evidence_trust().await?).await?;
             Ok(SealedHere { sealed, verdict })
-        })
-        .await
+        };
+        self.apart(work).await
     }
 
-    /// Does it on a thread of its own: a capture hashes and syncs between its questions, which nothing else of a
-    /// window is to wait for.
+    /// Does it on a thread of its own, in a folder that is removed afterwards: a capture hashes and syncs between its
+    /// questions, which nothing else of a window is to wait for. It ends with the window.
     async fn apart<T, F>(
         &self,
-        work: impl FnOnce(Self) -> F + Send + 'static,
+        work: impl FnOnce(Self, Utf8PathBuf) -> F + Send + 'static,
     ) -> Result<T, AppError>
     where
         T: Send + 'static,
         F: Future<Output = Result<T, AppError>>,
     {
-        let (app, runtime) = (self.clone(), Handle::current());
-        blocking(move || runtime.block_on(work(app))).await?
+        let (app, runtime, counted) = (self.clone(), Handle::current(), self.0.tasks.token());
+        let id: RunId = new_id(self.now());
+        let folder = self.here_folder().join(id.to_string());
+        let going = move || async move {
+            let cancel = app.0.cancel.clone();
+            let done = tokio::select! {
+                biased;
+                () = cancel.cancelled() => {
+                    Err(AppError::new(Code::Other, "the window was closed", "capture it again"))
+                }
+                done = work(app, folder.clone()) => done,
+            };
+            // What it made lies elsewhere by now, or never will.
+            if let Err(error) = removed(&folder) {
+                warn!(%folder, %error, "what a capture left behind is not removed");
+            }
+            drop(counted);
+            done
+        };
+        blocking(move || runtime.block_on(going())).await?
+    }
+
+    /// Folder of the captures of windows that go on.
+    pub(crate) fn here_folder(&self) -> Utf8PathBuf {
+        self.data_dir().join("evidence").join("here")
     }
 
     async fn captured_here(
@@ -113,12 +134,9 @@ impl App {
 }
 
 /// A folder that is not there was never made.
-async fn removed(folder: Utf8PathBuf) -> Result<(), AppError> {
-    match tokio::fs::remove_dir_all(&folder).await {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            let message = format!("{folder} could not be removed: {}", chain(&error));
-            Err(AppError::new(Code::Other, message, "remove it by hand"))
-        }
+fn removed(folder: &Utf8Path) -> std::io::Result<()> {
+    match std::fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }
 }

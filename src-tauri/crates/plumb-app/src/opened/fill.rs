@@ -4,10 +4,11 @@ use jiff::Timestamp;
 use plumb_evidence::{
     Archive, FileSource,
     manifest::{ROSTER, run_folder},
-    rosters::{self, Former, approval_by, by_its_own_roots},
+    rosters::{self, Former, approval_by},
 };
 use plumb_fleet::{FleetId, assess};
 use plumb_journal::{Certificate, Event};
+use plumb_runbook::Plan;
 use plumb_store::{
     SqliteConnection, SweepMeta, approvals::KeptApproval, certificates::KeptCertificate,
     heads::KeyRow, rosters::KeptRoster, sweeps::Sweep,
@@ -37,7 +38,7 @@ impl App {
         let fleet = &contents.snapshot.fleet;
         let mut record = self.record().write().await?;
         let keys = keys(&mut record, contents).await?;
-        let former = rosters::former(archive, by_its_own_roots);
+        let former = rosters::former(archive);
         for one in &former {
             let kept = kept_roster(&one.roster, &one.envelope, one.line.from);
             plumb_store::rosters::add(&mut record, fleet, &kept).await?;
@@ -255,11 +256,13 @@ async fn approvals(
     (roster, made_at): (&Roster, Timestamp),
 ) -> Result<(), AppError> {
     let folder = format!("{}/approvals/", run_folder(run.part.run));
+    let plan = serde_json::from_str::<Plan>(&run.plan).ok();
+    let terms = plan.and_then(|plan| plan.consent).map(|terms| terms.roster);
     let mut reading = Reading::of(archive);
     let entries = archive.entries().iter().map(|entry| entry.name.as_str());
     for name in entries.filter(|name| name.starts_with(&folder)) {
         let envelope = reading.bytes(name)?;
-        let (approval, _) = approval_by(&envelope, (roster, made_at), former)
+        let (approval, _) = approval_by(&envelope, (roster, made_at), (former, terms))
             .map_err(|refusal| unread(name, &refusal))?;
         plumb_store::approvals::add(record, &kept(&approval, fleet, envelope)).await?;
     }

@@ -13,7 +13,7 @@ use std::{
 };
 
 use camino::{Utf8Path, Utf8PathBuf};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use plumb_clients::{Received, Tap};
 use plumb_evidence::{
     CaptureError,
@@ -31,6 +31,8 @@ use crate::{
     tasks::watch::KEPT,
 };
 
+/// No capture of a window takes so long.
+const HERE_KEPT: SignedDuration = SignedDuration::from_hours(24);
 /// How long what came may not be on disk yet: what a killed program loses at most.
 const KEEP_EVERY: Duration = Duration::from_secs(1);
 /// Bytes that wait to be redacted; what comes beyond is counted and not kept, because a run waits for nobody's notes.
@@ -215,6 +217,10 @@ impl App {
         let now = self.now();
         if let Err(error) = expire(&self.live_folder(), now - KEPT) {
             warn!(%error, "old answers of nodes to runs not removed");
+        }
+        // Of a window that was killed while it captured.
+        if let Err(error) = expire(&self.here_folder(), now - HERE_KEPT) {
+            warn!(%error, "what captures left behind is not removed");
         }
         if let Err(error) = own_log::expire(self.data_dir(), now) {
             warn!(%error, "old files of the own log not removed");

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use plumb_app::{
     App,
     console::Named,
@@ -30,9 +30,14 @@ async fn captured(app: &App, asked: &CaptureAsked, path: &Utf8PathBuf) -> Sealed
 /// Folders of captures that are left behind.
 fn left(app: &App) -> Vec<String> {
     let folder = app.evidence_folder();
-    let entries = fs::read_dir(folder.parent().expect("below the data folder"));
-    let names = entries.into_iter().flatten().flatten();
-    names.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
+    let folder = folder.parent().expect("below the data folder");
+    let names = |folder: &Utf8Path| {
+        let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+        entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect::<Vec<_>>()
+    };
+    // Captures of windows that go on.
+    assert_eq!(names(&folder.join("here")), Vec::<String>::new());
+    names(folder).into_iter().filter(|name| name != "here").collect()
 }
 
 #[tokio::test]

@@ -14,26 +14,12 @@ use super::{CheckName, Finding, KnownRoster, Outcome, Trust, hashes::Hashes, sig
 use crate::{
     archive::{Archive, Source},
     manifest::{CANARIES, CHECKSUMS, Evidence, RECEIPT, ROSTER, UNLISTED},
-    rosters::{self, Former, by_its_own_roots},
+    rosters::by_its_own_roots,
 };
 
 /// The roster in the archive, if its own root keys signed it.
 pub(super) fn roster<S: Source>(archive: &Archive<S>, trust: &Trust) -> Option<KnownRoster> {
     known(&archive.document(archive.find(ROSTER)?).ok()?, trust)
-}
-
-/// Those that ruled before it. Beside one that is trusted, only those count that are trusted as well.
-pub(super) fn former<S: Source>(
-    archive: &Archive<S>,
-    newest: Option<&KnownRoster>,
-    trust: &Trust,
-) -> Vec<Former> {
-    let Some(newest) = newest else { return Vec::new() };
-    let judge = |envelope: &[u8]| {
-        let one = known(envelope, trust)?;
-        (one.trusted || !newest.trusted).then_some(one.roster)
-    };
-    rosters::former(archive, judge)
 }
 
 fn known(envelope: &[u8], trust: &Trust) -> Option<KnownRoster> {

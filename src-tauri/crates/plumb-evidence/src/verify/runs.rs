@@ -18,7 +18,6 @@ use plumb_trust::{
 
 use super::{
     CheckName, Finding, KnownRoster, Outcome, Trust,
-    contents::former,
     journal::{Kept, follow},
     kept::{Listed, Wrong, kept},
     signature::Signed,
@@ -29,7 +28,7 @@ use crate::{
     journal::{JournalReader, NoJournal},
     limits::{APPROVALS_MAX, PIECE_BYTES},
     manifest::{Evidence, RunPart, run_folder},
-    rosters::{Former, approval_by, ruling},
+    rosters::{self, Former, approval_by, ruling},
 };
 
 const OF_RUNS: [CheckName; 5] = [
@@ -54,7 +53,7 @@ pub(super) fn check<S: Source>(
         return OF_RUNS.map(|check| Finding::new(check, Outcome::Open, why));
     };
     let keys = keys(archive, signed, trust);
-    let former = former(archive, roster, trust);
+    let former = rosters::former(archive);
     let roster_of = roster.map(|known| &known.roster);
     let reader = Reader { archive, evidence, roster: roster_of, former, keys };
     let over = |check: CheckName, look: &dyn Fn(&RunPart) -> Told| {
@@ -193,7 +192,8 @@ impl<S: Source> Reader<'_, S> {
                 run.plan.short()
             )));
         }
-        let people = self.approvals(&format!("{folder}/approvals/"), run)?;
+        let terms = plan.consent.as_ref().map(|terms| terms.roster);
+        let people = self.approvals(&format!("{folder}/approvals/"), run, terms)?;
         let consent = match people.as_slice() {
             [] => "no approvals in the evidence".to_owned(),
             people => format!("bound by {}", people.join(", ")),
@@ -252,7 +252,12 @@ impl<S: Source> Reader<'_, S> {
     }
 
     /// Who signed something about the plan of a run.
-    fn approvals(&self, folder: &str, run: &RunPart) -> Result<Vec<String>, (String, String)> {
+    fn approvals(
+        &self,
+        folder: &str,
+        run: &RunPart,
+        terms: Option<Digest>,
+    ) -> Result<Vec<String>, (String, String)> {
         let entries = self.archive.entries().iter();
         let entries: Vec<&archive::Entry> =
             entries.filter(|entry| entry.name.as_str().starts_with(folder)).collect();
@@ -270,7 +275,7 @@ impl<S: Source> Reader<'_, S> {
                 return Err(wrong("there is no roster that says whose signature it is".to_owned()));
             };
             let newest = (roster, self.evidence.made_at);
-            let (approval, by) = approval_by(&envelope, newest, &self.former)
+            let (approval, by) = approval_by(&envelope, newest, (&self.former, terms))
                 .map_err(|refusal| wrong(refusal.to_string()))?;
             let document = approval.document();
             if document.plan() != run.plan {

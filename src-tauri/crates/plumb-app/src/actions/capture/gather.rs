@@ -34,8 +34,10 @@ impl App {
         let wrong = |error: CaptureError| not_captured(&folder, &error);
         let command = serde_json::json!({ "arguments": request.command });
         take(&mut capture, "command", "console/command.json", &command).map_err(wrong)?;
-        let done = self.keys_and_roster(&mut capture, scope).await;
-        or_gap(&mut capture, "keys and roster", done)?;
+        // Without these nobody could tell whose signatures it holds.
+        self.keys_and_roster(&mut capture, scope).await?;
+        let done = self.former_rosters(&mut capture, scope).await;
+        or_gap(&mut capture, "some rosters before the newest", done)?;
         let runs = self.runs_evidence((&mut capture, &mut raw), request, scope).await?;
         // Without these nothing could be shown as the fleet.
         self.fleet_evidence(&mut capture, scope).await?;
@@ -70,12 +72,25 @@ impl App {
             let name = format!("keys/console-{}.pem", key.id().short());
             capture.bound("keys", Form::Text, &name, key.to_pem().as_bytes()).map_err(wrong)?;
         }
+        let newest = {
+            let mut conn = self.record().read().await?;
+            plumb_store::rosters::newest(&mut conn, &scope.current.fleet.name).await?
+        };
+        if let Some(newest) = newest {
+            capture.bound("roster", Form::Json, ROSTER, &newest.envelope).map_err(wrong)?;
+        }
+        Ok(())
+    }
+
+    /// Those that ruled before it, for whoever signed under one of them.
+    async fn former_rosters(&self, capture: &mut Capture, scope: &Scope) -> Result<(), AppError> {
+        let folder = capture.draft().folder().to_owned();
+        let wrong = |error: CaptureError| not_captured(&folder, &error);
         let mut kept = {
             let mut conn = self.record().read().await?;
             plumb_store::rosters::all(&mut conn, &scope.current.fleet.name).await?
         };
         let Some(newest) = kept.pop() else { return Ok(()) };
-        capture.bound("roster", Form::Json, ROSTER, &newest.envelope).map_err(wrong)?;
         let mut until: Vec<_> = kept.iter().map(|one| one.accepted_at).skip(1).collect();
         until.push(newest.accepted_at);
         if let Some(older) = kept.len().checked_sub(FORMER_MAX).filter(|older| *older > 0) {

@@ -206,22 +206,21 @@ impl App {
         for reference in plan.secret_references() {
             capture.passes_over(&reference);
         }
-        let transcribed = match self.copied(capture, run).await? {
+        let told = match self.copied(capture, run).await? {
             Some(events) => match self.steps_evidence((run, events), &plan, &of, &folder).await {
                 Ok(told) => Some(told),
-                Err(error) => {
-                    uncopied(capture, run, &error)?;
-                    None
-                }
+                Err(error) => self.untranscribed(capture, (run, events), &error).await?,
             },
             None => None,
         };
-        let (journal, outcome, led_to) = match transcribed {
+        let (journal, outcome, led_to) = match told {
             Some((ran, led_to)) => {
                 let journal = self.journal_evidence(capture, run, ran.head).await?;
                 let (said, name) = (folder.join(SAID), of_run(run, "transcript.txt"));
-                take_file(capture, "transcript", &said, &name).map_err(wrong)?;
-                std::fs::remove_file(&said).map_err(|error| unwritten(&said, &error))?;
+                if said.is_file() {
+                    take_file(capture, "transcript", &said, &name).map_err(wrong)?;
+                    std::fs::remove_file(&said).map_err(|error| unwritten(&said, &error))?;
+                }
                 (journal, outcome(&ran), led_to)
             }
             None => (None, self.kept_run(run).await?.end.map(|end| end.outcome), Vec::new()),
@@ -258,6 +257,33 @@ impl App {
         let signatures = self.signatures(run, plan, &steps).await?;
         let said = folder.join(SAID);
         self.transcribed((run, events), (of.title.as_str(), said.as_path()), &signatures).await
+    }
+
+    /// What a run came to of which no transcript could be made: its journal is taken all the same. Nothing where that does
+    /// not read either.
+    async fn untranscribed(
+        &self,
+        capture: &mut Capture,
+        (run, events): (RunId, u64),
+        error: &AppError,
+    ) -> Result<Option<(Followed, Vec<RunId>)>, AppError> {
+        let said = capture.draft().folder().join(SAID);
+        if said.is_file() {
+            std::fs::remove_file(&said).map_err(|error| unwritten(&said, &error))?;
+        }
+        gap(capture, &of_run(run, "transcript.txt"), error)?;
+        let (mut ran, mut led) = (Followed::empty(run), Vec::new());
+        let read = self.up_to(run, events, |entry| {
+            led.extend(led_to(&entry));
+            ran.take(&entry);
+        });
+        match read.await {
+            Ok(()) => Ok(Some((ran, led))),
+            Err(error) => {
+                uncopied(capture, run, &error)?;
+                Ok(None)
+            }
+        }
     }
 
     /// Hands over as many events as were copied: a run that goes on has more by now.
