@@ -1,12 +1,17 @@
 //! Who starts a run of a runbook: proved by a key, where people have to approve what it does.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use plumb_exec::{
     StepOrder,
     steps::{SignedStart, StepsState},
 };
 use plumb_fleet::FleetId;
-use plumb_journal::{OfRun, RunbookStart, WordRefusal, people::SIGNED_WITHIN};
+use plumb_journal::{
+    OfRun, RunbookStart, WordRefusal,
+    people::{SIGNED_WITHIN, belongs, groups_in},
+};
 use plumb_runbook::document::{Compiled, StepKind};
 use plumb_trust::{
     dsse::Envelope,
@@ -79,6 +84,35 @@ pub(super) fn is_signed<'a>(
     steps.into_iter().any(asks)
 }
 
+/// Who may run a runbook whose start is signed: whoever is in the group that it names as its owner.
+fn has_role(
+    roster: &Roster,
+    compiled: &Compiled,
+    person: &PersonId,
+    now: Timestamp,
+) -> Result<(), AppError> {
+    let role = &compiled.front.owners.run.value;
+    if belongs(&groups_in(roster, person), role) {
+        return Ok(());
+    }
+    let counting = roster.keys().filter(|(_, key)| key.counts(now)).map(|(person, _)| person);
+    let able: BTreeSet<&str> = counting
+        .filter(|person| belongs(&groups_in(roster, person), role))
+        .map(PersonId::as_str)
+        .collect();
+    let message = format!("{role} runs this runbook, and {person} is not in it");
+    let hint = if able.is_empty() {
+        format!(
+            "nobody is in {role} with a key that counts: have a roster signed that puts people in it, or a \
+             runbook that names another owner"
+        )
+    } else {
+        let able = able.into_iter().collect::<Vec<_>>().join(" or ");
+        format!("ask {able} to run it, with a key of theirs")
+    };
+    Err(AppError::new(Code::Invalid, message, hint))
+}
+
 impl App {
     /// Who starts a run, and their signature over it where one is asked for.
     pub(super) async fn starter(
@@ -103,6 +137,7 @@ impl App {
             return Err(AppError::new(Code::Invalid, message, hint));
         }
         let now = self.now();
+        has_role(&roster, compiled, &by, now)?;
         let start = RunbookStart { fleet: of.fleet.clone(), run: of.run, by: by.clone(), at: now };
         let signed = Envelope::sign(&start.statement(of.plan), &[&key])
             .map_err(|error| AppError::new(Code::Other, chain(&error), "try another key"))?;
@@ -130,7 +165,8 @@ impl App {
     }
 
     /// A run whose start has to be signed by now, and is not, goes forward no more: whoever approved it before
-    /// may be the one who runs it. One that goes back or is aborted does so to its end.
+    /// may be the one who runs it. Nor does one whose starter is not of the role that runs it, by the roster as it
+    /// is now. One that goes back or is aborted does so to its end.
     pub(super) async fn may_go_on(
         &self,
         of: OfRun<'_>,
@@ -144,7 +180,9 @@ impl App {
         let Some(roster) = roster.filter(|roster| signs(roster, of.fleet, compiled)) else {
             return Ok(());
         };
-        runner(of, state, &roster, self.now()).map(drop).map_err(|error| {
+        let now = self.now();
+        let person = runner(of, state, &roster, now);
+        person.and_then(|person| has_role(&roster, compiled, &person, now)).map_err(|error| {
             let hint = format!(
                 "end it: plumb runbook resume {} --abort, or --roll-back REASON; then start the runbook anew, \
                  with a key of the roster",

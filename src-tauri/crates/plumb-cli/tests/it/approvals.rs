@@ -38,13 +38,15 @@ pub(crate) fn company(world: &World) -> String {
     signing(world, "roster|new|--root|vault=vault.pub|-o|draft.json", 0);
     let draft = fs::read(world.path().join("draft.json")).expect("a draft");
     let mut draft: Value = serde_json::from_slice(&draft).expect("JSON");
-    for (name, group) in
-        [("rick", "operations"), ("mara", "storage"), ("piet", "platform-security")]
-    {
+    for (name, groups) in [
+        ("rick", &["operations", "on-call"][..]),
+        ("mara", &["storage", "on-call"]),
+        ("piet", &["platform-security"]),
+    ] {
         let keys = document(world, &format!("key|show|{name}"), 0);
         draft["people"][name] = json!({
             "name": name.to_uppercase(),
-            "groups": [group],
+            "groups": groups,
             "keys": [{"key": keys["keys"][0]["public_key"]}],
         });
     }

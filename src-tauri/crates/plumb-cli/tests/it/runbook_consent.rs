@@ -168,7 +168,7 @@ fn a_run_that_began_before_the_roster_is_ended_and_never_gone_on_with() {
 #[test]
 fn who_starts_a_run_is_told_by_a_key_and_approves_nothing_of_it() {
     let (world, _) = ruled();
-    world.file("careful.md", APPROVED);
+    world.file("careful.md", &APPROVED.replace("run: Operations", "run: On-call"));
     let path = world.path().join("careful.md").display().to_string();
     let start = format!("runbook|run|{path}|--no-input");
     // Without a key, or with one that is not the named person's, nothing begins.
@@ -355,7 +355,7 @@ go on with: plumb runbook resume RUN
 fn a_runbook_that_changes_something_is_signed_where_changes_are_approved() {
     let (world, _) = ruled();
     let step = "```step\nid: a\ntitle: A\ndo: {command: {argv: [/bin/echo, hello]}}\n```\n";
-    world.file("own.md", &own(step));
+    world.file("own.md", &own(step).replace("{run: Us}", "{run: Operations}"));
     let path = world.path().join("own.md").display().to_string();
     signing(&world, &format!("runbook|sign|{path}|--key|piet.key"), 0);
     let words = format!("runbook|run|{path}|--no-input");
@@ -363,6 +363,34 @@ fn a_runbook_that_changes_something_is_signed_where_changes_are_approved() {
     assert!(said.stderr.contains("whoever starts it signs"), "{}", said.stderr);
     let view = document(&world, &format!("{words}|--key-name|rick"), 0);
     assert_eq!((&view["operator"], &view["signed"]), (&json!("rick"), &json!(true)));
+}
+
+/// R090, R092: who starts it is of the group that the document names, and the refusal says who is.
+#[test]
+fn a_runbook_is_run_by_the_group_that_it_names_and_by_nobody_else() {
+    let (world, _) = ruled();
+    let path = world.file("careful.md", APPROVED);
+    let run = |key: &str, code| {
+        signing(&world, &format!("runbook|run|{path}|--no-input|--key|{key}.key"), code)
+    };
+    let runs = || document(&world, "runbook|list|--runs", 0)["runs"].as_array().map(Vec::len);
+    for other in ["mara", "piet"] {
+        let said = run(other, 2).stderr;
+        assert!(
+            said.contains(&format!("Operations runs this runbook, and {other} is not in it")),
+            "{said}"
+        );
+        assert!(said.contains("ask rick"), "{said}");
+    }
+    assert_eq!(runs(), Some(0), "nothing began");
+    run("rick", 1);
+    assert_eq!(runs(), Some(1), "it waits for its approvals");
+    let nobodys =
+        world.file("careful.md", &APPROVED.replace("run: Operations", "run: Night Shift"));
+    assert_eq!(nobodys, path);
+    let said = run("rick", 2).stderr;
+    assert!(said.contains("Night Shift runs this runbook, and rick is not in it"), "{said}");
+    assert!(said.contains("nobody is in Night Shift with a key that counts"), "{said}");
 }
 
 /// Figures of a hub, of one that does not tell them, and of a fleet that names none.
