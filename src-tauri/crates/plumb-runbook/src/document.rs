@@ -11,6 +11,7 @@ mod error;
 mod expression;
 mod front;
 mod library;
+mod phases;
 mod plan;
 mod split;
 mod step;
@@ -51,6 +52,13 @@ pub struct Document {
 
 /// Reads and checks a whole document; the errors come in the order of their lines.
 pub fn parse(text: &str) -> Result<Document, Vec<DocumentError>> {
+    let document = parse_kept(text)?;
+    let errors = phases::of_rollout(&document);
+    if errors.is_empty() { Ok(document) } else { Err(sorted(errors)) }
+}
+
+/// The same by the rules of plans of the first format, so that the runs of them can be read for ever.
+fn parse_kept(text: &str) -> Result<Document, Vec<DocumentError>> {
     let parts = split::split(text).map_err(|error| vec![error])?;
     let front = yaml::read::<FrontMatter>(&parts.front);
     let mut errors = Vec::new();

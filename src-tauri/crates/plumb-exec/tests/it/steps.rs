@@ -15,8 +15,8 @@ use plumb_exec::{
     step_desk,
     steps::{SignedStart, StepPhase},
 };
-use plumb_journal::{Event, Outcome, StepEvent};
-use plumb_runbook::document::{Compiled, RunbookPlan};
+use plumb_journal::{Entry, Event, Outcome, StepEvent};
+use plumb_runbook::document::{Compiled, RunbookPlan, StepEffect};
 use plumb_testkit::{clock, ids::SeededIds};
 use proptest::prelude::*;
 use serde_json::json;
@@ -86,6 +86,42 @@ async fn a_failed_dry_run_is_never_followed_by_the_real_one() {
     assert!(halted.reason.contains("result.new == params.expected does not hold"), "{halted:?}");
 }
 
+/// R076: what the document promises is not believed once more: the real command is held to the one that was run dry, as
+/// the journal has it.
+#[tokio::test(start_paused = true)]
+async fn the_real_one_is_refused_when_another_batch_size_was_run_dry() {
+    let plan = plan_of(&backfill(), &[]);
+    let (left, entries) = run_on(&plan, &good(), &[], &BTreeMap::new()).await;
+    assert_eq!(left, Left::Ended(Outcome::Succeeded));
+    let after_dry_run = |entry: &&Entry| !matches!(&entry.body.event, Event::Step { step, happened: StepEvent::Started { .. } } if step == "job");
+    let before: Vec<Entry> = entries.iter().take_while(after_dry_run).cloned().collect();
+    let other = |size: &str| -> Vec<Entry> {
+        let run_dry = |mut entry: Entry| {
+            if let Event::Step { step, happened: StepEvent::Started { effect, .. } } =
+                &mut entry.body.event
+                && step == "count"
+                && let StepEffect::Run { argv, .. } = effect
+            {
+                for word in argv.iter_mut().filter(|word| word.starts_with("--batch-size")) {
+                    *word = format!("--batch-size={size}");
+                }
+            }
+            entry
+        };
+        before.iter().cloned().map(run_dry).collect()
+    };
+    let same = good();
+    let (left, _) = run_on(&plan, &same, &other("500"), &BTreeMap::new()).await;
+    assert_eq!(left, Left::Ended(Outcome::Succeeded), "the same size goes on");
+    assert!(same.performed().contains(&"job".to_owned()));
+    let changed = good();
+    let (left, entries) = run_on(&plan, &changed, &other("50"), &BTreeMap::new()).await;
+    assert_ne!(left, Left::Ended(Outcome::Succeeded));
+    assert!(!changed.performed().contains(&"job".to_owned()), "{:?}", changed.performed());
+    let told = phases(&plan.1, &entries);
+    assert!(told.contains("refused: it differs from its dry run by more than --dry-run"), "{told}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_figure_out_of_its_limits_stops_the_job_and_goes_back() {
     // R089
@@ -137,7 +173,7 @@ async fn a_mutating_command_in_doubt_is_taken_back_and_never_sent_again() {
 async fn lifted_after(
     plan: &(RunbookPlan, Compiled),
     is_last: impl Fn(&str, &StepEvent) -> bool,
-) -> Vec<plumb_journal::Entry> {
+) -> Vec<Entry> {
     let (_, whole) = run_on(plan, &good(), &[], &BTreeMap::new()).await;
     let last = whole.iter().position(|entry| {
         matches!(&entry.body.event, Event::Step { step, happened } if is_last(step, happened))
@@ -203,7 +239,7 @@ async fn every_prefix_of(
     plan: &(RunbookPlan, Compiled),
     world: &World,
     answers: &BTreeMap<&str, &str>,
-) -> Vec<plumb_journal::Entry> {
+) -> Vec<Entry> {
     let (_, whole) = run_on(plan, world, &[], answers).await;
     for cut in 0..whole.len() {
         let before = &whole[..cut];

@@ -66,6 +66,7 @@ impl Library {
                 errors.push(called.file.error(what));
             }
         }
+        errors.extend(self.outside_phases(document));
         errors
     }
 

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{
-    Document, FrontMatter, Library, ParameterType, Phase, RunbookKind, STEPS_MAX, Step, StepEffect,
-    StepKind, Values, parse, substitute,
+    Document, DocumentError, FrontMatter, Library, ParameterType, Phase, RunbookKind, STEPS_MAX,
+    Step, StepEffect, StepKind, Values, parse, parse_kept, substitute,
 };
 
 /// Deepest nesting of runbooks that run others.
@@ -111,7 +111,10 @@ pub struct Compiled {
 }
 
 impl RunbookPlan {
-    pub const FORMAT: u32 = 1;
+    /// Of plans whose rollouts are held to more than the names of their phases.
+    pub const FORMAT: u32 = 2;
+    /// Of plans whose rollouts were held to those alone: such runs are read, and no new one is made.
+    const FORMAT_NAMED: u32 = 1;
 
     /// Canonical bytes (RFC 8785): the same on every machine.
     pub fn canonical_bytes(&self) -> Vec<u8> {
@@ -126,7 +129,7 @@ impl RunbookPlan {
     /// Names of secrets that its requests and commands are given, such as `secret:hub-token`. Documents that do not read
     /// name none.
     pub fn secret_references(&self) -> BTreeSet<String> {
-        let documents = self.documents.values().filter_map(|text| parse(text).ok());
+        let documents = self.documents.values().filter_map(|text| self.read(text).ok());
         let steps = documents.flat_map(|document| document.steps);
         let given = steps.flat_map(|step| match step.kind {
             StepKind::Http(http) => http.headers.into_values().collect(),
@@ -136,12 +139,24 @@ impl RunbookPlan {
         given.filter(|value| value.starts_with("secret:")).collect()
     }
 
+    fn read(&self, text: &str) -> Result<Document, Vec<DocumentError>> {
+        if self.format == Self::FORMAT_NAMED { parse_kept(text) } else { parse(text) }
+    }
+
     /// Expands it: every value is filled in and of its type, every arm is there.
     pub fn compile(&self) -> Result<Compiled, RunbookPlanError> {
         let mut library = Library::default();
         for (file, text) in &self.documents {
-            let document = parse(text).map_err(|errors| first_of(file, &errors))?;
+            let document = self.read(text).map_err(|errors| first_of(file, &errors))?;
             library.documents.insert(file.clone(), document);
+        }
+        if self.format != Self::FORMAT_NAMED
+            && let Some(document) = library.documents.get(&self.runbook)
+        {
+            let errors = library.outside_phases(document);
+            if !errors.is_empty() {
+                return Err(first_of(&self.runbook, &errors));
+            }
         }
         let mut builder = Builder {
             library: &library,
@@ -159,7 +174,7 @@ impl RunbookPlan {
     }
 }
 
-fn first_of(file: &str, errors: &[super::DocumentError]) -> RunbookPlanError {
+fn first_of(file: &str, errors: &[DocumentError]) -> RunbookPlanError {
     let first = errors.first().map(ToString::to_string).unwrap_or_default();
     RunbookPlanError::Document { file: file.to_owned(), first }
 }
@@ -307,6 +322,11 @@ impl Document {
     /// The number of a step.
     fn place(&self, id: &str) -> Option<usize> {
         self.steps.iter().position(|step| step.id.value == id)
+    }
+
+    /// A step by its id.
+    pub(super) fn step(&self, id: &str) -> Option<&Step> {
+        self.place(id).map(|at| &self.steps[at])
     }
 
     /// Hosts that its requests would go to, each as it has to be allowed.

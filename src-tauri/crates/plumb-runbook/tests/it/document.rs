@@ -182,6 +182,31 @@ fn an_execution_that_differs_from_its_dry_run_is_refused() {
     assert!(check(&turned).contains("comes before unfreeze"));
 }
 
+/// A run that began when a rollout was held to the names of its phases alone is read for ever; no new one is made so.
+#[test]
+fn a_plan_of_the_first_format_is_read_by_the_rules_of_then() {
+    let whole = shipped().remove("supersedes-backfill.md").expect("shipped");
+    let text = whole.replace("do: {unfreeze: {step: freeze}}", "do: {attest: {what: it runs}}");
+    let compiled = |format: u32| {
+        let given = [("expected", "3".to_owned()), ("index_log", "0".repeat(64))];
+        let plan = RunbookPlan {
+            format,
+            fleet: "prod-eu".parse().expect("a name"),
+            environment: "production".to_owned(),
+            runbook: "it.md".to_owned(),
+            documents: BTreeMap::from([("it.md".to_owned(), text.clone())]),
+            parameters: given.map(|(name, value)| (name.to_owned(), value)).into(),
+            hosts: BTreeSet::new(),
+            trusted: Trusted::Shipped,
+            made_at: jiff::Timestamp::UNIX_EPOCH,
+        };
+        plan.compile().map(|compiled| compiled.steps.len()).map_err(|error| error.to_string())
+    };
+    assert!(compiled(1).is_ok_and(|steps| steps > 20));
+    let refused = compiled(RunbookPlan::FORMAT).expect_err("it never lifts its freeze");
+    assert!(refused.contains("the freeze freeze is lifted by an unfreeze"), "{refused}");
+}
+
 #[test]
 fn conditions_are_answered_with_yes_or_no_only() {
     use plumb_runbook::document::{Expression, Scope};

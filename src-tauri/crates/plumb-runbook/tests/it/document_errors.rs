@@ -160,12 +160,89 @@ fn of_rollouts() -> String {
         ("phase: validate\n", "phase: validate\nmay_skip: true\n"),
         ("    repeats: {step: count, without: --dry-run}\n", ""),
         ("phase: preconditions\n", ""),
+        ("do: {approval: {what: 'the backfill in production'}}", "do: {attest: {what: consent}}"),
+        (
+            "do: {approval: {what: 'the backfill in production'}}",
+            "when: params.expected > 0\ndo: {approval: {what: 'the backfill in production'}}",
+        ),
+        ("  approvals: [Concelier Storage Guild, Platform Security]\n", ""),
+        (
+            "do: {freeze: {reason: supersedes backfill, announced_h: 24, lease_s: 14400}}",
+            "when: params.expected > 0\n\
+             do: {freeze: {reason: supersedes backfill, announced_h: 24, lease_s: 14400}}",
+        ),
+        (
+            "do: {attest: {what: '/advisories/summary returns supersedes metadata'}}",
+            "do: {freeze: {reason: once more, lease_s: 60}}",
+        ),
+        (
+            "do: {unfreeze: {step: freeze}}",
+            "do: {attest: {what: 'writers of advisories write again'}}",
+        ),
+        (
+            "success: result.exit == 0 && result.new",
+            "when: params.expected > 0\nsuccess: result.exit == 0 && result.new",
+        ),
+        (
+            "success: result.exit == 0 && result.dropped",
+            "when: params.expected > 0\nsuccess: result.exit == 0 && result.dropped",
+        ),
+        (
+            "do: {unfreeze: {step: freeze}}",
+            "when: params.expected > 0\ndo: {unfreeze: {step: freeze}}",
+        ),
+        ("argv: [./backfill-job, --check], reads_only: true", "argv: [./backfill-job, --check]"),
+        ("rollback: remove_window", "rollback: summary"),
+        (
+            "do: {attest: {what: '/advisories/summary returns supersedes metadata'}}",
+            "do: {parallel: {steps: [absent, replay]}}",
+        ),
+        (
+            "title: Count only, in staging\nphase: dry_run",
+            "title: Count only, in staging\nphase: freeze",
+        ),
     ] {
         let changed = whole.replacen(from, to, 1);
         assert_ne!(changed, whole, "{from}");
         writeln!(told, "{from:?} -> {to:?}\n{}", check(&changed)).expect("writing to a string");
     }
+    let unfrozen = whole
+        .replace(
+            "do: {freeze: {reason: supersedes backfill, announced_h: 24, lease_s: 14400}}",
+            "do: {attest: {what: it}}",
+        )
+        .replace("do: {unfreeze: {step: freeze}}", "do: {attest: {what: it}}");
+    writeln!(told, "no freeze\n{}", check(&unfrozen)).expect("writing to a string");
     told
+}
+
+/// The shipped rollout, with one more step in a phase that calls another runbook.
+fn calling(phase: &str, file: &str) -> String {
+    let whole = shipped().remove("supersedes-backfill.md").expect("shipped");
+    let step = format!(
+        "```step\nid: call\ntitle: Call\nphase: {phase}\ndo: {{runbook: {{file: {file}}}}}\n```\n\n"
+    );
+    let first = format!("\nphase: {phase}\n");
+    let found = whole.find(&first).expect("it has the phase");
+    let begins = whole[..found].rfind("```step").expect("a step begins");
+    format!("{}{step}{}", &whole[..begins], &whole[begins..])
+}
+
+/// What a rollout may not call in most of its phases.
+fn careless() -> String {
+    let front = FRONT.split("parameters:").next().expect("front matter");
+    text(
+        front,
+        &[
+            "id: maybe\ntitle: Maybe\nwhen: 'false'\ndo: {attest: {what: seen}}",
+            "id: skip\ntitle: Skip\nmay_skip: true\ndo: {attest: {what: seen}}",
+            "id: pause\ntitle: Pause\ndo: {freeze: {reason: it, lease_s: 60}}",
+            "id: go_on\ntitle: Go on\ndo: {unfreeze: {step: pause}}",
+            "id: change\ntitle: Change\ndo: {command: {argv: [job]}}",
+            "id: later\ntitle: Later\nphase: unfreeze\ndo: {attest: {what: seen}}",
+            "id: back\ntitle: Back\nphase: rollback\ndo: {command: {argv: [undo]}}",
+        ],
+    )
 }
 
 /// What no document tells alone.
@@ -187,6 +264,10 @@ fn of_libraries() -> String {
         ("calls-itself.md", text(front, &[&call("calls-itself.md", "")])),
         ("needs.md", text(FRONT, &[LOOK])),
         ("supersedes-backfill.md", shipped().remove("supersedes-backfill.md").expect("shipped")),
+        ("rollout-calls.md", calling("validate", "careless.md")),
+        ("rollout-dry.md", calling("dry_run", "careless.md")),
+        ("rollout-real.md", calling("execute", "careless.md")),
+        ("careless.md", careless()),
     ] {
         library.documents.insert(file.to_owned(), parse(&whole).expect("fine alone"));
     }
