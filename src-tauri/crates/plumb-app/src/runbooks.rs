@@ -10,6 +10,7 @@ mod freezes;
 mod handler;
 mod held;
 mod library;
+mod names;
 mod nodes;
 mod occasions;
 mod record;

@@ -31,6 +31,7 @@ use super::{
     command::{Ended, NOTE, Program, run},
     dashboard::Shown,
     figures::Figures,
+    names::OF_HUB,
     nodes::ActionOf,
 };
 use crate::{
@@ -200,7 +201,8 @@ impl World {
             "stale" => "/stale_processing".to_owned(),
             other => {
                 return Err(format!(
-                    "{other:?} is no figure of a hub: ask for new, processing, failed, acked or stale"
+                    "{other:?} is no figure of a hub: ask for {}",
+                    OF_HUB.join(", ")
                 ));
             }
         };

@@ -10,6 +10,7 @@ use plumb_runbook::document::{
 use plumb_trust::dsse::Envelope;
 
 use super::{
+    names,
     shipped::SHIPPED,
     signature::{RunbookSigned, signature_path},
 };
@@ -96,6 +97,10 @@ impl Shelf {
             }
             let text = &self.get(&file)?.text;
             let document = parse(text).map_err(|errors| wrong(&file, &errors))?;
+            let unknown = names::unknown(&document);
+            if !unknown.is_empty() {
+                return Err(wrong(&file, &unknown));
+            }
             texts.insert(file.clone(), text.clone());
             library.documents.insert(file.clone(), document);
             open.extend(library.run_by(&file).into_iter().filter(|other| *other != file));

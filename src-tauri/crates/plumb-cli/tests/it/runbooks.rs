@@ -76,6 +76,35 @@ fn errors_of_a_document_have_a_line_and_a_column() {
     assert!(line.starts_with("odd.md:3:1: "), "{line}");
 }
 
+/// What nothing answers to is told before anything runs, and what was meant.
+#[test]
+fn an_unknown_check_or_figure_is_told_with_the_nearest_one() {
+    let world = World::empty();
+    let step =
+        |id: &str, what: &str| format!("```step\nid: {id}\ntitle: Ask\ndo: {{{what}}}\n```\n\n");
+    let steps = [
+        step("check", "doctor: {check: check.policy.version-consistancy}"),
+        step("nodes", "query: {source: nodes, query: slient, max: 0}"),
+        step("hub", "query: {source: hub, query: fialed, max: 0}"),
+        step("fine", "query: {source: nodes, query: in_sync, min: 1}"),
+        step("free", "query: {source: prometheus, query: up, min: 1}"),
+    ];
+    let file = world.file("own.md", &own(&steps.concat()));
+    let found = world.document(&format!("runbook check {file}"), 2, "runbook-check");
+    let told = found["problems"]["own.md"].as_array().expect("problems").clone();
+    let ends = [
+        "there is no check check.policy.version-consistancy; the nearest is check.policy.version-consistency",
+        "there is no figure of nodes slient; the nearest is silent",
+        "there is no figure of a hub fialed; the nearest is failed",
+    ];
+    assert_eq!(told.len(), ends.len(), "{told:?}");
+    let text = std::fs::read_to_string(&file).expect("the file");
+    for ((line, end), id) in told.iter().zip(ends).zip(["check", "nodes", "hub"]) {
+        let at = text.lines().position(|line| line == format!("id: {id}")).expect("the step") + 1;
+        assert_eq!(*line, format!("own.md:{at}:5: {end}"));
+    }
+}
+
 const NODE: &str = "eu-gw-002";
 
 /// The content that the demo desires: two bundles share its version.
