@@ -60,6 +60,12 @@ impl Level {
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct LogsDocument {
     pub(crate) fleet: String,
+    /// How many lines of all nodes there are.
+    pub(crate) lines: u64,
+    /// How many of them are warnings or worse.
+    pub(crate) warnings: u64,
+    /// How many nodes serve logs and told none: what they would say is in no count.
+    pub(crate) unread: u64,
     pub(crate) nodes: Vec<NodeLogs>,
 }
 
@@ -72,6 +78,18 @@ pub(crate) struct NodeLogs {
     pub(crate) failure: Option<String>,
     /// The node API serves no logs at all.
     pub(crate) cannot_do: bool,
+}
+
+impl LogsDocument {
+    fn of(fleet: &str, nodes: Vec<NodeLogs>) -> Self {
+        let lines = || nodes.iter().flat_map(|node| &node.lines);
+        let warns = |line: &&LogLine| matches!(line.level.as_str(), "error" | "warning");
+        let unread = nodes.iter().filter(|node| node.failure.is_some() && !node.cannot_do);
+        let (all, warnings, unread) =
+            (lines().count(), lines().filter(warns).count(), unread.count());
+        let [lines, warnings, unread] = [all, warnings, unread].map(|count| count as u64);
+        Self { fleet: fleet.to_owned(), lines, warnings, unread, nodes }
+    }
 }
 
 impl Logs {
@@ -101,7 +119,7 @@ impl Logs {
                 }
                 let asked: Vec<_> = nodes.iter().filter(|node| !node.cannot_do).collect();
                 let nobody = !asked.is_empty() && asked.iter().all(|node| node.failure.is_some());
-                let document = LogsDocument { fleet: fleet.to_owned(), nodes };
+                let document = LogsDocument::of(fleet, nodes);
                 session.out.show(&document, |out| show(out, &document));
                 Ok(if nobody { Exit::Unreachable } else { Exit::Fine })
             })

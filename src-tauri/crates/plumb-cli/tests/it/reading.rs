@@ -1,5 +1,7 @@
 //! Commands that look: each once for people and once for programs.
 
+use serde_json::Value;
+
 use crate::world::World;
 
 #[test]
@@ -130,7 +132,15 @@ fn log_lines_by_text_level_and_age() {
         "{text:?}"
     );
     assert!(text.stderr.contains("cannot show logs"), "{text:?}");
-    world.document("policy logs --node us-gw-001 --last 24h", 0, "logs");
+    let logs = world.document("policy logs --node us-gw-001 --last 24h", 0, "logs");
+    let lines = logs["nodes"][0]["lines"].as_array().expect("lines");
+    let warns = |line: &&Value| matches!(line["level"].as_str(), Some("error" | "warning"));
+    assert_eq!(logs["lines"], lines.len());
+    assert_eq!(logs["warnings"], lines.iter().filter(warns).count());
+    assert!(logs["warnings"].as_u64() > Some(0) && logs["unread"] == 0, "{logs}");
+    // What no node says is counted as nothing, and not as a warning.
+    let none = world.document("policy logs --filter nobody-says-this --all-nodes", 0, "logs");
+    assert_eq!((&none["lines"], &none["warnings"]), (&0.into(), &0.into()));
     world.check("policy logs --last soon", 2);
 }
 
