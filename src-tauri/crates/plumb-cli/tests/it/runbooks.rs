@@ -98,7 +98,7 @@ fn an_unknown_check_or_figure_is_told_with_the_nearest_one() {
         "there is no figure of a hub fialed; the nearest is failed",
     ];
     assert_eq!(told.len(), ends.len(), "{told:?}");
-    let text = std::fs::read_to_string(&file).expect("the file");
+    let text = fs::read_to_string(&file).expect("the file");
     for ((line, end), id) in told.iter().zip(ends).zip(["check", "nodes", "hub"]) {
         let at = text.lines().position(|line| line == format!("id: {id}")).expect("the step") + 1;
         assert_eq!(*line, format!("own.md:{at}:5: {end}"));
