@@ -1,6 +1,7 @@
 //! Runbooks in real processes: from a symptom to a verified end, and from every place where one was left.
 
 use std::{
+    collections::BTreeMap,
     fs,
     io::{Read as _, Write as _},
     net::TcpListener,
@@ -424,6 +425,44 @@ fn a_runbook_that_cannot_reach_its_end_does_not_rehearse_green() {
         (&view["left_out"], &view["never_reached"]),
         (&serde_json::json!(["b"]), &serde_json::json!([]))
     );
+}
+
+/// R270: while the canary is watched the others keep what they run, and a canary that is not well goes back alone.
+#[test]
+fn a_canary_changes_nothing_but_itself_and_goes_back_alone() {
+    let world = World::demo(7);
+    let runs = || -> BTreeMap<String, Value> {
+        let mut command = world.command();
+        let said = command.args(["policy", "version", "--all-nodes", "--json"]).output();
+        let told: Value = serde_json::from_slice(&said.expect("it starts").stdout).expect("JSON");
+        let nodes = told["nodes"].as_array().expect("nodes").iter();
+        nodes.map(|node| (node["id"].to_string(), node["content"].clone())).collect()
+    };
+    let before = runs();
+    let answers = format!(
+        "[parameters]\nversion = \"2.0.0\"\ncontent = \"{}\"\ncanary = \"{NODE}\"\n\
+         [answers]\nway = \"canary\"\n[attest]\nstaging = \"since yesterday\"\n\
+         [confirm]\ncanary = \"yes\"\n",
+        desired_content(&world)
+    );
+    let view = run(&world, "policy-gradual-reload", &answers, 1);
+    assert_eq!(view["waiting"][0]["step"], "watched", "{:?}", states(&view));
+    let watched = runs();
+    let moved: Vec<&String> = watched
+        .iter()
+        .filter(|(node, content)| before[*node] != **content)
+        .map(|(n, _)| n)
+        .collect();
+    assert_eq!(moved, [&format!("\"{NODE}\"")]);
+    let id = view["id"].as_str().expect("an id").to_owned();
+    let way_back = world.file("back.toml", "[confirm]\ncanary_back = \"yes\"\n");
+    let back = world.document(
+        &format!("runbook resume {id} --roll-back latency --answers {way_back} --no-input"),
+        1,
+        "runbook-run",
+    );
+    assert_eq!(back["state"], "rolled_back", "{:?}", states(&back));
+    assert_eq!(runs(), before);
 }
 
 /// A fleet may ask for a rehearsal of everything that changes it, whatever a document asks for itself.
