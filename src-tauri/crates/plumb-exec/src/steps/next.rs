@@ -374,7 +374,8 @@ impl<'a> Walk<'a> {
         state.started.iter().filter_map(move |id| plan.place(id)).filter(move |at| {
             let planned = &plan.steps[*at];
             let is_back = planned.phase == Some(Phase::Rollback) || plan.is_way_back(*at);
-            planned.rollback.is_some() && !is_back
+            let may = state.step(&planned.id).is_some_and(StepRun::may_have_changed);
+            planned.rollback.is_some() && !is_back && may
         })
     }
 

@@ -63,6 +63,8 @@ pub struct StepRun {
     /// It froze, by when that has to be lifted.
     pub frozen: Option<Frozen>,
     pub planned: Option<Planned>,
+    /// Plans of it that were confirmed and not refused since, over all attempts.
+    pub carried: u32,
     /// Consent by group, and who gave it.
     pub approvals: BTreeMap<String, String>,
     pub breached: Option<String>,
@@ -248,6 +250,11 @@ impl StepsState {
 }
 
 impl StepRun {
+    /// It may have changed something: nodes are changed by a plan that somebody confirmed, never before.
+    pub(super) const fn may_have_changed(&self) -> bool {
+        !matches!(self.effect, Some(StepEffect::Act { .. })) || self.carried > 0
+    }
+
     fn apply(&mut self, happened: &StepEvent, at: Timestamp) {
         match happened {
             StepEvent::Skipped { reason, by } => {
@@ -333,12 +340,14 @@ impl StepRun {
                 if let Some(planned) = &mut self.planned {
                     planned.confirmed_by = Some(by.clone());
                     planned.refused = None;
+                    self.carried += 1;
                 }
             }
             StepEvent::NotCarried { reason } => {
                 if let Some(planned) = &mut self.planned {
-                    planned.confirmed_by = None;
+                    let confirmed = planned.confirmed_by.take();
                     planned.refused = Some(reason.clone());
+                    self.carried = self.carried.saturating_sub(u32::from(confirmed.is_some()));
                 }
             }
             _ => {}
