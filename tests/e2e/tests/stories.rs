@@ -289,6 +289,7 @@ async fn a_version_conflict_is_led_from_its_alert_to_its_verified_end() -> Resul
     row_says(&window, DIVERGED, "Diverged").await?;
 
     start_conflict(&window).await?;
+    // The question itself: the title of its step stands in the list from the start.
     window.see("How are they brought together?").await?;
     window.press_outside_fields('n').await?;
     window.click("//dialog//label[normalize-space()='pin the version']").await?;

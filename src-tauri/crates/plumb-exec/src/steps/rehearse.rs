@@ -348,7 +348,10 @@ impl<W: SimulatedWorld> Story<'_, W> {
     }
 
     fn perform(&mut self, errand: &Errand) {
+        // What goes wrong with nodes goes wrong when the plan is carried out: before that nothing happened.
+        let planning = matches!(errand.task, Task::Plan { .. });
         let fault = self.is_faulty(&errand.step);
+        let fault = fault.filter(|fault| !planning || *fault == Fault::Breach);
         let changes = match &errand.task {
             Task::Do(effect) => once(effect),
             Task::Carry { .. } => true,
@@ -371,6 +374,7 @@ impl<W: SimulatedWorld> Story<'_, W> {
             Some(Fault::InDoubt) if changes => answer(StepOutcome::InDoubt),
             _ => self.world.perform(errand),
         };
+        let came = if planning { self.something_to_do(errand, came) } else { came };
         let reads = !self.plan.steps[errand.at].step.kind.mutates();
         // One that is tried again fails each time: the worst case.
         if matches!(fault, Some(Fault::Fails | Fault::InDoubt)) && !reads {
@@ -378,6 +382,19 @@ impl<W: SimulatedWorld> Story<'_, W> {
         }
         for happened in events_of(self.plan, &self.state, errand.at, came) {
             self.record(&Event::Step { step: errand.step.clone(), happened });
+        }
+    }
+
+    /// Where an action of nodes is to go wrong, there is something to do: the snapshot may find all as it should be,
+    /// and the day of need does not.
+    fn something_to_do(&self, errand: &Errand, came: Came) -> Came {
+        let nothing = matches!(&came, Came::Answer(it) if it.outcome == StepOutcome::Succeeded);
+        match self.is_faulty(&errand.step) {
+            Some(Fault::Fails | Fault::InDoubt) if nothing => {
+                let summary = "as if there were something to do".to_owned();
+                Came::Planned { plan: self.plan.hash, summary, phrase: None }
+            }
+            _ => came,
         }
     }
 
