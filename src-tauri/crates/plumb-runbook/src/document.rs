@@ -10,6 +10,7 @@ mod effect;
 mod error;
 mod expression;
 mod front;
+mod heeded;
 mod library;
 mod phases;
 mod plan;
@@ -28,7 +29,7 @@ pub use front::{FrontMatter, Owners, Parameter, ParameterType, RunbookKind, Seve
 pub use library::Library;
 pub use plan::{Compiled, PlannedStep, RunbookPlan, RunbookPlanError, ScopeOf, Trusted};
 pub use step::{Monitor, Phase, Retry, Step, StepKind};
-pub use template::{OF_RUN, placeholders, substitute};
+pub use template::{ANSWER, OF_RUN, placeholders, substitute};
 
 /// Values to fill in, by their names.
 pub type Values = std::collections::BTreeMap<String, String>;
@@ -53,7 +54,8 @@ pub struct Document {
 /// Reads and checks a whole document; the errors come in the order of their lines.
 pub fn parse(text: &str) -> Result<Document, Vec<DocumentError>> {
     let document = parse_kept(text)?;
-    let errors = phases::of_rollout(&document);
+    let mut errors = phases::of_rollout(&document);
+    errors.extend(heeded::of_steps(&document));
     if errors.is_empty() { Ok(document) } else { Err(sorted(errors)) }
 }
 

@@ -6,7 +6,7 @@ import { missingWord, mustSign, wordOf, wordShape } from './words.logic';
 
 const step = (id: string, rest: Partial<StepRunView> = {}): StepRunView => ({ id, title: id, kind: 'command', phase: null, within: null, arm: null, way_back: false, mutates: false, may_skip: false, state: 'waiting', attempt: 0, asks: null, detail: '', by: null, signatures: [], started_at_ms: null, ended_at_ms: null, ...rest });
 const run = (steps: StepRunView[], rest: Partial<RunbookRunView> = {}): RunbookRunView => ({ id: 'r', runbook: 'a.md', title: 'A', fleet: 'demo', operator: 'mira', signed: false, signature: null, trusted: '', started_at_ms: 0, ended_at_ms: null, state: 'running', reason: null, bypassed: [], frozen_until_ms: null, can_roll_back: false, steps, waiting: [], artifacts: '', dashboard: null, plan_hash: '', journal_events: 0, ...rest });
-const waiting = (rest: Partial<WaitingView>): WaitingView => ({ step: 'a', title: 'A', what: 'answer', text: '', choices: [], groups: [], phrase: null, plan: null, until_ms: null, ...rest });
+const waiting = (rest: Partial<WaitingView>): WaitingView => ({ step: 'a', title: 'A', what: 'answer', text: '', choices: [], wanted: null, groups: [], phrase: null, plan: null, until_ms: null, ...rest });
 const parameter = (rest: Partial<ParameterView>): ParameterView => ({ name: 'rows', kind: 'integer', ask: 'How many?', choices: [], default: null, ...rest });
 
 describe('steps of a run', () => {

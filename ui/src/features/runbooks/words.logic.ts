@@ -65,7 +65,7 @@ function given(waiting: WaitingView, shape: (rest: Partial<WordShape>) => WordSh
   const { title } = waiting;
   switch (waiting.what) {
     case 'answer':
-      return shape({ title, verb: 'Answer', field: waiting.choices.length > 0 ? null : 'Answer' });
+      return shape({ title, verb: 'Answer', field: waiting.choices.length > 0 ? null : waiting.wanted === null ? 'Answer' : `Answer: ${waiting.wanted}` });
     case 'attestation':
       return shape({ title: `Attest: ${title}`, verb: 'Attest', field: 'What you saw' });
     case 'announcement':

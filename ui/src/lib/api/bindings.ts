@@ -2774,6 +2774,10 @@ text: string,
  */
 choices: Array<string>, 
 /**
+ * What an answer without choices has to be, where not any text will do.
+ */
+wanted: string | null, 
+/**
  * Groups that may give it.
  */
 groups: Array<string>, 

@@ -9,7 +9,7 @@ use plumb_journal::{
     OfRun, RunbookConsent,
     people::{belongs, groups_in},
 };
-use plumb_runbook::document::{Compiled, OF_RUN, RunbookPlan, StepEffect, Values};
+use plumb_runbook::document::{Compiled, RunbookPlan, StepEffect, Values};
 use plumb_trust::{
     dsse::Envelope,
     roster::{PersonId, Roster},
@@ -116,9 +116,7 @@ fn told(compiled: &Compiled, at: usize) -> Vec<String> {
     let mark = if planned.step.kind.mutates() { "! " } else { "  " };
     let mut lines = vec![format!("{mark}{}: {}", planned.id, planned.step.title)];
     // What only the run knows stands by its name.
-    let of_run: Values =
-        OF_RUN.iter().map(|name| ((*name).to_owned(), format!("${{{name}}}"))).collect();
-    match compiled.effect(at, &of_run) {
+    match compiled.effect(at, &compiled.open_values(at)) {
         Ok(StepEffect::Steps) => {}
         Ok(effect) => {
             lines.push(format!("      {}", effect.sentence()));

@@ -192,6 +192,10 @@ impl SimulatedWorld for Copy<'_> {
             Task::Do(effect) => self.effect(errand, effect),
         }
     }
+
+    fn node(&self) -> Option<String> {
+        self.first.snapshot.nodes.keys().next().map(ToString::to_string)
+    }
 }
 
 impl Copy<'_> {

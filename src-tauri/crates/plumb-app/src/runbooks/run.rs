@@ -9,7 +9,7 @@ use plumb_exec::{
 };
 use plumb_fleet::{FleetId, RunId};
 use plumb_journal::{Judged, OfRun, Outcome, people::groups_in};
-use plumb_runbook::document::{Compiled, RunbookPlan, StepKind, Trusted};
+use plumb_runbook::document::{Compiled, ParameterType, RunbookPlan, StepKind, Trusted};
 use plumb_trust::roster::{PersonId, Roster};
 use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
@@ -325,13 +325,16 @@ fn waiting_view(waiting: &plumb_exec::Waiting) -> WaitingView {
         what: WaitingKind::Time,
         text: String::new(),
         choices: Vec::new(),
+        wanted: None,
         groups: Vec::new(),
         phrase: None,
         plan: None,
         until_ms: waiting.until.map(ms),
     };
     match waiting.what.clone() {
-        WaitingFor::Answer { ask, choices, who } => {
+        WaitingFor::Answer { ask, of, choices, who } => {
+            let open = choices.is_empty() && of != ParameterType::Text;
+            view.wanted = open.then(|| of.wanted(&[]));
             (view.what, view.text, view.choices) = (WaitingKind::Answer, ask, choices);
             view.groups.extend(who);
         }

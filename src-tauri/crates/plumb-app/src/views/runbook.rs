@@ -183,6 +183,8 @@ pub struct WaitingView {
     pub text: String,
     /// Answers to choose from; for a decision what may be done.
     pub choices: Vec<String>,
+    /// What an answer without choices has to be, where not any text will do.
+    pub wanted: Option<String>,
     /// Groups that may give it.
     pub groups: Vec<String>,
     /// The phrase that has to be typed.

@@ -37,11 +37,7 @@ pub fn judge(plan: &Compiled, state: &StepsState, at: usize, answer: Answer) -> 
     let step = &plan.steps[at].step;
     if outcome == StepOutcome::Succeeded {
         let failed = match &step.success {
-            Some(success) => match condition(plan, state, at, &success.value, Some(&result)) {
-                Ok(true) => None,
-                Ok(false) => Some(format!("{} does not hold", success.value)),
-                Err(error) => Some(error),
-            },
+            Some(_) => unsuccessful(plan, state, at, &result),
             None => unmet(&step.kind, &result),
         };
         if let Some(failed) = failed {
@@ -51,6 +47,46 @@ pub fn judge(plan: &Compiled, state: &StepsState, at: usize, answer: Answer) -> 
     }
     let detail = detail.chars().take(DETAIL_CHARS_MAX).collect();
     StepEvent::Finished { outcome, detail, result, by: None, envelope: None }
+}
+
+/// Why a result is no success by the condition that the step names.
+pub(super) fn unsuccessful(
+    plan: &Compiled,
+    state: &StepsState,
+    at: usize,
+    result: &Value,
+) -> Option<String> {
+    let planned = &plan.steps[at];
+    let success = planned.step.success.as_ref()?;
+    let effect = state.step(&planned.id).and_then(|run| run.effect.as_ref());
+    let result = typed(effect, result);
+    match condition(plan, state, at, &success.value, Some(&result)) {
+        Ok(true) => None,
+        Ok(false) => Some(format!("{} does not hold", success.value)),
+        Err(error) => Some(error),
+    }
+}
+
+/// What a step that failed came to, for whoever decides: somebody's word stands as they gave it, and why it was no
+/// success beside it.
+pub(super) fn reason(plan: &Compiled, state: &StepsState, at: usize, run: &StepRun) -> String {
+    let said = run.effect.as_ref().is_some_and(StepEffect::is_for_people) && run.by.is_some();
+    let why = unsuccessful(plan, state, at, &run.result).filter(|_| said);
+    match why {
+        Some(why) => format!("{}; {why}", run.detail),
+        None => run.detail.clone(),
+    }
+}
+
+/// A result with its answer as conditions see it: a whole number is one.
+fn typed(effect: Option<&StepEffect>, result: &Value) -> Value {
+    let mut result = result.clone();
+    if let (Some(StepEffect::Ask { of, .. }), Some(answer)) = (effect, result.get_mut("answer"))
+        && let Some(said) = answer.as_str()
+    {
+        *answer = of.typed(said);
+    }
+    result
 }
 
 /// What counts as failure where the step names no condition of its own.
@@ -125,10 +161,11 @@ fn seen(run: &StepRun) -> Value {
     let mut seen = Map::new();
     seen.insert("state".to_owned(), json!(run.phase.name()));
     seen.insert("ok".to_owned(), json!(ok));
-    seen.insert("result".to_owned(), run.result.clone());
-    if let Some(answer) = run.result.get("answer") {
+    let result = typed(run.effect.as_ref(), &run.result);
+    if let Some(answer) = result.get("answer") {
         seen.insert("answer".to_owned(), answer.clone());
     }
+    seen.insert("result".to_owned(), result);
     Value::Object(seen)
 }
 

@@ -1,5 +1,7 @@
 //! What a run of a runbook does next: a pure function of its plan, its journal, what is under way, and time.
 
+mod values;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
@@ -15,7 +17,7 @@ use plumb_runbook::{
 use serde_json::{Value, json};
 
 use super::{
-    judge::condition,
+    judge::{Answer, condition, judge, reason},
     state::{StepPhase, StepRun, StepsState},
 };
 
@@ -187,6 +189,13 @@ impl<'a> Walk<'a> {
         self.tell(at, StepEvent::Finished { outcome, detail, result, by, envelope });
     }
 
+    /// It came to its end, which is a success where the step does not name another.
+    fn came(&mut self, at: usize, detail: String, result: Value) {
+        let outcome = StepOutcome::Succeeded;
+        let event = judge(self.plan, self.state, at, Answer { outcome, detail, result });
+        self.tell(at, event);
+    }
+
     fn wake(&mut self, at: Timestamp) {
         self.until = Some(self.until.map_or(at, |until| until.min(at)));
     }
@@ -272,7 +281,9 @@ impl<'a> Walk<'a> {
         if !planned.children.is_empty() {
             return self.take(at);
         }
-        let effect = self.plan.effect(at, &self.of_run()).and_then(|effect| {
+        let mut values = self.of_run();
+        values.extend(self.answers(at));
+        let effect = self.plan.effect(at, &values).and_then(|effect| {
             self.as_rehearsed(at, &effect)?;
             Ok(effect)
         });
@@ -335,23 +346,6 @@ impl<'a> Walk<'a> {
             return Ok(());
         }
         Err(format!("refused: it differs from its dry run by more than {}", repeats.without))
-    }
-
-    /// What a run fills in by itself.
-    fn of_run(&self) -> Values {
-        let mut values = Values::new();
-        let began = self.state.started_at.map(|at| at.to_string()).unwrap_or_default();
-        values.insert("run.id".to_owned(), format!("{}-{began}", self.plan.hash.0.short()));
-        if let Some(since) = self.window() {
-            let until = self.state.rollback.as_ref().map_or(self.now, |rollback| rollback.at);
-            values.insert("run.window_start".to_owned(), since.to_string());
-            values.insert("run.window_end".to_owned(), until.to_string());
-        }
-        if let Some(since) = self.state.frozen().map(|(_, frozen)| frozen.since).min() {
-            let seconds = self.now.duration_since(since).as_secs().max(1);
-            values.insert("run.frozen_s".to_owned(), seconds.to_string());
-        }
-        values
     }
 
     /// When somebody was told of what is about to be done.
@@ -425,11 +419,8 @@ impl<'a> Walk<'a> {
                     return self.patience(at, after(*until_s), "not all groups approved in time");
                 }
                 let by: Vec<&str> = run.approvals.values().map(String::as_str).collect();
-                let (detail, by) = (format!("approved by {}", by.join(" and ")), None);
-                let (outcome, result) = (StepOutcome::Succeeded, json!(run.approvals));
                 // What each of them signed stands beside their consent.
-                let envelope = None;
-                self.tell(at, StepEvent::Finished { outcome, detail, result, by, envelope });
+                self.came(at, format!("approved by {}", by.join(" and ")), json!(run.approvals));
             }
             StepEffect::Ask { until_s, .. } | StepEffect::Attest { until_s, .. } => {
                 self.patience(at, after(*until_s), "nobody answered in time");
@@ -487,7 +478,7 @@ impl<'a> Walk<'a> {
             }
         }
         if self.is_due(until) {
-            self.finished(at, StepOutcome::Succeeded, "waited");
+            self.came(at, "waited".to_owned(), Value::Null);
         }
     }
 
@@ -536,7 +527,8 @@ impl<'a> Walk<'a> {
         if self.state.is_held() {
             return;
         }
-        let reason = format!("{}: {}", planned.step.title, run.detail);
+        let came_to = reason(self.plan, self.state, at, run);
+        let reason = format!("{}: {came_to}", planned.step.title);
         let forward = self.state.rollback.is_none();
         let may_go_back = planned.phase.is_some_and(|phase| phase < Phase::Unfreeze);
         if forward && self.plan.is_rollout() && may_go_back && self.changed().next().is_some() {

@@ -5,10 +5,13 @@ use std::collections::BTreeSet;
 use jiff::{SignedDuration, Timestamp};
 use plumb_fleet::PlanHash;
 use plumb_journal::{Bypass, Event, StepEvent, StepOutcome, people::belongs};
-use plumb_runbook::document::{Compiled, PlannedStep, StepEffect};
+use plumb_runbook::document::{Compiled, ParameterType, PlannedStep, StepEffect};
 use serde_json::json;
 
-use super::state::{StepPhase, StepRun, StepsState};
+use super::{
+    judge::{reason, unsuccessful},
+    state::{StepPhase, StepRun, StepsState},
+};
 
 /// A person's word.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,6 +85,8 @@ pub enum StepOrderError {
     NotAsked { step: String },
     #[error("{answer:?} is none of the answers {choices}")]
     NoChoice { answer: String, choices: String },
+    #[error("{answer:?} is not {wanted}")]
+    NoValue { answer: String, wanted: String },
     #[error("this takes somebody of {group}")]
     NotOfGroup { group: String },
     #[error("whoever runs it does not approve it")]
@@ -172,31 +177,31 @@ fn of_step(
     let at = plan.place(step).ok_or_else(|| StepOrderError::NoStep { step: named() })?;
     let not_asked = || StepOrderError::NotAsked { step: named() };
     let run = state.step(step).ok_or_else(not_asked)?;
-    let by = order.by.clone();
     let effect = run.effect.as_ref();
     let running = run.phase == StepPhase::Running;
+    // Their word stands as they gave it, whatever the step makes of it.
+    let said = |name: &str, word: String, envelope| {
+        let result = json!({ name: word });
+        let failed = unsuccessful(plan, state, at, &result).is_some();
+        let outcome = if failed { StepOutcome::Failed } else { StepOutcome::Succeeded };
+        let by = Some(order.by.clone());
+        StepEvent::Finished { outcome, detail: word, result, by, envelope }
+    };
     match &order.what {
         StepWish::Answer { answer, envelope, .. } => match effect.filter(|_| running) {
-            Some(StepEffect::Ask { choices, who, .. }) => {
+            Some(StepEffect::Ask { of, choices, who, .. }) => {
                 of_group(order, who.as_deref())?;
-                if !choices.is_empty() && !choices.contains(answer) {
-                    let (answer, choices) = (answer.clone(), choices.join(", "));
-                    return Err(StepOrderError::NoChoice { answer, choices });
-                }
-                let (answer, result) = (given(answer)?, json!({ "answer": answer }));
-                Ok(by_person(by, answer, result, envelope.clone()))
+                let answer = given(answer)?;
+                is_answer(*of, choices, &answer)?;
+                Ok(said("answer", answer, envelope.clone()))
             }
             _ => Err(not_asked()),
         },
         StepWish::Attest { note, envelope, .. } => match effect.filter(|_| running) {
-            Some(StepEffect::Announce { .. }) => {
-                let result = json!({ "note": note });
-                Ok(by_person(by, given(note)?, result, None))
-            }
+            Some(StepEffect::Announce { .. }) => Ok(said("note", given(note)?, None)),
             Some(StepEffect::Attest { who, .. }) => {
                 of_group(order, who.as_deref())?;
-                let result = json!({ "note": note });
-                Ok(by_person(by, given(note)?, result, envelope.clone()))
+                Ok(said("note", given(note)?, envelope.clone()))
             }
             _ => Err(not_asked()),
         },
@@ -219,7 +224,7 @@ fn of_step(
             {
                 return Err(StepOrderError::Phrase { phrase: phrase.clone() });
             }
-            Ok(StepEvent::Confirmed { plan: *plan, by })
+            Ok(StepEvent::Confirmed { plan: *plan, by: order.by.clone() })
         }
         _ => decided(order, at, run, plan).unwrap_or_else(|| Err(not_asked())),
     }
@@ -267,13 +272,16 @@ fn decided(
     }
 }
 
-const fn by_person(
-    by: String,
-    detail: String,
-    result: serde_json::Value,
-    envelope: Option<String>,
-) -> StepEvent {
-    StepEvent::Finished { outcome: StepOutcome::Succeeded, detail, result, by: Some(by), envelope }
+/// Whether an answer is one of those to choose from, or what it has to be.
+fn is_answer(of: ParameterType, choices: &[String], answer: &str) -> Result<(), StepOrderError> {
+    let answer = || answer.to_owned();
+    if !choices.is_empty() && !choices.contains(&answer()) {
+        return Err(StepOrderError::NoChoice { answer: answer(), choices: choices.join(", ") });
+    }
+    if !of.takes(choices, &answer()) {
+        return Err(StepOrderError::NoValue { answer: answer(), wanted: of.wanted(choices) });
+    }
+    Ok(())
 }
 
 fn of_group(order: &StepOrder, group: Option<&str>) -> Result<(), StepOrderError> {
@@ -333,6 +341,7 @@ pub struct Waiting {
 pub enum WaitingFor {
     Answer {
         ask: String,
+        of: ParameterType,
         choices: Vec<String>,
         who: Option<String>,
     },
@@ -398,7 +407,7 @@ pub fn waiting(plan: &Compiled, state: &StepsState) -> Vec<Waiting> {
         found.push(Waiting { step: String::new(), title: "Paused".to_owned(), what, until: None });
     }
     let can_go_back = state.rollback.is_none() && has_way_back(plan, state);
-    for planned in &plan.steps {
+    for (at, planned) in plan.steps.iter().enumerate() {
         let Some(run) = state.step(&planned.id) else { continue };
         let stuck = state.halted.is_some().then_some(run.phase);
         let (what, until) = match stuck {
@@ -409,7 +418,8 @@ pub fn waiting(plan: &Compiled, state: &StepsState) -> Vec<Waiting> {
                 if state.rollback.is_some() && planned.rollback.is_some() {
                     continue;
                 }
-                (WaitingFor::Decision { reason: run.detail.clone(), again, skip, back }, None)
+                let reason = reason(plan, state, at, run);
+                (WaitingFor::Decision { reason, again, skip, back }, None)
             }
             Some(StepPhase::InDoubt) => {
                 let reason = run.detail.clone();
@@ -430,9 +440,9 @@ pub fn waiting(plan: &Compiled, state: &StepsState) -> Vec<Waiting> {
 fn running(run: &StepRun) -> Option<(WaitingFor, Option<Timestamp>)> {
     let after = |seconds: u32| Some(run.since? + SignedDuration::from_secs(i64::from(seconds)));
     Some(match run.effect.as_ref()? {
-        StepEffect::Ask { ask, choices, who, until_s } => {
+        StepEffect::Ask { ask, of, choices, who, until_s } => {
             let (ask, choices, who) = (ask.clone(), choices.clone(), who.clone());
-            (WaitingFor::Answer { ask, choices, who }, after(*until_s))
+            (WaitingFor::Answer { ask, of: *of, choices, who }, after(*until_s))
         }
         StepEffect::Attest { what, who, until_s } => {
             let (what, who) = (what.clone(), who.clone());

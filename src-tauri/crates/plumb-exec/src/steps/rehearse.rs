@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 use plumb_journal::{Event, Outcome, StepEvent, StepOutcome};
-use plumb_runbook::document::{Compiled, Expression, Phase, Scope, StepEffect, StepKind};
+use plumb_runbook::document::{
+    Compiled, Expression, ParameterType, Phase, Scope, StepEffect, StepKind,
+};
 use serde_json::{Value, json};
 
 use super::{
@@ -54,6 +56,11 @@ pub trait SimulatedWorld {
 
     /// Does one errand as well as it can be done.
     fn perform(&mut self, errand: &Errand) -> Came;
+
+    /// A node of the fleet, for questions that ask for one.
+    fn node(&self) -> Option<String> {
+        None
+    }
 }
 
 /// One run of a rehearsal.
@@ -441,9 +448,9 @@ impl<W: SimulatedWorld> Story<'_, W> {
         }
         let step = asked.step.clone();
         let what = match &asked.what {
-            WaitingFor::Answer { choices, .. } => {
+            WaitingFor::Answer { of, choices, .. } => {
                 let said = self.answers.get(&step).or_else(|| choices.first()).cloned();
-                let answer = said.unwrap_or_else(|| "as expected".to_owned());
+                let answer = said.unwrap_or_else(|| self.as_expected(&step, *of));
                 self.choices.insert(step.clone(), choices.clone());
                 StepWish::Answer { step, answer, envelope: None }
             }
@@ -495,6 +502,31 @@ impl<W: SimulatedWorld> Story<'_, W> {
         }
     }
 
+    /// The answer when all is well: the example of the step, or any of what it has to be.
+    fn as_expected(&self, step: &str, of: ParameterType) -> String {
+        let planned = self.plan.place(step).map(|at| &self.plan.steps[at]);
+        let example = planned.and_then(|planned| planned.step.example.as_ref()?.get("answer"));
+        match (example, of) {
+            (Some(Value::String(text)), _) => text.clone(),
+            (Some(other), _) => other.to_string(),
+            (None, ParameterType::Integer) => "1".to_owned(),
+            (None, ParameterType::Version) => "1.0.0".to_owned(),
+            (None, ParameterType::Digest) => "0".repeat(64),
+            (None, ParameterType::Node) => self.world.node().unwrap_or_else(|| "node".to_owned()),
+            (None, _) => "as expected".to_owned(),
+        }
+    }
+
+    /// Whether somebody gave an answer that is not the first one, and that the step does not go on with.
+    fn is_declined(&self) -> bool {
+        let by_answer = |step: &String| {
+            self.state
+                .step(step)
+                .is_some_and(|run| run.phase == StepPhase::Failed && run.by.is_some())
+        };
+        self.answers.keys().any(by_answer)
+    }
+
     /// What is wrong with how it went.
     fn judged(&self, outcome: Option<Outcome>) -> Option<String> {
         if let Some((step, _)) = self.sent.iter().find(|(_, times)| **times > 1) {
@@ -507,7 +539,7 @@ impl<W: SimulatedWorld> Story<'_, W> {
                 Some("it ended with the fleet frozen".to_owned())
             }
             Some(Outcome::Succeeded) => None,
-            Some(_) if self.faults.is_empty() => Some(self.stuck()),
+            Some(_) if self.faults.is_empty() && !self.is_declined() => Some(self.stuck()),
             Some(Outcome::RolledBack) => None,
             Some(_) => frozen.map(|step| format!("{step} stays frozen, and nothing lifts it")),
         }

@@ -2,6 +2,7 @@
 
 mod rehearsing;
 mod shipped;
+mod words;
 mod world;
 
 use std::{

@@ -6,7 +6,7 @@ use plumb_journal::{
     Check, Event, Head, Judged, Link, OfRun, People, RunbookAnswer, RunbookConsent, RunbookStart,
     StepEvent, StepOutcome,
 };
-use plumb_runbook::document::StepEffect;
+use plumb_runbook::document::{ParameterType, StepEffect};
 use plumb_testkit::{
     builders::content,
     company::{Company, at, fleet, person},
@@ -73,7 +73,8 @@ fn approved(group: &str, by: &str, envelope: String) -> Event {
 
 fn asks(attempt: u32) -> Event {
     let (ask, who) = (ASKED.to_owned(), Some("Storage".to_owned()));
-    let effect = StepEffect::Ask { ask, choices: Vec::new(), who, until_s: 60 };
+    let effect =
+        StepEffect::Ask { ask, of: ParameterType::Text, choices: Vec::new(), who, until_s: 60 };
     step("cause", StepEvent::Started { attempt, effect })
 }
 

@@ -6,7 +6,7 @@ use super::{
     At, Document, DocumentError, Expression, Phase, RunbookKind, Scope, Step, StepKind,
     front::{Parameter, ParameterType},
     steps::{Kind as _, capture::escapes, within},
-    template::{OF_RUN, placeholders},
+    template::{ANSWER, OF_RUN, placeholders},
 };
 
 /// Most figures beside a running step.
@@ -16,20 +16,30 @@ pub(crate) fn check(document: &Document) -> Vec<DocumentError> {
     let mut errors = Vec::new();
     front(document, &mut errors);
     let places = places(document, &mut errors);
-    let mut scope = Scope::default();
+    let mut above = Above::default();
     for parameter in &document.front.parameters {
-        scope.parameters.insert(parameter.name.value.clone());
+        above.scope.parameters.insert(parameter.name.value.clone());
     }
     for (number, step) in document.steps.iter().enumerate() {
-        one(step, &scope, &mut errors);
+        one(step, &above, &mut errors);
         references(document, number, step, &places, &mut errors);
-        scope.steps.insert(step.id.value.clone());
+        above.scope.steps.insert(step.id.value.clone());
+        if matches!(step.kind, StepKind::Question(_)) {
+            above.questions.insert(step.id.value.clone());
+        }
     }
     owners_of_steps(document, &mut errors);
     if document.front.kind == RunbookKind::Rollout {
         phases(document, &mut errors);
     }
     errors
+}
+
+/// What stands above a step.
+#[derive(Default)]
+struct Above {
+    scope: Scope,
+    questions: BTreeSet<String>,
 }
 
 fn is_name(name: &str) -> bool {
@@ -98,17 +108,31 @@ fn places(document: &Document, errors: &mut Vec<DocumentError>) -> BTreeMap<Stri
 }
 
 /// A step by itself, with what it may speak of.
-fn one(step: &Step, scope: &Scope, errors: &mut Vec<DocumentError>) {
-    let kind = step.kind.kind();
+fn one(step: &Step, above: &Above, errors: &mut Vec<DocumentError>) {
+    let (kind, scope) = (step.kind.kind(), &above.scope);
     errors.extend(kind.wrong().map(|what| step.id.error(what)));
     for word in kind.words() {
         match placeholders(word) {
             Err(what) => errors.push(step.id.error(what)),
             Ok(names) => {
-                let known = |name: &str| scope.parameters.contains(name) || OF_RUN.contains(&name);
+                let answers = of_answers(step, word);
+                let answered = |name: &str| {
+                    let id = name.strip_prefix(ANSWER).filter(|_| answers);
+                    id.is_some_and(|id| above.questions.contains(id))
+                };
+                let known = |name: &str| {
+                    above.scope.parameters.contains(name)
+                        || OF_RUN.contains(&name)
+                        || answered(name)
+                };
                 for name in names.into_iter().filter(|name| !known(name)) {
-                    errors
-                        .push(step.id.error(format!("there is no parameter {name:?} to fill in")));
+                    errors.push(step.id.error(match name.strip_prefix(ANSWER) {
+                        Some(id) if answers => format!("no question {id} is asked above it"),
+                        Some(_) => {
+                            "an answer fills in the nodes of an action and nothing else".to_owned()
+                        }
+                        None => format!("there is no parameter {name:?} to fill in"),
+                    }));
                 }
             }
         }
@@ -140,6 +164,12 @@ fn one(step: &Step, scope: &Scope, errors: &mut Vec<DocumentError>) {
             errors.push(step.id.error("a retry is 2 to 10 tries, 1 to 3600 seconds apart"));
         }
     }
+}
+
+/// Whether a word of a step may come from an answer: the nodes of an action, which is planned and confirmed when they
+/// are known.
+fn of_answers(step: &Step, word: &str) -> bool {
+    matches!(&step.kind, StepKind::Action(action) if std::ptr::eq(action.nodes.as_str(), word))
 }
 
 fn monitors(step: &Step, errors: &mut Vec<DocumentError>) {

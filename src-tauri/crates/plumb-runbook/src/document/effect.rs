@@ -4,11 +4,14 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::steps::{
-    action::Waves,
-    capture::CaptureFrom,
-    http::Method,
-    query::{Decimal, Source},
+use super::{
+    ParameterType,
+    steps::{
+        action::Waves,
+        capture::CaptureFrom,
+        http::Method,
+        query::{Decimal, Source},
+    },
 };
 use crate::action::Action;
 
@@ -65,6 +68,8 @@ pub enum StepEffect {
     },
     Ask {
         ask: String,
+        #[serde(rename = "type", default, skip_serializing_if = "ParameterType::is_text")]
+        of: ParameterType,
         choices: Vec<String>,
         who: Option<String>,
         until_s: u32,

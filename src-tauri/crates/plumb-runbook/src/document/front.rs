@@ -109,9 +109,11 @@ pub struct Parameter {
     pub default: Option<At<String>>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+/// What a value of a parameter or an answer to a question has to be.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ParameterType {
+    #[default]
     Text,
     Integer,
     Boolean,
@@ -122,30 +124,56 @@ pub enum ParameterType {
     Digest,
 }
 
+impl ParameterType {
+    /// Whether it is text, as answers are where a question says nothing else.
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes what it skips so")]
+    pub(super) const fn is_text(&self) -> bool {
+        matches!(self, Self::Text)
+    }
+
+    /// What a value has to be, as the end of a sentence.
+    pub fn wanted(self, choices: &[String]) -> String {
+        match self {
+            Self::Text => "a text of 1 to 4096 bytes".to_owned(),
+            Self::Integer => "a whole number".to_owned(),
+            Self::Boolean => "true or false".to_owned(),
+            Self::Choice => format!("one of {}", choices.join(", ")),
+            Self::Node => "the name of a node".to_owned(),
+            Self::Version => "a version".to_owned(),
+            Self::Digest => "a SHA-256 of 64 hex digits".to_owned(),
+        }
+    }
+
+    /// Whether a value is one.
+    pub fn takes(self, choices: &[String], value: &str) -> bool {
+        match self {
+            Self::Text => !value.is_empty() && value.len() <= 4_096,
+            Self::Integer => value.parse::<i64>().is_ok(),
+            Self::Boolean => matches!(value, "true" | "false"),
+            Self::Choice => choices.iter().any(|choice| choice == value),
+            // Both of these mean many nodes wherever a runbook names nodes.
+            Self::Node => {
+                !matches!(value, "all" | "drifted") && plumb_fleet::NodeId::new(value).is_ok()
+            }
+            Self::Version => plumb_fleet::Version::new(value).is_ok(),
+            Self::Digest => value.len() == 64 && value.bytes().all(|b| b.is_ascii_hexdigit()),
+        }
+    }
+
+    /// A value as expressions see it.
+    pub fn typed(self, value: &str) -> serde_json::Value {
+        match self {
+            Self::Integer => value.parse::<i64>().map_or_else(|_| value.into(), Into::into),
+            Self::Boolean => (value == "true").into(),
+            _ => value.into(),
+        }
+    }
+}
+
 impl Parameter {
     /// Why a value is not one of this parameter.
     pub fn refuses(&self, value: &str) -> Option<String> {
-        let name = &self.name.value;
-        let right = match self.of {
-            ParameterType::Text => !value.is_empty() && value.len() <= 4_096,
-            ParameterType::Integer => value.parse::<i64>().is_ok(),
-            ParameterType::Boolean => matches!(value, "true" | "false"),
-            ParameterType::Choice => self.choices.iter().any(|choice| choice == value),
-            ParameterType::Node => plumb_fleet::NodeId::new(value).is_ok(),
-            ParameterType::Version => plumb_fleet::Version::new(value).is_ok(),
-            ParameterType::Digest => {
-                value.len() == 64 && value.bytes().all(|b| b.is_ascii_hexdigit())
-            }
-        };
-        let wanted = match self.of {
-            ParameterType::Text => "a text of 1 to 4096 bytes".to_owned(),
-            ParameterType::Integer => "a whole number".to_owned(),
-            ParameterType::Boolean => "true or false".to_owned(),
-            ParameterType::Choice => format!("one of {}", self.choices.join(", ")),
-            ParameterType::Node => "the name of a node".to_owned(),
-            ParameterType::Version => "a version".to_owned(),
-            ParameterType::Digest => "a SHA-256 of 64 hex digits".to_owned(),
-        };
-        (!right).then(|| format!("{name} is {wanted}"))
+        let right = self.of.takes(&self.choices, value);
+        (!right).then(|| format!("{} is {}", self.name.value, self.of.wanted(&self.choices)))
     }
 }

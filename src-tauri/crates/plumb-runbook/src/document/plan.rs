@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{
-    Document, DocumentError, FrontMatter, Library, ParameterType, Phase, RunbookKind, STEPS_MAX,
-    Step, StepEffect, StepKind, Values, parse, parse_kept, substitute,
+    Document, DocumentError, FrontMatter, Library, OF_RUN, Phase, RunbookKind, STEPS_MAX, Step,
+    StepEffect, StepKind, Values, parse, parse_kept, substitute, template::ANSWER,
 };
 
 /// Deepest nesting of runbooks that run others.
@@ -307,13 +307,7 @@ fn values_of(file: &str, document: &Document, given: &Values) -> Result<Values, 
 fn typed(document: &Document, values: &Values) -> Map<String, Value> {
     let typed = |parameter: &super::Parameter| {
         let name = &parameter.name.value;
-        let text = values.get(name)?;
-        let value = match parameter.of {
-            ParameterType::Integer => Value::from(text.parse::<i64>().ok()?),
-            ParameterType::Boolean => Value::from(text == "true"),
-            _ => Value::from(text.as_str()),
-        };
-        Some((name.clone(), value))
+        Some((name.clone(), parameter.of.typed(values.get(name)?)))
     };
     document.front.parameters.iter().filter_map(typed).collect()
 }
@@ -376,6 +370,16 @@ impl Compiled {
     /// The id of a step as the whole plan knows it.
     pub fn full_id(&self, at: usize, id: &str) -> String {
         format!("{}{id}", self.scopes[self.steps[at].scope].prefix)
+    }
+
+    /// What only a run knows at a step, each by the mark it stands for: to tell what a step does before it runs.
+    pub fn open_values(&self, at: usize) -> Values {
+        let scope = self.steps[at].scope;
+        let answers = (self.steps.iter())
+            .filter(|step| step.scope == scope && matches!(step.step.kind, StepKind::Question(_)))
+            .map(|step| format!("{ANSWER}{}", step.step.id.value));
+        let names = OF_RUN.iter().map(|name| (*name).to_owned()).chain(answers);
+        names.map(|name| (name.clone(), format!("${{{name}}}"))).collect()
     }
 
     /// What a step asks the world for; `of_run` holds what a run fills in by itself.

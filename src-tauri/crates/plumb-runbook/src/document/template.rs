@@ -6,6 +6,9 @@ use super::Values;
 /// was found to fail (both RFC 3339), and how many seconds ago its freeze began.
 pub const OF_RUN: [&str; 4] = ["run.id", "run.window_start", "run.window_end", "run.frozen_s"];
 
+/// In front of the id of a question further up, whose answer is filled in: the nodes of an action alone may come from one.
+pub const ANSWER: &str = "answer.";
+
 /// The names a text refers to; an error for a mark without an end.
 pub fn placeholders(text: &str) -> Result<Vec<&str>, String> {
     let mut names = Vec::new();

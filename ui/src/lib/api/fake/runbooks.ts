@@ -162,7 +162,7 @@ export class FakeRunbooks {
     const paused = view.waiting.find((waiting) => waiting.what === 'pause');
     view.waiting = paused ? [paused] : [];
     view.can_roll_back = view.ended_at_ms === null && view.steps.some((step) => step.mutates && step.state !== 'waiting');
-    const blank = { groups: [], choices: [], phrase: null, plan: null, until_ms: null };
+    const blank = { groups: [], choices: [], wanted: null, phrase: null, plan: null, until_ms: null };
     if (stuck) {
       const step = kept.steps.find((one) => one.id === stuck.id);
       const may: [boolean, string][] = stuck.state === 'failed' ? [[step?.mutates !== true, 'again'], [step?.maySkip === true, 'skip']] : [[true, 'settle']];
@@ -325,7 +325,7 @@ export class FakeRunbooks {
         end(word.happened ? 'succeeded' : 'failed', word.note);
         break;
       case 'pause':
-        view.waiting = [{ step: '', title: 'Paused', what: 'pause', text: `paused by ${who}`, choices: [], groups: [], phrase: null, plan: null, until_ms: null }, ...view.waiting];
+        view.waiting = [{ step: '', title: 'Paused', what: 'pause', text: `paused by ${who}`, choices: [], wanted: null, groups: [], phrase: null, plan: null, until_ms: null }, ...view.waiting];
         view.state = 'paused';
         this.changed(id);
         return;

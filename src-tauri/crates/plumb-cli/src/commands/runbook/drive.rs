@@ -84,7 +84,8 @@ impl Asker<'_> {
         let own = |word| Some((self.by(view), self.groups.to_vec(), word));
         match waiting.what {
             WaitingKind::Answer => {
-                let choices = numbered(&waiting.choices);
+                let wanted = waiting.wanted.as_ref().map(|wanted| format!(" ({wanted})"));
+                let choices = numbered(&waiting.choices) + &wanted.unwrap_or_default();
                 let said = self.answers.said.get(&step).cloned();
                 let said = said.or_else(|| {
                     let typed = self.line(&format!("{}{choices}", printable(&waiting.text)))?;

@@ -13,7 +13,7 @@ use serde_json::json;
 use super::world::plan_of;
 
 /// Everything succeeds in it.
-struct Well;
+pub(super) struct Well;
 
 impl SimulatedWorld for Well {
     fn begin(&mut self) {}

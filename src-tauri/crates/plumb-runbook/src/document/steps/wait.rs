@@ -1,4 +1,4 @@
-//! A pause; with a condition, a soak that must hold all the time.
+//! A pause; with monitors, a soak that must hold all the time.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -10,7 +10,7 @@ use crate::document::{Values, effect::StepEffect};
 #[serde(deny_unknown_fields)]
 pub struct WaitStep {
     pub seconds: u32,
-    /// Looked at all the while, in CEL; the first no fails the step.
+    /// In CEL, as runs of the first format know it; new documents write monitors.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub holds: Option<crate::document::At<String>>,
 }
