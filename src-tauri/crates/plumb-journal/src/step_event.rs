@@ -99,6 +99,8 @@ pub enum StepEvent {
 pub enum StepOutcome {
     Succeeded,
     Failed,
+    /// It failed before anything was asked of the world: there is nothing to take back.
+    NotBegun,
     /// It may or may not have happened; it is not done again.
     InDoubt,
 }

@@ -77,7 +77,7 @@ impl StepRun {
             StepEvent::Confirmed { .. } => StepPhase::Confirmed,
             StepEvent::Finished { outcome, .. } => match outcome {
                 StepOutcome::Succeeded => StepPhase::Succeeded,
-                StepOutcome::Failed => StepPhase::Failed,
+                StepOutcome::Failed | StepOutcome::NotBegun => StepPhase::Failed,
                 StepOutcome::InDoubt => StepPhase::InDoubt,
             },
             StepEvent::Settled { happened: true, .. } => StepPhase::Succeeded,

@@ -80,6 +80,11 @@ fn failed(detail: impl Into<String>) -> Came {
     answer(StepOutcome::Failed, detail, json!({}))
 }
 
+/// It failed before it asked anything of the world.
+fn not_begun(detail: impl Into<String>) -> Came {
+    answer(StepOutcome::NotBegun, detail, json!({}))
+}
+
 impl StepHandler for World {
     async fn perform(&self, errand: &Errand, stop: &CancellationToken) -> Came {
         match &errand.task {
@@ -280,7 +285,7 @@ impl World {
         for (name, value) in headers {
             match self.value(value).await {
                 Ok(value) => filled.push((name.clone(), value)),
-                Err(error) => return failed(error),
+                Err(error) => return not_begun(error),
             }
         }
         let request = PlainRequest {
@@ -307,6 +312,7 @@ impl World {
             Err(error @ PlainError::NoAnswer { .. }) if effect.mutates() => {
                 answer(StepOutcome::InDoubt, error.to_string(), json!({}))
             }
+            Err(error @ PlainError::NotSent { .. }) => not_begun(error.to_string()),
             Err(error) => failed(error.to_string()),
         }
     }
@@ -342,7 +348,7 @@ impl World {
         };
         let environment = match self.environment(environment, &errand.of_run).await {
             Ok(environment) => environment,
-            Err(error) => return failed(error),
+            Err(error) => return not_begun(error),
         };
         let folder = match folder {
             None => self.folder.clone(),
@@ -351,7 +357,7 @@ impl World {
         let note = self.output_path(&errand.step).with_extension(NOTE);
         let mark = format!("{}/{}/{}", self.run, errand.step, errand.attempt);
         if let Err(error) = std::fs::create_dir_all(&self.outputs) {
-            return failed(format!("{} cannot be made: {error}", self.outputs));
+            return not_begun(format!("{} cannot be made: {error}", self.outputs));
         }
         let program = Program {
             argv,
@@ -364,7 +370,7 @@ impl World {
         };
         let ran = match run(&program, stop).await {
             Ok(ran) => ran,
-            Err(error) => return failed(format!("{} did not start: {error}", argv[0])),
+            Err(error) => return not_begun(format!("{} did not start: {error}", argv[0])),
         };
         let output = self.scrubbed(ran.output);
         let errors = String::from_utf8_lossy(&self.scrubbed(ran.errors)).into_owned();

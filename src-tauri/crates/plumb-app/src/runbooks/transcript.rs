@@ -57,6 +57,7 @@ fn said(happened: &StepEvent) -> String {
             let outcome = match outcome {
                 StepOutcome::Succeeded => "succeeded",
                 StepOutcome::Failed => "failed",
+                StepOutcome::NotBegun => "did not begin",
                 StepOutcome::InDoubt => "in doubt",
             };
             format!("{outcome}{}: {detail}", of(by.as_ref()))

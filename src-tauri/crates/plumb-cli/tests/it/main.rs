@@ -32,6 +32,7 @@ mod recorder;
 mod releases;
 mod rollouts;
 mod runbook_consent;
+mod runbook_taken_back;
 mod runbook_transcripts;
 mod runbooks;
 mod schema;

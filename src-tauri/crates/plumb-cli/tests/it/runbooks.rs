@@ -115,7 +115,7 @@ pub(crate) fn desired_content(world: &World) -> String {
     content.unwrap_or_else(|| panic!("no content in {active}")).to_owned()
 }
 
-fn conflict(world: &World, cause: &str, rest: &str) -> String {
+pub(crate) fn conflict(world: &World, cause: &str, rest: &str) -> String {
     let content = desired_content(world);
     format!(
         "[parameters]\nversion = \"2.0.0\"\ncontent = \"{content}\"\nnode = \"{NODE}\"\n\
@@ -282,19 +282,6 @@ fn a_run_that_waits_is_left_open_and_resumed_with_what_was_missing() {
     let view = world.document(&resumed, 0, "runbook-run");
     assert_eq!(state_of(&view, "escalate"), "succeeded", "{:?}", states(&view));
     world.check(&resumed, 2);
-}
-
-/// What nobody confirmed never happened, and is not taken back: pins that others made would be lifted.
-#[test]
-fn what_was_not_confirmed_is_not_taken_back() {
-    let world = World::demo(5);
-    let view = run(&world, "policy-version-conflicts", &conflict(&world, "polling", ""), 1);
-    assert_eq!(view["waiting"][0]["step"], "pin");
-    let id = view["id"].as_str().expect("an id").to_owned();
-    let back = format!("runbook resume {id} --roll-back mistaken --no-input");
-    let view = world.document(&back, 1, "runbook-run");
-    assert_eq!(view["state"], "rolled_back", "{:?}", states(&view));
-    assert_eq!(state_of(&view, "unpin"), "waiting", "there was nothing to lift");
 }
 
 /// From an alert, a finding of the doctor or a node that drifted to a runbook whose parameters are filled in.

@@ -296,7 +296,7 @@ fn of_group(order: &StepOrder, group: Option<&str>) -> Result<(), StepOrderError
 /// Whether doing it once more could do it twice.
 fn is_never_repeated(planned: &PlannedStep, run: &StepRun) -> bool {
     let idempotent = run.effect.as_ref().is_some_and(StepEffect::is_idempotent);
-    planned.step.kind.mutates() && run.since.is_some() && !idempotent
+    planned.step.kind.mutates() && run.may_have_changed() && !idempotent
 }
 
 /// Two roles that are never one person: who runs it, and each group that approves.
@@ -390,9 +390,12 @@ impl WaitingFor {
     }
 }
 
-/// Whether there is something to take back: a step that was started, or a freeze that holds.
+/// Whether there is something to take back: a step that may have changed something, or a freeze that holds.
 pub fn has_way_back(plan: &Compiled, state: &StepsState) -> bool {
-    let changed = |id: &String| plan.place(id).is_some_and(|at| plan.steps[at].rollback.is_some());
+    let changed = |id: &String| {
+        let leads_back = plan.place(id).is_some_and(|at| plan.steps[at].rollback.is_some());
+        leads_back && state.step(id).is_some_and(StepRun::may_have_changed)
+    };
     state.started.iter().any(changed) || state.frozen().next().is_some()
 }
 

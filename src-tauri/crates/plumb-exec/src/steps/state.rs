@@ -63,8 +63,9 @@ pub struct StepRun {
     /// It froze, by when that has to be lifted.
     pub frozen: Option<Frozen>,
     pub planned: Option<Planned>,
-    /// Plans of it that were confirmed and not refused since, over all attempts.
-    pub carried: u32,
+    /// Attempts that may have changed something: of an action, plans that were confirmed and not refused since; of
+    /// anything else, what began and is not known to have never happened.
+    pub reached: u32,
     /// Consent by group, and who gave it.
     pub approvals: BTreeMap<String, String>,
     pub breached: Option<String>,
@@ -252,7 +253,13 @@ impl StepsState {
 impl StepRun {
     /// It may have changed something: nodes are changed by a plan that somebody confirmed, never before.
     pub(super) const fn may_have_changed(&self) -> bool {
-        !matches!(self.effect, Some(StepEffect::Act { .. })) || self.carried > 0
+        self.reached > 0
+    }
+
+    /// Of this attempt it is known that it changed nothing. What an action came to stands in the run of its plan.
+    fn did_not_reach(&mut self) {
+        let acts = matches!(self.effect, Some(StepEffect::Act { .. }));
+        self.reached = self.reached.saturating_sub(u32::from(!acts));
     }
 
     fn apply(&mut self, happened: &StepEvent, at: Timestamp) {
@@ -269,6 +276,7 @@ impl StepRun {
                 self.tries += 1;
                 self.started_at.get_or_insert(at);
                 (self.since, self.ended_at) = (Some(at), None);
+                self.reached += u32::from(!matches!(effect, StepEffect::Act { .. }));
                 self.effect = Some(effect.clone());
                 (self.planned, self.breached, self.announced) = (None, None, None);
             }
@@ -297,24 +305,7 @@ impl StepRun {
             StepEvent::Breached { monitor, detail } => {
                 self.breached = Some(format!("{monitor}: {detail}"));
             }
-            StepEvent::Finished { outcome, detail, result, by, .. } => {
-                self.phase = match outcome {
-                    StepOutcome::Succeeded => StepPhase::Succeeded,
-                    StepOutcome::Failed => StepPhase::Failed,
-                    StepOutcome::InDoubt => StepPhase::InDoubt,
-                };
-                self.detail.clone_from(detail);
-                self.result.clone_from(result);
-                self.by.clone_from(by);
-                self.ended_at = Some(at);
-            }
-            StepEvent::Settled { happened, by, note } => {
-                let (done, not) = (StepPhase::Succeeded, StepPhase::Failed);
-                self.phase = if *happened { done } else { not };
-                self.detail.clone_from(note);
-                self.by = Some(by.clone());
-                self.ended_at = Some(at);
-            }
+            StepEvent::Finished { .. } | StepEvent::Settled { .. } => self.apply_end(happened, at),
             StepEvent::Again { .. } => (self.phase, self.tries) = (StepPhase::Waiting, 0),
             StepEvent::Lifted { by, reason } => {
                 // The program may have died between the freeze and the word of it.
@@ -325,6 +316,35 @@ impl StepRun {
                 self.detail = format!("lifted by {by}: {reason}");
             }
             StepEvent::Unfrozen => {}
+        }
+    }
+
+    fn apply_end(&mut self, happened: &StepEvent, at: Timestamp) {
+        self.ended_at = Some(at);
+        match happened {
+            StepEvent::Finished { outcome, detail, result, by, .. } => {
+                self.phase = match outcome {
+                    StepOutcome::Succeeded => StepPhase::Succeeded,
+                    StepOutcome::Failed | StepOutcome::NotBegun => StepPhase::Failed,
+                    StepOutcome::InDoubt => StepPhase::InDoubt,
+                };
+                if *outcome == StepOutcome::NotBegun {
+                    self.did_not_reach();
+                }
+                self.detail.clone_from(detail);
+                self.result.clone_from(result);
+                self.by.clone_from(by);
+            }
+            StepEvent::Settled { happened, by, note } => {
+                let (done, not) = (StepPhase::Succeeded, StepPhase::Failed);
+                self.phase = if *happened { done } else { not };
+                if !*happened {
+                    self.did_not_reach();
+                }
+                self.detail.clone_from(note);
+                self.by = Some(by.clone());
+            }
+            _ => {}
         }
     }
 
@@ -340,14 +360,14 @@ impl StepRun {
                 if let Some(planned) = &mut self.planned {
                     planned.confirmed_by = Some(by.clone());
                     planned.refused = None;
-                    self.carried += 1;
+                    self.reached += 1;
                 }
             }
             StepEvent::NotCarried { reason } => {
                 if let Some(planned) = &mut self.planned {
                     let confirmed = planned.confirmed_by.take();
                     planned.refused = Some(reason.clone());
-                    self.carried = self.carried.saturating_sub(u32::from(confirmed.is_some()));
+                    self.reached = self.reached.saturating_sub(u32::from(confirmed.is_some()));
                 }
             }
             _ => {}

@@ -2,6 +2,7 @@
 
 mod rehearsing;
 mod shipped;
+mod taken_back;
 mod words;
 mod world;
 

@@ -28,6 +28,8 @@ use tokio_util::sync::CancellationToken;
 pub(super) struct World {
     pub(super) fails: BTreeSet<String>,
     pub(super) doubts: BTreeSet<String>,
+    /// Steps that fail before they ask anything of the world.
+    pub(super) not_begun: BTreeSet<String>,
     pub(super) results: BTreeMap<String, serde_json::Value>,
     /// Steps that go on until they are stopped.
     pub(super) endless: BTreeSet<String>,
@@ -59,6 +61,8 @@ impl StepHandler for World {
         }
         let outcome = if self.fails.contains(&errand.step) {
             StepOutcome::Failed
+        } else if self.not_begun.contains(&errand.step) {
+            StepOutcome::NotBegun
         } else if self.doubts.contains(&errand.step) {
             StepOutcome::InDoubt
         } else {
