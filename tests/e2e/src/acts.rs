@@ -98,8 +98,9 @@ pub async fn seal_what_is_shown(window: &Window, archive: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Somebody else with the key of whoever sealed it verifies the archive and goes to where the run was decided.
-pub async fn another_profile_opens(archive: &Path, decided: &str) -> Result<()> {
+/// Somebody else with the key of whoever sealed it verifies the archive, goes through it, and finds on the screen of
+/// this key what was decided.
+pub async fn another_profile_opens(archive: &Path, screen: char, decided: &str) -> Result<()> {
     let key = archive.with_extension("pem");
     let signer = Command::new("unzip").arg("-p").arg(archive).arg("signer.pem").output()?;
     ensure!(signer.status.success(), "the archive opens anywhere, and has its public key");
@@ -112,7 +113,7 @@ pub async fn another_profile_opens(archive: &Path, decided: &str) -> Result<()> 
     window.find("//tr[contains(., 'state after every event') and contains(., 'passed')]").await?;
     window.click("//button[@aria-label='Event before']").await?;
     window.see("state as recorded").await?;
-    window.press('3').await?;
+    window.press(screen).await?;
     window.see(decided).await?;
     window.quit().await
 }

@@ -6,7 +6,7 @@ use std::fs;
 use anyhow::Result;
 use e2e_tests::{
     Demo, Launch, Window,
-    acts::sign_with_file,
+    acts::{another_profile_opens, seal_what_is_shown, sign_with_file},
     guilds::{Guilds, PASSPHRASE},
     window::{CONTROL, ENTER, quoted},
 };
@@ -130,6 +130,8 @@ async fn a_backfill_is_approved_by_two_guilds_taken_back_where_it_fails_and_repo
     window.picture("backfill-taken-back").await?;
     unfrozen(&window, "rolled back").await?;
     assert!(!window.text().await.contains("The fleet is frozen"), "the freeze is lifted");
+    let (back, done) = (state.path().join("back.zip"), state.path().join("done.zip"));
+    seal_what_is_shown(&window, &back).await?;
 
     // What was wrong is mended, and the same job runs to its end under consent of its own.
     fs::remove_file(&fault)?;
@@ -142,5 +144,8 @@ async fn a_backfill_is_approved_by_two_guilds_taken_back_where_it_fails_and_repo
     }
     assert_eq!(guilds.database("SELECT count(*) FROM supersedes")?, "1200");
     window.picture("backfill-reported").await?;
-    window.quit().await
+    seal_what_is_shown(&window, &done).await?;
+    window.quit().await?;
+    another_profile_opens(&back, '5', "rolled back").await?;
+    another_profile_opens(&done, '5', "consistency.json").await
 }

@@ -233,7 +233,7 @@ async fn a_canary_that_fails_halts_the_rollout_and_is_brought_back() -> Result<(
     row_says(&window, DIVERGED, "Diverged").await?;
     row_says(&window, AHEAD, "Ahead").await?;
     window.quit().await?;
-    another_profile_opens(&archive, "its disk is full").await
+    another_profile_opens(&archive, '3', "its disk is full").await
 }
 
 /// Waits until the run that is shown says of a node that it was not begun.
@@ -320,9 +320,12 @@ async fn a_version_conflict_is_led_from_its_alert_to_its_verified_end() -> Resul
         window.find(&done).await?;
     }
     window.picture("conflict-verified").await?;
+    let archive = state.path().join("conflict.evidence.zip");
+    seal_what_is_shown(&window, &archive).await?;
     window.press_outside_fields('1').await?;
     row_says(&window, DIVERGED, "In sync").await?;
-    window.quit().await
+    window.quit().await?;
+    another_profile_opens(&archive, '5', "they took over at 03:10").await
 }
 
 #[tokio::test]

@@ -137,6 +137,10 @@ describe('a run', () => {
     expect(changes).toEqual(['beginRunbook', 'tellRunbook', 'tellRunbook', 'tellRunbook', 'tellRunbook']);
     // The arms that were not taken are there, and say so.
     await expect.element(region('Steps').getByRole('button', { name: /^not taken: Distribute/ })).toBeVisible();
+    // It ends with one sealed file.
+    await region('Evidence').getByRole('button', { name: 'Capture evidence' }).click();
+    await expect.element(dialog().getByRole('heading', { name: /^Capture evidence of/ })).toBeVisible();
+    await expect.element(dialog().getByRole('combobox', { name: 'What it is about' }).getByRole('option', { name: /^Run: .*Policy Version Conflicts/ })).toBeInTheDocument();
   });
 
   it('says what waits and for whom, in the rail, the library and the run', async () => {
